@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The contract of every CPU kernel: a function over a range of independent work units.
+//
+// Kernels work on raw pointers. They allocate nothing, throw nothing and never read or write outside the ranges that their
+// arguments name. Every output element is computed within one unit and summed in a fixed order, so results do not depend
+// on how units are split over threads.
+//
+// A source `kernels/cpu/<name>.cpp` is compiled once per instruction set with TERN_ISA set to that set's name, which is
+// the namespace of everything in it. `<name>.h` declares the argument structs (shared by all sets) and a struct of
+// function pointers; `table.h` joins these structs into one table per set; `dispatch.h` picks the table at run time.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace tern::cpu {
+
+// args: the kernel's own argument struct. [begin, end): work units. scratch: as many bytes as the kernel's scratch
+// function asked for, 64-byte aligned, private to this call, contents undefined.
+using KernelFn = void (*)(const void* args, int64_t begin, int64_t end, void* scratch);
+
+enum class Activation : int32_t {
+  none, relu, clip /* [lo, hi] */, prelu /* slope per channel */, leaky_relu /* slope = lo */, hard_swish /* x*clip(x+3,0,6)/6 */,
+  hard_sigmoid /* clip(lo*x+hi, 0, 1) */, sigmoid, tanh, silu, gelu /* erf */, gelu_tanh,
+};
+
+// What happens to a sum before it is stored, in this order: + bias, (+ residual if residual_first), activation,
+// (+ residual otherwise, then clip to [residual_lo, residual_hi]).
+struct Epilogue {
+  const float* bias = nullptr;      // [channels] or NULL
+  const float* slope = nullptr;     // [channels], for prelu
+  const float* residual = nullptr;  // laid out as the output, rows `residual_stride` floats apart, or NULL
+  int64_t residual_stride = 0;      // floats from one output row (pixel) to the next
+  Activation activation = Activation::none;
+  float lo = 0, hi = 0;
+  int32_t residual_first = 0;
+  float residual_lo = -__builtin_inff(), residual_hi = __builtin_inff();
+};
+
+}  // namespace tern::cpu
