@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Context: threads, memory and log that models, sessions and tasks share. C99. */
+#ifndef TERN_CONTEXT_H
+#define TERN_CONTEXT_H
+
+#include "tern/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tern_context tern_context;
+
+/* Memory for tensors, arenas, states and copies of files. NULL members are not allowed.
+ * allocate  returns `bytes` (> 0) aligned to `alignment` (a power of two, at most 4096), or NULL when there is none.
+ * release   takes back what allocate gave, with the same `bytes`.
+ * Threads   both may be called by any thread. */
+typedef struct tern_allocator {
+  uint32_t struct_size;
+  void* user;
+  void* (*allocate)(void* user, size_t bytes, size_t alignment);
+  void (*release)(void* user, void* memory, size_t bytes);
+} tern_allocator;
+
+/* The host's own thread pool: calls task(task_user, i) once for every i in [0, n) and returns when all have returned.
+ * Calls may run in any order and on any thread. */
+typedef void (*tern_parallel_fn)(void* user, int32_t n, void (*task)(void* task_user, int32_t i), void* task_user);
+
+/* level: 0 error, 1 warning, 2 information, 3 detail. `message` is valid during the call. Any thread. */
+typedef void (*tern_log_fn)(void* user, int32_t level, const char* message);
+
+typedef enum tern_wait {
+  TERN_WAIT_SPIN_THEN_SLEEP = 0, /* spins some 50 microseconds for the next piece of work, then sleeps */
+  TERN_WAIT_SLEEP = 1,           /* sleeps at once: least power, slower hand-over */
+  TERN_WAIT_SPIN = 2             /* never sleeps during a run: fastest hand-over */
+} tern_wait;
+
+typedef struct tern_context_options {
+  uint32_t struct_size;            /* TERN_CONTEXT_OPTIONS_INIT sets it */
+  int32_t num_threads;             /* threads of a run including the caller's; 0 = CPUs that this process may use; at most 256 */
+  uint64_t affinity_mask;          /* bit i: worker threads may run on CPU i (0..63); 0 = not pinned */
+  int32_t wait;                    /* tern_wait */
+  int32_t log_level;               /* messages up to this level reach `log` */
+  const tern_allocator* allocator; /* copied; NULL = the C library's */
+  tern_parallel_fn parallel;       /* NULL = own pool, started at the first run that needs it */
+  void* parallel_user;
+  tern_log_fn log; /* NULL = silent */
+  void* log_user;
+} tern_context_options;
+#define TERN_CONTEXT_OPTIONS_INIT { (uint32_t)sizeof(tern_context_options), 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL }
+
+/* Fills `options` with defaults; for bindings that cannot use the macro. size = sizeof of the caller's struct. */
+TERN_API tern_status tern_context_options_init(tern_context_options* options, size_t size) TERN_NOEXCEPT;
+
+/* options NULL = defaults. Errors: TERN_ERR_INVALID_ARGUMENT, TERN_ERR_MEMORY. */
+TERN_API tern_status tern_context_create(const tern_context_options* options, tern_context** context) TERN_NOEXCEPT;
+
+/* Models, sessions and tensors made in a context keep it alive. NULL is fine. */
+TERN_API void tern_context_release(tern_context* context) TERN_NOEXCEPT;
+
+/* Backends. Index 0 is always "cpu". */
+typedef struct tern_device_info {
+  uint32_t struct_size;
+  char backend[32];        /* name for tern_session_options.backends */
+  char device[128];        /* e.g. the CPU's name and its instruction set in use */
+  uint64_t memory_bytes;   /* of the device; 0 = unknown */
+  int32_t available;       /* 1 if a session can be made on it */
+  char reason[128];        /* why not available, or "" */
+} tern_device_info;
+#define TERN_DEVICE_INFO_INIT { (uint32_t)sizeof(tern_device_info), {0}, {0}, 0, 0, {0} }
+
+TERN_API int32_t tern_context_num_devices(const tern_context* context) TERN_NOEXCEPT;
+/* Errors: TERN_ERR_INVALID_ARGUMENT for an index outside [0, num_devices). */
+TERN_API tern_status tern_context_get_device(const tern_context* context, int32_t index, tern_device_info* info) TERN_NOEXCEPT;
+
+/* A flag that stops a running call from another thread. */
+typedef struct tern_cancel tern_cancel;
+TERN_API tern_status tern_cancel_create(tern_cancel** cancel) TERN_NOEXCEPT;
+/* Any thread, any time. Runs that were given `cancel` return TERN_ERR_CANCELLED soon. */
+TERN_API void tern_cancel_signal(tern_cancel* cancel) TERN_NOEXCEPT;
+/* Makes it usable again. Not while a run uses it. */
+TERN_API void tern_cancel_reset(tern_cancel* cancel) TERN_NOEXCEPT;
+TERN_API void tern_cancel_release(tern_cancel* cancel) TERN_NOEXCEPT;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

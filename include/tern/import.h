@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libtern_import: makes a `.tern` file from a model of another format. A library of its own, which hands over files only,
+ * so that an app that runs models does not carry the readers. Messages of errors: tern_import_error. C99. */
+#ifndef TERN_IMPORT_H
+#define TERN_IMPORT_H
+
+#include "tern/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tern_import_options {
+  uint32_t struct_size;
+  uint32_t flags;             /* 0 */
+  const char* input_shapes;   /* "NAME=1x3x480x640;NAME2=..." overrides declared shapes; NULL = none */
+  const char* recipe;         /* name of a task recipe, "none", or NULL = the one that fits the model, if any */
+  const char* labels;         /* text of a label file, one label a line, or NULL */
+  uint64_t max_file_bytes;    /* 0 = 64 GiB */
+} tern_import_options;
+#define TERN_IMPORT_OPTIONS_INIT { (uint32_t)sizeof(tern_import_options), 0, NULL, NULL, NULL, 0 }
+TERN_API tern_status tern_import_options_init(tern_import_options* options, size_t size) TERN_NOEXCEPT;
+
+/* Reads an ONNX or TFLite file (told apart by content) and writes a `.tern` file, by a new file that is renamed at the end:
+ * on error an existing `output` is untouched.
+ * Errors  TERN_ERR_NOT_FOUND, TERN_ERR_IO, TERN_ERR_CORRUPT, TERN_ERR_UNSUPPORTED_OP (the message lists all missing
+ *         operators with counts), TERN_ERR_LIMIT, TERN_ERR_MEMORY, TERN_ERR_INVALID_ARGUMENT (an override that does not fit) */
+TERN_API tern_status tern_import_file(const char* source, const char* output, const tern_import_options* options) TERN_NOEXCEPT;
+
+/* Text of the last error of this thread in this library ("" if none). Borrowed until its next failing call. */
+TERN_API const char* tern_import_error(void) TERN_NOEXCEPT;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
