@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which instruction sets are in this build, which of them this processor runs, and the one in use.
+#pragma once
+#include "kernels/cpu/table.h"
+
+namespace tern::cpu {
+
+// The table in use: the best one that this processor runs. The first call decides; the environment variable TERN_CPU_ISA
+// (a name, as "avx2") asks for another one and is ignored when the name is unknown or the processor cannot run it.
+// May be called from any thread.
+const Kernels& kernels();
+
+// Takes another table: NULL = the choice of the first call again. False, and nothing changes, when `isa` is not in the
+// build or not supported by the processor. For tests and benchmarks: not while kernels of another thread are running.
+bool select_kernels(const char* isa);
+
+// The tables that are in the build and run on this processor, best first. NULL when index >= the number of them.
+const Kernels* runnable_kernels(int index);
+
+}  // namespace tern::cpu

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+# CPU kernels: every source of this folder is built once per instruction set.
+#
+#   tern_add_cpu_kernels(target)   adds one object library per set and the dispatcher to `target`
+#
+# A set is a name and compiler flags. A set that "extends" another has only the *_int8.cpp sources of its own.
+# Kernels are always optimised, also in debug builds: unoptimised vector code is unusably slow and leaves weak symbols
+# behind. Products are fused only where the code says fma, so that equal formulas give equal bits everywhere.
+
+set(TERN_CPU_DIR ${CMAKE_CURRENT_LIST_DIR})
+
+set(TERN_CPU_FLAGS_baseline "")
+set(TERN_CPU_FLAGS_avx2 -mavx2 -mfma -mf16c)
+set(TERN_CPU_FLAGS_avxvnni ${TERN_CPU_FLAGS_avx2} -mavxvnni)
+set(TERN_CPU_FLAGS_avx512 ${TERN_CPU_FLAGS_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mprefer-vector-width=512)
+set(TERN_CPU_FLAGS_avx512vnni ${TERN_CPU_FLAGS_avx512} -mavx512vnni)
+set(TERN_CPU_FLAGS_neon "")
+set(TERN_CPU_FLAGS_dotprod -march=armv8.2-a+dotprod)
+set(TERN_CPU_FLAGS_i8mm -march=armv8.2-a+dotprod+i8mm)
+set(TERN_CPU_EXTENDS_avxvnni avx2)
+set(TERN_CPU_EXTENDS_avx512vnni avx512)
+set(TERN_CPU_EXTENDS_dotprod neon)
+set(TERN_CPU_EXTENDS_i8mm neon)
+
+function(tern_add_cpu_kernels target)
+  if(CMAKE_SIZEOF_VOID_P EQUAL 8 AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+    set(sets baseline avx2 avxvnni avx512 avx512vnni)
+  elseif(CMAKE_SIZEOF_VOID_P EQUAL 8 AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
+    set(sets neon dotprod i8mm)
+  else()
+    set(sets baseline)  # four plain floats instead of vectors
+  endif()
+
+  file(GLOB sources CONFIGURE_DEPENDS ${TERN_CPU_DIR}/*.cpp)
+  list(REMOVE_ITEM sources ${TERN_CPU_DIR}/dispatch.cpp)
+  set(int8_sources ${sources})
+  list(FILTER int8_sources INCLUDE REGEX "(_int8|/table)\\.cpp$")
+
+  foreach(set IN LISTS sets)
+    if(DEFINED TERN_CPU_EXTENDS_${set})
+      set(base ${TERN_CPU_EXTENDS_${set}})
+      set(set_sources ${int8_sources})
+    else()
+      set(base ${set})
+      set(set_sources ${sources})
+    endif()
+    set(objects ${target}_cpu_${set})
+    add_library(${objects} OBJECT ${set_sources})
+    target_include_directories(${objects} PRIVATE ${TERN_CPU_DIR}/../.. ${TERN_CPU_DIR}/../../src)
+    target_compile_features(${objects} PRIVATE cxx_std_20)
+    target_compile_definitions(${objects} PRIVATE TERN_ISA=${set} TERN_ISA_BASE=${base})
+    target_compile_options(${objects} PRIVATE -O3 -ffp-contract=off -fno-math-errno -fno-exceptions -fno-rtti
+                           -fvisibility=hidden -fvisibility-inlines-hidden ${TERN_CPU_FLAGS_${set}})
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # GCC 12 warns about the "undefined" operands of its own AVX-512 headers
+      target_compile_options(${objects} PRIVATE -Wno-uninitialized -Wno-maybe-uninitialized)
+    endif()
+    set_target_properties(${objects} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
+    list(APPEND definitions TERN_CPU_${set})
+  endforeach()
+
+  add_library(${target}_cpu_dispatch OBJECT ${TERN_CPU_DIR}/dispatch.cpp)
+  target_include_directories(${target}_cpu_dispatch PRIVATE ${TERN_CPU_DIR}/../.. ${TERN_CPU_DIR}/../../src)
+  target_compile_features(${target}_cpu_dispatch PRIVATE cxx_std_20)
+  target_compile_definitions(${target}_cpu_dispatch PRIVATE ${definitions})
+  target_compile_options(${target}_cpu_dispatch PRIVATE -fno-exceptions -fno-rtti -fvisibility=hidden -fvisibility-inlines-hidden)
+  set_target_properties(${target}_cpu_dispatch PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_sources(${target} PRIVATE $<TARGET_OBJECTS:${target}_cpu_dispatch>)
+endfunction()

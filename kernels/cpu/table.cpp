@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of one instruction set: built for TERN_ISA; TERN_ISA_BASE is the set that has the float kernels.
+#include "kernels/cpu/table.h"
+
+#include "kernels/cpu/simd.h"
+
+namespace tern::cpu {
+#define TERN_DECLARE(Type, name) extern const Type name##_kernels;
+namespace TERN_ISA_BASE {
+TERN_CPU_KERNELS(TERN_DECLARE)
+}
+namespace TERN_ISA {
+TERN_CPU_INT8_KERNELS(TERN_DECLARE)
+
+#define TERN_STRING(x) #x
+#define TERN_NAME(x) TERN_STRING(x)
+#define TERN_FLOAT_ENTRY(Type, name) &TERN_ISA_BASE::name##_kernels,
+#define TERN_INT8_ENTRY(Type, name) &TERN_ISA::name##_kernels,
+extern const Kernels table;
+const Kernels table = {TERN_NAME(TERN_ISA), kLanes * 4, TERN_CPU_KERNELS(TERN_FLOAT_ENTRY) TERN_CPU_INT8_KERNELS(TERN_INT8_ENTRY)};
+}  // namespace TERN_ISA
+}  // namespace tern::cpu
