@@ -39,7 +39,7 @@ namespace tern::cpu::TERN_ISA {
 using Arch = xsimd::avx512bw;
 #elif defined(__AVX2__) && defined(__FMA__)
 using Arch = xsimd::fma3<xsimd::avx2>;
-#elif defined(__x86_64__)
+#elif defined(__x86_64__) && TERN_SIMD_XSIMD
 using Arch = xsimd::sse2;
 #else
 using Arch = xsimd::neon64;
@@ -196,7 +196,7 @@ TERN_INLINE Vec load_f16(const uint16_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p));
 #elif defined(__F16C__)
   return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p));
-#elif defined(__x86_64__)
+#elif defined(__x86_64__) && TERN_SIMD_XSIMD
   const __m128i h = _mm_unpacklo_epi16(_mm_loadl_epi64((const __m128i*)p), _mm_setzero_si128());
   const __m128i magnitude = _mm_and_si128(h, _mm_set1_epi32(0x7fff));
   const __m128i special = _mm_cmpgt_epi32(magnitude, _mm_set1_epi32(0x7bff));  // infinity and NaN keep a full exponent
@@ -204,7 +204,7 @@ TERN_INLINE Vec load_f16(const uint16_t* p) {
   const __m128i sign = _mm_slli_epi32(_mm_xor_si128(h, magnitude), 16);
   const __m128i full = _mm_and_si128(special, _mm_set1_epi32(0x7f800000));
   return _mm_or_ps(scaled, _mm_castsi128_ps(_mm_or_si128(sign, full)));
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) && TERN_SIMD_XSIMD
   return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
 #else
   Vec r;
@@ -218,7 +218,7 @@ TERN_INLINE void store_f16(uint16_t* p, Vec v) {
   _mm256_storeu_si256((__m256i*)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 #elif defined(__F16C__)
   _mm_storeu_si128((__m128i*)p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) && TERN_SIMD_XSIMD
   vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v)));
 #else
   float t[4];
