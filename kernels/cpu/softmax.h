@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Softmax and log-softmax over one axis.
+#pragma once
+#include "kernels/cpu/kernel.h"
+#include "kernels/cpu/strides.h"
+
+namespace tern::cpu {
+
+// x, y: f32 [outer, axis, inner], dense; x == y allowed. y = exp(x - max) / sum, or x - max - log(sum) if `log`.
+// Units: rows if inner == 1, else outer * blocks of kSoftmaxCols of inner. Scratch: none. Cost: about 1.5 ns an element / lane.
+constexpr int64_t kSoftmaxCols = 64;
+struct SoftmaxArgs {
+  const float* x = nullptr;
+  float* y = nullptr;
+  int64_t outer = 0, axis = 0, inner = 0;
+  int32_t log = 0;
+};
+inline int64_t units(const SoftmaxArgs& a) { return a.outer * (a.inner == 1 ? 1 : ceil_div(a.inner, kSoftmaxCols)); }
+
+struct SoftmaxKernels {
+  KernelFn softmax;  // SoftmaxArgs
+};
+
+}  // namespace tern::cpu
