@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// relu: y = max(x, 0)
+//   dx = dy where x > 0, else 0
+#include <algorithm>
+
+#include "ops/unary.h"
+
+namespace tern {
+namespace {
+
+tern_status reference(RefArgs& a) {
+  return reference_unary(a, [](double x) { return x > 0 || x != x ? x : 0.0; });
+}
+
+void vjp(VjpArgs& a) {
+  const ValueId zero = scalar_like(a.g, a.in(0), 0);
+  a.set(0, emit(a.g, "where", {emit(a.g, "greater", {a.in(0), zero}), a.dout(0), scalar_like(a.g, a.dout(0), 0)}));
+}
+
+constexpr Case kCases[] = {
+    {"small", "f32[4,7]"}, {"half", "f16[3,1,5]", "", 2e-3}, {"integer", "i32[9]"}, {"empty", "f32[0,3]"}, {"scalar", "f32[]"},
+};
+
+}  // namespace
+
+extern constinit const Op op_relu = checked_op({.name = "relu", .flags = kElementwise | kInPlace, .infer = infer_unary,
+    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+
+}  // namespace tern

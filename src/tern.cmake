@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# The library: one object library per floor of src/, joined into libtern (shared and static).
+
+function(tern_floor name)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cpp)
+  add_library(tern_${name} OBJECT ${sources} ${ARGN})
+  target_include_directories(tern_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}
+                             ${PROJECT_BINARY_DIR}/generated)
+  target_compile_options(tern_${name} PRIVATE -Wall -Wextra -fno-rtti)
+endfunction()
+
+# The list of operators is the list of files src/ops/<name>.cpp that define one.
+file(GLOB op_files CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/src/ops ${PROJECT_SOURCE_DIR}/src/ops/*.cpp)
+set(op_names "")
+foreach(file ${op_files})
+  file(STRINGS ${PROJECT_SOURCE_DIR}/src/ops/${file} found REGEX "const Op op_" LIMIT_COUNT 1)
+  if(found)
+    string(REPLACE ".cpp" "" op ${file})
+    list(APPEND op_names ${op})
+  endif()
+endforeach()
+list(SORT op_names)
+set(op_declarations "")
+set(op_addresses "")
+foreach(op ${op_names})
+  string(APPEND op_declarations "extern const Op op_${op};\n")
+  string(APPEND op_addresses "    &op_${op},\n")
+endforeach()
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/ops_registry.cpp CONTENT
+"// Generated from the files of src/ops.
+#include \"ops/op.h\"
+namespace tern {
+@op_declarations@
+namespace {
+const Op* const kOps[] = {
+@op_addresses@};
+}
+std::span<const Op* const> all_ops() { return kOps; }
+}
+" @ONLY)
+
+tern_floor(base)
+tern_floor(graph)
+tern_floor(ops ${PROJECT_BINARY_DIR}/generated/ops_registry.cpp)
+if(TERN_BUILD_TESTS)
+  target_compile_definitions(tern_ops PRIVATE TERN_WITH_CASES)
+endif()
