@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Transposed convolution, NHWC f32: y[oy][ox] = sum over the taps (ky, kx) and inputs (iy, ix) with
+// oy = iy * stride_h - pad_top + ky * dilation_h and ox = ix * stride_w - pad_left + kx * dilation_w of w[ky][kx] * x[iy][ix].
+//   x [batch, in_h, in_w, in_c]    pixel p (over batch, rows and columns) at x + p * x_pixel
+//   w panel order of [out_c / groups][kernel_h][kernel_w][in_c / groups], the groups one after another; f32 or f16
+//   y [batch, out_h, out_w, out_c] pixel p at y + p * y_pixel
+//   residual of the epilogue: pixel p at residual + p * residual_stride
+// y may be the residual, but must not overlap x or w. Unit: an output row.
+#pragma once
+#include "kernels/cpu/kernel.h"
+#include "kernels/cpu/matmul.h"
+
+namespace tern::cpu {
+
+struct ConvTransposeArgs {
+  const float* x = nullptr;
+  const void* w = nullptr;
+  float* y = nullptr;
+  int64_t batch = 1, in_h = 0, in_w = 0, in_c = 0, out_h = 0, out_w = 0, out_c = 0;
+  int64_t x_pixel = 0, y_pixel = 0;  // floats
+  int32_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
+  int32_t pad_top = 0, pad_left = 0;  // >= 0: rows and columns cut off the full result
+  int32_t groups = 1;
+  int32_t w_f16 = 0;
+  Epilogue epilogue;
+};
+
+static inline int64_t conv_transpose_units(const ConvTransposeArgs& a) { return a.batch * a.out_h; }
+static inline double conv_transpose_unit_flops(const ConvTransposeArgs& a) {
+  return 2.0 * (double)a.out_w * (double)a.out_c * (double)(a.in_c / a.groups) * a.kernel_h * a.kernel_w / a.stride_h / a.stride_w;
+}
+// A widened panel, and for each tap a pointer and the position of its weights.
+static inline size_t conv_transpose_scratch_bytes(const ConvTransposeArgs& a) {
+  const int64_t taps = (int64_t)a.kernel_h * a.kernel_w;
+  return panel_scratch_bytes(taps * (a.in_c / a.groups), a.w_f16) + (size_t)taps * (sizeof(void*) + sizeof(int64_t));
+}
+
+struct ConvTransposeKernels {
+  KernelFn conv_transpose;
+};
+
+}  // namespace tern::cpu
