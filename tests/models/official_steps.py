@@ -11,9 +11,9 @@ for these models. Everything is written out below, so that another implementatio
 --cache is the folder that samples/fetch fills (models/, images/).
 
 PICTURES
-  RGB, 8 bits, [height, width, 3], decoded by stb_image (pictures.py); a grey picture is repeated three times. A pixel (i, j) covers the square
-  [i, i+1] x [j, j+1]: coordinates of boxes and key points are continuous, x to the right, y down, 0,0 is
-  the outer corner of the first pixel, and the centre of pixel i lies at i + 0.5.
+  RGB, 8 bits, [height, width, 3], decoded by stb_image (pictures.py); a grey picture is repeated three times.
+  A pixel (i, j) covers the square [i, i+1] x [j, j+1]: coordinates of boxes and key points are continuous,
+  x to the right, y down, 0,0 is the outer corner of the first pixel, the centre of pixel i lies at i + 0.5.
 
 SAMPLING, used by every crop and resize here
   bilinear(picture, x, y): fx = x - 0.5, fy = y - 0.5; x0 = floor(fx), y0 = floor(fy); a = fx - x0,
@@ -87,6 +87,7 @@ import argparse
 import json
 import math
 import os
+import re
 
 import numpy as np
 from PIL import Image
@@ -268,13 +269,11 @@ def pose(picture, detector, model):
     return people
 
 
-def write_json(path, value):
+def json_text(value):
     """Lists of numbers on one line, the rest indented."""
-    import re
     text = json.dumps(value, indent=1)
-    text = re.sub(r"\[\s+(-?[\d.e+-]+(?:,\s+-?[\d.e+-]+)*)\s+\]", lambda m: "[" + re.sub(r"\s+", " ", m[1]) + "]", text)
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text + "\n")
+    numbers = r"\[\s+(-?[\d.e+-]+(?:,\s+-?[\d.e+-]+)*)\s+\]"
+    return re.sub(numbers, lambda m: "[" + re.sub(r"\s+", " ", m[1]) + "]", text) + "\n"
 
 
 DETECT_PICTURES = ["dog.jpg", "eagle.jpg", "giraffe.jpg", "horses.jpg", "kite.jpg", "person.jpg", "scream.jpg",
@@ -362,7 +361,8 @@ def main():
     if args.task == "show":
         show(setup, args.image, args.out, args.turn)
     else:
-        write_json(args.out, golden_detect(setup) if args.task == "detect" else golden_pose(setup))
+        with open(args.out, "w", encoding="utf-8") as f:
+            f.write(json_text(golden_detect(setup) if args.task == "detect" else golden_pose(setup)))
 
 
 if __name__ == "__main__":
