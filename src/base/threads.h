@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// A pool of threads for fork and join. What runs where never changes a result: callers split work by units whose
+// results do not depend on the split.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/status.h"
+#include "tern/context.h"
+
+namespace tern {
+
+class ThreadPool {
+ public:
+  struct Options {
+    int32_t num_threads = 0;      // including the caller; 0 = CPUs that this process may use
+    uint64_t affinity_mask = 0;
+    int32_t wait = TERN_WAIT_SPIN_THEN_SLEEP;
+    tern_parallel_fn parallel = nullptr;  // the host's pool, used instead of own threads
+    void* parallel_user = nullptr;
+  };
+
+  explicit ThreadPool(const Options& options);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int32_t num_threads() const { return num_threads_; }
+
+  // Calls task(user, i) for every i in [0, count), count <= num_threads(), and returns when all have returned; the caller
+  // runs i = 0. When the pool is in use by another thread, or threads cannot be started, the caller runs them all.
+  void run(int32_t count, void (*task)(void* user, int32_t i), void* user);
+
+ private:
+  void start();
+  void work(int32_t index);
+
+  Options options_;
+  int32_t num_threads_;
+  std::mutex busy_;               // held by the caller whose job runs
+  std::vector<std::thread> workers_;
+  int32_t started_ = 1;
+  alignas(64) std::atomic<uint32_t> job_{0};  // grows with every job; workers wait for it
+  std::atomic<bool> stop_{false};
+  void (*task_)(void*, int32_t) = nullptr;
+  void* user_ = nullptr;
+  int32_t count_ = 0;
+  alignas(64) std::atomic<int32_t> running_{0};
+};
+
+// CPUs that this process may use, at least 1.
+int32_t available_cpus();
+
+}  // namespace tern
