@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/context.h"
+
+#include <chrono>
+#include <cstdarg>
+#include <cstdio>
+
+namespace tern {
+
+uint64_t monotonic_ns() {
+  return (uint64_t)std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+tern_status check_control(const RunControl& control) {
+  if (control.cancel && control.cancel->load(std::memory_order_relaxed)) return TERN_FAIL(TERN_ERR_CANCELLED, "the run was cancelled");
+  if (control.deadline_ns && monotonic_ns() > control.deadline_ns) return TERN_FAIL(TERN_ERR_DEADLINE, "the run passed its deadline");
+  return TERN_OK;
+}
+
+Context::Context(const Options& options, std::span<const BackendApi* const> backends)
+    : options_(options), pool_(options.threads), tables_(backends.begin(), backends.end()) {}
+
+Context::~Context() {
+  for (const auto& b : opened_) b->api->close(b->self);
+}
+
+tern_status Context::open_backend(std::string_view name, const Backend** backend) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (const auto& b : opened_)
+    if (name == b->api->name) return *backend = b.get(), TERN_OK;
+  for (const BackendApi* api : tables_) {
+    if (name != api->name) continue;
+    auto b = std::make_unique<Backend>();
+    int32_t count = 0;
+    TERN_TRY(api->probe(&b->info, 1, &count));
+    if (count < 1) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "backend '%s': no device on this machine", api->name);
+    b->api = api;
+    opened_.reserve(opened_.size() + 1);
+    TERN_TRY(api->open(&b->info, &options_.allocator, &pool_, &b->self));
+    b->limits = api->limits(b->self);
+    opened_.push_back(std::move(b));
+    *backend = opened_.back().get();
+    return TERN_OK;
+  }
+  std::string names;
+  for (const BackendApi* api : tables_) names += (names.empty() ? "" : ", ") + std::string(api->name);
+  return TERN_FAIL(TERN_ERR_NOT_FOUND, "no backend '%.*s' in this build; there are: %s", (int)name.size(), name.data(), names.c_str());
+}
+
+void Context::log(int32_t level, const char* format, ...) {
+  if (!options_.log || level > options_.log_level) return;
+  char text[512];
+  va_list args;
+  va_start(args, format);
+  std::vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  options_.log(options_.log_user, level, text);
+}
+
+}  // namespace tern
