@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/parameters.h"
+
+#include <cstring>
+
+namespace tern {
+
+tern_status find_parameter(const ModelDef& model, std::string_view name, int32_t* index) {
+  for (size_t i = 0; i < model.parameters.size(); ++i)
+    if (model.parameters[i].name == name) return *index = (int32_t)i, TERN_OK;
+  return TERN_FAIL(TERN_ERR_NOT_FOUND, "the model has no parameter '%.*s'", (int)name.size(), name.data());
+}
+
+tern_status Parameters::make_writable(int32_t i) {
+  Block& block = overlay_[(size_t)i];
+  if (block.data()) return TERN_OK;
+  const Parameter& p = model_->def().parameters[(size_t)i];
+  Block fresh;
+  TERN_TRY(fresh.allocate(model_->context().allocator(), p.bytes));
+  std::memcpy(fresh.data(), p.data.bytes, p.bytes);
+  block = std::move(fresh);
+  return TERN_OK;
+}
+
+uint64_t Parameters::overlay_bytes() const {
+  uint64_t sum = 0;
+  for (const Block& b : overlay_) sum += b.bytes();
+  return sum;
+}
+
+tern_status Parameters::get(int32_t i, Ref<Tensor>* tensor) const {
+  const Parameter& p = model_->def().parameters[(size_t)i];
+  Ref<Tensor> t;
+  TERN_TRY(Tensor::create(model_->context(), p.encoding == Encoding::plain ? p.dtype : TERN_DTYPE_F32, p.shape, &t));
+  if (p.encoding == Encoding::plain) std::memcpy(t->data(), bytes(i), p.bytes);
+  else decode(p.encoding, p.dtype, p.shape, bytes(i), (float*)t->data());
+  *tensor = std::move(t);
+  return TERN_OK;
+}
+
+tern_status Parameters::set(int32_t i, const Tensor& tensor) {
+  const Parameter& p = model_->def().parameters[(size_t)i];
+  if (!(tensor.shape() == p.shape))
+    return TERN_FAIL(TERN_ERR_SHAPE, "parameter '%s' has shape %s, the tensor %s", p.name.c_str(), to_string(p.shape).c_str(), to_string(tensor.shape()).c_str());
+  if (tensor.dtype() != p.dtype && tensor.dtype() != TERN_DTYPE_F32)
+    return TERN_FAIL(TERN_ERR_TYPE, "parameter '%s' is %s, the tensor %s", p.name.c_str(), dtype_name(p.dtype), dtype_name(tensor.dtype()));
+  if (p.encoding != Encoding::plain && tensor.dtype() != TERN_DTYPE_F32)
+    return TERN_FAIL(TERN_ERR_TYPE, "parameter '%s' is stored as %s: give it as f32", p.name.c_str(), encoding_name(p.encoding));
+  TERN_TRY(make_writable(i));
+  void* to = overlay_[(size_t)i].data();
+  if (p.encoding != Encoding::plain) encode(p.encoding, p.dtype, p.shape, (const float*)tensor.data(), to);
+  else if (tensor.dtype() == p.dtype) std::memcpy(to, tensor.data(), p.bytes);
+  else
+    for (int64_t k = 0, n = p.shape.elements(); k < n; ++k) store_element(p.dtype, to, k, load_element(tensor.dtype(), tensor.data(), k));
+  touch();
+  return TERN_OK;
+}
+
+}  // namespace tern
