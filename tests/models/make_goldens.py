@@ -5,7 +5,7 @@
 
 --cache is the folder that samples/fetch fills (samples/fetch all). Each case is a folder with case.json:
 
-  model     file name below DIR/models
+  model     file name below DIR/models; with a slash: path from the root of the repository
   reshape   {input: shape} when the file's declared input shape must be overridden before it is run, else {}
   made_by   engine and version
   source    photograph, and what was done with it
@@ -26,7 +26,9 @@ import os
 import numpy as np
 
 from official_steps import Setup, crop, detect_people, json_text, region
+from pictures import read
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LIMIT = 16384  # elements kept of one output (64 kB)
 
 
@@ -108,6 +110,8 @@ def cases(s):
            nchw(word(photo("scenetext_word01.jpg"), 320)), SIGNED)
     yield ("ppocr_rec_200", "ppocr_v4_rec.onnx", {}, "scenetext_word04.jpg (Produkt)",
            nchw(word(photo("scenetext_word04.jpg"), 200)), SIGNED)
+    yield ("digits", "samples/digits/digits.onnx", {}, "digit_7.png",
+           read(os.path.join(ROOT, "samples/digits/digit_7.png"))[None, None, :, :, 0], UNIT)
     yield ("ppocr_cls", "ppocr_v2_cls.onnx", {}, "scenetext_word04.jpg (Produkt)",
            nchw(word(photo("scenetext_word04.jpg"), 192)), SIGNED)
     yield ("centerface_480x640", "centerface.onnx", {"input.1": [1, 3, 480, 640]}, "basketball1.png as it is",
@@ -161,9 +165,8 @@ def save(path, array):
 
 def main():
     parser = argparse.ArgumentParser()
-    here = os.path.dirname(os.path.abspath(__file__))
     parser.add_argument("--cache", default=os.environ.get("TERN_CACHE", os.path.expanduser("~/.cache/tern")))
-    parser.add_argument("--out", default=os.path.join(here, "golden"))
+    parser.add_argument("--out", default=os.path.join(ROOT, "tests/models/golden"))
     parser.add_argument("case", nargs="*")
     args = parser.parse_args()
     setup = Setup(args.cache)
@@ -174,7 +177,7 @@ def main():
         folder = os.path.join(args.out, name)
         os.makedirs(folder, exist_ok=True)
         tensor = values.astype(np.float32) * np.float32(scale) + np.float32(offset)
-        path = os.path.join(setup.models, file)
+        path = os.path.join(ROOT if "/" in file else setup.models, file)
         made_by, input_name, outputs = run_onnx(path, tensor, reshape) if file.endswith(".onnx") else \
             run_litert(path, tensor)
         owner = written.setdefault(values.tobytes(), name)
