@@ -53,7 +53,6 @@ struct DepthwiseRows {
 struct DepthwiseKernels {
   KernelFn depthwise;
   void (*rows)(const DepthwiseRows&);
-  void (*widen)(const uint16_t* w, float* out, int64_t n);  // f16 to f32
 };
 
 }  // namespace tern::cpu

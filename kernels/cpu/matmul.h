@@ -53,7 +53,7 @@ static inline double panel_matmul_unit_flops(const PanelMatmulArgs& a) {
 static inline size_t panel_scratch_bytes(int64_t k, int32_t w_f16) { return w_f16 ? (size_t)k * kPanelWidth * sizeof(float) : 0; }
 static inline size_t panel_matmul_scratch_bytes(const PanelMatmulArgs& a) { return panel_scratch_bytes(a.k, a.w_f16); }
 
-// y = epilogue(op(a) * op(b)), [m][n] per batch; with accumulate: y = epilogue(y + op(a) * op(b)).
+// y = epilogue(op(a) * op(b)), [m][n] per batch; with accumulate: y += op(a) * op(b), and no epilogue.
 // op(a) is [m][k]: stored so, or with a_transposed as [k][m]. op(b) is [k][n]: stored so, or with b_transposed as [n][k].
 // The batch has two levels (as batch and heads); a stride of 0 repeats a factor. A residual needs batch 1.
 struct MatmulArgs {
@@ -112,6 +112,7 @@ struct MatmulKernels {
   KernelFn panel_matmul, matmul;
   void (*panel_rows)(const PanelRows&);
   void (*finish_rows)(const FinishRows&);
+  void (*widen)(const uint16_t* w, float* out, int64_t n);  // f16 to f32
 };
 
 }  // namespace tern::cpu

@@ -3,10 +3,14 @@
 // once per set) and one line in a list below. Files named `<name>_int8.cpp` are also built for the sets that only add
 // instructions for 8-bit integers; such a set takes everything else from the set that it extends.
 #pragma once
+#include "kernels/cpu/matmul.h"
 
 // X(type of the table, name): the table is `extern const <type> <name>_kernels` in the namespace of the set.
 // Macros, because the lists are expanded into struct members, declarations and initialisers.
-#define TERN_CPU_KERNELS(X)
+// clang-format off
+#define TERN_CPU_KERNELS(X) \
+  X(MatmulKernels, matmul)
+// clang-format on
 
 #define TERN_CPU_INT8_KERNELS(X)
 

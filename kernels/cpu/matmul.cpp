@@ -1,0 +1,509 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cpu/matmul.h"
+
+#include "kernels/cpu/math.h"
+#include "kernels/cpu/simd.h"
+
+namespace tern::cpu::TERN_ISA {
+namespace {
+
+// ---- tile sizes: as many accumulators as leave registers for one vector of weights per column and one value of A
+
+#if defined(__AVX512BW__)
+constexpr int kMaxRows = 14, kChunk = 32;  // 28 accumulators of 32 registers
+#define TERN_TILE_HALF 1                   // a panel may end in half a vector: 8 and 24 columns
+#elif defined(__AVX2__)
+constexpr int kMaxRows = 6, kChunk = 16;  // 12 of 16
+#define TERN_TILE_HALF 0
+#elif defined(__aarch64__) && TERN_SIMD_XSIMD
+constexpr int kMaxRows = 6, kChunk = 16;  // 24 of 32
+#define TERN_TILE_HALF 0
+#else
+constexpr int kMaxRows = 6, kChunk = 8;  // 12 of 16
+#define TERN_TILE_HALF 0
+#endif
+
+// Rows of the next tile when so many are left: tiles of 14, but rather two middling ones than a full and a tiny one.
+#if defined(__AVX512BW__)
+constexpr int kSizes = 9;
+constexpr uint8_t kRowsLeft[] = {0, 1, 2, 3, 2, 5, 3, 7, 8, 7, 10, 8, 12, 8, 14, 8, 8, 10, 10, 12, 10, 14, 12, 8, 12, 10, 14, 12};
+constexpr uint8_t kSizeIndex[] = {0, 0, 1, 2, 0, 3, 0, 4, 5, 0, 6, 0, 7, 0, 8};  // of 1 2 3 5 7 8 10 12 14 rows
+#else
+constexpr int kSizes = 6;
+constexpr uint8_t kRowsLeft[] = {0, 1, 2, 3, 4, 5, 6, 4, 4, 5, 5, 6};
+constexpr uint8_t kSizeIndex[] = {0, 0, 1, 2, 3, 4, 5};
+#endif
+inline int next_rows(int64_t left) { return left >= 2 * kMaxRows ? kMaxRows : kRowsLeft[left]; }
+
+#if TERN_TILE_HALF
+using Half = __m256;
+TERN_INLINE Half half_zero() { return _mm256_setzero_ps(); }
+TERN_INLINE Half half_load(const float* p) { return _mm256_loadu_ps(p); }
+TERN_INLINE Half half_load(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p)); }
+TERN_INLINE Half half_fma(const float* a, Half b, Half c) { return _mm256_fmadd_ps(_mm256_broadcast_ss(a), b, c); }
+TERN_INLINE Half lower_half(Vec v) { return _mm512_castps512_ps256(v); }
+TERN_INLINE Vec whole(Half h) { return _mm512_zextps256_ps512(h); }
+#else
+struct Half {};
+TERN_INLINE Half half_zero() { return {}; }
+template <class W>
+TERN_INLINE Half half_load(const W*) { return {}; }
+TERN_INLINE Half half_fma(const float*, Half, Half) { return {}; }
+TERN_INLINE Half lower_half(Vec) { return {}; }
+TERN_INLINE Vec whole(Half) { return splat(0); }
+#endif
+
+// ---- epilogues
+
+enum class Finish : int32_t { none, clip, slope, hard_swish, later };
+
+struct Ending {
+  Finish kind;
+  float lo, hi;
+  const float *bias, *slope, *residual;
+  int64_t residual_stride;
+  bool residual_first, clip_residual;
+};
+
+Ending ending_of(const PanelRows& p) {
+  constexpr float kInf = __builtin_inff();
+  const Epilogue& e = *p.epilogue;
+  Ending r = {Finish::none, -kInf, kInf, e.bias, nullptr, nullptr, e.residual_stride, e.residual_first != 0, false};
+  if (p.store_sums) return r;
+  r.residual = e.residual;
+  r.clip_residual = e.residual && (e.residual_lo > -kInf || e.residual_hi < kInf);
+  switch (e.activation) {
+    case Activation::none: break;
+    case Activation::relu: r.kind = Finish::clip, r.lo = 0; break;
+    case Activation::clip: r.kind = Finish::clip, r.lo = e.lo, r.hi = e.hi; break;
+    case Activation::prelu: r.kind = Finish::slope, r.slope = e.slope; break;
+    case Activation::leaky_relu: r.kind = Finish::slope, r.lo = e.lo; break;
+    case Activation::hard_swish: r.kind = Finish::hard_swish; break;
+    default: r.kind = Finish::later, r.residual = nullptr, r.clip_residual = false;
+  }
+  return r;
+}
+
+TERN_INLINE Vec hard_swish(Vec v) { return v * splat(1.0f / 6) * min(splat(6), max(splat(0), v + splat(3))); }
+TERN_INLINE Vec clip(Vec v, Vec lo, Vec hi) { return min(hi, max(lo, v)); }
+TERN_INLINE Vec leak(Vec v, Vec slope) { return select(v < splat(0), v * slope, v); }
+
+TERN_INLINE Vec activate(Vec v, Vec slope, const Epilogue& e) {
+  switch (e.activation) {
+    case Activation::none: return v;
+    case Activation::relu: return max(splat(0), v);
+    case Activation::clip: return clip(v, splat(e.lo), splat(e.hi));
+    case Activation::prelu: return leak(v, slope);
+    case Activation::leaky_relu: return leak(v, splat(e.lo));
+    case Activation::hard_swish: return hard_swish(v);
+    case Activation::hard_sigmoid: return clip(fma(v, splat(e.lo), splat(e.hi)), splat(0), splat(1));
+    case Activation::sigmoid: return vsigmoid(v);
+    case Activation::tanh: return vtanh(v);
+    case Activation::silu: return v * vsigmoid(v);
+    case Activation::gelu: return splat(0.5f) * v * (splat(1) + verf(v * splat(0.70710678f)));
+    case Activation::gelu_tanh: {
+      const Vec inner = v * fma(v * v, splat(0.044715f * 0.79788456f), splat(0.79788456f));
+      return splat(0.5f) * v * (splat(1) + vtanh(inner));
+    }
+  }
+  return v;
+}
+
+void finish_rows(const FinishRows& f) {
+  const Epilogue& e = *f.epilogue;
+  const bool before = e.residual && e.residual_first, after = e.residual && !e.residual_first;
+  const Vec lo = splat(e.residual_lo), hi = splat(e.residual_hi);
+  for (int64_t r = 0; r < f.rows; ++r) {
+    float* y = f.y + r * f.y_stride;
+    const float* residual = e.residual + r * e.residual_stride;
+    for (int64_t j = 0; j < f.n; j += kLanes) {
+      const int lanes = f.n - j < kLanes ? (int)(f.n - j) : kLanes;
+      Vec v = load_part(y + j, lanes);
+      if (before) v = v + load_part(residual + j, lanes);
+      v = activate(v, e.slope ? load_part(e.slope + j, lanes) : splat(0), e);
+      if (after) v = v + load_part(residual + j, lanes);
+      if (e.residual) v = clip(v, lo, hi);
+      store_part(y + j, v, lanes);
+    }
+  }
+}
+
+// ---- the tile
+
+struct Tile {
+  const float* const* a;
+  const int64_t* w_first;
+  int64_t runs, run_length, a_stride, a_offset;  // of the tile's first row within each run
+  const void* w;                                 // column chunk of the panel
+  int64_t w_step;                                // elements from one input to the next: the panel's width
+  float* y;
+  int64_t y_stride;
+  const float *bias, *slope, *residual;          // of the chunk's first column; NULL if none
+  const Ending* end;
+  float residual_lo, residual_hi;
+  int32_t columns;                               // that are stored
+  int32_t load_y;
+  int32_t fetch_rows;                            // prefetch the next rows of A
+};
+
+// ROWS rows times NV vectors (and HALF a one) of columns. Rows are addressed from one base per five: base + {0,1,2,3,4} * stride.
+template <int ROWS, int NV, int HALF, class W>
+void tile(const Tile& t) {
+  constexpr int kVecs = NV + HALF;
+  Vec acc[ROWS][kVecs];
+  Half half[ROWS];
+  const int last = t.columns - (kVecs - 1) * kLanes;  // lanes of the last vector that are stored
+  const bool full = last >= (HALF ? kLanes / 2 : kLanes);
+
+#pragma GCC unroll 16
+  for (int m = 0; m < ROWS; ++m) prefetch_write(t.y + m * t.y_stride);
+  if (t.load_y) {
+#pragma GCC unroll 16
+    for (int m = 0; m < ROWS; ++m) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kVecs - 1; ++v) acc[m][v] = load(t.y + m * t.y_stride + v * kLanes);
+      const float* p = t.y + m * t.y_stride + (kVecs - 1) * kLanes;
+      acc[m][kVecs - 1] = !HALF && full ? load(p) : load_part(p, last);
+    }
+  } else {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVecs; ++v) {
+      Vec b = splat(0);
+      if (t.bias) b = v < kVecs - 1 ? load(t.bias + v * kLanes) : load_part(t.bias + v * kLanes, last);
+#pragma GCC unroll 16
+      for (int m = 0; m < ROWS; ++m) acc[m][v] = b;
+    }
+  }
+  if constexpr (HALF) {
+#pragma GCC unroll 16
+    for (int m = 0; m < ROWS; ++m) half[m] = lower_half(acc[m][NV]);
+  }
+
+  const W* w = (const W*)t.w;
+  const int64_t s = t.a_stride, w_step = t.w_step;
+  for (int64_t r = 0; r < t.runs; ++r) {
+    if (t.w_first) w = (const W*)t.w + t.w_first[r] * w_step;
+    const float* p0 = t.a[r] + t.a_offset;
+    const float *p1 = p0 + 5 * s, *p2 = p0 + 10 * s;
+    const char* ahead = (const char*)(t.fetch_rows ? p0 + ROWS * s : p0);
+    const int64_t ahead_step = t.fetch_rows ? ROWS * s * 4 / t.run_length : 0;
+    const auto step = [&]() __attribute__((always_inline)) {
+      Vec b[kVecs];
+      Half bh;
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) b[v] = load_as_f32(w + v * kLanes);
+      if constexpr (HALF) bh = half_load(w + NV * kLanes);
+#pragma GCC unroll 16
+      for (int m = 0; m < ROWS; ++m) {
+        const float* p = (m < 5 ? p0 : m < 10 ? p1 : p2) + (m % 5) * s;
+        if constexpr (NV > 0) {
+          const Vec x = splat(*p);
+#pragma GCC unroll 8
+          for (int v = 0; v < NV; ++v) acc[m][v] = fma(x, b[v], acc[m][v]);
+        }
+        if constexpr (HALF) half[m] = half_fma(p, bh, half[m]);
+      }
+      if constexpr (ROWS == 1) {  // weights are used once: fetch them ahead
+#pragma GCC unroll 8
+        for (int line = 0; line < kVecs * kLanes; line += 64 / (int)sizeof(W)) prefetch(w + 8 * w_step + line);
+      }
+      prefetch(ahead);
+      ahead += ahead_step;
+      w += w_step;
+      ++p0, ++p1, ++p2;
+    };
+#if defined(__AVX512BW__)
+    for (int64_t k = 0; k < t.run_length; ++k) step();
+#else
+#pragma GCC unroll 4
+    for (int64_t k = 0; k < t.run_length; ++k) step();
+#endif
+  }
+  if constexpr (HALF) {
+#pragma GCC unroll 16
+    for (int m = 0; m < ROWS; ++m) acc[m][NV] = whole(half[m]);
+  }
+
+  const auto add_residual = [&]() __attribute__((always_inline)) {
+#pragma GCC unroll 16
+    for (int m = 0; m < ROWS; ++m) {
+      const float* p = t.residual + m * t.end->residual_stride;
+#pragma GCC unroll 8
+      for (int v = 0; v < kVecs - 1; ++v) acc[m][v] = acc[m][v] + load(p + v * kLanes);
+      acc[m][kVecs - 1] = acc[m][kVecs - 1] + load_part(p + (kVecs - 1) * kLanes, last);
+    }
+  };
+  const auto each = [&](auto f) __attribute__((always_inline)) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVecs; ++v)
+#pragma GCC unroll 16
+      for (int m = 0; m < ROWS; ++m) acc[m][v] = f(acc[m][v], v);
+  };
+  if (t.residual && t.end->residual_first) add_residual();
+  switch (t.end->kind) {
+    case Finish::none:
+    case Finish::later: break;
+    case Finish::clip: {
+      const Vec lo = splat(t.end->lo), hi = splat(t.end->hi);
+      each([&](Vec x, int) __attribute__((always_inline)) { return clip(x, lo, hi); });
+      break;
+    }
+    case Finish::slope: {
+      Vec slope[kVecs];
+#pragma GCC unroll 8
+      for (int v = 0; v < kVecs; ++v) slope[v] = t.slope ? load_part(t.slope + v * kLanes, v < kVecs - 1 ? kLanes : last) : splat(t.end->lo);
+      each([&](Vec x, int v) __attribute__((always_inline)) { return leak(x, slope[v]); });
+      break;
+    }
+    case Finish::hard_swish: each([](Vec x, int) __attribute__((always_inline)) { return hard_swish(x); }); break;
+  }
+  if (t.residual) {
+    if (!t.end->residual_first) add_residual();
+    if (t.end->clip_residual) {
+      const Vec lo = splat(t.residual_lo), hi = splat(t.residual_hi);
+      each([&](Vec x, int) __attribute__((always_inline)) { return clip(x, lo, hi); });
+    }
+  }
+
+#pragma GCC unroll 16
+  for (int m = 0; m < ROWS; ++m) {
+    float* p = t.y + m * t.y_stride;
+#pragma GCC unroll 8
+    for (int v = 0; v < kVecs - 1; ++v) store(p + v * kLanes, acc[m][v]);
+    p += (kVecs - 1) * kLanes;
+    if (!full) store_part(p, acc[m][kVecs - 1], last);
+#if TERN_TILE_HALF
+    else if (HALF) _mm256_storeu_ps(p, lower_half(acc[m][kVecs - 1]));
+#endif
+    else store(p, acc[m][kVecs - 1]);
+  }
+}
+
+using TileFn = void (*)(const Tile&);
+
+// The tile for so many rows and columns; a single row takes the whole panel at once.
+template <class W, int NV, int HALF>
+TileFn tile_for_rows(int rows) {
+  static constexpr TileFn kTiles[kSizes] = {
+#if defined(__AVX512BW__)
+      tile<1, NV, HALF, W>, tile<2, NV, HALF, W>,  tile<3, NV, HALF, W>,  tile<5, NV, HALF, W>,  tile<7, NV, HALF, W>,
+      tile<8, NV, HALF, W>, tile<10, NV, HALF, W>, tile<12, NV, HALF, W>, tile<14, NV, HALF, W>,
+#else
+      tile<1, NV, HALF, W>, tile<2, NV, HALF, W>, tile<3, NV, HALF, W>, tile<4, NV, HALF, W>, tile<5, NV, HALF, W>, tile<6, NV, HALF, W>,
+#endif
+  };
+  return kTiles[kSizeIndex[rows]];
+}
+
+template <class W>
+TileFn tile_for(int rows, int width) {
+#if TERN_TILE_HALF
+  switch (width) {
+    case 32: return tile_for_rows<W, 2, 0>(rows);
+    case 24: return tile_for_rows<W, 1, 1>(rows);
+    case 16: return tile_for_rows<W, 1, 0>(rows);
+    default: return tile_for_rows<W, 0, 1>(rows);
+  }
+#else
+  if (rows == 1 && width == 32) return tile<1, 32 / kLanes, 0, W>;
+  if (width == 8) return tile_for_rows<W, 8 / kLanes, 0>(rows);
+  return tile_for_rows<W, kChunk / kLanes, 0>(rows);
+#endif
+}
+
+void widen(const uint16_t* w, float* out, int64_t n) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(out + i, load_f16(w + i));
+  if (i < n) store_part(out + i, load_f16_part(w + i, (int)(n - i)), (int)(n - i));
+}
+
+// ---- rows times panels
+
+// Rows that go through all panels before the next rows are taken: their part of A stays in the L2 cache.
+int64_t rows_per_block(const PanelRows& p) {
+  constexpr int64_t kFloats = 40 << 10;
+  const int64_t k = p.runs * p.run_length, step = kMaxRows * 2;
+  int64_t rows = kFloats / (k > 0 ? k : 1) / step * step;
+  return rows < step ? step : rows > 8 * step ? 8 * step : rows;
+}
+
+void panel_rows(const PanelRows& p) {
+  const Ending end = ending_of(p);
+  const int64_t block = rows_per_block(p);
+  Tile t = {};
+  t.a = p.a, t.w_first = p.w_first, t.runs = p.runs, t.run_length = p.run_length, t.a_stride = p.a_stride;
+  t.y_stride = p.y_stride, t.end = &end, t.load_y = p.load_y;
+  t.residual_lo = p.epilogue->residual_lo, t.residual_hi = p.epilogue->residual_hi;
+  for (int64_t r0 = 0; r0 < p.rows; r0 += block) {
+    const int64_t r1 = p.rows - r0 < block + kMaxRows ? p.rows : r0 + block;  // no tiny block at the end
+    for (int64_t n0 = p.n_begin; n0 < p.n_end; n0 += kPanelWidth) {
+      const int width = (int)panel_width(p.n, n0);
+      const bool widened = p.w_f16 && p.panel && r1 - r0 > 2 * kMaxRows;
+      const bool f16 = p.w_f16 && !widened;
+      const void* w = (const char*)p.w + n0 * p.k * (p.w_f16 ? 2 : 4);
+      if (widened) {
+        widen((const uint16_t*)w, p.panel, width * p.k);
+        w = p.panel;
+      }
+      t.w_step = width;
+      t.fetch_rows = n0 == p.n_begin;
+      for (int64_t r = r0; r < r1;) {
+        const int rows = next_rows(r1 - r);
+        const int chunk = kChunk == kPanelWidth || (rows == 1 && width == kPanelWidth) ? width : kChunk;
+        t.a_offset = r * p.a_stride;
+        for (int c = 0; c < width; c += chunk) {
+          const int64_t n = n0 + c;
+          const int columns = width - c < chunk ? width - c : chunk;
+          if (p.n <= n) break;
+          t.w = (const char*)w + c * (f16 ? 2 : 4);
+          t.columns = (int32_t)(p.n - n < columns ? p.n - n : columns);
+          t.y = p.y + r * p.y_stride + n;
+          t.bias = end.bias ? end.bias + n : nullptr;
+          t.slope = end.slope ? end.slope + n : nullptr;
+          t.residual = end.residual ? end.residual + r * end.residual_stride + n : nullptr;
+          (f16 ? tile_for<uint16_t>(rows, columns) : tile_for<float>(rows, columns))(t);
+        }
+        r += rows;
+      }
+    }
+    if (end.kind == Finish::later) {
+      Epilogue e = *p.epilogue;
+      if (e.slope) e.slope += p.n_begin;
+      if (e.residual) e.residual += r0 * e.residual_stride + p.n_begin;
+      const int64_t n_end = p.n < p.n_end ? p.n : p.n_end;
+      finish_rows({p.y + r0 * p.y_stride + p.n_begin, p.y_stride, r1 - r0, n_end - p.n_begin, &e});
+    }
+    if (r1 == p.rows) break;
+  }
+}
+
+void panel_matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
+  const PanelMatmulArgs& a = *(const PanelMatmulArgs*)args;
+  const PanelMatmulUnits u = panel_matmul_split(a.rows, a.n, a.k);
+  while (begin < end) {
+    const int64_t group = begin / u.row_blocks, first = begin % u.row_blocks;
+    const int64_t last = end - begin < u.row_blocks - first ? first + (end - begin) : u.row_blocks;
+    const int64_t r0 = first * u.rows_per_block, r1 = last * u.rows_per_block < a.rows ? last * u.rows_per_block : a.rows;
+    const float* x = a.x + r0 * a.x_stride;
+    Epilogue e = a.epilogue;
+    if (e.residual) e.residual += r0 * e.residual_stride;
+    PanelRows p;
+    p.a = &x, p.run_length = a.k, p.a_stride = a.x_stride, p.rows = r1 - r0;
+    p.w = a.w, p.w_f16 = a.w_f16, p.n = a.n, p.k = a.k;
+    p.n_begin = group * u.panels_per_group * kPanelWidth;
+    p.n_end = p.n_begin + u.panels_per_group * kPanelWidth < a.n ? p.n_begin + u.panels_per_group * kPanelWidth : a.n;
+    p.y = a.y + r0 * a.y_stride, p.y_stride = a.y_stride, p.epilogue = &e, p.panel = (float*)scratch;
+    panel_rows(p);
+    begin += last - first;
+  }
+}
+
+// ---- run-time matrices: blocks of both factors are copied into scratch, B in panels
+
+// out[j][i] = in[i][j] for i < rows, j < columns
+void transpose(const float* in, int64_t in_stride, int64_t rows, int64_t columns, float* out, int64_t out_stride) {
+#if defined(__AVX2__)
+  constexpr int kBlock = 8;
+  const auto block = [](const float* p, int64_t ps, float* q, int64_t qs) {
+    __m256 r[8], s[8];
+    for (int i = 0; i < 8; ++i) r[i] = _mm256_loadu_ps(p + i * ps);
+    for (int i = 0; i < 8; i += 2) s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]), s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    for (int i = 0; i < 8; i += 4) {
+      r[i] = _mm256_shuffle_ps(s[i], s[i + 2], 0x44), r[i + 1] = _mm256_shuffle_ps(s[i], s[i + 2], 0xee);
+      r[i + 2] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0x44), r[i + 3] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0xee);
+    }
+    for (int i = 0; i < 4; ++i) {
+      _mm256_storeu_ps(q + i * qs, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+      _mm256_storeu_ps(q + (i + 4) * qs, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    }
+  };
+#elif defined(__x86_64__) && TERN_SIMD_XSIMD
+  constexpr int kBlock = 4;
+  const auto block = [](const float* p, int64_t ps, float* q, int64_t qs) {
+    __m128 a = _mm_loadu_ps(p), b = _mm_loadu_ps(p + ps), c = _mm_loadu_ps(p + 2 * ps), d = _mm_loadu_ps(p + 3 * ps);
+    _MM_TRANSPOSE4_PS(a, b, c, d);
+    _mm_storeu_ps(q, a), _mm_storeu_ps(q + qs, b), _mm_storeu_ps(q + 2 * qs, c), _mm_storeu_ps(q + 3 * qs, d);
+  };
+#else
+  constexpr int kBlock = 4;
+  const auto block = [](const float* p, int64_t ps, float* q, int64_t qs) {
+    for (int j = 0; j < 4; ++j)
+      for (int i = 0; i < 4; ++i) q[j * qs + i] = p[i * ps + j];
+  };
+#endif
+  int64_t i = 0;
+  for (; i + kBlock <= rows; i += kBlock) {
+    int64_t j = 0;
+    for (; j + kBlock <= columns; j += kBlock) block(in + i * in_stride + j, in_stride, out + j * out_stride + i, out_stride);
+    for (; j < columns; ++j)
+      for (int64_t q = i; q < i + kBlock; ++q) out[j * out_stride + q] = in[q * in_stride + j];
+  }
+  for (; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j) out[j * out_stride + i] = in[i * in_stride + j];
+}
+
+// [depth][columns] of op(b), starting at (k0, n0), to panel order
+void pack_b(const MatmulArgs& a, const float* b, int64_t k0, int64_t depth, int64_t n0, int64_t columns, float* panels) {
+  for (int64_t c = 0; c < columns; c += kPanelWidth) {
+    const int64_t width = panel_width(columns, c), used = columns - c < width ? columns - c : width;
+    if (a.b_transposed) {
+      transpose(b + (n0 + c) * a.b_stride + k0, a.b_stride, used, depth, panels, width);
+      for (int64_t k = 0; k < depth; ++k)
+        for (int64_t i = used; i < width; ++i) panels[k * width + i] = 0;
+    } else {
+      for (int64_t k = 0; k < depth; ++k) {
+        const float* p = b + (k0 + k) * a.b_stride + n0 + c;
+        float* q = panels + k * width;
+        int64_t i = 0;
+        for (; i + kLanes <= used; i += kLanes) store(q + i, load(p + i));
+        for (; i < width; ++i) q[i] = i < used ? p[i] : 0;
+      }
+    }
+    panels += depth * width;
+  }
+}
+
+void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
+  const MatmulArgs& a = *(const MatmulArgs*)args;
+  float *panels = (float*)scratch, *rows = panels + kMatmulColumns * kMatmulDepth;
+  const int64_t row_blocks = (a.m + kMatmulRows - 1) / kMatmulRows, column_blocks = (a.n + kMatmulColumns - 1) / kMatmulColumns;
+  int64_t packed = -1;  // the block of B that lies in `panels`: rows vary fastest, so it often serves the next unit
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t i = unit % row_blocks, j = unit / row_blocks % column_blocks, batch = unit / row_blocks / column_blocks;
+    const int64_t outer = batch / a.batch[1], inner = batch % a.batch[1];
+    const float* x = a.a + outer * a.a_batch[0] + inner * a.a_batch[1];
+    const float* b = a.b + outer * a.b_batch[0] + inner * a.b_batch[1];
+    float* y = a.y + outer * a.y_batch[0] + inner * a.y_batch[1];
+    const int64_t m0 = i * kMatmulRows, n0 = j * kMatmulColumns;
+    const int64_t m = a.m - m0 < kMatmulRows ? a.m - m0 : kMatmulRows, n = a.n - n0 < kMatmulColumns ? a.n - n0 : kMatmulColumns;
+    Epilogue e = a.epilogue;
+    if (e.bias) e.bias += n0;
+    if (e.slope) e.slope += n0;
+    if (e.residual) e.residual += m0 * e.residual_stride + n0;
+    int64_t k0 = 0;
+    do {  // at least once: k may be 0
+      const int64_t depth = a.k - k0 < kMatmulDepth ? a.k - k0 : kMatmulDepth;
+      if (depth < a.k || packed != unit / row_blocks) pack_b(a, b, k0, depth, n0, n, panels);
+      packed = depth < a.k ? -1 : unit / row_blocks;
+      const float* first = x + m0 * a.a_stride + k0;
+      PanelRows p;
+      p.a_stride = a.a_stride;
+      if (a.a_transposed) {
+        transpose(x + k0 * a.a_stride + m0, a.a_stride, depth, m, rows, depth);
+        first = rows, p.a_stride = depth;
+      }
+      p.a = &first, p.run_length = depth, p.rows = m, p.w = panels, p.n = n, p.k = depth, p.n_end = n;
+      p.y = y + m0 * a.y_stride + n0, p.y_stride = a.y_stride, p.epilogue = &e;
+      p.load_y = k0 > 0 || a.accumulate, p.store_sums = k0 + depth < a.k;
+      panel_rows(p);
+      k0 += depth;
+    } while (k0 < a.k);
+  }
+}
+
+}  // namespace
+
+extern const MatmulKernels matmul_kernels;
+const MatmulKernels matmul_kernels = {panel_matmul, matmul, panel_rows, finish_rows, widen};
+
+}  // namespace tern::cpu::TERN_ISA
