@@ -164,6 +164,42 @@ static inline int image_orientation_(const unsigned char* p, size_t bytes) {
   return 1;
 }
 
+/* The end of the Huffman tables in [at, end), or 0 when one has more codes than a byte can name: stb_image writes out of
+ * its bounds then. */
+static inline size_t image_huffman_end_(const unsigned char* p, size_t at, size_t end) {
+  while (at < end) {
+    size_t codes = 0;
+    int i;
+    if (end - at < 17) return 0;
+    for (i = 1; i <= 16; ++i) codes += p[at + (size_t)i];
+    if (codes > 256 || codes > end - at - 17) return 0;
+    at += 17 + codes;
+  }
+  return at;
+}
+
+/* 1 when every Huffman table of a JPEG file is sound; also 1 for other files. Between segments and in the coded data
+ * of a scan it looks for the next marker as stb_image does. */
+static inline int image_jpeg_is_sound_(const unsigned char* p, size_t bytes) {
+  size_t at = 2;
+  if (bytes < 2 || p[0] != 0xFF || p[1] != 0xD8) return 1;
+  for (;;) {
+    int marker;
+    size_t length;
+    while (at < bytes && p[at] != 0xFF) ++at;
+    while (at < bytes && p[at] == 0xFF) ++at;
+    if (at >= bytes) return 1;
+    marker = p[at++];
+    if (marker == 0xD9) return 1;
+    if (marker == 0 || marker == 1 || (marker >= 0xD0 && marker <= 0xD8)) continue; /* without a length */
+    if (bytes - at < 2) return 1;
+    length = image_number_(p + at, 2, 1);
+    if (length < 2 || length > bytes - at) return marker != 0xC4;
+    if (marker == 0xC4 && image_huffman_end_(p, at + 2, at + length) == 0) return 0;
+    at += length;
+  }
+}
+
 /* Turns and mirrors. Orientations 5..8 swap the sides. */
 static inline void image_turn_(const unsigned char* from, int width, int height, int orientation, unsigned char* to) {
   const int swap = orientation >= 5;
@@ -186,6 +222,10 @@ static inline unsigned char* image_decode_(const char* path, const unsigned char
   const int orientation = image_orientation_(data, bytes);
   unsigned char *rgb, *turned;
   int w, h, channels;
+  if (!image_jpeg_is_sound_(data, bytes)) {
+    image_fail_("%s: the picture is damaged (Huffman table)", path);
+    return NULL;
+  }
   if (!stbi_info_from_memory(data, (int)bytes, &w, &h, &channels)) {
     image_fail_("%s: is not a JPEG, PNG or BMP picture that can be read (%s)", path, stbi_failure_reason());
     return NULL;

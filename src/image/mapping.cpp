@@ -117,9 +117,9 @@ Point upright_to_model(const Mapping& map, Point p) { return apply(map.from_upri
 Point model_to_stored(const Mapping& map, Point p) { return upright_to_stored(map, model_to_upright(map, p)); }
 Point stored_to_model(const Mapping& map, Point p) { return upright_to_model(map, stored_to_upright(map, p)); }
 
-Box model_to_upright(const Mapping& map, const Box& b) { return around_corners(map, b, model_to_upright); }
-Box upright_to_model(const Mapping& map, const Box& b) { return around_corners(map, b, upright_to_model); }
-Box model_to_stored(const Mapping& map, const Box& b) { return around_corners(map, b, model_to_stored); }
-Box stored_to_model(const Mapping& map, const Box& b) { return around_corners(map, b, stored_to_model); }
+Box model_box_to_upright(const Mapping& map, const Box& b) { return around_corners(map, b, model_to_upright); }
+Box upright_box_to_model(const Mapping& map, const Box& b) { return around_corners(map, b, upright_to_model); }
+Box model_box_to_stored(const Mapping& map, const Box& b) { return around_corners(map, b, model_to_stored); }
+Box stored_box_to_model(const Mapping& map, const Box& b) { return around_corners(map, b, stored_to_model); }
 
 }  // namespace tern::image

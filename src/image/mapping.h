@@ -62,9 +62,9 @@ Point model_to_upright(const Mapping& mapping, Point p);
 Point model_to_stored(const Mapping& mapping, Point p);
 Point upright_to_model(const Mapping& mapping, Point p);
 Point stored_to_model(const Mapping& mapping, Point p);
-Box model_to_upright(const Mapping& mapping, const Box& box);
-Box model_to_stored(const Mapping& mapping, const Box& box);
-Box upright_to_model(const Mapping& mapping, const Box& box);
-Box stored_to_model(const Mapping& mapping, const Box& box);
+Box model_box_to_upright(const Mapping& mapping, const Box& box);
+Box model_box_to_stored(const Mapping& mapping, const Box& box);
+Box upright_box_to_model(const Mapping& mapping, const Box& box);
+Box stored_box_to_model(const Mapping& mapping, const Box& box);
 
 }  // namespace tern::image

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// samples/image.h: reading with every EXIF orientation, hostile files, writing, drawing.
+#include "../../samples/image.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+struct Folder {
+  std::string path;
+  Folder() {
+    char name[] = "/tmp/tern_image_XXXXXX";
+    path = mkdtemp(name);
+  }
+  ~Folder() {
+    for (const char* file : {"/a", "/a.part", "/b.png", "/b.png.part"}) unlink((path + file).c_str());
+    rmdir(path.c_str());
+  }
+};
+
+void append(void* context, void* data, int n) {
+  Bytes& out = *static_cast<Bytes*>(context);
+  out.insert(out.end(), static_cast<uint8_t*>(data), static_cast<uint8_t*>(data) + n);
+}
+
+void write_file(const std::string& path, const Bytes& bytes) {
+  FILE* f = fopen(path.c_str(), "wb");
+  ASSERT_NE(f, nullptr);
+  const size_t written = bytes.empty() ? 0 : fwrite(bytes.data(), 1, bytes.size(), f);
+  ASSERT_EQ(written, bytes.size());
+  fclose(f);
+}
+
+// 48 x 32: the upper left quarter red, upper right green, lower left blue, lower right white.
+Bytes quarters() {
+  Bytes rgb;
+  for (int y = 0; y < 32; ++y)
+    for (int x = 0; x < 48; ++x) {
+      const bool right = x >= 24, low = y >= 16;
+      rgb.push_back(right == low ? 255 : 0);
+      rgb.push_back(right ? 255 : 0);
+      rgb.push_back(low ? 255 : 0);
+    }
+  return rgb;
+}
+
+Bytes jpeg() {
+  Bytes out;
+  stbi_write_jpg_to_func(append, &out, 48, 32, 3, quarters().data(), 95);
+  return out;
+}
+
+Bytes number(uint32_t v, int bytes, bool big) {
+  Bytes out;
+  for (int i = 0; i < bytes; ++i) out.push_back(uint8_t(v >> 8 * (big ? bytes - 1 - i : i)));
+  return out;
+}
+
+void add(Bytes* to, const Bytes& more) { to->insert(to->end(), more.begin(), more.end()); }
+
+// A TIFF block with one entry before the orientation.
+Bytes tiff(int orientation, bool big) {
+  Bytes t = big ? Bytes{'M', 'M', 0, '*'} : Bytes{'I', 'I', '*', 0};
+  add(&t, number(8, 4, big));
+  add(&t, number(2, 2, big));
+  for (const int tag : {0x010F, 0x0112}) {
+    add(&t, number(uint32_t(tag), 2, big));
+    add(&t, number(3, 2, big));
+    add(&t, number(1, 4, big));
+    add(&t, number(uint32_t(tag == 0x0112 ? orientation : 99), 2, big));
+    add(&t, {0, 0});
+  }
+  add(&t, number(0, 4, big));
+  return t;
+}
+
+Bytes with_exif(const Bytes& file, const Bytes& block) {
+  Bytes out(file.begin(), file.begin() + 2);
+  add(&out, {0xFF, 0xE1});
+  add(&out, number(uint32_t(block.size()) + 8, 2, true));
+  add(&out, {'E', 'x', 'i', 'f', 0, 0});
+  add(&out, block);
+  out.insert(out.end(), file.begin() + 2, file.end());
+  return out;
+}
+
+// One letter for each corner of the picture: upper left, upper right, lower left, lower right.
+std::string corners(const uint8_t* rgb, int w, int h) {
+  std::string s;
+  for (const int y : {h / 4, 3 * h / 4})
+    for (const int x : {w / 4, 3 * w / 4}) {
+      const uint8_t* p = rgb + (y * w + x) * 3;
+      const bool r = p[0] > 128, g = p[1] > 128, b = p[2] > 128;
+      s += r && g && b ? 'W' : r ? 'R' : g ? 'G' : b ? 'B' : '?';
+    }
+  return s;
+}
+
+std::string read_corners(const Bytes& file, int* w, int* h) {
+  Folder folder;
+  write_file(folder.path + "/a", file);
+  uint8_t* rgb = image_read((folder.path + "/a").c_str(), w, h);
+  if (rgb == nullptr) return image_error();
+  const std::string s = corners(rgb, *w, *h);
+  free(rgb);
+  return s;
+}
+
+TEST(ImageHeader, TurnsByExifOrientation) {
+  // What a viewer shows for each orientation of a file stored as "RG / BW".
+  const char* const expected[] = {"RGBW", "RGBW", "GRWB", "WBGR", "BWRG", "RBGW", "BRWG", "WGBR", "GWRB"};
+  for (int orientation = 0; orientation <= 9; ++orientation) {
+    for (const bool big : {false, true}) {
+      int w = 0, h = 0;
+      const std::string s = read_corners(with_exif(jpeg(), tiff(orientation, big)), &w, &h);
+      EXPECT_EQ(s, orientation == 9 ? "RGBW" : expected[orientation]) << orientation;
+      const bool swapped = orientation >= 5 && orientation <= 8;
+      EXPECT_EQ(w, swapped ? 32 : 48);
+      EXPECT_EQ(h, swapped ? 48 : 32);
+    }
+  }
+}
+
+TEST(ImageHeader, BrokenExifIsIgnored) {
+  const Bytes plain = jpeg();
+  int w, h;
+  EXPECT_EQ(read_corners(plain, &w, &h), "RGBW");
+  const Bytes good = tiff(6, true);
+  for (size_t n = 0; n < good.size(); ++n) {
+    const std::string s = read_corners(with_exif(plain, Bytes(good.begin(), good.begin() + ptrdiff_t(n))), &w, &h);
+    EXPECT_TRUE(s == "RGBW" || (n >= 34 && s == "BRWG")) << n << s;
+  }
+  for (const uint32_t directory : {0u, 7u, 30u, 38u, 39u, 40u, 0x7FFFFFFFu, 0xFFFFFFFEu, 0xFFFFFFFFu}) {
+    Bytes t = good;
+    const Bytes n = number(directory, 4, true);
+    std::copy(n.begin(), n.end(), t.begin() + 4);
+    EXPECT_EQ(read_corners(with_exif(plain, t), &w, &h), "RGBW") << directory;
+  }
+  Bytes many = good;  // 65,535 entries said
+  many[8] = many[9] = 0xFF;
+  many[22] = 0;  // and no orientation among those that are there
+  EXPECT_EQ(read_corners(with_exif(plain, many), &w, &h), "RGBW");
+}
+
+TEST(ImageHeader, OrientationParserSurvivesRandomBytes) {
+  std::mt19937 random(3);
+  const Bytes good = with_exif(jpeg(), tiff(6, false));
+  for (size_t n = 0; n <= 80; ++n) {
+    // A block of its own size, so that the address sanitizer sees a read beyond it.
+    Bytes exact(good.begin(), good.begin() + ptrdiff_t(n));
+    exact.shrink_to_fit();
+    image_orientation_(exact.data(), exact.size());
+  }
+  for (int i = 0; i < 200000; ++i) {
+    Bytes b(good.begin(), good.begin() + 60 + ptrdiff_t(random() % 20));
+    for (int k = 0; k < 3; ++k) b[2 + random() % (b.size() - 2)] = uint8_t(random());
+    const int o = image_orientation_(b.data(), b.size());
+    ASSERT_TRUE(o >= 1 && o <= 8);
+  }
+}
+
+TEST(ImageHeader, DamagedFilesGiveAnErrorOrAPicture) {
+  std::mt19937 random(4);
+  Bytes png;
+  stbi_write_png_to_func(append, &png, 48, 32, 3, quarters().data(), 48 * 3);
+  for (const Bytes& good : {jpeg(), png}) {
+    for (int i = 0; i < 300; ++i) {
+      Bytes b(good.begin(), good.begin() + ptrdiff_t(random() % good.size()));
+      for (int k = 0; k < 3 && !b.empty(); ++k) b[random() % b.size()] = uint8_t(random());
+      int w = -7, h = -7;
+      Folder folder;
+      write_file(folder.path + "/a", b);
+      uint8_t* rgb = image_read((folder.path + "/a").c_str(), &w, &h);
+      if (rgb == nullptr) {
+        EXPECT_TRUE(w == -7 && h == -7);
+        EXPECT_NE(std::string(image_error()).find(folder.path), std::string::npos);
+      }
+      free(rgb);
+    }
+  }
+}
+
+TEST(ImageHeader, SaysWhatIsWrong) {
+  Folder folder;
+  int w = 1, h = 1;
+  EXPECT_EQ(image_read((folder.path + "/missing").c_str(), &w, &h), nullptr);
+  EXPECT_NE(std::string(image_error()).find("No such file"), std::string::npos);
+  EXPECT_EQ(image_read(folder.path.c_str(), &w, &h), nullptr);
+  EXPECT_NE(std::string(image_error()).find("folder"), std::string::npos);
+  EXPECT_EQ(image_read(nullptr, &w, &h), nullptr);
+  write_file(folder.path + "/a", {});
+  EXPECT_EQ(image_read((folder.path + "/a").c_str(), &w, &h), nullptr);
+  EXPECT_NE(std::string(image_error()).find("empty"), std::string::npos);
+  write_file(folder.path + "/a", {'h', 'e', 'l', 'l', 'o'});
+  EXPECT_EQ(image_read((folder.path + "/a").c_str(), &w, &h), nullptr);
+  // A PNG that says 60,000 x 60,000 pixels.
+  Bytes png;
+  stbi_write_png_to_func(append, &png, 48, 32, 3, quarters().data(), 48 * 3);
+  for (const int at : {16, 20}) {
+    const Bytes n = number(60000, 4, true);
+    std::copy(n.begin(), n.end(), png.begin() + at);
+  }
+  write_file(folder.path + "/a", png);
+  EXPECT_EQ(image_read((folder.path + "/a").c_str(), &w, &h), nullptr);
+  EXPECT_FALSE(std::string(image_error()).empty());
+}
+
+TEST(ImageHeader, WritesAndReadsBack) {
+  Folder folder;
+  const Bytes rgb = quarters();
+  const std::string path = folder.path + "/b.png";
+  ASSERT_EQ(image_write_png(path.c_str(), rgb.data(), 48, 32), 1);
+  int w, h;
+  uint8_t* back = image_read(path.c_str(), &w, &h);
+  ASSERT_NE(back, nullptr);
+  EXPECT_TRUE(w == 48 && h == 32 && memcmp(back, rgb.data(), rgb.size()) == 0);
+  free(back);
+  ASSERT_EQ(image_write_jpeg(path.c_str(), rgb.data(), 48, 32, 90), 1);
+  EXPECT_NE(access((path + ".part").c_str(), F_OK), 0);
+  EXPECT_EQ(image_write_png((folder.path + "/none/b.png").c_str(), rgb.data(), 48, 32), 0);
+  EXPECT_EQ(image_write_png(path.c_str(), nullptr, 48, 32), 0);
+  EXPECT_EQ(image_write_png(path.c_str(), rgb.data(), 0, 32), 0);
+  EXPECT_EQ(image_write_png(path.c_str(), rgb.data(), INT32_MAX, INT32_MAX), 0);
+}
+
+TEST(ImageHeader, DrawsInsideThePicture) {
+  const float bad[] = {NAN, INFINITY, -INFINITY, 1e30f, -1e30f, -20, 0, 10, 25, 60};
+  const int w = 30, h = 20;
+  const size_t guard = 64;
+  Bytes block(size_t(w * h * 3) + 2 * guard, 0xA5);
+  for (const float a : bad)
+    for (const float b : bad)
+      for (const float c : bad)
+        for (const float d : bad) {
+          image_draw_box(block.data() + guard, w, h, a, b, c, d, 3, 0x112233);
+          image_draw_line(block.data() + guard, w, h, a, b, c, d, 3, 0x112233);
+        }
+  for (size_t i = 0; i < guard; ++i) {
+    ASSERT_EQ(block[i], 0xA5);
+    ASSERT_EQ(block[block.size() - 1 - i], 0xA5);
+  }
+  EXPECT_EQ(block[guard], 0x11);
+}
+
+}  // namespace
