@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/eliminate.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "ops/reshape.h"
+#include "ops/transpose.h"
+
+namespace tern {
+
+std::vector<int32_t> count_readers(const Graph& g) {
+  std::vector<int32_t> readers(g.values.size(), 0);
+  for (const Node& n : g.nodes)
+    for (const ValueId v : n.in)
+      if (v != kNoValue) ++readers[(size_t)v];
+  for (const ValueId v : g.outputs) ++readers[(size_t)v];
+  return readers;
+}
+
+void replace_value(Graph& g, ValueId from, ValueId to) {
+  for (Node& n : g.nodes)
+    for (ValueId& v : n.in)
+      if (v == from) v = to;
+  for (ValueId& v : g.outputs)
+    if (v == from) v = to;
+}
+
+void eliminate_dead(Graph& g) {
+  std::vector<char> alive(g.values.size(), 0);
+  for (const ValueId v : g.outputs) alive[(size_t)v] = 1;
+  for (const ValueId v : g.inputs) alive[(size_t)v] = 1;
+  std::vector<char> keep(g.nodes.size(), 0);
+  for (size_t i = g.nodes.size(); i-- > 0;) {
+    const Node& n = g.nodes[i];
+    bool needed = (n.op->flags & (kWritesState | kControl)) != 0;  // sub-graphs may write states
+    bool known = !needed;
+    for (const ValueId v : n.out) {
+      if (alive[(size_t)v] && g.value(v).kind == ValueKind::node) needed = true;
+      if (g.value(v).kind == ValueKind::node) known = false;
+    }
+    if (known && !n.out.empty()) continue;  // all outputs became constants
+    if (!needed) continue;
+    keep[i] = 1;
+    for (const ValueId v : n.in)
+      if (v != kNoValue) alive[(size_t)v] = 1;
+    for (const ValueId v : n.out) alive[(size_t)v] = 1;  // an unread output still needs its place
+  }
+
+  Graph out;
+  out.status = g.status;
+  std::vector<ValueId> map(g.values.size(), kNoValue);
+  for (size_t i = 0; i < g.values.size(); ++i)
+    if (alive[i]) {
+      map[i] = (ValueId)out.values.size();
+      out.values.push_back(std::move(g.values[i]));
+    }
+  for (size_t i = 0; i < g.nodes.size(); ++i) {
+    if (!keep[i]) continue;
+    Node& n = g.nodes[i];
+    for (ValueId& v : n.in)
+      if (v != kNoValue) v = map[(size_t)v];
+    for (ValueId& v : n.out) {
+      v = map[(size_t)v];
+      if (out.value(v).kind == ValueKind::node) out.value(v).producer = (int32_t)out.nodes.size();
+    }
+    out.nodes.push_back(std::move(n));
+  }
+  for (const ValueId v : g.inputs) out.inputs.push_back(map[(size_t)v]);
+  for (const ValueId v : g.outputs) out.outputs.push_back(map[(size_t)v]);
+  g = std::move(out);
+}
+
+void merge_common(Graph& g) {
+  std::vector<ValueId> same(g.values.size());
+  for (size_t i = 0; i < same.size(); ++i) same[i] = (ValueId)i;
+  const auto hash = [&](const Node& n) {
+    uint64_t h = (uint64_t)(uintptr_t)n.op;
+    for (const ValueId v : n.in) h = h * 1099511628211u + (uint64_t)(uint32_t)v;
+    return h;
+  };
+  std::vector<std::pair<uint64_t, size_t>> seen;  // sorted by hash
+  for (size_t i = 0; i < g.nodes.size(); ++i) {
+    Node& n = g.nodes[i];
+    for (ValueId& v : n.in)
+      if (v != kNoValue) v = same[(size_t)v];
+    if (n.op->flags & (kWritesState | kControl) || !n.subgraphs.empty()) continue;
+    const uint64_t h = hash(n);
+    auto it = std::lower_bound(seen.begin(), seen.end(), std::pair<uint64_t, size_t>(h, 0));
+    bool merged = false;
+    for (; it != seen.end() && it->first == h && !merged; ++it) {
+      const Node& o = g.nodes[it->second];
+      if (o.op != n.op || o.in != n.in || o.out.size() != n.out.size() ||
+          std::memcmp(o.attributes.bytes, n.attributes.bytes, n.op->attributes.size) != 0)
+        continue;
+      for (size_t k = 0; k < n.out.size(); ++k) same[(size_t)n.out[k]] = o.out[k];
+      merged = true;
+    }
+    if (!merged) seen.insert(std::upper_bound(seen.begin(), seen.end(), std::pair<uint64_t, size_t>(h, i)), {h, i});
+  }
+  for (ValueId& v : g.outputs) v = same[(size_t)v];
+  eliminate_dead(g);
+}
+
+namespace {
+
+bool keeps_order(const Shape& in, const IntList& permutation) {
+  int64_t last = -1;
+  for (const int64_t p : permutation) {
+    if (in[(int)p] == 1) continue;
+    if (p < last) return false;
+    last = p;
+  }
+  return true;
+}
+
+}  // namespace
+
+void remove_identities(Graph& g) {
+  const Op* const transpose_op = find_op("transpose");
+  const Op* const reshape_op = find_op("reshape");
+  const Op* const cast_op = find_op("cast");
+  const Op* const concat_op = find_op("concat");
+  for (size_t i = 0; i < g.nodes.size(); ++i) {
+    Node& n = g.nodes[i];
+    if (n.out.size() != 1 || n.in.empty() || n.in[0] == kNoValue) continue;
+    const Value &x = g.value(n.in[0]), &y = g.value(n.out[0]);
+    bool same = false;
+    if (n.op == reshape_op) {
+      n.in.resize(1);  // the shape is known; a shape computed at run time is no longer needed
+      if (x.producer >= 0 && g.nodes[(size_t)x.producer].op == reshape_op) n.in[0] = g.nodes[(size_t)x.producer].in[0];
+      same = g.value(n.in[0]).shape == y.shape;
+    } else if (n.op == transpose_op) {
+      IntList p = n.attrs<TransposeAttrs>().permutation;
+      const ValueId source = n.in[0];
+      if (g.value(source).producer >= 0 && g.nodes[(size_t)g.value(source).producer].op == transpose_op) {
+        const Node& first = g.nodes[(size_t)g.value(source).producer];
+        const IntList& q = first.attrs<TransposeAttrs>().permutation;
+        if (q.count == p.count) {
+          IntList joined;
+          joined.count = p.count;
+          for (int64_t k = 0; k < p.count; ++k) joined[k] = q[p[k]];
+          n.attrs<TransposeAttrs>().permutation = p = joined;
+          n.in[0] = first.in[0];
+        }
+      }
+      const Value& from = g.value(n.in[0]);
+      if (p.count == from.shape.rank && keeps_order(from.shape, p)) {
+        if (from.shape == y.shape) {
+          same = true;
+        } else {
+          n.op = reshape_op;
+          set_default_attributes(*reshape_op, &n.attributes);
+          IntList dims;
+          dims.count = y.shape.rank;
+          for (int k = 0; k < y.shape.rank; ++k) dims[k] = y.shape[k];
+          n.attrs<ReshapeAttrs>().shape = dims;
+          n.attrs<ReshapeAttrs>().allow_zero = 1;
+        }
+      }
+    } else if (n.op == cast_op) {
+      same = x.dtype == y.dtype;
+    } else if (n.op == concat_op) {
+      same = n.in.size() == 1;
+    }
+    if (same && g.value(n.in[0]).encoding == Encoding::plain) replace_value(g, n.out[0], n.in[0]);
+  }
+  eliminate_dead(g);
+}
+
+}  // namespace tern

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Removes what is not needed.
+#pragma once
+#include "ops/op.h"
+
+namespace tern {
+
+// Drops nodes whose outputs nobody reads (except writers of states and parameters), then unused values. Keeps the order of
+// nodes; ids of values change, `inputs` stay complete.
+void eliminate_dead(Graph& g);
+
+// Nodes that compute the same thing from the same inputs become one.
+void merge_common(Graph& g);
+
+// Nodes that change nothing: reshapes to the same shape, casts to the same type, transposes that keep the order of bytes,
+// slices of everything, sums with one term; two transposes or reshapes in a row become one.
+void remove_identities(Graph& g);
+
+// How many times each value is read by nodes (sub-graphs read through their node's inputs) or is an output.
+std::vector<int32_t> count_readers(const Graph& g);
+
+// Points every reader of `from` (and outputs) at `to`.
+void replace_value(Graph& g, ValueId from, ValueId to);
+
+}  // namespace tern

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// `if` and `loop`: sub-graphs are executables of their own, run by the executor on host memory.
+#include <cstring>
+
+#include "ops/control.h"
+#include "passes/specialize.h"
+#include "runtime/executable.h"
+
+namespace tern {
+
+tern_status Executable::build_control(int32_t node, const Model& model, const Parameters& parameters, const Options& options) {
+  const Node& n = graph_.nodes[(size_t)node];
+  for (const Graph& sub : n.subgraphs) {
+    // Its inputs have the shapes of this node's operands: those of `if` follow the condition, those of `loop` the trip
+    // count, with the iteration number and the condition in front.
+    std::vector<Shape> shapes;
+    const bool loop = sub.inputs.size() != n.in.size() - 1 || n.subgraphs.size() == 1;
+    for (size_t i = 0; i < sub.inputs.size(); ++i) {
+      if (loop && i < 2) shapes.push_back(Shape{});
+      else shapes.push_back(graph_.value(n.in[loop ? i : i + 1]).shape);
+    }
+    Graph g;
+    TERN_TRY(specialize(sub, shapes, &g));
+    std::unique_ptr<Executable> child;
+    TERN_TRY(create(std::move(g), model, parameters, options, &child));
+    children_.push_back(std::move(child));
+  }
+  return TERN_OK;
+}
+
+tern_status Executable::run_control(Control& control, Parameters& parameters, State& state, const RunControl& run) {
+  const Node& n = graph_.nodes[(size_t)control.node];
+  if (n.subgraphs.size() == 2) {
+    const bool condition = *(const uint8_t*)host_pointer(n.in[0]) != 0;
+    Executable& child = *children_[(size_t)control.first_child + (condition ? 0 : 1)];
+    control.inputs.clear();
+    control.outputs.clear();
+    for (size_t i = 1; i < n.in.size(); ++i) control.inputs.push_back(host_pointer(n.in[i]));
+    for (const ValueId v : n.out) control.outputs.push_back(host_pointer(v));
+    return child.run(control.inputs, control.outputs, parameters, state, run);
+  }
+
+  // loop: inputs (trip count, condition, carried..., captured...), sub-graph (iteration, condition, carried..., captured...)
+  // -> (condition, carried..., scanned...).
+  Executable& child = *children_[(size_t)control.first_child];
+  const size_t carried = (size_t)n.attrs<LoopAttrs>().num_carried;
+  const int64_t trips = n.in[0] == kNoValue ? INT64_MAX : *(const int64_t*)host_pointer(n.in[0]);
+  uint8_t condition = n.in[1] == kNoValue ? 1 : *(const uint8_t*)host_pointer(n.in[1]);
+  const auto size_of = [&](ValueId v) {
+    const Value& value = graph_.value(v);
+    return (uint64_t)value.shape.elements() * dtype_size(value.dtype);
+  };
+  if (control.blocks.empty()) {
+    control.blocks.resize(2 * carried);
+    for (size_t i = 0; i < carried; ++i)
+      for (size_t parity = 0; parity < 2; ++parity)
+        TERN_TRY(control.blocks[2 * i + parity].allocate(model_->context().allocator(), size_of(n.out[i])));
+  }
+  for (size_t i = 0; i < carried; ++i) std::memcpy(control.blocks[2 * i].data(), host_pointer(n.in[2 + i]), size_of(n.out[i]));
+  int64_t iteration = 0;
+  for (; iteration < trips && condition; ++iteration) {
+    TERN_TRY(check_control(run));
+    const size_t now = (size_t)(iteration & 1), next = 1 - now;
+    uint8_t next_condition = 1;
+    const uint8_t this_condition = condition;
+    control.inputs.assign({&iteration, &this_condition});
+    control.outputs.assign({&next_condition});
+    for (size_t i = 0; i < carried; ++i) {
+      control.inputs.push_back(control.blocks[2 * i + now].data());
+      control.outputs.push_back(control.blocks[2 * i + next].data());
+    }
+    for (size_t i = 2 + carried; i < n.in.size(); ++i) control.inputs.push_back(host_pointer(n.in[i]));
+    for (size_t i = carried; i < n.out.size(); ++i) {
+      // Scanned outputs: one row for each trip; their number is known when the plan is made.
+      const Shape& shape = graph_.value(n.out[i]).shape;
+      if (shape[0] <= iteration) return TERN_FAIL(TERN_ERR_LIMIT, "loop: more trips than rows of its scanned output");
+      control.outputs.push_back((char*)host_pointer(n.out[i]) + size_of(n.out[i]) / (uint64_t)shape[0] * (uint64_t)iteration);
+    }
+    TERN_TRY(child.run(control.inputs, control.outputs, parameters, state, run));
+    condition = next_condition;
+  }
+  for (size_t i = 0; i < carried; ++i) std::memcpy(host_pointer(n.out[i]), control.blocks[2 * i + (size_t)(iteration & 1)].data(), size_of(n.out[i]));
+  for (size_t i = carried; i < n.out.size(); ++i)
+    if (graph_.value(n.out[i]).shape[0] != iteration) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "loop: it ended after %" PRId64 " trips, but its scanned output has %" PRId64 " rows", iteration, graph_.value(n.out[i]).shape[0]);
+  return TERN_OK;
+}
+
+}  // namespace tern

@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/executable.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/checked.h"
+#include "ops/control.h"
+
+namespace tern {
+namespace {
+
+uint64_t value_bytes(const Value& v) {
+  uint64_t bytes = 0;
+  // Shapes were checked when the graph was specialised.
+  if (v.encoding != Encoding::plain) (void)encoded_bytes(v.encoding, v.dtype, v.shape, &bytes);
+  else bytes = (uint64_t)v.shape.elements() * dtype_size(v.dtype);
+  return bytes;
+}
+
+bool is_external(const Value& v) { return v.kind != ValueKind::node && v.kind != ValueKind::scalar; }
+
+}  // namespace
+
+tern_status Executable::create(Graph graph, const Model& model, const Parameters& parameters, const Options& options, std::unique_ptr<Executable>* out) {
+  std::unique_ptr<Executable> e(new Executable());
+  TERN_TRY(e->build(std::move(graph), model, parameters, options));
+  *out = std::move(e);
+  return TERN_OK;
+}
+
+Executable::~Executable() {
+  for (PartitionPlan& p : partitions_)
+    if (p.plan) backends_[(size_t)p.backend]->api->plan_release(backends_[(size_t)p.backend]->self, p.plan);
+  for (BackendPart& part : parts_)
+    for (Buffer& b : part.owned) part.backend->api->free(part.backend->self, &b);
+}
+
+tern_status Executable::build(Graph graph, const Model& model, const Parameters& parameters, const Options& options) {
+  graph_ = std::move(graph);
+  model_ = Ref<const Model>::share(&model);
+  backends_.assign(options.backends.begin(), options.backends.end());
+  host_ = (int32_t)backends_.size() - 1;
+  profiling_ = options.profile;
+  TERN_TRY(place_nodes(graph_, backends_, &placements_));
+  order_updates();
+  profile_.resize(graph_.nodes.size());
+  trace_.reserve(options.profile ? graph_.nodes.size() : 0);
+  for (size_t i = 0; i < graph_.inputs.size(); ++i)
+    if (graph_.value(graph_.inputs[i]).kind == ValueKind::scalar) {
+      scalar_inputs_.push_back((int32_t)i);
+      scalar_values_.push_back(graph_.inputs[i]);
+    }
+  scalars_.resize(scalar_values_.size());
+  for (const Node& n : graph_.nodes)
+    if ((n.op->flags & kWritesState) && graph_.value(n.in[0]).kind == ValueKind::parameter) written_parameters_.push_back(graph_.value(n.in[0]).index);
+  TERN_TRY(lay_out(options));
+  return compile(parameters, options);
+}
+
+// Writers whose result nobody reads go to the end: everything before them can still be cancelled, and all readers of the
+// old content have run.
+void Executable::order_updates() {
+  std::vector<char> read(graph_.values.size(), 0);
+  for (const Node& n : graph_.nodes)
+    for (const ValueId v : n.in)
+      if (v != kNoValue) read[(size_t)v] = 1;
+  std::vector<size_t> order;
+  std::vector<size_t> late;
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    const Node& n = graph_.nodes[i];
+    ((n.op->flags & kWritesState) && !read[(size_t)n.out[0]] ? late : order).push_back(i);
+  }
+  if (late.empty()) return;
+  order.insert(order.end(), late.begin(), late.end());
+  std::vector<Node> nodes;
+  std::vector<NodePlacement> placements;
+  for (const size_t i : order) {
+    for (const ValueId v : graph_.nodes[i].out) graph_.value(v).producer = (int32_t)nodes.size();
+    nodes.push_back(std::move(graph_.nodes[i]));
+    placements.push_back(placements_[i]);
+  }
+  graph_.nodes = std::move(nodes);
+  placements_ = std::move(placements);
+}
+
+int32_t Executable::slot_of(BackendPart& part, SlotKind kind, int32_t index) {
+  for (size_t i = 0; i < part.slots.size(); ++i)
+    if (part.slots[i].kind == kind && part.slots[i].index == index) return (int32_t)i;
+  part.slots.push_back({kind, index});
+  return (int32_t)part.slots.size() - 1;
+}
+
+tern_status Executable::lay_out(const Options& options) {
+  const size_t num_values = graph_.values.size();
+  const int32_t num_nodes = (int32_t)graph_.nodes.size();
+  parts_.resize(backends_.size());
+  for (size_t b = 0; b < backends_.size(); ++b) {
+    parts_[b].backend = backends_[b];
+    parts_[b].locations.resize(num_values);
+    parts_[b].slots.push_back({SlotKind::arena, 0});
+  }
+  parts_[(size_t)host_].used = true;
+
+  // Where each node runs: control nodes read and write host memory.
+  const auto where = [&](int32_t node) { return placements_[(size_t)node].backend < 0 ? host_ : placements_[(size_t)node].backend; };
+
+  // Partitions and their limits: a node's partition begins at first_of[node] and ends at last_of[node].
+  std::vector<int32_t> first_of((size_t)num_nodes), last_of((size_t)num_nodes);
+  const auto updates = [&](int32_t i) { return (graph_.nodes[(size_t)i].op->flags & kWritesState) != 0 && i >= 0; };
+  for (int32_t i = 0; i < num_nodes;) {
+    int32_t end = i + 1;
+    const bool control = placements_[(size_t)i].backend < 0;
+    // The update phase is a partition of its own, so that a cancel before it leaves everything as it was.
+    while (!control && end < num_nodes && placements_[(size_t)end].backend == placements_[(size_t)i].backend && updates(end) == updates(i)) ++end;
+    for (int32_t k = i; k < end; ++k) {
+      first_of[(size_t)k] = i;
+      last_of[(size_t)k] = end - 1;
+    }
+    if (!control) {
+      PartitionPlan p;
+      p.backend = placements_[(size_t)i].backend;
+      for (int32_t k = i; k < end; ++k) p.nodes.push_back(k);
+      parts_[(size_t)p.backend].used = true;
+      partitions_.push_back(std::move(p));
+    }
+    i = end;
+  }
+
+  // Which backends need each value, and from when to when it is alive there.
+  struct Use {
+    int32_t first = INT32_MAX, last = -1;
+    void at(int32_t t) {
+      first = std::min(first, t);
+      last = std::max(last, t);
+    }
+  };
+  std::vector<std::vector<Use>> uses(backends_.size(), std::vector<Use>(num_values));
+  std::vector<char> crosses(num_values, 0);  // produced on a device and needed elsewhere
+  for (int32_t i = 0; i < num_nodes; ++i) {
+    const int32_t b = where(i);
+    for (const ValueId v : graph_.nodes[(size_t)i].out) uses[(size_t)b][(size_t)v].at(i);
+    for (const ValueId v : graph_.nodes[(size_t)i].in) {
+      if (v == kNoValue) continue;
+      const Value& value = graph_.value(v);
+      uses[(size_t)b][(size_t)v].at(i);
+      if (value.kind == ValueKind::input && b != host_) uses[(size_t)b][(size_t)v].at(first_of[(size_t)i]);
+      if (value.producer < 0) continue;
+      const int32_t from = where(value.producer);
+      if (from == b) continue;
+      if (b != host_) uses[(size_t)b][(size_t)v].at(first_of[(size_t)i]);      // copied there before the partition
+      if (from != host_) crosses[(size_t)v] = 1;
+      uses[(size_t)host_][(size_t)v].at(last_of[(size_t)value.producer]);      // every crossing passes the host
+      uses[(size_t)host_][(size_t)v].at(first_of[(size_t)i]);
+    }
+  }
+  std::vector<int32_t> output_of(num_values, -1);
+  std::vector<char> is_output(num_values, 0);
+  for (size_t k = 0; k < graph_.outputs.size(); ++k) {
+    const ValueId v = graph_.outputs[k];
+    is_output[(size_t)v] = 1;
+    const Value& value = graph_.value(v);
+    if (value.producer >= 0 && where(value.producer) != host_) {
+      crosses[(size_t)v] = 1;
+      uses[(size_t)host_][(size_t)v].at(last_of[(size_t)value.producer]);
+      uses[(size_t)where(value.producer)][(size_t)v].at(last_of[(size_t)value.producer]);
+    }
+  }
+  for (size_t v = 0; v < num_values; ++v)
+    if (crosses[v] && graph_.values[v].producer >= 0) uses[(size_t)where(graph_.values[v].producer)][v].at(last_of[(size_t)graph_.values[v].producer]);
+
+  // Storage: values that share memory have one root.
+  for (size_t b = 0; b < backends_.size(); ++b) {
+    BackendPart& part = parts_[b];
+    std::vector<ValueId> root(num_values);
+    std::vector<Use> life = uses[b];
+    for (size_t v = 0; v < num_values; ++v) root[v] = (ValueId)v;
+    const auto find = [&](ValueId v) {
+      while (root[(size_t)v] != v) v = root[(size_t)v];
+      return v;
+    };
+    for (int32_t i = 0; i < num_nodes; ++i) {
+      if (where(i) != (int32_t)b || placements_[(size_t)i].backend < 0) continue;
+      const Node& n = graph_.nodes[(size_t)i];
+      if (n.in.empty() || n.in[0] == kNoValue || n.out.empty()) continue;
+      const ValueId x = find(n.in[0]), y = n.out[0];
+      const Value& source = graph_.value(x);
+      if (n.op->flags & kWritesState) {
+        root[(size_t)y] = x;
+        continue;
+      }
+      const bool view = (n.op->flags & kView) != 0;
+      if (view && graph_.value(n.in[0]).encoding == Encoding::plain && value_bytes(graph_.value(n.in[0])) == value_bytes(graph_.value(y))) {
+        // A view of what lives outside the arena needs no memory of its own either.
+        root[(size_t)y] = x;
+        if (!is_external(source)) {
+          life[(size_t)x].first = std::min(life[(size_t)x].first, life[(size_t)y].first);
+          life[(size_t)x].last = std::max(life[(size_t)x].last, life[(size_t)y].last);
+        }
+        if (is_output[(size_t)y]) life[(size_t)x].last = num_nodes;  // copied out at the end of the run
+        continue;
+      }
+      if ((n.op->flags & kInPlace) && !is_external(source) && source.kind == ValueKind::node && !is_output[(size_t)x] && !is_output[(size_t)y] &&
+          life[(size_t)x].last == i && value_bytes(source) == value_bytes(graph_.value(y)) && std::count(n.in.begin(), n.in.end(), n.in[0]) == 1) {
+        bool again = false;  // another operand in the same memory would be overwritten while it is read
+        for (size_t k = 1; k < n.in.size(); ++k) again = again || (n.in[k] != kNoValue && find(n.in[k]) == x);
+        if (again) continue;
+        root[(size_t)y] = x;
+        life[(size_t)x].last = std::max(life[(size_t)x].last, life[(size_t)y].last);
+      }
+    }
+
+    // Slots for what lives outside the arena; lifetimes for the rest.
+    std::vector<Lifetime> items;
+    std::vector<ValueId> item_values;
+    for (size_t i = 0; i < num_values; ++i) {
+      if (life[i].last < 0 || find((ValueId)i) != (ValueId)i) continue;
+      const Value& v = graph_.values[i];
+      const uint64_t bytes = value_bytes(v);
+      Location loc{-1, 0, bytes};
+      const bool host = (int32_t)b == host_;
+      switch (v.kind) {
+        case ValueKind::constant: loc.slot = slot_of(part, SlotKind::constant, (int32_t)i); break;
+        case ValueKind::parameter: loc.slot = slot_of(part, SlotKind::parameter, v.index); break;
+        case ValueKind::state: loc.slot = slot_of(part, SlotKind::state, v.index); break;
+        case ValueKind::input:
+          if (host) {
+            for (size_t k = 0; k < graph_.inputs.size(); ++k)
+              if (graph_.inputs[k] == (ValueId)i) loc.slot = slot_of(part, SlotKind::input, (int32_t)k);
+            break;
+          }
+          [[fallthrough]];
+        default:
+          if (host && is_output[i] && v.kind == ValueKind::node && output_of[i] < 0) {
+            // Written straight to the caller's memory.
+            for (size_t k = 0; k < graph_.outputs.size() && output_of[i] < 0; ++k)
+              if (graph_.outputs[k] == (ValueId)i) output_of[i] = (int32_t)k;
+            loc.slot = slot_of(part, SlotKind::output, output_of[i]);
+            break;
+          }
+          loc.slot = 0;
+          items.push_back({bytes, life[i].first, v.kind == ValueKind::scalar ? std::max(0, num_nodes - 1) : life[i].last});
+          if (v.kind == ValueKind::scalar) items.back().first = 0;
+          item_values.push_back((ValueId)i);
+      }
+      part.locations[i] = loc;
+    }
+    TERN_TRY(plan_memory(items, std::max<uint64_t>(64, part.backend->limits.buffer_alignment), options.max_bytes, &part.arena));
+    for (size_t i = 0; i < items.size(); ++i) part.locations[(size_t)item_values[i]].offset = part.arena.offsets[i];
+    for (size_t i = 0; i < num_values; ++i) {
+      const ValueId r = find((ValueId)i);
+      if (r == (ValueId)i || uses[b][i].last < 0) continue;
+      part.locations[i] = part.locations[(size_t)r];
+      part.locations[i].bytes = value_bytes(graph_.values[i]);
+    }
+  }
+
+  for (size_t k = 0; k < graph_.outputs.size(); ++k) {
+    const ValueId v = graph_.outputs[k];
+    if (output_of[(size_t)v] != (int32_t)k) {
+      copied_outputs_.push_back({(int32_t)k, v});
+      // An input that is an output, say, needs a place to be copied from.
+      Location& loc = parts_[(size_t)host_].locations[(size_t)v];
+      const Value& value = graph_.value(v);
+      if (loc.slot >= 0) continue;
+      loc.bytes = value_bytes(value);
+      BackendPart& host = parts_[(size_t)host_];
+      if (value.kind == ValueKind::constant) loc.slot = slot_of(host, SlotKind::constant, v);
+      else if (value.kind == ValueKind::parameter) loc.slot = slot_of(host, SlotKind::parameter, value.index);
+      else if (value.kind == ValueKind::state) loc.slot = slot_of(host, SlotKind::state, value.index);
+      else
+        for (size_t i = 0; i < graph_.inputs.size(); ++i)
+          if (graph_.inputs[i] == v) loc.slot = slot_of(host, SlotKind::input, (int32_t)i);
+    }
+  }
+
+  // The order of events.
+  std::vector<std::vector<char>> present(backends_.size(), std::vector<char>(num_values, 0));
+  size_t p = 0;
+  for (int32_t i = 0; i < num_nodes;) {
+    const int32_t end = last_of[(size_t)i] + 1, b = where(i);
+    if (b != host_)
+      for (int32_t k = i; k < end; ++k)
+        for (const ValueId v : graph_.nodes[(size_t)k].in) {
+          if (v == kNoValue || present[(size_t)b][(size_t)v]) continue;
+          const Value& value = graph_.value(v);
+          const bool elsewhere = value.kind == ValueKind::input || (value.producer >= 0 && where(value.producer) != b);
+          if (!elsewhere) continue;
+          steps_.push_back({StepKind::to_device, -1, b, v, i});
+          present[(size_t)b][(size_t)v] = 1;
+        }
+    if (placements_[(size_t)i].backend < 0) steps_.push_back({StepKind::control, (int32_t)controls_.size(), -1, kNoValue, i}), controls_.push_back({i, 0, {}, {}, {}});
+    else steps_.push_back({StepKind::submit, (int32_t)p++, b, kNoValue, i, updates(i)});
+    if (b != host_)
+      for (int32_t k = i; k < end; ++k)
+        for (const ValueId v : graph_.nodes[(size_t)k].out)
+          if (crosses[(size_t)v]) steps_.push_back({StepKind::to_host, -1, b, v, i});
+    i = end;
+  }
+  return TERN_OK;
+}
+
+tern_status Executable::compile(const Parameters& parameters, const Options& options) {
+  // Arenas and constants.
+  for (BackendPart& part : parts_) {
+    if (!part.used) continue;
+    const Backend& b = *part.backend;
+    part.buffers.resize(part.slots.size());
+    part.versions.assign(part.slots.size(), 0);
+    part.owned.reserve(part.slots.size());
+    TERN_TRY(b.api->alloc(b.self, part.arena.bytes, &part.arena_buffer));
+    part.owned.push_back(part.arena_buffer);
+    for (size_t s = 0; s < part.slots.size(); ++s) {
+      if (part.slots[s].kind == SlotKind::arena) part.buffers[s] = part.arena_buffer;
+      if (part.slots[s].kind != SlotKind::constant) continue;
+      const Value& v = graph_.value(part.slots[s].index);
+      const uint64_t bytes = value_bytes(v);
+      if (b.limits.host_memory) {
+        part.buffers[s] = {const_cast<void*>(v.data.bytes), bytes};
+        continue;
+      }
+      TERN_TRY(b.api->alloc(b.self, bytes, &part.buffers[s]));
+      part.owned.push_back(part.buffers[s]);
+      TERN_TRY(b.api->copy(b.self, {Copy::to_device, part.buffers[s], 0, {}, 0, const_cast<void*>(v.data.bytes), bytes}));
+    }
+  }
+
+  std::vector<const void*> fixed(graph_.values.size(), nullptr);
+  const bool training = !written_parameters_.empty();
+  for (size_t i = 0; i < graph_.values.size(); ++i) {
+    const Value& v = graph_.values[i];
+    if (v.kind == ValueKind::constant) fixed[i] = v.data.bytes;
+    if (v.kind == ValueKind::parameter && !training) fixed[i] = parameters.bytes(v.index);
+  }
+  if (!training) prepared_version_ = parameters.version();
+  for (PartitionPlan& p : partitions_) {
+    const BackendPart& part = parts_[(size_t)p.backend];
+    const Partition partition{&graph_, p.nodes, part.locations, fixed, scalar_values_, (int32_t)part.slots.size(), options.deterministic, options.profile};
+    TERN_TRY(part.backend->api->compile(part.backend->self, partition, &p.plan));
+  }
+  for (Control& c : controls_) {
+    c.first_child = (int32_t)children_.size();
+    TERN_TRY(build_control(c.node, *model_, parameters, options));
+  }
+  return TERN_OK;
+}
+
+void* Executable::host_pointer(ValueId v) const {
+  const BackendPart& host = parts_[(size_t)host_];
+  const Location& loc = host.locations[(size_t)v];
+  return (char*)host.buffers[(size_t)loc.slot].handle + loc.offset;
+}
+
+tern_status Executable::bind(std::span<const void* const> inputs, std::span<void* const> outputs, Parameters& parameters, State& state) {
+  for (const int32_t i : written_parameters_) TERN_TRY(parameters.make_writable(i));
+  for (BackendPart& part : parts_) {
+    if (!part.used) continue;
+    const Backend& b = *part.backend;
+    for (size_t s = 0; s < part.slots.size(); ++s) {
+      const Slot slot = part.slots[s];
+      Buffer& buffer = part.buffers[s];
+      switch (slot.kind) {
+        case SlotKind::arena: case SlotKind::constant: break;
+        case SlotKind::input: buffer.handle = const_cast<void*>(inputs[(size_t)slot.index]); break;
+        case SlotKind::output: buffer.handle = outputs[(size_t)slot.index]; break;
+        case SlotKind::state: TERN_TRY(state.acquire(slot.index, b, &buffer)); break;
+        case SlotKind::parameter: {
+          void* bytes = const_cast<void*>(parameters.bytes(slot.index));
+          if (b.limits.host_memory) {
+            buffer = {bytes, model_->def().parameters[(size_t)slot.index].bytes};
+            break;
+          }
+          const uint64_t size = model_->def().parameters[(size_t)slot.index].bytes;
+          if (!buffer.handle) {
+            TERN_TRY(b.api->alloc(b.self, size, &buffer));
+            part.owned.push_back(buffer);
+          }
+          if (part.versions[s] != parameters.version()) {
+            TERN_TRY(b.api->copy(b.self, {Copy::to_device, buffer, 0, {}, 0, bytes, size}));
+            part.versions[s] = parameters.version();
+          }
+          break;
+        }
+      }
+    }
+  }
+  return TERN_OK;
+}
+
+tern_status Executable::copy_value(const Step& step, std::span<const void* const> inputs) {
+  BackendPart& part = parts_[(size_t)step.backend];
+  const Location& loc = part.locations[(size_t)step.value];
+  const Value& v = graph_.value(step.value);
+  void* host = nullptr;
+  if (v.kind == ValueKind::input) {
+    for (size_t i = 0; i < graph_.inputs.size(); ++i)
+      if (graph_.inputs[i] == step.value) host = const_cast<void*>(inputs[i]);
+  } else {
+    host = host_pointer(step.value);
+  }
+  return part.backend->api->copy(part.backend->self, {step.kind == StepKind::to_device ? Copy::to_device : Copy::to_host,
+                                                      part.buffers[(size_t)loc.slot], loc.offset, {}, 0, host, loc.bytes});
+}
+
+tern_status Executable::run(std::span<const void* const> inputs, std::span<void* const> outputs, Parameters& parameters, State& state, const RunControl& control) {
+  TERN_TRY(bind(inputs, outputs, parameters, state));
+  for (size_t i = 0; i < scalar_inputs_.size(); ++i) {
+    std::memcpy(&scalars_[i], inputs[(size_t)scalar_inputs_[i]], 8);
+    if (parts_[(size_t)host_].locations[(size_t)scalar_values_[i]].slot >= 0) std::memcpy(host_pointer(scalar_values_[i]), &scalars_[i], 8);
+  }
+  if (profiling_) trace_.clear();
+  constexpr RunControl kUnstoppable{};
+  for (const Step& step : steps_) {
+    if (step.kind == StepKind::submit) {
+      PartitionPlan& p = partitions_[(size_t)step.index];
+      BackendPart& part = parts_[(size_t)p.backend];
+      if (!step.updates) TERN_TRY(check_control(control));
+      Fence done = 0;
+      TERN_TRY(part.backend->api->submit(part.backend->self, p.plan, part.buffers, scalars_, step.updates ? kUnstoppable : control, {}, &done));
+      if (done) TERN_TRY(part.backend->api->wait(part.backend->self, done, UINT64_MAX));
+      if (profiling_)
+        for (const NodeTime& t : part.backend->api->plan_times(part.backend->self, p.plan)) {
+          profile_[(size_t)t.node].total_ns += t.end_ns - t.begin_ns;
+          if (trace_.size() < trace_.capacity()) trace_.push_back({t.node, t.begin_ns, t.end_ns});
+        }
+    } else if (step.kind == StepKind::control) {
+      TERN_TRY(run_control(controls_[(size_t)step.index], parameters, state, control));
+    } else {
+      TERN_TRY(copy_value(step, inputs));
+    }
+  }
+  for (const auto& [k, v] : copied_outputs_) std::memcpy(outputs[(size_t)k], host_pointer(v), parts_[(size_t)host_].locations[(size_t)v].bytes);
+  if (!written_parameters_.empty()) {
+    // Devices wrote their own copies: bring them back, as the overlay is the truth.
+    for (BackendPart& part : parts_) {
+      if (!part.used || part.backend->limits.host_memory) continue;
+      for (size_t s = 0; s < part.slots.size(); ++s) {
+        if (part.slots[s].kind != SlotKind::parameter) continue;
+        const int32_t i = part.slots[s].index;
+        if (std::find(written_parameters_.begin(), written_parameters_.end(), i) == written_parameters_.end()) continue;
+        TERN_TRY(part.backend->api->copy(part.backend->self, {Copy::to_host, part.buffers[s], 0, {}, 0, const_cast<void*>(parameters.bytes(i)), part.buffers[s].bytes}));
+      }
+    }
+    parameters.touch();
+    for (BackendPart& part : parts_)
+      for (size_t s = 0; s < part.slots.size() && !part.versions.empty(); ++s)
+        if (part.versions[s] + 1 == parameters.version()) part.versions[s] = parameters.version();
+  }
+  return TERN_OK;
+}
+
+Executable::Memory Executable::memory() const {
+  Memory m;
+  for (const BackendPart& part : parts_)
+    if (part.used) m.arena += part.arena.bytes, m.bound += part.arena.bound;
+  for (const PartitionPlan& p : partitions_) {
+    const PlanStats s = backends_[(size_t)p.backend]->api->plan_stats(backends_[(size_t)p.backend]->self, p.plan);
+    m.scratch = std::max(m.scratch, s.scratch_bytes);
+    m.prepared += s.prepared_bytes;
+  }
+  for (const auto& child : children_) {
+    const Memory c = child->memory();
+    m.arena += c.arena, m.bound += c.bound, m.scratch += c.scratch, m.prepared += c.prepared;
+  }
+  for (const Control& c : controls_)
+    for (const Block& block : c.blocks) m.arena += block.bytes();
+  return m;
+}
+
+}  // namespace tern

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/session.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "passes/optimize.h"
+#include "passes/specialize.h"
+
+namespace tern {
+
+std::string describe_op(const Node& node) {
+  if (node.subgraphs.size() != 1 || std::strcmp(node.op->name, "fused") != 0) return node.op->name;
+  std::string s;
+  for (const Node& n : node.subgraphs[0].nodes) s += (s.empty() ? "" : "+") + describe_op(n);
+  return s;
+}
+
+tern_status Session::create(const Model& model, const Options& options, std::unique_ptr<Session>* out) {
+  std::unique_ptr<Session> s(new Session(model, options));
+  Context& context = model.context();
+  std::string_view names = options.backends;
+  bool cpu = false;
+  while (!names.empty()) {
+    const size_t comma = names.find(',');
+    const std::string_view name = names.substr(0, comma);
+    names = comma == std::string_view::npos ? std::string_view() : names.substr(comma + 1);
+    const Backend* backend = nullptr;
+    TERN_TRY(context.open_backend(name, &backend));
+    s->backends_.push_back(backend);
+    cpu = backend->limits.host_memory;
+    if (cpu) break;  // nothing after the CPU would ever be asked
+  }
+  if (!cpu) {
+    const Backend* backend = nullptr;
+    TERN_TRY(context.open_backend(context.backend_tables()[0]->name, &backend));
+    s->backends_.push_back(backend);
+  }
+  if (options.parameters && &options.parameters->model() != &model) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the parameters belong to another model");
+  s->parameters_ = options.parameters ? options.parameters : Ref<Parameters>::adopt(new Parameters(model));
+  if (options.state) TERN_TRY(s->set_state(*options.state));
+  else TERN_TRY(State::create(model, &s->state_));
+  s->signatures_.resize(model.def().signatures.size());
+  for (size_t i = 0; i < s->signatures_.size(); ++i) {
+    const Graph& g = model.def().signatures[i].graph;
+    PerSignature& p = s->signatures_[i];
+    p.bound_inputs.resize(g.inputs.size());
+    p.bound_outputs.resize(g.outputs.size());
+    p.pools.resize(g.outputs.size());
+    p.inputs.resize(g.inputs.size());
+    p.outputs.resize(g.outputs.size());
+    p.shapes.resize(g.inputs.size());
+    p.tensors.resize(g.inputs.size());
+    p.results.resize(g.outputs.size());
+    p.plans.reserve((size_t)std::max(1, options.max_plans));
+  }
+  if (options.profile) s->events_.reserve(100000);
+  *out = std::move(s);
+  return TERN_OK;
+}
+
+tern_status Session::set_state(State& state) {
+  if (&state.model() != model_.get()) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the state belongs to another model");
+  state_ = Ref<State>::share(&state);
+  return TERN_OK;
+}
+
+tern_status Session::check_signature(int32_t signature) const {
+  if (signature >= 0 && (size_t)signature < signatures_.size()) return TERN_OK;
+  return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "signature %d: the model has %zu", signature, signatures_.size());
+}
+
+tern_status Session::check_inputs(int32_t signature, std::span<const Tensor* const> inputs) const {
+  const Signature& sig = model_->def().signatures[(size_t)signature];
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Value& v = sig.graph.value(sig.graph.inputs[i]);
+    if ((int32_t)i == sig.position_input) continue;
+    if (!inputs[i]) return TERN_FAIL(TERN_ERR_STATE, "input '%s' is neither given nor bound", v.name.c_str());
+    const Tensor& t = *inputs[i];
+    if (t.dtype() != v.dtype) return TERN_FAIL(TERN_ERR_TYPE, "input '%s' takes %s, the tensor is %s", v.name.c_str(), dtype_name(v.dtype), dtype_name(t.dtype()));
+    if (t.shape().rank != v.shape.rank)
+      return TERN_FAIL(TERN_ERR_SHAPE, "input '%s' takes %d dims like %s, the tensor is %s", v.name.c_str(), v.shape.rank, to_string(v.shape).c_str(), to_string(t.shape()).c_str());
+    for (int a = 0; a < v.shape.rank; ++a) {
+      const SymbolicDim* dim = nullptr;
+      for (const SymbolicDim& d : sig.symbolic_dims)
+        if (d.input == (int32_t)i && d.axis == a) dim = &d;
+      const int64_t size = t.shape()[a];
+      if (!dim) {
+        if (size != v.shape[a])
+          return TERN_FAIL(TERN_ERR_SHAPE, "input '%s' takes %s, the tensor is %s", v.name.c_str(), to_string(v.shape).c_str(), to_string(t.shape()).c_str());
+        continue;
+      }
+      const Symbol& s = sig.symbols[(size_t)dim->symbol];
+      if (size < s.min || size > s.max || size % s.multiple)
+        return TERN_FAIL(TERN_ERR_SHAPE, "input '%s': dim %d is %" PRId64 ", allowed is %" PRId64 " to %" PRId64 " in steps of %" PRId64, v.name.c_str(), a, size, s.min, s.max, s.multiple);
+      for (const SymbolicDim& d : sig.symbolic_dims) {
+        if (d.symbol != dim->symbol || (size_t)d.input >= inputs.size() || !inputs[(size_t)d.input] || d.axis >= inputs[(size_t)d.input]->shape().rank) continue;
+        if (inputs[(size_t)d.input]->shape()[d.axis] != size)
+          return TERN_FAIL(TERN_ERR_SHAPE, "input '%s': dim %d is %" PRId64 ", but '%s' is %" PRId64 " elsewhere", v.name.c_str(), a, size, s.name.c_str(), inputs[(size_t)d.input]->shape()[d.axis]);
+      }
+    }
+  }
+  return TERN_OK;
+}
+
+tern_status Session::find_plan(int32_t signature, std::span<const Shape> shapes, Plan** plan) {
+  PerSignature& per = signatures_[(size_t)signature];
+  for (size_t i = 0; i < per.plans.size(); ++i) {
+    Plan& p = per.plans[i];
+    if (!std::equal(shapes.begin(), shapes.end(), p.shapes.begin())) continue;
+    if (p.executable->prepared_version() && p.executable->prepared_version() != parameters_->version()) {
+      // Copies of weights in another order are of an older version.
+      if (per.latest == &p) per.latest = nullptr;
+      per.bound_ready = false;
+      std::swap(p, per.plans.back());
+      per.plans.pop_back();
+      break;
+    }
+    p.used = ++clock_;
+    per.latest = *plan = &p;
+    return TERN_OK;
+  }
+  const Signature& sig = model_->def().signatures[(size_t)signature];
+  Graph g;
+  TERN_TRY(specialize(sig.graph, shapes, &g));
+  TERN_TRY(optimize(g));
+  Executable::Options options{backends_, options_.max_bytes, options_.deterministic, options_.profile};
+  Plan fresh;
+  TERN_TRY(Executable::create(std::move(g), *model_, *parameters_, options, &fresh.executable));
+  fresh.shapes.assign(shapes.begin(), shapes.end());
+  fresh.used = ++clock_;
+  per.bound_ready = false;  // places of plans may change
+  if (per.plans.size() == per.plans.capacity())
+    *std::min_element(per.plans.begin(), per.plans.end(), [](const Plan& a, const Plan& b) { return a.used < b.used; }) = std::move(fresh);
+  else
+    per.plans.push_back(std::move(fresh));
+  for (Plan& p : per.plans)
+    if (p.used == clock_) per.latest = *plan = &p;
+  return TERN_OK;
+}
+
+tern_status Session::take_output(int32_t signature, int32_t k, const Value& value, Ref<Tensor>* tensor) {
+  PerSignature& per = signatures_[(size_t)signature];
+  if (per.bound_outputs[(size_t)k]) {
+    const Tensor& t = *per.bound_outputs[(size_t)k];
+    if (!(t.shape() == value.shape) || t.dtype() != value.dtype)
+      return TERN_FAIL(TERN_ERR_SHAPE, "output '%s' is %s%s, the bound tensor %s%s", model_->def().signatures[(size_t)signature].output_names[(size_t)k].c_str(),
+                       dtype_name(value.dtype), to_string(value.shape).c_str(), dtype_name(t.dtype()), to_string(t.shape()).c_str());
+    *tensor = per.bound_outputs[(size_t)k];
+    return TERN_OK;
+  }
+  std::vector<Ref<Tensor>>& pool = per.pools[(size_t)k].tensors;
+  for (size_t i = 0; i < pool.size(); ++i) {
+    if (!pool[i]->unique()) continue;
+    if (pool[i]->shape() == value.shape && pool[i]->dtype() == value.dtype) {
+      *tensor = pool[i];
+      return TERN_OK;
+    }
+  }
+  Ref<Tensor> fresh;
+  TERN_TRY(Tensor::create(model_->context(), value.dtype, value.shape, &fresh));
+  // A tensor of another shape that nobody holds makes room; those still held stay their holders'.
+  size_t place = pool.size();
+  for (size_t i = 0; i < pool.size(); ++i)
+    if (pool[i]->unique()) place = i;
+  if (place < pool.size()) pool[place] = fresh;
+  else if (pool.size() < 4) pool.push_back(fresh);
+  *tensor = std::move(fresh);
+  return TERN_OK;
+}
+
+void Session::record(int32_t signature, const Executable& executable) {
+  for (const Executable::TraceEvent& e : executable.last_trace())
+    if (events_.size() < events_.capacity()) events_.push_back({signature, e.node, e.begin_ns, e.end_ns});
+}
+
+// per.inputs and per.outputs are set.
+tern_status Session::execute(int32_t signature, Plan& plan, const RunControl& control) {
+  PerSignature& per = signatures_[(size_t)signature];
+  const Signature& sig = model_->def().signatures[(size_t)signature];
+  if (sig.position_input >= 0) {
+    per.position = state_->length();
+    if (per.position + sig.advance > sig.capacity)
+      return TERN_FAIL(TERN_ERR_LIMIT, "the state holds %" PRId64 " of %" PRId64 " positions; a run of '%s' needs %" PRId64 " more", per.position, sig.capacity, sig.name.c_str(), sig.advance);
+    per.inputs[(size_t)sig.position_input] = &per.position;
+  }
+  TERN_TRY(plan.executable->run(per.inputs, per.outputs, *parameters_, *state_, control));
+  if (sig.position_input >= 0) state_->set_length(per.position + sig.advance);
+  if (options_.profile) record(signature, *plan.executable);
+  return TERN_OK;
+}
+
+tern_status Session::run(int32_t signature, std::span<const Tensor* const> inputs, std::span<const Tensor*> outputs, const RunControl& control) {
+  TERN_TRY(check_signature(signature));
+  PerSignature& per = signatures_[(size_t)signature];
+  const Signature& sig = model_->def().signatures[(size_t)signature];
+  const Graph& canonical = sig.graph;
+  if (inputs.size() != canonical.inputs.size())
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "'%s' takes %zu inputs, %zu were given", sig.name.c_str(), canonical.inputs.size(), inputs.size());
+  if (outputs.size() != canonical.outputs.size())
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "'%s' has %zu outputs, room for %zu was given", sig.name.c_str(), canonical.outputs.size(), outputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) per.tensors[i] = inputs[i] ? inputs[i] : per.bound_inputs[i].get();
+  TERN_TRY(check_inputs(signature, per.tensors));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    per.shapes[i] = per.tensors[i] ? per.tensors[i]->shape() : Shape{};
+    per.inputs[i] = per.tensors[i] ? per.tensors[i]->data() : nullptr;
+  }
+  Plan* plan = nullptr;
+  TERN_TRY(find_plan(signature, per.shapes, &plan));
+  per.bound_ready = false;
+  const Graph& g = plan->executable->graph();
+  tern_status status = TERN_OK;
+  for (size_t k = 0; k < outputs.size() && status == TERN_OK; ++k) {
+    status = take_output(signature, (int32_t)k, g.value(g.outputs[k]), &per.results[k]);
+    if (status == TERN_OK) per.outputs[k] = per.results[k]->data();
+  }
+  if (status == TERN_OK) status = execute(signature, *plan, control);
+  for (size_t k = 0; k < outputs.size(); ++k) {
+    if (status == TERN_OK) outputs[k] = per.results[k].detach();
+    else per.results[k] = {};
+  }
+  return status;
+}
+
+tern_status Session::run_bound(int32_t signature, const RunControl& control) {
+  TERN_TRY(check_signature(signature));
+  PerSignature& per = signatures_[(size_t)signature];
+  if (!per.bound_ready || !per.latest || (per.latest->executable->prepared_version() && per.latest->executable->prepared_version() != parameters_->version())) {
+    for (size_t i = 0; i < per.tensors.size(); ++i) per.tensors[i] = per.bound_inputs[i].get();
+    TERN_TRY(check_inputs(signature, per.tensors));
+    for (size_t i = 0; i < per.tensors.size(); ++i) {
+      per.shapes[i] = per.tensors[i] ? per.tensors[i]->shape() : Shape{};
+      per.inputs[i] = per.tensors[i] ? per.tensors[i]->data() : nullptr;
+    }
+    Plan* plan = nullptr;
+    TERN_TRY(find_plan(signature, per.shapes, &plan));
+    const Graph& g = plan->executable->graph();
+    for (size_t k = 0; k < per.bound_outputs.size(); ++k) {
+      if (!per.bound_outputs[k])
+        return TERN_FAIL(TERN_ERR_STATE, "output '%s' is not bound", model_->def().signatures[(size_t)signature].output_names[k].c_str());
+      Ref<Tensor> t;
+      TERN_TRY(take_output(signature, (int32_t)k, g.value(g.outputs[k]), &t));
+      per.outputs[k] = t->data();
+    }
+    per.bound_ready = true;
+  }
+  return execute(signature, *per.latest, control);
+}
+
+tern_status Session::bind_input(int32_t signature, int32_t index, const Tensor* tensor) {
+  TERN_TRY(check_signature(signature));
+  PerSignature& per = signatures_[(size_t)signature];
+  if (index < 0 || (size_t)index >= per.bound_inputs.size()) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input %d: the signature has %zu", index, per.bound_inputs.size());
+  per.bound_inputs[(size_t)index] = Ref<const Tensor>::share(tensor);
+  per.bound_ready = false;
+  return TERN_OK;
+}
+
+tern_status Session::bind_output(int32_t signature, int32_t index, Tensor* tensor) {
+  TERN_TRY(check_signature(signature));
+  PerSignature& per = signatures_[(size_t)signature];
+  if (index < 0 || (size_t)index >= per.bound_outputs.size()) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "output %d: the signature has %zu", index, per.bound_outputs.size());
+  per.bound_outputs[(size_t)index] = Ref<Tensor>::share(tensor);
+  per.bound_ready = false;
+  return TERN_OK;
+}
+
+tern_status Session::prepare(int32_t signature, std::span<const Shape> shapes) {
+  TERN_TRY(check_signature(signature));
+  Plan* plan = nullptr;
+  return find_plan(signature, shapes, &plan);
+}
+
+namespace {
+
+void collect(const Executable& e, std::vector<Session::Placement>* out) {
+  size_t child = 0;
+  for (size_t i = 0; i < e.graph().nodes.size(); ++i) {
+    const Node& n = e.graph().nodes[i];
+    const NodePlacement& p = e.placements()[i];
+    std::string name = n.name;
+    if (name.empty())
+      for (const ValueId v : n.out)
+        if (name.empty()) name = e.graph().value(v).name;
+    out->push_back({p.as, std::move(name), describe_op(n), p.backend < 0 ? "host" : e.backend_name(p.backend), n.origin, p.reason, e.profile()[i].total_ns});
+    for (size_t k = 0; p.as == PlacedAs::control && k < n.subgraphs.size(); ++k) collect(*e.children()[child++], out);
+  }
+}
+
+}  // namespace
+
+std::vector<Session::Placement> Session::placements(int32_t signature) const {
+  std::vector<Placement> out;
+  if (check_signature(signature) == TERN_OK && signatures_[(size_t)signature].latest) collect(*signatures_[(size_t)signature].latest->executable, &out);
+  return out;
+}
+
+Session::Memory Session::memory() const {
+  Memory m;
+  for (const PerSignature& per : signatures_) {
+    for (const Plan& p : per.plans) {
+      const Executable::Memory plan = p.executable->memory();
+      if (plan.arena + plan.scratch + plan.prepared >= m.plan.arena + m.plan.scratch + m.plan.prepared) m.plan = plan;
+      ++m.plans;
+    }
+    for (const Pool& pool : per.pools)
+      for (const Ref<Tensor>& t : pool.tensors) m.outputs += t->bytes();
+  }
+  for (size_t i = 0; i < model_->def().parameters.size(); ++i)
+    if (!parameters_->changed((int32_t)i)) m.mapped += model_->def().parameters[i].bytes;
+  m.state = state_->bytes();
+  m.overlay = parameters_->overlay_bytes();
+  return m;
+}
+
+tern_status Session::write_profile(const char* path) const {
+  if (!options_.profile) return TERN_FAIL(TERN_ERR_STATE, "the session was made without TERN_SESSION_PROFILE");
+  std::FILE* f = std::fopen(path, "w");
+  if (!f) return TERN_FAIL(TERN_ERR_IO, "cannot write '%s'", path);
+  const uint64_t zero = events_.empty() ? 0 : events_[0].begin_ns;
+  std::fputs("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[", f);
+  bool first = true;
+  for (const Event& e : events_) {
+    const PerSignature& per = signatures_[(size_t)e.signature];
+    if (!per.latest || (size_t)e.node >= per.latest->executable->graph().nodes.size()) continue;
+    const Executable& x = *per.latest->executable;
+    const Node& n = x.graph().nodes[(size_t)e.node];
+    const NodePlacement& p = x.placements()[(size_t)e.node];
+    std::string name;  // only what JSON takes as it is
+    for (const char c : n.name.empty() && !n.out.empty() ? x.graph().value(n.out[0]).name : n.name)
+      if (c >= ' ' && c != '"' && c != '\\' && (unsigned char)c < 127) name += c;
+    std::fprintf(f, "%s\n{\"name\":\"%s\",\"cat\":\"%s\",\"ph\":\"X\",\"ts\":%.3f,\"dur\":%.3f,\"pid\":1,\"tid\":1,\"args\":{\"node\":\"%s\",\"output\":\"%s\"}}", first ? "" : ",",
+                 describe_op(n).c_str(), p.backend < 0 ? "host" : x.backend_name(p.backend), (double)(e.begin_ns - zero) * 1e-3, (double)(e.end_ns - e.begin_ns) * 1e-3, name.c_str(),
+                 n.out.empty() ? "" : to_string(x.graph().value(n.out[0]).shape).c_str());
+    first = false;
+  }
+  std::fputs("\n]}\n", f);
+  const bool bad = std::ferror(f) != 0;
+  if (std::fclose(f) != 0 || bad) return TERN_FAIL(TERN_ERR_IO, "writing '%s' failed", path);
+  return TERN_OK;
+}
+
+}  // namespace tern

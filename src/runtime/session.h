@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the signatures of a model: keeps plans for the shapes that come by, and pools of output tensors.
+#pragma once
+#include "runtime/executable.h"
+
+namespace tern {
+
+class Session {
+ public:
+  struct Options {
+    std::string backends = "cpu";  // names, separated by commas
+    Ref<Parameters> parameters;    // empty: the file's own
+    Ref<State> state;              // empty: a new one
+    bool deterministic = false, profile = false;
+    int32_t max_plans = 8;
+    uint64_t max_bytes = UINT64_MAX;
+  };
+  static tern_status create(const Model& model, const Options& options, std::unique_ptr<Session>* out);
+
+  const Model& model() const { return *model_; }
+  State& state() { return *state_; }
+  Parameters& parameters() { return *parameters_; }
+  tern_status set_state(State& state);
+
+  // As tern_session_run. inputs[i] NULL: the bound tensor. outputs: one reference each on success.
+  tern_status run(int32_t signature, std::span<const Tensor* const> inputs, std::span<const Tensor*> outputs, const RunControl& control);
+  tern_status run_bound(int32_t signature, const RunControl& control);
+  tern_status bind_input(int32_t signature, int32_t index, const Tensor* tensor);
+  tern_status bind_output(int32_t signature, int32_t index, Tensor* tensor);
+  // Makes the plan for these input shapes, if it is not there yet.
+  tern_status prepare(int32_t signature, std::span<const Shape> shapes);
+
+  struct Placement {
+    PlacedAs as;
+    std::string node, op;
+    const char *backend, *origin, *reason;
+    uint64_t time_ns;
+  };
+  // Of the latest plan; empty before the first.
+  std::vector<Placement> placements(int32_t signature) const;
+  struct Memory {
+    int32_t plans = 0;
+    Executable::Memory plan;  // the largest
+    uint64_t mapped = 0, state = 0, overlay = 0, outputs = 0;
+  };
+  Memory memory() const;
+  bool profiling() const { return options_.profile; }
+  // Chrome trace JSON of the runs so far (the last 100,000 events).
+  tern_status write_profile(const char* path) const;
+
+ private:
+  struct Plan {
+    std::vector<Shape> shapes;
+    std::unique_ptr<Executable> executable;
+    uint64_t used = 0;  // clock of the last use
+  };
+  struct Pool {  // of one output of one signature
+    std::vector<Ref<Tensor>> tensors;
+  };
+  struct PerSignature {
+    std::vector<Plan> plans;
+    Plan* latest = nullptr;
+    std::vector<Ref<const Tensor>> bound_inputs;
+    std::vector<Ref<Tensor>> bound_outputs;
+    std::vector<Pool> pools;
+    bool bound_ready = false;           // the pointers below match what is bound
+    std::vector<const void*> inputs;    // kept to save allocations
+    std::vector<void*> outputs;
+    std::vector<Shape> shapes;
+    std::vector<const Tensor*> tensors;
+    std::vector<Ref<Tensor>> results;
+    int64_t position = 0;
+  };
+  struct Event {
+    int32_t signature, node;
+    uint64_t begin_ns, end_ns;
+  };
+
+  Session(const Model& model, const Options& options) : model_(Ref<const Model>::share(&model)), options_(options) {}
+  tern_status check_signature(int32_t signature) const;
+  tern_status check_inputs(int32_t signature, std::span<const Tensor* const> inputs) const;
+  tern_status find_plan(int32_t signature, std::span<const Shape> shapes, Plan** plan);
+  tern_status take_output(int32_t signature, int32_t k, const Value& value, Ref<Tensor>* tensor);
+  tern_status execute(int32_t signature, Plan& plan, const RunControl& control);
+  void record(int32_t signature, const Executable& executable);
+
+  Ref<const Model> model_;
+  Options options_;
+  std::vector<const Backend*> backends_;
+  Ref<Parameters> parameters_;
+  Ref<State> state_;
+  std::vector<PerSignature> signatures_;
+  uint64_t clock_ = 0;
+  std::vector<Event> events_;
+};
+
+// "conv2d+relu" for a fused node.
+std::string describe_op(const Node& node);
+
+}  // namespace tern
