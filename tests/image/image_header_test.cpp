@@ -187,6 +187,17 @@ TEST(ImageHeader, DamagedFilesGiveAnErrorOrAPicture) {
   }
 }
 
+TEST(ImageHeader, RefusesHuffmanTablesThatOverrunTheDecoder) {
+  Bytes file = jpeg();
+  for (size_t i = 2; i + 20 < file.size(); ++i) {
+    if (file[i] != 0xFF || file[i + 1] != 0xC4) continue;
+    for (size_t k = 0; k < 16; ++k) file[i + 5 + k] = 255;
+    break;
+  }
+  int w, h;
+  EXPECT_NE(read_corners(file, &w, &h).find("Huffman"), std::string::npos);
+}
+
 TEST(ImageHeader, SaysWhatIsWrong) {
   Folder folder;
   int w = 1, h = 1;
