@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/backend.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "backends/cpu/prepare.h"
+
+namespace tern {
+
+struct BackendPlan {
+  std::vector<cpu::Call> calls;
+  std::vector<cpu::Patch> patches;     // sorted by slot
+  std::vector<size_t> first_patch;     // per slot, and one more
+  std::vector<void*> bound;            // per slot: where the patches point
+  cpu::PlanMemory memory;
+  Block scratch;
+  size_t scratch_stride = 0;           // bytes of each thread
+  std::vector<NodeTime> times;
+  const Graph* graph = nullptr;
+  bool profile = false;
+};
+
+namespace cpu {
+namespace {
+
+struct Device {
+  const tern_allocator* allocator;
+  ThreadPool* pool;
+};
+
+// About 3 microseconds of arithmetic: below that, handing over costs more than it brings.
+constexpr double kFlopsPerThread = 150e3;
+
+void copy_text(char* out, size_t n, const char* text) { std::snprintf(out, n, "%s", text); }
+
+tern_status probe(DeviceInfo* infos, int32_t capacity, int32_t* count) {
+  if (capacity > 0) {
+    copy_text(infos[0].backend, sizeof infos[0].backend, "cpu");
+    char name[96] = "CPU";
+    if (std::FILE* f = std::fopen("/proc/cpuinfo", "r")) {
+      char line[256];
+      while (std::fgets(line, sizeof line, f))
+        if (std::strncmp(line, "model name", 10) == 0)
+          if (const char* colon = std::strchr(line, ':')) {
+            copy_text(name, sizeof name, colon + 2);
+            name[std::strcspn(name, "\n")] = 0;
+            break;
+          }
+      std::fclose(f);
+    }
+    std::snprintf(infos[0].device, sizeof infos[0].device, "%s, %s", name, kernels().isa);
+    infos[0].memory_bytes = 0;
+  }
+  *count = 1;
+  return TERN_OK;
+}
+
+tern_status open(const DeviceInfo*, const tern_allocator* allocator, ThreadPool* pool, void** self) {
+  *self = new Device{allocator, pool};
+  return TERN_OK;
+}
+
+void close(void* self) { delete (Device*)self; }
+
+DeviceLimits limits(void*) { return {64, UINT64_MAX, true}; }
+
+Support supports(void*, const Graph& graph, const Node& node) {
+  const CpuOp* op = find_cpu_op(node.op);
+  const char* why = op ? op->refuses(graph, node) : "no kernel for this operator";
+  if (!why) return {SupportKind::kernel, ""};
+  return {node.op->reference ? SupportKind::reference : SupportKind::no, why};
+}
+
+tern_status alloc(void* self, uint64_t bytes, Buffer* out) {
+  Device& d = *(Device*)self;
+  void* p = d.allocator->allocate(d.allocator->user, (size_t)std::max<uint64_t>(bytes, 64), bytes >= (2u << 20) ? 4096 : 64);
+  if (!p) return TERN_FAIL(TERN_ERR_MEMORY, "no memory for %" PRIu64 " bytes of activations", bytes);
+  *out = {p, bytes};
+  return TERN_OK;
+}
+
+tern_status import_memory(void*, void* host, uint64_t bytes, Buffer* out) {
+  *out = {host, bytes};
+  return TERN_OK;
+}
+
+void release(void* self, Buffer* buffer) {
+  Device& d = *(Device*)self;
+  if (buffer->handle) d.allocator->release(d.allocator->user, buffer->handle, (size_t)std::max<uint64_t>(buffer->bytes, 64));
+  *buffer = {};
+}
+
+tern_status copy(void*, const Copy& c) {
+  char* device = (char*)c.device.handle + c.device_offset;
+  if (c.direction == Copy::to_device) std::memcpy(device, c.host, c.bytes);
+  else if (c.direction == Copy::to_host) std::memcpy(c.host, device, c.bytes);
+  else std::memmove((char*)c.other.handle + c.other_offset, device, c.bytes);
+  return TERN_OK;
+}
+
+// ---- an operator's own reference loops as a call ---------------------------------------------------------------------
+
+struct ReferenceArgs {
+  const Node* node;
+  RefTensor* ins;
+  RefTensor* outs;
+  tern_status* status;
+};
+
+void run_reference(const void* args, int64_t, int64_t, void*) {
+  const ReferenceArgs& a = *(const ReferenceArgs*)args;
+  const tern_status s = evaluate(*a.node, a.ins, a.outs);
+  if (s != TERN_OK) *a.status = s;
+}
+
+void prepare_reference(Prepare& p) {
+  ReferenceArgs& a = p.args<ReferenceArgs>();
+  a.node = &p.node;
+  a.ins = p.array<RefTensor>(p.node.in.size());
+  a.outs = p.array<RefTensor>(p.node.out.size());
+  a.status = p.error_flag();
+  for (size_t i = 0; i < p.node.in.size(); ++i) {
+    if (p.node.in[i] == kNoValue) continue;
+    const Value& v = p.in((int)i);
+    a.ins[i] = {v.dtype, v.encoding, v.shape, nullptr};
+    p.pointer(a.ins[i].data, p.node.in[i]);
+  }
+  for (size_t i = 0; i < p.node.out.size(); ++i) {
+    const Value& v = p.out((int)i);
+    a.outs[i] = {v.dtype, v.encoding, v.shape, nullptr};
+    p.pointer(a.outs[i].data, p.node.out[i]);
+  }
+  p.call(run_reference, &a, 1, 0, 0);
+}
+
+tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
+  Device& device = *(Device*)self;
+  auto plan = std::make_unique<BackendPlan>();
+  plan->graph = partition.graph;
+  plan->profile = partition.profile;
+  for (const int32_t i : partition.nodes) {
+    Prepare p(partition, i, kernels(), *device.allocator, device.pool->num_threads(), plan->memory, plan->calls, plan->patches);
+    const CpuOp* op = find_cpu_op(p.node.op);
+    if (op && !op->refuses(p.g, p.node)) TERN_TRY(op->prepare(p));
+    else prepare_reference(p);
+  }
+  std::stable_sort(plan->patches.begin(), plan->patches.end(), [](const Patch& a, const Patch& b) { return a.slot < b.slot; });
+  plan->first_patch.assign((size_t)partition.num_slots + 1, plan->patches.size());
+  for (size_t i = plan->patches.size(); i-- > 0;) plan->first_patch[(size_t)plan->patches[i].slot] = i;
+  for (size_t s = (size_t)partition.num_slots; s-- > 0;) plan->first_patch[s] = std::min(plan->first_patch[s], plan->first_patch[s + 1]);
+  plan->bound.assign((size_t)partition.num_slots, nullptr);
+  size_t scratch = 0;
+  for (const Call& c : plan->calls) {
+    const size_t stride = (c.scratch + 63) / 64 * 64;
+    scratch = std::max(scratch, stride * (size_t)c.threads);
+  }
+  if (scratch) TERN_TRY(plan->scratch.allocate(*device.allocator, scratch));
+  if (partition.profile) plan->times.reserve(plan->calls.size());
+  *out = plan.release();
+  return TERN_OK;
+}
+
+void plan_release(void*, BackendPlan* plan) { delete plan; }
+
+PlanStats plan_stats(void*, const BackendPlan* plan) {
+  PlanStats s;
+  s.scratch_bytes = plan->scratch.bytes();
+  for (const Block& b : plan->memory.prepared) s.prepared_bytes += b.bytes();
+  return s;
+}
+
+std::span<const NodeTime> plan_times(void*, const BackendPlan* plan) { return plan->times; }
+
+struct Job {
+  const Call* call;
+  char* scratch;
+};
+
+void run_share(void* user, int32_t i) {
+  const Job& job = *(const Job*)user;
+  const Call& c = *job.call;
+  const int64_t begin = c.units * i / c.threads, end = c.units * (i + 1) / c.threads;
+  if (begin < end) c.fn(c.args, begin, end, job.scratch + (c.scratch + 63) / 64 * 64 * (size_t)i);
+}
+
+tern_status submit(void* self, BackendPlan* plan, std::span<const Buffer> slots, std::span<const int64_t>, const RunControl& control, std::span<const Fence>,
+                   Fence* done) {
+  Device& device = *(Device*)self;
+  for (size_t s = 0; s < slots.size(); ++s) {
+    if (plan->bound[s] == slots[s].handle) continue;
+    for (size_t i = plan->first_patch[s]; i < plan->first_patch[s + 1]; ++i) *plan->patches[i].field = (char*)slots[s].handle + plan->patches[i].offset;
+    plan->bound[s] = slots[s].handle;
+  }
+  plan->times.clear();
+  const bool watched = control.cancel || control.deadline_ns;
+  for (const Call& c : plan->calls) {
+    if (watched) TERN_TRY(check_control(control));
+    const uint64_t begin = plan->profile ? monotonic_ns() : 0;
+    if (c.threads <= 1) {
+      c.fn(c.args, 0, c.units, plan->scratch.data());
+    } else {
+      Job job{&c, (char*)plan->scratch.data()};
+      device.pool->run(c.threads, run_share, &job);
+    }
+    if (plan->profile) plan->times.push_back({c.node, begin, monotonic_ns()});
+  }
+  for (int32_t& flag : plan->memory.error_flags) {
+    if (!flag) continue;
+    const tern_status status = flag;
+    for (int32_t& f : plan->memory.error_flags) f = 0;
+    // Reference loops gave their own status and words; kernels only know that an index was bad.
+    if (status != 1) return status;
+    return TERN_FAIL(TERN_ERR_INDEX, "an index in an input tensor is out of range");
+  }
+  *done = 0;
+  return TERN_OK;
+}
+
+tern_status wait(void*, Fence, uint64_t) { return TERN_OK; }
+
+}  // namespace
+
+void Prepare::call(KernelFn fn, const void* args, int64_t units, double flops, size_t scratch) {
+  if (units <= 0) return;
+  const double worth = flops * (double)units / kFlopsPerThread;
+  int64_t threads = worth < 2 ? 1 : worth > max_threads_ ? max_threads_ : (int64_t)worth;
+  threads = std::clamp<int64_t>(std::min(threads, units), 1, max_threads_);
+  calls_.push_back({fn, args, units, (int32_t)threads, node_index_, scratch});
+}
+
+const char* refuse_unless_f32(const Graph& g, const Node& n) {
+  for (const auto* list : {&n.in, &n.out})
+    for (const ValueId v : *list)
+      if (v != kNoValue && is_float(g.value(v).dtype) && (g.value(v).dtype != TERN_DTYPE_F32 || g.value(v).encoding != Encoding::plain)) return "the kernel takes f32 only";
+  return nullptr;
+}
+
+const CpuOp* find_cpu_op(const Op* op) {
+  // Operators are few and names are compared when a plan is made only.
+  for (const auto& list : {cpu_ops_linear(), cpu_ops_conv(), cpu_ops_elementwise(), cpu_ops_reduce(), cpu_ops_shape(), cpu_ops_vision(), cpu_ops_state(), cpu_ops_quant()})
+    for (const CpuOp& c : list)
+      if (std::strcmp(c.op, op->name) == 0) return &c;
+  return nullptr;
+}
+
+const BackendApi& backend() {
+  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi), 1, "cpu", probe, open, close, limits, supports, alloc, import_memory, release, copy, compile,
+                                     plan_release, plan_stats, plan_times, submit, wait};
+  return api;
+}
+
+}  // namespace cpu
+}  // namespace tern

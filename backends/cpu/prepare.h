@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// How nodes become prepared kernel calls: each file `backends/cpu/ops_<family>.cpp` lists the operators that it maps.
+#pragma once
+#include <deque>
+
+#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/kernel.h"
+#include "ops/op.h"
+#include "runtime/backend.h"
+
+namespace tern::cpu {
+
+// One kernel call of a plan.
+struct Call {
+  KernelFn fn;
+  const void* args;
+  int64_t units;
+  int32_t threads;     // among which the units are split
+  int32_t node;
+  size_t scratch;      // bytes for each thread
+};
+
+// A pointer inside an argument struct that follows its slot.
+struct Patch {
+  void** field;
+  int32_t slot;
+  uint64_t offset;
+};
+
+// What a plan owns. Addresses of arguments never change.
+struct PlanMemory {
+  std::deque<std::unique_ptr<unsigned char[]>> arguments;
+  std::deque<Block> prepared;          // weights in another order
+  std::deque<std::unique_ptr<Graph>> graphs;
+  std::deque<int32_t> error_flags;     // set by kernels that find a bad index
+};
+
+class Prepare {
+ public:
+  Prepare(const Partition& partition, int32_t node, const Kernels& kernels, const tern_allocator& allocator, int32_t max_threads, PlanMemory& memory,
+          std::vector<Call>& calls, std::vector<Patch>& patches)
+      : node(partition.graph->nodes[(size_t)node]), g(*partition.graph), k(kernels), partition_(partition), node_index_(node), allocator_(allocator),
+        max_threads_(max_threads), memory_(memory), calls_(calls), patches_(patches) {}
+
+  const Node& node;
+  const Graph& g;
+  const Kernels& k;
+
+  bool has(int i) const { return i < (int)node.in.size() && node.in[(size_t)i] != kNoValue; }
+  const Value& in(int i) const { return g.value(node.in[(size_t)i]); }
+  const Value& out(int i) const { return g.value(node.out[(size_t)i]); }
+
+  // A zeroed (default-constructed) argument struct that lives as long as the plan.
+  template <class Args>
+  Args& args() {
+    memory_.arguments.push_back(std::unique_ptr<unsigned char[]>(new unsigned char[sizeof(Args) + 64]));
+    return *new ((void*)(((uintptr_t)memory_.arguments.back().get() + 63) & ~(uintptr_t)63)) Args();
+  }
+  // Plain data for tables.
+  template <class T>
+  T* array(size_t n) {
+    memory_.arguments.push_back(std::unique_ptr<unsigned char[]>(new unsigned char[n * sizeof(T) + 64]()));
+    return (T*)(((uintptr_t)memory_.arguments.back().get() + 63) & ~(uintptr_t)63);
+  }
+  // Makes `field` point at a value's bytes (plus byte_offset) in every run.
+  template <class T>
+  void pointer(T*& field, ValueId v, uint64_t byte_offset = 0) {
+    const Location& loc = partition_.locations[(size_t)v];
+    patches_.push_back({(void**)(void*)&field, loc.slot, loc.offset + byte_offset});
+  }
+  // Bytes of a parameter or constant that do not change while the plan lives, or NULL.
+  const void* fixed(ValueId v) const { return partition_.fixed[(size_t)v]; }
+  // Memory for a derived copy of weights.
+  tern_status prepared(uint64_t bytes, void** out) {
+    Block block;
+    TERN_TRY(block.allocate(allocator_, bytes));
+    memory_.prepared.push_back(std::move(block));
+    *out = memory_.prepared.back().data();
+    return TERN_OK;
+  }
+  // A kernel that sets this to != 0 makes the run fail with TERN_ERR_INDEX.
+  int32_t* error_flag() {
+    memory_.error_flags.push_back(0);
+    return &memory_.error_flags.back();
+  }
+  // Appends a call. flops: of one unit, for the choice of the number of threads (3 microseconds of work are worth a thread).
+  void call(KernelFn fn, const void* args, int64_t units, double flops, size_t scratch);
+  // A graph that lives as long as the plan.
+  Graph& keep(Graph graph) {
+    memory_.graphs.push_back(std::make_unique<Graph>(std::move(graph)));
+    return *memory_.graphs.back();
+  }
+  int32_t max_threads() const { return max_threads_; }
+  bool deterministic() const { return partition_.deterministic; }
+  // Runs units of a kernel now (to derive weights).
+  static void run_now(KernelFn fn, const void* args, int64_t units) { fn(args, 0, units, nullptr); }
+
+ private:
+  const Partition& partition_;
+  int32_t node_index_;
+  const tern_allocator& allocator_;
+  int32_t max_threads_;
+  PlanMemory& memory_;
+  std::vector<Call>& calls_;
+  std::vector<Patch>& patches_;
+};
+
+// How the CPU runs one operator.
+struct CpuOp {
+  const char* op;
+  // Why these dtypes, shapes or attributes have no kernel; NULL: there is one.
+  const char* (*refuses)(const Graph& g, const Node& n);
+  tern_status (*prepare)(Prepare& p);
+};
+
+// One list for each file ops_<family>.cpp.
+std::span<const CpuOp> cpu_ops_linear();
+std::span<const CpuOp> cpu_ops_conv();
+std::span<const CpuOp> cpu_ops_elementwise();
+std::span<const CpuOp> cpu_ops_reduce();
+std::span<const CpuOp> cpu_ops_shape();
+std::span<const CpuOp> cpu_ops_vision();
+std::span<const CpuOp> cpu_ops_state();
+std::span<const CpuOp> cpu_ops_quant();
+// NULL if no kernel maps this operator.
+const CpuOp* find_cpu_op(const Op* op);
+
+// Are all float inputs and outputs f32 and plain (weights aside)?
+const char* refuse_unless_f32(const Graph& g, const Node& n);
+
+}  // namespace tern::cpu
