@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "import/builder.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/checked.h"
+#include "base/panel.h"
+
+namespace tern {
+
+// ---- attributes -----------------------------------------------------------------------------------------------------
+
+IntList int_list(std::span<const int64_t> values) {
+  IntList list;
+  for (int64_t v : values)
+    if (list.count < kMaxRank) list.items[list.count++] = v;
+  return list;
+}
+
+static const AttrField* find_field(const Op& op, const char* name) {
+  for (int32_t i = 0; i < op.attributes.count; ++i)
+    if (std::strcmp(op.attributes.fields[i].name, name) == 0) return &op.attributes.fields[i];
+  return nullptr;
+}
+
+tern_status set_attr(const Op& op, Attributes* attributes, const Attr& attr) {
+  const AttrField* f = find_field(op, attr.name);
+  if (!f) return TERN_FAIL(TERN_ERR_INTERNAL, "%s has no attribute '%s'", op.name, attr.name);
+  unsigned char* at = attributes->bytes + f->offset;
+  if (attr.kind == Attr::Kind::text) return set_attribute(op, attributes, attr.name, attr.text);
+  if (f->type == AttrType::number && attr.kind != Attr::Kind::list) {
+    const double v = attr.kind == Attr::Kind::number ? attr.number : (double)attr.integer;
+    std::memcpy(at, &v, sizeof v);
+  } else if ((f->type == AttrType::integer || f->type == AttrType::choice) && attr.kind == Attr::Kind::integer) {
+    std::memcpy(at, &attr.integer, sizeof attr.integer);
+  } else if (f->type == AttrType::integers && attr.kind == Attr::Kind::list) {
+    std::memcpy(at, &attr.list, sizeof attr.list);
+  } else {
+    return TERN_FAIL(TERN_ERR_INTERNAL, "%s: attribute '%s' has another type", op.name, attr.name);
+  }
+  return TERN_OK;
+}
+
+bool get_attr(const Node& node, const char* name, int64_t* out) {
+  const AttrField* f = find_field(*node.op, name);
+  if (!f || (f->type != AttrType::integer && f->type != AttrType::choice)) return false;
+  std::memcpy(out, node.attributes.bytes + f->offset, sizeof *out);
+  return true;
+}
+
+bool get_attr(const Node& node, const char* name, IntList* out) {
+  const AttrField* f = find_field(*node.op, name);
+  if (!f || f->type != AttrType::integers) return false;
+  std::memcpy(out, node.attributes.bytes + f->offset, sizeof *out);
+  return true;
+}
+
+// ---- nodes ----------------------------------------------------------------------------------------------------------
+
+std::vector<ValueId> Builder::control(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs, int num_out,
+                                      std::vector<Graph> subgraphs, std::vector<Graph> twins) {
+  std::vector<ValueId> out((size_t)std::max(num_out, 1), kNoValue);
+  if (status() != TERN_OK) return out;
+  Node n;
+  n.op = find_op(name);
+  if (!n.op) {
+    g->status = TERN_FAIL(TERN_ERR_UNSUPPORTED_OP, "operator '%.*s'", (int)name.size(), name.data());
+    return out;
+  }
+  set_default_attributes(*n.op, &n.attributes);
+  for (const Attr& a : attrs)
+    if ((g->status = set_attr(*n.op, &n.attributes, a)) != TERN_OK) return out;
+  n.in = in;
+  n.name = node_name;
+  if (twin) {
+    Node t = n;
+    t.subgraphs = std::move(twins);
+    n.subgraphs = std::move(subgraphs);
+    emit_node(*g, std::move(n), num_out, &out);
+    if (g->status == TERN_OK) emit_node(*twin, std::move(t), num_out, nullptr);
+  } else {
+    n.subgraphs = std::move(subgraphs);
+    emit_node(*g, std::move(n), num_out, &out);
+  }
+  if (status() != TERN_OK) std::fill(out.begin(), out.end(), kNoValue);
+  return out;
+}
+
+std::vector<ValueId> Builder::ops(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs, int num_out) {
+  return control(name, in, attrs, num_out, {}, {});
+}
+
+ValueId Builder::op(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs) {
+  return control(name, in, attrs, -1, {}, {})[0];
+}
+
+ValueId Builder::input(const std::string& name, DType dtype, const Shape& shape, const Shape& twin_shape) {
+  if (twin) add_input(*twin, name, dtype, twin_shape);
+  return add_input(*g, name, dtype, shape);
+}
+
+ValueId Builder::constant(DType dtype, const Shape& shape, const void* data) {
+  if (twin) add_constant(*twin, dtype, shape, data);
+  return add_constant(*g, dtype, shape, data);
+}
+
+ValueId Builder::integers(const std::vector<int64_t>& values) {
+  return constant(TERN_DTYPE_I64, Shape{(int64_t)values.size()}, values.data());
+}
+
+ValueId Builder::integer(int64_t value) { return constant(TERN_DTYPE_I64, Shape{}, &value); }
+ValueId Builder::number(float value) { return constant(TERN_DTYPE_F32, Shape{}, &value); }
+
+ValueId Builder::scalar(DType dtype, double value) {
+  unsigned char bytes[8] = {};
+  store_element(dtype, bytes, 0, value);
+  return constant(dtype, Shape{}, bytes);
+}
+
+static ValueId add_parameter(Builder& b, const TensorData& t, Encoding encoding, Data data, uint64_t bytes) {
+  Parameter p;
+  p.name = t.name;
+  p.dtype = t.dtype;
+  p.encoding = encoding;
+  p.shape = t.shape;
+  p.data = std::move(data);
+  p.bytes = bytes;
+  Value v;
+  v.name = t.name;
+  v.dtype = t.dtype;
+  v.encoding = encoding;
+  v.kind = ValueKind::parameter;
+  v.shape = t.shape;
+  v.index = (int32_t)b.model.parameters.size();
+  b.model.parameters.push_back(std::move(p));
+  if (b.twin) add_value(*b.twin, v);
+  return add_value(*b.g, std::move(v));
+}
+
+ValueId Builder::parameter(const TensorData& t) { return add_parameter(*this, t, Encoding::plain, t.data, t.bytes()); }
+
+ValueId Builder::panel_parameter(const TensorData& t) {
+  uint64_t bytes = 0;
+  if ((g->status = encoded_bytes(Encoding::panel32, t.dtype, t.shape, &bytes)) != TERN_OK) return kNoValue;
+  const int64_t n = t.shape[0], k = n > 0 ? t.elements() / n : 0;
+  void* p = nullptr;
+  Data data = make_data(bytes, &p);
+  if (t.dtype == TERN_DTYPE_F16) pack_panels((const uint16_t*)t.data.bytes, n, k, (uint16_t*)p);
+  else pack_panels((const float*)t.data.bytes, n, k, (float*)p);
+  return add_parameter(*this, t, Encoding::panel32, std::move(data), bytes);
+}
+
+// ---- what is known --------------------------------------------------------------------------------------------------
+
+int64_t Builder::dim(ValueId v, int axis) const {
+  const int64_t d = g->value(v).shape[axis];
+  return !twin || twin->value(v).shape[axis] == d ? d : -1;
+}
+
+bool Builder::fixed_shape(ValueId v) const { return !twin || twin->value(v).shape == g->value(v).shape; }
+
+bool Builder::known(ValueId v) const {
+  const Value& a = g->value(v);
+  if (!a.data) return false;
+  if (!twin) return true;
+  const Value& b = twin->value(v);
+  return b.data && a.shape == b.shape &&
+         std::memcmp(a.data.bytes, b.data.bytes, (size_t)a.shape.elements() * dtype_size(a.dtype)) == 0;
+}
+
+std::optional<std::vector<int64_t>> Builder::known_integers(ValueId v) const {
+  if (v < 0 || status() != TERN_OK || !known(v)) return std::nullopt;
+  const Value& a = g->value(v);
+  std::vector<int64_t> r((size_t)a.shape.elements());
+  for (size_t i = 0; i < r.size(); ++i) r[i] = load_integer(a.dtype, a.data.bytes, (int64_t)i);
+  return r;
+}
+
+std::optional<double> Builder::known_number(ValueId v) const {
+  if (v < 0 || status() != TERN_OK || !known(v) || g->value(v).shape.elements() != 1) return std::nullopt;
+  return load_element(g->value(v).dtype, g->value(v).data.bytes, 0);
+}
+
+// ---- short forms ----------------------------------------------------------------------------------------------------
+
+ValueId Builder::transpose(ValueId x, const std::vector<int64_t>& permutation) {
+  bool same = true;
+  for (size_t i = 0; i < permutation.size(); ++i) same = same && permutation[i] == (int64_t)i;
+  return same ? x : op("transpose", {x}, {{"permutation", int_list(permutation)}});
+}
+
+ValueId Builder::shape_of(ValueId x) {
+  if (status() != TERN_OK) return kNoValue;
+  if (fixed_shape(x)) return integers(std::vector<int64_t>(value(x).shape.begin(), value(x).shape.end()));
+  return op("shape", {x});
+}
+
+ValueId Builder::size_of_axes(ValueId x, int from, int to) {
+  if (status() != TERN_OK) return kNoValue;
+  int64_t n = 1;
+  bool fixed = true;
+  for (int i = from; i < to; ++i) {
+    const int64_t d = dim(x, i);
+    if (d < 0 || !checked_mul(n, d, &n)) fixed = false;
+  }
+  if (fixed) return integers({n});
+  return op("reduce_prod", {op("shape", {x}, {{"start", from}, {"end", to}})}, {{"axes", IntList{0}}, {"keep_dims", 1}});
+}
+
+ValueId Builder::reshape(ValueId x, const std::vector<int64_t>& dims) {
+  if (status() != TERN_OK) return kNoValue;
+  if ((int)dims.size() > kMaxRank) {
+    g->status = TERN_FAIL(TERN_ERR_LIMIT, "reshape to %zu dims, at most %d are supported", dims.size(), kMaxRank);
+    return kNoValue;
+  }
+  IntList list;
+  list.count = (int64_t)dims.size();
+  int open = 0;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    int64_t d = dims[i];
+    if (d <= kSame) {
+      const int axis = (int)(kSame - d);
+      const int64_t fixed = dim(x, axis);
+      if (fixed > 0) d = fixed;
+      else if (axis == (int)i) d = 0;  // copied; a zero dim as well
+      else d = -1;
+    } else if (d == 0) {
+      open = 2;  // a zero that is not copied: by the shape input
+    }
+    if (d == -1) ++open;
+    list[(int64_t)i] = d;
+  }
+  if (value(x).shape.elements() == 0 && open) open = 2;
+  if (open <= 1) return op("reshape", {x}, {{"shape", list}});
+  // More dims vary than -1 can stand for: put the shape together when the plan is made.
+  std::vector<ValueId> parts;
+  for (int64_t d : dims) {
+    if (d <= kSame) {
+      const int axis = (int)(kSame - d);
+      parts.push_back(dim(x, axis) >= 0 ? integers({dim(x, axis)}) : op("shape", {x}, {{"start", axis}, {"end", axis + 1}}));
+    } else {
+      parts.push_back(d == -1 ? integers({-1}) : integers({d}));
+    }
+  }
+  const ValueId shape = parts.size() == 1 ? parts[0] : op("concat", parts, {{"axis", 0}});
+  return op("reshape", {x, shape}, {{"allow_zero", 1}});
+}
+
+// ---- tensors --------------------------------------------------------------------------------------------------------
+
+TensorData permute(const TensorData& t, std::span<const int64_t> permutation) {
+  TensorData r;
+  r.name = t.name;
+  r.dtype = t.dtype;
+  const int rank = t.shape.rank;
+  int64_t strides[kMaxRank], step[kMaxRank] = {}, index[kMaxRank] = {};
+  row_major_strides(t.shape, strides);
+  for (int i = 0; i < rank; ++i) {
+    r.shape.push(t.shape[(int)permutation[(size_t)i]]);
+    step[i] = strides[permutation[(size_t)i]];
+  }
+  const size_t size = dtype_size(t.dtype);
+  void* p = nullptr;
+  r.data = make_data(t.bytes(), &p);
+  const char* from = (const char*)t.data.bytes;
+  char* to = (char*)p;
+  int64_t offset = 0;
+  for (int64_t k = 0, n = t.elements(); k < n; ++k, to += size) {
+    std::memcpy(to, from + (size_t)offset * size, size);
+    for (int axis = rank - 1; axis >= 0; --axis) {
+      offset += step[axis];
+      if (++index[axis] < r.shape[axis]) break;
+      offset -= step[axis] * r.shape[axis];
+      index[axis] = 0;
+    }
+  }
+  return r;
+}
+
+TensorData with_shape(TensorData t, const Shape& shape) {
+  t.shape = shape;
+  return t;
+}
+
+}  // namespace tern

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds a graph and, where the model has symbolic dims, its twin: the same nodes for other sizes of the symbols. What is
+// equal in both is fixed; what differs varies with the sizes of the inputs and must not be written into attributes.
+#pragma once
+#include <optional>
+
+#include "import/importer.h"
+#include "ops/op.h"
+
+namespace tern {
+
+// An attribute by name, so that an importer needs no operator's struct.
+struct Attr {
+  enum class Kind : uint8_t { integer, number, list, text };
+  const char* name;
+  Kind kind;
+  int64_t integer = 0;
+  double number = 0;
+  IntList list;
+  const char* text = nullptr;
+
+  Attr(const char* n, int64_t v) : name(n), kind(Kind::integer), integer(v) {}
+  Attr(const char* n, int v) : Attr(n, (int64_t)v) {}
+  Attr(const char* n, bool v) : Attr(n, (int64_t)v) {}
+  Attr(const char* n, double v) : name(n), kind(Kind::number), number(v) {}
+  Attr(const char* n, const IntList& v) : name(n), kind(Kind::list), list(v) {}
+  Attr(const char* n, const char* v) : name(n), kind(Kind::text), text(v) {}
+};
+using Attrs = std::vector<Attr>;
+
+tern_status set_attr(const Op& op, Attributes* attributes, const Attr& attr);
+// Value of an attribute by name; false if the operator has none of this name and type.
+bool get_attr(const Node& node, const char* name, int64_t* out);
+bool get_attr(const Node& node, const char* name, IntList* out);
+
+// At most 8 entries are kept; callers check the count of what they read.
+IntList int_list(std::span<const int64_t> values);
+
+struct Builder {
+  ModelDef& model;
+  Graph* g = nullptr;
+  Graph* twin = nullptr;  // NULL: all dims are fixed
+  std::string node_name;  // given to the nodes that follow
+
+  Builder(ModelDef& m, Graph* graph, Graph* twin_graph) : model(m), g(graph), twin(twin_graph) {}
+
+  // First error of the graph or its twin.
+  tern_status status() const { return g->status != TERN_OK ? g->status : twin ? twin->status : TERN_OK; }
+  bool twin_failed() const { return g->status == TERN_OK && twin && twin->status != TERN_OK; }
+
+  ValueId op(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs = {});
+  std::vector<ValueId> ops(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs, int num_out);
+  // A node with sub-graphs; twins are the sub-graphs of the twin's node.
+  std::vector<ValueId> control(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs, int num_out,
+                               std::vector<Graph> subgraphs, std::vector<Graph> twins);
+
+  ValueId input(const std::string& name, DType dtype, const Shape& shape, const Shape& twin_shape);
+  ValueId constant(DType dtype, const Shape& shape, const void* data);
+  ValueId constant(const TensorData& t) { return constant(t.dtype, t.shape, t.data.bytes); }
+  ValueId integers(const std::vector<int64_t>& values);            // i64 [n]
+  ValueId integer(int64_t value);                                  // i64 []
+  ValueId number(float value);                                     // f32 []
+  ValueId scalar(DType dtype, double value);                       // []
+  ValueId like(ValueId v, double value) { return status() ? kNoValue : scalar(dtype(v), value); }
+  // A weight, plain. Its content is shared, not copied.
+  ValueId parameter(const TensorData& t);
+  // A matrix or convolution weight [N, k...] (f32 or f16) in the order that kernels read.
+  ValueId panel_parameter(const TensorData& t);
+
+  const Value& value(ValueId v) const { return g->value(v); }
+  DType dtype(ValueId v) const { return v < 0 ? TERN_DTYPE_NONE : value(v).dtype; }
+  int rank(ValueId v) const { return v < 0 ? 0 : value(v).shape.rank; }
+  // Dim of an axis (0 <= axis < rank), or -1 if it varies.
+  int64_t dim(ValueId v, int axis) const;
+  bool fixed_shape(ValueId v) const;
+  // The content is known and does not vary.
+  bool known(ValueId v) const;
+  // The content as integers / as one number, if known.
+  std::optional<std::vector<int64_t>> known_integers(ValueId v) const;
+  std::optional<double> known_number(ValueId v) const;
+
+  ValueId transpose(ValueId x, const std::vector<int64_t>& permutation);
+  // Target dims: >= 0 a size; kSame - k: the size of axis k of x.
+  static constexpr int64_t kSame = -1000;
+  static int64_t same(int axis) { return kSame - axis; }
+  ValueId reshape(ValueId x, const std::vector<int64_t>& dims);
+  ValueId cast(ValueId x, DType to) { return dtype(x) == to ? x : op("cast", {x}, {{"to", (int64_t)to}}); }
+  ValueId add(ValueId a, ValueId b) { return op("add", {a, b}); }
+  ValueId sub(ValueId a, ValueId b) { return op("sub", {a, b}); }
+  ValueId mul(ValueId a, ValueId b) { return op("mul", {a, b}); }
+  ValueId div(ValueId a, ValueId b) { return op("div", {a, b}); }
+  // Sizes of x as i64 [rank]; a constant where they are fixed.
+  ValueId shape_of(ValueId x);
+  // Elements of a range of axes, as i64 [1].
+  ValueId size_of_axes(ValueId x, int from, int to);
+};
+
+// New tensor with the axes of t permuted: out.dim[i] = t.dim[permutation[i]].
+TensorData permute(const TensorData& t, std::span<const int64_t> permutation);
+// Same content under another shape with as many elements.
+TensorData with_shape(TensorData t, const Shape& shape);
+
+}  // namespace tern

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "import/importer.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "passes/specialize.h"
+
+namespace tern {
+
+// ---- overrides ------------------------------------------------------------------------------------------------------
+
+static tern_status parse_shape(std::string_view part, std::string_view text, Shape* out) {
+  Shape s;
+  while (true) {
+    int64_t d = 0;
+    const auto r = std::from_chars(text.data(), text.data() + text.size(), d);
+    const size_t used = (size_t)(r.ptr - text.data());
+    const bool more = used < text.size() && text[used] == 'x';
+    if (r.ec != std::errc() || d < 0 || s.rank == kMaxRank || (used < text.size() && !more))
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input shape '%.*s' is not of the form NAME=1x3x480x640", (int)std::min<size_t>(part.size(), 120), part.data());
+    s.push(d);
+    if (!more) break;
+    text = text.substr(used + 1);
+  }
+  *out = s;
+  return TERN_OK;
+}
+
+tern_status parse_input_shapes(std::string_view text, std::vector<ShapeOverride>* out) {
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(';'), text.size());
+    const std::string_view part = text.substr(0, end);
+    text = text.substr(std::min(end + 1, text.size()));
+    if (part.empty()) continue;
+    const size_t equals = part.rfind('=');
+    ShapeOverride o;
+    if (equals == std::string_view::npos || equals == 0) return parse_shape(part, {}, &o.shape);
+    o.name = std::string(part.substr(0, equals));
+    TERN_TRY(parse_shape(part, part.substr(equals + 1), &o.shape));
+    TERN_TRY(check_shape(o.shape, o.name.c_str()));
+    out->push_back(std::move(o));
+  }
+  return TERN_OK;
+}
+
+tern_status check_all_used(const std::vector<ShapeOverride>& overrides, const std::string& inputs) {
+  for (const ShapeOverride& o : overrides)
+    if (!o.used)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "an input shape is given for '%.80s', but the inputs are %.300s", o.name.c_str(), inputs.c_str());
+  return TERN_OK;
+}
+
+// ---- symbolic dims --------------------------------------------------------------------------------------------------
+
+Shape InputSizes::shape(size_t input, const std::vector<int64_t>& sizes) const {
+  Shape s;
+  for (int64_t d : inputs[input].dims) {
+    if (d >= 0) {
+      s.push(d);
+      continue;
+    }
+    const size_t symbol = (size_t)(-1 - d);
+    s.push(fixed[symbol] >= 0 ? fixed[symbol] : sizes[symbol]);
+  }
+  return s;
+}
+
+bool InputSizes::any_symbol() const {
+  for (const InputSpec& spec : inputs)
+    for (int64_t d : spec.dims)
+      if (d < 0 && fixed[(size_t)(-1 - d)] < 0) return true;
+  return false;
+}
+
+namespace {
+
+// Sizes that models with open dims accept: pictures of usual sizes, text lines, sequences.
+constexpr struct {
+  int64_t height, width, other;
+} kUsual[] = {{48, 320, 64}, {64, 64, 32}, {32, 32, 16},   {224, 224, 128}, {256, 256, 8},   {320, 320, 4},
+              {640, 640, 2}, {512, 512, 1}, {128, 128, 256}, {48, 48, 10},   {112, 112, 77}, {1, 1, 512}};
+constexpr int kNumUsual = (int)(sizeof kUsual / sizeof kUsual[0]);
+
+enum class Role : uint8_t { batch, height, width, other };
+
+// What a symbol stands for, from its place: dim 0 is the batch; of a picture the two last dims (channels first) or the two
+// in the middle (channels last) are height and width.
+Role role_of(const InputSizes& s, int symbol) {
+  for (const InputSpec& spec : s.inputs) {
+    for (int axis = 0; axis < spec.dims.rank; ++axis) {
+      if (spec.dims[axis] != -1 - symbol) continue;
+      if (axis == 0) return Role::batch;
+      if (spec.dims.rank != 4) return Role::other;
+      const bool channels_last = spec.dims[3] >= 0 && spec.dims[3] <= 4 && !(spec.dims[1] >= 0 && spec.dims[1] <= 4);
+      const int height = channels_last ? 1 : 2;
+      return axis == height ? Role::height : axis == height + 1 ? Role::width : Role::other;
+    }
+  }
+  return Role::other;
+}
+
+int64_t usual_size(Role role, int k) {
+  switch (role) {
+    case Role::batch: return 1;
+    case Role::height: return kUsual[k].height;
+    case Role::width: return kUsual[k].width;
+    default: return kUsual[k].other;
+  }
+}
+
+// Far enough from the hint to tell the two apart, and as divisible by powers of two.
+int64_t twin_size(Role role, int64_t hint, int64_t step) { return role == Role::batch ? 2 : hint + step; }
+
+bool may_depend_on_sizes(tern_status s) { return s == TERN_ERR_SHAPE || s == TERN_ERR_INVALID_ARGUMENT || s == TERN_ERR_INDEX; }
+
+}  // namespace
+
+tern_status choose_sizes(InputSizes* sizes, const std::function<tern_status(const InputSizes&, Attempt*)>& build) {
+  const size_t n = sizes->symbols.size();
+  sizes->fixed.assign(n, -1);
+  sizes->hints.assign(n, 1);
+  sizes->twins.assign(n, 1);
+  std::vector<Role> roles(n);
+  for (size_t i = 0; i < n; ++i) roles[i] = role_of(*sizes, (int)i);
+  tern_error first{};
+  tern_status first_status = TERN_OK;
+  for (int k = 0; k < kNumUsual; ++k) {
+    for (size_t i = 0; i < n; ++i) {
+      sizes->hints[i] = usual_size(roles[i], k);
+      sizes->fixed[i] = -1;
+    }
+    const auto attempt = [&](int64_t step, Attempt* result) {
+      for (size_t i = 0; i < n; ++i) sizes->twins[i] = twin_size(roles[i], sizes->hints[i], step);
+      return build(*sizes, result);
+    };
+    const auto fix = [&](bool batch_only) {
+      for (size_t i = 0; i < n; ++i)
+        if (!batch_only || roles[i] == Role::batch) sizes->fixed[i] = sizes->hints[i];
+    };
+    Attempt result = Attempt::good;
+    tern_status s = attempt(64, &result);
+    if (s != TERN_OK && result == Attempt::twins_failed) s = attempt(kUsual[k].width, &result);
+    if (s != TERN_OK && result == Attempt::twins_failed) fix(true), s = attempt(64, &result);
+    if (s != TERN_OK && result == Attempt::twins_failed) fix(false), s = attempt(64, &result);
+    if (s == TERN_OK) return TERN_OK;
+    if (k == 0) {
+      first = thread_error();
+      first_status = s;
+    }
+    if (n == 0 || !may_depend_on_sizes(s)) {
+      first = thread_error();
+      first_status = s;
+      break;
+    }
+  }
+  thread_error() = first;
+  return first_status;
+}
+
+namespace {
+
+bool infers(const Graph& g, const std::vector<Shape>& shapes) {
+  Graph out;
+  return specialize(g, shapes, &out) == TERN_OK;
+}
+
+// The smallest power of two up to 64 in whose steps the symbol may vary around its hint.
+int64_t find_multiple(const InputSizes& sizes, const Graph& g, size_t symbol) {
+  const int64_t hint = sizes.hints[symbol];
+  for (int64_t m = 1; m < 64; m *= 2) {
+    if (hint % m) break;
+    std::vector<int64_t> tried = sizes.hints;
+    tried[symbol] = hint + m;
+    std::vector<Shape> shapes;
+    for (size_t i = 0; i < sizes.inputs.size(); ++i) shapes.push_back(sizes.shape(i, tried));
+    if (infers(g, shapes)) return m;
+  }
+  return hint % 64 == 0 ? 64 : 1;
+}
+
+}  // namespace
+
+void add_symbols(const InputSizes& sizes, Signature* signature) {
+  const tern_error before = thread_error();
+  std::vector<int> index(sizes.symbols.size(), -1);
+  for (size_t i = 0; i < sizes.inputs.size(); ++i) {
+    for (int axis = 0; axis < sizes.inputs[i].dims.rank; ++axis) {
+      const int64_t d = sizes.inputs[i].dims[axis];
+      if (d >= 0 || sizes.fixed[(size_t)(-1 - d)] >= 0) continue;
+      const size_t s = (size_t)(-1 - d);
+      if (index[s] < 0) {
+        index[s] = (int)signature->symbols.size();
+        Symbol symbol;
+        symbol.name = sizes.symbols[s];
+        symbol.hint = sizes.hints[s];
+        symbol.multiple = find_multiple(sizes, signature->graph, s);
+        symbol.min = symbol.multiple;
+        signature->symbols.push_back(std::move(symbol));
+      }
+      signature->symbolic_dims.push_back({(int32_t)i, axis, index[s]});
+    }
+  }
+  thread_error() = before;
+}
+
+// ---- the rest -------------------------------------------------------------------------------------------------------
+
+tern_status Missing::report() const {
+  if (!any()) return TERN_OK;
+  std::string list;
+  for (const auto& [what, count] : counts) {
+    if (!list.empty()) list += ", ";
+    list += what;
+    if (count > 1) list += " x" + std::to_string(count);
+  }
+  return TERN_FAIL(TERN_ERR_UNSUPPORTED_OP, "not supported: %s", list.c_str());
+}
+
+void drop_unused_parameters(ModelDef& model) {
+  std::vector<int32_t> index(model.parameters.size(), -1);
+  for (const Signature& s : model.signatures)
+    for_each_graph(s.graph, [&](const Graph& g) {
+      for (const Value& v : g.values)
+        if (v.kind == ValueKind::parameter) index[(size_t)v.index] = 0;
+    });
+  std::vector<Parameter> kept;
+  for (size_t i = 0; i < index.size(); ++i) {
+    if (index[i] < 0) continue;
+    index[i] = (int32_t)kept.size();
+    kept.push_back(std::move(model.parameters[i]));
+  }
+  model.parameters = std::move(kept);
+  const std::function<void(Graph&)> renumber = [&](Graph& g) {
+    for (Value& v : g.values)
+      if (v.kind == ValueKind::parameter) v.index = index[(size_t)v.index];
+    for (Node& n : g.nodes)
+      for (Graph& s : n.subgraphs) renumber(s);
+  };
+  for (Signature& s : model.signatures) renumber(s.graph);
+}
+
+}  // namespace tern

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the importers share: options, overrides of input shapes, symbolic dims, the list of missing operators.
+//
+// An importer reads one format and makes a ModelDef with one signature "forward" in canonical operators.
+#pragma once
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "graph/model_def.h"
+
+namespace tern {
+
+// Content of a tensor of the file, plain row-major.
+struct TensorData {
+  std::string name;
+  DType dtype = TERN_DTYPE_NONE;
+  Shape shape;
+  Data data;
+
+  int64_t elements() const { return shape.elements(); }
+  uint64_t bytes() const { return (uint64_t)shape.elements() * dtype_size(dtype); }
+  double load(int64_t i) const { return load_element(dtype, data.bytes, i); }
+  int64_t load_int(int64_t i) const { return load_integer(dtype, data.bytes, i); }
+};
+
+struct ImportOptions {
+  std::string input_shapes;     // "NAME=1x3x480x640;NAME2=..."
+  std::string recipe;        // "" = the one that fits
+  std::string labels;
+  uint64_t max_file_bytes = 0;  // 0 = 64 GiB
+  // Inputs whose content is known: they become constants. (A model that takes shapes or axes as inputs can be used so.)
+  std::map<std::string, TensorData> bound;
+};
+
+// Readers of the formats. `file` stays as it is during the call; the model refers to nothing in it afterwards.
+tern_status import_onnx(std::span<const uint8_t> file, const ImportOptions& options, ModelDef* out);
+tern_status import_tflite(std::span<const uint8_t> file, const ImportOptions& options, ModelDef* out);
+// Told apart by content.
+tern_status import_model(std::span<const uint8_t> file, const ImportOptions& options, ModelDef* out);
+
+// ---- overrides ------------------------------------------------------------------------------------------------------
+
+struct ShapeOverride {
+  std::string name;
+  Shape shape;
+  bool used = false;
+};
+// "NAME=1x3x480x640;NAME2=..."; names may hold '=' (the last one counts). Errors name the part.
+tern_status parse_input_shapes(std::string_view text, std::vector<ShapeOverride>* out);
+// Fails with TERN_ERR_INVALID_ARGUMENT for an override whose input does not exist; `inputs` lists the names there are.
+tern_status check_all_used(const std::vector<ShapeOverride>& overrides, const std::string& inputs);
+
+// ---- symbolic dims --------------------------------------------------------------------------------------------------
+
+// An input as the file declares it: a dim >= 0 is fixed, -1 - s is symbol s.
+struct InputSpec {
+  std::string name;
+  DType dtype = TERN_DTYPE_NONE;
+  Shape dims;
+};
+
+struct InputSizes {
+  std::vector<std::string> symbols;  // names
+  std::vector<InputSpec> inputs;
+  std::vector<int64_t> hints, twins; // one size a symbol each
+  std::vector<int64_t> fixed;        // a symbol that cannot vary has its size here, else -1
+
+  Shape shape(size_t input, const std::vector<int64_t>& sizes) const;
+  bool any_symbol() const;
+};
+
+// Which side of an attempt failed: the hints, or the second sizes that tell fixed dims from varying ones.
+enum class Attempt : uint8_t { good, hints_failed, twins_failed };
+
+// Chooses hints for which `build` succeeds: dim 0 = 1, then usual heights and widths; and twins that differ from them in
+// every symbol that can vary. A symbol that cannot becomes fixed. `build` starts anew at each call and reports which side
+// failed through *attempt. The status of the first attempt is returned if none succeeds.
+tern_status choose_sizes(InputSizes* sizes, const std::function<tern_status(const InputSizes&, Attempt*)>& build);
+
+// Adds the symbols that the inputs of the signature use, with the multiples for which shapes can be inferred.
+void add_symbols(const InputSizes& sizes, Signature* signature);
+
+// ---- what is missing ------------------------------------------------------------------------------------------------
+
+// All operators that are not supported, with counts, for one error.
+struct Missing {
+  std::map<std::string, int> counts;
+  void add(std::string what) { ++counts[std::move(what)]; }
+  bool any() const { return !counts.empty(); }
+  // TERN_ERR_UNSUPPORTED_OP with the list, or TERN_OK if it is empty.
+  tern_status report() const;
+};
+
+// ---- after lowering -------------------------------------------------------------------------------------------------
+
+// Moves transposes through the graph until they cancel (layout.cpp). `twin` is the same graph for other sizes, or NULL.
+tern_status simplify_layout(ModelDef& model, Graph& g, const Graph* twin);
+// Drops parameters that no signature uses.
+void drop_unused_parameters(ModelDef& model);
+}  // namespace tern

@@ -1,0 +1,719 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads an ONNX file: limits, tensors, names, and the walk over the nodes. What each operator becomes: onnx_*.cpp.
+#include "import/onnx.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/checked.h"
+#include "import/onnx_scan.h"
+#include "passes/eliminate.h"
+
+namespace tern {
+
+constexpr int kOldestOpset = 1, kNewestOpset = 21;
+constexpr int kMaxSubgraphDepth = 8;
+
+// ---- tensors --------------------------------------------------------------------------------------------------------
+
+DType onnx_dtype(int64_t t) {
+  using P = onnx::TensorProto;
+  switch (t) {
+    case P::FLOAT: return TERN_DTYPE_F32;
+    case P::UINT8: return TERN_DTYPE_U8;
+    case P::INT8: return TERN_DTYPE_I8;
+    case P::UINT16: return TERN_DTYPE_U16;
+    case P::INT16: return TERN_DTYPE_I16;
+    case P::INT32: return TERN_DTYPE_I32;
+    case P::INT64: return TERN_DTYPE_I64;
+    case P::BOOL: return TERN_DTYPE_BOOL;
+    case P::FLOAT16: return TERN_DTYPE_F16;
+    case P::DOUBLE: return TERN_DTYPE_F64;
+    case P::UINT32: return TERN_DTYPE_U32;
+    case P::UINT64: return TERN_DTYPE_U64;
+    case P::BFLOAT16: return TERN_DTYPE_BF16;
+    default: return TERN_DTYPE_NONE;
+  }
+}
+
+namespace {
+
+tern_status wrong_count(const onnx::TensorProto& t, const Shape& shape, int64_t have) {
+  return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%.80s' of shape %s has %" PRId64 " elements of data", t.name().c_str(), to_string(shape).c_str(), have);
+}
+
+// The field for typed data that a data type uses. Elements narrower than 32 bits lie one in each int32.
+tern_status read_typed_data(const onnx::TensorProto& t, DType dtype, const Shape& shape, void* to) {
+  const int64_t n = shape.elements();
+  switch (dtype) {
+    case TERN_DTYPE_F32:
+      if (t.float_data_size() != n) return wrong_count(t, shape, t.float_data_size());
+      if (n) std::memcpy(to, t.float_data().data(), (size_t)n * 4);
+      return TERN_OK;
+    case TERN_DTYPE_F64:
+      if (t.double_data_size() != n) return wrong_count(t, shape, t.double_data_size());
+      if (n) std::memcpy(to, t.double_data().data(), (size_t)n * 8);
+      return TERN_OK;
+    case TERN_DTYPE_I64:
+      if (t.int64_data_size() != n) return wrong_count(t, shape, t.int64_data_size());
+      if (n) std::memcpy(to, t.int64_data().data(), (size_t)n * 8);
+      return TERN_OK;
+    case TERN_DTYPE_U32:
+    case TERN_DTYPE_U64:
+      if (t.uint64_data_size() != n) return wrong_count(t, shape, t.uint64_data_size());
+      for (int64_t i = 0; i < n; ++i) store_integer(dtype, to, i, (int64_t)t.uint64_data((int)i));
+      return TERN_OK;
+    default:
+      if (t.int32_data_size() != n) return wrong_count(t, shape, t.int32_data_size());
+      if (dtype == TERN_DTYPE_F16 || dtype == TERN_DTYPE_BF16)
+        for (int64_t i = 0; i < n; ++i) detail::write(to, i, (uint16_t)t.int32_data((int)i));
+      else
+        for (int64_t i = 0; i < n; ++i) store_integer(dtype, to, i, t.int32_data((int)i));
+      return TERN_OK;
+  }
+}
+
+}  // namespace
+
+tern_status read_onnx_tensor(const onnx::TensorProto& t, TensorData* out) {
+  if (t.data_location() == onnx::TensorProto::EXTERNAL || t.external_data_size() > 0)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tensor '%.80s' lies in another file, and paths in models are not followed; save the model with its data inside", t.name().c_str());
+  if (t.has_segment()) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tensor '%.80s' is stored in segments", t.name().c_str());
+  const DType dtype = onnx_dtype(t.data_type());
+  if (dtype == TERN_DTYPE_NONE) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tensor '%.80s' has element type %d, which is not supported", t.name().c_str(), t.data_type());
+  if (t.dims_size() > kMaxRank) return TERN_FAIL(TERN_ERR_LIMIT, "tensor '%.80s' has %d dims, at most %d are supported", t.name().c_str(), t.dims_size(), kMaxRank);
+  Shape shape;
+  for (int64_t d : t.dims()) shape.push(d);
+  if (check_shape(shape, t.name().c_str()) != TERN_OK) {
+    const std::string why = thread_error().message;
+    return TERN_FAIL(TERN_ERR_CORRUPT, "tensor %s", why.c_str());
+  }
+  const uint64_t bytes = (uint64_t)shape.elements() * dtype_size(dtype);
+  const bool raw = t.has_raw_data();
+  // Before any allocation: the data must be in the file.
+  if (raw && t.raw_data().size() != bytes)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%.80s' of shape %s needs %" PRIu64 " bytes, but has %zu", t.name().c_str(), to_string(shape).c_str(), bytes, t.raw_data().size());
+  if (!raw) {
+    const int64_t have = (int64_t)t.float_data_size() + t.double_data_size() + t.int64_data_size() + t.uint64_data_size() + t.int32_data_size();
+    if (have != shape.elements()) return wrong_count(t, shape, have);
+  }
+  TensorData r;
+  r.name = t.name();
+  r.dtype = dtype;
+  r.shape = shape;
+  void* p = nullptr;
+  r.data = make_data(bytes, &p);
+  if (raw) {
+    if (bytes) std::memcpy(p, t.raw_data().data(), (size_t)bytes);
+  } else {
+    TERN_TRY(read_typed_data(t, dtype, shape, p));
+  }
+  if (dtype == TERN_DTYPE_BOOL)
+    for (uint64_t i = 0; i < bytes; ++i) ((uint8_t*)p)[i] = ((uint8_t*)p)[i] != 0;
+  *out = std::move(r);
+  return TERN_OK;
+}
+
+// ---- the walk -------------------------------------------------------------------------------------------------------
+
+struct OnnxImporter {
+  const ImportOptions& options;
+  int opset = 0;
+  Missing missing;
+  ModelDef model;
+  OnnxScope* scope = nullptr;
+  int depth = 0;
+
+  tern_status read_graph(const onnx::GraphProto& graph, Builder& b);
+  tern_status lower_node(const onnx::NodeProto& node, Builder& b);
+  tern_status define(const std::string& name, Operand o);
+  Operand* find(const std::string& name, OnnxScope** where);
+  ValueId materialise(Operand& o, Builder& b, bool constant);
+  ValueId value_of(const std::string& name, Builder& b, bool constant);
+};
+
+namespace {
+
+const OnnxOp* find_onnx_op(const std::string& type) {
+  static const std::unordered_map<std::string_view, const OnnxOp*> table = [] {
+    std::unordered_map<std::string_view, const OnnxOp*> t;
+    for (auto family : {onnx_math_ops(), onnx_nn_ops(), onnx_shape_ops(), onnx_quant_ops(), onnx_control_ops(), onnx_loss_ops()})
+      for (const OnnxOp& op : family) t[op.type] = &op;
+    return t;
+  }();
+  const auto it = table.find(type);
+  return it == table.end() ? nullptr : it->second;
+}
+
+bool own_domain(const std::string& domain) { return domain.empty() || domain == "ai.onnx"; }
+
+std::string full_name(const onnx::NodeProto& node) {
+  return own_domain(node.domain()) ? node.op_type().substr(0, 64) : node.domain().substr(0, 64) + ":" + node.op_type().substr(0, 64);
+}
+
+bool is_known(const onnx::NodeProto& node) { return own_domain(node.domain()) && (node.op_type() == "Constant" || find_onnx_op(node.op_type())); }
+
+// Counts the unknown operators of a graph and its sub-graphs (the parser has limited the depth).
+void count_unknown(const onnx::GraphProto& graph, Missing* missing) {
+  for (const onnx::NodeProto& node : graph.node()) {
+    if (!is_known(node)) missing->add(full_name(node));
+    for (const onnx::AttributeProto& a : node.attribute())
+      if (a.has_g()) count_unknown(a.g(), missing);
+  }
+}
+
+std::string shown(const std::string& name) { return name.substr(0, 80); }
+
+tern_status read_value_info(const onnx::ValueInfoProto& v, DType* dtype, const onnx::TensorShapeProto** shape) {
+  if (!v.type().has_tensor_type())
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "'%s' is not a tensor (sequences, maps and optional values are not supported)", shown(v.name()).c_str());
+  *dtype = onnx_dtype(v.type().tensor_type().elem_type());
+  if (*dtype == TERN_DTYPE_NONE)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "'%s' has element type %d, which is not supported", shown(v.name()).c_str(), v.type().tensor_type().elem_type());
+  *shape = v.type().tensor_type().has_shape() ? &v.type().tensor_type().shape() : nullptr;
+  return TERN_OK;
+}
+
+// Content of a Constant node in any of its forms.
+tern_status read_constant(const onnx::NodeProto& node, TensorData* out) {
+  if (node.attribute_size() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "Constant '%s' has %d attributes instead of one", shown(node.name()).c_str(), node.attribute_size());
+  const onnx::AttributeProto& a = node.attribute(0);
+  const auto fill = [&](DType dtype, const Shape& shape, const void* from) {
+    void* p = nullptr;
+    out->dtype = dtype;
+    out->shape = shape;
+    out->data = make_data(out->bytes(), &p);
+    if (out->bytes()) std::memcpy(p, from, (size_t)out->bytes());
+    return TERN_OK;
+  };
+  if (a.name() == "value" && a.has_t()) return read_onnx_tensor(a.t(), out);
+  if (a.name() == "value_float" && a.has_f()) {
+    const float v = a.f();
+    return fill(TERN_DTYPE_F32, Shape{}, &v);
+  }
+  if (a.name() == "value_int" && a.has_i()) {
+    const int64_t v = a.i();
+    return fill(TERN_DTYPE_I64, Shape{}, &v);
+  }
+  if (a.name() == "value_floats") return fill(TERN_DTYPE_F32, Shape{a.floats_size()}, a.floats().data());
+  if (a.name() == "value_ints") return fill(TERN_DTYPE_I64, Shape{a.ints_size()}, a.ints().data());
+  return TERN_FAIL(TERN_ERR_UNSUPPORTED, "Constant '%s' has attribute '%s', which is not supported", shown(node.name()).c_str(), shown(a.name()).c_str());
+}
+
+}  // namespace
+
+tern_status OnnxImporter::define(const std::string& name, Operand o) {
+  if (name.empty()) return TERN_OK;
+  if (!scope->names.emplace(name, std::move(o)).second) return TERN_FAIL(TERN_ERR_CORRUPT, "the name '%s' is given twice", shown(name).c_str());
+  return TERN_OK;
+}
+
+Operand* OnnxImporter::find(const std::string& name, OnnxScope** where) {
+  for (OnnxScope* s = scope; s; s = s->outer) {
+    const auto it = s->names.find(name);
+    if (it == s->names.end()) continue;
+    if (where) *where = s;
+    return &it->second;
+  }
+  return nullptr;
+}
+
+// Floats of more than one element are weights; the rest is part of the computation.
+ValueId OnnxImporter::materialise(Operand& o, Builder& b, bool constant) {
+  if (o.quantized) {
+    const QuantizedWeight& q = *o.quantized;
+    std::vector<ValueId> in{b.constant(q.codes), b.constant(q.scale)};
+    if (q.zero.data) in.push_back(b.constant(q.zero));
+    return b.op("dequantize_linear", in, {{"axis", q.axis}});
+  }
+  const TensorData& t = *o.tensor;
+  const bool weight = is_float(t.dtype) && t.elements() > 1 && !constant;
+  const ValueId v = weight ? b.parameter(t) : b.constant(t);
+  return o.as != TERN_DTYPE_NONE ? b.cast(v, o.as) : v;
+}
+
+// A value of the graph that `s` describes; values of enclosing graphs become inputs of the sub-graph.
+static ValueId capture(OnnxScope* s, OnnxScope* where, ValueId id, Builder& b) {
+  if (s == where) return id;
+  const ValueId outer = capture(s->outer, where, id, b);
+  const auto it = s->inner.find(outer);
+  if (it != s->inner.end()) return it->second;
+  const Value& v = s->outer->g->value(outer);
+  const bool same = !s->twin || (s->outer->twin->value(outer).shape == v.shape);
+  ValueId inner;
+  if (v.kind == ValueKind::constant && same) {
+    if (s->twin) add_constant(*s->twin, v.dtype, v.shape, v.data.bytes);
+    inner = add_constant(*s->g, v.dtype, v.shape, v.data.bytes);
+  } else if (v.kind == ValueKind::parameter) {
+    if (s->twin) add_value(*s->twin, v);
+    inner = add_value(*s->g, v);
+  } else {
+    if (std::find(s->captures->begin(), s->captures->end(), outer) == s->captures->end()) s->captures->push_back(outer);
+    // Kind and position among the inputs are settled when the branch is closed.
+    Value copy;
+    copy.name = v.name;
+    copy.dtype = v.dtype;
+    copy.kind = ValueKind::input;
+    copy.shape = v.shape;
+    if (s->twin) {
+      Value t = copy;
+      t.shape = s->outer->twin->value(outer).shape;
+      add_value(*s->twin, std::move(t));
+    }
+    inner = add_value(*s->g, std::move(copy));
+  }
+  s->inner[outer] = inner;
+  return inner;
+}
+
+ValueId OnnxImporter::value_of(const std::string& name, Builder& b, bool constant) {
+  OnnxScope* where = nullptr;
+  Operand* o = find(name, &where);
+  if (!o || o->absent) return kNoValue;
+  if (o->id != kNoValue) return capture(scope, where, o->id, b);
+  const ValueId v = materialise(*o, b, constant);
+  // The same content may be wanted as a constant and as a parameter.
+  if (where == scope && !constant) o->id = v;
+  return v;
+}
+
+tern_status OnnxImporter::lower_node(const onnx::NodeProto& node, Builder& b) {
+  for (const std::string& name : node.input()) {
+    if (name.empty()) continue;
+    const Operand* o = find(name, nullptr);
+    if (!o) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' reads '%s', which nothing before it produces", full_name(node).c_str(), shown(node.name()).c_str(), shown(name).c_str());
+  }
+  const auto give_up = [&]() {
+    for (const std::string& name : node.output()) {
+      if (name.empty()) continue;
+      Operand o;
+      o.absent = true;
+      scope->names[name] = o;
+    }
+    return TERN_OK;
+  };
+  for (const std::string& name : node.input())
+    if (!name.empty() && find(name, nullptr)->absent) return give_up();
+  if (!is_known(node)) return give_up();
+  if (node.op_type() == "Constant") {
+    if (node.output_size() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "a Constant has %d outputs", node.output_size());
+    auto t = std::make_shared<TensorData>();
+    TERN_TRY(read_constant(node, t.get()));
+    t->name = node.output(0);
+    Operand o;
+    o.tensor = std::move(t);
+    return define(node.output(0), std::move(o));
+  }
+  b.node_name = !node.name().empty() ? node.name() : node.output_size() ? node.output(0) : "";
+  if (b.node_name.size() > 256) b.node_name.resize(256);
+  OnnxNode n{*this, b, node, opset, {}};
+  std::set<std::string> names;
+  for (const onnx::AttributeProto& a : node.attribute()) {
+    if (!names.insert(a.name()).second) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' has the attribute '%s' twice", full_name(node).c_str(), shown(node.name()).c_str(), shown(a.name()).c_str());
+    if (!a.ref_attr_name().empty()) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s': attribute '%s' refers to a function's attribute", full_name(node).c_str(), shown(node.name()).c_str(), shown(a.name()).c_str());
+  }
+  tern_status s = find_onnx_op(node.op_type())->lower(n);
+  if (s == TERN_OK) s = b.status();
+  if (s == TERN_OK) {
+    for (const std::string& name : names)
+      if (!n.read_attributes.count(name)) return n.unsupported("attribute '" + shown(name) + "'"), give_up();
+    for (const std::string& name : node.output())
+      if (!name.empty() && !scope->names.count(name)) return n.unsupported("output '" + shown(name) + "'"), give_up();
+    return TERN_OK;
+  }
+  // What an operator's rule does not support is counted like an unknown operator; the graph goes on without it.
+  if (s == TERN_ERR_UNSUPPORTED || s == TERN_ERR_UNSUPPORTED_OP) {
+    if (b.twin_failed()) return s;
+    if (b.g->status != TERN_OK) n.unsupported(thread_error().message);
+    b.g->status = TERN_OK;
+    return give_up();
+  }
+  error_at_op(node.op_type().c_str());
+  error_at_node(b.node_name.c_str());
+  return s;
+}
+
+tern_status OnnxImporter::read_graph(const onnx::GraphProto& graph, Builder& b) {
+  for (const onnx::TensorProto& t : graph.initializer()) {
+    auto data = std::make_shared<TensorData>();
+    TERN_TRY(read_onnx_tensor(t, data.get()));
+    Operand o;
+    o.tensor = std::move(data);
+    if (t.name().empty()) return TERN_FAIL(TERN_ERR_CORRUPT, "an initializer has no name");
+    TERN_TRY(define(t.name(), std::move(o)));
+  }
+  if (graph.sparse_initializer_size()) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "sparse initializers ('%s') are not supported", shown(graph.sparse_initializer(0).values().name()).c_str());
+  for (const onnx::NodeProto& node : graph.node()) TERN_TRY(lower_node(node, b));
+  return TERN_OK;
+}
+
+// ---- one node -------------------------------------------------------------------------------------------------------
+
+ValueId OnnxNode::in(int i) { return has(i) ? importer.value_of(proto.input(i), b, false) : kNoValue; }
+ValueId OnnxNode::constant_in(int i) { return has(i) ? importer.value_of(proto.input(i), b, true) : kNoValue; }
+
+std::vector<ValueId> OnnxNode::ins() {
+  std::vector<ValueId> r;
+  for (int i = 0; i < num_in(); ++i) r.push_back(in(i));
+  return r;
+}
+
+const Operand* OnnxNode::operand(int i) { return has(i) ? importer.find(proto.input(i), nullptr) : nullptr; }
+
+const TensorData* OnnxNode::weight(int i, DType* as) {
+  OnnxScope* where = nullptr;
+  Operand* o = has(i) ? importer.find(proto.input(i), &where) : nullptr;
+  if (!o) return nullptr;
+  if (!o->tensor && o->id != kNoValue && where == importer.scope && b.known(o->id)) {
+    // A small result that follows from constants.
+    const Value& v = b.value(o->id);
+    auto t = std::make_shared<TensorData>();
+    t->name = proto.input(i);
+    t->dtype = v.dtype;
+    t->shape = v.shape;
+    t->data = v.data;
+    o->tensor = std::move(t);
+    o->as = TERN_DTYPE_NONE;
+  }
+  if (!o->tensor) return nullptr;
+  if (as) *as = o->as != TERN_DTYPE_NONE ? o->as : o->tensor->dtype;
+  else if (o->as != TERN_DTYPE_NONE) return nullptr;
+  return o->tensor.get();
+}
+
+void OnnxNode::set_operand(int i, Operand o) {
+  if (!wants(i)) return;
+  if (importer.define(proto.output(i), std::move(o)) != TERN_OK && b.g->status == TERN_OK) b.g->status = TERN_ERR_CORRUPT;
+}
+
+void OnnxNode::set(int i, ValueId v) {
+  if (!wants(i) || b.status() != TERN_OK || v == kNoValue) return;
+  Operand o;
+  o.id = v;
+  Value& value = b.g->value(v);
+  if (value.name.empty()) value.name = proto.output(i).substr(0, 256);
+  set_operand(i, std::move(o));
+}
+
+const onnx::AttributeProto* OnnxNode::attribute(const char* name) {
+  for (const onnx::AttributeProto& a : proto.attribute())
+    if (a.name() == name) return read_attributes.insert(name), &a;
+  return nullptr;
+}
+
+// The type tag may be missing in old files: what counts is that the field is there, which is checked at each use.
+int64_t OnnxNode::integer(const char* name, int64_t otherwise) {
+  const onnx::AttributeProto* a = attribute(name);
+  if (!a) return otherwise;
+  if (a->has_i()) return a->i();
+  b.g->status = TERN_FAIL(TERN_ERR_CORRUPT, "%s: attribute '%s' is no integer", type().c_str(), name);
+  return otherwise;
+}
+
+double OnnxNode::number(const char* name, double otherwise) {
+  const onnx::AttributeProto* a = attribute(name);
+  if (!a) return otherwise;
+  if (a->has_f()) return a->f();
+  b.g->status = TERN_FAIL(TERN_ERR_CORRUPT, "%s: attribute '%s' is no number", type().c_str(), name);
+  return otherwise;
+}
+
+std::string OnnxNode::text(const char* name, const char* otherwise) {
+  const onnx::AttributeProto* a = attribute(name);
+  if (!a) return otherwise;
+  if (a->has_s()) return a->s();
+  b.g->status = TERN_FAIL(TERN_ERR_CORRUPT, "%s: attribute '%s' is no text", type().c_str(), name);
+  return otherwise;
+}
+
+std::vector<int64_t> OnnxNode::integers(const char* name) {
+  const onnx::AttributeProto* a = attribute(name);
+  return a ? std::vector<int64_t>(a->ints().begin(), a->ints().end()) : std::vector<int64_t>();
+}
+
+std::vector<float> OnnxNode::numbers(const char* name) {
+  const onnx::AttributeProto* a = attribute(name);
+  return a ? std::vector<float>(a->floats().begin(), a->floats().end()) : std::vector<float>();
+}
+
+tern_status OnnxNode::integers_in(int i, const char* name, std::vector<int64_t>* out, bool* given) {
+  *given = true;
+  if (i >= 0 && has(i)) {
+    const ValueId v = constant_in(i);
+    if (auto known = b.known_integers(v)) {
+      *out = *known;
+      return TERN_OK;
+    }
+    return unsupported("input " + std::to_string(i) + " depends on data");
+  }
+  *given = name && has_attribute(name);
+  if (*given) *out = integers(name);
+  return TERN_OK;
+}
+
+tern_status OnnxNode::axis(int64_t value, int rank, int* out) {
+  const tern_status s = normalize_axis(value, rank, out);
+  return s;
+}
+
+tern_status OnnxNode::unsupported(const std::string& why) {
+  importer.missing.add(type() + " (" + why + ")");
+  return TERN_ERR_UNSUPPORTED_OP;
+}
+
+tern_status OnnxNode::branch(const onnx::GraphProto& graph, const std::vector<ValueId>& like, const std::vector<Shape>& shapes,
+                             const std::vector<Shape>& twin_shapes, std::vector<ValueId>* captures, Branch* out) {
+  if (importer.depth >= kMaxSubgraphDepth) return TERN_FAIL(TERN_ERR_LIMIT, "%s: sub-graphs more than %d deep", type().c_str(), kMaxSubgraphDepth);
+  if ((int)like.size() != graph.input_size())
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: its sub-graph has %d inputs instead of %zu", type().c_str(), graph.input_size(), like.size());
+  OnnxScope inner;
+  inner.outer = importer.scope;
+  inner.g = &out->g;
+  inner.twin = b.twin ? &out->twin : nullptr;
+  inner.captures = captures;
+  Graph *const g = b.g, *const twin = b.twin;
+  const std::string name = b.node_name;
+  b.g = inner.g;
+  b.twin = inner.twin;
+  importer.scope = &inner;
+  ++importer.depth;
+  tern_status s = TERN_OK;
+  for (int i = 0; i < graph.input_size() && s == TERN_OK; ++i) {
+    Operand o;
+    o.id = b.input(graph.input(i).name(), g->value(like[(size_t)i]).dtype, shapes[(size_t)i], twin_shapes[(size_t)i]);
+    s = importer.define(graph.input(i).name(), std::move(o));
+  }
+  if (s == TERN_OK) s = importer.read_graph(graph, b);
+  for (int i = 0; i < graph.output_size() && s == TERN_OK; ++i) {
+    const std::string& wanted = graph.output(i).name();
+    const Operand* o = importer.find(wanted, nullptr);
+    if (!o) {
+      s = TERN_FAIL(TERN_ERR_CORRUPT, "%s: nothing produces the output '%s' of its sub-graph", type().c_str(), shown(wanted).c_str());
+    } else if (o->absent) {
+      s = TERN_ERR_UNSUPPORTED_OP;
+    } else {
+      const ValueId v = importer.value_of(wanted, b, false);
+      // An output is always produced inside, so that no value is both input and output.
+      std::vector<int64_t> dims;
+      for (int k = 0; k < b.rank(v); ++k) dims.push_back(Builder::same(k));
+      const bool produced = v >= 0 && b.value(v).kind == ValueKind::node && std::find(out->g.outputs.begin(), out->g.outputs.end(), v) == out->g.outputs.end();
+      const ValueId own = produced ? v : b.reshape(v, dims);
+      out->g.outputs.push_back(own);
+      if (b.twin) out->twin.outputs.push_back(own);
+      s = b.status();
+    }
+  }
+  out->inner = std::move(inner.inner);
+  --importer.depth;
+  importer.scope = inner.outer;
+  b.g = g;
+  b.twin = twin;
+  b.node_name = name;
+  if (s == TERN_ERR_UNSUPPORTED || s == TERN_ERR_UNSUPPORTED_OP) return TERN_ERR_UNSUPPORTED_OP;
+  return s;
+}
+
+void OnnxNode::close_branches(std::vector<Branch*> branches, const std::vector<ValueId>& captures) {
+  for (Branch* branch : branches) {
+    for (ValueId outer : captures) {
+      auto it = branch->inner.find(outer);
+      if (it == branch->inner.end()) {
+        Value v;
+        v.name = b.value(outer).name;
+        v.dtype = b.value(outer).dtype;
+        v.kind = ValueKind::input;
+        v.shape = b.value(outer).shape;
+        if (b.twin) {
+          Value t = v;
+          t.shape = b.twin->value(outer).shape;
+          add_value(branch->twin, std::move(t));
+        }
+        it = branch->inner.emplace(outer, add_value(branch->g, std::move(v))).first;
+      }
+      branch->g.inputs.push_back(it->second);
+      if (b.twin) branch->twin.inputs.push_back(it->second);
+    }
+  }
+}
+
+ValueId to_nhwc(Builder& b, ValueId x) {
+  if (b.status() != TERN_OK) return kNoValue;
+  if (b.rank(x) == 4) return b.transpose(x, {0, 2, 3, 1});
+  const ValueId t = b.transpose(x, {0, 2, 1});
+  return b.reshape(t, {Builder::same(0), 1, Builder::same(1), Builder::same(2)});
+}
+
+ValueId from_nhwc(Builder& b, ValueId y, int rank) {
+  if (b.status() != TERN_OK) return kNoValue;
+  if (rank == 4) return b.transpose(y, {0, 3, 1, 2});
+  const ValueId t = b.reshape(y, {Builder::same(0), Builder::same(2), Builder::same(3)});
+  return b.transpose(t, {0, 2, 1});
+}
+
+// ---- the model ------------------------------------------------------------------------------------------------------
+
+namespace {
+
+tern_status read_inputs(const onnx::GraphProto& graph, const ImportOptions& options, InputSizes* sizes) {
+  std::vector<ShapeOverride> overrides;
+  TERN_TRY(parse_input_shapes(options.input_shapes, &overrides));
+  std::set<std::string_view> weights;
+  for (const onnx::TensorProto& t : graph.initializer()) weights.insert(t.name());
+  std::map<std::string, int> symbols;
+  std::string names;
+  for (const onnx::ValueInfoProto& v : graph.input()) {
+    if (weights.count(v.name()) || options.bound.count(v.name())) continue;
+    InputSpec spec;
+    spec.name = v.name();
+    if (spec.name.empty() || spec.name.size() > 1024) return TERN_FAIL(TERN_ERR_CORRUPT, "an input has a name of %zu bytes", spec.name.size());
+    names += (names.empty() ? "'" : ", '") + shown(spec.name) + "'";
+    const onnx::TensorShapeProto* shape = nullptr;
+    TERN_TRY(read_value_info(v, &spec.dtype, &shape));
+    ShapeOverride* given = nullptr;
+    for (ShapeOverride& o : overrides)
+      if (o.name == spec.name) given = &o;
+    if (given) {
+      given->used = true;
+      if (shape && shape->dim_size() != given->shape.rank)
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input '%s' has %d dims, the given shape %s has %d", shown(spec.name).c_str(), shape->dim_size(), to_string(given->shape).c_str(), given->shape.rank);
+      spec.dims = given->shape;
+    } else {
+      if (!shape) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "input '%s' has no shape; give one with an input shape option", shown(spec.name).c_str());
+      if (shape->dim_size() > kMaxRank) return TERN_FAIL(TERN_ERR_LIMIT, "input '%s' has %d dims, at most %d are supported", shown(spec.name).c_str(), shape->dim_size(), kMaxRank);
+      for (const auto& d : shape->dim()) {
+        if (d.has_dim_value() && d.dim_value() > 0) {
+          spec.dims.push(d.dim_value());
+          continue;
+        }
+        if (d.has_dim_value() && d.dim_value() < -1) return TERN_FAIL(TERN_ERR_CORRUPT, "input '%s' has a dim of %" PRId64, shown(spec.name).c_str(), (int64_t)d.dim_value());
+        if (d.has_dim_value() && d.dim_value() == 0) {
+          spec.dims.push(0);
+          continue;
+        }
+        std::string name = d.dim_param();
+        if (name.empty() || name == "?") name = shown(spec.name) + "." + std::to_string(spec.dims.rank);
+        const auto [it, is_new] = symbols.emplace(name, (int)sizes->symbols.size());
+        if (is_new) sizes->symbols.push_back(name);
+        spec.dims.push(-1 - it->second);
+      }
+    }
+    sizes->inputs.push_back(std::move(spec));
+  }
+  return check_all_used(overrides, names);
+}
+
+// An output must be produced by a node, and each value is an output once.
+ValueId own_output(Builder& b, ValueId v) {
+  const bool taken = std::find(b.g->outputs.begin(), b.g->outputs.end(), v) != b.g->outputs.end();
+  if (b.value(v).kind == ValueKind::node && !taken) return v;
+  std::vector<int64_t> dims;
+  for (int i = 0; i < b.rank(v); ++i) dims.push_back(Builder::same(i));
+  return b.reshape(v, dims);
+}
+
+tern_status build_model(const onnx::ModelProto& proto, const ImportOptions& options, int opset, const InputSizes& sizes, Attempt* attempt,
+                        ModelDef* out) {
+  OnnxImporter importer{options};
+  importer.opset = opset;
+  importer.model.signatures.emplace_back();
+  Graph twin;
+  Signature& signature = importer.model.signatures[0];
+  signature.name = "forward";
+  Builder b(importer.model, &signature.graph, sizes.any_symbol() ? &twin : nullptr);
+  OnnxScope scope;
+  scope.g = b.g;
+  scope.twin = b.twin;
+  importer.scope = &scope;
+  const onnx::GraphProto& graph = proto.graph();
+  const auto run = [&]() -> tern_status {
+    for (size_t i = 0; i < sizes.inputs.size(); ++i) {
+      const InputSpec& spec = sizes.inputs[i];
+      Operand o;
+      o.id = b.input(spec.name, spec.dtype, sizes.shape(i, sizes.hints), sizes.shape(i, sizes.twins));
+      TERN_TRY(check_shape(b.value(o.id).shape, spec.name.c_str()));
+      TERN_TRY(importer.define(spec.name, std::move(o)));
+    }
+    for (const auto& [name, tensor] : options.bound) {
+      Operand o;
+      o.tensor = std::make_shared<TensorData>(tensor);
+      TERN_TRY(importer.define(name, std::move(o)));
+    }
+    count_unknown(graph, &importer.missing);
+    const tern_status s = importer.read_graph(graph, b);
+    if (importer.missing.any()) return importer.missing.report();
+    TERN_TRY(s);
+    if (graph.output_size() == 0) return TERN_FAIL(TERN_ERR_CORRUPT, "the model has no outputs");
+    for (const onnx::ValueInfoProto& v : graph.output()) {
+      if (!importer.find(v.name(), nullptr)) return TERN_FAIL(TERN_ERR_CORRUPT, "nothing produces the output '%s'", shown(v.name()).c_str());
+      const ValueId id = own_output(b, importer.value_of(v.name(), b, true));
+      TERN_TRY(b.status());
+      signature.graph.outputs.push_back(id);
+      if (b.twin) twin.outputs.push_back(id);
+      if (std::find(signature.output_names.begin(), signature.output_names.end(), v.name()) != signature.output_names.end())
+        return TERN_FAIL(TERN_ERR_CORRUPT, "two outputs have the name '%s'", shown(v.name()).c_str());
+      signature.output_names.push_back(v.name());
+    }
+    return TERN_OK;
+  };
+  const tern_status s = run();
+  if (s != TERN_OK) {
+    *attempt = b.twin_failed() ? Attempt::twins_failed : Attempt::hints_failed;
+    return s;
+  }
+  TERN_TRY(simplify_layout(importer.model, signature.graph, b.twin));
+  eliminate_dead(signature.graph);
+  drop_unused_parameters(importer.model);
+  *attempt = Attempt::good;
+  *out = std::move(importer.model);
+  return TERN_OK;
+}
+
+tern_status read_opset(const onnx::ModelProto& proto, int* opset) {
+  bool found = false;
+  for (const onnx::OperatorSetIdProto& o : proto.opset_import()) {
+    if (!own_domain(o.domain())) continue;
+    if (o.version() < kOldestOpset) return TERN_FAIL(TERN_ERR_CORRUPT, "the model asks for operator set %" PRId64, (int64_t)o.version());
+    if (o.version() > kNewestOpset)
+      return TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION, "the model asks for ONNX operator set %" PRId64 ", the newest that is read is %d", (int64_t)o.version(), kNewestOpset);
+    *opset = (int)o.version();
+    found = true;
+  }
+  if (!found) *opset = 1;  // as the format says for files that name none
+  return TERN_OK;
+}
+
+}  // namespace
+
+tern_status import_onnx(std::span<const uint8_t> file, const ImportOptions& options, ModelDef* out) {
+  if (file.size() > (size_t)INT32_MAX) return TERN_FAIL(TERN_ERR_LIMIT, "the ONNX file has %zu bytes, the format allows less than 2 GiB", file.size());
+  TERN_TRY(scan_onnx(file));
+  onnx::ModelProto proto;
+  google::protobuf::io::ArrayInputStream stream(file.data(), (int)file.size());
+  google::protobuf::io::CodedInputStream coded(&stream);
+  coded.SetRecursionLimit(64);
+  if (!proto.ParseFromCodedStream(&coded) || !coded.ConsumedEntireMessage()) return TERN_FAIL(TERN_ERR_CORRUPT, "not an ONNX model, or damaged");
+  if (!proto.has_graph()) return TERN_FAIL(TERN_ERR_CORRUPT, "the file has no graph: not an ONNX model");
+  if (proto.functions_size()) {
+    Missing missing;
+    for (const onnx::FunctionProto& f : proto.functions()) missing.add("function " + shown(f.domain()) + ":" + shown(f.name()));
+    return missing.report();
+  }
+  int opset = 0;
+  TERN_TRY(read_opset(proto, &opset));
+  InputSizes sizes;
+  TERN_TRY(read_inputs(proto.graph(), options, &sizes));
+  ModelDef model;
+  TERN_TRY(choose_sizes(&sizes, [&](const InputSizes& s, Attempt* attempt) { return build_model(proto, options, opset, s, attempt, &model); }));
+  add_symbols(sizes, &model.signatures[0]);
+  model.metadata.emplace_back("source.format", "onnx");
+  if (!proto.producer_name().empty()) model.metadata.emplace_back("source.producer", proto.producer_name().substr(0, 256));
+  for (const onnx::StringStringEntryProto& e : proto.metadata_props())
+    if (!e.key().empty() && !find_metadata(model, "onnx." + e.key())) model.metadata.emplace_back("onnx." + e.key(), e.value());
+  *out = std::move(model);
+  return TERN_OK;
+}
+
+}  // namespace tern
