@@ -9,8 +9,7 @@
 
 namespace tern::cpu {
 
-// f32 unless noted. p0 and p1 are UnaryArgs::p0 and p1. NaN in gives NaN out (sign included), except for relu, clip,
-// hard_sigmoid and hard_swish, where the constant wins.
+// f32 unless noted. p0 and p1 are UnaryArgs::p0 and p1. NaN gives NaN, except for threshold, shrink and step.
 enum class Unary : int32_t {
   identity, neg, abs, sign, square, relu,   // these and clip, bitwise_not: i32 and i64 too
   clip,                                     // min(max(x, p0), p1); integers: bounds in i0, i1
@@ -72,7 +71,7 @@ enum class Binary : int32_t {
 
 // y = op(a, b) with broadcasting: y is dense row-major over `dims`; the operands have a stride per dim, in elements
 // (0 = broadcast; anything else allowed, negative too). y may be the same memory as an operand of the same dense shape
-// and type. f32 results of arithmetic ops are then clipped to [lo, hi] (NaN becomes lo) if `clip` is set.
+// and type. f32 results of arithmetic ops are then clipped to [lo, hi] if `clip` is set.
 // Fill in op, dtype, pointers, rank, dims and strides, then call plan(). No scratch.
 // Fast: both dense; one scalar (per row or in all); one [channels] vector against [rows, channels].
 constexpr int64_t kBinaryBlock = 4096;
@@ -116,10 +115,16 @@ struct ConvertArgs {
 };
 inline int64_t units(const ConvertArgs& a) { return ceil_div(a.count, kConvertBlock); }
 
+// The f32 -> f32 ops on one row of n elements, for other kernels. y may be x, a or b. *_scalar: the operand is one number.
+using UnaryRowFn = void (*)(Unary op, float p0, float p1, const float* x, float* y, int64_t n);
+using BinaryRowFn = void (*)(Binary op, const float* a, int a_scalar, const float* b, int b_scalar, float* y, int64_t n);
+
 struct ElementwiseKernels {
   KernelFn unary;    // UnaryArgs
   KernelFn binary;   // BinaryArgs
   KernelFn select;   // SelectArgs
+  UnaryRowFn unary_row;
+  BinaryRowFn binary_row;
 };
 struct ConvertKernels {
   KernelFn convert;  // ConvertArgs

@@ -2,7 +2,7 @@
 // Reading and writing at indices held in a tensor, one-hot, and running sums.
 //
 // The rule for indices: i32 or i64; a negative index counts from the end, once; one that is out of range then reads as
-// zero bits (gather), is skipped (scatter, one-hot), and sets *error to 1. *error is never cleared; the caller owns it
+// zero bits (gather) or is skipped (scatter), and sets *error to 1. *error is never cleared; the caller owns it
 // and may share it between calls. No bad index reads or writes outside a tensor.
 #pragma once
 #include <tern/types.h>
@@ -93,7 +93,7 @@ struct ScatterNdArgs {
 inline int64_t units(const ScatterNdArgs& a) { return ceil_div(a.slice, kScatterCols); }
 
 // y[outer, d, inner] = index[outer, inner] == d ? on : off; y [outer, depth, inner], index [outer, inner] (i32 or i64).
-// on, off: bits of one element. Here an index out of range is no error: all off (error may be NULL). Units: outer.
+// on, off: bits of one element. Here an index out of range is no error: all off. Units: outer. No scratch.
 struct OneHotArgs {
   const void* index = nullptr;
   void* y = nullptr;

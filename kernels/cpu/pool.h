@@ -15,7 +15,7 @@ enum class Pool : int32_t {
 // x: f32 [batch, in[0], in[1], in[2], channels], y: f32 [batch, out[0], out[1], out[2], channels]; depth, height, width
 // (unused axes first, of size 1 with kernel 1). The output size is given, so ceil mode is the caller's choice. A window
 // without any element in the picture gives -inf (max) or 0. indices: NULL, or i64 as y: for max, the flat index of the
-// winner (first of equals) within one picture's [in[0], in[1], in[2]] grid (times nothing: without channels); -1 if none.
+// winner (first of equals) within one picture's [in[0], in[1], in[2]] grid (channels not counted); -1 if none.
 // Units: output rows, batch * out[0] * out[1]. No scratch. Cost per unit: out[2] * window * channels loads.
 struct PoolArgs {
   Pool kind = Pool::max;

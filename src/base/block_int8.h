@@ -3,8 +3,8 @@
 // mapped file.
 //
 // W is [rows, cols]; W[n, k] = code[n, k] * scale[n, k / 32]. The buffer holds, in this order:
-//   codes   int8 [rows][blocks * 32], blocks = ceil(cols / 32); -127..127 (-128 is read as -128); padding codes are 0
-//           and are never read
+//   codes   int8 [rows][blocks * 32], blocks = ceil(cols / 32); any value is valid; the encoder writes -127..127 and 0
+//           beyond cols, where readers ignore it
 //   pad     zero bytes up to a multiple of 64
 //   scales  f16 or f32 [rows][blocks], little-endian
 // The buffer is 64-byte aligned. Row-major order makes a row of W one sequential stream for W x, a row look-up one copy,

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cpu/normalize.h"
+
+#include <math.h>
+
+#include "kernels/cpu/simd.h"
+
+namespace tern::cpu::TERN_ISA {
+namespace {
+
+constexpr int kLevel = 64;  // terms of one partial sum
+
+TERN_INLINE Vec read(const float* p, int n) { return n == kLanes ? load(p) : load_part(p, n); }
+TERN_INLINE void write(float* p, Vec v, int n) {
+  if (n == kLanes) store(p, v);
+  else store_part(p, v, n);
+}
+TERN_INLINE int lanes_left(int64_t n, int64_t i) { return n - i < kLanes ? (int)(n - i) : kLanes; }
+
+// Sum of f(x[i]); the lanes past the end are set to zero after f.
+template <class F>
+float sum_row(const float* x, int64_t n, F f) {
+  Vec low[2] = {splat(0.0f), splat(0.0f)}, high = splat(0.0f);
+  int terms = 0;
+  int64_t i = 0;
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+    low[0] += f(load(x + i));
+    low[1] += f(load(x + i + kLanes));
+    if (++terms == kLevel) high += low[0] + low[1], low[0] = low[1] = splat(0.0f), terms = 0;
+  }
+  for (; i < n; i += kLanes) {
+    const int left = lanes_left(n, i);
+    Vec v = f(read(x + i, left));
+    if (left < kLanes) {
+      alignas(64) float t[kLanes];
+      store(t, v);
+      for (int k = left; k < kLanes; ++k) t[k] = 0;
+      v = load(t);
+    }
+    low[0] += v;
+  }
+  return sum_lanes((low[0] + low[1]) + high);
+}
+
+void row_norm(const void* args, int64_t begin, int64_t end, void*) {
+  const RowNormArgs& a = *(const RowNormArgs*)args;
+  const int64_t n = a.channels;
+  if (n == 0) return;
+  for (int64_t r = begin; r < end; ++r) {
+    const float* x = a.x + r * n;
+    float* y = a.y + r * n;
+    const float mean = a.kind == RowNorm::layer ? sum_row(x, n, [](Vec v) { return v; }) / (float)n : 0.0f;
+    const Vec center = splat(mean);
+    const float squares = sum_row(x, n, [center](Vec v) {
+      const Vec d = v - center;
+      return d * d;
+    });
+    float factor = 0;
+    switch (a.kind) {
+      case RowNorm::layer:
+      case RowNorm::rms: factor = 1.0f / sqrtf(squares / (float)n + a.epsilon); break;
+      case RowNorm::l2: {
+        const float length = sqrtf(squares);
+        factor = 1.0f / (length < a.epsilon ? a.epsilon : length);
+        break;
+      }
+      case RowNorm::l2_inside: factor = 1.0f / sqrtf(squares < a.epsilon ? a.epsilon : squares); break;
+    }
+    const Vec scale = splat(factor);
+    for (int64_t i = 0; i < n; i += kLanes) {
+      const int left = lanes_left(n, i);
+      Vec v = (read(x + i, left) - center) * scale;
+      if (a.gamma) v = v * read(a.gamma + i, left);
+      if (a.beta) v = v + read(a.beta + i, left);
+      write(y + i, v, left);
+    }
+    if (a.mean) a.mean[r] = mean;
+    if (a.rstd) a.rstd[r] = factor;
+  }
+}
+
+// sums[c] = sum over rows of x (centers NULL) or of (x - centers[c])^2, for n columns, n a run of at most kLanes.
+void sum_columns(const float* x, int64_t rows, int64_t stride, int n, const float* centers, float* sums) {
+  Vec low = splat(0.0f), middle = splat(0.0f), high = splat(0.0f);
+  const Vec center = centers ? read(centers, n) : splat(0.0f);
+  int in_low = 0, in_middle = 0;
+  for (int64_t r = 0; r < rows; ++r) {
+    const Vec v = read(x + r * stride, n), d = v - center;
+    low += centers ? d * d : v;
+    if (++in_low == kLevel) {
+      middle += low, low = splat(0.0f), in_low = 0;
+      if (++in_middle == kLevel) high += middle, middle = splat(0.0f), in_middle = 0;
+    }
+  }
+  write(sums, (low + middle) + high, n);
+}
+
+// The same for any number of columns: four vectors at a time share one walk over the rows.
+void sum_all_columns(const float* x, int64_t rows, int64_t stride, int64_t cols, const float* centers, float* sums) {
+  int64_t c = 0;
+  for (; c + 4 * kLanes <= cols; c += 4 * kLanes) {
+    Vec low[4], middle[4], high[4], center[4];
+    for (int k = 0; k < 4; ++k) {
+      low[k] = middle[k] = high[k] = splat(0.0f);
+      center[k] = centers ? load(centers + c + k * kLanes) : splat(0.0f);
+    }
+    int in_low = 0, in_middle = 0;
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int k = 0; k < 4; ++k) {
+        const Vec v = load(x + r * stride + c + k * kLanes), d = v - center[k];
+        low[k] += centers ? d * d : v;
+      }
+      if (++in_low == kLevel) {
+        for (int k = 0; k < 4; ++k) middle[k] += low[k], low[k] = splat(0.0f);
+        in_low = 0;
+        if (++in_middle == kLevel) {
+          for (int k = 0; k < 4; ++k) high[k] += middle[k], middle[k] = splat(0.0f);
+          in_middle = 0;
+        }
+      }
+    }
+    for (int k = 0; k < 4; ++k) store(sums + c + k * kLanes, (low[k] + middle[k]) + high[k]);
+  }
+  for (; c < cols; c += kLanes)
+    sum_columns(x + c, rows, stride, lanes_left(cols, c), centers ? centers + c : nullptr, sums + c);
+}
+
+void group_norm(const void* args, int64_t begin, int64_t end, void* scratch) {
+  const GroupNormArgs& a = *(const GroupNormArgs*)args;
+  const int64_t per_group = a.channels / a.groups, unit_groups = (kNormCols + per_group - 1) / per_group < a.groups
+                                                                     ? (kNormCols + per_group - 1) / per_group : a.groups;
+  const int64_t blocks = (a.groups + unit_groups - 1) / unit_groups;
+  const float count = (float)a.pixels * (float)per_group;
+  for (int64_t u = begin; u < end; ++u) {
+    const int64_t picture = u / blocks, group = u % blocks * unit_groups, first = group * per_group;
+    const int64_t groups = a.groups - group < unit_groups ? a.groups - group : unit_groups, cols = groups * per_group;
+    float* scale = (float*)scratch;       // [cols]: first sums, then means, then factors
+    float* shift = scale + unit_groups * per_group;
+    const float* x = a.x + picture * a.pixels * a.channels + first;
+    float* y = a.y + picture * a.pixels * a.channels + first;
+    sum_all_columns(x, a.pixels, a.channels, cols, nullptr, scale);
+    for (int64_t g = 0; g < groups; ++g) {
+      float sum = 0;
+      for (int64_t c = 0; c < per_group; ++c) sum += scale[g * per_group + c];
+      for (int64_t c = 0; c < per_group; ++c) scale[g * per_group + c] = sum / count;
+      if (a.mean) a.mean[picture * a.groups + group + g] = sum / count;
+    }
+    sum_all_columns(x, a.pixels, a.channels, cols, scale, shift);
+    for (int64_t g = 0; g < groups; ++g) {
+      float sum = 0;
+      for (int64_t c = 0; c < per_group; ++c) sum += shift[g * per_group + c];
+      const float factor = 1.0f / sqrtf(sum / count + a.epsilon);
+      if (a.rstd) a.rstd[picture * a.groups + group + g] = factor;
+      for (int64_t c = g * per_group; c < (g + 1) * per_group; ++c) {
+        const float mean = scale[c];
+        scale[c] = factor * (a.gamma ? a.gamma[first + c] : 1.0f);
+        shift[c] = (a.beta ? a.beta[first + c] : 0.0f) - mean * scale[c];
+      }
+    }
+    for (int64_t p = 0; p < a.pixels; ++p)
+      for (int64_t c = 0; c < cols; c += kLanes) {
+        const int left = lanes_left(cols, c);
+        write(y + p * a.channels + c, fma(read(x + p * a.channels + c, left), read(scale + c, left), read(shift + c, left)), left);
+      }
+  }
+}
+
+TERN_INLINE Vec activate(Vec v, Activation activation, Vec lo, Vec hi) {
+  switch (activation) {
+    case Activation::relu: return max(splat(0.0f), v);
+    case Activation::clip: return min(hi, max(lo, v));
+    case Activation::hard_swish: return v * min(splat(6.0f), max(splat(0.0f), v + splat(3.0f))) * splat(1.0f / 6);
+    default: return v;
+  }
+}
+
+template <Activation activation>
+void scale_shift_rows(const ScaleShiftArgs& a, const float* x, float* y, int64_t rows) {
+  const int64_t n = a.channels;
+  const Vec lo = splat(a.lo), hi = splat(a.hi);
+  for (int64_t c = 0; c < n; c += kLanes) {  // constants stay in registers, rows stay in the first-level cache
+    const int left = lanes_left(n, c);
+    const Vec scale = read(a.scale + c, left), shift = a.shift ? read(a.shift + c, left) : splat(0.0f);
+    if (left == kLanes) {
+      for (int64_t r = 0; r < rows; ++r) store(y + r * n + c, activate(fma(load(x + r * n + c), scale, shift), activation, lo, hi));
+    } else {
+      for (int64_t r = 0; r < rows; ++r)
+        store_part(y + r * n + c, activate(fma(load_part(x + r * n + c, left), scale, shift), activation, lo, hi), left);
+    }
+  }
+}
+
+void scale_shift(const void* args, int64_t begin, int64_t end, void*) {
+  const ScaleShiftArgs& a = *(const ScaleShiftArgs*)args;
+  const int64_t block = a.channels >= 4096 ? 1 : 4096 / a.channels;
+  for (int64_t u = begin; u < end; ++u) {
+    const int64_t row = u * block, rows = a.rows - row < block ? a.rows - row : block;
+    const float* x = a.x + row * a.channels;
+    float* y = a.y + row * a.channels;
+    switch (a.activation) {
+      case Activation::relu: scale_shift_rows<Activation::relu>(a, x, y, rows); break;
+      case Activation::clip: scale_shift_rows<Activation::clip>(a, x, y, rows); break;
+      case Activation::hard_swish: scale_shift_rows<Activation::hard_swish>(a, x, y, rows); break;
+      default: scale_shift_rows<Activation::none>(a, x, y, rows); break;
+    }
+  }
+}
+
+void channel_stats(const void* args, int64_t begin, int64_t end, void*) {
+  const ChannelStatsArgs& a = *(const ChannelStatsArgs*)args;
+  for (int64_t u = begin; u < end; ++u) {
+    const int64_t first = u * kNormCols, cols = a.channels - first < kNormCols ? a.channels - first : kNormCols;
+    sum_all_columns(a.x + first, a.rows, a.channels, cols, nullptr, a.mean + first);
+    for (int64_t c = first; c < first + cols; ++c) a.mean[c] /= (float)a.rows;
+    sum_all_columns(a.x + first, a.rows, a.channels, cols, a.mean + first, a.variance + first);
+    for (int64_t c = first; c < first + cols; ++c) a.variance[c] /= (float)a.rows;
+  }
+}
+
+}  // namespace
+
+extern const NormalizeKernels normalize_kernels;
+const NormalizeKernels normalize_kernels = {row_norm, group_norm, scale_shift, channel_stats};
+
+}  // namespace tern::cpu::TERN_ISA
