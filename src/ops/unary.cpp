@@ -55,4 +55,15 @@ tern_status infer_compare(InferArgs& a) {
   return TERN_OK;
 }
 
+ValueId widened(Graph& g, ValueId x) {
+  if (g.status != TERN_OK || x == kNoValue) return kNoValue;
+  const DType d = g.value(x).dtype;
+  return d == TERN_DTYPE_F16 || d == TERN_DTYPE_BF16 ? cast(g, x, TERN_DTYPE_F32) : x;
+}
+
+ValueId narrowed(Graph& g, ValueId x, DType dtype) {
+  if (g.status != TERN_OK || x == kNoValue) return kNoValue;
+  return g.value(x).dtype == dtype ? x : cast(g, x, dtype);
+}
+
 }  // namespace tern

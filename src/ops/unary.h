@@ -88,4 +88,10 @@ inline ValueId masked(Graph& g, ValueId condition, ValueId x) { return emit(g, "
 // A gradient that is zero almost everywhere.
 inline void vjp_zero(VjpArgs&) {}
 
+// ---- pieces of decompositions -----------------------------------------------------------------------------------------
+
+// f16 and bf16 become f32, so that sums and squares keep their accuracy; other types stay. narrowed: back to `dtype`.
+ValueId widened(Graph& g, ValueId x);
+ValueId narrowed(Graph& g, ValueId x, DType dtype);
+
 }  // namespace tern
