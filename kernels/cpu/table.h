@@ -3,16 +3,53 @@
 // once per set) and one line in a list below. Files named `<name>_int8.cpp` are also built for the sets that only add
 // instructions for 8-bit integers; such a set takes everything else from the set that it extends.
 #pragma once
+#include "kernels/cpu/attention.h"
+#include "kernels/cpu/chain.h"
+#include "kernels/cpu/conv.h"
+#include "kernels/cpu/conv_transpose.h"
+#include "kernels/cpu/copy.h"
+#include "kernels/cpu/depthwise.h"
+#include "kernels/cpu/elementwise.h"
+#include "kernels/cpu/gather.h"
+#include "kernels/cpu/inverted_residual.h"
 #include "kernels/cpu/matmul.h"
+#include "kernels/cpu/matmul_int8.h"
+#include "kernels/cpu/nms.h"
+#include "kernels/cpu/normalize.h"
+#include "kernels/cpu/pool.h"
+#include "kernels/cpu/quant.h"
+#include "kernels/cpu/reduce.h"
+#include "kernels/cpu/resize.h"
+#include "kernels/cpu/softmax.h"
+#include "kernels/cpu/topk.h"
 
 // X(type of the table, name): the table is `extern const <type> <name>_kernels` in the namespace of the set.
 // Macros, because the lists are expanded into struct members, declarations and initialisers.
 // clang-format off
 #define TERN_CPU_KERNELS(X) \
-  X(MatmulKernels, matmul)
+  X(MatmulKernels, matmul) \
+  X(ConvKernels, conv) \
+  X(ConvTransposeKernels, conv_transpose) \
+  X(DepthwiseKernels, depthwise) \
+  X(InvertedResidualKernels, inverted_residual) \
+  X(AttentionKernels, attention) \
+  X(ChainKernels, chain) \
+  X(ConvertKernels, convert) \
+  X(CopyKernels, copy) \
+  X(ElementwiseKernels, elementwise) \
+  X(GatherKernels, gather) \
+  X(NmsKernels, nms) \
+  X(NormalizeKernels, normalize) \
+  X(PoolKernels, pool) \
+  X(QuantKernels, quant) \
+  X(ReduceKernels, reduce) \
+  X(ResizeKernels, resize) \
+  X(SoftmaxKernels, softmax) \
+  X(TopkKernels, topk)
 // clang-format on
 
-#define TERN_CPU_INT8_KERNELS(X)
+#define TERN_CPU_INT8_KERNELS(X) \
+  X(MatmulInt8Kernels, matmul_int8)
 
 namespace tern::cpu {
 
