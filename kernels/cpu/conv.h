@@ -127,6 +127,10 @@ static inline double conv_unit_flops(const ConvArgs& a) {
   return flops / (double)units;
 }
 
+// f16 weights of the rows path are widened once per call when they fit into so many floats, otherwise panel by panel.
+constexpr int64_t kConvWidenFloats = 1 << 16;
+static inline bool conv_widens_all(const ConvArgs& a, int64_t k) { return a.w_f16 && panel_elements(a.out_c, k) <= kConvWidenFloats; }
+
 static inline size_t conv_scratch_bytes(const ConvArgs& a) {
   const int64_t c = a.in_c / a.groups, k = (int64_t)a.kernel_h * a.kernel_w * c;
   const int64_t span_w = (a.out_w - 1) * a.stride_w + (int64_t)(a.kernel_w - 1) * a.dilation_w + 1;
@@ -135,15 +139,16 @@ static inline size_t conv_scratch_bytes(const ConvArgs& a) {
   int64_t floats = 0;
   switch (conv_path(a)) {
     case ConvPath::pointwise: break;
-    case ConvPath::head: floats = (ring_rows + 1) * round(span_w * c) + a.out_c * round(k); break;
-    case ConvPath::rows: floats = (ring_rows + 1) * round(span_w * c); break;
+    case ConvPath::head: floats = (ring_rows + 1) * round(span_w * c) + round(a.out_c * k) + a.out_w * a.out_c; break;
+    case ConvPath::rows: floats = (ring_rows + 1) * round(span_w * c) + (conv_widens_all(a, k) ? panel_elements(a.out_c, k) : 0); break;
     case ConvPath::gather: floats = conv_gather_rows(k) * k; break;
     case ConvPath::winograd: {
       const int64_t points = conv_winograd_points(a.method), n = (a.out_c + 7) / 8 * 8;
       return (size_t)(conv_winograd_block(a) * points * (c + n) + points * c) * sizeof(float);
     }
   }
-  return (size_t)round(floats) * sizeof(float) + panel_scratch_bytes(k, a.w_f16) + (size_t)a.kernel_h * a.kernel_w * sizeof(void*);
+  return (size_t)round(floats) * sizeof(float) + panel_scratch_bytes(k, a.w_f16) + 
+         (size_t)a.kernel_h * a.kernel_w * sizeof(void*);
 }
 
 struct ConvKernels {

@@ -29,10 +29,17 @@ static inline int64_t conv_transpose_units(const ConvTransposeArgs& a) { return 
 static inline double conv_transpose_unit_flops(const ConvTransposeArgs& a) {
   return 2.0 * (double)a.out_w * (double)a.out_c * (double)(a.in_c / a.groups) * a.kernel_h * a.kernel_w / a.stride_h / a.stride_w;
 }
-// A widened panel, and for each tap a pointer and the position of its weights.
+// f16 weights are widened once per call when they fit into so many floats, otherwise panel by panel.
+constexpr int64_t kConvTransposeWidenFloats = 1 << 18;
+static inline int64_t conv_transpose_weights(const ConvTransposeArgs& a) {
+  return a.groups * panel_elements(a.out_c / a.groups, (int64_t)a.kernel_h * a.kernel_w * (a.in_c / a.groups));
+}
+// Widened weights, and for each tap a pointer and the position of its weights.
 static inline size_t conv_transpose_scratch_bytes(const ConvTransposeArgs& a) {
-  const int64_t taps = (int64_t)a.kernel_h * a.kernel_w;
-  return panel_scratch_bytes(taps * (a.in_c / a.groups), a.w_f16) + (size_t)taps * (sizeof(void*) + sizeof(int64_t));
+  const int64_t taps = (int64_t)a.kernel_h * a.kernel_w, weights = conv_transpose_weights(a);
+  size_t widened = 0;
+  if (a.w_f16) widened = weights <= kConvTransposeWidenFloats ? (size_t)(weights + 15) / 16 * 64 : panel_scratch_bytes(taps * (a.in_c / a.groups), 1);
+  return widened + (size_t)taps * (sizeof(void*) + sizeof(int64_t));
 }
 
 struct ConvTransposeKernels {

@@ -59,7 +59,7 @@ static inline size_t inverted_residual_scratch_bytes(const InvertedResidualArgs&
   if (a.project.w) floats += (kInvertedResidualRows * d.out_w * d.channels * d.multiplier + 15) / 16 * 16;
   const size_t widest = panel_scratch_bytes(a.in_c, a.expand.w_f16), last = panel_scratch_bytes(d.channels * d.multiplier, a.project.w_f16);
   return (size_t)floats * sizeof(float) + depthwise_filter_bytes(d) + (widest > last ? widest : last) +
-         (size_t)depthwise_input_rows(d) * sizeof(void*);
+         ((size_t)depthwise_input_rows(d) * sizeof(void*) + 63) / 64 * 64;
 }
 
 struct InvertedResidualKernels {

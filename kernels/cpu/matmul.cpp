@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cpu/matmul.h"
 
+#include "kernels/cpu/epilogue.h"
 #include "kernels/cpu/math.h"
 #include "kernels/cpu/simd.h"
 
@@ -25,14 +26,11 @@ constexpr int kMaxRows = 6, kChunk = 8;  // 12 of 16
 
 // Rows of the next tile when so many are left: tiles of 14, but rather two middling ones than a full and a tiny one.
 #if defined(__AVX512BW__)
-constexpr int kSizes = 9;
 constexpr uint8_t kRowsLeft[] = {0, 1, 2, 3, 2, 5, 3, 7, 8, 7, 10, 8, 12, 8, 14, 8, 8, 10, 10, 12, 10, 14, 12, 8, 12, 10, 14, 12};
-constexpr uint8_t kSizeIndex[] = {0, 0, 1, 2, 0, 3, 0, 4, 5, 0, 6, 0, 7, 0, 8};  // of 1 2 3 5 7 8 10 12 14 rows
 #else
-constexpr int kSizes = 6;
 constexpr uint8_t kRowsLeft[] = {0, 1, 2, 3, 4, 5, 6, 4, 4, 5, 5, 6};
-constexpr uint8_t kSizeIndex[] = {0, 0, 1, 2, 3, 4, 5};
 #endif
+constexpr int kDirectRows = 7;  // f16 weights are widened as they are used for up to so many rows
 inline int next_rows(int64_t left) { return left >= 2 * kMaxRows ? kMaxRows : kRowsLeft[left]; }
 
 #if TERN_TILE_HALF
@@ -54,39 +52,6 @@ TERN_INLINE Vec whole(Half) { return splat(0); }
 #endif
 
 // ---- epilogues
-
-enum class Finish : int32_t { none, clip, slope, hard_swish, later };
-
-struct Ending {
-  Finish kind;
-  float lo, hi;
-  const float *bias, *slope, *residual;
-  int64_t residual_stride;
-  bool residual_first, clip_residual;
-};
-
-Ending ending_of(const PanelRows& p) {
-  constexpr float kInf = __builtin_inff();
-  const Epilogue& e = *p.epilogue;
-  Ending r = {Finish::none, -kInf, kInf, e.bias, nullptr, nullptr, e.residual_stride, e.residual_first != 0, false};
-  if (p.store_sums) return r;
-  r.residual = e.residual;
-  r.clip_residual = e.residual && (e.residual_lo > -kInf || e.residual_hi < kInf);
-  switch (e.activation) {
-    case Activation::none: break;
-    case Activation::relu: r.kind = Finish::clip, r.lo = 0; break;
-    case Activation::clip: r.kind = Finish::clip, r.lo = e.lo, r.hi = e.hi; break;
-    case Activation::prelu: r.kind = Finish::slope, r.slope = e.slope; break;
-    case Activation::leaky_relu: r.kind = Finish::slope, r.lo = e.lo; break;
-    case Activation::hard_swish: r.kind = Finish::hard_swish; break;
-    default: r.kind = Finish::later, r.residual = nullptr, r.clip_residual = false;
-  }
-  return r;
-}
-
-TERN_INLINE Vec hard_swish(Vec v) { return v * splat(1.0f / 6) * min(splat(6), max(splat(0), v + splat(3))); }
-TERN_INLINE Vec clip(Vec v, Vec lo, Vec hi) { return min(hi, max(lo, v)); }
-TERN_INLINE Vec leak(Vec v, Vec slope) { return select(v < splat(0), v * slope, v); }
 
 TERN_INLINE Vec activate(Vec v, Vec slope, const Epilogue& e) {
   switch (e.activation) {
@@ -114,11 +79,12 @@ void finish_rows(const FinishRows& f) {
   const bool before = e.residual && e.residual_first, after = e.residual && !e.residual_first;
   const Vec lo = splat(e.residual_lo), hi = splat(e.residual_hi);
   for (int64_t r = 0; r < f.rows; ++r) {
+    const float* sums = f.sums + r * f.sums_stride;
     float* y = f.y + r * f.y_stride;
     const float* residual = e.residual + r * e.residual_stride;
     for (int64_t j = 0; j < f.n; j += kLanes) {
       const int lanes = f.n - j < kLanes ? (int)(f.n - j) : kLanes;
-      Vec v = load_part(y + j, lanes);
+      Vec v = load_part(sums + j, lanes);
       if (before) v = v + load_part(residual + j, lanes);
       v = activate(v, e.slope ? load_part(e.slope + j, lanes) : splat(0), e);
       if (after) v = v + load_part(residual + j, lanes);
@@ -140,7 +106,6 @@ struct Tile {
   int64_t y_stride;
   const float *bias, *slope, *residual;          // of the chunk's first column; NULL if none
   const Ending* end;
-  float residual_lo, residual_hi;
   int32_t columns;                               // that are stored
   int32_t load_y;
   int32_t fetch_rows;                            // prefetch the next rows of A
@@ -260,7 +225,7 @@ void tile(const Tile& t) {
   if (t.residual) {
     if (!t.end->residual_first) add_residual();
     if (t.end->clip_residual) {
-      const Vec lo = splat(t.residual_lo), hi = splat(t.residual_hi);
+      const Vec lo = splat(t.end->residual_lo), hi = splat(t.end->residual_hi);
       each([&](Vec x, int) __attribute__((always_inline)) { return clip(x, lo, hi); });
     }
   }
@@ -284,15 +249,19 @@ using TileFn = void (*)(const Tile&);
 // The tile for so many rows and columns; a single row takes the whole panel at once.
 template <class W, int NV, int HALF>
 TileFn tile_for_rows(int rows) {
-  static constexpr TileFn kTiles[kSizes] = {
 #if defined(__AVX512BW__)
-      tile<1, NV, HALF, W>, tile<2, NV, HALF, W>,  tile<3, NV, HALF, W>,  tile<5, NV, HALF, W>,  tile<7, NV, HALF, W>,
-      tile<8, NV, HALF, W>, tile<10, NV, HALF, W>, tile<12, NV, HALF, W>, tile<14, NV, HALF, W>,
+  static constexpr TileFn kSmall[] = {tile<1, NV, HALF, W>, tile<2, NV, HALF, W>, tile<3, NV, HALF, W>, tile<5, NV, HALF, W>, tile<7, NV, HALF, W>};
+  if constexpr (sizeof(W) == 4) {  // f16 is widened beforehand for so many rows
+    static constexpr TileFn kLarge[] = {tile<8, NV, HALF, W>, tile<10, NV, HALF, W>, tile<12, NV, HALF, W>, tile<14, NV, HALF, W>};
+    if (rows >= 8) return kLarge[(rows - 8) / 2];
+  }
+  constexpr int8_t kIndex[] = {0, 0, 1, 2, 0, 3, 0, 4};
+  return kSmall[kIndex[rows]];
 #else
-      tile<1, NV, HALF, W>, tile<2, NV, HALF, W>, tile<3, NV, HALF, W>, tile<4, NV, HALF, W>, tile<5, NV, HALF, W>, tile<6, NV, HALF, W>,
+  static constexpr TileFn kTiles[] = {tile<1, NV, HALF, W>, tile<2, NV, HALF, W>, tile<3, NV, HALF, W>,
+                                      tile<4, NV, HALF, W>, tile<5, NV, HALF, W>, tile<6, NV, HALF, W>};
+  return kTiles[rows - 1];
 #endif
-  };
-  return kTiles[kSizeIndex[rows]];
 }
 
 template <class W>
@@ -327,18 +296,30 @@ int64_t rows_per_block(const PanelRows& p) {
   return rows < step ? step : rows > 8 * step ? 8 * step : rows;
 }
 
+// A tile whose activation is costly: the sums go through memory. Those that start from y stay there: then y is no residual.
+[[gnu::noinline]] void finish_tile(const PanelRows& p, Tile t, TileFn run, int64_t r, int64_t n, int rows) {
+  alignas(64) float sums[kMaxRows * kPanelWidth];
+  float* y = t.y;
+  if (!t.load_y) t.y = sums, t.y_stride = kPanelWidth;
+  run(t);
+  Epilogue e = *p.epilogue;
+  if (e.slope) e.slope += n;
+  if (e.residual) e.residual += r * e.residual_stride + n;
+  finish_rows({t.y, y, t.y_stride, p.y_stride, rows, t.columns, &e});
+}
+
 void panel_rows(const PanelRows& p) {
-  const Ending end = ending_of(p);
+  Ending end = ending_of(*p.epilogue);
+  if (p.store_sums) end.kind = Finish::none, end.residual = nullptr, end.clip_residual = false;
   const int64_t block = rows_per_block(p);
   Tile t = {};
   t.a = p.a, t.w_first = p.w_first, t.runs = p.runs, t.run_length = p.run_length, t.a_stride = p.a_stride;
   t.y_stride = p.y_stride, t.end = &end, t.load_y = p.load_y;
-  t.residual_lo = p.epilogue->residual_lo, t.residual_hi = p.epilogue->residual_hi;
   for (int64_t r0 = 0; r0 < p.rows; r0 += block) {
     const int64_t r1 = p.rows - r0 < block + kMaxRows ? p.rows : r0 + block;  // no tiny block at the end
     for (int64_t n0 = p.n_begin; n0 < p.n_end; n0 += kPanelWidth) {
       const int width = (int)panel_width(p.n, n0);
-      const bool widened = p.w_f16 && p.panel && r1 - r0 > 2 * kMaxRows;
+      const bool widened = p.w_f16 && r1 - r0 > kDirectRows;
       const bool f16 = p.w_f16 && !widened;
       const void* w = (const char*)p.w + n0 * p.k * (p.w_f16 ? 2 : 4);
       if (widened) {
@@ -361,17 +342,12 @@ void panel_rows(const PanelRows& p) {
           t.bias = end.bias ? end.bias + n : nullptr;
           t.slope = end.slope ? end.slope + n : nullptr;
           t.residual = end.residual ? end.residual + r * end.residual_stride + n : nullptr;
-          (f16 ? tile_for<uint16_t>(rows, columns) : tile_for<float>(rows, columns))(t);
+          const TileFn run = f16 ? tile_for<uint16_t>(rows, columns) : tile_for<float>(rows, columns);
+          if (end.kind == Finish::later) finish_tile(p, t, run, r, n, rows);
+          else run(t);
         }
         r += rows;
       }
-    }
-    if (end.kind == Finish::later) {
-      Epilogue e = *p.epilogue;
-      if (e.slope) e.slope += p.n_begin;
-      if (e.residual) e.residual += r0 * e.residual_stride + p.n_begin;
-      const int64_t n_end = p.n < p.n_end ? p.n : p.n_end;
-      finish_rows({p.y + r0 * p.y_stride + p.n_begin, p.y_stride, r1 - r0, n_end - p.n_begin, &e});
     }
     if (r1 == p.rows) break;
   }

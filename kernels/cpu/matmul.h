@@ -55,7 +55,7 @@ static inline size_t panel_matmul_scratch_bytes(const PanelMatmulArgs& a) { retu
 
 // y = epilogue(op(a) * op(b)), [m][n] per batch; with accumulate: y += op(a) * op(b), and no epilogue.
 // op(a) is [m][k]: stored so, or with a_transposed as [k][m]. op(b) is [k][n]: stored so, or with b_transposed as [n][k].
-// The batch has two levels (as batch and heads); a stride of 0 repeats a factor. A residual needs batch 1.
+// The batch has two levels (as batch and heads); a stride of 0 repeats a factor. A residual needs batch 1 and is not y.
 struct MatmulArgs {
   const float *a = nullptr, *b = nullptr;
   float* y = nullptr;
@@ -98,13 +98,15 @@ struct PanelRows {
   float* y = nullptr;                 // [row 0][output 0]
   int64_t y_stride = 0;
   const Epilogue* epilogue = nullptr; // bias and slope of output 0, residual of row 0
-  float* panel = nullptr;             // panel_scratch_bytes(k, w_f16), or NULL: f16 is widened as it is used
+  float* panel = nullptr;             // panel_scratch_bytes(k, w_f16); NULL if 0
 };
 
-// Applies the part of an epilogue that follows the bias to y[rows][n] in place; slope and residual as in PanelRows.
+// y[rows][n] = the part of an epilogue that follows the bias, of sums[rows][n]; slope and residual as in PanelRows.
+// y may be sums or the residual.
 struct FinishRows {
+  const float* sums = nullptr;
   float* y = nullptr;
-  int64_t y_stride = 0, rows = 0, n = 0;
+  int64_t sums_stride = 0, y_stride = 0, rows = 0, n = 0;
   const Epilogue* epilogue = nullptr;
 };
 

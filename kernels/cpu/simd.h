@@ -254,6 +254,17 @@ TERN_INLINE float sum_lanes(Vec v) {
   return t[0];
 }
 
+// Lane i of the result is the sum of the lanes of v[i], for kLanes vectors; a fixed order, not that of sum_lanes.
+TERN_INLINE Vec sum_each(const Vec* v) {
+#if TERN_SIMD_XSIMD
+  return xsimd::haddp(v);
+#else
+  Vec r;
+  for (int i = 0; i < 4; ++i) r.v[i] = (v[i].v[0] + v[i].v[1]) + (v[i].v[2] + v[i].v[3]);
+  return r;
+#endif
+}
+
 TERN_INLINE float max_lane(Vec v) {
   alignas(64) float t[kLanes];
   store(t, v);

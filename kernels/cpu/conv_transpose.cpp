@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Outputs whose column has the same remainder by the stride are reached by the same taps, from inputs side by side: a
+// product over runs, one run per tap. Columns near the border have fewer taps and form products of their own.
+#include "kernels/cpu/conv_transpose.h"
+
+#include "kernels/cpu/simd.h"
+
+namespace tern::cpu::TERN_ISA {
+
+extern const MatmulKernels matmul_kernels;
+
+namespace {
+
+struct Taps {
+  const float** x;    // first input pixel of each tap
+  int64_t* w_first;   // its weights, counted in inputs of the product
+};
+
+// Columns ox = first, first + stride_w, ... of output row oy in one picture and group.
+void columns(const ConvTransposeArgs& a, const PanelRows& base, const Taps& taps, const float* picture, int64_t oy, int64_t first,
+             const Epilogue& e, float* y, int64_t y_pixel, int64_t c) {
+  const int64_t count = (a.out_w - first + a.stride_w - 1) / a.stride_w;
+  for (int64_t j = 0; j < count;) {
+    int64_t n = 0, end = count;  // taps valid at column j, and the next column where that changes
+    for (int64_t ky = 0; ky < a.kernel_h; ++ky) {
+      const int64_t down = oy + a.pad_top - ky * a.dilation_h;
+      if (down < 0 || down % a.stride_h != 0 || down / a.stride_h >= a.in_h) continue;
+      for (int64_t kx = 0; kx < a.kernel_w; ++kx) {
+        const int64_t across = first + a.pad_left - kx * a.dilation_w;
+        if (across % a.stride_w != 0) continue;
+        const int64_t ix = across / a.stride_w + j;
+        if (ix >= a.in_w) continue;
+        const int64_t change = ix < 0 ? j - ix : j + a.in_w - ix;
+        if (change < end) end = change;
+        if (ix < 0) continue;
+        taps.x[n] = picture + (down / a.stride_h * a.in_w + ix) * a.x_pixel;
+        taps.w_first[n] = (ky * a.kernel_w + kx) * c;
+        ++n;
+      }
+    }
+    const int64_t ox = first + j * a.stride_w;
+    Epilogue here = e;
+    here.residual_stride *= a.stride_w;
+    if (here.residual) here.residual += ox * e.residual_stride;
+    PanelRows p = base;
+    p.a = taps.x, p.w_first = taps.w_first, p.runs = n, p.run_length = c, p.rows = end - j;
+    p.y = y + ox * y_pixel, p.y_stride = a.stride_w * y_pixel, p.epilogue = &here;
+    matmul_kernels.panel_rows(p);
+    j = end;
+  }
+}
+
+void conv_transpose(const void* args, int64_t begin, int64_t end, void* scratch) {
+  const ConvTransposeArgs& a = *(const ConvTransposeArgs*)args;
+  const int64_t taps = (int64_t)a.kernel_h * a.kernel_w, c = a.in_c / a.groups, n = a.out_c / a.groups, k = taps * c;
+  const int64_t weights = conv_transpose_weights(a);
+  char* free = (char*)scratch;
+  PanelRows p;
+  p.w = a.w, p.w_f16 = a.w_f16, p.n = n, p.n_end = n, p.k = k, p.a_stride = a.x_pixel;
+  if (a.w_f16) {
+    if (weights <= kConvTransposeWidenFloats) {
+      matmul_kernels.widen((const uint16_t*)a.w, (float*)free, weights);
+      p.w = free, p.w_f16 = 0;
+      free += (size_t)(weights + 15) / 16 * 64;
+    } else {
+      p.panel = (float*)free;
+      free += panel_scratch_bytes(k, 1);
+    }
+  }
+  const Taps t = {(const float**)free, (int64_t*)(free + (size_t)taps * sizeof(void*))};
+  const char* const w = (const char*)p.w;
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t image = unit / a.out_h, oy = unit % a.out_h;
+    for (int64_t group = 0; group < a.groups; ++group) {
+      p.w = w + group * panel_elements(n, k) * (p.w_f16 ? 2 : 4);
+      Epilogue e = a.epilogue;
+      if (e.bias) e.bias += group * n;
+      if (e.slope) e.slope += group * n;
+      if (e.residual) e.residual += unit * a.out_w * e.residual_stride + group * n;
+      const float* picture = a.x + image * a.in_h * a.in_w * a.x_pixel + group * c;
+      for (int64_t first = 0; first < a.stride_w && first < a.out_w; ++first)
+        columns(a, p, t, picture, oy, first, e, a.y + unit * a.out_w * a.y_pixel + group * n, a.y_pixel, c);
+    }
+  }
+}
+
+}  // namespace
+
+extern const ConvTransposeKernels conv_transpose_kernels;
+const ConvTransposeKernels conv_transpose_kernels = {conv_transpose};
+
+}  // namespace tern::cpu::TERN_ISA
