@@ -37,6 +37,15 @@ struct Window {
     const int64_t i = o * stride - pad + k * dilation;
     return i >= 0 && i < in ? i : -1;
   }
+  // Taps [first, last) of output o that do not lie in the padding: a huge kernel costs no more than the input has pixels.
+  int64_t first(int64_t o) const {
+    const int64_t before = pad - o * stride;
+    return before <= 0 ? 0 : (before - 1) / dilation + 1;
+  }
+  int64_t last(int64_t o) const {
+    const int64_t room = in - 1 + pad - o * stride;
+    return room < 0 ? 0 : room / dilation + 1 < kernel ? room / dilation + 1 : kernel;
+  }
 };
 
 // Size of the output of such a window; every argument may be hostile. Fails with TERN_ERR_SHAPE when the kernel does not
@@ -55,5 +64,9 @@ Window conv_window(const Attrs& p, int axis, int64_t in, int64_t out, int64_t ke
 
 // Weight and bias may have x's type, or be f16 / bf16 when x is f32.
 tern_status require_weight(const InferArgs& a, int x, int w);
+// A bias: a weight of shape [n], plain.
+tern_status require_bias(const InferArgs& a, int x, int bias, int64_t n);
+// A convolution's weight w [O, kh, kw, C / groups], plain or panel32 (that with groups 1 only).
+tern_status require_conv_weight(const InferArgs& a, int x, int w, int64_t groups);
 
 }  // namespace tern
