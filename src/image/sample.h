@@ -9,7 +9,8 @@ namespace tern::image {
 enum class Border : int32_t {
   kReplicate = 0,  // pixels outside equal the nearest one inside
   kConstant = 1,   // pixels outside equal `fill`; at the border it blends with the picture
-  kPad = 2,        // an output pixel whose centre lies outside is `fill`; one inside never sees it (letter-box)
+  kPad = 2,        // an output pixel whose centre lies outside is `fill`; one inside never sees it (letter-box). On the
+                   // border itself: left and top are inside, right and bottom outside, to 1e-6 pixels
 };
 
 struct SampleOptions {

@@ -22,7 +22,8 @@ struct Scene {
 Rgb reference_pixel(const Scene& s, Point centre) {
   const SampleOptions& o = *s.options;
   const Rgb fill = {o.fill[0], o.fill[1], o.fill[2]};
-  if (o.border == Border::kPad && (centre.x < 0 || centre.y < 0 || centre.x >= s.width || centre.y >= s.height)) return fill;
+  const auto beyond = [](double at, int size) { return at < -1e-6 || at >= size - 1e-6; };
+  if (o.border == Border::kPad && (beyond(centre.x, s.width) || beyond(centre.y, s.height))) return fill;
   const double u = centre.x - 0.5, v = centre.y - 0.5;
   Rgb sum = {0, 0, 0};
   for (int j = 0; j < 2; ++j) {
