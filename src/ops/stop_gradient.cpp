@@ -8,6 +8,11 @@
 namespace tern {
 namespace {
 
+tern_status infer(InferArgs& a) {
+  TERN_TRY(require_plain(a, 0));
+  return infer_unary(a);
+}
+
 tern_status reference(RefArgs& a) {
   const RefTensor &x = a.in(0), &y = a.out(0);
   for (int64_t i = 0, n = y.elements(); i < n; ++i) copy_element(y, i, x, i);
@@ -25,7 +30,7 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_stop_gradient = checked_op({.name = "stop_gradient", .flags = kView, .infer = infer_unary,
+extern constinit const Op op_stop_gradient = checked_op({.name = "stop_gradient", .flags = kView, .infer = infer,
     .reference = reference, .vjp = vjp_zero, .cases = TERN_CASES(kCases)});
 
 }  // namespace tern
