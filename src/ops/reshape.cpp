@@ -69,12 +69,4 @@ constexpr Case kCases[] = {
 extern constinit const Op op_reshape = checked_op({.name = "reshape", .max_in = 2, .flags = kView, .attributes = attr_schema<ReshapeAttrs>(kFields),
     .infer = infer, .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
 
-ValueId reshape(Graph& g, ValueId x, const Shape& shape) {
-  ReshapeAttrs p;
-  p.allow_zero = 1;
-  p.shape.count = shape.rank;
-  for (int i = 0; i < shape.rank; ++i) p.shape[i] = shape[i];
-  return emit(g, "reshape", {x}, p);
-}
-
 }  // namespace tern

@@ -73,11 +73,4 @@ constexpr Case kCases[] = {
 extern constinit const Op op_transpose = checked_op({.name = "transpose", .attributes = attr_schema<TransposeAttrs>(kFields), .infer = infer,
     .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
 
-ValueId transpose(Graph& g, ValueId x, std::span<const int64_t> permutation) {
-  TransposeAttrs p;
-  for (int64_t axis : permutation)
-    if (p.permutation.count < kMaxRank) p.permutation[p.permutation.count++] = axis;
-  return emit(g, "transpose", {x}, p);
-}
-
 }  // namespace tern
