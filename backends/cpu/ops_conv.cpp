@@ -1,8 +1,218 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/cpu/prepare.h"
+// conv2d, conv_transpose2d and what is fused behind or around them.
+#include <cstring>
+
+#include "backends/cpu/epilogue.h"
+#include "backends/cpu/pack.h"
+#include "kernels/cpu/conv.h"
+#include "kernels/cpu/conv_transpose.h"
+#include "kernels/cpu/depthwise.h"
+#include "kernels/cpu/inverted_residual.h"
+#include "ops/control.h"
+#include "ops/conv2d.h"
 
 namespace tern::cpu {
+namespace {
 
-std::span<const CpuOp> cpu_ops_conv() { return {}; }
+bool is_depthwise(const Product& c) {
+  const Shape &x = c.graph->value(c.node->in[0]).shape, &w = c.graph->value(c.node->in[1]).shape;
+  return c.node->attrs<Conv2dAttrs>().groups == x[3] && w[3] == 1 && w[0] % x[3] == 0 && x[3] > 1;
+}
+
+const char* refuse_product(const Product& c) {
+  const Graph& g = *c.graph;
+  const Node& n = *c.node;
+  if (g.value(n.in[0]).dtype != TERN_DTYPE_F32 || g.value(n.out[0]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 pictures only";
+  const DType w = g.value(n.in[1]).dtype;
+  if (w != TERN_DTYPE_F32 && w != TERN_DTYPE_F16) return "the kernel takes f32 and f16 weights only";
+  if (c.node->in.size() > 2 && c.node->in[2] != kNoValue && g.value(n.in[2]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 biases only";
+  return nullptr;
+}
+
+const char* refuse_conv(const Graph& g, const Node& n) {
+  Product c;
+  return read_product(g, n, {}, &c) ? refuse_product(c) : "a chain that the kernel does not know";
+}
+
+int32_t narrow(int64_t v) { return (int32_t)v; }
+
+// Filters of a depthwise convolution: [kernel][outputs].
+tern_status fill_depthwise(Prepare& p, Product& c, DepthwiseArgs* a) {
+  const Conv2dAttrs& attrs = c.node->attrs<Conv2dAttrs>();
+  const Shape &x = c.graph->value(c.node->in[0]).shape, &w = c.graph->value(c.node->in[1]).shape, &y = c.graph->value(c.node->out[0]).shape;
+  a->batch = x[0], a->in_h = x[1], a->in_w = x[2], a->channels = x[3];
+  a->out_h = y[1], a->out_w = y[2];
+  a->multiplier = narrow(w[0] / x[3]);
+  a->kernel_h = narrow(w[1]), a->kernel_w = narrow(w[2]);
+  a->stride_h = narrow(attrs.strides[0]), a->stride_w = narrow(attrs.strides[1]);
+  a->dilation_h = narrow(attrs.dilations[0]), a->dilation_w = narrow(attrs.dilations[1]);
+  a->pad_top = narrow(attrs.pads[0]), a->pad_left = narrow(attrs.pads[1]);
+  a->x_pixel = x[3], a->y_pixel = y[3];
+  c.bias = c.in(2);
+  const float* scale = nullptr;
+  TERN_TRY(fill_epilogue(p, c, y[3], &a->epilogue, &scale));
+  return pack_weights(p, c.in(1), {PackOrder::depthwise, w[0], w[1] * w[2], 1, scale}, &a->w, &a->w_f16);
+}
+
+tern_status prepare_dense(Prepare& p, Product& c) {
+  const Conv2dAttrs& attrs = c.node->attrs<Conv2dAttrs>();
+  const Shape &x = c.graph->value(c.node->in[0]).shape, &w = c.graph->value(c.node->in[1]).shape, &y = c.graph->value(c.node->out[0]).shape;
+  ConvArgs& a = p.args<ConvArgs>();
+  a.batch = x[0], a.in_h = x[1], a.in_w = x[2], a.in_c = x[3];
+  a.out_h = y[1], a.out_w = y[2], a.out_c = y[3];
+  a.x_pixel = x[3], a.y_pixel = y[3];
+  a.kernel_h = narrow(w[1]), a.kernel_w = narrow(w[2]);
+  a.stride_h = narrow(attrs.strides[0]), a.stride_w = narrow(attrs.strides[1]);
+  a.dilation_h = narrow(attrs.dilations[0]), a.dilation_w = narrow(attrs.dilations[1]);
+  a.pad_top = narrow(attrs.pads[0]), a.pad_left = narrow(attrs.pads[1]);
+  a.groups = narrow(attrs.groups);
+  c.bias = c.in(2);
+  const float* scale = nullptr;
+  TERN_TRY(fill_epilogue(p, c, y[3], &a.epilogue, &scale));
+  TERN_TRY(pack_weights(p, c.in(1), {PackOrder::panels, w[0], w[1] * w[2] * w[3], attrs.groups, scale}, &a.w, &a.w_f16));
+
+  // Winograd pays from about 64 input channels on; its weights are made once.
+  const bool fits = a.kernel_h == 3 && a.kernel_w == 3 && a.stride_h == 1 && a.stride_w == 1 && a.dilation_h == 1 && a.dilation_w == 1 && a.groups == 1;
+  if (fits && a.in_c >= 64 && a.out_c >= 16 && y[1] * y[2] >= 64 && p.fixed(c.in(1))) {
+    ConvWinogradWeightsArgs u;
+    u.method = a.method = ConvMethod::winograd2;
+    u.out_c = a.out_c, u.in_c = a.in_c;
+    u.w_f16 = a.w_f16;
+    u.w = a.w ? a.w : p.fixed(c.in(1));
+    void* weights = nullptr;
+    TERN_TRY(p.prepared((uint64_t)conv_winograd_elements(u.method, a.out_c, a.in_c) * sizeof(float), &weights));
+    u.u = (float*)weights;
+    Prepare::run_now(p.k.conv->winograd_weights, &u, conv_winograd_weights_units(u));
+    p.forget(a.w);
+    a.w = weights;
+    a.w_f16 = 0;
+  }
+  p.pointer(a.x, c.in(0));
+  p.pointer(a.y, p.node.out[0]);
+  p.call(p.k.conv->conv, &a, conv_units(a), conv_unit_flops(a), conv_scratch_bytes(a));
+  return TERN_OK;
+}
+
+tern_status prepare_conv(Prepare& p) {
+  Product c;
+  if (!read_product(p.g, p.node, {}, &c)) return TERN_FAIL(TERN_ERR_INTERNAL, "conv2d: unknown chain");
+  if (!is_depthwise(c)) return prepare_dense(p, c);
+  DepthwiseArgs& a = p.args<DepthwiseArgs>();
+  TERN_TRY(fill_depthwise(p, c, &a));
+  p.pointer(a.x, c.in(0));
+  p.pointer(a.y, p.node.out[0]);
+  p.call(p.k.depthwise->depthwise, &a, depthwise_units(a), depthwise_unit_flops(a), depthwise_scratch_bytes(a));
+  return TERN_OK;
+}
+
+const char* refuse_conv_transpose(const Graph& g, const Node& n) {
+  Product c;
+  if (!read_product(g, n, {}, &c)) return "a chain that the kernel does not know";
+  if (g.value(c.outer[(size_t)c.node->in[1]]).encoding != Encoding::plain) return "the kernel takes plain weights only";
+  return refuse_product(c);
+}
+
+tern_status prepare_conv_transpose(Prepare& p) {
+  Product c;
+  if (!read_product(p.g, p.node, {}, &c)) return TERN_FAIL(TERN_ERR_INTERNAL, "conv_transpose2d: unknown chain");
+  const ConvTranspose2dAttrs& attrs = c.node->attrs<ConvTranspose2dAttrs>();
+  const Shape &x = c.graph->value(c.node->in[0]).shape, &w = c.graph->value(c.node->in[1]).shape, &y = c.graph->value(c.node->out[0]).shape;
+  ConvTransposeArgs& a = p.args<ConvTransposeArgs>();
+  a.batch = x[0], a.in_h = x[1], a.in_w = x[2], a.in_c = x[3];
+  a.out_h = y[1], a.out_w = y[2], a.out_c = y[3];
+  a.x_pixel = x[3], a.y_pixel = y[3];
+  a.kernel_h = narrow(w[1]), a.kernel_w = narrow(w[2]);
+  a.stride_h = narrow(attrs.strides[0]), a.stride_w = narrow(attrs.strides[1]);
+  a.dilation_h = narrow(attrs.dilations[0]), a.dilation_w = narrow(attrs.dilations[1]);
+  a.pad_top = narrow(attrs.pads[0]), a.pad_left = narrow(attrs.pads[1]);
+  a.groups = narrow(attrs.groups);
+  c.bias = c.in(2);
+  const float* scale = nullptr;
+  TERN_TRY(fill_epilogue(p, c, y[3], &a.epilogue, &scale));
+  // Weights are [in][kernel][out / groups].
+  PackShape shape{PackOrder::transposed_panels, y[3], w[1] * w[2] * (x[3] / attrs.groups), attrs.groups, scale};
+  shape.kernel = w[1] * w[2];
+  TERN_TRY(pack_weights(p, c.in(1), shape, &a.w, &a.w_f16));
+  p.pointer(a.x, c.in(0));
+  p.pointer(a.y, p.node.out[0]);
+  p.call(p.k.conv_transpose->conv_transpose, &a, conv_transpose_units(a), conv_transpose_unit_flops(a), conv_transpose_scratch_bytes(a));
+  return TERN_OK;
+}
+
+// The three products of an inverted residual; false if something in it is not what the kernel takes.
+bool read_group(const Graph& g, const Node& n, Product parts[3]) {
+  const Graph& sub = n.subgraphs[0];
+  if (sub.nodes.size() != 3) return false;
+  std::vector<ValueId> outer(sub.values.size(), kNoValue);
+  for (size_t i = 0; i < sub.inputs.size(); ++i) outer[(size_t)sub.inputs[i]] = n.in[i];
+  for (int i = 0; i < 3; ++i)
+    if (!read_product(sub, sub.nodes[(size_t)i], outer, &parts[i]) || refuse_product(parts[i])) return false;
+  (void)g;
+  return is_depthwise(parts[1]);
+}
+
+const char* refuse_inverted_residual(const Graph& g, const Node& n) {
+  Product parts[3];
+  return read_group(g, n, parts) ? nullptr : "a group that the kernel does not know";
+}
+
+tern_status fill_pointwise(Prepare& p, Product& c, PointwiseLayer* layer) {
+  const Shape& w = c.graph->value(c.node->in[1]).shape;
+  c.bias = c.in(2);
+  const float* scale = nullptr;
+  TERN_TRY(fill_epilogue(p, c, w[0], &layer->epilogue, &scale));
+  return pack_weights(p, c.in(1), {PackOrder::panels, w[0], w[3], 1, scale}, &layer->w, &layer->w_f16);
+}
+
+tern_status prepare_inverted_residual(Prepare& p) {
+  Product parts[3];
+  if (!read_group(p.g, p.node, parts)) return TERN_FAIL(TERN_ERR_INTERNAL, "inverted residual: unknown group");
+  InvertedResidualArgs& a = p.args<InvertedResidualArgs>();
+  TERN_TRY(fill_pointwise(p, parts[0], &a.expand));
+  TERN_TRY(fill_depthwise(p, parts[1], &a.depthwise));
+  TERN_TRY(fill_pointwise(p, parts[2], &a.project));
+  a.in_c = parts[0].graph->value(parts[0].node->in[0]).shape[3];
+  a.out_c = parts[2].shape[3];
+  a.x_pixel = a.in_c, a.y_pixel = a.out_c;
+  p.pointer(a.x, parts[0].in(0));
+  p.pointer(a.y, p.node.out[0]);
+  // The layers must count as present when sizes are asked for, before their pointers are known.
+  InvertedResidualArgs sized = a;
+  sized.expand.w = sized.project.w = &a;
+  p.call(p.k.inverted_residual->inverted_residual, &a, inverted_residual_units(sized), inverted_residual_unit_flops(sized), inverted_residual_scratch_bytes(sized));
+  return TERN_OK;
+}
+
+FusedPattern pattern_of(const Node& n) { return (FusedPattern)n.attrs<FusedAttrs>().pattern; }
+
+const char* refuse_fused(const Graph& g, const Node& n) {
+  switch (pattern_of(n)) {
+    case FusedPattern::conv2d: return std::strcmp(n.subgraphs[0].nodes[0].op->name, "conv_transpose2d") == 0 ? refuse_conv_transpose(g, n) : refuse_conv(g, n);
+    case FusedPattern::inverted_residual: return refuse_inverted_residual(g, n);
+    case FusedPattern::linear: return refuse_fused_linear(g, n);
+    case FusedPattern::chain: return refuse_fused_chain(g, n);
+    default: return "no kernel for this pattern";
+  }
+}
+
+tern_status prepare_fused(Prepare& p) {
+  switch (pattern_of(p.node)) {
+    case FusedPattern::conv2d: return std::strcmp(p.node.subgraphs[0].nodes[0].op->name, "conv_transpose2d") == 0 ? prepare_conv_transpose(p) : prepare_conv(p);
+    case FusedPattern::inverted_residual: return prepare_inverted_residual(p);
+    case FusedPattern::linear: return prepare_fused_linear(p);
+    case FusedPattern::chain: return prepare_fused_chain(p);
+    default: return TERN_FAIL(TERN_ERR_INTERNAL, "fused: unknown pattern");
+  }
+}
+
+constexpr CpuOp kOps[] = {
+    {"conv2d", refuse_conv, prepare_conv},
+    {"conv_transpose2d", refuse_conv_transpose, prepare_conv_transpose},
+    {"fused", refuse_fused, prepare_fused},
+};
+
+}  // namespace
+
+std::span<const CpuOp> cpu_ops_conv() { return kOps; }
 
 }  // namespace tern::cpu

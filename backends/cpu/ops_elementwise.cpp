@@ -3,6 +3,9 @@
 
 namespace tern::cpu {
 
+const char* refuse_fused_chain(const Graph&, const Node&) { return "no kernel for this pattern"; }
+tern_status prepare_fused_chain(Prepare&) { return TERN_FAIL(TERN_ERR_INTERNAL, "fused: no kernel for a chain"); }
+
 std::span<const CpuOp> cpu_ops_elementwise() { return {}; }
 
 }  // namespace tern::cpu

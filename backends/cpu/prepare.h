@@ -68,6 +68,12 @@ class Prepare {
     const Location& loc = partition_.locations[(size_t)v];
     patches_.push_back({(void**)(void*)&field, loc.slot, loc.offset + byte_offset});
   }
+  // Takes back a `pointer` of this node: the field keeps what is assigned to it.
+  template <class T>
+  void forget(T*& field) {
+    for (size_t i = patches_.size(); i-- > 0;)
+      if (patches_[i].field == (void**)(void*)&field) patches_.erase(patches_.begin() + (ptrdiff_t)i);
+  }
   // Bytes of a parameter or constant that do not change while the plan lives, or NULL.
   const void* fixed(ValueId v) const { return partition_.fixed[(size_t)v]; }
   // Memory for a derived copy of weights.
@@ -124,6 +130,12 @@ std::span<const CpuOp> cpu_ops_state();
 std::span<const CpuOp> cpu_ops_quant();
 // NULL if no kernel maps this operator.
 const CpuOp* find_cpu_op(const Op* op);
+
+// Patterns of `fused` whose kernels stand in other files than the convolutions'.
+const char* refuse_fused_linear(const Graph& g, const Node& n);
+tern_status prepare_fused_linear(Prepare& p);
+const char* refuse_fused_chain(const Graph& g, const Node& n);
+tern_status prepare_fused_chain(Prepare& p);
 
 // Are all float inputs and outputs f32 and plain (weights aside)?
 const char* refuse_unless_f32(const Graph& g, const Node& n);

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Weights in the order that a kernel reads, where the model holds them in another.
+#pragma once
+#include "backends/cpu/prepare.h"
+
+namespace tern::cpu {
+
+enum class PackOrder : int32_t {
+  panels,             // source [outputs][inputs]: panels (base/panel.h), one set for each group of outputs
+  depthwise,          // source [outputs][kernel]: [kernel][outputs]
+  transposed_panels,  // source [in][kernel][outputs / groups]: as panels, of [outputs / groups][kernel][in / groups]
+};
+
+struct PackShape {
+  PackOrder order;
+  int64_t outputs, inputs;  // of the whole matrix; inputs: of one output (kernel size times channels of its group)
+  int64_t groups = 1;
+  const float* scale = nullptr;  // [outputs], multiplied in; NULL = none
+  int64_t kernel = 1;            // transposed_panels
+};
+
+// Points *w at weight `v` in the order wanted: in place where it lies so already, else at a copy that is made now if the
+// weight is fixed for the life of the plan, or before every use if it is not.
+tern_status pack_weights(Prepare& p, ValueId v, const PackShape& shape, const void** w, int32_t* w_f16);
+
+}  // namespace tern::cpu
