@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+
+#include "backends/cpu/backend.h"
+#include "capi/handle.h"
+
+using namespace tern;
+using namespace tern::capi;
+
+namespace {
+
+// Every backend of this build, the CPU first.
+std::span<const BackendApi* const> backends() {
+  static const BackendApi* const list[] = {&cpu::backend()};
+  return list;
+}
+
+constexpr int32_t kMaxThreads = 256;
+
+tern_status read_context_options(const tern_context_options* given, Context::Options* out) {
+  tern_context_options o = TERN_CONTEXT_OPTIONS_INIT;
+  TERN_TRY(read_options(given, &o, "tern_context_options"));
+  if (o.num_threads < 0 || o.num_threads > kMaxThreads)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "num_threads is %d, allowed is 0 (as many as there are CPUs) to %d", o.num_threads, kMaxThreads);
+  if (o.wait < TERN_WAIT_SPIN_THEN_SLEEP || o.wait > TERN_WAIT_SPIN) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "wait is %d, which is no tern_wait", o.wait);
+  if (o.log_level < 0 || o.log_level > 3) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "log_level is %d, allowed is 0 to 3", o.log_level);
+  if (o.allocator) {
+    tern_allocator allocator = {};
+    TERN_TRY(read_options(o.allocator, &allocator, "tern_allocator"));
+    if (!allocator.allocate || !allocator.release) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_allocator: allocate and release must be set");
+    out->allocator = allocator;
+  }
+  out->threads = {o.num_threads, o.affinity_mask, o.wait, o.parallel, o.parallel_user};
+  out->log = o.log;
+  out->log_user = o.log_user;
+  out->log_level = o.log_level;
+  return TERN_OK;
+}
+
+}  // namespace
+
+extern "C" {
+
+tern_status tern_context_options_init(tern_context_options* options, size_t size) noexcept {
+  const tern_context_options defaults = TERN_CONTEXT_OPTIONS_INIT;
+  return init_struct(options, size, &defaults, sizeof defaults, sizeof defaults, "tern_context_options");
+}
+
+tern_status tern_context_create(const tern_context_options* options, tern_context** context) noexcept {
+  return guard([&]() -> tern_status {
+    TERN_CHECK_NOT_NULL(context);
+    Context::Options o;
+    TERN_TRY(read_context_options(options, &o));
+    *context = to_handle(new Context(o, backends()));
+    return TERN_OK;
+  });
+}
+
+void tern_context_release(tern_context* context) noexcept {
+  if (context) to_object(context)->release();
+}
+
+int32_t tern_context_num_devices(const tern_context* context) noexcept { return context ? (int32_t)to_object(context)->backend_tables().size() : 0; }
+
+tern_status tern_context_get_device(const tern_context* context, int32_t index, tern_device_info* info) noexcept {
+  return guard([&]() -> tern_status {
+    TERN_CHECK_NOT_NULL(context);
+    TERN_TRY(check_output_struct(info, sizeof *info, "tern_device_info"));
+    const auto tables = to_object(context)->backend_tables();
+    if (index < 0 || (size_t)index >= tables.size()) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "device %d: there are %zu", index, tables.size());
+    const BackendApi& api = *tables[(size_t)index];
+    tern_device_info result = TERN_DEVICE_INFO_INIT;
+    DeviceInfo device = {};
+    int32_t count = 0;
+    const tern_status status = api.probe(&device, 1, &count);
+    std::snprintf(result.backend, sizeof result.backend, "%s", api.name);
+    std::snprintf(result.device, sizeof result.device, "%s", device.device);
+    result.memory_bytes = device.memory_bytes;
+    result.available = status == TERN_OK && count > 0;
+    if (!result.available) std::snprintf(result.reason, sizeof result.reason, "%.*s", (int)sizeof result.reason - 1, status != TERN_OK ? thread_error().message : "no device on this machine");
+    return write_struct(result, info, "tern_device_info");
+  });
+}
+
+tern_status tern_cancel_create(tern_cancel** cancel) noexcept {
+  return guard([&]() -> tern_status {
+    TERN_CHECK_NOT_NULL(cancel);
+    *cancel = new tern_cancel;
+    return TERN_OK;
+  });
+}
+
+void tern_cancel_signal(tern_cancel* cancel) noexcept {
+  if (cancel) cancel->signalled.store(1, std::memory_order_relaxed);
+}
+
+void tern_cancel_reset(tern_cancel* cancel) noexcept {
+  if (cancel) cancel->signalled.store(0, std::memory_order_relaxed);
+}
+
+void tern_cancel_release(tern_cancel* cancel) noexcept { delete cancel; }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Handles of the C ABI and the objects behind them.
+#pragma once
+#include "capi/call.h"
+#include "runtime/session.h"
+#include "tern/session.h"
+
+// The session, and what the C calls lend out.
+struct tern_session {
+  std::unique_ptr<tern::Session> session;
+  // Per signature: placements as given out; emptied by every call that may change them.
+  mutable std::vector<std::vector<tern::Session::Placement>> placements;
+  mutable bool lent = false;
+
+  void forget_placements() {
+    if (!lent) return;
+    for (auto& list : placements) list.clear();
+    lent = false;
+  }
+};
+
+struct tern_cancel {
+  std::atomic<int32_t> signalled{0};
+};
+
+namespace tern::capi {
+
+// A handle of these is the object itself.
+#define TERN_HANDLE(handle, Object)                                                                       \
+  inline Object* to_object(handle* h) { return reinterpret_cast<Object*>(h); }                            \
+  inline const Object* to_object(const handle* h) { return reinterpret_cast<const Object*>(h); }          \
+  inline handle* to_handle(Object* o) { return reinterpret_cast<handle*>(o); }                            \
+  inline const handle* to_handle(const Object* o) { return reinterpret_cast<const handle*>(o); }
+TERN_HANDLE(tern_context, Context)
+TERN_HANDLE(tern_model, Model)
+TERN_HANDLE(tern_tensor, Tensor)
+TERN_HANDLE(tern_parameters, Parameters)
+TERN_HANDLE(tern_state, State)
+#undef TERN_HANDLE
+
+// dims [rank] of a caller; errors: TERN_ERR_INVALID_ARGUMENT (rank, NULL), TERN_ERR_SHAPE (negative), TERN_ERR_LIMIT.
+tern_status read_shape(const int64_t* dims, int32_t rank, Shape* shape);
+
+}  // namespace tern::capi
