@@ -17,7 +17,7 @@ struct EncodedInput {
   std::string_view op;
   size_t input;
 };
-constexpr EncodedInput kEncodedInputs[] = {{"matmul", 1}, {"linear", 1}, {"linear_t", 1}, {"gather_rows", 0}, {"conv2d", 1}};
+constexpr EncodedInput kEncodedInputs[] = {{"matmul", 1}, {"linear", 1}, {"linear_t", 1}, {"gather_rows", 0}, {"conv2d", 1}, {"conv2d_input_grad", 1}};
 
 bool takes_encoded(const Op& op, size_t input) {
   for (const EncodedInput& e : kEncodedInputs)

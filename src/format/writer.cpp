@@ -148,7 +148,7 @@ class Writer {
   }
 
   tern_status write_graph(const Graph& g, uint32_t subgraph) {
-    if (g.status != TERN_OK) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "a graph that was not built to its end cannot be stored: %s", tern_status_name(g.status));
+    if (g.status != TERN_OK) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "a graph that was not built to its end cannot be stored (its status is %d)", g.status);
     Offsets<fbs::Value> values;
     for (const Value& v : g.values) {
       Offset<fbs::Value> offset;
