@@ -36,7 +36,7 @@ constexpr Case kCases[] = {
     {"middle", "f32[2,5,3]", "axis=1"},
     {"rank5", "f32[2,1,3,2,2]", "axis=2"},
     {"bound", "f32[2,3]{0.1,0.2,0.1,3,4,0}", "epsilon=1"},
-    {"zeros", "f32[2]{0,0}"},
+    {"zeros", "f32[2]{0,0}", "epsilon=1"},
     {"half", "f16[3,33]", "", 4e-3},
     {"empty", "f32[0,3]"},
     {"empty_axis", "f32[3,0]"},

@@ -27,16 +27,19 @@ void vjp(VjpArgs& a) {
 
 constexpr Case kCases[] = {
     {"same", "f32[4,7] f32[4,7]"},
-    {"row", "f32[3,5] f32[5]"},
+    {"channels", "f32[3,5] f32[5]"},
     {"column", "f32[3,5] f32[3,1]"},
-    {"both", "f32[3,1] f32[1,4]"},
-    {"rank5", "f32[2,1,3,1,2] f32[3,2,2]"},
-    {"scalar", "f32[] f32[17]"},
-    {"scalars", "f32[] f32[]"},
+    {"one", "f32[131] f32[]"},
+    {"image", "f32[2,3,4,5] f32[1,1,5]"},
+    {"rank5", "f32[2,1,3,2,2] f32[3,1,2]"},
+    {"scalar", "f32[] f32[]"},
+    {"steep", "f32[9]:-2..-1 f32[9]:1..3"},
     {"empty", "f32[0,3] f32[3]"},
-    {"empty_one", "f32[0,3] f32[1,1]"},
-    {"type", "f32[3] f16[3]", "", 0, TERN_ERR_TYPE},
+    {"half", "f16[3,33] f16[33]", "", 2e-3},
+    {"wider", "f32[3,1] f32[1,4]", "", 0, TERN_ERR_SHAPE},
+    {"rank", "f32[3] f32[1,3]", "", 0, TERN_ERR_SHAPE},
     {"shape", "f32[3] f32[4]", "", 0, TERN_ERR_SHAPE},
+    {"type", "f32[3] f16[3]", "", 0, TERN_ERR_TYPE},
 };
 
 }  // namespace

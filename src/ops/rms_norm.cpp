@@ -23,7 +23,6 @@ void decompose(DecomposeArgs& a) {
 constexpr Case kCases[] = {
     {"plain", "f32[4,7]"},
     {"scale", "f32[3,131] f32[131]:0.5..2"},
-    {"axis", "f32[2,3,4] f32[3,4] f32[4]", "axis=1"},
     {"all", "f32[2,3,4] f32[2,1,4]", "axis=0"},
     {"epsilon", "f32[2,9]", "epsilon=0.5"},
     {"empty", "f32[0,3] f32[3]"},
@@ -35,6 +34,7 @@ constexpr Case kCases[] = {
     {"epsilon_range", "f32[2,3]", "epsilon=-1", 0, TERN_ERR_INVALID_ARGUMENT},
     {"type", "i32[3]", "", 0, TERN_ERR_TYPE},
     {"scale_type", "f32[3] f16[3]", "", 0, TERN_ERR_TYPE},
+    {"axis", "f32[2,3,4] f32[3,4]", "axis=1"},
     {"half", "f16[3,33] f16[33]", "", 4e-3},
     {"rank5", "f32[2,1,3,2,5] f32[5]"},
 };
