@@ -134,33 +134,30 @@ void group_norm(const void* args, int64_t begin, int64_t end, void* scratch) {
   for (int64_t u = begin; u < end; ++u) {
     const int64_t picture = u / blocks, group = u % blocks * unit_groups, first = group * per_group;
     const int64_t groups = a.groups - group < unit_groups ? a.groups - group : unit_groups, cols = groups * per_group;
-    float* scale = (float*)scratch;       // [cols]: first sums, then means, then factors
-    float* shift = scale + unit_groups * per_group;
+    float* means = (float*)scratch;  // [cols]
+    float* factors = means + unit_groups * per_group;
     const float* x = a.x + picture * a.pixels * a.channels + first;
     float* y = a.y + picture * a.pixels * a.channels + first;
-    sum_all_columns(x, a.pixels, a.channels, cols, nullptr, scale);
+    sum_all_columns(x, a.pixels, a.channels, cols, nullptr, means);
     for (int64_t g = 0; g < groups; ++g) {
       float sum = 0;
-      for (int64_t c = 0; c < per_group; ++c) sum += scale[g * per_group + c];
-      for (int64_t c = 0; c < per_group; ++c) scale[g * per_group + c] = sum / count;
+      for (int64_t c = 0; c < per_group; ++c) sum += means[g * per_group + c];
+      for (int64_t c = 0; c < per_group; ++c) means[g * per_group + c] = sum / count;
       if (a.mean) a.mean[picture * a.groups + group + g] = sum / count;
     }
-    sum_all_columns(x, a.pixels, a.channels, cols, scale, shift);
+    sum_all_columns(x, a.pixels, a.channels, cols, means, factors);
     for (int64_t g = 0; g < groups; ++g) {
       float sum = 0;
-      for (int64_t c = 0; c < per_group; ++c) sum += shift[g * per_group + c];
+      for (int64_t c = 0; c < per_group; ++c) sum += factors[g * per_group + c];
       const float factor = 1.0f / sqrtf(sum / count + a.epsilon);
       if (a.rstd) a.rstd[picture * a.groups + group + g] = factor;
-      for (int64_t c = g * per_group; c < (g + 1) * per_group; ++c) {
-        const float mean = scale[c];
-        scale[c] = factor * (a.gamma ? a.gamma[first + c] : 1.0f);
-        shift[c] = (a.beta ? a.beta[first + c] : 0.0f) - mean * scale[c];
-      }
+      for (int64_t c = g * per_group; c < (g + 1) * per_group; ++c) factors[c] = factor * (a.gamma ? a.gamma[first + c] : 1.0f);
     }
     for (int64_t p = 0; p < a.pixels; ++p)
       for (int64_t c = 0; c < cols; c += kLanes) {
         const int left = lanes_left(cols, c);
-        write(y + p * a.channels + c, fma(read(x + p * a.channels + c, left), read(scale + c, left), read(shift + c, left)), left);
+        const Vec v = (read(x + p * a.channels + c, left) - read(means + c, left)) * read(factors + c, left);
+        write(y + p * a.channels + c, a.beta ? v + read(a.beta + first + c, left) : v, left);
       }
   }
 }

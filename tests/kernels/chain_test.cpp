@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cpu/chain.h"
+
+#include "kernel_test.h"
+
+namespace tern::cpu::test {
+namespace {
+
+ChainOperand step(int i) { return {ChainSource::step, i, 0}; }
+ChainOperand tensor(int i) { return {ChainSource::tensor, i, 0}; }
+ChainOperand channel(int i) { return {ChainSource::channel, i, 0}; }
+ChainOperand row(int i) { return {ChainSource::row, i, 0}; }
+ChainOperand constant(float v) { return {ChainSource::constant, 0, v}; }
+ChainStep binary(Binary op, ChainOperand a, ChainOperand b) {
+  ChainStep s;
+  s.is_binary = 1, s.binary = op, s.a = a, s.b = b;
+  return s;
+}
+ChainStep unary(Unary op, ChainOperand a, float p0 = 0, float p1 = 0) {
+  ChainStep s;
+  s.unary = op, s.a = a, s.p0 = p0, s.p1 = p1;
+  return s;
+}
+
+struct Shape {
+  int64_t rows, channels;
+};
+const Shape kShapes[] = {{1, 1}, {1, 5000}, {7, 1}, {700, 3}, {33, 24}, {5, 100}, {9, 511}, {9, 512}, {3, 513}, {2, 5000}, {0, 4}, {4, 0}, {600, 8}};
+
+TEST(ChainKernels, HardSwishInFourSteps) {
+  for_each_set([](const Kernels& k) {
+    for (const Shape& s : kShapes) {
+      const int64_t n = s.rows * s.channels;
+      Guarded<float> x(n), y(n);
+      Random random(1);
+      fill(x, random, -5, 5);
+      ChainArgs a;
+      a.steps = 4, a.rows = s.rows, a.channels = s.channels, a.tensors[0] = x.data(), a.y = y.data();
+      a.step[0] = binary(Binary::add, tensor(0), constant(3));
+      a.step[1] = unary(Unary::clip, step(0), 0, 6);
+      a.step[2] = binary(Binary::mul, tensor(0), step(1));
+      a.step[3] = binary(Binary::div, step(2), constant(6));
+      ASSERT_TRUE(plan(a));
+      EXPECT_EQ(a.slots, 1);
+      run(k.chain->chain, &a, a.units, chain_scratch(a), y.data(), y.bytes());
+      std::vector<double> want(n);
+      for (int64_t i = 0; i < n; ++i) want[i] = x[i] * std::fmin(6, std::fmax(0, x[i] + 3)) / 6;
+      expect_close(y.data(), want.data(), n, 3e-7, 0);
+    }
+  });
+}
+
+TEST(ChainKernels, PreluBatchNormGateAndResidual) {
+  for_each_set([](const Kernels& k) {
+    for (const Shape& s : kShapes)
+      for (const int64_t group : {(int64_t)0, (int64_t)1, (int64_t)5, s.rows}) {
+        if (group > 0 && s.rows % group) continue;
+        const int64_t n = s.rows * s.channels, groups = group == 0 ? 1 : s.rows / group;
+        Guarded<float> x(n), residual(n), slope(group == 0 ? s.channels : groups * s.channels), gain(s.rows), y(n);
+        Random random(2);
+        fill(x, random), fill(residual, random), fill(slope, random), fill(gain, random);
+        ChainArgs a;
+        a.rows = s.rows, a.channels = s.channels, a.group_rows = group, a.y = y.data();
+        a.tensors[0] = x.data(), a.tensors[1] = slope.data(), a.tensors[2] = residual.data(), a.tensors[3] = gain.data();
+        a.step[0] = unary(Unary::relu, tensor(0));
+        a.step[1] = unary(Unary::neg, tensor(0));
+        a.step[2] = unary(Unary::relu, step(1));
+        a.step[3] = binary(Binary::mul, step(2), channel(1));
+        a.step[4] = binary(Binary::sub, step(0), step(3));
+        a.step[5] = binary(Binary::add, tensor(2), step(4));
+        a.step[6] = binary(Binary::mul, row(3), step(5));
+        a.steps = 7;
+        ASSERT_TRUE(plan(a));
+        run(k.chain->chain, &a, a.units, chain_scratch(a), y.data(), y.bytes());
+        std::vector<double> want(n);
+        for (int64_t i = 0; i < n; ++i) {
+          const int64_t r = i / s.channels, c = i % s.channels;
+          const double v = slope[(group == 0 ? 0 : r / group) * s.channels + c];
+          want[i] = gain[r] * (residual[i] + (x[i] < 0 ? x[i] * v : x[i]));
+        }
+        expect_close(y.data(), want.data(), n, 1e-6, 1e-6);
+      }
+  });
+}
+
+TEST(ChainKernels, WorksInPlace) {
+  for_each_set([](const Kernels& k) {
+    Guarded<float> x(5000), start(5000);
+    Random random(2);
+    fill(start, random);
+    ChainArgs a;
+    a.rows = 50, a.channels = 100, a.y = x.data(), a.tensors[0] = x.data(), a.steps = 2;
+    a.step[0] = binary(Binary::mul, tensor(0), constant(2));
+    a.step[1] = binary(Binary::add, step(0), tensor(0));
+    ASSERT_TRUE(plan(a));
+    run(k.chain->chain, &a, a.units, chain_scratch(a), x.data(), x.bytes(), start.data());
+    for (int i = 0; i < 5000; ++i) ASSERT_EQ(x[i], start[i] * 2 + start[i]);
+  });
+}
+
+TEST(ChainKernels, RefusesBadPrograms) {
+  float x[4] = {};
+  ChainArgs a;
+  a.rows = 1, a.channels = 4, a.tensors[0] = x, a.y = x;
+  EXPECT_FALSE(plan(a));  // no steps
+  a.steps = 1;
+  a.step[0] = unary(Unary::relu, step(0));  // its own result
+  EXPECT_FALSE(plan(a));
+  a.step[0] = unary(Unary::relu, tensor(1));  // NULL
+  EXPECT_FALSE(plan(a));
+  a.step[0] = unary(Unary::relu, tensor(-1));
+  EXPECT_FALSE(plan(a));
+  a.step[0] = binary(Binary::lt, tensor(0), constant(1));
+  EXPECT_FALSE(plan(a));
+  a.steps = kChainSteps + 1;
+  EXPECT_FALSE(plan(a));
+}
+
+}  // namespace
+}  // namespace tern::cpu::test
