@@ -1,8 +1,221 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reductions, softmax, normalisations, attention.
+#include <string_view>
+
 #include "backends/cpu/prepare.h"
+#include "kernels/cpu/attention.h"
+#include "kernels/cpu/gather.h"
+#include "kernels/cpu/normalize.h"
+#include "kernels/cpu/reduce.h"
+#include "kernels/cpu/softmax.h"
+#include "ops/attention.h"
+#include "ops/normalize.h"
+#include "ops/reduce.h"
 
 namespace tern::cpu {
+namespace {
 
-std::span<const CpuOp> cpu_ops_reduce() { return {}; }
+struct Split3 {
+  int64_t outer = 1, axis = 1, inner = 1;
+};
+Split3 split_at(const Shape& s, int64_t axis) {
+  if (axis < 0) axis += s.rank;
+  Split3 r;
+  for (int i = 0; i < s.rank; ++i) (i < axis ? r.outer : i == axis ? r.axis : r.inner) *= s[i];
+  return r;
+}
+
+const char* refuse_reduce(const Graph& g, const Node& n) {
+  const Value& x = g.value(n.in[0]);
+  if (x.encoding != Encoding::plain) return "the kernel takes plain tensors only";
+  if (x.dtype == TERN_DTYPE_F32) return nullptr;
+  if ((x.dtype == TERN_DTYPE_I32 || x.dtype == TERN_DTYPE_I64) && std::string_view(n.op->name) != "reduce_mean") return nullptr;
+  return "the kernel takes f32, i32 and i64 only";
+}
+
+tern_status prepare_reduce(Prepare& p) {
+  ReduceArgs& a = p.args<ReduceArgs>();
+  const std::string_view op = p.node.op->name;
+  a.op = op == "reduce_sum" ? Reduce::sum : op == "reduce_mean" ? Reduce::mean : op == "reduce_max" ? Reduce::max : op == "reduce_min" ? Reduce::min : Reduce::prod;
+  a.dtype = p.in(0).dtype;
+  uint32_t mask = 0;
+  TERN_TRY(reduced_axes(p.node.attrs<ReduceAttrs>().axes, p.in(0).shape.rank, &mask));
+  plan_reduce(a, p.in(0).shape.rank, p.in(0).shape.dims, mask);
+  p.pointer(a.x, p.node.in[0]);
+  p.pointer(a.y, p.node.out[0]);
+  p.call(p.k.reduce->reduce, &a, a.units, 2.0 * (double)p.in(0).shape.elements() / (double)(a.units ? a.units : 1), 0);
+  return TERN_OK;
+}
+
+const char* refuse_arg(const Graph& g, const Node& n) {
+  const DType d = g.value(n.in[0]).dtype;
+  return d == TERN_DTYPE_F32 || d == TERN_DTYPE_I32 || d == TERN_DTYPE_I64 || d == TERN_DTYPE_U8 || d == TERN_DTYPE_I8 ? nullptr : "the kernel does not take this type";
+}
+
+tern_status prepare_arg(Prepare& p) {
+  ArgReduceArgs& a = p.args<ArgReduceArgs>();
+  const ArgReduceAttrs& attrs = p.node.attrs<ArgReduceAttrs>();
+  const Split3 s = split_at(p.in(0).shape, attrs.axis);
+  a.dtype = p.in(0).dtype;
+  a.least = std::string_view(p.node.op->name) == "arg_min";
+  a.last = (int32_t)attrs.last_index;
+  a.outer = s.outer, a.axis = s.axis, a.inner = s.inner;
+  p.pointer(a.x, p.node.in[0]);
+  p.pointer(a.y, p.node.out[0]);
+  p.call(p.k.reduce->arg_reduce, &a, units(a), 4.0 * (double)p.in(0).shape.elements() / (double)(units(a) ? units(a) : 1), 0);
+  return TERN_OK;
+}
+
+const char* refuse_cumsum(const Graph& g, const Node& n) {
+  const DType d = g.value(n.in[0]).dtype;
+  return d == TERN_DTYPE_F32 || d == TERN_DTYPE_I32 || d == TERN_DTYPE_I64 ? nullptr : "the kernel takes f32, i32 and i64 only";
+}
+
+tern_status prepare_cumsum(Prepare& p) {
+  CumsumArgs& a = p.args<CumsumArgs>();
+  const CumsumAttrs& attrs = p.node.attrs<CumsumAttrs>();
+  const Split3 s = split_at(p.in(0).shape, attrs.axis);
+  a.dtype = p.in(0).dtype;
+  a.exclusive = (int32_t)attrs.exclusive, a.reverse = (int32_t)attrs.reverse;
+  a.outer = s.outer, a.axis = s.axis, a.inner = s.inner;
+  p.pointer(a.x, p.node.in[0]);
+  p.pointer(a.y, p.node.out[0]);
+  p.call(p.k.gather->cumsum, &a, units(a), 4.0 * (double)p.in(0).shape.elements() / (double)(units(a) ? units(a) : 1), 0);
+  return TERN_OK;
+}
+
+tern_status prepare_softmax(Prepare& p) {
+  SoftmaxArgs& a = p.args<SoftmaxArgs>();
+  const Split3 s = split_at(p.in(0).shape, p.node.attrs<SoftmaxAttrs>().axis);
+  a.outer = s.outer, a.axis = s.axis, a.inner = s.inner;
+  a.log = std::string_view(p.node.op->name) == "log_softmax";
+  p.pointer(a.x, p.node.in[0]);
+  p.pointer(a.y, p.node.out[0]);
+  p.call(p.k.softmax->softmax, &a, units(a), 40.0 * (double)p.in(0).shape.elements() / (double)(units(a) ? units(a) : 1), 0);
+  return TERN_OK;
+}
+
+// ---- normalisations -------------------------------------------------------------------------------------------------
+
+// Scale and bias of [channels] or absent.
+bool vector_or_absent(const Graph& g, const Node& n, size_t i, int64_t channels) {
+  return i >= n.in.size() || n.in[i] == kNoValue || g.value(n.in[i]).shape.elements() == channels;
+}
+
+const char* refuse_row_norm(const Graph& g, const Node& n) {
+  if (const char* why = refuse_unless_f32(g, n)) return why;
+  const Shape& x = g.value(n.in[0]).shape;
+  int64_t axis = n.attrs<LayerNormAttrs>().axis, channels = 1;
+  for (int64_t i = axis < 0 ? axis + x.rank : axis; i < x.rank; ++i) channels *= x[(int)i];
+  return vector_or_absent(g, n, 1, channels) && vector_or_absent(g, n, 2, channels) ? nullptr : "the kernel takes one scale per element only";
+}
+
+tern_status prepare_row_norm(Prepare& p) {
+  RowNormArgs& a = p.args<RowNormArgs>();
+  const LayerNormAttrs& attrs = p.node.attrs<LayerNormAttrs>();
+  const Shape& x = p.in(0).shape;
+  a.kind = std::string_view(p.node.op->name) == "layer_norm" ? RowNorm::layer : RowNorm::rms;
+  a.epsilon = (float)attrs.epsilon;
+  a.channels = a.rows = 1;
+  const int64_t axis = attrs.axis < 0 ? attrs.axis + x.rank : attrs.axis;
+  for (int i = 0; i < x.rank; ++i) (i < axis ? a.rows : a.channels) *= x[i];
+  p.pointer(a.x, p.node.in[0]);
+  if (p.has(1)) p.pointer(a.gamma, p.node.in[1]);
+  if (p.has(2)) p.pointer(a.beta, p.node.in[2]);
+  p.pointer(a.y, p.node.out[0]);
+  p.call(p.k.normalize->row_norm, &a, units(a), 12.0 * (double)a.channels, 0);
+  return TERN_OK;
+}
+
+const char* refuse_l2(const Graph& g, const Node& n) {
+  if (const char* why = refuse_unless_f32(g, n)) return why;
+  const int64_t axis = n.attrs<L2NormalizeAttrs>().axis;
+  return axis == -1 || axis == g.value(n.in[0]).shape.rank - 1 ? nullptr : "the kernel takes the last axis only";
+}
+
+tern_status prepare_l2(Prepare& p) {
+  RowNormArgs& a = p.args<RowNormArgs>();
+  const Shape& x = p.in(0).shape;
+  a.kind = RowNorm::l2;
+  a.epsilon = (float)p.node.attrs<L2NormalizeAttrs>().epsilon;
+  a.channels = x[x.rank - 1];
+  a.rows = a.channels ? x.elements() / a.channels : 0;
+  p.pointer(a.x, p.node.in[0]);
+  p.pointer(a.y, p.node.out[0]);
+  p.call(p.k.normalize->row_norm, &a, units(a), 6.0 * (double)a.channels, 0);
+  return TERN_OK;
+}
+
+tern_status prepare_group_norm(Prepare& p) {
+  GroupNormArgs& a = p.args<GroupNormArgs>();
+  const Shape& x = p.in(0).shape;
+  const bool instance = std::string_view(p.node.op->name) == "instance_norm";
+  a.batch = x[0];
+  a.channels = x[x.rank - 1];
+  a.pixels = 1;
+  for (int i = 1; i + 1 < x.rank; ++i) a.pixels *= x[i];
+  a.groups = instance ? a.channels : p.node.attrs<GroupNormAttrs>().groups;
+  a.epsilon = (float)(instance ? p.node.attrs<BatchNormAttrs>().epsilon : p.node.attrs<GroupNormAttrs>().epsilon);
+  p.pointer(a.x, p.node.in[0]);
+  if (p.has(1)) p.pointer(a.gamma, p.node.in[1]);
+  if (p.has(2)) p.pointer(a.beta, p.node.in[2]);
+  p.pointer(a.y, p.node.out[0]);
+  p.call(p.k.normalize->group_norm, &a, units(a), 12.0 * (double)x.elements() / (double)(units(a) ? units(a) : 1), group_norm_scratch(a));
+  return TERN_OK;
+}
+
+// ---- attention ------------------------------------------------------------------------------------------------------
+
+const char* refuse_attention(const Graph& g, const Node& n) {
+  if (const char* why = refuse_unless_f32(g, n)) return why;
+  if (n.in.size() > 3 && n.in[3] != kNoValue) {
+    const Value& mask = g.value(n.in[3]);
+    if (mask.dtype != TERN_DTYPE_F32) return "the kernel takes f32 masks only";
+    if (mask.shape.rank < 1 || mask.shape[mask.shape.rank - 1] != g.value(n.in[1]).shape[2]) return "the kernel takes masks over all keys only";
+  }
+  return nullptr;
+}
+
+tern_status prepare_attention(Prepare& p) {
+  AttentionArgs& a = p.args<AttentionArgs>();
+  const AttentionAttrs& attrs = p.node.attrs<AttentionAttrs>();
+  const Shape &q = p.in(0).shape, &k = p.in(1).shape, &v = p.in(2).shape;
+  a.batch = q[0], a.heads = q[1], a.tokens = q[2], a.dim = q[3];
+  a.kv_heads = k[1], a.kv_tokens = k[2], a.v_dim = v[3];
+  a.q_token = q[3], a.q_head = q[2] * q[3], a.q_batch = q[1] * q[2] * q[3];
+  a.k_token = k[3], a.k_head = k[2] * k[3], a.k_batch = k[1] * k[2] * k[3];
+  a.v_token = v[3], a.v_head = v[2] * v[3], a.v_batch = v[1] * v[2] * v[3];
+  a.y_token = v[3], a.y_head = q[2] * v[3], a.y_batch = q[1] * q[2] * v[3];
+  a.scale = (float)(attrs.scale != 0 ? attrs.scale : 1.0 / __builtin_sqrt((double)(a.dim ? a.dim : 1)));
+  a.causal = (int32_t)attrs.causal;
+  p.pointer(a.q, p.node.in[0]);
+  p.pointer(a.k, p.node.in[1]);
+  p.pointer(a.v, p.node.in[2]);
+  p.pointer(a.y, p.node.out[0]);
+  if (p.has(3)) {
+    const Shape& m = p.in(3).shape;
+    const int64_t dims[4] = {q[0], q[1], q[2], k[2]};
+    int64_t strides[kMaxRank] = {};
+    broadcast_strides(m.rank, m.dims, 4, dims, strides);
+    a.mask_batch = strides[0], a.mask_head = strides[1], a.mask_token = strides[2];
+    p.pointer(a.mask, p.node.in[3]);
+  }
+  if (p.has(4)) p.pointer(a.kv_valid, p.node.in[4]);
+  p.call(p.k.attention->attention, &a, units(a), 2.0 * kAttentionQueries * (double)a.kv_tokens * (double)(a.dim + a.v_dim), attention_scratch(a));
+  return TERN_OK;
+}
+
+constexpr CpuOp kOps[] = {
+    {"reduce_sum", refuse_reduce, prepare_reduce}, {"reduce_mean", refuse_reduce, prepare_reduce}, {"reduce_max", refuse_reduce, prepare_reduce},
+    {"reduce_min", refuse_reduce, prepare_reduce}, {"reduce_prod", refuse_reduce, prepare_reduce}, {"arg_max", refuse_arg, prepare_arg},
+    {"arg_min", refuse_arg, prepare_arg}, {"cumsum", refuse_cumsum, prepare_cumsum}, {"softmax", refuse_unless_f32, prepare_softmax},
+    {"log_softmax", refuse_unless_f32, prepare_softmax}, {"layer_norm", refuse_row_norm, prepare_row_norm}, {"rms_norm", refuse_row_norm, prepare_row_norm},
+    {"l2_normalize", refuse_l2, prepare_l2}, {"instance_norm", refuse_unless_f32, prepare_group_norm}, {"group_norm", refuse_unless_f32, prepare_group_norm},
+    {"attention", refuse_attention, prepare_attention},
+};
+
+}  // namespace
+
+std::span<const CpuOp> cpu_ops_reduce() { return kOps; }
 
 }  // namespace tern::cpu
