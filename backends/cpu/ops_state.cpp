@@ -1,8 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
+// Writes to states and parameters.
+#include <cstring>
+
 #include "backends/cpu/prepare.h"
+#include "ops/state_write.h"
 
 namespace tern::cpu {
+namespace {
 
-std::span<const CpuOp> cpu_ops_state() { return {}; }
+struct WriteArgs {
+  char* state = nullptr;
+  const char* update = nullptr;
+  const int64_t* position = nullptr;  // NULL: 0
+  int32_t* error = nullptr;
+  int64_t outer = 1, state_rows = 0, update_rows = 0, row_bytes = 0;
+};
+
+void run_write(const void* args, int64_t, int64_t, void*) {
+  const WriteArgs& a = *(const WriteArgs*)args;
+  const int64_t at = a.position ? *a.position : 0;
+  if (at < 0 || at > a.state_rows - a.update_rows) {
+    *a.error = 1;
+    return;
+  }
+  for (int64_t o = 0; o < a.outer; ++o)
+    std::memcpy(a.state + (o * a.state_rows + at) * a.row_bytes, a.update + o * a.update_rows * a.row_bytes, (size_t)(a.update_rows * a.row_bytes));
+}
+
+const char* refuse_write(const Graph& g, const Node& n) {
+  if (g.value(n.in[0]).encoding != Encoding::plain || g.value(n.in[1]).encoding != Encoding::plain) return "the kernel takes plain tensors only";
+  return g.value(n.in[0]).dtype == g.value(n.in[1]).dtype ? nullptr : "the kernel takes an update of the state's type only";
+}
+
+tern_status prepare_write(Prepare& p) {
+  WriteArgs& a = p.args<WriteArgs>();
+  const Shape &state = p.in(0).shape, &update = p.in(1).shape;
+  int64_t axis = p.node.attrs<StateWriteAttrs>().axis;
+  if (axis < 0) axis += state.rank;
+  a.row_bytes = (int64_t)dtype_size(p.in(0).dtype);
+  a.state_rows = a.update_rows = 1;
+  for (int i = 0; i < state.rank; ++i) {
+    if (i < axis) a.outer *= state[i];
+    else if (i == axis) a.state_rows = state[i], a.update_rows = update[i];
+    else a.row_bytes *= state[i];
+  }
+  a.error = p.error_flag();
+  p.pointer(a.state, p.node.in[0]);
+  p.pointer(a.update, p.node.in[1]);
+  if (p.has(2)) p.pointer(a.position, p.node.in[2]);
+  p.call(run_write, &a, 1, 0, 0);
+  return TERN_OK;
+}
+
+constexpr CpuOp kOps[] = {{"state_write", refuse_write, prepare_write}};
+
+}  // namespace
+
+std::span<const CpuOp> cpu_ops_state() { return kOps; }
 
 }  // namespace tern::cpu
