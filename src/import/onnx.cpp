@@ -122,8 +122,8 @@ tern_status read_onnx_tensor(const onnx::TensorProto& t, TensorData* out) {
 struct OnnxImporter {
   const ImportOptions& options;
   int opset = 0;
-  Missing missing;
-  ModelDef model;
+  Missing missing{};
+  ModelDef model{};
   OnnxScope* scope = nullptr;
   int depth = 0;
 
@@ -616,8 +616,7 @@ ValueId own_output(Builder& b, ValueId v) {
 
 tern_status build_model(const onnx::ModelProto& proto, const ImportOptions& options, int opset, const InputSizes& sizes, Attempt* attempt,
                         ModelDef* out) {
-  OnnxImporter importer{options};
-  importer.opset = opset;
+  OnnxImporter importer{options, opset};
   importer.model.signatures.emplace_back();
   Graph twin;
   Signature& signature = importer.model.signatures[0];

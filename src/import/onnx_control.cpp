@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// ONNX operators with sub-graphs, and recurrent layers.
+#include "import/onnx.h"
+
+namespace tern {
+namespace {
+
+tern_status lower_if(OnnxNode& n) {
+  Builder& b = n.b;
+  const onnx::AttributeProto *yes = n.attribute("then_branch"), *no = n.attribute("else_branch");
+  if (!yes || !no || !yes->has_g() || !no->has_g()) return TERN_FAIL(TERN_ERR_CORRUPT, "If lacks a branch");
+  if (yes->g().output_size() != n.num_out() || no->g().output_size() != n.num_out())
+    return TERN_FAIL(TERN_ERR_CORRUPT, "If: its branches have %d and %d outputs instead of %d", yes->g().output_size(), no->g().output_size(), n.num_out());
+  ValueId condition = n.constant_in(0);
+  TERN_TRY(b.status());
+  if (condition == kNoValue) return TERN_FAIL(TERN_ERR_CORRUPT, "If lacks its condition");
+  if (b.rank(condition) != 0) condition = b.reshape(condition, {});
+  std::vector<ValueId> captures;
+  OnnxNode::Branch then_branch, else_branch;
+  TERN_TRY(n.branch(yes->g(), {}, {}, {}, &captures, &then_branch));
+  TERN_TRY(n.branch(no->g(), {}, {}, {}, &captures, &else_branch));
+  n.close_branches({&then_branch, &else_branch}, captures);
+  std::vector<ValueId> in{condition};
+  in.insert(in.end(), captures.begin(), captures.end());
+  std::vector<Graph> subgraphs, twins;
+  subgraphs.push_back(std::move(then_branch.g));
+  subgraphs.push_back(std::move(else_branch.g));
+  twins.push_back(std::move(then_branch.twin));
+  twins.push_back(std::move(else_branch.twin));
+  const std::vector<ValueId> out = b.control("if", in, {}, n.num_out(), std::move(subgraphs), std::move(twins));
+  for (int i = 0; i < n.num_out(); ++i) n.set(i, out[(size_t)i]);
+  return TERN_OK;
+}
+
+tern_status lower_loop(OnnxNode& n) {
+  Builder& b = n.b;
+  const onnx::AttributeProto* body = n.attribute("body");
+  if (!body || !body->has_g()) return TERN_FAIL(TERN_ERR_CORRUPT, "Loop lacks its body");
+  ValueId most = n.constant_in(0), condition = n.constant_in(1);
+  TERN_TRY(b.status());
+  if (most != kNoValue && b.rank(most) != 0) most = b.reshape(most, {});
+  if (condition != kNoValue && b.rank(condition) != 0) condition = b.reshape(condition, {});
+  const int carried = n.num_in() - 2;
+  if (carried < 0 || body->g().input_size() != carried + 2 || body->g().output_size() != n.num_out() + 1 || n.num_out() < carried)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "Loop: its body has %d inputs and %d outputs", body->g().input_size(), body->g().output_size());
+  const uint8_t yes = 1;
+  std::vector<ValueId> like{b.integer(0), b.constant(TERN_DTYPE_BOOL, Shape{}, &yes)}, in{most, condition};
+  std::vector<Shape> shapes{Shape{}, Shape{}}, twin_shapes{Shape{}, Shape{}};
+  for (int i = 0; i < carried; ++i) {
+    const ValueId v = n.constant_in(2 + i);
+    TERN_TRY(b.status());
+    if (v == kNoValue) return TERN_FAIL(TERN_ERR_CORRUPT, "Loop lacks an input");
+    in.push_back(v);
+    like.push_back(v);
+    shapes.push_back(b.value(v).shape);
+    twin_shapes.push_back(b.twin ? b.twin->value(v).shape : b.value(v).shape);
+  }
+  std::vector<ValueId> captures;
+  OnnxNode::Branch branch;
+  TERN_TRY(n.branch(body->g(), like, shapes, twin_shapes, &captures, &branch));
+  for (int i = 0; i < carried; ++i)
+    if (!(branch.g.value(branch.g.outputs[(size_t)(1 + i)]).shape == shapes[(size_t)(2 + i)])) return n.unsupported("carried values that change their shape");
+  n.close_branches({&branch}, captures);
+  in.insert(in.end(), captures.begin(), captures.end());
+  std::vector<Graph> subgraphs, twins;
+  subgraphs.push_back(std::move(branch.g));
+  twins.push_back(std::move(branch.twin));
+  const std::vector<ValueId> out = b.control("loop", in, {{"num_carried", carried}}, n.num_out(), std::move(subgraphs), std::move(twins));
+  for (int i = 0; i < n.num_out(); ++i) n.set(i, out[(size_t)i]);
+  return TERN_OK;
+}
+
+// ---- recurrent ------------------------------------------------------------------------------------------------------
+
+int activation_index(const std::string& name) {
+  constexpr const char* names[] = {"Tanh", "Sigmoid", "Relu", "Affine", "LeakyRelu", "ThresholdedRelu", "ScaledTanh", "HardSigmoid", "Elu", "Softsign", "Softplus"};
+  for (int i = 0; i < (int)std::size(names); ++i)
+    if (name == names[i]) return i;
+  return -1;
+}
+
+tern_status lower_recurrent(OnnxNode& n) {
+  Builder& b = n.b;
+  const std::string& type = n.type();
+  std::vector<ValueId> in = n.ins();
+  TERN_TRY(b.status());
+  const int states = type == "LSTM" ? 2 : 1;
+  const bool batch_first = n.integer("layout", 0) != 0;
+  const std::string direction = n.text("direction", "forward");
+  const int directions = direction == "bidirectional" ? 2 : 1;
+  const int64_t hidden = n.integer("hidden_size", 0);
+  if (in.size() < 3 || in[0] < 0 || in[1] < 0 || in[2] < 0) return TERN_FAIL(TERN_ERR_CORRUPT, "%s lacks an input", type.c_str());
+  if (b.rank(in[2]) != 3 || (hidden && b.value(in[2]).shape[2] != hidden)) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: hidden_size is not that of the weights", type.c_str());
+  Attrs attrs = {{"direction", (int64_t)(direction == "forward" ? 0 : direction == "reverse" ? 1 : 2)}, {"clip", n.number("clip", 0)}};
+  if (type == "GRU") attrs.push_back({"linear_before_reset", n.integer("linear_before_reset", 0)});
+  if (type == "LSTM") attrs.push_back({"input_forget", n.integer("input_forget", 0)});
+  if (n.has_attribute("activation_alpha") || n.has_attribute("activation_beta")) return n.unsupported("activation_alpha or activation_beta");
+  if (const onnx::AttributeProto* a = n.attribute("activations")) {
+    const int each = type == "LSTM" ? 3 : type == "GRU" ? 2 : 1;
+    if (a->strings_size() != each * directions) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: %d activations", type.c_str(), a->strings_size());
+    IntList list;
+    for (const std::string& s : a->strings()) {
+      const int k = activation_index(s);
+      if (k < 0) return n.unsupported("activation " + s.substr(0, 40));
+      list.items[list.count++] = k;
+    }
+    attrs.push_back({"activations", list});
+  }
+  // Batch-first inputs and outputs are turned; the operator is time-first.
+  if (batch_first) {
+    in[0] = b.transpose(in[0], {1, 0, 2});
+    for (int i = 5; i < 5 + states && i < (int)in.size(); ++i)
+      if (in[(size_t)i] != kNoValue) in[(size_t)i] = b.transpose(in[(size_t)i], {1, 0, 2});
+  }
+  const char* name = type == "LSTM" ? "lstm" : type == "GRU" ? "gru" : "rnn";
+  std::vector<ValueId> out = b.ops(name, in, attrs, 1 + states);
+  TERN_TRY(b.status());
+  if (batch_first) {
+    out[0] = b.transpose(out[0], {2, 0, 1, 3});
+    for (int i = 1; i <= states; ++i) out[(size_t)i] = b.transpose(out[(size_t)i], {1, 0, 2});
+  }
+  for (int i = 0; i <= states; ++i) n.set(i, out[(size_t)i]);
+  return TERN_OK;
+}
+
+constexpr OnnxOp kOps[] = {
+    {"If", lower_if}, {"Loop", lower_loop}, {"LSTM", lower_recurrent}, {"GRU", lower_recurrent}, {"RNN", lower_recurrent},
+};
+
+}  // namespace
+
+std::span<const OnnxOp> onnx_control_ops() { return kOps; }
+
+}  // namespace tern

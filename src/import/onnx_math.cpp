@@ -1,0 +1,553 @@
+// SPDX-License-Identifier: Apache-2.0
+// ONNX operators of arithmetic: element-wise, reductions, matrix products.
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "import/onnx.h"
+
+namespace tern {
+namespace {
+
+struct Names {
+  const char* onnx;
+  const char* tern;
+};
+
+const char* look_up(std::span<const Names> names, const std::string& type) {
+  for (const Names& n : names)
+    if (type == n.onnx) return n.tern;
+  return "?";
+}
+
+// ---- element-wise ---------------------------------------------------------------------------------------------------
+
+constexpr Names kUnary[] = {
+    {"Abs", "abs"},       {"Neg", "neg"},         {"Sign", "sign"},         {"Floor", "floor"},       {"Ceil", "ceil"},
+    {"Round", "round"},   {"Sqrt", "sqrt"},       {"Reciprocal", "reciprocal"}, {"Exp", "exp"},       {"Log", "log"},
+    {"Sin", "sin"},       {"Cos", "cos"},         {"Tan", "tan"},           {"Asin", "asin"},         {"Acos", "acos"},
+    {"Atan", "atan"},     {"Sinh", "sinh"},       {"Cosh", "cosh"},         {"Tanh", "tanh"},         {"Asinh", "asinh"},
+    {"Acosh", "acosh"},   {"Atanh", "atanh"},     {"Erf", "erf"},           {"Sigmoid", "sigmoid"},   {"Relu", "relu"},
+    {"Softplus", "softplus"}, {"Softsign", "softsign"}, {"HardSwish", "hard_swish"}, {"Mish", "mish"}, {"Not", "logical_not"},
+    {"IsNaN", "is_nan"},  {"BitwiseNot", "bitwise_not"},
+};
+
+tern_status lower_unary(OnnxNode& n) {
+  n.set(0, n.b.op(look_up(kUnary, n.type()), {n.in(0)}));
+  return TERN_OK;
+}
+
+constexpr Names kBinary[] = {
+    {"Add", "add"},     {"Sub", "sub"},   {"Mul", "mul"},         {"Div", "div"},         {"Equal", "equal"},
+    {"Less", "less"},   {"Greater", "greater"}, {"LessOrEqual", "less_equal"}, {"GreaterOrEqual", "greater_equal"},
+    {"And", "logical_and"}, {"Or", "logical_or"}, {"Xor", "logical_xor"}, {"BitwiseAnd", "bitwise_and"}, {"BitwiseOr", "bitwise_or"},
+    {"BitwiseXor", "bitwise_xor"}, {"Pow", "pow"}, {"PRelu", "prelu"},
+};
+
+tern_status lower_binary(OnnxNode& n) {
+  n.set(0, n.b.op(look_up(kBinary, n.type()), {n.in(0), n.in(1)}));
+  return TERN_OK;
+}
+
+tern_status lower_variadic(OnnxNode& n) {
+  constexpr Names names[] = {{"Max", "max"}, {"Min", "min"}, {"Sum", "add"}, {"Mean", "add"}};
+  if (n.num_in() == 0) return TERN_FAIL(TERN_ERR_CORRUPT, "%s has no inputs", n.type().c_str());
+  ValueId y = n.in(0);
+  for (int i = 1; i < n.num_in(); ++i) y = n.b.op(look_up(names, n.type()), {y, n.in(i)});
+  if (n.type() == "Mean" && n.num_in() > 1) y = n.b.div(y, n.b.like(y, n.num_in()));
+  n.set(0, y);
+  return TERN_OK;
+}
+
+tern_status lower_mod(OnnxNode& n) {
+  n.set(0, n.b.op("mod", {n.in(0), n.in(1)}, {{"fmod", n.integer("fmod", 0)}}));
+  return TERN_OK;
+}
+
+tern_status lower_bit_shift(OnnxNode& n) {
+  const std::string direction = n.text("direction", "");
+  if (direction != "LEFT" && direction != "RIGHT") return TERN_FAIL(TERN_ERR_CORRUPT, "BitShift: direction '%.40s'", direction.c_str());
+  n.set(0, n.b.op(direction == "LEFT" ? "shift_left" : "shift_right", {n.in(0), n.in(1)}));
+  return TERN_OK;
+}
+
+tern_status lower_where(OnnxNode& n) {
+  n.set(0, n.b.op("where", {n.in(0), n.in(1), n.in(2)}));
+  return TERN_OK;
+}
+
+tern_status lower_leaky_relu(OnnxNode& n) {
+  n.set(0, n.b.op("leaky_relu", {n.in(0)}, {{"alpha", n.number("alpha", 0.01)}}));
+  return TERN_OK;
+}
+
+tern_status lower_elu(OnnxNode& n) {
+  n.set(0, n.b.op("elu", {n.in(0)}, {{"alpha", n.number("alpha", 1)}}));
+  return TERN_OK;
+}
+
+tern_status lower_celu(OnnxNode& n) {
+  n.set(0, n.b.op("celu", {n.in(0)}, {{"alpha", n.number("alpha", 1)}}));
+  return TERN_OK;
+}
+
+tern_status lower_selu(OnnxNode& n) {
+  n.set(0, n.b.op("selu", {n.in(0)}, {{"alpha", n.number("alpha", 1.67326319217681884765625)}, {"gamma", n.number("gamma", 1.05070102214813232421875)}}));
+  return TERN_OK;
+}
+
+tern_status lower_thresholded_relu(OnnxNode& n) {
+  n.set(0, n.b.op("thresholded_relu", {n.in(0)}, {{"alpha", n.number("alpha", 1)}}));
+  return TERN_OK;
+}
+
+tern_status lower_hard_sigmoid(OnnxNode& n) {
+  n.set(0, n.b.op("hard_sigmoid", {n.in(0)}, {{"alpha", n.number("alpha", 0.2)}, {"beta", n.number("beta", 0.5)}}));
+  return TERN_OK;
+}
+
+tern_status lower_gelu(OnnxNode& n) {
+  n.set(0, n.b.op("gelu", {n.in(0)}, {{"approximate", n.text("approximate", "none").c_str()}}));
+  return TERN_OK;
+}
+
+tern_status lower_is_inf(OnnxNode& n) {
+  n.set(0, n.b.op("is_inf", {n.in(0)}, {{"positive", n.integer("detect_positive", 1)}, {"negative", n.integer("detect_negative", 1)}}));
+  return TERN_OK;
+}
+
+// y = x - bias where x > lambd, x + bias where x < -lambd, else 0
+tern_status lower_shrink(OnnxNode& n) {
+  Builder& b = n.b;
+  const ValueId x = n.in(0);
+  const double bias = n.number("bias", 0), lambd = n.number("lambd", 0.5);
+  const ValueId low = b.op("where", {b.op("less", {x, b.like(x, -lambd)}), b.add(x, b.like(x, bias)), b.like(x, 0)});
+  n.set(0, b.op("where", {b.op("greater", {x, b.like(x, lambd)}), b.sub(x, b.like(x, bias)), low}));
+  return TERN_OK;
+}
+
+tern_status lower_clip(OnnxNode& n) {
+  Builder& b = n.b;
+  ValueId x = n.in(0);
+  TERN_TRY(b.status());
+  double lo = -std::numeric_limits<double>::infinity(), hi = -lo;
+  ValueId lower = kNoValue, upper = kNoValue;
+  if (n.has_attribute("min")) lo = n.number("min", lo);
+  if (n.has_attribute("max")) hi = n.number("max", hi);
+  // Bounds of old versions are attributes; those at the ends of f32 mean none.
+  if (lo <= -3.4028234e38) lo = -std::numeric_limits<double>::infinity();
+  if (hi >= 3.4028234e38) hi = std::numeric_limits<double>::infinity();
+  bool numbers = is_float(b.dtype(x));
+  for (int i = 1; i <= 2; ++i) {
+    const ValueId bound = n.constant_in(i);
+    if (bound == kNoValue) continue;
+    (i == 1 ? lower : upper) = bound;
+    const auto known = b.known_number(bound);
+    if (known && *known == *known) (i == 1 ? lo : hi) = *known;
+    else numbers = false;
+  }
+  if (numbers) {
+    x = b.op("clip", {x}, {{"min", lo}, {"max", hi}});
+  } else {
+    if (lower == kNoValue && lo > -1e300) lower = b.like(x, lo);
+    if (upper == kNoValue && hi < 1e300) upper = b.like(x, hi);
+    if (lower != kNoValue) x = b.op("max", {x, lower});
+    if (upper != kNoValue) x = b.op("min", {x, upper});
+  }
+  n.set(0, x);
+  return TERN_OK;
+}
+
+// A constant seen through a cast between float types stays what it is.
+tern_status cast_to(OnnxNode& n, DType to) {
+  DType as = TERN_DTYPE_NONE;
+  const TensorData* t = n.weight(0, &as);
+  if (t && t->elements() > 1 && is_float(to) && is_float(as)) {
+    Operand o;
+    o.tensor = n.operand(0)->tensor;
+    o.as = to;
+    n.set_operand(0, std::move(o));
+    return TERN_OK;
+  }
+  const ValueId x = n.constant_in(0);
+  if (n.b.status() == TERN_OK && n.b.dtype(x) == to) {
+    if (const Operand* o = n.operand(0)) n.set_operand(0, *o);
+    return TERN_OK;
+  }
+  n.set(0, n.b.cast(x, to));
+  return TERN_OK;
+}
+
+tern_status lower_cast(OnnxNode& n) {
+  const DType to = onnx_dtype(n.integer("to", 0));
+  n.integer("saturate", 1);
+  if (to == TERN_DTYPE_NONE) return n.unsupported("to element type " + std::to_string(n.integer("to", 0)));
+  return cast_to(n, to);
+}
+
+tern_status lower_cast_like(OnnxNode& n) {
+  n.integer("saturate", 1);
+  return cast_to(n, n.dtype(1));
+}
+
+// ---- reductions -----------------------------------------------------------------------------------------------------
+
+// Axes from the attribute (old versions) or the input; *none: neither, or empty.
+tern_status reduce_axes(OnnxNode& n, IntList* axes, bool* none) {
+  std::vector<int64_t> list;
+  bool given = false;
+  TERN_TRY(n.integers_in(1, "axes", &list, &given));
+  if (list.size() > (size_t)kMaxRank) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: %zu axes", n.type().c_str(), list.size());
+  const int rank = n.rank(0);
+  for (int64_t& a : list) {
+    int axis = 0;
+    TERN_TRY(n.axis(a, rank, &axis));
+    a = axis;
+  }
+  *none = list.empty();
+  *axes = int_list(list);
+  return TERN_OK;
+}
+
+tern_status lower_reduce(OnnxNode& n) {
+  Builder& b = n.b;
+  IntList axes;
+  bool none = false;
+  const int64_t keep = n.integer("keepdims", 1), noop = n.integer("noop_with_empty_axes", 0);
+  ValueId x = n.in(0);
+  TERN_TRY(b.status());
+  TERN_TRY(reduce_axes(n, &axes, &none));
+  const std::string& type = n.type();
+  if (type == "ReduceL1") x = b.op("abs", {x});
+  if (type == "ReduceL2" || type == "ReduceSumSquare") x = b.mul(x, x);
+  if (none && noop) {
+    if (type == "ReduceL2") x = b.op("sqrt", {x});
+    if (type == "ReduceLogSum") x = b.op("log", {x});
+    if (type == "ReduceSum" || type == "ReduceMean" || type == "ReduceMax" || type == "ReduceMin" || type == "ReduceProd") {
+      if (const Operand* o = n.operand(0)) n.set_operand(0, *o);
+      return TERN_OK;
+    }
+    n.set(0, x);
+    return TERN_OK;
+  }
+  // No axes: all of them, or of a scalar none, for which there is nothing to do.
+  const Attrs attrs = {{"axes", axes}, {"keep_dims", keep != 0}};
+  constexpr Names names[] = {{"ReduceMean", "reduce_mean"}, {"ReduceMax", "reduce_max"}, {"ReduceMin", "reduce_min"}, {"ReduceProd", "reduce_prod"}};
+  ValueId y;
+  if (type == "ReduceLogSumExp") {
+    const ValueId top = b.op("reduce_max", {x}, {{"axes", axes}, {"keep_dims", 1}});
+    const ValueId sum = b.op("reduce_sum", {b.op("exp", {b.sub(x, top)})}, attrs);
+    y = b.add(b.op("log", {sum}), keep ? top : b.op("reduce_max", {x}, attrs));
+  } else if (const char* name = look_up(names, type); *name != '?') {
+    y = b.op(name, {x}, attrs);
+  } else {
+    y = b.op("reduce_sum", {x}, attrs);
+    if (type == "ReduceL2") y = b.op("sqrt", {y});
+    if (type == "ReduceLogSum") y = b.op("log", {y});
+  }
+  n.set(0, y);
+  return TERN_OK;
+}
+
+tern_status lower_arg(OnnxNode& n) {
+  int axis = 0;
+  TERN_TRY(n.axis(n.integer("axis", 0), n.rank(0), &axis));
+  n.set(0, n.b.op(n.type() == "ArgMax" ? "arg_max" : "arg_min", {n.in(0)},
+                  {{"axis", axis}, {"keep_dims", n.integer("keepdims", 1) != 0}, {"last_index", n.integer("select_last_index", 0) != 0}}));
+  return TERN_OK;
+}
+
+tern_status lower_cumsum(OnnxNode& n) {
+  std::vector<int64_t> list;
+  bool given = false;
+  TERN_TRY(n.integers_in(1, nullptr, &list, &given));
+  if (list.size() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "CumSum: %zu axes", list.size());
+  int axis = 0;
+  TERN_TRY(n.axis(list[0], n.rank(0), &axis));
+  n.set(0, n.b.op("cumsum", {n.in(0)}, {{"axis", axis}, {"exclusive", n.integer("exclusive", 0) != 0}, {"reverse", n.integer("reverse", 0) != 0}}));
+  return TERN_OK;
+}
+
+// Softmax, LogSoftmax, Hardmax. Before version 13 all dims from `axis` on are one.
+tern_status lower_softmax(OnnxNode& n) {
+  Builder& b = n.b;
+  const ValueId x = n.in(0);
+  TERN_TRY(b.status());
+  const int rank = b.rank(x);
+  int axis = 0;
+  const int64_t given = n.integer("axis", n.opset < 13 ? 1 : -1);
+  TERN_TRY(n.axis(given == rank && n.opset < 13 ? rank - 1 : given, rank, &axis));
+  bool flatten = false;
+  if (n.opset < 13)
+    for (int i = axis + 1; i < rank; ++i) flatten = flatten || b.dim(x, i) != 1;
+  ValueId in = x;
+  if (flatten) {
+    in = b.op("reshape", {x, b.op("concat", {b.size_of_axes(x, 0, axis), b.size_of_axes(x, axis, rank)}, {{"axis", 0}})}, {{"allow_zero", 1}});
+  }
+  const int64_t at = flatten ? 1 : axis;
+  ValueId y;
+  if (n.type() == "Hardmax") {
+    const ValueId winner = b.op("arg_max", {in}, {{"axis", at}, {"keep_dims", 0}});
+    const DType dtype = b.dtype(x);
+    unsigned char values[16] = {};
+    store_element(dtype, values, 1, 1);
+    const ValueId off_on = b.constant(dtype, Shape{2}, values);
+    if (b.dim(in, (int)at) < 0) return n.unsupported("over a size that varies");
+    y = b.op("one_hot", {winner, b.integer(b.dim(in, (int)at)), off_on}, {{"axis", at}});
+  } else {
+    y = b.op(n.type() == "Softmax" ? "softmax" : "log_softmax", {in}, {{"axis", at}});
+  }
+  if (flatten) {
+    std::vector<int64_t> dims;
+    bool fixed = true;
+    for (int i = 0; i < rank; ++i) dims.push_back(b.dim(x, i)), fixed = fixed && dims.back() >= 0;
+    y = b.op("reshape", {y, fixed ? b.integers(dims) : b.shape_of(x)}, {{"allow_zero", 1}});
+  }
+  n.set(0, y);
+  return TERN_OK;
+}
+
+// ---- products -------------------------------------------------------------------------------------------------------
+
+bool panel_dtype(DType d) { return d == TERN_DTYPE_F32 || d == TERN_DTYPE_F16; }
+
+// linear's weight [N,K] from a constant matrix; kNoValue if the operand is none.
+ValueId linear_weight(OnnxNode& n, int i, bool is_kn) {
+  DType as = TERN_DTYPE_NONE;
+  const TensorData* t = n.weight(i, &as);
+  if (!t || t->shape.rank != 2 || !panel_dtype(t->dtype) || as == TERN_DTYPE_F64 || t->elements() == 0) return kNoValue;
+  const int64_t swap[] = {1, 0};
+  return n.b.panel_parameter(is_kn ? permute(*t, swap) : *t);
+}
+
+tern_status lower_matmul(OnnxNode& n) {
+  Builder& b = n.b;
+  const ValueId x = n.in(0);
+  TERN_TRY(b.status());
+  if (b.rank(x) >= 1 && b.dtype(x) == TERN_DTYPE_F32) {
+    const ValueId w = linear_weight(n, 1, true);
+    if (w != kNoValue) {
+      n.set(0, b.op("linear", {x, w}));
+      return TERN_OK;
+    }
+  }
+  n.set(0, b.op("matmul", {x, n.in(1)}));
+  return TERN_OK;
+}
+
+tern_status lower_gemm(OnnxNode& n) {
+  Builder& b = n.b;
+  const double alpha = n.number("alpha", 1), beta = n.number("beta", 1);
+  const bool ta = n.integer("transA", 0) != 0, tb = n.integer("transB", 0) != 0;
+  ValueId a = n.in(0);
+  TERN_TRY(b.status());
+  if (b.rank(a) != 2) return TERN_FAIL(TERN_ERR_SHAPE, "Gemm: input 0 has rank %d instead of 2", b.rank(a));
+  n.integer("broadcast", 1);
+  ValueId w = kNoValue;
+  if (b.dtype(a) == TERN_DTYPE_F32 && alpha == 1) w = linear_weight(n, 1, !tb);
+  ValueId y;
+  bool biased = false;
+  if (w != kNoValue) {
+    if (ta) a = b.transpose(a, {1, 0});
+    std::vector<ValueId> in{a, w};
+    DType as = TERN_DTYPE_NONE;
+    const TensorData* bias = beta == 1 ? n.weight(2, &as) : nullptr;
+    const int64_t outputs = b.value(w).shape[0];
+    if (bias && as == bias->dtype && bias->dtype == TERN_DTYPE_F32 && bias->elements() == outputs && bias->shape.rank >= 1 && bias->shape[bias->shape.rank - 1] == outputs) {
+      in.push_back(b.parameter(with_shape(*bias, Shape{outputs})));
+      biased = true;
+    }
+    y = b.op("linear", in);
+  } else {
+    y = b.op("matmul", {a, n.in(1)}, {{"transpose_a", ta}, {"transpose_b", tb}});
+    if (alpha != 1) y = b.mul(y, b.like(y, alpha));
+  }
+  if (n.has(2) && !biased && beta != 0) {
+    ValueId c = n.in(2);
+    if (beta != 1) c = b.mul(c, b.like(c, beta));
+    y = b.add(y, c);
+  }
+  n.set(0, y);
+  return TERN_OK;
+}
+
+// Einstein sums of one or two operands, letters once each per operand (or, for one operand, a diagonal).
+struct Term {
+  std::string letters;
+  ValueId value;
+};
+
+ValueId sum_letters(Builder& b, Term& t, const std::string& keep) {
+  IntList axes;
+  std::string left;
+  for (size_t i = 0; i < t.letters.size(); ++i) {
+    if (keep.find(t.letters[i]) == std::string::npos) axes.items[axes.count++] = (int64_t)i;
+    else left += t.letters[i];
+  }
+  t.letters = left;
+  return axes.count ? b.op("reduce_sum", {t.value}, {{"axes", axes}, {"keep_dims", 0}}) : t.value;
+}
+
+tern_status lower_einsum(OnnxNode& n) {
+  Builder& b = n.b;
+  std::string equation;
+  for (char c : n.text("equation", ""))
+    if (c != ' ') equation += c;
+  const size_t arrow = equation.find("->");
+  std::string left = equation.substr(0, arrow), out;
+  std::vector<Term> terms;
+  std::vector<ValueId> ins = n.ins();
+  TERN_TRY(b.status());
+  size_t start = 0;
+  for (int i = 0; i < n.num_in(); ++i) {
+    if (start > left.size()) return TERN_FAIL(TERN_ERR_CORRUPT, "Einsum: '%.80s' has fewer terms than inputs", equation.c_str());
+    const size_t comma = std::min(left.find(',', start), left.size());
+    terms.push_back({left.substr(start, comma - start), ins[(size_t)i]});
+    start = comma + 1;
+  }
+  // "...": letters of their own for the axes that have none.
+  int most = 0;
+  for (Term& t : terms) {
+    const size_t dots = t.letters.find("...");
+    if (dots == std::string::npos) {
+      if ((int)t.letters.size() != b.rank(t.value)) return TERN_FAIL(TERN_ERR_SHAPE, "Einsum: '%.80s' does not fit the ranks", equation.c_str());
+      continue;
+    }
+    const int extra = b.rank(t.value) - ((int)t.letters.size() - 3);
+    if (extra < 0) return TERN_FAIL(TERN_ERR_SHAPE, "Einsum: '%.80s' does not fit the ranks", equation.c_str());
+    std::string letters;
+    for (int i = extra; i > 0; --i) letters += (char)('0' + i);
+    t.letters.replace(dots, 3, letters);
+    most = std::max(most, extra);
+  }
+  if (arrow != std::string::npos) {
+    out = equation.substr(arrow + 2);
+    const size_t dots = out.find("...");
+    if (dots != std::string::npos) {
+      std::string letters;
+      for (int i = most; i > 0; --i) letters += (char)('0' + i);
+      out.replace(dots, 3, letters);
+    }
+  } else {
+    std::map<char, int> count;
+    for (const Term& t : terms)
+      for (char c : t.letters) ++count[c];
+    for (const auto& [c, k] : count)
+      if (k == 1 || c < 'A') out += c;
+  }
+  if (terms.empty() || terms.size() > 2) return n.unsupported("with " + std::to_string(terms.size()) + " operands");
+  for (Term& t : terms) {
+    // A letter twice in one operand: its diagonal, taken with a mask of ones.
+    for (size_t i = 0; i < t.letters.size(); ++i) {
+      const size_t k = t.letters.find(t.letters[i], i + 1);
+      if (k == std::string::npos) continue;
+      const int64_t d = b.dim(t.value, (int)i);
+      if (d < 0 || d > 4096 || d != b.dim(t.value, (int)k)) return n.unsupported("diagonal of a size that varies");
+      Shape shape;
+      for (int a = 0; a < b.rank(t.value); ++a) shape.push(a == (int)i || a == (int)k ? d : 1);
+      const DType dtype = b.dtype(t.value);
+      std::vector<unsigned char> eye((size_t)(d * d) * dtype_size(dtype));
+      for (int64_t e = 0; e < d; ++e) store_element(dtype, eye.data(), e * d + e, 1);
+      t.value = b.op("reduce_sum", {b.mul(t.value, b.constant(dtype, shape, eye.data()))}, {{"axes", IntList{(int64_t)k}}, {"keep_dims", 0}});
+      t.letters.erase(k, 1);
+      --i;
+    }
+  }
+  for (char c : out)
+    if (std::count(out.begin(), out.end(), c) != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "Einsum: '%.80s' repeats an output", equation.c_str());
+  for (size_t i = 0; i < terms.size(); ++i) terms[i].value = sum_letters(b, terms[i], out + (terms.size() == 2 ? terms[1 - i].letters : ""));
+  Term result = terms[0];
+  if (terms.size() == 2) {
+    Term &x = terms[0], &y = terms[1];
+    std::string batch, rows, columns, inner;
+    for (char c : x.letters) {
+      const bool in_y = y.letters.find(c) != std::string::npos, in_out = out.find(c) != std::string::npos;
+      (in_y ? (in_out ? batch : inner) : rows) += c;
+    }
+    for (char c : y.letters)
+      if (x.letters.find(c) == std::string::npos) columns += c;
+    const auto arrange = [&](Term& t, const std::string& a, const std::string& c, const std::string& d) {
+      std::vector<int64_t> p;
+      for (char l : a + c + d) p.push_back((int64_t)t.letters.find(l));
+      return b.transpose(t.value, p);
+    };
+    // [batch.., rows, inner] x [batch.., inner, columns]; groups of letters become one dim each.
+    const ValueId xa = arrange(x, batch, rows, inner), ya = arrange(y, batch, inner, columns);
+    TERN_TRY(b.status());
+    const int nb = (int)batch.size(), nr = (int)rows.size(), nc = (int)columns.size(), ni = (int)inner.size();
+    const auto grouped = [&](ValueId v, int first, int second) {
+      std::vector<ValueId> parts;
+      for (int i = 0; i < nb; ++i) parts.push_back(b.size_of_axes(v, i, i + 1));
+      parts.push_back(b.size_of_axes(v, nb, nb + first));
+      parts.push_back(b.size_of_axes(v, nb + first, nb + first + second));
+      return first == 1 && second == 1 ? v : b.op("reshape", {v, b.op("concat", parts, {{"axis", 0}})}, {{"allow_zero", 1}});
+    };
+    const ValueId product = b.op("matmul", {grouped(xa, nr, ni), grouped(ya, ni, nc)});
+    std::vector<ValueId> parts;
+    for (int i = 0; i < nb; ++i) parts.push_back(b.size_of_axes(xa, i, i + 1));
+    for (int i = 0; i < nr; ++i) parts.push_back(b.size_of_axes(xa, nb + i, nb + i + 1));
+    for (int i = 0; i < nc; ++i) parts.push_back(b.size_of_axes(ya, nb + ni + i, nb + ni + i + 1));
+    result.letters = batch + rows + columns;
+    result.value = nr == 1 && nc == 1 ? product
+                   : parts.empty()    ? b.op("reshape", {product}, {{"shape", IntList{}}})
+                                      : b.op("reshape", {product, parts.size() == 1 ? parts[0] : b.op("concat", parts, {{"axis", 0}})}, {{"allow_zero", 1}});
+  }
+  std::vector<int64_t> p;
+  for (char c : out) {
+    const size_t at = result.letters.find(c);
+    if (at == std::string::npos) return TERN_FAIL(TERN_ERR_CORRUPT, "Einsum: '%.80s' has an output without input", equation.c_str());
+    p.push_back((int64_t)at);
+  }
+  TERN_TRY(b.status());
+  n.set(0, b.transpose(result.value, p));
+  return TERN_OK;
+}
+
+// ---- tables ---------------------------------------------------------------------------------------------------------
+
+// 0, 1, ... size-1 for a known size, run through a window function.
+tern_status lower_window(OnnxNode& n) {
+  const auto size = n.b.known_number(n.constant_in(0));
+  const bool periodic = n.integer("periodic", 1) != 0;
+  const DType dtype = onnx_dtype(n.integer("output_datatype", 1));
+  if (!size) return n.unsupported("size depends on data");
+  if (!is_float(dtype) || *size < 0 || *size > (1 << 20)) return n.unsupported("size or element type");
+  const int64_t count = (int64_t)*size;
+  double a0 = 0.5, a1 = 0.5, a2 = 0;
+  if (n.type() == "HammingWindow") a0 = 25.0 / 46.0, a1 = 1 - a0;
+  if (n.type() == "BlackmanWindow") a0 = 0.42, a2 = 0.08;
+  const double turns = 2 * 3.14159265358979323846 / (double)(periodic ? count : count - 1);
+  std::vector<unsigned char> values((size_t)count * dtype_size(dtype));
+  for (int64_t i = 0; i < count; ++i) store_element(dtype, values.data(), i, a0 - a1 * std::cos(turns * (double)i) + a2 * std::cos(2 * turns * (double)i));
+  n.set(0, n.b.constant(dtype, Shape{count}, values.data()));
+  return TERN_OK;
+}
+
+constexpr OnnxOp kOps[] = {
+    {"Abs", lower_unary},      {"Neg", lower_unary},     {"Sign", lower_unary},     {"Floor", lower_unary},      {"Ceil", lower_unary},
+    {"Round", lower_unary},    {"Sqrt", lower_unary},    {"Reciprocal", lower_unary}, {"Exp", lower_unary},      {"Log", lower_unary},
+    {"Sin", lower_unary},      {"Cos", lower_unary},     {"Tan", lower_unary},      {"Asin", lower_unary},       {"Acos", lower_unary},
+    {"Atan", lower_unary},     {"Sinh", lower_unary},    {"Cosh", lower_unary},     {"Tanh", lower_unary},       {"Asinh", lower_unary},
+    {"Acosh", lower_unary},    {"Atanh", lower_unary},   {"Erf", lower_unary},      {"Sigmoid", lower_unary},    {"Relu", lower_unary},
+    {"Softplus", lower_unary}, {"Softsign", lower_unary}, {"HardSwish", lower_unary}, {"Mish", lower_unary},     {"Not", lower_unary},
+    {"IsNaN", lower_unary},    {"BitwiseNot", lower_unary},
+    {"Add", lower_binary},     {"Sub", lower_binary},    {"Mul", lower_binary},     {"Div", lower_binary},       {"Equal", lower_binary},
+    {"Less", lower_binary},    {"Greater", lower_binary}, {"LessOrEqual", lower_binary}, {"GreaterOrEqual", lower_binary},
+    {"And", lower_binary},     {"Or", lower_binary},     {"Xor", lower_binary},     {"BitwiseAnd", lower_binary}, {"BitwiseOr", lower_binary},
+    {"BitwiseXor", lower_binary}, {"Pow", lower_binary}, {"PRelu", lower_binary},
+    {"Max", lower_variadic},   {"Min", lower_variadic},  {"Sum", lower_variadic},   {"Mean", lower_variadic},    {"Mod", lower_mod},
+    {"BitShift", lower_bit_shift}, {"Where", lower_where}, {"LeakyRelu", lower_leaky_relu}, {"Elu", lower_elu},  {"Celu", lower_celu},
+    {"Selu", lower_selu},      {"ThresholdedRelu", lower_thresholded_relu}, {"HardSigmoid", lower_hard_sigmoid}, {"Gelu", lower_gelu},
+    {"IsInf", lower_is_inf},   {"Shrink", lower_shrink}, {"Clip", lower_clip},      {"Cast", lower_cast},        {"CastLike", lower_cast_like},
+    {"ReduceSum", lower_reduce}, {"ReduceMean", lower_reduce}, {"ReduceMax", lower_reduce}, {"ReduceMin", lower_reduce},
+    {"ReduceProd", lower_reduce}, {"ReduceL1", lower_reduce}, {"ReduceL2", lower_reduce}, {"ReduceLogSum", lower_reduce},
+    {"ReduceLogSumExp", lower_reduce}, {"ReduceSumSquare", lower_reduce}, {"ArgMax", lower_arg}, {"ArgMin", lower_arg}, {"CumSum", lower_cumsum},
+    {"Softmax", lower_softmax}, {"LogSoftmax", lower_softmax}, {"Hardmax", lower_softmax}, {"MatMul", lower_matmul}, {"Gemm", lower_gemm},
+    {"Einsum", lower_einsum},  {"HannWindow", lower_window}, {"HammingWindow", lower_window}, {"BlackmanWindow", lower_window},
+};
+
+}  // namespace
+
+std::span<const OnnxOp> onnx_math_ops() { return kOps; }
+
+}  // namespace tern

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a graph node by node with the operators' own references: slow, and right by definition.
+#pragma once
+#include <functional>
+#include <vector>
+
+#include "import/importer.h"
+
+namespace tern::test {
+
+
+// inputs: one per graph.inputs, of the shapes that the graph has. outputs: one per graph.outputs.
+tern_status evaluate_graph(const ModelDef& model, const Graph& g, const std::vector<TensorData>& inputs, std::vector<TensorData>* outputs);
+
+// |a - b| <= absolute + relative * |b| for every element, equal types and shapes; NaN equals NaN. On failure says where.
+bool close_to(const TensorData& a, const TensorData& b, double relative, double absolute, std::string* why);
+
+TensorData make_tensor(DType dtype, const Shape& shape);
+
+}  // namespace tern::test

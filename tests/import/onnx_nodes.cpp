@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// The node tests of the ONNX project, as Debian's libonnx-testdata ships them: each is imported and evaluated, and must
+// give the expected outputs or be refused. Which are refused stands in onnx_unsupported.txt, which may only shrink: a test
+// that is listed and passes is an error, and so is one that is refused and not listed. A wrong result always fails.
+//
+// Many of these tests give shapes, axes or sizes as inputs, which Tern needs when a plan is made. Such a test is imported
+// again with these inputs bound to their content.
+//
+// TERN_ONNX_TESTS: the folder of the tests, if not Debian's. TERN_ONNX_ONLY: a part of a test's name. TERN_ONNX_WRITE: a file
+// to which the list is written as it should be.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "evaluate.h"
+#include "import/onnx.h"
+
+namespace fs = std::filesystem;
+using namespace tern;
+using namespace tern::test;
+
+namespace {
+
+std::vector<uint8_t> read_file(const fs::path& path) {
+  std::ifstream f(path, std::ios::binary);
+  return std::vector<uint8_t>(std::istreambuf_iterator<char>(f), {});
+}
+
+enum class Outcome { passes, refused, wrong };
+
+struct Result {
+  Outcome outcome = Outcome::refused;
+  std::string reason;
+};
+
+bool read_tensor(const fs::path& path, TensorData* out) {
+  const std::vector<uint8_t> bytes = read_file(path);
+  onnx::TensorProto t;
+  return t.ParseFromArray(bytes.data(), (int)bytes.size()) && read_onnx_tensor(t, out) == TERN_OK;
+}
+
+// Operators with bounded results: what is beyond the count is -1 (positions) or 0.
+TensorData cut(const TensorData& t, const Shape& shape) {
+  TensorData r = make_tensor(t.dtype, shape);
+  for (int64_t i = 0; i < shape.elements(); ++i) {
+    const int64_t row = i / shape[1], column = i % shape[1];
+    store_integer(t.dtype, const_cast<void*>(r.data.bytes), i, t.load_int(row * t.shape[1] + column));
+  }
+  return r;
+}
+
+bool is_bounded(const onnx::ModelProto& m) {
+  for (const auto& n : m.graph().node())
+    if (n.op_type() == "NonMaxSuppression" || n.op_type() == "NonZero") return true;
+  return false;
+}
+
+Result run_one(const fs::path& folder, const onnx::ModelProto& proto, const std::vector<uint8_t>& file) {
+  Result result;
+  std::vector<fs::path> sets;
+  for (const auto& e : fs::directory_iterator(folder))
+    if (e.is_directory()) sets.push_back(e.path());
+  for (const fs::path& set : sets) {
+    std::vector<TensorData> inputs, expected;
+    for (int i = 0; i < proto.graph().input_size(); ++i) {
+      TensorData t;
+      if (!read_tensor(set / ("input_" + std::to_string(i) + ".pb"), &t)) return {Outcome::refused, "input that is no tensor of numbers"};
+      t.name = proto.graph().input(i).name();
+      inputs.push_back(t);
+    }
+    for (int i = 0; i < proto.graph().output_size(); ++i) {
+      TensorData t;
+      if (!read_tensor(set / ("output_" + std::to_string(i) + ".pb"), &t)) return {Outcome::refused, "output that is no tensor of numbers"};
+      expected.push_back(t);
+    }
+    tern_status status = TERN_ERR_UNSUPPORTED;
+    std::string first;
+    ModelDef model;
+    std::vector<TensorData> given;
+    for (int attempt = 0; attempt < 4 && status != TERN_OK; ++attempt) {
+      ImportOptions options;
+      given.clear();
+      for (size_t i = 0; i < inputs.size(); ++i) {
+        const bool small = inputs[i].shape.rank <= 1, integer = is_integer(inputs[i].dtype);
+        const bool bind = attempt == 1 ? i > 0 && small && integer : attempt == 2 ? i > 0 && small : attempt == 3;
+        if (bind) options.bound[inputs[i].name] = inputs[i];
+        else given.push_back(inputs[i]);
+      }
+      model = ModelDef();
+      status = import_onnx(file, options, &model);
+      if (attempt == 0 && status != TERN_OK) first = thread_error().message;
+    }
+    if (status != TERN_OK) return {Outcome::refused, first};
+    std::vector<TensorData> got;
+    status = evaluate_graph(model, model.signatures[0].graph, given, &got);
+    if (status != TERN_OK) return {Outcome::wrong, std::string("evaluates with ") + thread_error().message};
+    for (size_t i = 0; i < expected.size(); ++i) {
+      if (is_bounded(proto) && got[i].shape.rank == 2 && expected[i].shape.rank == 2 && got[i].shape[0] >= expected[i].shape[0] && got[i].shape[1] >= expected[i].shape[1])
+        got[i] = cut(got[i], expected[i].shape);
+      std::string why;
+      const bool half = expected[i].dtype == TERN_DTYPE_F16 || expected[i].dtype == TERN_DTYPE_BF16;
+      if (!close_to(got[i], expected[i], 1e-3, half ? 1e-3 : 1e-6, &why)) return {Outcome::wrong, "output " + std::to_string(i) + ": " + why};
+    }
+  }
+  return {Outcome::passes, sets.empty() ? "no data" : ""};
+}
+
+std::string one_line(std::string s) {
+  for (char& c : s)
+    if (c == '\n' || c == '\t') c = ' ';
+  return s.substr(0, 150);
+}
+
+}  // namespace
+
+TEST(OnnxNodes, All) {
+  const char* given = std::getenv("TERN_ONNX_TESTS");
+  const fs::path root = given ? given : "/usr/share/libonnx-testdata/data/node";
+  if (!fs::is_directory(root)) GTEST_SKIP() << "SKIPPED: no ONNX node tests in " << root << " (Debian package libonnx-testdata)";
+  const char* only = std::getenv("TERN_ONNX_ONLY");
+  std::map<std::string, std::string> listed, refused;
+  std::ifstream list(TERN_ONNX_LIST);
+  ASSERT_TRUE(list) << TERN_ONNX_LIST;
+  for (std::string line; std::getline(list, line);)
+    if (!line.empty() && line[0] != '#') listed[line.substr(0, line.find(' '))] = line;
+  std::vector<fs::path> folders;
+  for (const auto& e : fs::directory_iterator(root))
+    if (e.is_directory() && (!only || e.path().filename().string().find(only) != std::string::npos)) folders.push_back(e.path());
+  std::sort(folders.begin(), folders.end());
+  int passed = 0, wrong = 0;
+  for (const fs::path& folder : folders) {
+    const std::string name = folder.filename();
+    const std::vector<uint8_t> file = read_file(folder / "model.onnx");
+    onnx::ModelProto proto;
+    ASSERT_TRUE(proto.ParseFromArray(file.data(), (int)file.size())) << name;
+    const Result r = run_one(folder, proto, file);
+    if (r.outcome == Outcome::passes) ++passed;
+    if (r.outcome == Outcome::refused) refused[name] = one_line(r.reason);
+    if (r.outcome == Outcome::wrong) {
+      ++wrong;
+      ADD_FAILURE() << name << ": " << r.reason;
+    }
+    if (r.outcome != Outcome::refused && listed.count(name)) ADD_FAILURE() << name << " is in the list of refused tests, but is supported: take it out";
+    if (r.outcome == Outcome::refused && !listed.count(name)) ADD_FAILURE() << name << " is refused, but not in the list: " << r.reason;
+  }
+  if (!only)
+    for (const auto& [name, line] : listed)
+      EXPECT_TRUE(fs::is_directory(root / name)) << name << " is in the list, but there is no such test";
+  std::printf("%d of %zu pass, %d wrong, %zu refused\n", passed, folders.size(), wrong, refused.size());
+  if (const char* write = std::getenv("TERN_ONNX_WRITE")) {
+    std::ofstream out(write);
+    out << "# Node tests of ONNX that the importer refuses, and why. This list may only shrink.\n";
+    for (const auto& [name, why] : refused) out << name << " " << why << "\n";
+  }
+  if (!only) {
+    EXPECT_GE(passed, 600);
+  }
+}
