@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/golden.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <memory>
+
+#include "ops/op.h"
+
+namespace tern::test {
+namespace {
+
+// ---- JSON -----------------------------------------------------------------------------------------------------------
+
+struct Json {
+  enum class Kind { null, number, text, list, object } kind = Kind::null;
+  double number = 0;
+  std::string text;
+  std::vector<Json> list;
+  std::map<std::string, Json> object;
+
+  const Json& operator[](const char* key) const {
+    static const Json none;
+    const auto it = object.find(key);
+    return it == object.end() ? none : it->second;
+  }
+};
+
+// Reads what our own scripts write; no escapes but \" and \\.
+struct JsonReader {
+  const char* p;
+  const char* end;
+  bool good = true;
+
+  void space() {
+    while (p < end && std::strchr(" \t\r\n", *p)) ++p;
+  }
+  bool take(char c) {
+    space();
+    if (p < end && *p == c) return ++p, true;
+    return false;
+  }
+  std::string text() {
+    std::string s;
+    while (p < end && *p != '"') {
+      if (*p == '\\') ++p;
+      if (p < end) s += *p++;
+    }
+    if (p < end) ++p;
+    else good = false;
+    return s;
+  }
+  Json value() {
+    Json j;
+    if (take('{')) {
+      j.kind = Json::Kind::object;
+      if (take('}')) return j;
+      do {
+        good = good && take('"');
+        const std::string key = text();
+        good = good && take(':');
+        if (good) j.object[key] = value();
+      } while (good && take(','));
+      good = good && take('}');
+    } else if (take('[')) {
+      j.kind = Json::Kind::list;
+      if (take(']')) return j;
+      do j.list.push_back(value());
+      while (good && take(','));
+      good = good && take(']');
+    } else if (take('"')) {
+      j.kind = Json::Kind::text;
+      j.text = text();
+    } else {
+      space();
+      char* after = nullptr;
+      const std::string rest(p, (size_t)std::min<ptrdiff_t>(end - p, 40));
+      j.number = std::strtod(rest.c_str(), &after);
+      j.kind = Json::Kind::number;
+      if (after == rest.c_str()) good = false;
+      p += after - rest.c_str();
+    }
+    return j;
+  }
+};
+
+Shape shape_of(const Json& list) {
+  Shape s;
+  for (const Json& d : list.list) s.push((int64_t)d.number);
+  return s;
+}
+
+// ---- .npy -----------------------------------------------------------------------------------------------------------
+
+// Version 1.0, C order, "|u1" or "<f4", as floats.
+bool read_npy(const std::string& path, std::vector<float>* out) {
+  std::vector<uint8_t> bytes;
+  if (!read_bytes(path, &bytes) || bytes.size() < 10 || std::memcmp(bytes.data(), "\x93NUMPY\x01", 7) != 0) return false;
+  const size_t start = 10u + bytes[8] + 256u * bytes[9];
+  if (start > bytes.size()) return false;
+  const std::string header((const char*)bytes.data() + 10, start - 10);
+  if (header.find("'fortran_order': False") == std::string::npos) return false;
+  const size_t n = bytes.size() - start;
+  if (header.find("|u1") != std::string::npos) {
+    out->assign(bytes.begin() + (ptrdiff_t)start, bytes.end());
+  } else if (header.find("<f4") != std::string::npos) {
+    out->resize(n / 4);
+    std::memcpy(out->data(), bytes.data() + start, out->size() * 4);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+std::string golden_folder() { return std::string(TERN_SOURCE_DIR) + "/tests/models/golden/"; }
+
+}  // namespace
+
+std::string cache_folder() {
+  if (const char* given = std::getenv("TERN_CACHE")) return given;
+  const char* home = std::getenv("HOME");
+  return std::string(home ? home : ".") + "/.cache/tern";
+}
+
+bool read_bytes(const std::string& path, std::vector<uint8_t>* out) {
+  std::unique_ptr<FILE, int (*)(FILE*)> f(std::fopen(path.c_str(), "rb"), std::fclose);
+  if (!f) return false;
+  out->clear();
+  uint8_t block[1 << 16];
+  for (size_t got; (got = std::fread(block, 1, sizeof block, f.get())) > 0;) out->insert(out->end(), block, block + got);
+  return !std::ferror(f.get());
+}
+
+bool model_fetched(const Golden& golden) { return std::filesystem::exists(golden.model); }
+
+bool read_golden(const std::string& name, Golden* out, std::string* error) {
+  const std::string folder = golden_folder() + name + "/";
+  std::vector<uint8_t> bytes;
+  if (!read_bytes(folder + "case.json", &bytes)) return *error = "no file " + folder + "case.json", false;
+  JsonReader reader{(const char*)bytes.data(), (const char*)bytes.data() + bytes.size()};
+  const Json root = reader.value();
+  if (!reader.good) return *error = folder + "case.json is not understood", false;
+  *out = Golden{};
+  out->name = name;
+  const std::string& model = root["model"].text;
+  out->model = model.find('/') != std::string::npos ? std::string(TERN_SOURCE_DIR) + "/" + model : cache_folder() + "/models/" + model;
+  for (const auto& [input, dims] : root["reshape"].object) {
+    if (!out->input_shapes.empty()) out->input_shapes += ';';
+    out->input_shapes += input + "=";
+    for (size_t i = 0; i < dims.list.size(); ++i) out->input_shapes += (i ? "x" : "") + std::to_string((int64_t)dims.list[i].number);
+  }
+  for (const Json& j : root["inputs"].list) {
+    GoldenInput input{j["name"].text, shape_of(j["shape"]), {}};
+    if (!read_npy(folder + j["file"].text, &input.values) || (int64_t)input.values.size() != input.shape.elements())
+      return *error = "cannot read " + folder + j["file"].text, false;
+    const float scale = (float)j["scale"].number, offset = (float)j["offset"].number;
+    for (float& v : input.values) v = v * scale + offset;
+    out->inputs.push_back(std::move(input));
+  }
+  for (const Json& j : root["outputs"].list) {
+    GoldenOutput output{j["name"].text, shape_of(j["shape"]), (int64_t)j["stride"].number, j["absmax"].number, {}};
+    const int64_t n = output.shape.elements();
+    if (!read_npy(folder + j["file"].text, &output.values) || output.stride < 1 || (int64_t)output.values.size() != (n + output.stride - 1) / output.stride)
+      return *error = "cannot read " + folder + j["file"].text, false;
+    out->outputs.push_back(std::move(output));
+  }
+  return true;
+}
+
+std::vector<std::string> golden_cases(const std::string& model_suffix) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(golden_folder())) {
+    if (!std::filesystem::exists(entry.path() / "case.json")) continue;
+    Golden golden;
+    std::string error;
+    const std::string name = entry.path().filename().string();
+    if (read_golden(name, &golden, &error) && golden.model.ends_with(model_suffix)) names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+double golden_error(const GoldenOutput& golden, const std::vector<float>& result) {
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  if ((int64_t)result.size() != golden.shape.elements()) return kInfinite;
+  double worst = 0;
+  for (size_t i = 0; i < golden.values.size(); ++i) {
+    const double d = std::fabs((double)result[i * (size_t)golden.stride] - golden.values[i]);
+    if (!(d == d)) return kInfinite;
+    worst = std::max(worst, d);
+  }
+  return worst == 0 ? 0 : worst / golden.absmax;
+}
+
+bool evaluate_reference(const ModelDef& model, const std::vector<GoldenInput>& inputs, std::vector<std::vector<float>>* outputs, std::string* error) {
+  const Graph& g = model.signatures[0].graph;
+  std::vector<std::vector<unsigned char>> content(g.values.size());
+  std::vector<RefTensor> tensors(g.values.size());
+  std::vector<int> last(g.values.size(), -1);
+  for (size_t k = 0; k < g.nodes.size(); ++k)
+    for (ValueId v : g.nodes[k].in)
+      if (v >= 0) last[(size_t)v] = (int)k;
+  for (ValueId v : g.outputs) last[(size_t)v] = INT32_MAX;
+  for (size_t i = 0; i < g.values.size(); ++i) {
+    const Value& v = g.values[i];
+    tensors[i] = {v.dtype, v.encoding, v.shape, nullptr};
+    if (v.kind == ValueKind::constant) tensors[i].data = const_cast<void*>(v.data.bytes);
+    if (v.kind == ValueKind::parameter) tensors[i].data = const_cast<void*>(model.parameters[(size_t)v.index].data.bytes);
+    if (v.kind != ValueKind::input) continue;
+    const auto it = std::find_if(inputs.begin(), inputs.end(), [&](const GoldenInput& in) { return in.name == v.name; });
+    if (it == inputs.end()) return *error = "no input '" + v.name + "'", false;
+    if (!(it->shape == v.shape)) return *error = "input '" + v.name + "' has shape " + to_string(v.shape) + ", given is " + to_string(it->shape), false;
+    content[i].resize((size_t)v.shape.elements() * dtype_size(v.dtype));
+    for (size_t k = 0; k < it->values.size(); ++k) store_element(v.dtype, content[i].data(), (int64_t)k, it->values[k]);
+    tensors[i].data = content[i].data();
+  }
+  for (size_t k = 0; k < g.nodes.size(); ++k) {
+    const Node& node = g.nodes[k];
+    std::vector<RefTensor> ins, outs;
+    for (ValueId v : node.in) ins.push_back(v < 0 ? RefTensor{} : tensors[(size_t)v]);
+    for (ValueId v : node.out) {
+      content[(size_t)v].assign((size_t)tensors[(size_t)v].elements() * dtype_size(tensors[(size_t)v].dtype) + 1, 0);
+      tensors[(size_t)v].data = content[(size_t)v].data();
+      outs.push_back(tensors[(size_t)v]);
+    }
+    if (evaluate(node, ins.data(), outs.data()) != TERN_OK) return *error = node.name + ": " + thread_error().message, false;
+    for (ValueId v : node.in)
+      if (v >= 0 && last[(size_t)v] == (int)k) content[(size_t)v] = {};
+  }
+  outputs->clear();
+  for (ValueId v : g.outputs) {
+    std::vector<float> values((size_t)tensors[(size_t)v].elements());
+    for (size_t i = 0; i < values.size(); ++i) values[i] = (float)tensors[(size_t)v].load((int64_t)i);
+    outputs->push_back(std::move(values));
+  }
+  return true;
+}
+
+double run_golden(const Golden& golden, const ModelDef& model, const Evaluator& evaluator, std::string* error) {
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  std::vector<std::vector<float>> results;
+  if (!evaluator(model, golden.inputs, &results, error)) return kInfinite;
+  const Signature& s = model.signatures[0];
+  if (results.size() != s.output_names.size()) return *error = "another number of outputs", kInfinite;
+  double worst = 0;
+  for (const GoldenOutput& output : golden.outputs) {
+    const auto it = std::find(s.output_names.begin(), s.output_names.end(), output.name);
+    if (it == s.output_names.end()) return *error = "no output '" + output.name + "'", kInfinite;
+    const size_t index = (size_t)(it - s.output_names.begin());
+    const Shape& shape = s.graph.value(s.graph.outputs[index]).shape;
+    if (!(shape == output.shape)) return *error = "output '" + output.name + "' has shape " + to_string(shape) + " instead of " + to_string(output.shape), kInfinite;
+    worst = std::max(worst, golden_error(output, results[index]));
+  }
+  return worst;
+}
+
+}  // namespace tern::test
