@@ -10,7 +10,20 @@ namespace {
 
 constexpr int64_t kTile = 16;
 
-// A square tile of which rows are contiguous in x and columns are contiguous in y: y[c * ys + r] = x[r * xs + c].
+// A 4 x 4 tile of which rows are contiguous in x and columns are contiguous in y: y[c * ys + r] = x[r * xs + c].
+void transpose_four(const uint32_t* x, int64_t xs, uint32_t* y, int64_t ys) {
+#if defined(__x86_64__) && TERN_SIMD_XSIMD
+  __m128 r[4];
+  for (int k = 0; k < 4; ++k) r[k] = _mm_loadu_ps((const float*)x + k * xs);
+  _MM_TRANSPOSE4_PS(r[0], r[1], r[2], r[3]);
+  for (int k = 0; k < 4; ++k) _mm_storeu_ps((float*)y + k * ys, r[k]);
+#else
+  for (int j = 0; j < 4; ++j)
+    for (int i = 0; i < 4; ++i) y[j * ys + i] = x[i * xs + j];
+#endif
+}
+
+// The same for 16 x 16.
 void transpose_tile(const uint32_t* x, int64_t xs, uint32_t* y, int64_t ys) {
 #if defined(__AVX512F__)
   __m512i r[16], t[16];
@@ -32,16 +45,16 @@ void transpose_tile(const uint32_t* x, int64_t xs, uint32_t* y, int64_t ys) {
   }
 #elif defined(__x86_64__) && TERN_SIMD_XSIMD
   for (int i = 0; i < kTile; i += 4)
-    for (int j = 0; j < kTile; j += 4) {
-      __m128 r[4];
-      for (int k = 0; k < 4; ++k) r[k] = _mm_loadu_ps((const float*)x + (i + k) * xs + j);
-      _MM_TRANSPOSE4_PS(r[0], r[1], r[2], r[3]);
-      for (int k = 0; k < 4; ++k) _mm_storeu_ps((float*)y + (j + k) * ys + i, r[k]);
-    }
+    for (int j = 0; j < kTile; j += 4) transpose_four(x + i * xs + j, xs, y + j * ys + i, ys);
 #else
   for (int j = 0; j < kTile; ++j)
     for (int i = 0; i < kTile; ++i) y[j * ys + i] = x[i * xs + j];
 #endif
+}
+template <class T>
+void transpose_four(const T* x, int64_t xs, T* y, int64_t ys) {
+  for (int j = 0; j < 4; ++j)
+    for (int i = 0; i < 4; ++i) y[j * ys + i] = x[i * xs + j];
 }
 template <class T>
 void transpose_tile(const T* x, int64_t xs, T* y, int64_t ys) {
@@ -68,6 +81,14 @@ void block(const T* x, T* y, int64_t rows, int64_t cols, int64_t xr, int64_t xc,
       for (; r + kTile <= rows; r += kTile) transpose_tile(x + r + c0 * xc, xc, y + r * yr + c0, yr);
       for (; r < rows; ++r)
         for (int64_t c = c0; c < c0 + kTile; ++c) y[r * yr + c] = x[r + c * xc];
+    }
+  }
+  if (xr == 1 && yc == 1) {
+    for (; c0 + 4 <= cols; c0 += 4) {
+      int64_t r = 0;
+      for (; r + 4 <= rows; r += 4) transpose_four(x + r + c0 * xc, xc, y + r * yr + c0, yr);
+      for (; r < rows; ++r)
+        for (int64_t c = c0; c < c0 + 4; ++c) y[r * yr + c] = x[r + c * xc];
     }
   }
   if (xr == 1) {  // narrow: walk along x

@@ -344,7 +344,7 @@ void walk_units(const Walk& w, int64_t begin, int64_t end) {
     char* y = w.y + ((outer * all_rows + row) * inner + col) * w.y_size;
 
     // Short rows are taken several at a time; a row vector that repeats is laid out once per unit.
-    const bool flat = cols < 64 && cols == inner;
+    const bool flat = cols <= kChunk / 2 && cols == inner;
     const int64_t line = flat ? rows * cols : cols, lines = flat ? 1 : rows;
     bool direct[kMaxOperands], repeats[kMaxOperands], buffered = false;
     int scalar[kMaxOperands];

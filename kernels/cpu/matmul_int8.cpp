@@ -37,7 +37,18 @@ template <int rows>
 void dots(const uint8_t* x, int64_t stride, uint32_t flip, int64_t k, const int8_t* w, int32_t (*acc)[kPanel]) {
   __m512i sum[rows][2];
   for (int r = 0; r < rows; ++r) sum[r][0] = sum[r][1] = _mm512_setzero_si512();
-  for (int64_t i = 0; i < k; i += 4, w += 4 * kPanel) {
+  const __m512i flips = _mm512_set1_epi32((int32_t)flip);
+  int64_t i = 0;
+  for (; i + 4 <= k; i += 4, w += 4 * kPanel) {
+    const __m512i w0 = _mm512_loadu_si512(w), w1 = _mm512_loadu_si512(w + 64);
+    for (int r = 0; r < rows; ++r) {
+      __m512i v = _mm512_set1_epi32((int32_t)read_four(x + r * stride + i, 4, 0));
+      if (flip) v = _mm512_xor_si512(v, flips);
+      dot(sum[r][0], v, w0);
+      dot(sum[r][1], v, w1);
+    }
+  }
+  if (i < k) {
     const __m512i w0 = _mm512_loadu_si512(w), w1 = _mm512_loadu_si512(w + 64);
     for (int r = 0; r < rows; ++r) {
       const __m512i v = _mm512_set1_epi32((int32_t)read_four(x + r * stride + i, k - i, flip));

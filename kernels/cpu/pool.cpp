@@ -12,11 +12,12 @@ struct Range {
 };
 
 Range window(int64_t out, int64_t in, int64_t kernel, int64_t stride, int64_t dilation, int64_t pad, int64_t pad_end) {
-  Range r = {out * stride - pad, 0, 0, 0};
+  Range r = {out * stride - pad, 0, kernel, kernel};
+  const int64_t last = r.start + (kernel - 1) * dilation;
+  if (r.start >= 0 && last < in) return r;
   while (r.first < kernel && r.start + r.first * dilation < 0) ++r.first;
-  r.stop = r.first;
-  while (r.stop < kernel && r.start + r.stop * dilation < in) ++r.stop;
-  for (int64_t k = 0; k < kernel; ++k) r.padded += r.start + k * dilation < in + pad_end;
+  while (r.stop > r.first && r.start + (r.stop - 1) * dilation >= in) --r.stop;
+  while (r.padded > 0 && r.start + (r.padded - 1) * dilation >= in + pad_end) --r.padded;
   return r;
 }
 

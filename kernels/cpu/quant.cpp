@@ -171,6 +171,18 @@ void read_scales(const BlockInt8& w, int64_t r, int64_t blocks, int64_t first, i
   }
 }
 
+// Scales of block b of rows [first, first + n), n <= kScaleChunk, as f32.
+void read_scale_column(const BlockInt8& w, int64_t first, int n, int64_t blocks, int64_t b, float* out) {
+  if (w.scale_bytes == 4) {
+    for (int i = 0; i < n; ++i) out[i] = ((const float*)w.scales)[(first + i) * blocks + b];
+    return;
+  }
+  alignas(64) uint16_t halves[kScaleChunk];
+  for (int i = 0; i < n; ++i) halves[i] = ((const uint16_t*)w.scales)[(first + i) * blocks + b];
+  for (int i = n; i < kScaleChunk; ++i) halves[i] = 0;
+  for (int i = 0; i < kScaleChunk; i += kLanes) store(out + i, load_f16(halves + i));
+}
+
 // y[m][r] for `xs` rows of x and `ws` rows of W; the arithmetic of one pair is the same for every tile.
 template <int xs, int ws>
 void dot_tile(const BlockInt8Args& a, int64_t m, int64_t r) {
@@ -245,21 +257,25 @@ void transposed_tile(const BlockInt8Args& a, int64_t m, int64_t col, int n) {
   for (int i = 0; i < xs; ++i)
     for (int v = 0; v < 4; ++v) sum[i][v] = splat(0.0f);
   const int64_t first_block = col / kBlockInt8;
-  const int last_block = (int)((col + n - 1) / kBlockInt8 - first_block);
-  for (int64_t r = 0; r < a.w.rows; ++r) {
-    const int8_t* codes = a.w.codes + r * blocks * kBlockInt8 + col;
-    float scales[2];
-    read_scales(a.w, r, blocks, first_block, last_block + 1, scales);
-    if (last_block == 0) scales[1] = scales[0];
-    if (vecs == 4) {
-      for (int v = 0; v < 4; ++v) {
-        const Vec w = load_codes(codes + v * kLanes) * splat(scales[v * kLanes / kBlockInt8]);
-        for (int i = 0; i < xs; ++i) sum[i][v] = fma(splat(a.x[(m + i) * a.x_stride + r]), w, sum[i][v]);
-      }
-    } else {
-      for (int v = 0; v < vecs; ++v) {
-        const Vec w = load_codes(codes + v * kLanes) * splat(scales[v * kLanes / kBlockInt8]);
-        for (int i = 0; i < xs; ++i) sum[i][v] = fma(splat(a.x[(m + i) * a.x_stride + r]), w, sum[i][v]);
+  const int more = (int)((col + n - 1) / kBlockInt8 - first_block);  // 1: the columns lie in two blocks
+  alignas(64) float scales[2][kScaleChunk];
+  for (int64_t chunk = 0; chunk < a.w.rows; chunk += kScaleChunk) {
+    const int rows = a.w.rows - chunk < kScaleChunk ? (int)(a.w.rows - chunk) : kScaleChunk;
+    for (int b = 0; b < 2; ++b) read_scale_column(a.w, chunk, rows, blocks, first_block + (b ? more : 0), scales[b]);
+    for (int i = 0; i < rows; ++i) {
+      const int8_t* codes = a.w.codes + (chunk + i) * blocks * kBlockInt8 + col;
+      const float* x = a.x + m * a.x_stride + chunk + i;
+      prefetch(codes + 16 * blocks * kBlockInt8);
+      if (vecs == 4) {
+        for (int v = 0; v < 4; ++v) {
+          const Vec w = load_codes(codes + v * kLanes) * splat(scales[v * kLanes / kBlockInt8][i]);
+          for (int j = 0; j < xs; ++j) sum[j][v] = fma(splat(x[j * a.x_stride]), w, sum[j][v]);
+        }
+      } else {
+        for (int v = 0; v < vecs; ++v) {
+          const Vec w = load_codes(codes + v * kLanes) * splat(scales[v * kLanes / kBlockInt8][i]);
+          for (int j = 0; j < xs; ++j) sum[j][v] = fma(splat(x[j * a.x_stride]), w, sum[j][v]);
+        }
       }
     }
   }
@@ -295,9 +311,10 @@ void block_int8_gather(const void* args, int64_t begin, int64_t end, void*) {
       continue;
     }
     const int8_t* codes = a.w.codes + row * blocks * kBlockInt8;
+    alignas(64) float scales[kScaleChunk];
     for (int64_t b = 0; b < blocks; ++b) {
-      float scale;
-      read_scales(a.w, row, blocks, b, 1, &scale);
+      if (b % kScaleChunk == 0) read_scales(a.w, row, blocks, b, blocks - b < kScaleChunk ? (int)(blocks - b) : kScaleChunk, scales);
+      const float scale = scales[b % kScaleChunk];
       const int64_t stop = (b + 1) * kBlockInt8 < a.w.cols ? (b + 1) * kBlockInt8 : a.w.cols;
       for (int64_t k = b * kBlockInt8; k < stop; ++k) y[k] = (float)codes[k] * scale;
     }

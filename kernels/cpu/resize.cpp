@@ -74,8 +74,24 @@ void blend_columns(const ResizeFilterArgs& a, const float* x, float* y) {
       const float *p = x + index[0] * channels, *q = x + index[1] * channels;
       const Vec v = splat(weight[0]), w = splat(weight[1]);
       int64_t c = 0;
+      const int tail = (int)(channels % kLanes);
+      if (j + 1 < a.out_width && index[0] == index[2] && index[1] == index[3]) {  // enlarging: the next pixel blends the same two
+        const Vec v1 = splat(weight[2]), w1 = splat(weight[3]);
+        float* z = y + channels;
+        for (; c + kLanes <= channels; c += kLanes) {
+          const Vec left = load(p + c), right = load(q + c);
+          store(y + c, fma(right, w, left * v));
+          store(z + c, fma(right, w1, left * v1));
+        }
+        if (tail) {
+          const Vec left = load_part(p + c, tail), right = load_part(q + c, tail);
+          store_part(y + c, fma(right, w, left * v), tail);
+          store_part(z + c, fma(right, w1, left * v1), tail);
+        }
+        ++j, y += channels;
+        continue;
+      }
       for (; c + kLanes <= channels; c += kLanes) store(y + c, fma(load(q + c), w, load(p + c) * v));
-      const int tail = (int)(channels - c);
       if (tail) store_part(y + c, fma(load_part(q + c, tail), w, load_part(p + c, tail) * v), tail);
       continue;
     }
