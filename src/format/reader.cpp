@@ -75,7 +75,9 @@ class Reader {
 
   std::string written_by() const {
     const std::string_view p = text(model_.producer());
-    return p.empty() ? std::string() : " (the file was written by " + std::string(p.substr(0, 80)) + ")";
+    std::string s;
+    if (!p.empty()) s.append(" (the file was written by ").append(p.substr(0, 80)).append(")");
+    return s;
   }
 
   // This version has no features that a file may require.
@@ -83,7 +85,7 @@ class Reader {
     if (count(model_.required_features()) == 0) return TERN_OK;
     std::string list;
     for (const flatbuffers::String* s : *model_.required_features())
-      if (list.size() < 200) list += (list.empty() ? "'" : ", '") + std::string(text(s).substr(0, 80)) + "'";
+      if (list.size() < 200) list.append(list.empty() ? "'" : ", '").append(text(s).substr(0, 80)).append("'");
     return at(model_.required_features(), TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION, "the file requires %s, which this version of Tern does not have%s: a newer version is needed",
                                                     list.c_str(), written_by().c_str()));
   }
@@ -115,8 +117,10 @@ class Reader {
       c_.ops[i] = op;
       if (op && (uint32_t)op->version == o.version()) continue;
       if (!first) first = &o;
-      if (!op) missing += (missing.empty() ? "" : ", ") + name + " (" + std::to_string(uses[i]) + ")";
-      else other_version += (other_version.empty() ? "" : ", ") + name + " version " + std::to_string(o.version()) + " (" + std::to_string(uses[i]) + " uses; here is version " + std::to_string(op->version) + ")";
+      std::string& list = op ? other_version : missing;
+      list.append(list.empty() ? "" : ", ").append(name);
+      if (op) list.append(" version ").append(std::to_string(o.version())).append(" instead of ").append(std::to_string(op->version));
+      list.append(" (").append(std::to_string(uses[i])).append(")");
       if (missing.size() + other_version.size() > 4096) break;  // longer than a message
     }
     if (!missing.empty())

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes the corpus of the reader's fuzz target anew:
+//   TERN_CORPUS=tests/fuzz/corpus/reader tern_format_test --gtest_also_run_disabled_tests --gtest_filter='Corpus.*'
+#include <cstdlib>
+#include <fstream>
+
+#include "tests/format/support.h"
+
+namespace tern::test {
+namespace {
+
+TEST(Corpus, DISABLED_Write) {
+  const char* folder = std::getenv("TERN_CORPUS");
+  ASSERT_NE(folder, nullptr);
+  const auto keep = [&](const char* name, const File& file) {
+    std::ofstream(std::string(folder) + "/" + name, std::ios::binary).write((const char*)file.data(), (std::streamsize)file.size());
+  };
+  const auto changed = [&](const char* name, const ModelDef& m, const std::function<void(Parts&)>& change) {
+    Parts p = take_apart(write(m));
+    change(p);
+    keep(name, put_together(p));
+  };
+  const File small = write(small_model());
+  keep("small", small);
+  keep("empty", write(ModelDef{}));
+  keep("truncated_header", File(small.begin(), small.begin() + 63));
+  keep("truncated", File(small.begin(), small.begin() + 2000));
+  keep("foreign", File{'P', 'K', 3, 4, 0, 0});
+  if (has_control()) keep("nested", write(nested_model(4)));
+  changed("required_feature", small_model(), [](Parts& p) { p.model.required_features = {"holograms"}; });
+  changed("missing_operators", small_model(), [](Parts& p) { p.model.operators[0]->name = "hyperlinear", p.model.operators[1]->version = 9; });
+  changed("cycle", small_model(), [](Parts& p) { p.model.graphs[0]->nodes[1]->inputs[0] = p.model.graphs[0]->nodes[1]->outputs[0]; });
+  changed("huge_shape", small_model(), [](Parts& p) { p.model.parameters[0]->shape = {1LL << 32, 1LL << 32}; });
+  changed("overlap", small_model(), [](Parts& p) { p.model.parameters[1]->offset = p.model.parameters[2]->offset; });
+  changed("negative_index", small_model(), [](Parts& p) { p.model.graphs[0]->outputs[0] = -1; });
+  changed("invalid_text", small_model(), [](Parts& p) { p.model.metadata[0]->key = "\xed\xa0\x80"; });
+  ModelDef m;  // attributes of every type, several outputs, values that follow from one another
+  m.signatures.resize(1);
+  m.signatures[0].name = "f";
+  Graph& g = m.signatures[0].graph;
+  const auto step = [&](const char* op, std::vector<ValueId> in, const char* name, const char* text, int outs = 1) {
+    Node n;
+    n.op = find_op(op);
+    set_default_attributes(*n.op, &n.attributes);
+    EXPECT_EQ(set_attribute(*n.op, &n.attributes, name, text), TERN_OK);
+    n.in = std::move(in);
+    return emit_node(g, std::move(n), outs);
+  };
+  const int64_t more[] = {1, 0, 0};
+  ValueId x = add_input(g, "x", TERN_DTYPE_F32, {1, 2, 4});
+  x = step("transpose", {x}, "permutation", "2,0,1");
+  x = step("gelu", {x}, "approximate", "tanh");
+  x = step("leaky_relu", {x}, "alpha", "0.25");
+  x = step("split", {x}, "sizes", "1,3", 2);
+  x = emit(g, "tile", {x, emit(g, "add", {emit(g, "shape", {x}), add_constant(g, more)})});  // repeats that follow from dims
+  ASSERT_EQ(g.status, TERN_OK) << thread_error().message;
+  g.outputs = {x};
+  m.signatures[0].output_names = {"y"};
+  keep("attributes", write(m));
+}
+
+}  // namespace
+}  // namespace tern::test

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a fuzz target over the files of folders, without a fuzz engine.
+//   replay [--changes N] [--seed S] FILE_OR_FOLDER...
+// --changes N  also runs N changed copies of each file: the same ones in every run with the same seed
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+
+namespace {
+
+using File = std::vector<uint8_t>;
+
+struct Random {
+  uint64_t state;
+  uint64_t next() {  // splitmix64
+    uint64_t z = state += 0x9E3779B97F4A7C15u;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+  }
+  size_t below(size_t n) { return n ? (size_t)(next() % n) : 0; }
+};
+
+// One to four of: a bit, a byte, a number that is often special, a piece copied to another place, a cut, an insertion.
+void change(File& f, Random& r) {
+  static constexpr int64_t kNumbers[] = {0, 1, -1, 2, 127, 128, 255, 65535, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, 64, 4096, 1 << 20};
+  for (size_t n = 1 + r.below(4); n > 0 && !f.empty(); --n) {
+    const size_t at = r.below(f.size());
+    switch (r.below(8)) {
+      case 0: case 1: f[at] ^= (uint8_t)(1u << r.below(8)); break;
+      case 2: f[at] = (uint8_t)r.next(); break;
+      case 3: case 4: {
+        const int64_t v = kNumbers[r.below(std::size(kNumbers))];
+        const size_t width = size_t(1) << r.below(4), to = at / width * width;
+        if (to + width <= f.size()) std::memcpy(f.data() + to, &v, width);
+        break;
+      }
+      case 5: {
+        const size_t from = r.below(f.size()), bytes = r.below(std::min<size_t>(64, f.size() - std::max(at, from)) + 1);
+        std::memmove(f.data() + at, f.data() + from, bytes);
+        break;
+      }
+      case 6: f[at] = (uint8_t)(f[at] + (r.below(2) ? 1 : -1)); break;
+      default:
+        if (r.below(4) == 0) f.resize(at);
+        else if (r.below(2)) f.insert(f.begin() + (ptrdiff_t)at, r.below(16), (uint8_t)r.next());
+        else f[at] = 0;
+    }
+  }
+}
+
+void run(const File& f) {
+  // Exactly as large as the content, so that a sanitizer sees the first byte behind it.
+  const std::vector<uint8_t> exact(f.begin(), f.end());
+  LLVMFuzzerTestOneInput(exact.data(), exact.size());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  size_t changes = 0;
+  uint64_t seed = 1;
+  std::vector<std::string> files;
+  for (int i = 1; i < argc; ++i) {
+    const std::string a = argv[i];
+    if (a == "--changes" && i + 1 < argc) changes = std::strtoull(argv[++i], nullptr, 10);
+    else if (a == "--seed" && i + 1 < argc) seed = std::strtoull(argv[++i], nullptr, 10);
+    else if (std::filesystem::is_directory(a)) {
+      for (const auto& e : std::filesystem::recursive_directory_iterator(a))
+        if (e.is_regular_file()) files.push_back(e.path().string());
+    } else files.push_back(a);
+  }
+  std::sort(files.begin(), files.end());
+  if (files.empty()) {
+    std::fprintf(stderr, "no files to run\n");
+    return 1;
+  }
+  run({});
+  size_t runs = 1;
+  for (const std::string& path : files) {
+    std::ifstream in(path, std::ios::binary);
+    if (!in) {
+      std::fprintf(stderr, "%s: cannot be read\n", path.c_str());
+      return 1;
+    }
+    const File whole(std::istreambuf_iterator<char>(in), {});
+    run(whole);
+    Random random{seed};
+    for (size_t k = 0; k < changes; ++k) {
+      File f = whole;
+      change(f, random);
+      run(f);
+    }
+    runs += 1 + changes;
+  }
+  std::printf("%zu files, %zu runs\n", files.size(), runs);
+  return 0;
+}
