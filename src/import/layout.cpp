@@ -173,6 +173,7 @@ struct Layout {
   bool slice(int32_t index);
   bool pad(int32_t index);
   bool tile(int32_t index);
+  bool shape(int32_t index);
   bool matmul(int32_t index);
   bool reshape(int32_t index);
   bool flattened_linear(int32_t index);
@@ -395,6 +396,29 @@ bool Layout::tile(int32_t index) {
   return true;
 }
 
+// Sizes in the order of the old axes, read from whatever arrangement there is.
+bool Layout::shape(int32_t index) {
+  const Node& n = old.nodes[(size_t)index];
+  int64_t start = 0, end = 0;
+  if (std::strcmp(n.op->name, "shape") != 0 || !get_attr(n, "start", &start) || !get_attr(n, "end", &end)) return false;
+  const int64_t r = rank(n.in[0]);
+  start = std::clamp<int64_t>(start < 0 ? start + r : start, 0, r);
+  end = std::clamp<int64_t>(end < 0 ? end + r : end, start, r);
+  const Perm q = natural(n.in[0]);
+  if (q == identity((int)r) || start == end) return false;
+  ValueId y;
+  if (end - start == 1) {
+    const int64_t at = position(q, start);
+    y = b.op("shape", {get(n.in[0], q)}, {{"start", at}, {"end", at + 1}});
+  } else {
+    std::vector<int64_t> order;
+    for (int64_t i = start; i < end; ++i) order.push_back(position(q, i));
+    y = b.op("gather", {b.op("shape", {get(n.in[0], q)}), b.integers(order)}, {{"axis", 0}});
+  }
+  define(n.out[0], {0}, y);
+  return true;
+}
+
 // A transpose of the last two axes is an attribute of the product.
 bool Layout::matmul(int32_t index) {
   const Node& n = old.nodes[(size_t)index];
@@ -612,7 +636,7 @@ tern_status Layout::run() {
       continue;
     }
     const bool done = flattened_linear(i) || elementwise(i) || along_axis(i) || last_axis(i) || reduce(i) || concat(i) || slice(i) || pad(i) || tile(i) ||
-                      matmul(i) || reshape(i);
+                      shape(i) || matmul(i) || reshape(i);
     if (!done) keep(i);
     TERN_TRY(b.status());
   }

@@ -112,10 +112,6 @@ ValueId conv_weight(OnnxNode& n, int i, std::initializer_list<int64_t> order, bo
   return b.transpose(v, p);
 }
 
-ValueId conv_bias(OnnxNode& n, int i) {
-  return n.in(i);
-}
-
 tern_status weight_shape(OnnxNode& n, int i, int rank, Shape* out) {
   const Operand* o = n.operand(i);
   if (!o) return TERN_FAIL(TERN_ERR_CORRUPT, "%s has no weight", n.type().c_str());
@@ -135,10 +131,8 @@ tern_status lower_conv(OnnxNode& n) {
   WindowAttrs a;
   TERN_TRY(read_window(n, x, {w[2], w[3]}, true, &a));
   const int64_t groups = n.integer("group", 1);
-  const bool depthwise = groups > 1 && w[1] == 1 && groups == w[0];
   const ValueId weight = conv_weight(n, 1, {0, 2, 3, 1}, groups == 1, b.dtype(x));
-  (void)depthwise;
-  const ValueId y = b.op("conv2d", {to_nhwc(b, x), weight, conv_bias(n, 2)},
+  const ValueId y = b.op("conv2d", {to_nhwc(b, x), weight, n.in(2)},
                          {{"strides", a.strides}, {"pads", a.pads}, {"dilations", a.dilations}, {"groups", groups}});
   n.set(0, from_nhwc(b, y, b.rank(x)));
   return TERN_OK;
@@ -184,7 +178,7 @@ tern_status lower_conv_transpose(OnnxNode& n) {
     }
   }
   const ValueId weight = conv_weight(n, 1, {0, 2, 3, 1}, false, b.dtype(x));
-  const ValueId y = b.op("conv_transpose2d", {to_nhwc(b, x), weight, conv_bias(n, 2)},
+  const ValueId y = b.op("conv_transpose2d", {to_nhwc(b, x), weight, n.in(2)},
                          {{"strides", a.strides}, {"pads", a.pads}, {"dilations", a.dilations}, {"groups", n.integer("group", 1)},
                           {"output_pad_h", more[0]}, {"output_pad_w", more[1]}});
   n.set(0, from_nhwc(b, y, b.rank(x)));
@@ -385,11 +379,7 @@ struct ResizePlan {
 tern_status emit_resize(OnnxNode& n, ValueId x, ResizePlan& p) {
   Builder& b = n.b;
   const int rank = b.rank(x);
-  if (rank != 3 && rank != 4) {
-    // Rank 2 and others: leading ones make it a picture.
-    if (rank > 2 || rank < 1) return n.unsupported("rank " + std::to_string(rank));
-    return n.unsupported("rank " + std::to_string(rank));
-  }
+  if (rank != 3 && rank != 4) return n.unsupported("rank " + std::to_string(rank));
   const auto known = p.sizes != kNoValue ? b.known_integers(p.sizes) : std::nullopt;
   if (!p.scales.empty()) {
     if ((int)p.scales.size() != rank) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: %zu scales for rank %d", n.type().c_str(), p.scales.size(), rank);
@@ -401,6 +391,13 @@ tern_status emit_resize(OnnxNode& n, ValueId x, ResizePlan& p) {
     if ((*known)[1] != b.dim(x, 1)) return n.unsupported("of channels");
   } else if (p.sizes == kNoValue) {
     return TERN_FAIL(TERN_ERR_CORRUPT, "%s has neither scales nor sizes", n.type().c_str());
+  }
+  if (p.coordinates == "align_corners" && !p.scales.empty()) {
+    // The format measures from the exact product of size and scale, other runtimes from the whole number of pixels.
+    for (int i = 2; i < rank; ++i) {
+      const double s = p.scales[(size_t)i], size = (double)b.dim(x, i) * s;
+      if (s != std::floor(s) && (b.dim(x, i) < 0 || size != std::floor(size))) return n.unsupported("align_corners with a scale that gives no whole size");
+    }
   }
   Attrs attrs = {{"mode", p.mode.c_str()}, {"coordinates", p.coordinates.c_str()}, {"nearest", p.nearest.c_str()}, {"cubic_coeff", p.cubic}, {"exclude_outside", p.exclude_outside}};
   const ValueId picture = to_nhwc(b, x);

@@ -43,6 +43,19 @@ bool read_tensor(const fs::path& path, TensorData* out) {
   return t.ParseFromArray(bytes.data(), (int)bytes.size()) && read_onnx_tensor(t, out) == TERN_OK;
 }
 
+// The data holds bfloat16 as bits in 16-bit integers.
+void as_declared(const onnx::ValueInfoProto& v, TensorData* t) {
+  if (v.type().tensor_type().elem_type() == onnx::TensorProto::BFLOAT16 && t->dtype == TERN_DTYPE_U16) t->dtype = TERN_DTYPE_BF16;
+}
+
+bool fits(const onnx::ValueInfoProto& v, const Shape& shape) {
+  const auto& declared = v.type().tensor_type().shape();
+  if (declared.dim_size() != shape.rank) return false;
+  for (int i = 0; i < shape.rank; ++i)
+    if (declared.dim(i).has_dim_value() && declared.dim(i).dim_value() != shape[i]) return false;
+  return true;
+}
+
 // Operators with bounded results: what is beyond the count is -1 (positions) or 0.
 TensorData cut(const TensorData& t, const Shape& shape) {
   TensorData r = make_tensor(t.dtype, shape);
@@ -70,11 +83,13 @@ Result run_one(const fs::path& folder, const onnx::ModelProto& proto, const std:
       TensorData t;
       if (!read_tensor(set / ("input_" + std::to_string(i) + ".pb"), &t)) return {Outcome::refused, "input that is no tensor of numbers"};
       t.name = proto.graph().input(i).name();
+      as_declared(proto.graph().input(i), &t);
       inputs.push_back(t);
     }
     for (int i = 0; i < proto.graph().output_size(); ++i) {
       TensorData t;
       if (!read_tensor(set / ("output_" + std::to_string(i) + ".pb"), &t)) return {Outcome::refused, "output that is no tensor of numbers"};
+      as_declared(proto.graph().output(i), &t);
       expected.push_back(t);
     }
     tern_status status = TERN_ERR_UNSUPPORTED;
@@ -87,6 +102,13 @@ Result run_one(const fs::path& folder, const onnx::ModelProto& proto, const std:
       for (size_t i = 0; i < inputs.size(); ++i) {
         const bool small = inputs[i].shape.rank <= 1, integer = is_integer(inputs[i].dtype);
         const bool bind = attempt == 1 ? i > 0 && small && integer : attempt == 2 ? i > 0 && small : attempt == 3;
+        // Some tests declare another shape than their data has.
+        if (!bind && inputs[i].shape.rank > 0 && !fits(proto.graph().input((int)i), inputs[i].shape)) {
+          options.input_shapes += inputs[i].name + "=";
+          const std::string shape = to_string(inputs[i].shape);
+          for (char c : shape.substr(1, shape.size() - 2)) options.input_shapes += c == ',' ? 'x' : c;
+          options.input_shapes += ";";
+        }
         if (bind) options.bound[inputs[i].name] = inputs[i];
         else given.push_back(inputs[i]);
       }
@@ -102,8 +124,9 @@ Result run_one(const fs::path& folder, const onnx::ModelProto& proto, const std:
       if (is_bounded(proto) && got[i].shape.rank == 2 && expected[i].shape.rank == 2 && got[i].shape[0] >= expected[i].shape[0] && got[i].shape[1] >= expected[i].shape[1])
         got[i] = cut(got[i], expected[i].shape);
       std::string why;
-      const bool half = expected[i].dtype == TERN_DTYPE_F16 || expected[i].dtype == TERN_DTYPE_BF16;
-      if (!close_to(got[i], expected[i], 1e-3, half ? 1e-3 : 1e-6, &why)) return {Outcome::wrong, "output " + std::to_string(i) + ": " + why};
+      // The bfloat16 data was cut off, not rounded: it is off by one in the last place.
+      const bool f16 = expected[i].dtype == TERN_DTYPE_F16, bf16 = expected[i].dtype == TERN_DTYPE_BF16;
+      if (!close_to(got[i], expected[i], bf16 ? 8e-3 : 1e-3, f16 ? 1e-3 : 1e-6, &why)) return {Outcome::wrong, "output " + std::to_string(i) + ": " + why};
     }
   }
   return {Outcome::passes, sets.empty() ? "no data" : ""};
