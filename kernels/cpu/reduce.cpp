@@ -46,7 +46,7 @@ float join_scalars(Reduce op, float a, float b) {
 
 // One contiguous run of n floats.
 template <Reduce op>
-float run(const float* x, int64_t n, float first, float shift_value) {
+[[gnu::noinline]] float run(const float* x, int64_t n, float first, float shift_value) {
   const Vec shift = splat(shift_value), begin = splat(first);
   Vec low[4] = {begin, begin, begin, begin}, middle = begin, high = begin;
   int in_low = 0, in_middle = 0;
@@ -122,7 +122,7 @@ float finish(Reduce op, float v, float shift, int64_t count) {
 
 float finite_or_zero(float m) { return m - m == 0 ? m : 0; }
 
-float reduce_rows(const ReduceArgs& a, Reduce op, const float* x, float shift) {
+[[gnu::noinline]] float reduce_rows(const ReduceArgs& a, Reduce op, const float* x, float shift) {
   const float first = start(op);
   Indices at = {a};
   float low = first, middle = first, high = first;
@@ -139,7 +139,7 @@ float reduce_rows(const ReduceArgs& a, Reduce op, const float* x, float shift) {
 
 // Columns col .. col + n of the kept inner dim, n <= kReduceCols, over all reduced rows.
 template <Reduce op>
-void columns(const ReduceArgs& a, const float* x, int n, const float* shift, float* y) {
+[[gnu::noinline]] void columns(const ReduceArgs& a, const float* x, int n, const float* shift, float* y) {
   constexpr int kVecs = (int)(kReduceCols / kLanes);
   const Vec begin = splat(start(op));
   Vec low[kVecs], middle[kVecs], high[kVecs];

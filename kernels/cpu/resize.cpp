@@ -64,7 +64,35 @@ void blend_rows(const float* x, int64_t n, const int32_t* index, const float* we
   }
 }
 
+#if defined(__AVX512F__)
+// 8, 24, 40, ... channels: a row of whole 32-byte vectors, while 64-byte ones would cross a cache line at every pixel.
+void blend_columns_by_eight(const ResizeFilterArgs& a, const float* x, float* y) {
+  const int64_t channels = a.channels;
+  for (int64_t j = 0; j < a.out_width; ++j, y += channels) {
+    const int32_t* index = a.col + j * 2;
+    const float* weight = a.col_weight + j * 2;
+    const float *p = x + index[0] * channels, *q = x + index[1] * channels;
+    const __m256 v = _mm256_set1_ps(weight[0]), w = _mm256_set1_ps(weight[1]);
+    if (j + 1 < a.out_width && index[0] == index[2] && index[1] == index[3]) {
+      const __m256 v1 = _mm256_set1_ps(weight[2]), w1 = _mm256_set1_ps(weight[3]);
+      for (int64_t c = 0; c < channels; c += 8) {
+        const __m256 left = _mm256_loadu_ps(p + c), right = _mm256_loadu_ps(q + c);
+        _mm256_storeu_ps(y + c, _mm256_fmadd_ps(right, w, _mm256_mul_ps(left, v)));
+        _mm256_storeu_ps(y + channels + c, _mm256_fmadd_ps(right, w1, _mm256_mul_ps(left, v1)));
+      }
+      ++j, y += channels;
+      continue;
+    }
+    for (int64_t c = 0; c < channels; c += 8)
+      _mm256_storeu_ps(y + c, _mm256_fmadd_ps(_mm256_loadu_ps(q + c), w, _mm256_mul_ps(_mm256_loadu_ps(p + c), v)));
+  }
+}
+#endif
+
 void blend_columns(const ResizeFilterArgs& a, const float* x, float* y) {
+#if defined(__AVX512F__)
+  if (a.col_taps == 2 && a.channels % 16 == 8) return blend_columns_by_eight(a, x, y);
+#endif
   const int taps = a.col_taps;
   const int64_t channels = a.channels;
   for (int64_t j = 0; j < a.out_width; ++j, y += channels) {

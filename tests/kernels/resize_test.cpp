@@ -59,7 +59,7 @@ double linear_at(const float* x, int64_t n, int64_t step, double p) {
 TEST(ResizeKernels, Bilinear) {
   for_each_set([](const Kernels& k) {
     for (const Size& s : kSizes)
-      for (const int64_t channels : {1, 2, 3, 16, 21, 70})
+      for (const int64_t channels : {1, 2, 3, 8, 16, 21, 24, 70})
         for (const ResizeCoordinate mode : kModes) {
           std::vector<int32_t> row(2 * s.oh), col(2 * s.ow);
           std::vector<float> rw(2 * s.oh), cw(2 * s.ow);
