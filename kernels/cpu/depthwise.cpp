@@ -194,7 +194,8 @@ void rows(const DepthwiseRows& r) {
     return;
   }
   const bool square = a.kernel_h == a.kernel_w && a.stride_h == a.stride_w && a.dilation_h == 1 && a.dilation_w == 1;
-  const bool tiles = square && !a.epilogue.residual && a.out_w >= 4 && (a.channels >= kLanes || a.channels == 8);
+  const bool narrow = a.channels == 8 && j.end.kind != Finish::later;  // any_pixels would finish its part itself
+  const bool tiles = square && !a.epilogue.residual && a.out_w >= 4 && (a.channels >= kLanes || narrow);
   const int shape = tiles ? a.kernel_h * 10 + a.stride_h : 0;
   const bool two = r.rows == 2;
   if (shape == 31) two ? row<3, 1, 2, 4>(j, a) : row<3, 1, 1, 4>(j, a);

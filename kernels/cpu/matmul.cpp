@@ -106,10 +106,23 @@ struct Tile {
   int64_t y_stride;
   const float *bias, *slope, *residual;          // of the chunk's first column; NULL if none
   const Ending* end;
-  int32_t columns;                               // that are stored
   int32_t load_y;
   int32_t fetch_rows;                            // prefetch the next rows of A
 };
+
+#if TERN_TILE_HALF
+// Vector v of a row: the one after the whole vectors is half a vector.
+TERN_INLINE Vec load_columns(const float* row, int v, int whole_vecs) {
+  return v < whole_vecs ? load(row + v * kLanes) : whole(half_load(row + v * kLanes));
+}
+TERN_INLINE void store_columns(float* row, int v, int whole_vecs, Vec x) {
+  if (v < whole_vecs) store(row + v * kLanes, x);
+  else _mm256_storeu_ps(row + v * kLanes, lower_half(x));
+}
+#else
+TERN_INLINE Vec load_columns(const float* row, int v, int) { return load(row + v * kLanes); }
+TERN_INLINE void store_columns(float* row, int v, int, Vec x) { store(row + v * kLanes, x); }
+#endif
 
 // ROWS rows times NV vectors (and HALF a one) of columns. Rows are addressed from one base per five: base + {0,1,2,3,4} * stride.
 template <int ROWS, int NV, int HALF, class W>
@@ -117,24 +130,18 @@ void tile(const Tile& t) {
   constexpr int kVecs = NV + HALF;
   Vec acc[ROWS][kVecs];
   Half half[ROWS];
-  const int last = t.columns - (kVecs - 1) * kLanes;  // lanes of the last vector that are stored
-  const bool full = last >= (HALF ? kLanes / 2 : kLanes);
 
 #pragma GCC unroll 16
   for (int m = 0; m < ROWS; ++m) prefetch_write(t.y + m * t.y_stride);
   if (t.load_y) {
 #pragma GCC unroll 16
-    for (int m = 0; m < ROWS; ++m) {
+    for (int m = 0; m < ROWS; ++m)
 #pragma GCC unroll 8
-      for (int v = 0; v < kVecs - 1; ++v) acc[m][v] = load(t.y + m * t.y_stride + v * kLanes);
-      const float* p = t.y + m * t.y_stride + (kVecs - 1) * kLanes;
-      acc[m][kVecs - 1] = !HALF && full ? load(p) : load_part(p, last);
-    }
+      for (int v = 0; v < kVecs; ++v) acc[m][v] = load_columns(t.y + m * t.y_stride, v, NV);
   } else {
 #pragma GCC unroll 8
     for (int v = 0; v < kVecs; ++v) {
-      Vec b = splat(0);
-      if (t.bias) b = v < kVecs - 1 ? load(t.bias + v * kLanes) : load_part(t.bias + v * kLanes, last);
+      const Vec b = t.bias ? load_columns(t.bias, v, NV) : splat(0);
 #pragma GCC unroll 16
       for (int m = 0; m < ROWS; ++m) acc[m][v] = b;
     }
@@ -151,7 +158,7 @@ void tile(const Tile& t) {
     const float* p0 = t.a[r] + t.a_offset;
     const float *p1 = p0 + 5 * s, *p2 = p0 + 10 * s;
     const char* ahead = (const char*)(t.fetch_rows ? p0 + ROWS * s : p0);
-    const int64_t ahead_step = t.fetch_rows ? ROWS * s * 4 / t.run_length : 0;
+    const int64_t ahead_step = t.fetch_rows && t.run_length > 0 ? ROWS * s * 4 / t.run_length : 0;
     const auto step = [&]() __attribute__((always_inline)) {
       Vec b[kVecs];
       Half bh;
@@ -191,12 +198,9 @@ void tile(const Tile& t) {
 
   const auto add_residual = [&]() __attribute__((always_inline)) {
 #pragma GCC unroll 16
-    for (int m = 0; m < ROWS; ++m) {
-      const float* p = t.residual + m * t.end->residual_stride;
+    for (int m = 0; m < ROWS; ++m)
 #pragma GCC unroll 8
-      for (int v = 0; v < kVecs - 1; ++v) acc[m][v] = acc[m][v] + load(p + v * kLanes);
-      acc[m][kVecs - 1] = acc[m][kVecs - 1] + load_part(p + (kVecs - 1) * kLanes, last);
-    }
+      for (int v = 0; v < kVecs; ++v) acc[m][v] = acc[m][v] + load_columns(t.residual + m * t.end->residual_stride, v, NV);
   };
   const auto each = [&](auto f) __attribute__((always_inline)) {
 #pragma GCC unroll 8
@@ -216,7 +220,7 @@ void tile(const Tile& t) {
     case Finish::slope: {
       Vec slope[kVecs];
 #pragma GCC unroll 8
-      for (int v = 0; v < kVecs; ++v) slope[v] = t.slope ? load_part(t.slope + v * kLanes, v < kVecs - 1 ? kLanes : last) : splat(t.end->lo);
+      for (int v = 0; v < kVecs; ++v) slope[v] = t.slope ? load_columns(t.slope, v, NV) : splat(t.end->lo);
       each([&](Vec x, int v) __attribute__((always_inline)) { return leak(x, slope[v]); });
       break;
     }
@@ -231,17 +235,9 @@ void tile(const Tile& t) {
   }
 
 #pragma GCC unroll 16
-  for (int m = 0; m < ROWS; ++m) {
-    float* p = t.y + m * t.y_stride;
+  for (int m = 0; m < ROWS; ++m)
 #pragma GCC unroll 8
-    for (int v = 0; v < kVecs - 1; ++v) store(p + v * kLanes, acc[m][v]);
-    p += (kVecs - 1) * kLanes;
-    if (!full) store_part(p, acc[m][kVecs - 1], last);
-#if TERN_TILE_HALF
-    else if (HALF) _mm256_storeu_ps(p, lower_half(acc[m][kVecs - 1]));
-#endif
-    else store(p, acc[m][kVecs - 1]);
-  }
+    for (int v = 0; v < kVecs; ++v) store_columns(t.y + m * t.y_stride, v, NV, acc[m][v]);
 }
 
 using TileFn = void (*)(const Tile&);
@@ -296,16 +292,22 @@ int64_t rows_per_block(const PanelRows& p) {
   return rows < step ? step : rows > 8 * step ? 8 * step : rows;
 }
 
-// A tile whose activation is costly: the sums go through memory. Those that start from y stay there: then y is no residual.
-[[gnu::noinline]] void finish_tile(const PanelRows& p, Tile t, TileFn run, int64_t r, int64_t n, int rows) {
-  alignas(64) float sums[kMaxRows * kPanelWidth];
+// A tile that ends in zero columns, or whose activation is costly: sums go through memory. t is of row r and output n.
+[[gnu::noinline]] void finish_tile(const PanelRows& p, Tile t, TileFn run, int64_t r, int64_t n, int rows, int columns) {
+  alignas(64) float sums[kMaxRows * kPanelWidth], bias[kPanelWidth];
+  const Ending nothing;
+  const Epilogue none;
   float* y = t.y;
-  if (!t.load_y) t.y = sums, t.y_stride = kPanelWidth;
+  for (int i = 0; i < kPanelWidth; ++i) bias[i] = t.bias && i < columns ? t.bias[i] : 0;
+  if (t.load_y)
+    for (int m = 0; m < rows; ++m)
+      for (int i = 0; i < kPanelWidth; ++i) sums[m * kPanelWidth + i] = i < columns ? y[m * t.y_stride + i] : 0;
+  t.y = sums, t.y_stride = kPanelWidth, t.bias = bias, t.slope = nullptr, t.residual = nullptr, t.end = &nothing;
   run(t);
-  Epilogue e = *p.epilogue;
+  Epilogue e = p.store_sums ? none : *p.epilogue;
   if (e.slope) e.slope += n;
   if (e.residual) e.residual += r * e.residual_stride + n;
-  finish_rows({t.y, y, t.y_stride, p.y_stride, rows, t.columns, &e});
+  finish_rows({sums, y, kPanelWidth, p.y_stride, rows, columns, &e});
 }
 
 void panel_rows(const PanelRows& p) {
@@ -337,13 +339,13 @@ void panel_rows(const PanelRows& p) {
           const int columns = width - c < chunk ? width - c : chunk;
           if (p.n <= n) break;
           t.w = (const char*)w + c * (f16 ? 2 : 4);
-          t.columns = (int32_t)(p.n - n < columns ? p.n - n : columns);
           t.y = p.y + r * p.y_stride + n;
           t.bias = end.bias ? end.bias + n : nullptr;
           t.slope = end.slope ? end.slope + n : nullptr;
           t.residual = end.residual ? end.residual + r * end.residual_stride + n : nullptr;
           const TileFn run = f16 ? tile_for<uint16_t>(rows, columns) : tile_for<float>(rows, columns);
-          if (end.kind == Finish::later) finish_tile(p, t, run, r, n, rows);
+          const int used = p.n - n < columns ? (int)(p.n - n) : columns;
+          if (used < columns || end.kind == Finish::later) finish_tile(p, t, run, r, n, rows, used);
           else run(t);
         }
         r += rows;

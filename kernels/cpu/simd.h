@@ -254,9 +254,22 @@ TERN_INLINE float sum_lanes(Vec v) {
   return t[0];
 }
 
+#if defined(__AVX512BW__)
+TERN_INLINE __m256 sum_each_of_8(const __m256* v) {
+  const __m256 a = _mm256_hadd_ps(_mm256_hadd_ps(v[0], v[1]), _mm256_hadd_ps(v[2], v[3]));
+  const __m256 b = _mm256_hadd_ps(_mm256_hadd_ps(v[4], v[5]), _mm256_hadd_ps(v[6], v[7]));
+  return _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+}
+#endif
+
 // Lane i of the result is the sum of the lanes of v[i], for kLanes vectors; a fixed order, not that of sum_lanes.
 TERN_INLINE Vec sum_each(const Vec* v) {
-#if TERN_SIMD_XSIMD
+#if defined(__AVX512BW__)  // xsimd 8.1 gives the lanes in a wrong order here
+  __m256 half[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) half[i] = _mm256_add_ps(_mm512_castps512_ps256(v[i]), _mm512_extractf32x8_ps(v[i], 1));
+  return _mm512_insertf32x8(_mm512_castps256_ps512(sum_each_of_8(half)), sum_each_of_8(half + 8), 1);
+#elif TERN_SIMD_XSIMD
   return xsimd::haddp(v);
 #else
   Vec r;

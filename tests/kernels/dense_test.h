@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the tests of products and convolutions share: weights in panel order, epilogues, outputs with gaps, plain references.
+#pragma once
+#include <memory>
+
+#include "base/float16.h"
+#include "base/panel.h"
+#include "kernel_test.h"
+#include "kernels/cpu/kernel.h"
+
+namespace tern::cpu::test {
+
+// groups x [n][k], row-major in `plain`, in panel order in `panels` (f32, or f16: then `plain` holds the rounded values).
+struct Weights {
+  Weights(Random& random, int64_t groups, int64_t n, int64_t k, bool f16, bool panels = true)
+      : plain((size_t)(groups * n * k)),
+        f32(f16 ? 0 : (size_t)(panels ? groups * panel_elements(n, k) : groups * n * k), 64),
+        half(f16 ? (size_t)(panels ? groups * panel_elements(n, k) : groups * n * k) : 0, 64) {
+    for (float& w : plain) {
+      w = random.uniform(-1, 1);
+      if (f16) w = f16_to_f32(f32_to_f16(w));
+    }
+    std::vector<uint16_t> rounded(plain.size());
+    for (size_t i = 0; i < plain.size(); ++i) rounded[i] = f32_to_f16(plain[i]);
+    const int64_t step = panels ? panel_elements(n, k) : n * k;
+    for (int64_t g = 0; g < groups; ++g) {
+      if (panels && f16) pack_panels(rounded.data() + g * n * k, n, k, half.data() + g * step);
+      else if (panels) pack_panels(plain.data() + g * n * k, n, k, f32.data() + g * step);
+      else
+        for (int64_t i = 0; i < step; ++i) f16 ? (void)(half[g * step + i] = rounded[g * step + i]) : (void)(f32[g * step + i] = plain[g * step + i]);
+    }
+  }
+  const void* data() const { return half.size() ? (const void*)half.data() : (const void*)f32.data(); }
+
+  std::vector<float> plain;
+  Guarded<float> f32;
+  Guarded<uint16_t> half;
+};
+
+inline double activate(const Epilogue& e, double v, double slope) {
+  const auto clip = [](double x, double lo, double hi) { return x < lo ? lo : x > hi ? hi : x; };
+  switch (e.activation) {
+    case Activation::none: return v;
+    case Activation::relu: return v > 0 ? v : 0;
+    case Activation::clip: return clip(v, e.lo, e.hi);
+    case Activation::prelu: return v < 0 ? v * slope : v;
+    case Activation::leaky_relu: return v < 0 ? v * e.lo : v;
+    case Activation::hard_swish: return v * clip(v + 3, 0, 6) / 6;
+    case Activation::hard_sigmoid: return clip(e.lo * v + e.hi, 0, 1);
+    case Activation::sigmoid: return 1 / (1 + std::exp(-v));
+    case Activation::tanh: return std::tanh(v);
+    case Activation::silu: return v / (1 + std::exp(-v));
+    case Activation::gelu: return 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)));
+    case Activation::gelu_tanh: return 0.5 * v * (1 + std::tanh(0.7978845608028654 * (v + 0.044715 * v * v * v)));
+  }
+  return v;
+}
+
+// An output of `rows` rows (pixels) of n, `stride` floats apart, with an epilogue that depends on `variant`: every
+// activation comes up, with and without bias; residual none, apart, or the output itself; before or after.
+struct Output {
+  Output(Random& random, int64_t rows, int64_t n, int64_t gap, int variant)
+      : rows(rows), n(n), stride(n + gap), y(rows && n ? (size_t)((rows - 1) * stride + n) : 0), bias((size_t)n), slope((size_t)n),
+        residual(y.size()) {
+    fill(bias, random);
+    fill(slope, random, -0.5f, 0.5f);
+    fill(residual, random);
+    e.activation = (Activation)(variant % 12);
+    e.lo = e.activation == Activation::hard_sigmoid ? 0.2f : e.activation == Activation::leaky_relu ? 0.1f : -0.75f;
+    e.hi = e.activation == Activation::hard_sigmoid ? 0.5f : 1.5f;
+    if (variant % 5 != 3) e.bias = bias.data();
+    if (e.activation == Activation::prelu) e.slope = slope.data();
+    const int mode = variant % 7;  // 0-2: none
+    if (mode >= 3) e.residual = mode >= 5 ? y.data() : residual.data(), e.residual_stride = stride, e.residual_first = mode % 2;
+    if (mode == 4 || mode == 5) e.residual_lo = -1, e.residual_hi = 2;
+    in_place = mode >= 5;
+  }
+
+  double finish(double sum, int64_t row, int64_t j) const {
+    double v = sum + (e.bias ? bias[(size_t)j] : 0);
+    const double r = e.residual ? residual[(size_t)(row * stride + j)] : 0;
+    if (e.residual_first) v += r;
+    v = activate(e, v, e.slope ? slope[(size_t)j] : 0);
+    if (!e.residual_first) v += r;
+    if (e.residual) v = v < e.residual_lo ? e.residual_lo : v > e.residual_hi ? e.residual_hi : v;
+    return v;
+  }
+
+  void run(KernelFn kernel, const void* args, int64_t units, size_t scratch) {
+    test::run(kernel, args, units, scratch, y.data(), y.bytes(), in_place ? residual.data() : nullptr);
+  }
+
+  // sum(row, j, &size): the plain sum, and the sum of the sizes of its terms.
+  template <class F>
+  void check(F sum, double tolerance) const {
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t j = 0; j < stride && r * stride + j < (int64_t)y.size(); ++j) {
+        const float got = y[(size_t)(r * stride + j)];
+        if (j >= n) {
+          const float before = in_place ? residual[(size_t)(r * stride + j)] : std::bit_cast<float>(0xa5a5a5a5);
+          if (std::memcmp(&got, &before, 4) == 0) continue;
+          ADD_FAILURE() << "written between rows: row " << r << " column " << j;
+          return;
+        }
+        double size = 1;
+        const double want = finish(sum(r, j, &size), r, j);
+        if (std::fabs(got - want) <= tolerance * size) continue;
+        ADD_FAILURE() << "row " << r << " of " << rows << ", output " << j << " of " << n << ": got " << got << ", want " << want
+                      << ", activation " << (int)e.activation;
+        return;
+      }
+  }
+
+  int64_t rows, n, stride;
+  Guarded<float> y, bias, slope, residual;
+  Epilogue e;
+  bool in_place = false;
+};
+
+}  // namespace tern::cpu::test
