@@ -131,7 +131,6 @@ constexpr Case kCases[] = {
     {"mask_type", "f32[2,2,3,4] f32[2,2,5,4] f32[2,2,5,4] i32[3,5]", "", 0, TERN_ERR_TYPE},
     {"valid_type", "f32[2,2,3,4] f32[2,2,5,4] f32[2,2,5,4] - i32[]{3}", "", 0, TERN_ERR_TYPE},
     {"type", "f32[1,1,2,4] f16[1,1,5,4] f16[1,1,5,4]", "", 0, TERN_ERR_TYPE},
-    {"causal_range", "f32[2,2,3,4] f32[2,2,5,4] f32[2,2,5,4]", "causal=2", 0, TERN_ERR_INVALID_ARGUMENT},
 };
 
 }  // namespace

@@ -28,7 +28,6 @@ constexpr Case kCases[] = {
     {"channels", "f32[3,4] f32[5] f32[5] f32[5] f32[5]:0.1..2", "", 0, TERN_ERR_SHAPE},
     {"broadcast", "f32[3,5] f32[1] f32[5] f32[5] f32[5]", "", 0, TERN_ERR_SHAPE},
     {"type", "f16[3,5] f32[5] f32[5] f32[5] f32[5]:0.1..2", "", 0, TERN_ERR_TYPE},
-    {"epsilon", "f32[3,5] f32[5] f32[5] f32[5] f32[5]:0.1..2", "epsilon=-1", 0, TERN_ERR_INVALID_ARGUMENT},
 };
 
 }  // namespace

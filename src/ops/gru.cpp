@@ -58,7 +58,6 @@ constexpr Case kCases[] = {
     {"lengths_shape", "f32[4,2,5] f32[1,9,5] f32[1,9,3] - i32[3]", "", 0, TERN_ERR_SHAPE},
     {"lengths_type", "f32[4,2,5] f32[1,9,5] f32[1,9,3] - f32[2]", "", 0, TERN_ERR_TYPE},
     {"activation", "f32[4,2,5] f32[1,9,5] f32[1,9,3]", "activations=0,0,0", 0, TERN_ERR_INVALID_ARGUMENT},
-    {"function", "f32[4,2,5] f32[1,9,5] f32[1,9,3]", "activations=11", 0, TERN_ERR_INVALID_ARGUMENT},
     {"rank", "f32[2,5] f32[1,9,5] f32[1,9,3]", "", 0, TERN_ERR_SHAPE},
 };
 

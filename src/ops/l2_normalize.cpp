@@ -42,7 +42,6 @@ constexpr Case kCases[] = {
     {"empty_axis", "f32[3,0]"},
     {"axis", "f32[3]", "axis=1", 0, TERN_ERR_INVALID_ARGUMENT},
     {"scalar", "f32[]", "", 0, TERN_ERR_INVALID_ARGUMENT},
-    {"epsilon", "f32[3]", "epsilon=0", 0, TERN_ERR_INVALID_ARGUMENT},
     {"type", "i32[3]", "", 0, TERN_ERR_TYPE},
 };
 

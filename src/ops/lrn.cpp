@@ -52,7 +52,6 @@ constexpr Case kCases[] = {
     {"empty", "f32[0,3]"},
     {"no_channels", "f32[3,0]"},
     {"scalar", "f32[]", "", 0, TERN_ERR_SHAPE},
-    {"size", "f32[3]", "size=0", 0, TERN_ERR_INVALID_ARGUMENT},
     {"type", "i32[3]", "", 0, TERN_ERR_TYPE},
 };
 

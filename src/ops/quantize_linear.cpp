@@ -52,7 +52,6 @@ constexpr Case kCases[] = {
     {"rank5", "f32[2,1,3,2,2]:-50..50 f32[3]:0.5..1", "axis=2"},
     {"scalar", "f32[] f32[]{0.5}"},
     {"empty", "f32[0,3] f32[]{1}"},
-    {"dtype", "f32[3] f32[]", "dtype=9", 0, TERN_ERR_INVALID_ARGUMENT},
     {"zero_type", "f32[3] f32[] i8[]", "", 0, TERN_ERR_TYPE},
     {"zero_shape", "f32[2,3] f32[3] u8[]", "", 0, TERN_ERR_SHAPE},
     {"scales", "f32[2,3] f32[2]", "", 0, TERN_ERR_SHAPE},

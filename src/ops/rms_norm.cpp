@@ -31,7 +31,6 @@ constexpr Case kCases[] = {
     {"scalar", "f32[]", "", 0, TERN_ERR_INVALID_ARGUMENT},
     {"too_wide", "f32[2,3] f32[4]", "", 0, TERN_ERR_SHAPE},
     {"stretches", "f32[2,1] f32[3]", "", 0, TERN_ERR_SHAPE},
-    {"epsilon_range", "f32[2,3]", "epsilon=-1", 0, TERN_ERR_INVALID_ARGUMENT},
     {"type", "i32[3]", "", 0, TERN_ERR_TYPE},
     {"scale_type", "f32[3] f16[3]", "", 0, TERN_ERR_TYPE},
     {"axis", "f32[2,3,4] f32[3,4]", "axis=1"},
