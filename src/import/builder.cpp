@@ -138,7 +138,24 @@ static ValueId add_parameter(Builder& b, const TensorData& t, Encoding encoding,
   return add_value(*b.g, std::move(v));
 }
 
-ValueId Builder::parameter(const TensorData& t) { return add_parameter(*this, t, Encoding::plain, t.data, t.bytes()); }
+ValueId Builder::parameter(const TensorData& t) {
+  return parameter_once(t.data.bytes, to_string(t.shape), [&] { return add_parameter(*this, t, Encoding::plain, t.data, t.bytes()); });
+}
+
+ValueId Builder::parameter_value(int32_t index) {
+  for (size_t i = 0; i < g->values.size(); ++i)
+    if (g->values[i].kind == ValueKind::parameter && g->values[i].index == index) return (ValueId)i;
+  const Parameter& p = model.parameters[(size_t)index];
+  Value v;
+  v.name = p.name;
+  v.dtype = p.dtype;
+  v.encoding = p.encoding;
+  v.kind = ValueKind::parameter;
+  v.shape = p.shape;
+  v.index = index;
+  if (twin) add_value(*twin, v);
+  return add_value(*g, std::move(v));
+}
 
 ValueId Builder::panel_parameter(const TensorData& t) {
   uint64_t bytes = 0;

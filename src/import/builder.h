@@ -62,10 +62,22 @@ struct Builder {
   ValueId number(float value);                                     // f32 []
   ValueId scalar(DType dtype, double value);                       // []
   ValueId like(ValueId v, double value) { return status() ? kNoValue : scalar(dtype(v), value); }
-  // A weight, plain. Its content is shared, not copied.
+  // A weight, plain. Its content is shared, not copied. The same content (by address, with the same shape) is one parameter,
+  // however often it is used.
   ValueId parameter(const TensorData& t);
   // A matrix or convolution weight [N, k...] (f32 or f16) in the order that kernels read.
   ValueId panel_parameter(const TensorData& t);
+  // The parameter made before under this key (address of a content, and what was done with it), or what `make` makes.
+  template <class F>
+  ValueId parameter_once(const void* content, const std::string& how, F&& make) {
+    const auto it = made.find({content, how});
+    if (it != made.end()) return parameter_value(it->second);
+    const ValueId v = make();
+    if (v != kNoValue && value(v).kind == ValueKind::parameter) made[{content, how}] = value(v).index;
+    return v;
+  }
+  ValueId parameter_value(int32_t index);
+  std::map<std::pair<const void*, std::string>, int32_t> made;
 
   const Value& value(ValueId v) const { return g->value(v); }
   DType dtype(ValueId v) const { return v < 0 ? TERN_DTYPE_NONE : value(v).dtype; }

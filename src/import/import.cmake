@@ -31,4 +31,7 @@ set_target_properties(tern_import_shared PROPERTIES OUTPUT_NAME tern_import VERS
 target_include_directories(tern_import_shared INTERFACE ${PROJECT_SOURCE_DIR}/include)
 target_link_libraries(tern_import_shared PRIVATE Threads::Threads protobuf::libprotobuf-lite)
 target_link_options(tern_import_shared PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/src/import/import.map -Wl,--exclude-libs,ALL
-                    -Wl,--no-undefined)
+                    -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now)
+if(NOT TERN_SANITIZE)
+  target_link_options(tern_import_shared PRIVATE -Wl,-z,defs)
+endif()

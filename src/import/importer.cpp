@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "passes/specialize.h"
 
@@ -225,15 +226,25 @@ void drop_unused_parameters(ModelDef& model) {
         if (v.kind == ValueKind::parameter) index[(size_t)v.index] = 0;
     });
   std::vector<Parameter> kept;
+  std::set<std::string> names;
   for (size_t i = 0; i < index.size(); ++i) {
     if (index[i] < 0) continue;
     index[i] = (int32_t)kept.size();
-    kept.push_back(std::move(model.parameters[i]));
+    Parameter& p = model.parameters[i];
+    if (p.name.empty()) p.name = "weight";
+    if (p.name.size() > 256) p.name.resize(256);
+    std::string unique = p.name;
+    for (int k = 2; !names.insert(unique).second; ++k) unique = p.name + "." + std::to_string(k);
+    p.name = std::move(unique);
+    kept.push_back(std::move(p));
   }
   model.parameters = std::move(kept);
   const std::function<void(Graph&)> renumber = [&](Graph& g) {
     for (Value& v : g.values)
-      if (v.kind == ValueKind::parameter) v.index = index[(size_t)v.index];
+      if (v.kind == ValueKind::parameter) {
+        v.index = index[(size_t)v.index];
+        v.name = model.parameters[(size_t)v.index].name;
+      }
     for (Node& n : g.nodes)
       for (Graph& s : n.subgraphs) renumber(s);
   };

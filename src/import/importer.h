@@ -98,6 +98,6 @@ struct Missing {
 
 // Moves transposes through the graph until they cancel (layout.cpp). `twin` is the same graph for other sizes, or NULL.
 tern_status simplify_layout(ModelDef& model, Graph& g, const Graph* twin);
-// Drops parameters that no signature uses.
+// Drops parameters that no signature uses, and gives the others names of their own.
 void drop_unused_parameters(ModelDef& model);
 }  // namespace tern

@@ -236,9 +236,9 @@ ValueId OnnxImporter::materialise(Operand& o, Builder& b, bool constant) {
 }
 
 // A value of the graph that `s` describes; values of enclosing graphs become inputs of the sub-graph.
-static ValueId capture(OnnxScope* s, OnnxScope* where, ValueId id, Builder& b) {
+static ValueId capture(OnnxScope* s, OnnxScope* where, ValueId id) {
   if (s == where) return id;
-  const ValueId outer = capture(s->outer, where, id, b);
+  const ValueId outer = capture(s->outer, where, id);
   const auto it = s->inner.find(outer);
   if (it != s->inner.end()) return it->second;
   const Value& v = s->outer->g->value(outer);
@@ -247,9 +247,6 @@ static ValueId capture(OnnxScope* s, OnnxScope* where, ValueId id, Builder& b) {
   if (v.kind == ValueKind::constant && same) {
     if (s->twin) add_constant(*s->twin, v.dtype, v.shape, v.data.bytes);
     inner = add_constant(*s->g, v.dtype, v.shape, v.data.bytes);
-  } else if (v.kind == ValueKind::parameter) {
-    if (s->twin) add_value(*s->twin, v);
-    inner = add_value(*s->g, v);
   } else {
     if (std::find(s->captures->begin(), s->captures->end(), outer) == s->captures->end()) s->captures->push_back(outer);
     // Kind and position among the inputs are settled when the branch is closed.
@@ -273,7 +270,10 @@ ValueId OnnxImporter::value_of(const std::string& name, Builder& b, bool constan
   OnnxScope* where = nullptr;
   Operand* o = find(name, &where);
   if (!o || o->absent) return kNoValue;
-  if (o->id != kNoValue) return capture(scope, where, o->id, b);
+  if (o->id != kNoValue) {
+    const Value& v = where->g->value(o->id);
+    return where != scope && v.kind == ValueKind::parameter ? b.parameter_value(v.index) : capture(scope, where, o->id);
+  }
   const ValueId v = materialise(*o, b, constant);
   // The same content may be wanted as a constant and as a parameter.
   if (where == scope && !constant) o->id = v;

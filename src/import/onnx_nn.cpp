@@ -102,9 +102,11 @@ ValueId conv_weight(OnnxNode& n, int i, std::initializer_list<int64_t> order, bo
   DType as = TERN_DTYPE_NONE;
   const TensorData* t = n.weight(i, &as);
   if (t && as == x && is_float(t->dtype) && (t->dtype == as || t->dtype == TERN_DTYPE_F16)) {
-    const TensorData w = permute(with_shape(*t, with_height(t->shape)), p);
-    const bool packs = panels && w.elements() > 0 && (t->dtype == TERN_DTYPE_F32 || t->dtype == TERN_DTYPE_F16);
-    return packs ? b.panel_parameter(w) : b.parameter(w);
+    return b.parameter_once(t->data.bytes, panels ? "conv panels" : "conv", [&] {
+      const TensorData w = permute(with_shape(*t, with_height(t->shape)), p);
+      const bool packs = panels && w.elements() > 0 && (t->dtype == TERN_DTYPE_F32 || t->dtype == TERN_DTYPE_F16);
+      return packs ? b.panel_parameter(w) : b.parameter(w);
+    });
   }
   ValueId v = n.in(i);
   if (b.status() != TERN_OK) return kNoValue;
