@@ -2,7 +2,6 @@
 // gru: h = (1 - z) * n + z * h for each token (ops/recurrent.h has the layouts; gates in the order z, r, n)
 //   z = f(x wz^T + h rz^T), r = f(x wr^T + h rr^T), n = g(x wn^T + (r * h) rn^T), each with its biases
 //   linear_before_reset: n = g(x wn^T + r * (h rn^T)), the bias of rn inside the bracket
-#include "ops/matmul.h"
 #include "ops/recurrent.h"
 #include "ops/unary.h"
 
@@ -13,22 +12,15 @@ tern_status infer(InferArgs& a) { return infer_recurrent(a, 3, 2); }
 
 void step(RecurrentCell& s, ValueId token) {
   Graph& g = s.g;
-  const std::vector<ValueId> x = split(g, token, 3, -1), h = split(g, s.recurrence(), 3, -1);
-  const ValueId z = s.activate(add(g, x[0], h[0]), 0, 2), r = s.activate(add(g, x[1], h[1]), 0, 2);
-  ValueId candidate = kNoValue;
-  if (s.p.linear_before_reset) {
-    candidate = mul(g, r, h[2]);
-  } else {
-    const std::vector<ValueId> weights = split(g, s.r, 3, 0);
-    candidate = emit(g, "matmul", {mul(g, r, s.h), weights[2]}, MatmulAttrs{.transpose_b = 1});
-    if (s.r_bias != kNoValue) candidate = add(g, candidate, split(g, s.r_bias, 3, 0)[2]);
-  }
+  const std::vector<ValueId> x = split(g, token, 3, -1);
+  const ValueId z = s.activate(add(g, x[0], s.product(s.h, 0)), 0, 2), r = s.activate(add(g, x[1], s.product(s.h, 1)), 0, 2);
+  const ValueId candidate = s.p.linear_before_reset ? mul(g, r, s.product(s.h, 2)) : s.product(mul(g, r, s.h), 2);
   const ValueId n = s.activate(add(g, x[2], candidate), 1, 2);
   s.h = add(g, mul(g, minus_from(g, 1, z), n), mul(g, z, s.h));
 }
 
 void decompose(DecomposeArgs& a) {
-  decompose_recurrent(a, 3, step);
+  decompose_recurrent(a, 3, 3, step);
 }
 
 constexpr Case kCases[] = {

@@ -18,7 +18,7 @@ ValueId gate(const RecurrentCell& s, ValueId x, int peephole, ValueId c) {
 
 void step(RecurrentCell& s, ValueId token) {
   Graph& g = s.g;
-  const std::vector<ValueId> x = split(g, add(g, token, s.recurrence()), 4, -1);
+  const std::vector<ValueId> x = split(g, add(g, token, s.product(s.h, 0)), 4, -1);
   const ValueId i = gate(s, x[0], 0, s.c), f = s.p.input_forget ? minus_from(g, 1, i) : gate(s, x[2], 2, s.c);
   const ValueId n = s.activate(x[3], 1, 3);
   s.c = add(g, mul(g, f, s.c), mul(g, i, n));
@@ -26,7 +26,7 @@ void step(RecurrentCell& s, ValueId token) {
 }
 
 void decompose(DecomposeArgs& a) {
-  decompose_recurrent(a, 4, step);
+  decompose_recurrent(a, 4, 1, step);
 }
 
 constexpr Case kCases[] = {

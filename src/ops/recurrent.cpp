@@ -40,14 +40,14 @@ struct DirectionResult {
   ValueId y = kNoValue, h = kNoValue, c = kNoValue;  // [tokens, 1, batch, hidden], [1, batch, hidden]
 };
 
-DirectionResult run_direction(DecomposeArgs& a, int64_t gates, int direction, void (*step)(RecurrentCell&, ValueId)) {
+DirectionResult run_direction(DecomposeArgs& a, int64_t gates, int64_t parts, int direction, void (*step)(RecurrentCell&, ValueId)) {
   Graph& g = a.g;
   const RecurrentAttrs& p = a.attrs<RecurrentAttrs>();
   const bool has_cell = a.node.out.size() > 2;
-  const ValueId x = widened(g, a.in(0)), w = part(a, 1, direction);
-  RecurrentCell s{.g = g, .p = p, .direction = direction, .gates = gates, .r = part(a, 2, direction)};
+  const ValueId x = widened(g, a.in(0)), w = part(a, 1, direction), r = part(a, 2, direction);
   if (g.status != TERN_OK) return {};
-  const int64_t tokens = g.value(x).shape[0], batch = g.value(x).shape[1], hidden = g.value(s.r).shape[1];
+  RecurrentCell s{.g = g, .p = p, .direction = direction, .r = split(g, r, parts, 0), .r_bias = {}};
+  const int64_t tokens = g.value(x).shape[0], batch = g.value(x).shape[1], hidden = g.value(r).shape[1];
 
   const int64_t state[] = {batch, hidden};
   const ValueId zeros = emit(g, "expand", {scalar_like(g, x, 0), add_constant(g, state)});
@@ -61,7 +61,7 @@ DirectionResult run_direction(DecomposeArgs& a, int64_t gates, int direction, vo
   if (a.has(3)) {
     const std::vector<ValueId> biases = split(g, part(a, 3, direction), 2, 0);
     products = add(g, products, biases[0]);
-    s.r_bias = biases[1];
+    s.r_bias = split(g, biases[1], parts, 0);
   }
   const ValueId lengths = a.has(4) ? reshape(g, cast(g, a.in(4), TERN_DTYPE_I64), {batch, 1}) : kNoValue;
 
@@ -88,9 +88,9 @@ DirectionResult run_direction(DecomposeArgs& a, int64_t gates, int direction, vo
 
 }  // namespace
 
-ValueId RecurrentCell::recurrence() const {
-  const ValueId product = emit(g, "matmul", {h, r}, MatmulAttrs{.transpose_b = 1});
-  return r_bias == kNoValue ? product : add(g, product, r_bias);
+ValueId RecurrentCell::product(ValueId x, size_t part) const {
+  const ValueId y = emit(g, "matmul", {x, r[part]}, MatmulAttrs{.transpose_b = 1});
+  return r_bias.empty() ? y : add(g, y, r_bias[part]);
 }
 
 ValueId RecurrentCell::activate(ValueId x, int which, int num) const {
@@ -103,6 +103,7 @@ ValueId RecurrentCell::activate(ValueId x, int which, int num) const {
 }
 
 std::vector<ValueId> split(Graph& g, ValueId x, int64_t parts, int64_t axis) {
+  if (parts == 1) return {x};
   Node n;
   n.op = find_op("split");
   n.in = {x};
@@ -149,12 +150,12 @@ tern_status infer_recurrent(InferArgs& a, int64_t gates, int num_activations) {
   return TERN_OK;
 }
 
-void decompose_recurrent(DecomposeArgs& a, int64_t gates, void (*step)(RecurrentCell&, ValueId)) {
+void decompose_recurrent(DecomposeArgs& a, int64_t gates, int64_t parts, void (*step)(RecurrentCell&, ValueId)) {
   Graph& g = a.g;
   const DType dtype = g.value(a.in(0)).dtype;
-  DirectionResult result = run_direction(a, gates, 0, step);
+  DirectionResult result = run_direction(a, gates, parts, 0, step);
   if (num_directions(a.attrs<RecurrentAttrs>()) == 2) {
-    const DirectionResult second = run_direction(a, gates, 1, step);
+    const DirectionResult second = run_direction(a, gates, parts, 1, step);
     result.y = concat(g, {result.y, second.y}, 1);
     result.h = concat(g, {result.h, second.h}, 0);
     if (result.c != kNoValue) result.c = concat(g, {result.c, second.c}, 0);

@@ -50,14 +50,13 @@ inline constexpr AttrField kRecurrentFields[] = {
 struct RecurrentCell {
   Graph& g;
   const RecurrentAttrs& p;
-  int direction = 0;                  // 0 the first, 1 the second
-  int64_t gates = 1;
-  ValueId r = kNoValue, r_bias = kNoValue;  // [gates * hidden, hidden], [gates * hidden] (may be absent)
+  int direction = 0;                                      // 0 the first, 1 the second
+  std::vector<ValueId> r, r_bias;                         // parts of r and of its bias (empty if absent)
   ValueId peepholes[3] = {kNoValue, kNoValue, kNoValue};  // [hidden]
-  ValueId h = kNoValue, c = kNoValue;  // [batch, hidden]; c of lstm only
+  ValueId h = kNoValue, c = kNoValue;                     // [batch, hidden]; c of lstm only
 
-  // h r^T + bias of r, for all gates
-  ValueId recurrence() const;
+  // x r^T + bias of r, for one part of r
+  ValueId product(ValueId x, size_t part) const;
   // Function `which` (f, g, h = 0, 1, 2) of the `num` that the operator has
   ValueId activate(ValueId x, int which, int num) const;
 };
@@ -66,7 +65,7 @@ struct RecurrentCell {
 std::vector<ValueId> split(Graph& g, ValueId x, int64_t parts, int64_t axis);
 
 tern_status infer_recurrent(InferArgs& a, int64_t gates, int num_activations);
-// step moves h and c on by one token, from the token's x w^T + bias of w [batch, gates * hidden].
-void decompose_recurrent(DecomposeArgs& a, int64_t gates, void (*step)(RecurrentCell& s, ValueId token));
+// step moves h and c on by one token, from the token's x w^T + bias of w [batch, gates * hidden]. r comes in `parts` parts.
+void decompose_recurrent(DecomposeArgs& a, int64_t gates, int64_t parts, void (*step)(RecurrentCell& s, ValueId token));
 
 }  // namespace tern

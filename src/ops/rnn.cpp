@@ -7,10 +7,10 @@ namespace {
 
 tern_status infer(InferArgs& a) { return infer_recurrent(a, 1, 1); }
 
-void step(RecurrentCell& s, ValueId token) { s.h = s.activate(add(s.g, token, s.recurrence()), 0, 1); }
+void step(RecurrentCell& s, ValueId token) { s.h = s.activate(add(s.g, token, s.product(s.h, 0)), 0, 1); }
 
 void decompose(DecomposeArgs& a) {
-  decompose_recurrent(a, 1, step);
+  decompose_recurrent(a, 1, 1, step);
 }
 
 constexpr Case kCases[] = {
