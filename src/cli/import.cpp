@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// tern import: a .tern file from an ONNX or TFLite file.
+#include <cstdio>
+
+#include "cli/tool.h"
+#include "tern/import.h"
+
+namespace tern::cli {
+namespace {
+
+int run(const Arguments& a) {
+#ifdef TERN_WITH_IMPORT
+  const std::string& source = a.words()[0];
+  const char* given = a.value("-o");
+  const std::string output = given ? given : stem(source) + ".tern";
+  std::string labels, shapes;
+  tern_import_options options = TERN_IMPORT_OPTIONS_INIT;
+  for (const std::string& s : a.values("--input-shape")) {
+    std::string name, shape;
+    std::vector<int64_t> dims;
+    if (!split_pair(s, &name, &shape) || name.empty()) return complain("--input-shape %s: NAME=1x3x480x640 is needed", s.c_str()), kUsage;
+    if (!parse_shape(shape, &dims)) return kUsage;
+    shapes += (shapes.empty() ? "" : ";") + s;
+  }
+  if (!shapes.empty()) options.input_shapes = shapes.c_str();
+  options.recipe = a.value("--recipe");
+  if (const char* path = a.value("--labels")) {
+    if (!read_whole_file(path, 16 << 20, &labels)) return kNotFound;
+    options.labels = labels.c_str();
+  }
+  progress("importing %s ...", source.c_str());
+  const double begin = now_seconds();
+  const tern_status s = tern_import_file(source.c_str(), output.c_str(), &options);
+  progress("%s", "");
+  if (s != TERN_OK) {
+    complain("%s: %s [%s]", source.c_str(), printable(tern_import_error(), 4000).c_str(), tern_status_name(s));
+    return exit_code(s);
+  }
+  // What was written is opened as an app would.
+  Handle<tern_context> context;
+  Handle<tern_model> model;
+  if (const int code = make_context(a, &context)) return code;
+  if (const int code = load_model(context.get(), output, 0, &model)) return code;
+  const char* task = tern_model_find_metadata(model.get(), "task");
+  std::printf("%s: %d signature%s%s%s, made in %.1f s\n", output.c_str(), tern_model_num_signatures(model.get()), tern_model_num_signatures(model.get()) == 1 ? "" : "s",
+              task ? ", task " : "", task ? printable(task).c_str() : "", now_seconds() - begin);
+  return kDone;
+#else
+  (void)a;
+  complain("import: this build has no importer; build with -DTERN_BUILD_IMPORT=ON");
+  return kFailed;
+#endif
+}
+
+}  // namespace
+
+const Command& import_command() {
+  static const Command command = {
+      "import",
+      "SOURCE -o FILE",
+      "makes a .tern file from an ONNX or TFLite file",
+      "The kind of SOURCE is told by its content. An existing FILE is replaced when the new one is complete.\n",
+      "  tern import ssd.tflite -o ssd.tern --labels classes.txt\n"
+      "  tern import face.onnx -o face.tern --input-shape input.1=1x3x480x640\n",
+      {{"-o", "FILE", "where to write; the default is SOURCE's name with .tern, here"},
+       {"--input-shape", "NAME=SHAPE", "overrides the declared shape of an input; may be repeated"},
+       {"--recipe", "NAME", "what the model is for; 'none' for no task; the default is what fits the model"},
+       {"--labels", "FILE", "names of classes, one a line"}},
+      1,
+      1,
+      run};
+  return command;
+}
+
+}  // namespace tern::cli

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes the small models that the C tests load:  make_models FOLDER
+//   small.tern    forward: x f32[batch 1..64, 16] -> y f32[batch,8] (softmax), hidden f32[batch,32]
+//                 look_up: ids i64[3] -> rows f32[3,2] of a table of 10 rows, where row i is (i, -i)
+//                 scale:   x f32[4], factor (scalar) -> y = x * factor
+//   counter.tern  append: token f32[1,4], position -> sum f32[4] of the tokens so far, at most 16; and calls f32[], how
+//                 often it ran
+//   slow.tern     forward: x f32[512,512] -> y f32[512,512], some seconds of work
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include "format/writer.h"
+#include "graph/model_def.h"
+#include "ops/elementwise.h"
+#include "ops/gather.h"
+#include "ops/op.h"
+#include "ops/reduce.h"
+#include "ops/state_write.h"
+
+using namespace tern;
+
+namespace {
+
+// Values from -0.5 to 0.5 without a pattern.
+float number(uint64_t i) { return (float)((i * 2654435761u >> 7) % 1000) / 1000.0f - 0.5f; }
+
+template <class F>
+int32_t add_parameter(ModelDef& m, const char* name, Encoding encoding, const Shape& shape, F&& value) {
+  Parameter p;
+  p.name = name;
+  p.dtype = TERN_DTYPE_F32;
+  p.encoding = encoding;
+  p.shape = shape;
+  if (encoded_bytes(encoding, p.dtype, shape, &p.bytes) != TERN_OK) return -1;
+  std::vector<float> plain((size_t)shape.elements());
+  for (size_t i = 0; i < plain.size(); ++i) plain[i] = value(i);
+  void* data = nullptr;
+  p.data = make_data(p.bytes, &data);
+  encode(encoding, p.dtype, shape, plain.data(), data);
+  m.parameters.push_back(std::move(p));
+  return (int32_t)m.parameters.size() - 1;
+}
+
+ValueId use_parameter(Graph& g, const ModelDef& m, int32_t index) {
+  const Parameter& p = m.parameters[(size_t)index];
+  Value v;
+  v.name = p.name;
+  v.dtype = p.dtype;
+  v.encoding = p.encoding;
+  v.kind = ValueKind::parameter;
+  v.shape = p.shape;
+  v.index = index;
+  return add_value(g, std::move(v));
+}
+
+ValueId use_state(Graph& g, const ModelDef& m, int32_t index) {
+  const StateDecl& s = m.states[(size_t)index];
+  Value v;
+  v.name = s.name;
+  v.dtype = s.dtype;
+  v.kind = ValueKind::state;
+  v.shape = s.shape;
+  v.index = index;
+  return add_value(g, std::move(v));
+}
+
+void add_output(Signature& s, ValueId v, const char* name) {
+  s.graph.outputs.push_back(v);
+  s.output_names.push_back(name);
+}
+
+Signature& add_signature(ModelDef& m, const char* name) {
+  m.signatures.emplace_back();
+  m.signatures.back().name = name;
+  return m.signatures.back();
+}
+
+ModelDef small_model() {
+  ModelDef m;
+  const int32_t w1 = add_parameter(m, "w1", Encoding::panel32, {32, 16}, [](size_t i) { return number(i); });
+  const int32_t b1 = add_parameter(m, "b1", Encoding::plain, {32}, [](size_t i) { return number(i + 1000); });
+  const int32_t w2 = add_parameter(m, "w2", Encoding::plain, {8, 32}, [](size_t i) { return number(i + 2000); });
+  const int32_t table = add_parameter(m, "table", Encoding::plain, {10, 2}, [](size_t i) { return i % 2 ? -(float)(i / 2) : (float)(i / 2); });
+
+  Signature& s = add_signature(m, "forward");
+  const ValueId x = add_input(s.graph, "x", TERN_DTYPE_F32, {2, 16});
+  const ValueId hidden = emit(s.graph, "relu", {emit(s.graph, "linear", {x, use_parameter(s.graph, m, w1), use_parameter(s.graph, m, b1)})});
+  const ValueId y = emit(s.graph, "softmax", {emit(s.graph, "linear", {hidden, use_parameter(s.graph, m, w2)})}, SoftmaxAttrs{-1});
+  add_output(s, y, "y");
+  add_output(s, hidden, "hidden");
+  s.symbols.push_back({"batch", 1, 64, 2, 1});
+  s.symbolic_dims.push_back({0, 0, 0});
+
+  Signature& l = add_signature(m, "look_up");
+  const ValueId ids = add_input(l.graph, "ids", TERN_DTYPE_I64, {3});
+  add_output(l, emit(l.graph, "gather", {use_parameter(l.graph, m, table), ids}, GatherAttrs{0}), "rows");
+
+  Signature& c = add_signature(m, "scale");
+  const ValueId a = add_input(c.graph, "x", TERN_DTYPE_F32, {4}), factor = add_scalar(c.graph, "factor");
+  add_output(c, mul(c.graph, a, cast(c.graph, factor, TERN_DTYPE_F32)), "y");
+
+  m.metadata = {{"name", "small"}, {"author", "Jürgen 犬"}, {"empty", ""}};
+  return m;
+}
+
+ModelDef counter_model() {
+  ModelDef m;
+  m.states.push_back({"cache", TERN_DTYPE_F32, Shape{16, 4}});
+  m.states.push_back({"calls", TERN_DTYPE_F32, Shape{}});
+  Signature& s = add_signature(m, "append");
+  Graph& g = s.graph;
+  const ValueId token = add_input(g, "token", TERN_DTYPE_F32, {1, 4}), position = add_scalar(g, "position");
+  const ValueId cache = emit(g, "state_write", {use_state(g, m, 0), token, position}, StateWriteAttrs{0});
+  // Entries beyond the position are of a longer past, which may have been truncated.
+  int64_t indices[16];
+  for (int64_t i = 0; i < 16; ++i) indices[i] = i;
+  const ValueId valid = emit(g, "less_equal", {add_constant(g, std::span<const int64_t>(indices)), position});
+  const ValueId masked = mul(g, cache, reshape(g, cast(g, valid, TERN_DTYPE_F32), {16, 1}));
+  const int64_t rows[] = {0};
+  add_output(s, reduce_sum(g, masked, rows, false), "sum");
+  const ValueId calls = use_state(g, m, 1);
+  const ValueId more = add(g, calls, add_constant(g, 1.0f));
+  emit(g, "state_write", {calls, more}, StateWriteAttrs{0});
+  add_output(s, more, "calls");
+  s.position_input = 1;
+  s.advance = 1;
+  s.capacity = 16;
+  return m;
+}
+
+ModelDef slow_model() {
+  ModelDef m;
+  const int32_t w = add_parameter(m, "w", Encoding::panel32, {512, 512}, [](size_t i) { return number(i) * 0.1f; });
+  Signature& s = add_signature(m, "forward");
+  const ValueId x = add_input(s.graph, "x", TERN_DTYPE_F32, {512, 512});
+  const ValueId weight = use_parameter(s.graph, m, w);
+  ValueId y = x;
+  for (int i = 0; i < 300; ++i) y = emit(s.graph, "tanh", {emit(s.graph, "linear", {y, weight})});
+  add_output(s, y, "y");
+  return m;
+}
+
+int write(const ModelDef& m, const std::string& path) {
+  for (const Signature& s : m.signatures)
+    if (s.graph.status != TERN_OK) return std::fprintf(stderr, "%s: %s: %s\n", path.c_str(), s.name.c_str(), thread_error().message), 1;
+  if (write_model(m, path.c_str()) != TERN_OK) return std::fprintf(stderr, "%s: %s\n", path.c_str(), thread_error().message), 1;
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return std::fprintf(stderr, "usage: make_models FOLDER\n"), 2;
+  const std::string folder = argv[1];
+  return write(small_model(), folder + "/small.tern") | write(counter_model(), folder + "/counter.tern") | write(slow_model(), folder + "/slow.tern");
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory: every allocation fails once, and from one on all fail: an error, nothing lost, and the call works when repeated.
+ * Runs after the first take none. The host's allocator gets back all that it gave.
+ *
+ * This program's malloc takes the place of the C library's, also under operator new of the library. */
+#include <errno.h>
+
+#include "check.h"
+
+extern void* __libc_malloc(size_t bytes);
+extern void* __libc_calloc(size_t n, size_t bytes);
+extern void* __libc_realloc(void* p, size_t bytes);
+extern void* __libc_memalign(size_t alignment, size_t bytes);
+extern void __libc_free(void* p);
+
+static long allocations, live; /* of the whole program */
+static long fail_at;           /* allocation that fails; 0 = none */
+static int fail_on;            /* and all later ones */
+static long failed;
+
+static int refuse(void) {
+  const long n = __atomic_add_fetch(&allocations, 1, __ATOMIC_SEQ_CST);
+  if (fail_at && (n == fail_at || (fail_on && n > fail_at))) {
+    __atomic_add_fetch(&failed, 1, __ATOMIC_SEQ_CST);
+    errno = ENOMEM;
+    return 1;
+  }
+  return 0;
+}
+
+static void* count(void* p) {
+  if (p) __atomic_add_fetch(&live, 1, __ATOMIC_SEQ_CST);
+  return p;
+}
+
+void* malloc(size_t bytes) { return refuse() ? NULL : count(__libc_malloc(bytes)); }
+void* calloc(size_t n, size_t bytes) { return refuse() ? NULL : count(__libc_calloc(n, bytes)); }
+void* memalign(size_t alignment, size_t bytes) { return refuse() ? NULL : count(__libc_memalign(alignment, bytes)); }
+void* aligned_alloc(size_t alignment, size_t bytes) { return memalign(alignment, bytes); }
+int posix_memalign(void** out, size_t alignment, size_t bytes) {
+  void* p = memalign(alignment, bytes);
+  if (!p) return ENOMEM;
+  *out = p;
+  return 0;
+}
+void* realloc(void* p, size_t bytes) {
+  void* q;
+  if (refuse()) return NULL;
+  q = __libc_realloc(p, bytes);
+  if (q && !p) __atomic_add_fetch(&live, 1, __ATOMIC_SEQ_CST);
+  if (!q && p && !bytes) __atomic_sub_fetch(&live, 1, __ATOMIC_SEQ_CST);
+  return q;
+}
+void free(void* p) {
+  if (p) __atomic_sub_fetch(&live, 1, __ATOMIC_SEQ_CST);
+  __libc_free(p);
+}
+
+static void disarm(void) { fail_at = 0; }
+
+/* Repeats a call that failed for want of memory, with memory. What it would have given must be untouched. */
+#define AGAIN(call, untouched)                                                      \
+  do {                                                                              \
+    const tern_status s = (call);                                                   \
+    if (s != TERN_OK) {                                                             \
+      const int was_armed = fail_at != 0;                                           \
+      disarm();                                                                     \
+      check_(was_armed && s == TERN_ERR_MEMORY && (untouched), __FILE__, __LINE__, #call); \
+      NEED(call);                                                                   \
+    }                                                                               \
+  } while (0)
+
+/* All calls of a program with one model, from load to unload. */
+static void scenario(const char* small_path, const char* counter_path, const char* state_path, float* result) {
+  tern_context* context = NULL;
+  tern_context_options co = TERN_CONTEXT_OPTIONS_INIT;
+  tern_load_options copy = TERN_LOAD_OPTIONS_INIT;
+  tern_session_options so = TERN_SESSION_OPTIONS_INIT;
+  tern_model *model = NULL, *counter = NULL;
+  tern_session *session = NULL, *counting = NULL;
+  tern_parameters* parameters = NULL;
+  tern_state *state = NULL, *fork = NULL;
+  tern_tensor *x = NULL, *bias = NULL, *token = NULL, *view = NULL;
+  tern_tensor_info info = TERN_TENSOR_INFO_INIT;
+  tern_placement placement = TERN_PLACEMENT_INIT;
+  const tern_tensor *in[2] = {NULL, NULL}, *out[2] = {NULL, NULL};
+  const int64_t dims[2] = {3, 16}, token_dims[2] = {1, 4}, plan_dims[2] = {5, 16};
+  int32_t index = -1;
+  co.num_threads = 2;
+  AGAIN(tern_context_create(&co, &context), context == NULL);
+  copy.flags = TERN_LOAD_COPY | TERN_LOAD_CHECK_WEIGHTS;
+  AGAIN(tern_model_load_file(context, small_path, NULL, &model), model == NULL);
+  AGAIN(tern_model_load_file(context, counter_path, &copy, &counter), counter == NULL);
+  AGAIN(tern_model_find_signature(model, "forward", &index), index == -1);
+  AGAIN(tern_model_get_tensor(model, 0, TERN_ROLE_OUTPUT, 0, &info), info.name == NULL);
+  AGAIN(tern_parameters_create(model, &parameters), parameters == NULL);
+  AGAIN(tern_parameters_get(parameters, "b1", &bias), bias == NULL);
+  AGAIN(tern_parameters_set(parameters, "b1", bias), 1);
+  so.parameters = parameters;
+  AGAIN(tern_session_create(model, &so, &session), session == NULL);
+  AGAIN(tern_tensor_create(context, TERN_DTYPE_F32, dims, 2, &x), x == NULL);
+  AGAIN(tern_tensor_view(x, 1, 3, &view), view == NULL);
+  fill(x, 7);
+  in[0] = x;
+  AGAIN(tern_session_run(session, 0, in, 1, out, 2, NULL), out[0] == NULL && out[1] == NULL);
+  memcpy(result, tern_tensor_const_data(out[0]), 24 * sizeof(float));
+  AGAIN(tern_session_prepare(session, 0, plan_dims, 2), 1);
+  AGAIN(tern_session_get_placement(session, 0, 0, &placement), placement.node == NULL);
+
+  AGAIN(tern_state_create(counter, &state), state == NULL);
+  AGAIN(tern_state_fork(state, &fork), fork == NULL);
+  AGAIN(tern_state_save(state, state_path), 1);
+  AGAIN(tern_state_load(fork, state_path), tern_state_length(fork) == 0);
+  so.parameters = NULL;
+  so.state = fork;
+  AGAIN(tern_session_create(counter, &so, &counting), counting == NULL);
+  AGAIN(tern_tensor_create(context, TERN_DTYPE_F32, token_dims, 2, &token), token == NULL);
+  fill(token, 3);
+  in[0] = token;
+  tern_tensor_release(out[0]);
+  tern_tensor_release(out[1]);
+  out[0] = out[1] = NULL;
+  AGAIN(tern_session_run(counting, 0, in, 2, out, 2, NULL), out[0] == NULL && out[1] == NULL && tern_state_length(fork) == 0);
+  memcpy(result + 24, tern_tensor_const_data(out[0]), 4 * sizeof(float));
+  result[28] = *(const float*)tern_tensor_const_data(out[1]);
+  CHECK(tern_state_length(fork) == 1);
+
+  tern_tensor_release(out[0]);
+  tern_tensor_release(out[1]);
+  tern_tensor_release(x);
+  tern_tensor_release(view);
+  tern_tensor_release(bias);
+  tern_tensor_release(token);
+  tern_session_release(session);
+  tern_session_release(counting);
+  tern_parameters_release(parameters);
+  tern_state_release(state);
+  tern_state_release(fork);
+  tern_model_release(model);
+  tern_model_release(counter);
+  tern_context_release(context);
+}
+
+static void every_allocation_fails(void) {
+  const char *small = file_in_folder("small.tern"), *counter = file_in_folder("counter.tern"), *state = file_in_folder("memory.state");
+  float expected[29], result[29];
+  long before, total = 0, n;
+  memset(expected, 0, sizeof expected);
+  scenario(small, counter, state, expected); /* warms up what the C library keeps */
+  before = live;
+  scenario(small, counter, state, expected);
+  CHECK(live == before);
+  for (fail_on = 0; fail_on < 2; ++fail_on) {
+    for (n = 1;; ++n) {
+      memset(result, 0, sizeof result);
+      failed = 0;
+      fail_at = allocations + n;
+      scenario(small, counter, state, result);
+      disarm();
+      if (!CHECK(live == before) || !CHECK(memcmp(expected, result, sizeof result) == 0)) {
+        fprintf(stderr, "    allocation %ld fails%s; %ld blocks more than before\n", n, fail_on ? " and all after it" : "", live - before);
+        before = live;
+      }
+      if (!failed) break;
+      ++total;
+    }
+  }
+  printf("%ld failing allocations\n", total);
+  CHECK(total > 200);
+  remove(state);
+}
+
+static void runs_take_no_memory(void) {
+  static const char* const names[] = {"small.tern", "counter.tern"};
+  int k, i;
+  for (k = 0; k < 2; ++k) {
+    tern_context* context = NULL;
+    tern_model* model;
+    tern_session* s = NULL;
+    tern_tensor *x, *y[2];
+    const tern_tensor *in[2] = {NULL, NULL}, *out[2];
+    const int32_t n_in = k ? 2 : 1;
+    long before;
+    NEED(tern_context_create(NULL, &context));
+    model = load(context, names[k]);
+    NEED(tern_session_create(model, NULL, &s));
+    x = k ? make_tensor(context, TERN_DTYPE_F32, 2, 1, 4) : make_tensor(context, TERN_DTYPE_F32, 2, 2, 16);
+    in[0] = x;
+    OK(tern_session_run(s, 0, in, n_in, out, 2, NULL));
+    tern_tensor_release(out[0]);
+    tern_tensor_release(out[1]);
+    before = allocations;
+    for (i = 0; i < 10; ++i) {
+      OK(tern_session_run(s, 0, in, n_in, out, 2, NULL));
+      tern_tensor_release(out[0]);
+      tern_tensor_release(out[1]);
+    }
+    CHECK(allocations == before);
+    y[0] = k ? make_tensor(context, TERN_DTYPE_F32, 1, 4, 0) : make_tensor(context, TERN_DTYPE_F32, 2, 2, 8);
+    y[1] = k ? make_tensor(context, TERN_DTYPE_F32, 0, 0, 0) : make_tensor(context, TERN_DTYPE_F32, 2, 2, 32);
+    OK(tern_session_bind_input(s, 0, 0, x));
+    OK(tern_session_bind_output(s, 0, 0, y[0]));
+    OK(tern_session_bind_output(s, 0, 1, y[1]));
+    before = allocations;
+    for (i = 0; i < 5; ++i) OK(tern_session_run_bound(s, 0, NULL));
+    CHECK(allocations == before);
+    tern_tensor_release(x);
+    tern_tensor_release(y[0]);
+    tern_tensor_release(y[1]);
+    tern_session_release(s);
+    tern_model_release(model);
+    tern_context_release(context);
+  }
+}
+
+/* ---- the host's allocator ---- */
+
+typedef struct host {
+  long blocks, bytes, given, refuse_from; /* refuse_from: 0 = never */
+  int wrong;
+} host;
+
+static void* host_allocate(void* user, size_t bytes, size_t alignment) {
+  host* h = (host*)user;
+  char* p;
+  ++h->given;
+  if (h->refuse_from && h->given >= h->refuse_from) return NULL;
+  if (bytes == 0 || alignment == 0 || alignment > 4096 || (alignment & (alignment - 1))) h->wrong = 1;
+  /* The size in front, to compare it later; no more alignment than was asked for. */
+  p = (char*)memalign(alignment < 64 ? 64 : alignment, bytes + (alignment < 64 ? 64 : alignment));
+  if (!p) return NULL;
+  p += alignment < 64 ? 64 : alignment;
+  ((size_t*)(void*)p)[-1] = bytes;
+  ((size_t*)(void*)p)[-2] = alignment < 64 ? 64 : alignment;
+  ++h->blocks;
+  h->bytes += (long)bytes;
+  return p;
+}
+
+static void host_release(void* user, void* memory, size_t bytes) {
+  host* h = (host*)user;
+  if (((size_t*)memory)[-1] != bytes) h->wrong = 1;
+  --h->blocks;
+  h->bytes -= (long)bytes;
+  free((char*)memory - ((size_t*)memory)[-2]);
+}
+
+static void host_allocator(void) {
+  host h;
+  tern_allocator allocator;
+  tern_context_options o = TERN_CONTEXT_OPTIONS_INIT;
+  tern_context* context = NULL;
+  tern_model* model;
+  tern_session* s = NULL;
+  tern_tensor *x = NULL, *none = NULL;
+  const tern_tensor *in, *out[2] = {NULL, NULL};
+  const int64_t dims[2] = {2, 16};
+  long n;
+  memset(&h, 0, sizeof h);
+  memset(&allocator, 0, sizeof allocator);
+  o.allocator = &allocator;
+  o.num_threads = 1;
+  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_context_create(&o, &context)); /* struct_size 0 */
+  allocator.struct_size = (uint32_t)sizeof allocator;
+  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_context_create(&o, &context));
+  allocator.allocate = host_allocate;
+  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_context_create(&o, &context));
+  CHECK(context == NULL);
+  allocator.release = host_release;
+  allocator.user = &h;
+  NEED(tern_context_create(&o, &context));
+  memset(&allocator, 0, sizeof allocator); /* was copied */
+  model = load(context, "small.tern");
+  NEED(tern_tensor_create(context, TERN_DTYPE_F32, dims, 2, &x));
+  fill(x, 1);
+  in = x;
+  /* Every allocation of the host fails in turn; then the same session does it. */
+  NEED(tern_session_create(model, NULL, &s));
+  for (n = 1;; ++n) {
+    tern_status status;
+    h.refuse_from = h.given + n;
+    status = tern_session_run(s, 0, &in, 1, out, 2, NULL);
+    h.refuse_from = 0;
+    if (status == TERN_OK) break;
+    CHECK(status == TERN_ERR_MEMORY && out[0] == NULL && out[1] == NULL && n < 1000);
+  }
+  CHECK(n > 1);
+  h.refuse_from = h.given;
+  FAILS(TERN_ERR_MEMORY, tern_tensor_create(context, TERN_DTYPE_F32, dims, 2, &none));
+  CHECK(none == NULL);
+  h.refuse_from = 0;
+  CHECK(h.blocks > 2 && h.bytes > 0);
+  tern_tensor_release(out[0]);
+  tern_tensor_release(out[1]);
+  tern_tensor_release(x);
+  tern_session_release(s);
+  tern_model_release(model);
+  tern_context_release(context);
+  CHECK(h.blocks == 0 && h.bytes == 0 && !h.wrong);
+}
+
+MAIN_BEGIN
+  every_allocation_fails();
+  runs_take_no_memory();
+  host_allocator();
+MAIN_END("memory")

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Threads: many on one model, models that come and go meanwhile, the host's thread pool, results that do not depend on the
+ * number of threads. */
+#include <pthread.h>
+
+#include "check.h"
+
+enum { THREADS = 8, ROUNDS = 30 };
+
+typedef struct worker {
+  tern_context* context;
+  tern_model* model;
+  int index;
+  float y[THREADS][16];
+  int failures;
+} worker;
+
+static int run_small(tern_context* context, const tern_model* model, tern_session* s, int seed, float* y) {
+  tern_tensor* x = NULL;
+  const int64_t dims[2] = {2, 16};
+  const tern_tensor *in, *out[2];
+  tern_session* own = NULL;
+  int good;
+  if (!s && tern_session_create(model, NULL, &own) != TERN_OK) return 0;
+  good = tern_tensor_create(context, TERN_DTYPE_F32, dims, 2, &x) == TERN_OK;
+  if (good) {
+    fill(x, (unsigned)seed);
+    in = x;
+    good = tern_session_run(s ? s : own, 0, &in, 1, out, 2, NULL) == TERN_OK;
+  }
+  if (good) {
+    memcpy(y, tern_tensor_const_data(out[0]), 16 * sizeof(float));
+    tern_tensor_release(out[0]);
+    tern_tensor_release(out[1]);
+  }
+  tern_tensor_release(x);
+  tern_session_release(own);
+  return good;
+}
+
+static void* work(void* user) {
+  worker* w = (worker*)user;
+  tern_session* s = NULL;
+  int i;
+  if (tern_session_create(w->model, NULL, &s) != TERN_OK) {
+    w->failures = 1;
+    return NULL;
+  }
+  for (i = 0; i < ROUNDS; ++i) {
+    float y[16];
+    const int seed = (w->index + i) % THREADS;
+    if (!run_small(w->context, w->model, s, seed, y)) ++w->failures;
+    else if (i < THREADS) memcpy(w->y[seed], y, sizeof y);
+    else if (memcmp(w->y[seed], y, sizeof y) != 0) ++w->failures;
+    /* Errors are each thread's own. */
+    if (tern_model_find_signature(w->model, w->index % 2 ? "odd" : "even", &w->index) != TERN_ERR_NOT_FOUND ||
+        !says(w->index % 2 ? "'odd'" : "'even'"))
+      ++w->failures;
+  }
+  tern_session_release(s);
+  return NULL;
+}
+
+static void many_on_one_model(tern_context* context, tern_model* model) {
+  static worker workers[THREADS];
+  pthread_t threads[THREADS];
+  int i;
+  for (i = 0; i < THREADS; ++i) {
+    workers[i].context = context;
+    workers[i].model = model;
+    workers[i].index = i;
+    CHECK(pthread_create(&threads[i], NULL, work, &workers[i]) == 0);
+  }
+  for (i = 0; i < THREADS; ++i) {
+    pthread_join(threads[i], NULL);
+    CHECK(workers[i].failures == 0);
+    CHECK(memcmp(workers[i].y, workers[0].y, sizeof workers[0].y) == 0);
+  }
+}
+
+static void* load_and_unload(void* user) {
+  worker* w = (worker*)user;
+  int i;
+  for (i = 0; i < ROUNDS; ++i) {
+    tern_model* model = NULL;
+    float y[16];
+    if (tern_model_load_file(w->context, file_in_folder("small.tern"), NULL, &model) != TERN_OK || !run_small(w->context, model, NULL, 0, y)) ++w->failures;
+    else if (i && memcmp(y, w->y[0], sizeof y) != 0) ++w->failures;
+    memcpy(w->y[0], y, sizeof y);
+    tern_model_release(model);
+  }
+  return NULL;
+}
+
+static void others_come_and_go(tern_context* context, tern_model* model) {
+  static worker loader, runner;
+  pthread_t a, b;
+  loader.context = runner.context = context;
+  loader.model = runner.model = model;
+  CHECK(pthread_create(&a, NULL, load_and_unload, &loader) == 0 && pthread_create(&b, NULL, work, &runner) == 0);
+  pthread_join(a, NULL);
+  pthread_join(b, NULL);
+  CHECK(loader.failures == 0 && runner.failures == 0);
+  CHECK(memcmp(loader.y[0], runner.y[0], sizeof loader.y[0]) == 0);
+}
+
+/* The whole of slow.tern's result under some options. */
+static float* run_slow(const tern_context_options* options) {
+  tern_context* context = NULL;
+  tern_model* model;
+  tern_session* s = NULL;
+  tern_tensor* x;
+  const tern_tensor *in, *out = NULL;
+  float* y = (float*)malloc(512 * 512 * sizeof(float));
+  NEED(tern_context_create(options, &context));
+  model = load(context, "slow.tern");
+  NEED(tern_session_create(model, NULL, &s));
+  x = make_tensor(context, TERN_DTYPE_F32, 2, 512, 512);
+  fill(x, 11);
+  in = x;
+  NEED(tern_session_run(s, 0, &in, 1, &out, 1, NULL));
+  memcpy(y, tern_tensor_const_data(out), 512 * 512 * sizeof(float));
+  tern_tensor_release(out);
+  tern_tensor_release(x);
+  tern_session_release(s);
+  tern_model_release(model);
+  tern_context_release(context);
+  return y;
+}
+
+typedef struct host_pool {
+  int calls, largest;
+} host_pool;
+
+typedef struct share {
+  void (*task)(void*, int32_t);
+  void* user;
+  int32_t first, last;
+} share;
+
+static void* run_share(void* user) {
+  const share* s = (const share*)user;
+  int32_t i;
+  for (i = s->first; i < s->last; ++i) s->task(s->user, i);
+  return NULL;
+}
+
+/* A pool of the poorest kind: the last first, half of it on a thread made for it. */
+static void host_parallel(void* user, int32_t n, void (*task)(void*, int32_t), void* task_user) {
+  host_pool* pool = (host_pool*)user;
+  share front, back;
+  pthread_t thread;
+  ++pool->calls;
+  if (n > pool->largest) pool->largest = n;
+  front.task = back.task = task;
+  front.user = back.user = task_user;
+  front.first = 0;
+  front.last = back.first = n / 2;
+  back.last = n;
+  CHECK(pthread_create(&thread, NULL, run_share, &back) == 0);
+  run_share(&front);
+  pthread_join(thread, NULL);
+}
+
+static void same_bits(void) {
+  tern_context_options o = TERN_CONTEXT_OPTIONS_INIT;
+  host_pool pool = {0, 0};
+  float *one, *other;
+  int i;
+  o.num_threads = 1;
+  one = run_slow(&o);
+  CHECK(one[0] == one[0]);
+  for (i = 0; i < 4; ++i) {
+    o.num_threads = i == 3 ? 5 : 2;
+    o.wait = i < 3 ? i : 0;
+    o.affinity_mask = i == 3 ? 1 : 0;
+    other = run_slow(&o);
+    CHECK(memcmp(one, other, 512 * 512 * sizeof(float)) == 0);
+    free(other);
+  }
+  o.affinity_mask = 0;
+  o.num_threads = 3;
+  o.parallel = host_parallel;
+  o.parallel_user = &pool;
+  other = run_slow(&o);
+  CHECK(memcmp(one, other, 512 * 512 * sizeof(float)) == 0);
+  CHECK(pool.calls > 0 && pool.largest > 1 && pool.largest <= 3);
+  free(other);
+  free(one);
+}
+
+static void bad_options(void) {
+  tern_context_options o = TERN_CONTEXT_OPTIONS_INIT;
+  tern_context* context = NULL;
+  o.num_threads = -1;
+  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_context_create(&o, &context));
+  o.num_threads = 257;
+  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_context_create(&o, &context));
+  o.num_threads = 0;
+  o.wait = 3;
+  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_context_create(&o, &context));
+  o.wait = 0;
+  o.log_level = 4;
+  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_context_create(&o, &context));
+  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_context_create(NULL, NULL));
+  CHECK(context == NULL);
+}
+
+MAIN_BEGIN
+  tern_context_options o = TERN_CONTEXT_OPTIONS_INIT;
+  tern_context* context = NULL;
+  tern_model* model;
+  o.num_threads = 2; /* all sessions share the pool of two */
+  NEED(tern_context_create(&o, &context));
+  model = load(context, "small.tern");
+  many_on_one_model(context, model);
+  others_come_and_go(context, model);
+  tern_model_release(model);
+  tern_context_release(context);
+  same_bits();
+  bad_options();
+MAIN_END("threads")
