@@ -179,7 +179,12 @@ bool parse_case(const Op& op, const Case& line, ParsedCase* out, std::string* wh
     const size_t equal = word.find('=');
     const std::string_view name = word.substr(0, equal), value = equal == std::string_view::npos ? std::string_view() : word.substr(equal + 1);
     if (name == "outputs" && op.num_out < 0) return std::from_chars(value.data(), value.data() + value.size(), c.num_out).ec == std::errc();
-    if (set_attribute(op, &c.attributes, name, value) == TERN_OK) return true;
+    const tern_status s = set_attribute(op, &c.attributes, name, value);
+    if (s == TERN_OK) return true;
+    if (s == line.fails) {
+      c.refused = s;
+      return true;
+    }
     *why = thread_error().message;
     return false;
   });
@@ -219,6 +224,7 @@ tern_status build_with(const ParsedCase& c, bool constants, CaseGraph* out) {
 }  // namespace
 
 tern_status build_graph(const ParsedCase& c, CaseGraph* out) {
+  if (c.refused != TERN_OK) return out->graph.status = c.refused;
   const tern_status s = build_with(c, false, out);
   if (s != TERN_ERR_UNSUPPORTED) return s;
   return build_with(c, true, out);

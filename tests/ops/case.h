@@ -54,6 +54,7 @@ struct ParsedCase {
   std::vector<Tensor> inputs;  // absent ones have present = false
   Attributes attributes;
   int num_out = 1;
+  tern_status refused = TERN_OK;  // the status of an attribute that was refused, where the line says that it fails
 };
 // Fails with a text in *why when the line itself is wrong.
 bool parse_case(const Op& op, const Case& line, ParsedCase* out, std::string* why);
