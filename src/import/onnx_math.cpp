@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ONNX operators of arithmetic: element-wise, reductions, matrix products.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -44,8 +45,36 @@ constexpr Names kBinary[] = {
     {"BitwiseXor", "bitwise_xor"}, {"Pow", "pow"}, {"PRelu", "prelu"},
 };
 
+// Before version 7 the second operand is stretched where `broadcast` says so, its axes aligned at `axis` of the first.
+tern_status align_operand(OnnxNode& n, ValueId* second) {
+  Builder& b = n.b;
+  const ValueId x = n.in(0);
+  TERN_TRY(b.status());
+  n.integer("broadcast", 0);
+  n.integers("consumed_inputs");
+  if (!n.has_attribute("axis")) return TERN_OK;
+  int axis = 0;
+  TERN_TRY(n.axis(n.integer("axis", 0), b.rank(x), &axis));
+  const int rank = b.rank(*second), behind = b.rank(x) - axis - rank;
+  if (behind < 0) return TERN_FAIL(TERN_ERR_SHAPE, "%s: axis %d for ranks %d and %d", n.type().c_str(), axis, b.rank(x), rank);
+  std::vector<int64_t> dims;
+  for (int i = 0; i < rank; ++i) dims.push_back(Builder::same(i));
+  dims.insert(dims.end(), (size_t)behind, 1);
+  if (behind > 0) *second = b.reshape(*second, dims);
+  return TERN_OK;
+}
+
 tern_status lower_binary(OnnxNode& n) {
-  n.set(0, n.b.op(look_up(kBinary, n.type()), {n.in(0), n.in(1)}));
+  ValueId y = n.in(1);
+  if (n.opset < 7) TERN_TRY(align_operand(n, &y));
+  TERN_TRY(n.b.status());
+  if (n.opset < 7 && n.type() == "PRelu" && n.b.rank(y) == 1 && n.b.dim(y, 0) != 1) {
+    // One slope a channel, which is axis 1.
+    std::vector<int64_t> dims((size_t)std::max(1, n.rank(0) - 1), 1);
+    dims[0] = Builder::same(0);
+    if (n.rank(0) > 2) y = n.b.reshape(y, dims);
+  }
+  n.set(0, n.b.op(look_up(kBinary, n.type()), {n.in(0), y}));
   return TERN_OK;
 }
 
