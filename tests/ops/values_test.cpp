@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// References against results of another implementation (values.h).
+#include <gtest/gtest.h>
+
+#include "case.h"
+#include "values.h"
+
+namespace tern::test {
+namespace {
+
+TEST(Values, EqualThoseOfOnnxRuntime) {
+  for (const ValueCase& v : kValues) {
+    SCOPED_TRACE(std::string(v.op) + " " + v.inputs + " " + v.attributes);
+    const Op* op = find_op(v.op);
+    ASSERT_NE(op, nullptr);
+    const Case line = {"values", v.inputs, v.attributes};
+    ParsedCase c;
+    std::string why;
+    ASSERT_TRUE(parse_case(*op, line, &c, &why)) << why;
+    for (size_t k = 0; k < c.inputs.size(); ++k) {
+      const Tensor& t = c.inputs[k];
+      if (!t.present || !is_float(t.dtype)) continue;
+      for (int64_t i = 0; i < t.shape.elements(); ++i) t.ref().store(i, (double)((7 * i + 3 * (int64_t)k) % 11 - 5) / 4);
+    }
+    CaseGraph g;
+    ASSERT_EQ(build_graph(c, &g), TERN_OK) << thread_error().message;
+    const Expected e = expect(c, g);
+    ASSERT_EQ(e.status, TERN_OK) << thread_error().message;
+    ASSERT_EQ(e.outputs[0].shape.elements(), (int64_t)v.expected.size()) << to_string(e.outputs[0].shape);
+    for (size_t i = 0; i < v.expected.size(); ++i) EXPECT_NEAR(e.outputs[0].ref().load((int64_t)i), v.expected[i], 2e-6) << "element " << i;
+  }
+}
+
+// Of equal elements the first one gets the gradient.
+TEST(Values, MaxPoolGradientTakesTheFirst) {
+  const Case line = {"ties", "f32[1,2,2,1]{1,1,1,1} f32[1,1,1,1] f32[1,1,1,1]{5}", "kernel=2,2"};
+  ParsedCase c;
+  std::string why;
+  CaseGraph g;
+  ASSERT_TRUE(parse_case(*find_op("max_pool2d_grad"), line, &c, &why)) << why;
+  ASSERT_EQ(build_graph(c, &g), TERN_OK);
+  const Expected e = expect(c, g);
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(e.outputs[0].ref().load(i), i == 0 ? 5 : 0);
+}
+
+}  // namespace
+}  // namespace tern::test
