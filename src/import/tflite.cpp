@@ -206,7 +206,7 @@ tern_status TfliteImporter::read_content(const tfl::Tensor& t, std::shared_ptr<c
       return TERN_FAIL(TERN_ERR_CORRUPT, "buffer %u: %" PRIu64 " bytes at %" PRIu64 ", the file has %zu", t.buffer(), buffer.size(), buffer.offset(), file.size());
     bytes = file.subspan((size_t)buffer.offset(), (size_t)buffer.size());
   }
-  if (bytes.empty()) return TERN_OK;
+  if (bytes.empty() && !t.sparsity()) return TERN_OK;
   auto data = std::make_shared<TensorData>();
   data->name = clean_name(t.name(), "weight", t.buffer());
   data->dtype = tflite_dtype(t.type());
@@ -241,11 +241,6 @@ tern_status TfliteImporter::read_content(const tfl::Tensor& t, std::shared_ptr<c
   return TERN_OK;
 }
 
-std::string TfliteImporter::parameter_name(const std::string& wanted) {
-  const int n = parameter_names[wanted]++;
-  return n == 0 ? wanted : parameter_name(wanted + "." + std::to_string(n));
-}
-
 // Floats of more than one element are weights; the rest is part of the computation.
 ValueId TfliteImporter::value_of(TfliteTensor& t, Builder& b) {
   if (t.id != kNoValue || !t.content || b.status() != TERN_OK) return t.id;
@@ -258,9 +253,7 @@ ValueId TfliteImporter::value_of(TfliteTensor& t, Builder& b) {
     data.data = make_data(data.bytes(), &p);
     for (int64_t i = 0, n = data.elements(); i < n; ++i) store_element(data.dtype, p, i, from.load(i));
   }
-  const bool weight = is_float(data.dtype) && data.elements() > 1;
-  if (weight) data.name = parameter_name(data.name);
-  return t.id = weight ? b.parameter(data) : b.constant(data);
+  return t.id = is_float(data.dtype) && data.elements() > 1 ? b.parameter(data) : b.constant(data);
 }
 
 ValueId TfliteImporter::real_of(TfliteTensor& t, Builder& b) {
@@ -312,7 +305,7 @@ ValueId TfliteNode::parameter(const TensorData& t, bool panel, std::span<const i
   const auto [it, is_new] = importer.scope->weights.try_emplace({&t, form}, kNoValue);
   if (!is_new) return it->second;
   TensorData data = permutation.empty() ? t : permute(t, permutation);
-  data.name = importer.parameter_name(t.name);
+  data.name = t.name;
   return it->second = panel ? b.panel_parameter(data) : b.parameter(data);
 }
 

@@ -47,7 +47,6 @@ struct TfliteImporter {
   ModelDef model = {};
   Missing missing = {};
   TfliteScope* scope = nullptr;
-  std::map<std::string, int> parameter_names = {};
   std::vector<uint32_t> calls = {};  // sub-graphs being lowered, outermost first
   uint64_t lowered = 0;              // operators and tensors, over all calls of sub-graphs
   uint64_t content_bytes = 0;        // of weights, as read
@@ -63,8 +62,6 @@ struct TfliteImporter {
   tern_status account(uint64_t bytes);
   ValueId value_of(TfliteTensor& t, Builder& b);
   ValueId real_of(TfliteTensor& t, Builder& b);
-  // A name for a parameter that no other has.
-  std::string parameter_name(const std::string& wanted);
 };
 
 struct TfliteOp;

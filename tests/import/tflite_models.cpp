@@ -106,7 +106,7 @@ TEST(TfliteOperators, VaryingSizesBecomeSymbols) {
     if (c.name != "varying_picture") continue;
     ModelDef model;
     ASSERT_EQ(import_tflite(c.model, ImportOptions{}, &model), TERN_OK) << thread_error().message;
-    const Signature& s = model.signatures[0];
+    const Signature s = model.signatures[0];
     ASSERT_EQ(s.symbolic_dims.size(), 3u);
     EXPECT_EQ(s.symbols[0].name, "batch");
     for (const Symbol& symbol : s.symbols) EXPECT_EQ(symbol.multiple, 1);

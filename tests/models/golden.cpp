@@ -11,8 +11,6 @@
 #include <map>
 #include <memory>
 
-#include "ops/op.h"
-
 namespace tern::test {
 namespace {
 
@@ -196,50 +194,6 @@ double golden_error(const GoldenOutput& golden, const std::vector<float>& result
     worst = std::max(worst, d);
   }
   return worst == 0 ? 0 : worst / golden.absmax;
-}
-
-bool evaluate_reference(const ModelDef& model, const std::vector<GoldenInput>& inputs, std::vector<std::vector<float>>* outputs, std::string* error) {
-  const Graph& g = model.signatures[0].graph;
-  std::vector<std::vector<unsigned char>> content(g.values.size());
-  std::vector<RefTensor> tensors(g.values.size());
-  std::vector<int> last(g.values.size(), -1);
-  for (size_t k = 0; k < g.nodes.size(); ++k)
-    for (ValueId v : g.nodes[k].in)
-      if (v >= 0) last[(size_t)v] = (int)k;
-  for (ValueId v : g.outputs) last[(size_t)v] = INT32_MAX;
-  for (size_t i = 0; i < g.values.size(); ++i) {
-    const Value& v = g.values[i];
-    tensors[i] = {v.dtype, v.encoding, v.shape, nullptr};
-    if (v.kind == ValueKind::constant) tensors[i].data = const_cast<void*>(v.data.bytes);
-    if (v.kind == ValueKind::parameter) tensors[i].data = const_cast<void*>(model.parameters[(size_t)v.index].data.bytes);
-    if (v.kind != ValueKind::input) continue;
-    const auto it = std::find_if(inputs.begin(), inputs.end(), [&](const GoldenInput& in) { return in.name == v.name; });
-    if (it == inputs.end()) return *error = "no input '" + v.name + "'", false;
-    if (!(it->shape == v.shape)) return *error = "input '" + v.name + "' has shape " + to_string(v.shape) + ", given is " + to_string(it->shape), false;
-    content[i].resize((size_t)v.shape.elements() * dtype_size(v.dtype));
-    for (size_t k = 0; k < it->values.size(); ++k) store_element(v.dtype, content[i].data(), (int64_t)k, it->values[k]);
-    tensors[i].data = content[i].data();
-  }
-  for (size_t k = 0; k < g.nodes.size(); ++k) {
-    const Node& node = g.nodes[k];
-    std::vector<RefTensor> ins, outs;
-    for (ValueId v : node.in) ins.push_back(v < 0 ? RefTensor{} : tensors[(size_t)v]);
-    for (ValueId v : node.out) {
-      content[(size_t)v].assign((size_t)tensors[(size_t)v].elements() * dtype_size(tensors[(size_t)v].dtype) + 1, 0);
-      tensors[(size_t)v].data = content[(size_t)v].data();
-      outs.push_back(tensors[(size_t)v]);
-    }
-    if (evaluate(node, ins.data(), outs.data()) != TERN_OK) return *error = node.name + ": " + thread_error().message, false;
-    for (ValueId v : node.in)
-      if (v >= 0 && last[(size_t)v] == (int)k) content[(size_t)v] = {};
-  }
-  outputs->clear();
-  for (ValueId v : g.outputs) {
-    std::vector<float> values((size_t)tensors[(size_t)v].elements());
-    for (size_t i = 0; i < values.size(); ++i) values[i] = (float)tensors[(size_t)v].load((int64_t)i);
-    outputs->push_back(std::move(values));
-  }
-  return true;
 }
 
 double run_golden(const Golden& golden, const ModelDef& model, const Evaluator& evaluator, std::string* error) {

@@ -46,9 +46,6 @@ double golden_error(const GoldenOutput& golden, const std::vector<float>& result
 
 // Runs a model's signature "forward": all outputs as f32. False with a message.
 using Evaluator = std::function<bool(const ModelDef&, const std::vector<GoldenInput>&, std::vector<std::vector<float>>*, std::string* error)>;
-// Node by node with the operators' own reference kernels: slow, and right by definition. No sub-graphs.
-bool evaluate_reference(const ModelDef& model, const std::vector<GoldenInput>& inputs, std::vector<std::vector<float>>* outputs, std::string* error);
-
 // Largest golden_error over all outputs, found by name; infinity with a message if something is missing.
 double run_golden(const Golden& golden, const ModelDef& model, const Evaluator& evaluator, std::string* error);
 
