@@ -29,7 +29,7 @@ void check(const Kernels& k, CopyArgs a, Guarded<uint8_t>& x, int64_t x_offset, 
   reference(a, (const char*)a.x, (char*)want.data() + y_offset * a.elem_size);
   plan(a);
   run(k.copy->copy, &a, a.units, 0, y.data(), y.bytes(), start.data());
-  ASSERT_EQ(std::memcmp(y.data(), want.data(), y.bytes()), 0);
+  ASSERT_TRUE(want.empty() || std::memcmp(y.data(), want.data(), y.bytes()) == 0);
 }
 
 TEST(CopyKernels, Transposes) {
