@@ -112,22 +112,29 @@ void conv_rows(const ConvArgs& a, int64_t begin, int64_t end, float* scratch) {
 
 // ---- one to four outputs: lanes run along the channels, and are added up for kLanes pixels at a time
 
-Vec dots(const float* const* runs, int64_t n_runs, int64_t length, const float* w, const int64_t* offset) {
+// Dot products of kLanes pixels, `step` floats apart, with w[runs][length]. PART: only the first `pixels` exist.
+template <bool PART>
+Vec dots(const float* const* runs, int64_t n_runs, int64_t length, const float* w, int64_t offset, int64_t step, int pixels) {
   Vec acc[kLanes];
+#pragma GCC unroll 16
   for (int i = 0; i < kLanes; ++i) acc[i] = splat(0);
   for (int64_t r = 0; r < n_runs; ++r, w += length) {
-    const float* p = runs[r];
+    const float* p = runs[r] + offset;
     int64_t t = 0;
-    for (; t + kLanes <= length; t += kLanes) {
+    for (; t + kLanes <= length; t += kLanes, p += kLanes) {
       const Vec v = load(w + t);
+      const float* q[4] = {p, p + 4 * step, p + 8 * step, p + 12 * step};
 #pragma GCC unroll 16
-      for (int i = 0; i < kLanes; ++i) acc[i] = fma(load(p + offset[i] + t), v, acc[i]);
+      for (int i = 0; i < kLanes; ++i)
+        if (!PART || i < pixels) acc[i] = fma(load(q[i / 4] + i % 4 * step), v, acc[i]);
     }
     if (t < length) {
       const int lanes = (int)(length - t);
       const Vec v = load_part(w + t, lanes);
+      const float* q[4] = {p, p + 4 * step, p + 8 * step, p + 12 * step};
 #pragma GCC unroll 16
-      for (int i = 0; i < kLanes; ++i) acc[i] = fma(load_part(p + offset[i] + t, lanes), v, acc[i]);
+      for (int i = 0; i < kLanes; ++i)
+        if (!PART || i < pixels) acc[i] = fma(load_part(q[i / 4] + i % 4 * step, lanes), v, acc[i]);
     }
   }
   return sum_each(acc);
@@ -151,13 +158,15 @@ void conv_head(const ConvArgs& a, int64_t begin, int64_t end, float* scratch) {
 
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t runs = ring.runs(unit, pointers);
-    for (int64_t x = 0; x < a.out_w; x += kLanes) {
-      int64_t offset[kLanes];
-      const int pixels = a.out_w - x < kLanes ? (int)(a.out_w - x) : kLanes;
-      for (int i = 0; i < kLanes; ++i) offset[i] = (x + (i < pixels ? i : pixels - 1)) * a.stride_w * a.in_c;
+    const int64_t step = a.stride_w * a.in_c, length = ring.run_length();
+    for (int64_t x0 = 0; x0 < a.out_w; x0 += kLanes) {
+      const int pixels = a.out_w < kLanes ? (int)a.out_w : kLanes;
+      const int64_t x = x0 + pixels <= a.out_w ? x0 : a.out_w - pixels;  // the last block is moved back: the same bits again
       for (int64_t n = 0; n < a.out_c; ++n) {
+        const Vec d = pixels == kLanes ? dots<false>(pointers, runs, length, w + n * k, x * step, step, pixels)
+                                       : dots<true>(pointers, runs, length, w + n * k, x * step, step, pixels);
         alignas(64) float r[kLanes];
-        store(r, dots(pointers, runs, ring.run_length(), w + n * k, offset) + splat(a.epilogue.bias ? a.epilogue.bias[n] : 0));
+        store(r, d + splat(a.epilogue.bias ? a.epilogue.bias[n] : 0));
         for (int i = 0; i < pixels; ++i) sums[(x + i) * a.out_c + n] = r[i];
       }
     }

@@ -50,8 +50,41 @@ void columns(const ConvTransposeArgs& a, const PanelRows& base, const Taps& taps
   }
 }
 
+// y[ix * kernel_w + kx][n] = x[ix] * w[n][ky][kx]: a product with kernel_w * out_c columns, kx-major.
+void side_by_side(const ConvTransposeArgs& a, int64_t begin, int64_t end, float* scratch) {
+  const int64_t used = a.out_c * a.kernel_w, columns = (used + 7) / 8 * 8, k = (int64_t)a.kernel_h * a.kernel_w * a.in_c;
+  float *w = scratch, *sums = scratch + columns * a.in_c;
+  const Epilogue none;
+  int64_t packed = -1;
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t image = unit / a.out_h, oy = unit % a.out_h, ky = oy % a.stride_h;
+    if (packed != ky)
+      for (int64_t c = 0; c < a.in_c; ++c)
+        for (int64_t i = 0; i < columns; ++i) {
+          const int64_t at = panel_index(i % a.out_c, (ky * a.kernel_w + i / a.out_c) * a.in_c + c, a.out_c, k);
+          w[c * columns + i] = i >= used ? 0 : a.w_f16 ? f16_to_f32(((const uint16_t*)a.w)[at]) : ((const float*)a.w)[at];
+        }
+    packed = ky;
+    const float* x = a.x + (image * a.in_h + oy / a.stride_h) * a.in_w * a.x_pixel;
+    PanelRows p;
+    p.a = &x, p.run_length = a.in_c, p.a_stride = a.x_pixel, p.rows = (a.out_w + a.stride_w - 1) / a.stride_w;
+    p.w = w, p.n = columns, p.n_end = columns, p.k = a.in_c, p.y = sums, p.y_stride = columns, p.epilogue = &none;
+    matmul_kernels.panel_rows(p);
+    for (int64_t ix = 0; ix < p.rows; ++ix)  // the gaps between input pixels close: [out_w][out_c]
+      for (int64_t i = 0; i < used; ++i) sums[ix * used + i] = sums[ix * columns + i] + (a.epilogue.bias ? a.epilogue.bias[i % a.out_c] : 0);
+    Epilogue e = a.epilogue;
+    if (e.residual) e.residual += unit * a.out_w * e.residual_stride;
+    float* y = a.y + unit * a.out_w * a.y_pixel;
+    const bool flat = a.out_c == 1 && a.y_pixel == 1 && (!e.residual || e.residual_stride == 1);
+    if (flat && e.activation == Activation::prelu) e.activation = Activation::leaky_relu, e.lo = e.slope[0], e.slope = nullptr;
+    if (flat) matmul_kernels.finish_rows({sums, y, 0, 0, 1, a.out_w, &e});
+    else matmul_kernels.finish_rows({sums, y, a.out_c, a.y_pixel, a.out_w, a.out_c, &e});
+  }
+}
+
 void conv_transpose(const void* args, int64_t begin, int64_t end, void* scratch) {
   const ConvTransposeArgs& a = *(const ConvTransposeArgs*)args;
+  if (conv_transpose_side_by_side(a)) return side_by_side(a, begin, end, (float*)scratch);
   const int64_t taps = (int64_t)a.kernel_h * a.kernel_w, c = a.in_c / a.groups, n = a.out_c / a.groups, k = taps * c;
   const int64_t weights = conv_transpose_weights(a);
   char* free = (char*)scratch;

@@ -34,9 +34,20 @@ constexpr int64_t kConvTransposeWidenFloats = 1 << 18;
 static inline int64_t conv_transpose_weights(const ConvTransposeArgs& a) {
   return a.groups * panel_elements(a.out_c / a.groups, (int64_t)a.kernel_h * a.kernel_w * (a.in_c / a.groups));
 }
+// Few outputs and taps that never meet (kernel = stride, no padding): all outputs of an input pixel at once, `side by side`.
+static inline bool conv_transpose_side_by_side(const ConvTransposeArgs& a) {
+  return a.groups == 1 && a.out_c < 8 && a.out_c * a.kernel_w <= kPanelWidth && a.kernel_h == a.stride_h && a.kernel_w == a.stride_w &&
+         a.dilation_h == 1 && a.dilation_w == 1 && a.pad_top == 0 && a.pad_left == 0 && a.out_h <= a.in_h * a.stride_h &&
+         a.out_w <= a.in_w * a.stride_w;
+}
+
 // Widened weights, and for each tap a pointer and the position of its weights.
 static inline size_t conv_transpose_scratch_bytes(const ConvTransposeArgs& a) {
   const int64_t taps = (int64_t)a.kernel_h * a.kernel_w, weights = conv_transpose_weights(a);
+  if (conv_transpose_side_by_side(a)) {  // weights and sums of one row of the kernel
+    const int64_t columns = (a.out_c * a.kernel_w + 7) / 8 * 8;
+    return (size_t)(columns * a.in_c + columns * a.in_w) * sizeof(float);
+  }
   size_t widened = 0;
   if (a.w_f16) widened = weights <= kConvTransposeWidenFloats ? (size_t)(weights + 15) / 16 * 64 : panel_scratch_bytes(taps * (a.in_c / a.groups), 1);
   return widened + (size_t)taps * (sizeof(void*) + sizeof(int64_t));

@@ -292,22 +292,42 @@ int64_t rows_per_block(const PanelRows& p) {
   return rows < step ? step : rows > 8 * step ? 8 * step : rows;
 }
 
-// A tile that ends in zero columns, or whose activation is costly: sums go through memory. t is of row r and output n.
+// A tile that ends in zero columns, or whose activation is costly: it is computed in a full-width copy of everything that
+// is as wide as its outputs. t is of row r and output n.
 [[gnu::noinline]] void finish_tile(const PanelRows& p, Tile t, TileFn run, int64_t r, int64_t n, int rows, int columns) {
-  alignas(64) float sums[kMaxRows * kPanelWidth], bias[kPanelWidth];
-  const Ending nothing;
-  const Epilogue none;
+  constexpr int64_t kStride = kPanelWidth;
+  alignas(64) float sums[kMaxRows * kStride], residual[kMaxRows * kStride], bias[kStride] = {}, slope[kStride] = {};
+  const auto copy = [columns](float* out, const float* in) __attribute__((always_inline)) {
+    for (int i = 0; i < columns; i += kLanes) {
+      const int lanes = columns - i < kLanes ? columns - i : kLanes;
+      store(out + i, load_part(in + i, lanes));
+    }
+  };
   float* y = t.y;
-  for (int i = 0; i < kPanelWidth; ++i) bias[i] = t.bias && i < columns ? t.bias[i] : 0;
-  if (t.load_y)
-    for (int m = 0; m < rows; ++m)
-      for (int i = 0; i < kPanelWidth; ++i) sums[m * kPanelWidth + i] = i < columns ? y[m * t.y_stride + i] : 0;
-  t.y = sums, t.y_stride = kPanelWidth, t.bias = bias, t.slope = nullptr, t.residual = nullptr, t.end = &nothing;
+  Ending end = *t.end;
+  end.residual_stride = kStride;
+  if (t.bias) copy(bias, t.bias), t.bias = bias;
+  if (t.slope) copy(slope, t.slope), t.slope = slope;
+  for (int m = 0; m < rows; ++m) {
+    if (t.load_y) copy(sums + m * kStride, y + m * t.y_stride);
+    if (t.residual) copy(residual + m * kStride, t.residual + m * t.end->residual_stride);
+  }
+  if (t.residual) t.residual = residual;
+  t.y = sums, t.y_stride = kStride, t.end = &end;
   run(t);
-  Epilogue e = p.store_sums ? none : *p.epilogue;
-  if (e.slope) e.slope += n;
-  if (e.residual) e.residual += r * e.residual_stride + n;
-  finish_rows({sums, y, kPanelWidth, p.y_stride, rows, columns, &e});
+  if (end.kind == Finish::later) {
+    Epilogue e = *p.epilogue;
+    if (e.residual) e.residual += r * e.residual_stride + n;
+    finish_rows({sums, y, kStride, p.y_stride, rows, columns, &e});
+    return;
+  }
+  for (int m = 0; m < rows; ++m)
+    for (int i = 0; i < columns; i += kLanes) {
+      const int lanes = columns - i < kLanes ? columns - i : kLanes;
+      const Vec v = load(sums + m * kStride + i);
+      if (lanes == kLanes) store(y + m * p.y_stride + i, v);
+      else store_part(y + m * p.y_stride + i, v, lanes);
+    }
 }
 
 void panel_rows(const PanelRows& p) {
@@ -441,39 +461,43 @@ void pack_b(const MatmulArgs& a, const float* b, int64_t k0, int64_t depth, int6
   }
 }
 
+// A unit is a block of rows times a block of columns. Consecutive units share their columns: B is packed once for all.
 void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
   const MatmulArgs& a = *(const MatmulArgs*)args;
   float *panels = (float*)scratch, *rows = panels + kMatmulColumns * kMatmulDepth;
   const int64_t row_blocks = (a.m + kMatmulRows - 1) / kMatmulRows, column_blocks = (a.n + kMatmulColumns - 1) / kMatmulColumns;
-  int64_t packed = -1;  // the block of B that lies in `panels`: rows vary fastest, so it often serves the next unit
-  for (int64_t unit = begin; unit < end; ++unit) {
+  for (int64_t unit = begin; unit < end;) {
     const int64_t i = unit % row_blocks, j = unit / row_blocks % column_blocks, batch = unit / row_blocks / column_blocks;
+    const int64_t blocks = end - unit < row_blocks - i ? end - unit : row_blocks - i;
+    unit += blocks;
     const int64_t outer = batch / a.batch[1], inner = batch % a.batch[1];
     const float* x = a.a + outer * a.a_batch[0] + inner * a.a_batch[1];
     const float* b = a.b + outer * a.b_batch[0] + inner * a.b_batch[1];
     float* y = a.y + outer * a.y_batch[0] + inner * a.y_batch[1];
-    const int64_t m0 = i * kMatmulRows, n0 = j * kMatmulColumns;
-    const int64_t m = a.m - m0 < kMatmulRows ? a.m - m0 : kMatmulRows, n = a.n - n0 < kMatmulColumns ? a.n - n0 : kMatmulColumns;
-    Epilogue e = a.epilogue;
-    if (e.bias) e.bias += n0;
-    if (e.slope) e.slope += n0;
-    if (e.residual) e.residual += m0 * e.residual_stride + n0;
+    const int64_t m0 = i * kMatmulRows, m1 = (i + blocks) * kMatmulRows < a.m ? (i + blocks) * kMatmulRows : a.m, n0 = j * kMatmulColumns;
+    const int64_t n = a.n - n0 < kMatmulColumns ? a.n - n0 : kMatmulColumns;
     int64_t k0 = 0;
     do {  // at least once: k may be 0
       const int64_t depth = a.k - k0 < kMatmulDepth ? a.k - k0 : kMatmulDepth;
-      if (depth < a.k || packed != unit / row_blocks) pack_b(a, b, k0, depth, n0, n, panels);
-      packed = depth < a.k ? -1 : unit / row_blocks;
-      const float* first = x + m0 * a.a_stride + k0;
-      PanelRows p;
-      p.a_stride = a.a_stride;
-      if (a.a_transposed) {
-        transpose(x + k0 * a.a_stride + m0, a.a_stride, depth, m, rows, depth);
-        first = rows, p.a_stride = depth;
+      pack_b(a, b, k0, depth, n0, n, panels);
+      for (int64_t m = m0; m < m1; m += kMatmulRows) {
+        PanelRows p;
+        p.rows = m1 - m < kMatmulRows ? m1 - m : kMatmulRows;
+        const float* first = x + m * a.a_stride + k0;
+        p.a_stride = a.a_stride;
+        if (a.a_transposed) {
+          transpose(x + k0 * a.a_stride + m, a.a_stride, depth, p.rows, rows, depth);
+          first = rows, p.a_stride = depth;
+        }
+        Epilogue e = a.epilogue;
+        if (e.bias) e.bias += n0;
+        if (e.slope) e.slope += n0;
+        if (e.residual) e.residual += m * e.residual_stride + n0;
+        p.a = &first, p.run_length = depth, p.w = panels, p.n = n, p.k = depth, p.n_end = n;
+        p.y = y + m * a.y_stride + n0, p.y_stride = a.y_stride, p.epilogue = &e;
+        p.load_y = k0 > 0 || a.accumulate, p.store_sums = k0 + depth < a.k;
+        panel_rows(p);
       }
-      p.a = &first, p.run_length = depth, p.rows = m, p.w = panels, p.n = n, p.k = depth, p.n_end = n;
-      p.y = y + m0 * a.y_stride + n0, p.y_stride = a.y_stride, p.epilogue = &e;
-      p.load_y = k0 > 0 || a.accumulate, p.store_sums = k0 + depth < a.k;
-      panel_rows(p);
       k0 += depth;
     } while (k0 < a.k);
   }

@@ -52,7 +52,6 @@ constexpr int kLanes = (int)Vec::size;
 using xsimd::abs;
 using xsimd::ceil;
 using xsimd::floor;
-using xsimd::fma;
 using xsimd::max;
 using xsimd::min;
 using xsimd::nearbyint;
@@ -63,7 +62,16 @@ using xsimd::trunc;
 TERN_INLINE Vec splat(float x) { return Vec(x); }
 TERN_INLINE Vec load(const float* p) { return Vec::load_unaligned(p); }
 TERN_INLINE void store(float* p, Vec v) { v.store_unaligned(p); }
+#if defined(__AVX512BW__)  // xsimd 8.1 multiplies and adds here
+TERN_INLINE Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
+TERN_INLINE Vec fnma(Vec a, Vec b, Vec c) { return _mm512_fnmadd_ps(a, b, c); }
+#elif defined(__aarch64__)
+TERN_INLINE Vec fma(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }
+TERN_INLINE Vec fnma(Vec a, Vec b, Vec c) { return vfmsq_f32(c, a, b); }
+#else
+TERN_INLINE Vec fma(Vec a, Vec b, Vec c) { return xsimd::fma(a, b, c); }
 TERN_INLINE Vec fnma(Vec a, Vec b, Vec c) { return xsimd::fnma(a, b, c); }
+#endif
 TERN_INLINE VecI bits(Vec v) { return xsimd::bitwise_cast<VecI>(v); }
 TERN_INLINE Vec from_bits(VecI v) { return xsimd::bitwise_cast<Vec>(v); }
 TERN_INLINE VecI to_int(Vec v) { return xsimd::to_int(v); }  // towards zero; outside int32: unspecified value

@@ -64,6 +64,8 @@ TEST(ConvTranspose, EqualsScatter) {
     transpose_case(kernels, {1, 5, 6, 9, 33, 4, 4, 2, 2, 1, 1, 1, 1, -1, -1, 1}, true, 2);
     transpose_case(kernels, {1, 5, 6, 9, 33, 3, 3, 2, 2, 1, 1, 1, 1, 0, 0, 1}, false, 3);
     transpose_case(kernels, {1, 2, 40, 130, 200, 4, 4, 2, 2, 1, 1, 1, 1, -1, -1, 1}, true, 9);  // widened panel by panel
+    for (int v = 0; v < 84; ++v)  // outputs side by side
+      transpose_case(kernels, {1 + v % 2, 3, 9, 5, 1 + v % 4, 1 + v % 3, 2, 1 + v % 3, 2, 1, 1, 0, 0, 0, -(v % 2), 1}, v % 2, v * 3);
     Random random(11);
     for (int v = 0; v < 150; ++v) {
       const auto pick = [&](int lo, int hi) { return (int)random.integer(lo, hi); };
