@@ -680,8 +680,8 @@ tern_status read_opset(const onnx::ModelProto& proto, int* opset) {
     *opset = (int)o.version();
     found = true;
   }
-  if (!found && proto.ir_version() >= 3) return TERN_FAIL(TERN_ERR_CORRUPT, "the model names no operator set: not an ONNX model, or cut off");
-  if (!found) *opset = 1;  // as the format says for the oldest files
+  if (proto.opset_import_size() == 0 && proto.ir_version() >= 3) return TERN_FAIL(TERN_ERR_CORRUPT, "the model names no operator set: not an ONNX model, or cut off");
+  if (!found) *opset = proto.opset_import_size() ? kNewestOpset : 1;  // 1: as the format says for the oldest files
   return TERN_OK;
 }
 
