@@ -37,7 +37,7 @@ class Census {
 
   tern_status run() {
     const fbs::Model& model = *m_.model;
-    TERN_TRY(charge(&model, 8));
+    left_ -= 8;  // the root, which the verifier found there
     TERN_TRY(free_text(model.producer(), "the producer"));
     TERN_TRY(charge_vector(model.required_features()));
     if (model.required_features())
@@ -102,23 +102,22 @@ class Census {
     if (checked_sub(left_, bytes, &left_)) return TERN_OK;
     return at(part, TERN_FAIL(TERN_ERR_CORRUPT, "the metadata uses the same bytes more than once"));
   }
+  tern_status charge_list(const void* list, uint32_t n, uint64_t stride) {
+    uint64_t bytes;
+    if (!list) return TERN_OK;
+    return charge(list, checked_mul_add<uint64_t>(n, stride, 4, &bytes) ? bytes : UINT64_MAX);
+  }
   template <class T>
   tern_status charge_vector(const flatbuffers::Vector<T>* v) {
-    uint64_t bytes;
-    if (!v) return TERN_OK;
-    if (!checked_mul_add<uint64_t>(v->size(), flatbuffers::IndirectHelper<T>::element_stride, 4, &bytes)) bytes = UINT64_MAX;
-    return charge(v, bytes);
+    return charge_list(v, count(v), flatbuffers::IndirectHelper<T>::element_stride);
   }
+  // f(table) for each table of a list. A table takes 4 bytes at least, and so does the reference to it.
   template <class T, class F>
   tern_status each(const flatbuffers::Vector<flatbuffers::Offset<T>>* v, F&& f) {
-    TERN_TRY(charge_vector(v));
-    if (!v) return TERN_OK;
-    for (const T* t : *v) {
-      TERN_TRY(charge(t, 4));
-      const tern_status s = f(*t);
-      if (s != TERN_OK) return at(t, s);
-    }
-    return TERN_OK;
+    tern_status s = charge_list(v, count(v), 8);
+    for (uint32_t i = 0; s == TERN_OK && i < count(v); ++i)
+      if ((s = f(*v->Get(i))) != TERN_OK) error_at_offset(m_.offset(v->Get(i)));
+    return s;
   }
   tern_status name(const flatbuffers::String* s, const char* what) {
     if (s && s->size() > limits_.max_name_bytes)
@@ -162,12 +161,12 @@ tern_status open_metadata(const Bytes& file, const tern_limits& limits, Metadata
   TERN_TRY(read_header(file, limits.max_metadata_bytes, &m.header));
   const uint8_t* data = file.data + kHeaderBytes;
   const uint64_t bytes = m.header.metadata_bytes;
+  if (bytes >= FLATBUFFERS_MAX_BUFFER_SIZE) return TERN_FAIL(TERN_ERR_LIMIT, "the metadata has %" PRIu64 " bytes, less than 2 GiB are possible", bytes);
   if (checksum64(data, bytes) != m.header.metadata_checksum) {
     const tern_status s = TERN_FAIL(TERN_ERR_CHECKSUM, "the metadata of the file is damaged: fetch or make the file again");
     error_at_offset(kHeaderBytes);
     return s;
   }
-  if (bytes >= FLATBUFFERS_MAX_BUFFER_SIZE) return TERN_FAIL(TERN_ERR_LIMIT, "the metadata has %" PRIu64 " bytes, less than 2 GiB are possible", bytes);
   flatbuffers::Verifier::Options options;
   options.max_depth = 8;  // model, graph, node, attribute, and room for later versions
   // A table and the reference to it take 8 bytes: more tables than that are shared ones, made to waste time.

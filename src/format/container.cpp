@@ -64,8 +64,7 @@ tern_status read_header(const Bytes& file, uint64_t max_metadata_bytes, Header* 
     return at(16, TERN_FAIL(TERN_ERR_LIMIT, "the metadata has %" PRIu64 " bytes, max_metadata_bytes is %" PRIu64, h.metadata_bytes, max_metadata_bytes));
   if (!range_within(kHeaderBytes, h.metadata_bytes, file.size))
     return at(16, TERN_FAIL(TERN_ERR_CORRUPT, "the metadata (%" PRIu64 " bytes) ends outside the file", h.metadata_bytes));
-  uint64_t metadata_end;
-  if (!checked_add(kHeaderBytes, h.metadata_bytes, &metadata_end) || h.weights_offset < metadata_end || h.weights_offset % kSectionAlignment != 0)
+  if (h.weights_offset < kHeaderBytes || h.weights_offset - kHeaderBytes < h.metadata_bytes || h.weights_offset % kSectionAlignment != 0)
     return at(32, TERN_FAIL(TERN_ERR_CORRUPT, "the weight section begins at %" PRIu64 ": it must follow the metadata at a multiple of 4096", h.weights_offset));
   if (!range_within(h.weights_offset, h.weights_bytes, file.size))
     return at(40, TERN_FAIL(TERN_ERR_CORRUPT, "the weight section (%" PRIu64 " bytes from %" PRIu64 ") ends outside the file", h.weights_bytes, h.weights_offset));
