@@ -21,6 +21,11 @@ foreach(object ${tern_objects})
   endif()
 endforeach()
 
+# Shape rules, reference loops, readers and passes run once for a plan or only in tests: small is what counts there.
+foreach(floor ops format passes)
+  target_compile_options(tern_${floor} PRIVATE $<$<CONFIG:Release>:-Os>)
+endforeach()
+
 set(tern_map ${PROJECT_SOURCE_DIR}/src/capi/tern.map)
 add_library(tern SHARED ${tern_objects})
 set_target_properties(tern PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINK_DEPENDS ${tern_map})

@@ -8,27 +8,36 @@
 using namespace tern;
 using namespace tern::capi;
 
-struct tern_detector {
-  std::unique_ptr<Detector> detector;
-};
-struct tern_pose {
-  std::unique_ptr<Pose> pose;
-};
-
 namespace {
 
-tern_status check_numbers(float min_score, float max_overlap, int32_t most, const char* name) {
-  if (!(min_score >= 0 && min_score <= 1) || !(max_overlap >= 0 && max_overlap <= 1) || most < 0)
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: scores and overlaps are 0 to 1, counts at least 0", name);
+Detector* to_object(tern_detector* h) { return reinterpret_cast<Detector*>(h); }
+const Detector* to_object(const tern_detector* h) { return reinterpret_cast<const Detector*>(h); }
+Pose* to_object(tern_pose* h) { return reinterpret_cast<Pose*>(h); }
+const Pose* to_object(const tern_pose* h) { return reinterpret_cast<const Pose*>(h); }
+using capi::to_object;
+
+// 0 stands for the model's own. NaN is refused.
+tern_status check_share(float value, const char* name) {
+  if (value >= 0 && value <= 1) return TERN_OK;
+  return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s is %g, allowed is 0 (the model's own) to 1", name, (double)value);
+}
+
+tern_status check_most(int32_t value, int32_t most, const char* name) {
+  if (value >= 0 && value <= most) return TERN_OK;
+  return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s is %d, allowed is 0 (the model's own) to %d", name, value, most);
+}
+
+tern_status check_run(const void* task, const tern_picture* picture, const void* results, int32_t capacity, const int32_t* count) {
+  TERN_TRY(check_not_null(task, "the task"));
+  TERN_CHECK_NOT_NULL(picture);
+  TERN_CHECK_NOT_NULL(count);
+  TERN_TRY(check_input_struct(picture, sizeof *picture, sizeof *picture, "tern_picture"));
+  if (capacity < 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "capacity is %d", capacity);
+  if (capacity > 0) TERN_TRY(check_not_null(results, "the array for results"));
   return TERN_OK;
 }
 
-tern_status check_results(const void* handle, const char* handle_name, const void* results, int32_t capacity, const void* count) {
-  TERN_TRY(check_not_null(handle, handle_name));
-  TERN_TRY(check_not_null(count, "count"));
-  if (capacity < 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "capacity is %d", capacity);
-  return capacity ? check_not_null(results, "results") : TERN_OK;
-}
+constexpr int32_t kMostResults = 1 << 20;
 
 }  // namespace
 
@@ -36,67 +45,73 @@ extern "C" {
 
 tern_status tern_detector_create(const tern_model* model, const tern_detector_options* options, tern_detector** detector) noexcept {
   return guard([&]() -> tern_status {
-    TERN_TRY(check_not_null(model, "model"));
-    TERN_TRY(check_not_null(detector, "detector"));
+    TERN_CHECK_NOT_NULL(model);
+    TERN_CHECK_NOT_NULL(detector);
     tern_detector_options o = TERN_DETECTOR_OPTIONS_INIT;
     TERN_TRY(read_options(options, &o, "tern_detector_options"));
-    TERN_TRY(check_numbers(o.min_score, o.max_overlap, o.max_detections, "tern_detector_options"));
-    BoxFinder::Options b;
-    if (o.backends) b.backends = o.backends;
-    b.max_boxes = o.max_detections, b.min_score = o.min_score, b.max_overlap = o.max_overlap;
-    auto d = std::make_unique<tern_detector>();
-    TERN_TRY(Detector::create(*to_object(model), b, &d->detector));
-    *detector = d.release();
+    TERN_TRY(check_most(o.max_detections, kMostResults, "max_detections"));
+    TERN_TRY(check_share(o.min_score, "min_score"));
+    TERN_TRY(check_share(o.max_overlap, "max_overlap"));
+    BoxFinder::Options own;
+    if (o.backends) own.backends = o.backends;
+    own.max_boxes = o.max_detections;
+    own.min_score = o.min_score;
+    own.max_overlap = o.max_overlap;
+    std::unique_ptr<Detector> d;
+    TERN_TRY(Detector::create(*to_object(model), own, &d));
+    *detector = reinterpret_cast<tern_detector*>(d.release());
     return TERN_OK;
   });
 }
 
-void tern_detector_release(tern_detector* detector) noexcept { delete detector; }
+void tern_detector_release(tern_detector* detector) noexcept { delete to_object(detector); }
 
 tern_status tern_detector_run(tern_detector* detector, const tern_picture* picture, tern_detection* detections, int32_t capacity, int32_t* count) noexcept {
   return guard([&]() -> tern_status {
-    TERN_TRY(check_results(detector, "detector", detections, capacity, count));
-    return detector->detector->run(picture, {detections, (size_t)capacity}, count);
+    TERN_TRY(check_run(detector, picture, detections, capacity, count));
+    return to_object(detector)->run(picture, {detections, (size_t)capacity}, count);
   });
 }
 
-const char* tern_detector_label(const tern_detector* detector, int32_t label) noexcept { return detector ? detector->detector->label(label) : nullptr; }
+const char* tern_detector_label(const tern_detector* detector, int32_t label) noexcept { return detector ? to_object(detector)->label(label) : nullptr; }
 
 tern_status tern_pose_create(const tern_model* detector, const tern_model* landmarks, const tern_pose_options* options, tern_pose** pose) noexcept {
   return guard([&]() -> tern_status {
-    TERN_TRY(check_not_null(landmarks, "landmarks"));
-    TERN_TRY(check_not_null(pose, "pose"));
+    TERN_CHECK_NOT_NULL(landmarks);
+    TERN_CHECK_NOT_NULL(pose);
     tern_pose_options o = TERN_POSE_OPTIONS_INIT;
     TERN_TRY(read_options(options, &o, "tern_pose_options"));
-    TERN_TRY(check_numbers(o.min_score, 0, o.max_persons, "tern_pose_options"));
-    Pose::Options p;
-    if (o.backends) p.backends = o.backends;
-    p.max_persons = o.max_persons, p.min_score = o.min_score;
-    auto made = std::make_unique<tern_pose>();
-    TERN_TRY(Pose::create(detector ? to_object(detector) : nullptr, *to_object(landmarks), p, &made->pose));
-    *pose = made.release();
+    TERN_TRY(check_most(o.max_persons, kMostResults, "max_persons"));
+    TERN_TRY(check_share(o.min_score, "min_score"));
+    Pose::Options own;
+    if (o.backends) own.backends = o.backends;
+    own.max_persons = o.max_persons;
+    own.min_score = o.min_score;
+    std::unique_ptr<Pose> p;
+    TERN_TRY(Pose::create(detector ? to_object(detector) : nullptr, *to_object(landmarks), own, &p));
+    *pose = reinterpret_cast<tern_pose*>(p.release());
     return TERN_OK;
   });
 }
 
-void tern_pose_release(tern_pose* pose) noexcept { delete pose; }
+void tern_pose_release(tern_pose* pose) noexcept { delete to_object(pose); }
 
 tern_status tern_pose_run(tern_pose* pose, const tern_picture* picture, tern_person* persons, int32_t capacity, int32_t* count) noexcept {
   return guard([&]() -> tern_status {
-    TERN_TRY(check_results(pose, "pose", persons, capacity, count));
-    return pose->pose->run(picture, {persons, (size_t)capacity}, count);
+    TERN_TRY(check_run(pose, picture, persons, capacity, count));
+    return to_object(pose)->run(picture, {persons, (size_t)capacity}, count);
   });
 }
 
-const char* tern_pose_keypoint_name(const tern_pose* pose, int32_t keypoint) noexcept { return pose ? pose->pose->keypoint_name(keypoint) : nullptr; }
+const char* tern_pose_keypoint_name(const tern_pose* pose, int32_t keypoint) noexcept { return pose ? to_object(pose)->keypoint_name(keypoint) : nullptr; }
 
 tern_status tern_pose_skeleton(const tern_pose* pose, const int32_t** pairs, int32_t* num) noexcept {
   return guard([&]() -> tern_status {
-    TERN_TRY(check_not_null(pose, "pose"));
-    TERN_TRY(check_not_null(pairs, "pairs"));
-    TERN_TRY(check_not_null(num, "num"));
-    *pairs = pose->pose->skeleton().data();
-    *num = (int32_t)(pose->pose->skeleton().size() / 2);
+    TERN_CHECK_NOT_NULL(pose);
+    TERN_CHECK_NOT_NULL(pairs);
+    TERN_CHECK_NOT_NULL(num);
+    *pairs = to_object(pose)->skeleton().data();
+    *num = (int32_t)(to_object(pose)->skeleton().size() / 2);
     return TERN_OK;
   });
 }

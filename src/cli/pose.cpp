@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 
 #include "cli/picture.h"
 
@@ -53,6 +54,9 @@ int run(const Arguments& a) {
   if (const int code = make_context(a, &context)) return code;
   for (size_t i = 0; i < num_models; ++i)
     if (const int code = load_model(context.get(), a.words()[i], 0, &models[i])) return code;
+  // Whatever their order.
+  const char* task = num_models == 2 ? tern_model_find_metadata(models[0].get(), "task") : nullptr;
+  if (task && std::strcmp(task, "pose_landmarks") == 0) std::swap(models[0], models[1]);
   tern_pose* made = nullptr;
   const tern_model* detector = num_models == 2 ? models[0].get() : nullptr;
   const tern_model* landmarks = models[num_models - 1].get();

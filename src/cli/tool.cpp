@@ -297,7 +297,10 @@ void Json::print() {
 std::string shape_text(const int64_t* dims, int32_t rank) {
   if (rank == 0) return "scalar";
   std::string s;
-  for (int32_t i = 0; i < rank; ++i) s += (i ? "x" : "") + (dims[i] < 0 ? std::string("?") : std::to_string(dims[i]));
+  for (int32_t i = 0; i < rank; ++i) {
+    if (i) s += 'x';
+    s += dims[i] < 0 ? "?" : std::to_string(dims[i]);
+  }
   return s;
 }
 

@@ -33,6 +33,7 @@ static void* count(void* p) {
   return p;
 }
 
+#pragma GCC visibility push(default) /* the dynamic linker must find these */
 void* malloc(size_t bytes) { return refuse() ? NULL : count(__libc_malloc(bytes)); }
 void* calloc(size_t n, size_t bytes) { return refuse() ? NULL : count(__libc_calloc(n, bytes)); }
 void* memalign(size_t alignment, size_t bytes) { return refuse() ? NULL : count(__libc_memalign(alignment, bytes)); }
@@ -55,6 +56,8 @@ void free(void* p) {
   if (p) __atomic_sub_fetch(&live, 1, __ATOMIC_SEQ_CST);
   __libc_free(p);
 }
+
+#pragma GCC visibility pop
 
 static void disarm(void) { fail_at = 0; }
 
