@@ -1,0 +1,423 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the `tern` command and the samples, on the small models of tests/capi/make_models.cpp, on the digits and, where
+samples/fetch has brought them, on real models and photographs."""
+import argparse
+import json
+import math
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import zlib
+
+ARGS = None
+CACHE = os.environ.get("TERN_CACHE", os.path.expanduser("~/.cache/tern"))
+
+
+def tern(*words, code=0, timeout=240):
+    p = subprocess.run([ARGS.tern, *words], capture_output=True, timeout=timeout)
+    p.out, p.err = p.stdout.decode("utf-8", "replace"), p.stderr.decode("utf-8", "replace")
+    if code is not None and p.returncode != code:
+        raise AssertionError(f"tern {' '.join(words)}: exit {p.returncode}, not {code}\n{p.out}\n{p.err}")
+    if p.returncode != 0 and not p.err:
+        raise AssertionError(f"tern {' '.join(words)}: failed in silence")
+    return p
+
+
+def npy(dtype, shape, data, version=(1, 0), order="False", header=None):
+    """Bytes of a .npy file; data: bytes."""
+    text = header if header is not None else f"{{'descr': '{dtype}', 'fortran_order': {order}, 'shape': {shape!r}, }}"
+    size = 10 if version[0] == 1 else 12
+    text += " " * (63 - (size + len(text)) % 64) + "\n"
+    length = struct.pack("<H" if version[0] == 1 else "<I", len(text))
+    return b"\x93NUMPY" + bytes(version) + length + text.encode("latin-1") + data
+
+
+def read_npy(path):
+    with open(path, "rb") as f:
+        raw = f.read()
+    assert raw[:8] == b"\x93NUMPY\x01\x00"
+    length = struct.unpack("<H", raw[8:10])[0]
+    header = eval(raw[10:10 + length].decode(), {"__builtins__": {}}, {"True": True, "False": False})
+    assert (10 + length) % 64 == 0 and not header["fortran_order"]
+    kind = {"<f4": "f", "<i8": "q", "|u1": "B", "<f8": "d"}[header["descr"]]
+    return header["shape"], [v[0] for v in struct.iter_unpack("<" + kind, raw[10 + length:])]
+
+
+def floats(values):
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+def png(width, height, pixel):
+    """Bytes of a grey picture; pixel(x, y) -> 0..255."""
+    rows = b"".join(b"\0" + bytes(pixel(x, y) for x in range(width)) for y in range(height))
+    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="tern-cli-")
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, data):
+        with open(self.path(name), "wb") as f:
+            f.write(data)
+        return self.path(name)
+
+    def model(self, name):
+        return os.path.join(ARGS.models, name)
+
+
+class CommandLine(Case):
+    COMMANDS = ["import", "info", "check", "run", "compare", "bench", "detect", "pose", "devices", "version"]
+
+    def test_help(self):
+        overview = tern("--help").out
+        for command in self.COMMANDS:
+            self.assertIn(f"\n  {command} ", overview)
+            text = tern(command, "--help").out
+            self.assertIn(f"usage: tern {command}", text)
+            self.assertIn(f"examples:\n  tern {command}", text)
+            self.assertEqual(text, tern("help", command).out)
+        self.assertIn("usage", tern(code=2).err)
+
+    def test_typos(self):
+        self.assertIn("did you mean 'detect'?", tern("detct", code=2).err)
+        self.assertIn("did you mean 'bench'?", tern("bnech", code=2).err)
+        self.assertIn("did you mean 'version'?", tern("vers", code=2).err)
+        self.assertNotIn("did you mean", tern("quantise", code=2).err)
+        self.assertIn("did you mean '--threads'?", tern("bench", "x.tern", "--thread", "2", code=2).err)
+        self.assertIn("did you mean '--json'?", tern("info", "x.tern", "--jsn", code=2).err)
+
+    def test_wrong_words(self):
+        self.assertIn("missing", tern("info", code=2).err)
+        self.assertIn("too many", tern("info", "a", "b", code=2).err)
+        self.assertIn("needs", tern("bench", "a", "--threads", code=2).err)
+        self.assertIn("no number", tern("bench", self.model("small.tern"), "--threads", "two", code=2).err)
+        self.assertIn("no number", tern("bench", self.model("small.tern"), "--threads", "0", code=2).err)
+        self.assertIn("takes no value", tern("devices", "--json=yes", code=2).err)
+
+    def test_version_and_devices(self):
+        self.assertRegex(tern("version").out, r"^tern \d+\.\d+\.\d+, libtern \d+\.\d+\.\d+\n$")
+        self.assertEqual(tern("--version").out, tern("version").out)
+        devices = json.loads(tern("devices", "--json").out)
+        self.assertEqual(devices[0]["backend"], "cpu")
+        self.assertTrue(devices[0]["available"])
+        self.assertTrue(tern("devices").out.startswith("cpu"))
+
+    def test_full_disk(self):
+        with open("/dev/full", "wb") as full:
+            p = subprocess.run([ARGS.tern, "devices"], stdout=full, stderr=subprocess.PIPE)
+        self.assertEqual(p.returncode, 5)
+
+
+class Files(Case):
+    def test_info(self):
+        text = tern("info", self.model("small.tern"), "--tensors").out
+        for part in ["signature forward: 4 nodes", "f32 ?x16", "dim 0: 1 to 64", "i64 scalar (scalar)", "w1", "panel32", "author"]:
+            self.assertIn(part, text)
+        info = json.loads(tern("info", self.model("small.tern"), "--json").out)
+        self.assertEqual([s["name"] for s in info["signatures"]], ["forward", "look_up", "scale"])
+        x = info["signatures"][0]["inputs"][0]
+        self.assertEqual((x["shape"], x["min"], x["max"]), ([-1, 16], [1, 16], [64, 16]))
+        self.assertEqual(info["metadata"]["author"], "Jürgen 犬")
+        self.assertEqual([p["name"] for p in info["parameters"]], ["w1", "b1", "w2", "table"])
+        states = json.loads(tern("info", self.model("counter.tern"), "--json").out)["states"]
+        self.assertEqual([s["name"] for s in states], ["cache", "calls"])
+
+    def test_check(self):
+        self.assertIn("good", tern("check", self.model("small.tern"), self.model("counter.tern")).out)
+        with open(self.model("small.tern"), "rb") as f:
+            data = bytearray(f.read())
+        # A weight alone: loads, but does not pass.
+        data[-300] ^= 1
+        bad = self.write("bad.tern", data)
+        tern("info", bad)
+        self.assertIn("CHECKSUM", tern("check", bad, code=4).err)
+        self.assertIn("good", tern("check", bad, self.model("small.tern"), code=4).out)
+
+    def test_files_that_are_none(self):
+        self.assertIn("none.tern", tern("info", "none.tern", code=3).err)
+        self.assertIn("CORRUPT", tern("info", self.write("empty.tern", b""), code=4).err)
+        self.assertIn("CORRUPT", tern("info", self.write("text.tern", b"hello " * 100), code=4).err)
+        tern("info", self.folder, code=5)
+        onnx = os.path.join(ARGS.source, "samples/digits/digits.onnx")
+        self.assertIn("tern import", tern("info", onnx, code=4).err)
+        with open(self.model("small.tern"), "rb") as f:
+            data = f.read()
+        for n in (1, 8, 63, 64, 65, 200, len(data) // 2, len(data) - 1):
+            tern("check", self.write("cut.tern", data[:n]), code=4)
+
+
+class Run(Case):
+    def run_scale(self, data, code=0):
+        x = self.write("x.npy", data)
+        p = tern("run", self.model("small.tern"), "--signature", "scale", "--in", f"x={x}", "--in", "factor=3", "--out", self.path("out"), code=code)
+        return p if code else read_npy(self.path("out/y.npy"))
+
+    def test_arrays(self):
+        want = ((4,), [3.0, -6.0, 1.5, 0.0])
+        data = floats([1, -2, 0.5, 0])
+        self.assertEqual(self.run_scale(npy("<f4", (4,), data)), want)
+        self.assertEqual(self.run_scale(npy("<f4", (4,), data, version=(2, 0))), want)
+        self.assertEqual(self.run_scale(npy("<f4", (4,), data, version=(3, 0))), want)
+        self.assertEqual(self.run_scale(npy("<f4", (4,), data, order="True")), want)
+        self.assertEqual(self.run_scale(npy(">f4", (4,), struct.pack(">4f", 1, -2, 0.5, 0))), want)
+        self.assertEqual(self.run_scale(npy("<f4", (4,), data, header='{"shape":(4,),"descr":"<f4","fortran_order":False}')), want)
+
+    def test_columns_first(self):
+        rows = [[(r * 16 + c) / 100 for c in range(16)] for r in range(3)]
+        a = self.write("a.npy", npy("<f4", (3, 16), floats([v for row in rows for v in row])))
+        b = self.write("b.npy", npy("<f4", (3, 16), floats([rows[r][c] for c in range(16) for r in range(3)]), order="True"))
+        tern("run", self.model("small.tern"), "--in", f"x={a}", "--out", self.path("a"))
+        tern("run", self.model("small.tern"), "--in", b, "--out", self.path("b"), "--threads", "1", "--backend", "cpu")
+        self.assertEqual(read_npy(self.path("a/y.npy")), read_npy(self.path("b/y.npy")))
+        shape, y = read_npy(self.path("a/y.npy"))
+        self.assertEqual(shape, (3, 8))
+        self.assertTrue(math.isclose(sum(y), 3, rel_tol=1e-5))
+
+    def test_hostile_arrays(self):
+        good = npy("<f4", (4,), floats([1, 2, 3, 4]))
+        head = lambda text: npy("", (), b"\0" * 16, header=text)
+        bad = [b"", good[:5], good[:9], good[:30], good[:-1], good + b"x", b"PK\3\4" + good[4:], good[:6] + b"\x07\x00" + good[8:],
+               npy("<f4", (5,), floats([1, 2, 3, 4])), npy("<f4", (-4,), floats([1, 2, 3, 4])), npy("<f4", (1 << 61, 8), b""),
+               npy("<f4", (10**17,) * 8, b""), npy("<f4", (1,) * 9, floats([1])), npy("<c8", (2,), b"\0" * 16), npy("|O", (4,), b"\0" * 16),
+               npy("<U4", (1,), b"\0" * 16), head("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (4,)}"),
+               head("{'descr': '<f4', 'fortran_order': False}"), head("{'descr': '<f4', 'fortran_order': Maybe, 'shape': (4,)}"), head("("), head("{"), head("{}"),
+               head("{'descr': '<f4', 'fortran_order': False, 'shape': (4,"), head("{'descr': '<f4', 'fortran_order': False, 'shape': 4}"),
+               head("{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (4,)}"), head("{'x': 'y', 'descr': '<f4', 'fortran_order': False, 'shape': (4,)}"),
+               b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + b" " * 100, b"\x93NUMPY\x01\x00\x00\x00"]
+        for data in bad:
+            with self.subTest(data=data[:80]):
+                self.run_scale(data, code=4)
+                self.assertFalse(os.path.exists(self.path("out")))
+
+    def test_wrong_inputs(self):
+        x = self.write("x.npy", npy("<f4", (2, 16), floats([0.5] * 32)))
+        model = self.model("small.tern")
+        self.assertIn("'x' is missing", tern("run", model, "--out", self.folder, code=2).err)
+        self.assertIn("no input 'z'", tern("run", model, "--in", f"z={x}", code=3).err)
+        self.assertIn("no such file", tern("run", model, "--in", "x=none.npy", code=4).err)
+        self.assertIn("forward", tern("run", model, "--in", f"x={x}", "--signature", "backward", code=3).err)
+        self.assertIn("cpu", tern("run", model, "--in", f"x={x}", "--backend", "abacus", code=3).err)
+        wide = self.write("wide.npy", npy("<f4", (2, 17), floats([0.5] * 34)))
+        self.assertIn("SHAPE", tern("run", model, "--in", f"x={wide}", code=1).err)
+        doubles = self.write("doubles.npy", npy("<f8", (2, 16), b"\0" * 256))
+        self.assertIn("f64", tern("run", model, "--in", f"x={doubles}", code=1).err)
+        index = self.write("index.npy", npy("<i8", (3,), struct.pack("<3q", 0, 99, 1)))
+        self.assertIn("INDEX", tern("run", model, "--signature", "look_up", "--in", f"ids={index}", code=1).err)
+
+    def test_outputs_stay_whole(self):
+        x = self.write("x.npy", npy("<f4", (2, 16), floats([0.5] * 32)))
+        os.mkdir(self.path("out"))
+        self.write("out/y.npy", b"old")
+        bad = self.write("bad.npy", b"none")
+        tern("run", self.model("small.tern"), "--in", f"x={bad}", "--out", self.path("out"), code=4)
+        with open(self.path("out/y.npy"), "rb") as f:
+            self.assertEqual(f.read(), b"old")
+        tern("run", self.model("small.tern"), "--in", f"x={x}", "--out", self.path("out"))
+        self.assertEqual(sorted(os.listdir(self.path("out"))), ["hidden.npy", "y.npy"])
+        tern("run", self.model("small.tern"), "--in", f"x={x}", "--out", self.write("file", b"x"), code=5)
+
+    def test_position_and_profile(self):
+        token = self.write("token.npy", npy("<f4", (1, 4), floats([1, 2, 3, 4])))
+        trace = self.path("trace.json")
+        tern("run", self.model("counter.tern"), "--in", f"token={token}", "--out", self.path("out"), "--profile", trace)
+        self.assertEqual(read_npy(self.path("out/sum.npy")), ((4,), [1.0, 2.0, 3.0, 4.0]))
+        with open(trace) as f:
+            events = json.load(f)["traceEvents"]
+        self.assertTrue(events and all(e["dur"] >= 0 and e["name"] for e in events))
+
+    def test_compare_and_bench(self):
+        self.assertIn("same", tern("compare", self.model("small.tern"), "--backend-a", "cpu", "--backend-b", "cpu").out)
+        x = self.write("x.npy", npy("<f4", (2, 16), floats([0.5] * 32)))
+        self.assertIn("same", tern("compare", self.model("small.tern"), "--in", f"x={x}").out)
+        report = json.loads(tern("bench", self.model("small.tern"), "--json", "--runs", "20", "--shape", "x=8x16").out)
+        self.assertEqual((report["runs"], report["inputs"]), (20, ["f32 8x16"]))
+        self.assertTrue(0 < report["min_ms"] <= report["median_ms"])
+        self.assertGreater(sum(k["nodes"] for k in report["placement"].values()), 0)
+        text = tern("bench", self.model("counter.tern"), "--seconds", "0.05").out  # passes the state's capacity
+        self.assertIn("median", text)
+        tern("bench", self.model("small.tern"), "--shape", "x=65x16", code=1)
+        tern("bench", self.model("small.tern"), "--shape", "x=3xx", code=2)
+
+    def test_interrupt(self):
+        p = subprocess.Popen([ARGS.tern, "bench", self.model("slow.tern"), "--seconds", "600"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(2)
+        begin = time.time()
+        p.send_signal(signal.SIGINT)
+        _, err = p.communicate(timeout=60)
+        self.assertEqual(p.returncode, 130)
+        self.assertIn(b"interrupted", err)
+        self.assertLess(time.time() - begin, 10)
+
+
+class Import(Case):
+    def setUp(self):
+        super().setUp()
+        if "no importer" in tern("import", "x.onnx", code=None).err:
+            self.skipTest("this build has no importer")
+        self.onnx = os.path.join(ARGS.source, "samples/digits/digits.onnx")
+
+    def test_digits(self):
+        out = self.path("digits.tern")
+        self.assertIn("digits.tern", tern("import", self.onnx, "-o", out).out)
+        tern("check", out)
+        if ARGS.samples:
+            for digit in range(10):
+                p = subprocess.run([os.path.join(ARGS.samples, "classify"), out, os.path.join(ARGS.source, f"samples/digits/digit_{digit}.png")], capture_output=True, text=True)
+                self.assertEqual((p.returncode, p.stdout.split()[-1:]), (0, [str(digit)]), p.stderr)
+        self.assertIn("detector", tern("detect", out, os.path.join(ARGS.source, "samples/digits/digit_1.png"), code=4).err)
+
+    def test_errors(self):
+        out = self.write("old.tern", b"old")
+        tern("import", self.path("none.onnx"), "-o", out, code=3)
+        tern("import", self.write("bad.onnx", b"\x08\x07\xff" * 50), "-o", out, code=4)
+        tern("import", self.onnx, "-o", out, "--input-shape", "image", code=2)
+        tern("import", self.onnx, "-o", out, "--input-shape", "image=1xax28", code=2)
+        self.assertNotEqual(tern("import", self.onnx, "-o", out, "--input-shape", "picture=1x1x28x28", code=None).returncode, 0)
+        self.assertNotEqual(tern("import", self.onnx, "-o", out, "--recipe", "soup", code=None).returncode, 0)
+        tern("import", self.onnx, "-o", out, "--labels", self.path("none.txt"), code=3)
+        with open(out, "rb") as f:
+            self.assertEqual(f.read(), b"old")
+        self.assertEqual(sorted(os.listdir(self.folder)), ["bad.onnx", "old.tern"])
+        tern("import", self.onnx, "-o", self.path("no/such/folder.tern"), code=None)
+
+
+class Pictures(Case):
+    """Real models on photographs."""
+    made = {}
+
+    def real(self, name, *options):
+        source = os.path.join(CACHE, "models", name)
+        if not os.path.exists(source):
+            self.skipTest(f"{source} is not there; samples/fetch brings it")
+        if name not in Pictures.made:
+            folder = tempfile.mkdtemp(prefix="tern-models-")
+            target = os.path.join(folder, name.rsplit(".", 1)[0] + ".tern")
+            tern("import", source, "-o", target, *options)
+            Pictures.made[name] = target
+        return Pictures.made[name]
+
+    def image(self, name):
+        path = os.path.join(CACHE, "images", name)
+        if not os.path.exists(path):
+            self.skipTest(f"{path} is not there; samples/fetch brings it")
+        return path
+
+    @classmethod
+    def tearDownClass(cls):
+        for path in cls.made.values():
+            shutil.rmtree(os.path.dirname(path))
+
+    def ssd(self):
+        labels = os.path.join(CACHE, "models", "ssd_mobilenetv2_oidv4.txt")
+        return self.real("ssd_mobilenetv2_oidv4.tflite", *(["--labels", labels] if os.path.exists(labels) else []))
+
+    def test_detect(self):
+        model, dog = self.ssd(), self.image("dog.jpg")
+        out = self.path("dog.png")
+        text = tern("detect", model, dog, "--out", out).out
+        self.assertIn("Dog", text)
+        with open(out, "rb") as f:
+            self.assertEqual(f.read(8), b"\x89PNG\r\n\x1a\n")
+        result = json.loads(tern("detect", model, dog, "--json", "--threads", "1").out)["pictures"][0]
+        self.assertEqual((result["width"], result["height"]), (768, 576))
+        labels = [d["label"] for d in result["detections"]]
+        self.assertTrue({"Dog", "Bicycle", "Car"} <= set(labels), labels)
+        scores = [d["score"] for d in result["detections"]]
+        self.assertEqual(scores, sorted(scores, reverse=True))
+        for d in result["detections"]:
+            x0, y0, x1, y1 = d["box"]
+            self.assertTrue(0 <= x0 < x1 <= 768 and 0 <= y0 < y1 <= 576)
+        self.assertEqual(json.loads(tern("detect", model, dog, "--json", "--min-score", "1").out)["pictures"][0]["detections"], [])
+
+    def test_detect_many(self):
+        model = self.ssd()
+        os.mkdir(self.path("in"))
+        for name in ("dog.jpg", "person.jpg"):
+            shutil.copy(self.image(name), self.path("in"))
+        self.write("in/notes.txt", b"no picture")
+        self.write("in/broken.png", b"\x89PNG\r\n\x1a\nbroken")
+        p = tern("detect", model, self.path("in"), "--out", self.path("out"), code=4)
+        self.assertIn("broken.png", p.err)
+        self.assertEqual(sorted(os.listdir(self.path("out"))), ["dog.jpg", "person.jpg"])
+        tern("detect", model, self.path("in"), "--out", self.path("all.png"), code=2)
+        tern("detect", model, self.path("in/dog.jpg"), "--out", self.path("dog.gif"), code=2)
+        tern("detect", model, self.path("in/dog.jpg"), "--out", self.path("in"), code=2)  # would overwrite it
+        os.mkdir(self.path("empty"))
+        tern("detect", model, self.path("empty"), code=3)
+
+    def test_small_and_bad_pictures(self):
+        model = self.ssd()
+        tern("detect", model, self.write("one.png", png(1, 1, lambda x, y: 128)))
+        tern("detect", model, self.write("thin.png", png(3000, 1, lambda x, y: x % 256)))
+        tern("detect", model, self.path("none.png"), code=4)
+        tern("detect", model, self.write("text.png", b"no picture"), code=4)
+        tern("detect", model, self.folder, code=3 if not os.listdir(self.folder) else None)
+        old = self.write("old.png", b"old")
+        tern("detect", model, self.path("text.png"), "--out", old, code=4)
+        with open(old, "rb") as f:
+            self.assertEqual(f.read(), b"old")
+
+    def test_pose(self):
+        persons, marks = self.real("pose_detection.tflite"), self.real("pose_landmark_lite.tflite")
+        photo = self.image("person.jpg")
+        out = self.path("pose.jpg")
+        self.assertIn("1 person", tern("pose", persons, marks, photo, "--out", out).out)
+        with open(out, "rb") as f:
+            self.assertEqual(f.read(2), b"\xff\xd8")
+        a = json.loads(tern("pose", persons, marks, photo, "--json").out)["pictures"][0]["persons"]
+        b = json.loads(tern("pose", marks, persons, photo, "--json").out)["pictures"][0]["persons"]
+        self.assertEqual(a, b)
+        names = [k["name"] for k in a[0]["keypoints"]]
+        self.assertIn("left knee", [n.replace("_", " ") for n in names])
+        tern("pose", marks, photo)
+        self.assertIn("pose", tern("pose", self.ssd(), marks, photo, code=4).err)
+
+    def test_samples(self):
+        if not ARGS.samples:
+            self.skipTest("this build has no samples")
+        persons, marks = self.real("pose_detection.tflite"), self.real("pose_landmark_lite.tflite")
+        for words in ([os.path.join(ARGS.samples, "detect"), self.ssd(), self.image("dog.jpg"), self.path("d.png")],
+                      [os.path.join(ARGS.samples, "pose"), persons, marks, self.image("person.jpg"), self.path("p.png")]):
+            p = subprocess.run(words, capture_output=True, text=True)
+            self.assertEqual(p.returncode, 0, p.stderr)
+            self.assertTrue(p.stdout and os.path.getsize(words[-1]) > 1000)
+            self.assertEqual(subprocess.run(words[:-1], capture_output=True).returncode, 1)
+            words[1] = "none.tern"
+            self.assertEqual(subprocess.run(words, capture_output=True).returncode, 1)
+
+    def test_samples_are_short(self):
+        for name in ("detect.c", "pose.c", "classify.c"):
+            with open(os.path.join(ARGS.source, "samples", name)) as f:
+                lines = f.read().splitlines()
+            self.assertLessEqual(len(lines), 40)
+            self.assertEqual([l for l in lines if l.startswith("#include")], ['#include "tern/tern.h"', '#include "image.h"'])
+
+
+def main():
+    global ARGS
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tern", required=True)
+    parser.add_argument("--models", required=True)
+    parser.add_argument("--samples", default="")
+    parser.add_argument("--source", required=True)
+    ARGS, rest = parser.parse_known_args()
+    result = unittest.main(argv=[sys.argv[0], *rest], exit=False).result
+    for test, reason in result.skipped:
+        print(f"SKIPPED: {test}: {reason}", file=sys.stderr)
+    sys.exit(0 if result.wasSuccessful() else 1)
+
+
+main()
