@@ -64,11 +64,11 @@ static inline ConvPath conv_path(const ConvArgs& a) {
   return a.groups == 1 && a.out_w >= 24 && a.out_c <= 96 ? ConvPath::rows : ConvPath::gather;
 }
 
-constexpr int64_t kConvGatherRows = 56;    // pixels gathered at a time, fewer when kernel_h * kernel_w * in_c is large
-constexpr int64_t kConvGatherFloats = 1 << 16;
+constexpr int64_t kConvGatherRows = 112;  // pixels gathered at a time, fewer when kernel_h * kernel_w * in_c is large
+constexpr int64_t kConvGatherFloats = 1 << 17;
 static inline int64_t conv_gather_rows(int64_t k) {
   int64_t rows = kConvGatherRows;
-  while (rows > 14 && rows * k > kConvGatherFloats) rows -= 14;
+  while (rows > 28 && rows * k > kConvGatherFloats) rows -= 14;
   return rows;
 }
 struct ConvGatherUnits {
@@ -81,7 +81,10 @@ static inline ConvGatherUnits conv_gather_split(const ConvArgs& a) {
   u.rows_per_block = conv_gather_rows(k);
   u.blocks = (pixels + u.rows_per_block - 1) / u.rows_per_block;
   u.panels_per_group = panels;
-  if (u.blocks * a.groups < 16 && panels > 4) u.panels_per_group = (panels + 3) / 4 > 4 ? (panels + 3) / 4 : 4;
+  if (u.blocks * a.groups < 16 && panels > 2) {  // few blocks: split the outputs too, which gathers again
+    const int64_t pieces = 16 / (u.blocks * a.groups);
+    u.panels_per_group = (panels + pieces - 1) / pieces < 2 ? 2 : (panels + pieces - 1) / pieces;
+  }
   u.panel_groups = panels == 0 ? 0 : (panels + u.panels_per_group - 1) / u.panels_per_group;
   return u;
 }

@@ -54,7 +54,10 @@ void columns(const ConvTransposeArgs& a, const PanelRows& base, const Taps& taps
 void side_by_side(const ConvTransposeArgs& a, int64_t begin, int64_t end, float* scratch) {
   const int64_t used = a.out_c * a.kernel_w, columns = (used + 7) / 8 * 8, k = (int64_t)a.kernel_h * a.kernel_w * a.in_c;
   float *w = scratch, *sums = scratch + columns * a.in_c;
-  const Epilogue none;
+  alignas(64) float bias[kPanelWidth] = {};
+  for (int64_t i = 0; i < used && a.epilogue.bias; ++i) bias[i] = a.epilogue.bias[i % a.out_c];
+  Epilogue sum;
+  sum.bias = bias;
   int64_t packed = -1;
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t image = unit / a.out_h, oy = unit % a.out_h, ky = oy % a.stride_h;
@@ -68,10 +71,10 @@ void side_by_side(const ConvTransposeArgs& a, int64_t begin, int64_t end, float*
     const float* x = a.x + (image * a.in_h + oy / a.stride_h) * a.in_w * a.x_pixel;
     PanelRows p;
     p.a = &x, p.run_length = a.in_c, p.a_stride = a.x_pixel, p.rows = (a.out_w + a.stride_w - 1) / a.stride_w;
-    p.w = w, p.n = columns, p.n_end = columns, p.k = a.in_c, p.y = sums, p.y_stride = columns, p.epilogue = &none;
+    p.w = w, p.n = columns, p.n_end = columns, p.k = a.in_c, p.y = sums, p.y_stride = columns, p.epilogue = &sum;
     matmul_kernels.panel_rows(p);
     for (int64_t ix = 0; ix < p.rows; ++ix)  // the gaps between input pixels close: [out_w][out_c]
-      for (int64_t i = 0; i < used; ++i) sums[ix * used + i] = sums[ix * columns + i] + (a.epilogue.bias ? a.epilogue.bias[i % a.out_c] : 0);
+      for (int64_t i = 0; i < used; ++i) sums[ix * used + i] = sums[ix * columns + i];
     Epilogue e = a.epilogue;
     if (e.residual) e.residual += unit * a.out_w * e.residual_stride;
     float* y = a.y + unit * a.out_w * a.y_pixel;

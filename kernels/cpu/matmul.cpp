@@ -106,7 +106,8 @@ struct Tile {
   int64_t y_stride;
   const float *bias, *slope, *residual;          // of the chunk's first column; NULL if none
   const Ending* end;
-  int32_t load_y;
+  const float* start;                            // sums start from here, or (NULL) from the bias
+  int64_t start_stride;
   int32_t fetch_rows;                            // prefetch the next rows of A
 };
 
@@ -133,11 +134,11 @@ void tile(const Tile& t) {
 
 #pragma GCC unroll 16
   for (int m = 0; m < ROWS; ++m) prefetch_write(t.y + m * t.y_stride);
-  if (t.load_y) {
+  if (t.start) {
 #pragma GCC unroll 16
     for (int m = 0; m < ROWS; ++m)
 #pragma GCC unroll 8
-      for (int v = 0; v < kVecs; ++v) acc[m][v] = load_columns(t.y + m * t.y_stride, v, NV);
+      for (int v = 0; v < kVecs; ++v) acc[m][v] = load_columns(t.start + m * t.start_stride, v, NV);
   } else {
 #pragma GCC unroll 8
     for (int v = 0; v < kVecs; ++v) {
@@ -284,12 +285,12 @@ void widen(const uint16_t* w, float* out, int64_t n) {
 
 // ---- rows times panels
 
-// Rows that go through all panels before the next rows are taken: their part of A stays in the L2 cache.
+// Rows that go through all panels before the next rows are taken: their part of A stays in the L2 cache. Not too few, since
+// f16 panels are widened anew for each block.
 int64_t rows_per_block(const PanelRows& p) {
-  constexpr int64_t kFloats = 40 << 10;
-  const int64_t k = p.runs * p.run_length, step = kMaxRows * 2;
-  int64_t rows = kFloats / (k > 0 ? k : 1) / step * step;
-  return rows < step ? step : rows > 8 * step ? 8 * step : rows;
+  constexpr int64_t kFloats = 80 << 10, kStep = kMaxRows * 2;
+  const int64_t k = p.runs * p.run_length, rows = kFloats / (k > 0 ? k : 1) / kStep * kStep;
+  return rows < 4 * kStep ? 4 * kStep : rows > 8 * kStep ? 8 * kStep : rows;
 }
 
 // A tile that ends in zero columns, or whose activation is costly: it is computed in a full-width copy of everything that
@@ -309,10 +310,11 @@ int64_t rows_per_block(const PanelRows& p) {
   if (t.bias) copy(bias, t.bias), t.bias = bias;
   if (t.slope) copy(slope, t.slope), t.slope = slope;
   for (int m = 0; m < rows; ++m) {
-    if (t.load_y) copy(sums + m * kStride, y + m * t.y_stride);
+    if (t.start) copy(sums + m * kStride, t.start + m * t.start_stride);
     if (t.residual) copy(residual + m * kStride, t.residual + m * t.end->residual_stride);
   }
   if (t.residual) t.residual = residual;
+  if (t.start) t.start = sums, t.start_stride = kStride;
   t.y = sums, t.y_stride = kStride, t.end = &end;
   run(t);
   if (end.kind == Finish::later) {
@@ -330,48 +332,59 @@ int64_t rows_per_block(const PanelRows& p) {
     }
 }
 
+// Rows [r0, r1) times one panel of `width` columns from n0; t has its weights and where its sums start.
+template <class W>
+void rows_times_panel(const PanelRows& p, const Ending& end, Tile t, int64_t r0, int64_t r1, int64_t n0, int width) {
+  const char* w = (const char*)t.w;
+  const float* start = t.start;
+  t.w_step = width, t.end = &end, t.y_stride = p.y_stride;
+  for (int64_t r = r0; r < r1;) {
+    const int rows = next_rows(r1 - r);
+    const int chunk = kChunk == kPanelWidth || (rows == 1 && width == kPanelWidth) ? width : kChunk;
+    t.a_offset = r * p.a_stride;
+    for (int c = 0; c < width; c += chunk) {
+      const int64_t n = n0 + c;
+      const int columns = width - c < chunk ? width - c : chunk;
+      if (p.n <= n) break;
+      t.w = w + c * (int)sizeof(W);
+      t.start = start ? start + (r - r0) * t.start_stride + c : nullptr;
+      t.y = p.y + r * p.y_stride + n;
+      t.bias = end.bias ? end.bias + n : nullptr;
+      t.slope = end.slope ? end.slope + n : nullptr;
+      t.residual = end.residual ? end.residual + r * end.residual_stride + n : nullptr;
+      const int used = p.n - n < columns ? (int)(p.n - n) : columns;
+      const TileFn run = tile_for<W>(rows, columns);
+      if (used < columns || end.kind == Finish::later) finish_tile(p, t, run, r, n, rows, used);
+      else run(t);
+    }
+    r += rows;
+  }
+}
+
 void panel_rows(const PanelRows& p) {
   Ending end = ending_of(*p.epilogue);
   if (p.store_sums) end.kind = Finish::none, end.residual = nullptr, end.clip_residual = false;
   const int64_t block = rows_per_block(p);
   Tile t = {};
   t.a = p.a, t.w_first = p.w_first, t.runs = p.runs, t.run_length = p.run_length, t.a_stride = p.a_stride;
-  t.y_stride = p.y_stride, t.end = &end, t.load_y = p.load_y;
-  for (int64_t r0 = 0; r0 < p.rows; r0 += block) {
+  for (int64_t r0 = 0; r0 < p.rows;) {
     const int64_t r1 = p.rows - r0 < block + kMaxRows ? p.rows : r0 + block;  // no tiny block at the end
     for (int64_t n0 = p.n_begin; n0 < p.n_end; n0 += kPanelWidth) {
       const int width = (int)panel_width(p.n, n0);
-      const bool widened = p.w_f16 && r1 - r0 > kDirectRows;
-      const bool f16 = p.w_f16 && !widened;
-      const void* w = (const char*)p.w + n0 * p.k * (p.w_f16 ? 2 : 4);
-      if (widened) {
-        widen((const uint16_t*)w, p.panel, width * p.k);
-        w = p.panel;
-      }
-      t.w_step = width;
+      t.w = (const char*)p.w + n0 * p.k * (p.w_f16 ? 2 : 4);
       t.fetch_rows = n0 == p.n_begin;
-      for (int64_t r = r0; r < r1;) {
-        const int rows = next_rows(r1 - r);
-        const int chunk = kChunk == kPanelWidth || (rows == 1 && width == kPanelWidth) ? width : kChunk;
-        t.a_offset = r * p.a_stride;
-        for (int c = 0; c < width; c += chunk) {
-          const int64_t n = n0 + c;
-          const int columns = width - c < chunk ? width - c : chunk;
-          if (p.n <= n) break;
-          t.w = (const char*)w + c * (f16 ? 2 : 4);
-          t.y = p.y + r * p.y_stride + n;
-          t.bias = end.bias ? end.bias + n : nullptr;
-          t.slope = end.slope ? end.slope + n : nullptr;
-          t.residual = end.residual ? end.residual + r * end.residual_stride + n : nullptr;
-          const TileFn run = f16 ? tile_for<uint16_t>(rows, columns) : tile_for<float>(rows, columns);
-          const int used = p.n - n < columns ? (int)(p.n - n) : columns;
-          if (used < columns || end.kind == Finish::later) finish_tile(p, t, run, r, n, rows, used);
-          else run(t);
-        }
-        r += rows;
+      t.start = p.load_y ? p.y + r0 * p.y_stride + n0 : nullptr, t.start_stride = p.y_stride;
+      if (p.w_f16 && r1 - r0 <= kDirectRows) {
+        rows_times_panel<uint16_t>(p, end, t, r0, r1, n0, width);
+        continue;
       }
+      if (p.w_f16) {
+        widen((const uint16_t*)t.w, p.panel, width * p.k);
+        t.w = p.panel;
+      }
+      rows_times_panel<float>(p, end, t, r0, r1, n0, width);
     }
-    if (r1 == p.rows) break;
+    r0 = r1;
   }
 }
 
