@@ -46,12 +46,37 @@ namespace {
 
 // The numbers of a per-channel value, one for each channel.
 bool read_channels(Prepare& p, ValueId v, int64_t channels, std::vector<double>* out) {
-  const float* data = (const float*)p.fixed(v);
+  const void* data = p.fixed(v);
   if (!data) return false;
   const int64_t n = p.g.value(v).shape.elements();
   out->resize((size_t)channels);
-  for (int64_t i = 0; i < channels; ++i) (*out)[(size_t)i] = data[n == 1 ? 0 : i];
+  for (int64_t i = 0; i < channels; ++i) (*out)[(size_t)i] = load_element(p.g.value(v).dtype, data, n == 1 ? 0 : i);
   return true;
+}
+
+// A bias that the model holds in 16 bits is widened: once if it stays, before every use if it may change.
+struct WidenArgs {
+  const uint16_t* source = nullptr;
+  float* target = nullptr;
+  int64_t count = 0;
+};
+void run_widen(const void* args, int64_t, int64_t, void*) {
+  const WidenArgs& a = *(const WidenArgs*)args;
+  for (int64_t i = 0; i < a.count; ++i) a.target[i] = f16_to_f32(a.source[i]);
+}
+void point_at_bias(Prepare& p, ValueId v, int64_t channels, const float*& field) {
+  if (p.g.value(v).dtype == TERN_DTYPE_F32) return p.pointer(field, v);
+  WidenArgs& a = p.args<WidenArgs>();
+  a.target = p.array<float>((size_t)channels);
+  a.count = channels;
+  field = a.target;
+  if (const void* fixed = p.fixed(v)) {
+    a.source = (const uint16_t*)fixed;
+    Prepare::run_now(run_widen, &a, 1);
+  } else {
+    p.pointer(a.source, v);
+    p.call(run_widen, &a, 1, 0, 0);
+  }
 }
 
 void set_clip(const Node& n, float* lo, float* hi) {
@@ -69,7 +94,7 @@ void set_clip(const Node& n, float* lo, float* hi) {
 tern_status fill_epilogue(Prepare& p, const Product& product, int64_t channels, Epilogue* e, const float** scale) {
   *scale = nullptr;
   if (product.affine.empty()) {
-    if (product.bias != kNoValue) p.pointer(e->bias, product.bias);
+    if (product.bias != kNoValue) point_at_bias(p, product.bias, channels, e->bias);
   } else {
     std::vector<double> s((size_t)channels, 1.0), b((size_t)channels, 0.0), x, y, m, v;
     if (product.bias != kNoValue && !read_channels(p, product.bias, channels, &b)) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "a bias that changes behind a scale");

@@ -25,7 +25,8 @@ const char* refuse_product(const Product& c) {
   if (g.value(n.in[0]).dtype != TERN_DTYPE_F32 || g.value(n.out[0]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 pictures only";
   const DType w = g.value(n.in[1]).dtype;
   if (w != TERN_DTYPE_F32 && w != TERN_DTYPE_F16) return "the kernel takes f32 and f16 weights only";
-  if (c.node->in.size() > 2 && c.node->in[2] != kNoValue && g.value(n.in[2]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 biases only";
+  if (n.in.size() > 2 && n.in[2] != kNoValue && g.value(n.in[2]).dtype != TERN_DTYPE_F32 && g.value(n.in[2]).dtype != TERN_DTYPE_F16)
+    return "the kernel takes f32 and f16 biases only";
   return nullptr;
 }
 

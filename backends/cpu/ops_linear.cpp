@@ -13,18 +13,21 @@ const char* refuse_product(const Product& c) {
   const Node& n = *c.node;
   if (g.value(n.in[0]).dtype != TERN_DTYPE_F32 || g.value(n.out[0]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 inputs only";
   const Value& w = g.value(n.in[1]);
-  if (w.encoding == Encoding::block_int8) return "the kernel takes plain weights and panels only";
+  if (w.encoding == Encoding::block_int8) return "the kernel takes a bias only behind block_int8 weights";
   if (w.dtype != TERN_DTYPE_F32 && w.dtype != TERN_DTYPE_F16) return "the kernel takes f32 and f16 weights only";
-  if (n.in.size() > 2 && n.in[2] != kNoValue && g.value(n.in[2]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 biases only";
+  if (n.in.size() > 2 && n.in[2] != kNoValue && g.value(n.in[2]).dtype != TERN_DTYPE_F32 && g.value(n.in[2]).dtype != TERN_DTYPE_F16)
+    return "the kernel takes f32 and f16 biases only";
   return nullptr;
 }
 
 const char* refuse_linear(const Graph& g, const Node& n) {
+  if (is_block_linear(g, n)) return refuse_block_linear(g, n);
   Product c;
   return read_product(g, n, {}, &c) ? refuse_product(c) : "a chain that the kernel does not know";
 }
 
 tern_status prepare_linear(Prepare& p) {
+  if (is_block_linear(p.g, p.node)) return prepare_block_linear(p);
   Product c;
   if (!read_product(p.g, p.node, {}, &c)) return TERN_FAIL(TERN_ERR_INTERNAL, "linear: unknown chain");
   const Shape &x = c.graph->value(c.node->in[0]).shape, &w = c.graph->value(c.node->in[1]).shape;

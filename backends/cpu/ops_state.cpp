@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes to states and parameters.
+#include <algorithm>
 #include <cstring>
 
 #include "backends/cpu/prepare.h"
+#include "base/panel.h"
 #include "ops/state_write.h"
 
 namespace tern::cpu {
@@ -52,7 +54,55 @@ tern_status prepare_write(Prepare& p) {
   return TERN_OK;
 }
 
-constexpr CpuOp kOps[] = {{"state_write", refuse_write, prepare_write}};
+// y = p - rate * gradient, in place where p is the parameter itself.
+struct SgdArgs {
+  const float* p = nullptr;
+  const float* gradient = nullptr;
+  const float* rate = nullptr;
+  float* y = nullptr;
+  bool panels = false;
+  int64_t rows = 0, cols = 0;
+};
+
+constexpr int64_t kSgdRows = 64;  // of one unit
+
+void run_sgd(const void* args, int64_t begin, int64_t end, void*) {
+  const SgdArgs& a = *(const SgdArgs*)args;
+  const float rate = *a.rate;
+  const int64_t first = begin * kSgdRows, last = std::min(end * kSgdRows, a.rows);
+  if (!a.panels) {
+    for (int64_t i = first * a.cols; i < last * a.cols; ++i) a.y[i] = a.p[i] - rate * a.gradient[i];
+    return;
+  }
+  for (int64_t i = first; i < last; ++i)
+    for (int64_t j = 0; j < a.cols; ++j) {
+      const int64_t at = panel_index(i, j, a.rows, a.cols);
+      a.y[at] = a.p[at] - rate * a.gradient[i * a.cols + j];
+    }
+}
+
+const char* refuse_sgd(const Graph& g, const Node& n) {
+  const Value& p = g.value(n.in[0]);
+  if (p.dtype != TERN_DTYPE_F32) return "the kernel takes f32 only";
+  return p.encoding == Encoding::block_int8 ? "the kernel takes plain tensors and panels only" : nullptr;
+}
+
+tern_status prepare_sgd(Prepare& p) {
+  SgdArgs& a = p.args<SgdArgs>();
+  const Shape& shape = p.in(0).shape;
+  a.panels = p.in(0).encoding == Encoding::panel32;
+  a.rows = a.panels ? shape[0] : shape.elements();
+  a.cols = 1;
+  for (int i = 1; a.panels && i < shape.rank; ++i) a.cols *= shape[i];
+  p.pointer(a.p, p.node.in[0]);
+  p.pointer(a.gradient, p.node.in[1]);
+  p.pointer(a.rate, p.node.in[2]);
+  p.pointer(a.y, p.node.out[0]);
+  p.call(run_sgd, &a, (a.rows + kSgdRows - 1) / kSgdRows, 2.0 * kSgdRows * (double)a.cols, 0);
+  return TERN_OK;
+}
+
+constexpr CpuOp kOps[] = {{"state_write", refuse_write, prepare_write}, {"sgd_update", refuse_sgd, prepare_sgd}};
 
 }  // namespace
 

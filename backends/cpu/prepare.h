@@ -137,6 +137,11 @@ tern_status prepare_fused_linear(Prepare& p);
 const char* refuse_fused_chain(const Graph& g, const Node& n);
 tern_status prepare_fused_chain(Prepare& p);
 
+// linear with weights in block_int8 (ops_quant.cpp); not where anything was fused behind it.
+bool is_block_linear(const Graph& g, const Node& n);
+const char* refuse_block_linear(const Graph& g, const Node& n);
+tern_status prepare_block_linear(Prepare& p);
+
 // Are all float inputs and outputs f32 and plain (weights aside)?
 const char* refuse_unless_f32(const Graph& g, const Node& n);
 

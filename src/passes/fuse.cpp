@@ -171,4 +171,56 @@ void fuse_inverted_residuals(Graph& g, uint64_t cache_bytes) {
   eliminate_dead(g);
 }
 
+void fuse_chains(Graph& g) {
+  constexpr size_t kMostNodes = 16, kMostOperands = 6;
+  std::vector<std::vector<int32_t>> readers(g.values.size());
+  std::vector<char> is_output(g.values.size(), 0);
+  for (size_t i = 0; i < g.nodes.size(); ++i)
+    for (const ValueId v : g.nodes[i].in)
+      if (v != kNoValue) readers[(size_t)v].push_back((int32_t)i);
+  for (const ValueId v : g.outputs) is_output[(size_t)v] = 1;
+  const auto fits = [&](const Node& n, const Shape& shape) {
+    return (n.op->flags & kElementwise) && n.out.size() == 1 && n.subgraphs.empty() && g.value(n.out[0]).dtype == TERN_DTYPE_F32 && g.value(n.out[0]).shape == shape &&
+           std::all_of(n.in.begin(), n.in.end(), [&](ValueId v) { return v != kNoValue && g.value(v).dtype == TERN_DTYPE_F32 && g.value(v).encoding == Encoding::plain; });
+  };
+  // From the last node of a group backwards: a producer joins when all its readers are members.
+  for (size_t last = g.nodes.size(); last-- > 0;) {
+    if (g.nodes[last].out.empty() || !fits(g.nodes[last], g.value(g.nodes[last].out[0]).shape)) continue;
+    const Shape shape = g.value(g.nodes[last].out[0]).shape;
+    std::vector<int32_t> members = {(int32_t)last};
+    const auto is_member = [&](int32_t i) { return std::find(members.begin(), members.end(), i) != members.end(); };
+    const auto operands = [&] {
+      std::vector<ValueId> seen;
+      for (const int32_t m : members)
+        for (const ValueId v : g.nodes[(size_t)m].in) {
+          const Value& value = g.value(v);
+          if ((value.producer >= 0 && is_member(value.producer)) || std::find(seen.begin(), seen.end(), v) != seen.end()) continue;
+          if (value.kind == ValueKind::constant && value.shape.elements() == 1) continue;
+          seen.push_back(v);
+        }
+      return seen.size();
+    };
+    for (bool grew = true; grew && members.size() < kMostNodes;) {
+      grew = false;
+      for (size_t k = 0; k < members.size() && !grew; ++k)
+        for (const ValueId v : g.nodes[(size_t)members[k]].in) {
+          const int32_t p = g.value(v).producer;
+          if (p < 0 || is_member(p) || is_output[(size_t)v] || g.nodes[(size_t)p].out.empty() || !fits(g.nodes[(size_t)p], shape)) continue;
+          if (!std::all_of(readers[(size_t)v].begin(), readers[(size_t)v].end(), is_member)) continue;
+          members.push_back(p);
+          if (operands() > kMostOperands) {
+            members.pop_back();
+            continue;
+          }
+          grew = true;
+          break;
+        }
+    }
+    if (members.size() < 2) continue;
+    std::sort(members.begin(), members.end());
+    join(g, members, FusedPattern::chain);
+  }
+  eliminate_dead(g);
+}
+
 }  // namespace tern

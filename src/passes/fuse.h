@@ -16,6 +16,9 @@ void fuse_epilogues(Graph& g);
 // `cache_bytes`: rows are streamed and it never exists as a whole.
 void fuse_inverted_residuals(Graph& g, uint64_t cache_bytes);
 
+// Groups of element-wise nodes whose results between nobody else reads, up to 16 nodes and 6 operands each.
+void fuse_chains(Graph& g);
+
 // Replaces the nodes `members` (indices, ascending; only the last one's output is read outside) by one fused node.
 // Nodes are renumbered only by the caller's eliminate_dead: the members but the last become empty.
 void join(Graph& g, std::span<const int32_t> members, FusedPattern pattern);

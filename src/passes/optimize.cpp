@@ -3,6 +3,7 @@
 
 #include "passes/eliminate.h"
 #include "passes/fuse.h"
+#include "passes/recognize.h"
 
 namespace tern {
 
@@ -12,9 +13,11 @@ constexpr uint64_t kCacheBytes = 1u << 20;
 tern_status optimize(Graph& g) {
   merge_common(g);
   remove_identities(g);
+  recognize_activations(g);
   absorb_padding(g);
   fuse_epilogues(g);
   fuse_inverted_residuals(g, kCacheBytes);
+  fuse_chains(g);
   return g.status;
 }
 
