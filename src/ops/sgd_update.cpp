@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // sgd_update: y = p - rate * gradient: the new content of the state p
-//   p  float; gradient  same type and shape; rate  f32 scalar     y  like p
+//   p  float, of any encoding; gradient  same type and shape, plain; rate  f32 scalar     y  like p, encoding included
+#include <vector>
+
 #include "ops/unary.h"
 
 namespace tern {
@@ -13,12 +15,22 @@ tern_status infer(InferArgs& a) {
   if (a.in(2).dtype != TERN_DTYPE_F32) return TERN_FAIL(TERN_ERR_TYPE, "sgd_update: the rate is %s, f32 is needed", dtype_name(a.in(2).dtype));
   if (!(a.in(1).shape == a.in(0).shape))
     return TERN_FAIL(TERN_ERR_SHAPE, "sgd_update: a gradient of shape %s for %s", to_string(a.in(1).shape).c_str(), to_string(a.in(0).shape).c_str());
-  return infer_unary(a);
+  if (a.in(1).encoding != Encoding::plain) return TERN_FAIL(TERN_ERR_TYPE, "sgd_update: a gradient in %s, plain is needed", encoding_name(a.in(1).encoding));
+  TERN_TRY(infer_unary(a));
+  a.out(0).encoding = a.in(0).encoding;
+  return TERN_OK;
 }
 
 tern_status reference(RefArgs& a) {
   const RefTensor &p = a.in(0), &gradient = a.in(1), &y = a.out(0);
   const double rate = a.in(2).load(0);
+  if (y.encoding != Encoding::plain) {
+    // Elements of an encoding may share bytes, so the whole is decoded and encoded anew.
+    std::vector<float> all((size_t)y.elements());
+    for (int64_t i = 0; i < y.elements(); ++i) all[(size_t)i] = (float)(p.load(i) - rate * gradient.load(i));
+    encode(y.encoding, y.dtype, y.shape, all.data(), y.data);
+    return TERN_OK;
+  }
   for (int64_t i = 0, n = y.elements(); i < n; ++i) y.store(i, p.load(i) - rate * gradient.load(i));
   return TERN_OK;
 }
