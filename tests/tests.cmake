@@ -16,3 +16,23 @@ endfunction()
 
 tern_test(ops_test ops/case.cpp ops/ops_test.cpp ops/control_test.cpp ops/differentiate_test.cpp ops/encoding_test.cpp ops/values_test.cpp
           ${PROJECT_SOURCE_DIR}/src/train/differentiate.cpp LIBS tern_ops tern_graph tern_base)
+
+file(GLOB kernel_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/kernels/*.cpp)
+tern_test(kernels_test ${kernel_tests} LIBS tern_core)
+file(GLOB image_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/image/*.cpp)
+tern_test(image_test ${image_tests} LIBS tern_image tern_base)
+
+foreach(folder capi format fuzz runtime architecture)
+  if(EXISTS ${PROJECT_SOURCE_DIR}/tests/${folder}/CMakeLists.txt)
+    add_subdirectory(${PROJECT_SOURCE_DIR}/tests/${folder} ${PROJECT_BINARY_DIR}/tests/${folder})
+  endif()
+endforeach()
+# What needs the importer or the command.
+foreach(folder import models)
+  if(TERN_BUILD_IMPORT AND EXISTS ${PROJECT_SOURCE_DIR}/tests/${folder}/CMakeLists.txt)
+    add_subdirectory(${PROJECT_SOURCE_DIR}/tests/${folder} ${PROJECT_BINARY_DIR}/tests/${folder})
+  endif()
+endforeach()
+if(TERN_BUILD_CLI AND EXISTS ${PROJECT_SOURCE_DIR}/tests/cli/CMakeLists.txt)
+  add_subdirectory(${PROJECT_SOURCE_DIR}/tests/cli ${PROJECT_BINARY_DIR}/tests/cli)
+endif()
