@@ -231,6 +231,7 @@ void Prepare::call(KernelFn fn, const void* args, int64_t units, double flops, s
 }
 
 const char* refuse_unless_f32(const Graph& g, const Node& n) {
+  if (g.value(n.in[0]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 only";
   for (const auto* list : {&n.in, &n.out})
     for (const ValueId v : *list)
       if (v != kNoValue && is_float(g.value(v).dtype) && (g.value(v).dtype != TERN_DTYPE_F32 || g.value(v).encoding != Encoding::plain)) return "the kernel takes f32 only";

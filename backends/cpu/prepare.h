@@ -142,7 +142,7 @@ bool is_block_linear(const Graph& g, const Node& n);
 const char* refuse_block_linear(const Graph& g, const Node& n);
 tern_status prepare_block_linear(Prepare& p);
 
-// Are all float inputs and outputs f32 and plain (weights aside)?
+// Are input 0 and all float inputs and outputs f32, and the latter plain?
 const char* refuse_unless_f32(const Graph& g, const Node& n);
 
 }  // namespace tern::cpu

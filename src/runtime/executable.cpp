@@ -52,9 +52,16 @@ tern_status Executable::build(Graph graph, const Model& model, const Parameters&
       scalar_values_.push_back(graph_.inputs[i]);
     }
   scalars_.resize(scalar_values_.size());
-  for (const Node& n : graph_.nodes)
-    if ((n.op->flags & kWritesState) && graph_.value(n.in[0]).kind == ValueKind::parameter) written_parameters_.push_back(graph_.value(n.in[0]).index);
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    const Node& n = graph_.nodes[i];
+    if ((n.op->flags & kWritesState) && graph_.value(n.in[0]).kind == ValueKind::parameter)
+      written_parameters_.push_back({graph_.value(n.in[0]).index, placements_[i].backend});
+  }
   TERN_TRY(lay_out(options));
+  int32_t users = controls_.empty() ? 0 : 1;
+  for (const BackendPart& part : parts_)
+    users += std::any_of(part.slots.begin(), part.slots.end(), [](const Slot& s) { return s.kind == SlotKind::state; });
+  states_move_ = users > 1;
   return compile(parameters, options);
 }
 
@@ -193,7 +200,8 @@ tern_status Executable::lay_out(const Options& options) {
       if (view && graph_.value(n.in[0]).encoding == Encoding::plain && value_bytes(graph_.value(n.in[0])) == value_bytes(graph_.value(y))) {
         // A view of what lives outside the arena needs no memory of its own either.
         root[(size_t)y] = x;
-        if (!is_external(source)) {
+        // (Inputs of a device are copies in its arena.)
+        if (!is_external(source) || source.kind == ValueKind::input) {
           life[(size_t)x].first = std::min(life[(size_t)x].first, life[(size_t)y].first);
           life[(size_t)x].last = std::max(life[(size_t)x].last, life[(size_t)y].last);
         }
@@ -352,7 +360,7 @@ void* Executable::host_pointer(ValueId v) const {
 }
 
 tern_status Executable::bind(std::span<const void* const> inputs, std::span<void* const> outputs, Parameters& parameters, State& state) {
-  for (const int32_t i : written_parameters_) TERN_TRY(parameters.make_writable(i));
+  for (const auto& [i, backend] : written_parameters_) TERN_TRY(parameters.make_writable(i));
   for (BackendPart& part : parts_) {
     if (!part.used) continue;
     const Backend& b = *part.backend;
@@ -363,7 +371,9 @@ tern_status Executable::bind(std::span<const void* const> inputs, std::span<void
         case SlotKind::arena: case SlotKind::constant: break;
         case SlotKind::input: buffer.handle = const_cast<void*>(inputs[(size_t)slot.index]); break;
         case SlotKind::output: buffer.handle = outputs[(size_t)slot.index]; break;
-        case SlotKind::state: TERN_TRY(state.acquire(slot.index, b, &buffer)); break;
+        case SlotKind::state:
+          if (!states_move_) TERN_TRY(state.acquire(slot.index, b, &buffer));
+          break;
         case SlotKind::parameter: {
           void* bytes = const_cast<void*>(parameters.bytes(slot.index));
           if (b.limits.host_memory) {
@@ -387,8 +397,18 @@ tern_status Executable::bind(std::span<const void* const> inputs, std::span<void
   return TERN_OK;
 }
 
-tern_status Executable::copy_value(const Step& step, std::span<const void* const> inputs) {
+// Where several backends (or sub-graphs) use states, each gets them when its turn comes.
+tern_status Executable::take_states(BackendPart& part, State& state) {
+  if (!states_move_) return TERN_OK;
+  for (size_t s = 0; s < part.slots.size(); ++s)
+    if (part.slots[s].kind == SlotKind::state) TERN_TRY(state.acquire(part.slots[s].index, *part.backend, &part.buffers[s]));
+  return TERN_OK;
+}
+
+tern_status Executable::copy_value(const Step& step, std::span<const void* const> inputs, State& state) {
   BackendPart& part = parts_[(size_t)step.backend];
+  // The host's or the device's place of the value may be a state.
+  TERN_TRY(take_states(step.kind == StepKind::to_device ? parts_[(size_t)host_] : part, state));
   const Location& loc = part.locations[(size_t)step.value];
   const Value& v = graph_.value(step.value);
   void* host = nullptr;
@@ -415,6 +435,7 @@ tern_status Executable::run(std::span<const void* const> inputs, std::span<void*
       PartitionPlan& p = partitions_[(size_t)step.index];
       BackendPart& part = parts_[(size_t)p.backend];
       if (!step.updates) TERN_TRY(check_control(control));
+      TERN_TRY(take_states(part, state));
       Fence done = 0;
       TERN_TRY(part.backend->api->submit(part.backend->self, p.plan, part.buffers, scalars_, step.updates ? kUnstoppable : control, {}, &done));
       if (done) TERN_TRY(part.backend->api->wait(part.backend->self, done, UINT64_MAX));
@@ -426,25 +447,30 @@ tern_status Executable::run(std::span<const void* const> inputs, std::span<void*
     } else if (step.kind == StepKind::control) {
       TERN_TRY(run_control(controls_[(size_t)step.index], parameters, state, control));
     } else {
-      TERN_TRY(copy_value(step, inputs));
+      TERN_TRY(copy_value(step, inputs, state));
     }
   }
+  if (!copied_outputs_.empty()) TERN_TRY(take_states(parts_[(size_t)host_], state));
   for (const auto& [k, v] : copied_outputs_) std::memcpy(outputs[(size_t)k], host_pointer(v), parts_[(size_t)host_].locations[(size_t)v].bytes);
   if (!written_parameters_.empty()) {
-    // Devices wrote their own copies: bring them back, as the overlay is the truth.
-    for (BackendPart& part : parts_) {
+    // Devices wrote their own copies: bring them back, as the overlay is the truth. What others than the writer hold of a
+    // written parameter is old now; all else stays valid.
+    const auto written_by = [&](int32_t parameter) {
+      for (const auto& [index, backend] : written_parameters_)
+        if (index == parameter) return backend;
+      return -1;
+    };
+    parameters.touch();
+    for (size_t b = 0; b < parts_.size(); ++b) {
+      BackendPart& part = parts_[b];
       if (!part.used || part.backend->limits.host_memory) continue;
       for (size_t s = 0; s < part.slots.size(); ++s) {
         if (part.slots[s].kind != SlotKind::parameter) continue;
-        const int32_t i = part.slots[s].index;
-        if (std::find(written_parameters_.begin(), written_parameters_.end(), i) == written_parameters_.end()) continue;
-        TERN_TRY(part.backend->api->copy(part.backend->self, {Copy::to_host, part.buffers[s], 0, {}, 0, const_cast<void*>(parameters.bytes(i)), part.buffers[s].bytes}));
+        const int32_t i = part.slots[s].index, writer = written_by(i);
+        if (writer == (int32_t)b) TERN_TRY(part.backend->api->copy(part.backend->self, {Copy::to_host, part.buffers[s], 0, {}, 0, const_cast<void*>(parameters.bytes(i)), part.buffers[s].bytes}));
+        if ((writer < 0 || writer == (int32_t)b) && part.versions[s] + 1 == parameters.version()) part.versions[s] = parameters.version();
       }
     }
-    parameters.touch();
-    for (BackendPart& part : parts_)
-      for (size_t s = 0; s < part.slots.size() && !part.versions.empty(); ++s)
-        if (part.versions[s] + 1 == parameters.version()) part.versions[s] = parameters.version();
   }
   return TERN_OK;
 }

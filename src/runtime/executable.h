@@ -95,7 +95,8 @@ class Executable {
   int32_t slot_of(BackendPart& part, SlotKind kind, int32_t index);
   tern_status compile(const Parameters& parameters, const Options& options);
   tern_status bind(std::span<const void* const> inputs, std::span<void* const> outputs, Parameters& parameters, State& state);
-  tern_status copy_value(const Step& step, std::span<const void* const> inputs);
+  tern_status take_states(BackendPart& part, State& state);
+  tern_status copy_value(const Step& step, std::span<const void* const> inputs, State& state);
   tern_status run_control(Control& control, Parameters& parameters, State& state, const RunControl& run);
   void* host_pointer(ValueId v) const;
   tern_status build_control(int32_t node, const Model& model, const Parameters& parameters, const Options& options);
@@ -114,7 +115,8 @@ class Executable {
   std::vector<ValueId> scalar_values_;
   std::vector<int32_t> scalar_inputs_;                    // index into graph_.inputs
   std::vector<std::pair<int32_t, ValueId>> copied_outputs_;  // outputs that are not written in place
-  std::vector<int32_t> written_parameters_;
+  std::vector<std::pair<int32_t, int32_t>> written_parameters_;  // index and the backend that writes it
+  bool states_move_ = false;                                     // between backends, within a run
   uint64_t prepared_version_ = 0;
   std::vector<NodeProfile> profile_;
   std::vector<TraceEvent> trace_;

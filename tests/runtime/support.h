@@ -31,9 +31,9 @@ inline Ref<Model> make_model(Context& context, ModelDef def, std::shared_ptr<con
   return Ref<Model>::adopt(new Model(context, std::move(def), std::move(owner)));
 }
 
-inline Ref<Tensor> make_tensor(Context& context, DType dtype, const Shape& shape, const void* data = nullptr) {
-  Ref<Tensor> t;
-  EXPECT_EQ(Tensor::create(context, dtype, shape, &t), TERN_OK) << thread_error().message;
+inline Ref<tern::Tensor> make_tensor(Context& context, DType dtype, const Shape& shape, const void* data = nullptr) {
+  Ref<tern::Tensor> t;
+  EXPECT_EQ(tern::Tensor::create(context, dtype, shape, &t), TERN_OK) << thread_error().message;
   if (data) std::memcpy(t->data(), data, t->bytes());
   else std::memset(t->data(), 0, t->bytes());
   return t;
@@ -104,14 +104,14 @@ inline int32_t add_signature(ModelDef& def, const std::string& name, Graph g) {
 
 // Outputs of a run; released with it.
 struct Outputs {
-  std::vector<Ref<const Tensor>> tensors;
+  std::vector<Ref<const tern::Tensor>> tensors;
   const float* f32(size_t k) const { return (const float*)tensors[k]->data(); }
 };
-inline tern_status run(Session& s, int32_t signature, std::vector<const Tensor*> inputs, Outputs* out, const RunControl& control = {}) {
-  std::vector<const Tensor*> results(s.model().def().signatures[(size_t)signature].graph.outputs.size());
+inline tern_status run(Session& s, int32_t signature, std::vector<const tern::Tensor*> inputs, Outputs* out, const RunControl& control = {}) {
+  std::vector<const tern::Tensor*> results(s.model().def().signatures[(size_t)signature].graph.outputs.size());
   TERN_TRY(s.run(signature, inputs, results, control));
   out->tensors.clear();
-  for (const Tensor* t : results) out->tensors.push_back(Ref<const Tensor>::adopt(t));
+  for (const tern::Tensor* t : results) out->tensors.push_back(Ref<const tern::Tensor>::adopt(t));
   return TERN_OK;
 }
 

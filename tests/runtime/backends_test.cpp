@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every case of every operator (tests/ops/case.h) as a model of one node through sessions: on the CPU with each instruction
+// set that this machine runs, on the reference backend, and on one that refuses every second operator. And graphs of several
+// nodes, with and without the passes that fuse.
+#include <map>
+
+#include "kernels/cpu/dispatch.h"
+#include "ops/conv2d.h"
+#include "passes/optimize.h"
+#include "passes/specialize.h"
+#include "tests/ops/case.h"
+#include "tests/runtime/support.h"
+
+namespace tern::test {
+namespace {
+
+// Runs a graph whose inputs are plain or encoded: the latter become parameters.
+tern_status run_in_session(Context& context, const char* backends, const Graph& graph, const std::vector<test::Tensor>& inputs, std::vector<test::Tensor>* outputs,
+                           std::vector<Session::Placement>* placements = nullptr) {
+  ModelDef def;
+  Graph g = graph;
+  std::vector<ValueId> fed;
+  std::vector<const test::Tensor*> given;
+  for (size_t i = 0; i < g.inputs.size(); ++i) {
+    Value& v = g.value(g.inputs[i]);
+    if (v.encoding == Encoding::plain) {
+      fed.push_back(g.inputs[i]);
+      given.push_back(&inputs[i]);
+      continue;
+    }
+    Parameter p;
+    p.name = v.name, p.dtype = v.dtype, p.encoding = v.encoding, p.shape = v.shape;
+    p.bytes = inputs[i].bytes();
+    void* to = nullptr;
+    p.data = make_data(p.bytes, &to);
+    std::memcpy(to, inputs[i].data(), p.bytes);
+    v.kind = ValueKind::parameter;
+    v.index = (int32_t)def.parameters.size();
+    def.parameters.push_back(std::move(p));
+  }
+  // What the node writes must be a state.
+  for (Node& n : g.nodes) {
+    if (!(n.op->flags & kWritesState) || n.in[0] == kNoValue || g.value(n.in[0]).kind != ValueKind::input) continue;
+    Value& v = g.value(n.in[0]);
+    const size_t at = (size_t)(std::find(fed.begin(), fed.end(), n.in[0]) - fed.begin());
+    v.kind = ValueKind::state;
+    v.index = (int32_t)def.states.size();
+    def.states.push_back({"state" + std::to_string(at), v.dtype, v.shape});
+    fed.erase(fed.begin() + (ptrdiff_t)at);
+    given.insert(given.begin(), given[at]);  // states first, in order
+    given.erase(given.begin() + (ptrdiff_t)at + 1);
+  }
+  g.inputs = fed;
+  Signature signature;
+  signature.name = "forward";
+  for (size_t k = 0; k < g.outputs.size(); ++k) signature.output_names.push_back("y" + std::to_string(k));
+  signature.graph = std::move(g);
+  def.signatures.push_back(std::move(signature));
+  const size_t states = def.states.size();
+  const Ref<Model> model = make_model(context, std::move(def));
+  Session::Options options;
+  options.backends = backends;
+  std::unique_ptr<Session> session;
+  TERN_TRY(Session::create(*model, options, &session));
+  std::vector<Ref<tern::Tensor>> tensors;
+  std::vector<const tern::Tensor*> pointers;
+  for (size_t i = 0; i < given.size(); ++i) {
+    Ref<tern::Tensor> t;
+    TERN_TRY(tern::Tensor::wrap(context, given[i]->dtype, given[i]->shape, given[i]->data(), given[i]->bytes(), nullptr, nullptr, &t));
+    if (i < states) TERN_TRY(session->state().set((int32_t)i, *t));
+    else pointers.push_back(t.get());
+    tensors.push_back(std::move(t));
+  }
+  std::vector<const tern::Tensor*> results(session->model().def().signatures[0].graph.outputs.size());
+  TERN_TRY(session->run(0, pointers, results, {}));
+  if (placements) *placements = session->placements(0);
+  outputs->clear();
+  for (const tern::Tensor* r : results) {
+    test::Tensor t;
+    t.dtype = r->dtype();
+    t.shape = r->shape();
+    t.allocate();
+    if (t.bytes()) std::memcpy(t.data(), r->data(), t.bytes());
+    outputs->push_back(t);
+    r->release();
+  }
+  return TERN_OK;
+}
+
+struct Target {
+  const char *isa, *backends;  // isa NULL: any
+};
+
+std::vector<Target> targets() {
+  std::vector<Target> list = {{nullptr, "reference"}, {nullptr, "halting,cpu"}};
+  for (int i = 0; const cpu::Kernels* k = cpu::runnable_kernels(i); ++i) list.push_back({k->isa, "cpu"});
+  return list;
+}
+
+struct Named {
+  const Op* op;
+};
+void PrintTo(const Named& n, std::ostream* os) { *os << n.op->name; }
+
+class Backends : public testing::TestWithParam<Named> {};
+
+TEST_P(Backends, EqualTheReference) {
+  const Op& op = *GetParam().op;
+  if (op.num_subgraphs > 0) GTEST_SKIP() << "has sub-graphs";
+  static const Ref<Context> context = make_context(2);
+  for (const Target& target : targets()) {
+    if (target.isa) {
+      ASSERT_TRUE(cpu::select_kernels(target.isa));
+    }
+    for (int32_t i = 0; i < op.cases.count; ++i) {
+      const Case& line = op.cases.items[i];
+      SCOPED_TRACE(std::string(op.name) + "/" + line.name + " on " + target.backends + " " + (target.isa ? target.isa : ""));
+      ParsedCase c;
+      std::string why;
+      ASSERT_TRUE(parse_case(op, line, &c, &why)) << why;
+      CaseGraph g;
+      if (build_graph(c, &g) != TERN_OK) continue;  // refused when the model is built
+      const Expected want = expect(c, g);
+      std::vector<test::Tensor> inputs, outputs;
+      for (const int k : g.feeds) inputs.push_back(c.inputs[(size_t)k]);
+      const tern_status status = run_in_session(*context, target.backends, g.graph, inputs, &outputs);
+      EXPECT_EQ(status, want.status) << thread_error().message;
+      for (const test::Tensor& t : inputs) EXPECT_TRUE(t.guards_intact());
+      if (status != TERN_OK || want.status != TERN_OK) continue;
+      ASSERT_EQ(outputs.size(), want.outputs.size());
+      for (size_t k = 0; k < outputs.size(); ++k) EXPECT_EQ(compare(outputs[k], want.outputs[k], line.tolerance), "") << "output " << k;
+    }
+  }
+  cpu::select_kernels(nullptr);
+}
+
+std::vector<Named> named_ops() {
+  std::vector<Named> list;
+  for (const Op* op : all_ops()) list.push_back({op});
+  return list;
+}
+INSTANTIATE_TEST_SUITE_P(All, Backends, testing::ValuesIn(named_ops()), [](const testing::TestParamInfo<Named>& i) { return std::string(i.param.op->name); });
+
+}  // namespace
+}  // namespace tern::test
