@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes to states and parameters.
 #include <algorithm>
+#include <cinttypes>
 #include <cstring>
 
 #include "backends/cpu/prepare.h"
@@ -21,8 +22,12 @@ struct WriteArgs {
 void run_write(const void* args, int64_t, int64_t, void*) {
   const WriteArgs& a = *(const WriteArgs*)args;
   const int64_t at = a.position ? *a.position : 0;
-  if (at < 0 || at > a.state_rows - a.update_rows) {
-    *a.error = 1;
+  if (at < 0) {
+    *a.error = TERN_FAIL(TERN_ERR_INDEX, "state_write: the position is %" PRId64, at);
+    return;
+  }
+  if (at > a.state_rows - a.update_rows) {
+    *a.error = TERN_FAIL(TERN_ERR_LIMIT, "state_write: %" PRId64 " entries at position %" PRId64 " exceed the capacity %" PRId64, a.update_rows, at, a.state_rows);
     return;
   }
   for (int64_t o = 0; o < a.outer; ++o)
