@@ -8,85 +8,12 @@
 #include <cstring>
 #include <filesystem>
 #include <limits>
-#include <map>
 #include <memory>
+
+#include "models/json.h"
 
 namespace tern::test {
 namespace {
-
-// ---- JSON -----------------------------------------------------------------------------------------------------------
-
-struct Json {
-  enum class Kind { null, number, text, list, object } kind = Kind::null;
-  double number = 0;
-  std::string text;
-  std::vector<Json> list;
-  std::map<std::string, Json> object;
-
-  const Json& operator[](const char* key) const {
-    static const Json none;
-    const auto it = object.find(key);
-    return it == object.end() ? none : it->second;
-  }
-};
-
-// Reads what our own scripts write; no escapes but \" and \\.
-struct JsonReader {
-  const char* p;
-  const char* end;
-  bool good = true;
-
-  void space() {
-    while (p < end && std::strchr(" \t\r\n", *p)) ++p;
-  }
-  bool take(char c) {
-    space();
-    if (p < end && *p == c) return ++p, true;
-    return false;
-  }
-  std::string text() {
-    std::string s;
-    while (p < end && *p != '"') {
-      if (*p == '\\') ++p;
-      if (p < end) s += *p++;
-    }
-    if (p < end) ++p;
-    else good = false;
-    return s;
-  }
-  Json value() {
-    Json j;
-    if (take('{')) {
-      j.kind = Json::Kind::object;
-      if (take('}')) return j;
-      do {
-        good = good && take('"');
-        const std::string key = text();
-        good = good && take(':');
-        if (good) j.object[key] = value();
-      } while (good && take(','));
-      good = good && take('}');
-    } else if (take('[')) {
-      j.kind = Json::Kind::list;
-      if (take(']')) return j;
-      do j.list.push_back(value());
-      while (good && take(','));
-      good = good && take(']');
-    } else if (take('"')) {
-      j.kind = Json::Kind::text;
-      j.text = text();
-    } else {
-      space();
-      char* after = nullptr;
-      const std::string rest(p, (size_t)std::min<ptrdiff_t>(end - p, 40));
-      j.number = std::strtod(rest.c_str(), &after);
-      j.kind = Json::Kind::number;
-      if (after == rest.c_str()) good = false;
-      p += after - rest.c_str();
-    }
-    return j;
-  }
-};
 
 Shape shape_of(const Json& list) {
   Shape s;
@@ -139,11 +66,8 @@ bool model_fetched(const Golden& golden) { return std::filesystem::exists(golden
 
 bool read_golden(const std::string& name, Golden* out, std::string* error) {
   const std::string folder = golden_folder() + name + "/";
-  std::vector<uint8_t> bytes;
-  if (!read_bytes(folder + "case.json", &bytes)) return *error = "no file " + folder + "case.json", false;
-  JsonReader reader{(const char*)bytes.data(), (const char*)bytes.data() + bytes.size()};
-  const Json root = reader.value();
-  if (!reader.good) return *error = folder + "case.json is not understood", false;
+  Json root;
+  if (!read_json(folder + "case.json", &root)) return *error = folder + "case.json is not there or not understood", false;
   *out = Golden{};
   out->name = name;
   const std::string& model = root["model"].text;
