@@ -23,15 +23,16 @@ tern_status plan_memory(std::span<const Lifetime> items, uint64_t alignment, uin
   }
 
   // The bound by a sweep over births and deaths.
-  std::vector<int64_t> change((size_t)steps + 1, 0);
+  // (Changes wrap around; sums do not, as `total` fits.)
+  std::vector<uint64_t> change((size_t)steps + 1, 0);
   for (size_t i = 0; i < items.size(); ++i) {
-    change[(size_t)items[i].first] += (int64_t)sizes[i];
-    change[(size_t)items[i].last + 1] -= (int64_t)sizes[i];
+    change[(size_t)items[i].first] += sizes[i];
+    change[(size_t)items[i].last + 1] -= sizes[i];
   }
-  int64_t alive = 0;
-  for (const int64_t c : change) {
+  uint64_t alive = 0;
+  for (const uint64_t c : change) {
     alive += c;
-    result.bound = std::max(result.bound, (uint64_t)alive);
+    result.bound = std::max(result.bound, alive);
   }
 
   std::vector<size_t> order(items.size());

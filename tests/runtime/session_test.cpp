@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a session promises: no allocation after the first run, a bounded cache of plans, a report of what ran where, runs
+// that can be ended between nodes, outputs that stay as they are while held, the same bits for any number of threads.
+#include <atomic>
+
+#include "ops/conv2d.h"
+#include "ops/elementwise.h"
+#include "ops/reduce.h"
+#include "ops/state_write.h"
+#include "passes/optimize.h"
+#include "tests/runtime/count_allocations.h"
+#include "tests/runtime/support.h"
+
+namespace tern::test {
+namespace {
+
+Ref<Context> counting_context(int32_t threads, tern_parallel_fn parallel = nullptr, void* user = nullptr) {
+  static const BackendApi* const tables[] = {&cpu::backend(), &reference_backend(), &halting_backend()};
+  Context::Options options;
+  options.threads.num_threads = threads;
+  options.threads.parallel = parallel;
+  options.threads.parallel_user = user;
+  options.allocator.allocate = [](void*, size_t bytes, size_t alignment) { return allocate_counted(bytes, alignment); };
+  options.allocator.release = [](void*, void* p, size_t) { std::free(p); };
+  return Ref<Context>::adopt(new Context(options, tables));
+}
+
+// A small network on pictures [size, size, 3]: convolutions of several kinds, a sum, a mean, a matrix product.
+constexpr int64_t kClasses = 10;
+ModelDef conv_net(int64_t size, int64_t channels) {
+  ModelDef def;
+  uint32_t seed = 1;
+  const auto weight = [&](const std::string& name, const Shape& shape) {
+    std::vector<float> v = random_floats((size_t)shape.elements(), seed++);
+    const float scale = 1.5f / std::sqrt((float)(shape.elements() / shape[0]));
+    for (float& x : v) x *= scale;
+    add_parameter(def, name, shape, v.data());
+  };
+  weight("stem", {channels, 3, 3, 3});
+  weight("stem_bias", {channels});
+  weight("depthwise", {channels, 3, 3, 1});
+  weight("point", {channels, 1, 1, channels});
+  weight("dense", {channels, 3, 3, channels});
+  weight("head", {kClasses, channels});
+  weight("head_bias", {kClasses});
+  Graph g;
+  const ValueId in = add_input(g, "picture", TERN_DTYPE_F32, {1, size, size, 3});
+  const auto w = [&](const char* name) { return use_parameter(g, def, name); };
+  ValueId x = emit(g, "relu", {emit(g, "conv2d", {in, w("stem"), w("stem_bias")}, Conv2dAttrs{.strides = {2, 2}, .pads = {1, 1, 1, 1}})});
+  ValueId y = emit(g, "hard_swish", {emit(g, "conv2d", {x, w("depthwise")}, Conv2dAttrs{.pads = {1, 1, 1, 1}, .groups = channels})});
+  y = emit(g, "conv2d", {y, w("point")}, Conv2dAttrs{});
+  x = emit(g, "clip", {add(g, x, y)}, ClipAttrs{.min = 0, .max = 6});
+  x = emit(g, "sigmoid", {emit(g, "conv2d", {x, w("dense")}, Conv2dAttrs{.pads = {1, 1, 1, 1}})});
+  x = emit(g, "reduce_mean", {x}, ReduceAttrs{.axes = {1, 2}});
+  g.outputs = {emit(g, "softmax", {emit(g, "linear", {x, w("head"), w("head_bias")})})};
+  add_signature(def, "forward", std::move(g));
+  return def;
+}
+
+// y = x w per row, for any number of rows; beside it a state that counts.
+ModelDef rows_model() {
+  ModelDef def;
+  const std::vector<float> w = random_floats(16 * 16, 5);
+  add_parameter(def, "w", {16, 16}, w.data());
+  def.states.push_back({"sum", TERN_DTYPE_F32, {16}});
+  Graph g;
+  const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {2, 16});
+  const ValueId y = emit(g, "tanh", {emit(g, "linear", {x, use_parameter(g, def, "w")})});
+  const ValueId old = use_state(g, def, "sum");
+  emit(g, "state_write", {old, add(g, old, emit(g, "reduce_sum", {x}, ReduceAttrs{.axes = {0}}))});
+  g.outputs = {y};
+  Signature& s = def.signatures[(size_t)add_signature(def, "forward", std::move(g))];
+  s.symbols.push_back({"rows", 1, 1000, 2, 1});
+  s.symbolic_dims.push_back({0, 0, 0});
+  return def;
+}
+
+std::unique_ptr<Session> open(const Model& model, const char* backends = "cpu", int32_t max_plans = 8) {
+  Session::Options options;
+  options.backends = backends;
+  options.max_plans = max_plans;
+  std::unique_ptr<Session> s;
+  EXPECT_EQ(Session::create(model, options, &s), TERN_OK) << thread_error().message;
+  return s;
+}
+
+Ref<Tensor> picture(Context& context, int64_t size, uint32_t seed = 9) {
+  const std::vector<float> v = random_floats((size_t)(size * size * 3), seed);
+  return make_tensor(context, TERN_DTYPE_F32, {1, size, size, 3}, v.data());
+}
+
+TEST(Session, RunsAllocateNothingAfterTheFirst) {
+  for (const int32_t threads : {1, 2}) {
+    const Ref<Context> context = counting_context(threads);
+    const Ref<Model> model = make_model(*context, conv_net(64, 16));
+    const std::unique_ptr<Session> session = open(*model);
+    const Ref<Tensor> in = picture(*context, 64);
+    const Tensor *inputs[] = {in.get()}, *outputs[] = {nullptr};
+    for (int i = 0; i < 3; ++i) {
+      const int64_t before = allocations();
+      TERN_OKAY(session->run(0, inputs, outputs, {}));
+      outputs[0]->release();
+      const int64_t after = allocations();
+      EXPECT_TRUE(i == 0 || after == before) << threads << " threads, run " << i << ": " << after - before;
+    }
+    const Ref<Tensor> out = make_tensor(*context, TERN_DTYPE_F32, {1, kClasses});
+    TERN_OKAY(session->bind_input(0, 0, in.get()));
+    TERN_OKAY(session->bind_output(0, 0, out.get()));
+    for (int i = 0; i < 3; ++i) {
+      const int64_t before = allocations();
+      TERN_OKAY(session->run_bound(0, {}));
+      const int64_t after = allocations();
+      EXPECT_TRUE(i == 0 || after == before) << threads << " threads, bound run " << i << ": " << after - before;
+    }
+  }
+  // Several shapes in turn, and a state.
+  const Ref<Context> context = counting_context(1);
+  const Ref<Model> model = make_model(*context, rows_model());
+  const std::unique_ptr<Session> session = open(*model);
+  const Ref<Tensor> in[2] = {make_tensor(*context, TERN_DTYPE_F32, {3, 16}), make_tensor(*context, TERN_DTYPE_F32, {3, 16})};
+  for (int i = 0; i < 6; ++i) {
+    const Tensor *inputs[] = {in[i % 2].get()}, *outputs[] = {nullptr};
+    const int64_t before = allocations();
+    TERN_OKAY(session->run(0, inputs, outputs, {}));
+    outputs[0]->release();
+    const int64_t after = allocations();
+    EXPECT_TRUE(i < 2 || after == before) << "run " << i << ": " << after - before;
+  }
+}
+
+TEST(Session, KeepsABoundedNumberOfPlans) {
+  const Ref<Context> context = make_context();
+  const Ref<Model> model = make_model(*context, rows_model());
+  const std::unique_ptr<Session> session = open(*model, "cpu", 3);
+  std::vector<std::vector<float>> first;
+  for (int round = 0; round < 2; ++round)
+    for (int64_t rows = 1; rows <= 8; ++rows) {
+      const std::vector<float> v = random_floats((size_t)rows * 16, (uint32_t)rows);
+      const Ref<Tensor> in = make_tensor(*context, TERN_DTYPE_F32, {rows, 16}, v.data());
+      Outputs out;
+      TERN_OKAY(run(*session, 0, {in.get()}, &out));
+      EXPECT_EQ(out.tensors[0]->shape(), (Shape{rows, 16}));
+      const std::vector<float> y(out.f32(0), out.f32(0) + rows * 16);
+      if (round == 0) first.push_back(y);
+      EXPECT_EQ(y, first[(size_t)rows - 1]);
+      EXPECT_LE(session->memory().plans, 3);
+    }
+  EXPECT_EQ(session->memory().plans, 3);
+}
+
+TEST(Session, RefusesWhatDoesNotFit) {
+  const Ref<Context> context = make_context();
+  const Ref<Model> model = make_model(*context, rows_model());
+  const std::unique_ptr<Session> session = open(*model);
+  Outputs out;
+  EXPECT_EQ(run(*session, 0, {nullptr}, &out), TERN_ERR_STATE);
+  EXPECT_EQ(run(*session, 0, {make_tensor(*context, TERN_DTYPE_F32, {1001, 16}).get()}, &out), TERN_ERR_SHAPE);
+  EXPECT_NE(std::strstr(thread_error().message, "'x'"), nullptr);
+  EXPECT_EQ(run(*session, 0, {make_tensor(*context, TERN_DTYPE_F32, {0, 16}).get()}, &out), TERN_ERR_SHAPE);
+  EXPECT_EQ(run(*session, 0, {make_tensor(*context, TERN_DTYPE_F32, {2, 17}).get()}, &out), TERN_ERR_SHAPE);
+  EXPECT_EQ(run(*session, 0, {make_tensor(*context, TERN_DTYPE_F32, {16}).get()}, &out), TERN_ERR_SHAPE);
+  EXPECT_EQ(run(*session, 0, {make_tensor(*context, TERN_DTYPE_I32, {2, 16}).get()}, &out), TERN_ERR_TYPE);
+  EXPECT_EQ(session->memory().plans, 0);
+  std::unique_ptr<Session> none;
+  Session::Options options;
+  options.backends = "no_such";
+  EXPECT_EQ(Session::create(*model, options, &none), TERN_ERR_NOT_FOUND);
+  EXPECT_NE(std::strstr(thread_error().message, "halting"), nullptr) << "the message lists what there is";
+}
+
+TEST(Session, ReportsWhatRanWhere) {
+  const Ref<Context> context = make_context();
+  const Ref<Model> model = make_model(*context, conv_net(16, 8));
+  const Ref<Tensor> in = picture(*context, 16);
+  Outputs expected;
+  for (const char* backends : {"cpu", "reference", "halting,cpu", "halting,reference,cpu"}) {
+    SCOPED_TRACE(backends);
+    const std::unique_ptr<Session> session = open(*model, backends);
+    EXPECT_TRUE(session->placements(0).empty());
+    Outputs out;
+    TERN_OKAY(run(*session, 0, {in.get()}, &out));
+    if (expected.tensors.empty()) expected.tensors.push_back(out.tensors[0]);
+    EXPECT_LT(relative_error(out.f32(0), expected.f32(0), kClasses), 1e-5);
+    const std::string first = std::string(backends).substr(0, std::string(backends).find(','));
+    int elsewhere = 0;
+    const auto placements = session->placements(0);
+    EXPECT_FALSE(placements.empty());
+    for (const Session::Placement& p : placements) {
+      EXPECT_NE(p.as, PlacedAs::reference) << p.op;
+      if (p.backend == first) continue;
+      ++elsewhere;
+      EXPECT_STRNE(p.reason, "") << p.op;
+    }
+    EXPECT_EQ(elsewhere > 0, first == "halting");
+    for (const Session::Placement& p : placements) EXPECT_TRUE(first != "cpu" || p.as == PlacedAs::kernel) << p.op << ": " << p.reason;
+  }
+}
+
+// The host's pool sets the flag while the first node that uses threads is at work: the nodes behind it do not run.
+struct Cancelling {
+  std::atomic<int32_t> flag{0};
+  std::atomic<int32_t> jobs{0};
+  int32_t cancel_at = -1;
+};
+void cancelling_parallel(void* user, int32_t n, void (*task)(void*, int32_t), void* task_user) {
+  Cancelling& c = *(Cancelling*)user;
+  for (int32_t i = 0; i < n; ++i) task(task_user, i);
+  if (c.jobs++ == c.cancel_at) c.flag = 1;
+}
+
+TEST(Session, CancelsBetweenNodes) {
+  Cancelling c;
+  const Ref<Context> context = counting_context(2, cancelling_parallel, &c);
+  const Ref<Model> model = make_model(*context, conv_net(128, 32));
+  const std::unique_ptr<Session> session = open(*model);
+  const Ref<Tensor> in = picture(*context, 128);
+  Outputs whole, out;
+  TERN_OKAY(run(*session, 0, {in.get()}, &whole));
+  const int32_t jobs = c.jobs;
+  ASSERT_GE(jobs, 3);
+  for (int32_t at = 0; at + 1 < jobs; ++at) {
+    c.jobs = 0;
+    c.cancel_at = at;
+    EXPECT_EQ(run(*session, 0, {in.get()}, &out, RunControl{&c.flag, 0}), TERN_ERR_CANCELLED);
+    EXPECT_EQ(c.jobs, at + 1);
+    c.flag = 0;
+  }
+  c.cancel_at = -1;
+  TERN_OKAY(run(*session, 0, {in.get()}, &out, RunControl{&c.flag, 0}));
+  EXPECT_EQ(std::memcmp(out.f32(0), whole.f32(0), kClasses * sizeof(float)), 0);
+  EXPECT_EQ(run(*session, 0, {in.get()}, &out, RunControl{nullptr, 1}), TERN_ERR_DEADLINE);
+  TERN_OKAY(run(*session, 0, {in.get()}, &out, RunControl{nullptr, monotonic_ns() + (uint64_t)600e9}));
+}
+
+TEST(Session, AStateIsWrittenWholeOrNotAtAll) {
+  for (const char* backends : {"cpu", "reference", "halting,cpu"}) {
+    SCOPED_TRACE(backends);
+    const Ref<Context> context = make_context();
+    const Ref<Model> model = make_model(*context, rows_model());
+    const std::unique_ptr<Session> session = open(*model, backends);
+    const std::vector<float> ones(32, 1.0f);
+    const Ref<Tensor> in = make_tensor(*context, TERN_DTYPE_F32, {2, 16}, ones.data());
+    Outputs out;
+    std::atomic<int32_t> cancel{1};
+    for (int i = 1; i <= 3; ++i) {
+      TERN_OKAY(run(*session, 0, {in.get()}, &out));
+      EXPECT_EQ(run(*session, 0, {in.get()}, &out, RunControl{&cancel, 0}), TERN_ERR_CANCELLED);
+      Ref<Tensor> sum;
+      TERN_OKAY(session->state().get(0, &sum));
+      for (int k = 0; k < 16; ++k) EXPECT_EQ(((const float*)sum->data())[k], 2.0f * (float)i);
+    }
+  }
+}
+
+TEST(Session, HeldOutputsStayAsTheyAre) {
+  for (const char* backends : {"cpu", "reference"}) {
+    const Ref<Context> context = make_context();
+    const Ref<Model> model = make_model(*context, conv_net(16, 8));
+    const std::unique_ptr<Session> session = open(*model, backends);
+    std::vector<Outputs> held(9);
+    std::vector<std::vector<float>> copies;
+    for (size_t i = 0; i < held.size(); ++i) {
+      TERN_OKAY(run(*session, 0, {picture(*context, 16, (uint32_t)i).get()}, &held[i]));
+      copies.emplace_back(held[i].f32(0), held[i].f32(0) + kClasses);
+    }
+    for (size_t i = 0; i < held.size(); ++i) {
+      EXPECT_EQ(std::vector<float>(held[i].f32(0), held[i].f32(0) + kClasses), copies[i]) << i;
+      EXPECT_TRUE(i == 0 || copies[i] != copies[i - 1]);
+    }
+    // Those let go are used again.
+    held.clear();
+    const uint64_t pooled = session->memory().outputs;
+    for (uint32_t i = 0; i < 20; ++i) {
+      Outputs out;
+      TERN_OKAY(run(*session, 0, {picture(*context, 16, i).get()}, &out));
+    }
+    EXPECT_EQ(session->memory().outputs, pooled);
+  }
+}
+
+TEST(Session, OutputsOutliveTheSession) {
+  Outputs out;
+  std::vector<float> copy;
+  {
+    const Ref<Context> context = make_context();
+    const Ref<Model> model = make_model(*context, conv_net(16, 8));
+    TERN_OKAY(run(*open(*model), 0, {picture(*context, 16).get()}, &out));
+    copy.assign(out.f32(0), out.f32(0) + kClasses);
+  }
+  EXPECT_EQ(std::vector<float>(out.f32(0), out.f32(0) + kClasses), copy);
+}
+
+TEST(Session, ThreadsDoNotChangeBits) {
+  std::vector<float> one;
+  for (const int32_t threads : {1, 2, 4}) {
+    const Ref<Context> context = make_context(threads);
+    const Ref<Model> model = make_model(*context, conv_net(96, 32));
+    const std::unique_ptr<Session> session = open(*model);
+    Outputs out;
+    for (int i = 0; i < 3; ++i) {
+      TERN_OKAY(run(*session, 0, {picture(*context, 96).get()}, &out));
+      const std::vector<float> y(out.f32(0), out.f32(0) + kClasses);
+      if (one.empty()) one = y;
+      EXPECT_EQ(y, one) << threads << " threads";
+    }
+  }
+}
+
+// Fusion changes no result (beyond rounding), on any backend.
+TEST(Session, FusedEqualsUnfused) {
+  for (const char* name : {"cpu", "reference"}) {
+    SCOPED_TRACE(name);
+    const Ref<Context> context = make_context(2);
+    const Ref<Model> model = make_model(*context, conv_net(32, 16));
+    const Backend* backend = nullptr;
+    const Backend* host = nullptr;
+    TERN_OKAY(context->open_backend(name, &backend));
+    TERN_OKAY(context->open_backend("cpu", &host));
+    std::vector<const Backend*> backends = {backend};
+    if (backend != host) backends.push_back(host);
+    const Ref<Parameters> parameters = Ref<Parameters>::adopt(new Parameters(*model));
+    Ref<State> state;
+    TERN_OKAY(State::create(*model, &state));
+    const Ref<Tensor> in = picture(*context, 32);
+    float y[2][kClasses];
+    size_t nodes[2];
+    for (int fused = 0; fused < 2; ++fused) {
+      Graph g = model->def().signatures[0].graph;
+      if (fused) {
+        TERN_OKAY(optimize(g));
+      }
+      nodes[fused] = g.nodes.size();
+      std::unique_ptr<Executable> e;
+      TERN_OKAY(Executable::create(std::move(g), *model, *parameters, {.backends = backends}, &e));
+      const void* inputs[] = {in->data()};
+      void* outputs[] = {y[fused]};
+      TERN_OKAY(e->run(inputs, outputs, *parameters, *state, {}));
+    }
+    EXPECT_LT(nodes[1], nodes[0]);
+    EXPECT_LT(relative_error(y[1], y[0], kClasses), 1e-5);
+  }
+}
+
+}  // namespace
+}  // namespace tern::test
