@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One process of tests/bench/vision_peers that runs a model in Tern:
+ *   peer_run MODEL.tern THREADS INPUT.bin DIM... (f32 values of the only input)
+ * It obeys lines on the standard input and answers each with one line of numbers:
+ *   load        milliseconds from nothing to the first result
+ *   run N       milliseconds of each of N runs
+ *   memory      bytes: growth of the largest resident memory since before `load`, arena, scratch, prepared, mapped, outputs
+ *   result FILE writes the first 4096 values of every output (f32) */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tern/tern.h>
+#include <time.h>
+
+#define MAX_OUTPUTS 16
+
+static double now_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static void need(tern_status status) {
+  if (status == TERN_OK) return;
+  fprintf(stderr, "peer_run: %s\n", tern_last_error_message());
+  exit(1);
+}
+
+static double status_bytes(const char* key) {
+  char line[256];
+  double kilobytes = 0;
+  FILE* f = fopen("/proc/self/status", "r");
+  while (f && fgets(line, sizeof line, f))
+    if (strncmp(line, key, strlen(key)) == 0) kilobytes = atof(line + strlen(key));
+  if (f) fclose(f);
+  return kilobytes * 1024;
+}
+
+/* The largest resident memory begins anew at the present one. */
+static double memory_before(void) {
+  FILE* f = fopen("/proc/self/clear_refs", "w");
+  if (!f || fputs("5", f) < 0 || fclose(f) != 0) fprintf(stderr, "peer_run: the peak of memory cannot be set back\n");
+  return status_bytes("VmRSS:");
+}
+
+int main(int argc, char** argv) {
+  tern_context_options options = TERN_CONTEXT_OPTIONS_INIT;
+  tern_context* context = NULL;
+  tern_model* model = NULL;
+  tern_session* session = NULL;
+  tern_tensor* input = NULL;
+  const tern_tensor* outputs[MAX_OUTPUTS];
+  int64_t dims[TERN_MAX_RANK], count = 1;
+  int32_t rank = argc - 4, num_outputs = 0, i;
+  double before;
+  float* values;
+  FILE* f;
+  char line[1024];
+  if (argc < 5 || rank > TERN_MAX_RANK) return fprintf(stderr, "peer_run MODEL.tern THREADS INPUT.bin DIM...\n"), 2;
+  for (i = 0; i < rank; ++i) count *= dims[i] = atoll(argv[4 + i]);
+  values = (float*)malloc((size_t)count * sizeof(float));
+  f = fopen(argv[3], "rb");
+  if (!values || !f || fread(values, sizeof(float), (size_t)count, f) != (size_t)count) return fprintf(stderr, "peer_run: cannot read %s\n", argv[3]), 1;
+  fclose(f);
+  options.num_threads = atoi(argv[2]);
+  before = memory_before();
+  while (fgets(line, sizeof line, stdin)) {
+    const int load = strncmp(line, "load", 4) == 0;
+    if (load || strncmp(line, "run ", 4) == 0) {
+      long n = load ? 1 : atol(line + 4);
+      while (n-- > 0) {
+        const double start = now_ms();
+        if (load) {
+          need(tern_context_create(&options, &context));
+          need(tern_model_load_file(context, argv[1], NULL, &model));
+          need(tern_session_create(model, NULL, &session));
+          need(tern_tensor_wrap(context, TERN_DTYPE_F32, dims, rank, values, (size_t)count * sizeof(float), NULL, NULL, &input));
+          num_outputs = tern_model_num_tensors(model, 0, TERN_ROLE_OUTPUT);
+          if (num_outputs > MAX_OUTPUTS) return fprintf(stderr, "peer_run: too many outputs\n"), 1;
+        }
+        if (!session) return fprintf(stderr, "peer_run: run before load\n"), 2;
+        for (i = 0; !load && i < num_outputs; ++i) tern_tensor_release((tern_tensor*)outputs[i]);
+        need(tern_session_run(session, 0, (const tern_tensor* const*)&input, 1, outputs, num_outputs, NULL));
+        printf("%.4f ", now_ms() - start);
+      }
+      printf("\n");
+    } else if (strncmp(line, "memory", 6) == 0 && session) {
+      tern_memory_report m = TERN_MEMORY_REPORT_INIT;
+      need(tern_session_memory(session, &m));
+      printf("%.0f %llu %llu %llu %llu %llu\n", status_bytes("VmHWM:") - before, (unsigned long long)m.arena_bytes, (unsigned long long)m.scratch_bytes,
+             (unsigned long long)m.prepared_bytes, (unsigned long long)m.mapped_bytes, (unsigned long long)m.output_bytes);
+    } else if (strncmp(line, "result ", 7) == 0 && session) {
+      line[strcspn(line, "\n")] = 0;
+      f = fopen(line + 7, "wb");
+      for (i = 0; f && i < num_outputs; ++i) {
+        const int64_t n = tern_tensor_num_elements(outputs[i]);
+        fwrite(tern_tensor_const_data(outputs[i]), sizeof(float), (size_t)(n < 4096 ? n : 4096), f);
+      }
+      printf("%d\n", f && fclose(f) == 0);
+    } else {
+      return fprintf(stderr, "peer_run: unknown line %s", line), 2;
+    }
+    fflush(stdout);
+  }
+  for (i = 0; session && i < num_outputs; ++i) tern_tensor_release((tern_tensor*)outputs[i]);
+  tern_tensor_release(input);
+  tern_session_release(session);
+  tern_model_release(model);
+  tern_context_release(context);
+  free(values);
+  return 0;
+}
