@@ -7,6 +7,10 @@ function(tern_floor name)
   target_include_directories(tern_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}
                              ${PROJECT_BINARY_DIR}/generated)
   target_compile_options(tern_${name} PRIVATE -Wall -Wextra -fno-rtti)
+  # Time is spent in kernels and in pixels; everything else is better small.
+  if(NOT name STREQUAL "image")
+    target_compile_options(tern_${name} PRIVATE $<$<CONFIG:Release>:-Os>)
+  endif()
 endfunction()
 
 # The list of operators is the list of files src/ops/<name>.cpp that define one.
@@ -52,7 +56,7 @@ include(${PROJECT_SOURCE_DIR}/kernels/cpu/sources.cmake)
 file(GLOB cpu_backend_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/cpu/*.cpp)
 add_library(tern_cpu OBJECT ${cpu_backend_sources})
 target_include_directories(tern_cpu PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
-target_compile_options(tern_cpu PRIVATE -Wall -Wextra -fno-rtti)
+target_compile_options(tern_cpu PRIVATE -Wall -Wextra -fno-rtti $<$<CONFIG:Release>:-Os>)
 include(${PROJECT_SOURCE_DIR}/src/format/format.cmake)
 
 # Everything a session needs, for tests and for the library.

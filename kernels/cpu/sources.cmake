@@ -9,7 +9,7 @@
 
 set(TERN_CPU_DIR ${CMAKE_CURRENT_LIST_DIR})
 
-set(TERN_CPU_FLAGS_baseline "")
+set(TERN_CPU_FLAGS_baseline -O2)  # for processors older than AVX2: size before speed
 set(TERN_CPU_FLAGS_avx2 -mavx2 -mfma -mf16c)
 set(TERN_CPU_FLAGS_avxvnni ${TERN_CPU_FLAGS_avx2} -mavxvnni)
 set(TERN_CPU_FLAGS_avx512 ${TERN_CPU_FLAGS_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mprefer-vector-width=512)

@@ -28,7 +28,7 @@ tern_status reference(RefArgs& a) {
   const RefTensor &x = a.in(0), &ids = a.in(1);
   const NdIndices nd(x.shape, ids.shape, a.attrs<GatherNdAttrs>().batch_dims);
   for (int64_t i = 0; i < nd.tuples; ++i) {
-    int64_t from;
+    int64_t from = 0;
     TERN_TRY(nd.offset(a, 1, i, &from));
     for (int64_t k = 0; k < nd.inner; ++k) copy_element(a.out(0), i * nd.inner + k, x, from + k);
   }

@@ -32,7 +32,7 @@ tern_status reference(RefArgs& a) {
   const NdIndices nd(x.shape, a.in(1).shape, p.batch_dims);
   for (int64_t i = 0, n = y.elements(); i < n; ++i) copy_element(y, i, x, i);
   for (int64_t i = 0; i < nd.tuples; ++i) {
-    int64_t to;
+    int64_t to = 0;
     TERN_TRY(nd.offset(a, 1, i, &to));
     for (int64_t k = 0; k < nd.inner; ++k) scatter_one((ScatterReduction)p.reduction, y, to + k, a.in(2), i * nd.inner + k);
   }
