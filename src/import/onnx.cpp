@@ -10,6 +10,7 @@
 
 #include "base/checked.h"
 #include "import/onnx_scan.h"
+#include "import/recipes.h"
 #include "passes/eliminate.h"
 
 namespace tern {
@@ -69,7 +70,7 @@ tern_status read_typed_data(const onnx::TensorProto& t, DType dtype, const Shape
     default:
       if (t.int32_data_size() != n) return wrong_count(t, shape, t.int32_data_size());
       if (dtype == TERN_DTYPE_F16 || dtype == TERN_DTYPE_BF16)
-        for (int64_t i = 0; i < n; ++i) detail::write(to, i, (uint16_t)t.int32_data((int)i));
+        for (int64_t i = 0; i < n; ++i) store_integer(TERN_DTYPE_U16, to, i, t.int32_data((int)i));
       else
         for (int64_t i = 0; i < n; ++i) store_integer(dtype, to, i, t.int32_data((int)i));
       return TERN_OK;
@@ -712,6 +713,7 @@ tern_status import_onnx(std::span<const uint8_t> file, const ImportOptions& opti
   if (!proto.producer_name().empty()) model.metadata.emplace_back("source.producer", proto.producer_name().substr(0, 256));
   for (const onnx::StringStringEntryProto& e : proto.metadata_props())
     if (!e.key().empty() && !find_metadata(model, "onnx." + e.key())) model.metadata.emplace_back("onnx." + e.key(), e.value());
+  TERN_TRY(apply_recipe(options, &model));
   *out = std::move(model);
   return TERN_OK;
 }

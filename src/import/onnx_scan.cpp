@@ -24,7 +24,7 @@ constexpr Field kFields[] = {
     {training, 2, graph},   {tensor, 6, leaf},     {tensor, 13, leaf},
 };
 
-constexpr uint64_t kMaxMessages = 2000000;
+constexpr uint64_t kMaxMessages = 1000000;
 constexpr int kMaxDepth = 48;
 
 struct Reader {

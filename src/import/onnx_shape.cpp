@@ -431,7 +431,7 @@ tern_status lower_eye_like(OnnxNode& n) {
   if (b.rank(x) != 2 || !b.fixed_shape(x)) return n.unsupported("of a size that varies");
   const int64_t k = n.integer("k", 0), rows = b.dim(x, 0), columns = b.dim(x, 1);
   const DType dtype = n.has_attribute("dtype") ? onnx_dtype(n.integer("dtype", 1)) : b.dtype(x);
-  if (dtype == TERN_DTYPE_NONE || rows > 4096 || columns > 4096) return n.unsupported("element type or size");
+  if (dtype == TERN_DTYPE_NONE || rows > 1024 || columns > 1024) return n.unsupported("element type or size");
   std::vector<unsigned char> bytes((size_t)(rows * columns) * dtype_size(dtype));
   for (int64_t r = 0; r < rows; ++r) {
     int64_t c;
