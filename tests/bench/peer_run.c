@@ -5,7 +5,7 @@
  *   load        milliseconds from nothing to the first result
  *   run N       milliseconds of each of N runs
  *   memory      bytes: growth of the largest resident memory since before `load`, arena, scratch, prepared, mapped, outputs
- *   result FILE writes the first 4096 values of every output (f32) */
+ *   result FILE writes the values of all outputs (f32) */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,10 +93,7 @@ int main(int argc, char** argv) {
     } else if (strncmp(line, "result ", 7) == 0 && session) {
       line[strcspn(line, "\n")] = 0;
       f = fopen(line + 7, "wb");
-      for (i = 0; f && i < num_outputs; ++i) {
-        const int64_t n = tern_tensor_num_elements(outputs[i]);
-        fwrite(tern_tensor_const_data(outputs[i]), sizeof(float), (size_t)(n < 4096 ? n : 4096), f);
-      }
+      for (i = 0; f && i < num_outputs; ++i) fwrite(tern_tensor_const_data(outputs[i]), 1, tern_tensor_bytes(outputs[i]), f);
       printf("%d\n", f && fclose(f) == 0);
     } else {
       return fprintf(stderr, "peer_run: unknown line %s", line), 2;
