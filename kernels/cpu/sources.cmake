@@ -9,7 +9,7 @@
 
 set(TERN_CPU_DIR ${CMAKE_CURRENT_LIST_DIR})
 
-set(TERN_CPU_FLAGS_baseline -O2)  # for processors older than AVX2: size before speed
+set(TERN_CPU_FLAGS_baseline -Os)  # for processors older than AVX2: size before speed
 set(TERN_CPU_FLAGS_avx2 -mavx2 -mfma -mf16c)
 set(TERN_CPU_FLAGS_avxvnni ${TERN_CPU_FLAGS_avx2} -mavxvnni)
 set(TERN_CPU_FLAGS_avx512 ${TERN_CPU_FLAGS_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mprefer-vector-width=512)
@@ -49,7 +49,7 @@ function(tern_add_cpu_kernels target)
     target_include_directories(${objects} PRIVATE ${TERN_CPU_DIR}/../.. ${TERN_CPU_DIR}/../../src ${TERN_CPU_DIR}/../../include)
     target_compile_features(${objects} PRIVATE cxx_std_20)
     target_compile_definitions(${objects} PRIVATE TERN_ISA=${set} TERN_ISA_BASE=${base})
-    target_compile_options(${objects} PRIVATE -O3 -ffp-contract=off -fno-math-errno -fno-exceptions -fno-rtti
+    target_compile_options(${objects} PRIVATE -O3 -ffp-contract=off -fno-math-errno -fno-exceptions -fno-asynchronous-unwind-tables -fno-rtti
                            -fvisibility=hidden -fvisibility-inlines-hidden ${TERN_CPU_FLAGS_${set}})
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # GCC 12 warns about the "undefined" operands of its own AVX-512 headers
       target_compile_options(${objects} PRIVATE -Wno-uninitialized -Wno-maybe-uninitialized)
