@@ -1,29 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every case of every operator (tests/ops/case.h) as a model of one node through sessions: on the CPU with each instruction
-// set that this machine runs, on the reference backend, and on one that refuses every second operator. And graphs of several
-// nodes, with and without the passes that fuse.
-#include <map>
-
+// set that this machine runs (weights given and fixed), on the reference backend, and on one that refuses every second operator.
 #include "kernels/cpu/dispatch.h"
-#include "ops/conv2d.h"
-#include "passes/optimize.h"
-#include "passes/specialize.h"
 #include "tests/ops/case.h"
 #include "tests/runtime/support.h"
 
 namespace tern::test {
 namespace {
 
-// Runs a graph whose inputs are plain or encoded: the latter become parameters.
-tern_status run_in_session(Context& context, const char* backends, const Graph& graph, const std::vector<test::Tensor>& inputs, std::vector<test::Tensor>* outputs,
-                           std::vector<Session::Placement>* placements = nullptr) {
+// Runs a graph whose inputs are plain or encoded: the latter become parameters; with `fixed` all but the first, so that
+// backends may derive copies from them when the plan is made. Outputs lie in memory with guards.
+tern_status run_in_session(Context& context, const char* backends, bool fixed, const Graph& graph, const std::vector<test::Tensor>& inputs, std::vector<test::Tensor>* outputs) {
   ModelDef def;
   Graph g = graph;
   std::vector<ValueId> fed;
   std::vector<const test::Tensor*> given;
   for (size_t i = 0; i < g.inputs.size(); ++i) {
     Value& v = g.value(g.inputs[i]);
-    if (v.encoding == Encoding::plain) {
+    if (v.encoding == Encoding::plain && (i == 0 || !fixed)) {
       fed.push_back(g.inputs[i]);
       given.push_back(&inputs[i]);
       continue;
@@ -71,29 +65,35 @@ tern_status run_in_session(Context& context, const char* backends, const Graph& 
     else pointers.push_back(t.get());
     tensors.push_back(std::move(t));
   }
-  std::vector<const tern::Tensor*> results(session->model().def().signatures[0].graph.outputs.size());
-  TERN_TRY(session->run(0, pointers, results, {}));
-  if (placements) *placements = session->placements(0);
   outputs->clear();
-  for (const tern::Tensor* r : results) {
+  const Graph& final = session->model().def().signatures[0].graph;
+  for (size_t k = 0; k < final.outputs.size(); ++k) {
+    const Value& v = final.value(final.outputs[k]);
     test::Tensor t;
-    t.dtype = r->dtype();
-    t.shape = r->shape();
-    t.allocate();
-    if (t.bytes()) std::memcpy(t.data(), r->data(), t.bytes());
+    t.dtype = v.dtype;
+    t.shape = v.shape;
+    t.allocate(0xA5);
+    Ref<tern::Tensor> wrapped;
+    TERN_TRY(tern::Tensor::wrap(context, t.dtype, t.shape, t.data(), t.bytes(), nullptr, nullptr, &wrapped));
+    TERN_TRY(session->bind_output(0, (int32_t)k, wrapped.get()));
     outputs->push_back(t);
-    r->release();
+    tensors.push_back(std::move(wrapped));
   }
+  std::vector<const tern::Tensor*> results(final.outputs.size());
+  TERN_TRY(session->run(0, pointers, results, {}));
+  for (const tern::Tensor* r : results) r->release();
   return TERN_OK;
 }
 
 struct Target {
   const char *isa, *backends;  // isa NULL: any
+  bool fixed = false;
 };
 
 std::vector<Target> targets() {
   std::vector<Target> list = {{nullptr, "reference"}, {nullptr, "halting,cpu"}};
   for (int i = 0; const cpu::Kernels* k = cpu::runnable_kernels(i); ++i) list.push_back({k->isa, "cpu"});
+  for (int i = 0; const cpu::Kernels* k = cpu::runnable_kernels(i); ++i) list.push_back({k->isa, "cpu", true});
   return list;
 }
 
@@ -114,7 +114,7 @@ TEST_P(Backends, EqualTheReference) {
     }
     for (int32_t i = 0; i < op.cases.count; ++i) {
       const Case& line = op.cases.items[i];
-      SCOPED_TRACE(std::string(op.name) + "/" + line.name + " on " + target.backends + " " + (target.isa ? target.isa : ""));
+      SCOPED_TRACE(std::string(op.name) + "/" + line.name + " on " + target.backends + " " + (target.isa ? target.isa : "") + (target.fixed ? ", fixed" : ""));
       ParsedCase c;
       std::string why;
       ASSERT_TRUE(parse_case(op, line, &c, &why)) << why;
@@ -123,12 +123,15 @@ TEST_P(Backends, EqualTheReference) {
       const Expected want = expect(c, g);
       std::vector<test::Tensor> inputs, outputs;
       for (const int k : g.feeds) inputs.push_back(c.inputs[(size_t)k]);
-      const tern_status status = run_in_session(*context, target.backends, g.graph, inputs, &outputs);
+      const tern_status status = run_in_session(*context, target.backends, target.fixed, g.graph, inputs, &outputs);
       EXPECT_EQ(status, want.status) << thread_error().message;
       for (const test::Tensor& t : inputs) EXPECT_TRUE(t.guards_intact());
       if (status != TERN_OK || want.status != TERN_OK) continue;
       ASSERT_EQ(outputs.size(), want.outputs.size());
-      for (size_t k = 0; k < outputs.size(); ++k) EXPECT_EQ(compare(outputs[k], want.outputs[k], line.tolerance), "") << "output " << k;
+      for (size_t k = 0; k < outputs.size(); ++k) {
+        EXPECT_EQ(compare(outputs[k], want.outputs[k], line.tolerance), "") << "output " << k;
+        EXPECT_TRUE(outputs[k].guards_intact()) << "output " << k;
+      }
     }
   }
   cpu::select_kernels(nullptr);
