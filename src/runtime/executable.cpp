@@ -445,6 +445,7 @@ tern_status Executable::run(std::span<const void* const> inputs, std::span<void*
           if (trace_.size() < trace_.capacity()) trace_.push_back({t.node, t.begin_ns, t.end_ns});
         }
     } else if (step.kind == StepKind::control) {
+      TERN_TRY(take_states(parts_[(size_t)host_], state));
       TERN_TRY(run_control(controls_[(size_t)step.index], parameters, state, control));
     } else {
       TERN_TRY(copy_value(step, inputs, state));

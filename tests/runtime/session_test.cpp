@@ -3,6 +3,7 @@
 // that can be ended between nodes, outputs that stay as they are while held, the same bits for any number of threads.
 #include <atomic>
 
+#include "ops/control.h"
 #include "ops/conv2d.h"
 #include "ops/elementwise.h"
 #include "ops/reduce.h"
@@ -302,6 +303,67 @@ TEST(Session, ThreadsDoNotChangeBits) {
       const std::vector<float> y(out.f32(0), out.f32(0) + kClasses);
       if (one.empty()) one = y;
       EXPECT_EQ(y, one) << threads << " threads";
+    }
+  }
+}
+
+// (iteration, condition, x, step) -> (iteration < 3, 2 x + step): four iterations.
+Graph loop_body() {
+  Graph g;
+  const int64_t three = 3;
+  const ValueId i = add_input(g, "i", TERN_DTYPE_I64, {});
+  add_input(g, "condition", TERN_DTYPE_BOOL, {});
+  const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {2, 3}), step = add_input(g, "step", TERN_DTYPE_F32, {2, 3});
+  g.outputs = {emit(g, "less", {i, add_constant(g, TERN_DTYPE_I64, {}, &three)}), add(g, add(g, x, x), step)};
+  return g;
+}
+
+Graph branch(const char* op) {
+  Graph g;
+  g.outputs = {emit(g, op, {add_input(g, "x", TERN_DTYPE_F32, {2, 3})})};
+  return g;
+}
+
+TEST(Session, RunsSubGraphs) {
+  for (const char* backends : {"cpu", "reference", "halting,cpu"}) {
+    SCOPED_TRACE(backends);
+    ModelDef def;
+    def.states.push_back({"last", TERN_DTYPE_F32, {2, 3}});
+    Graph g;
+    const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {2, 3}), positive = add_input(g, "positive", TERN_DTYPE_BOOL, {});
+    const ValueId old = use_state(g, def, "last");
+    const int64_t ten = 10;
+    Node loop;
+    loop.op = find_op("loop");
+    set_default_attributes(*loop.op, &loop.attributes);
+    loop.attrs<LoopAttrs>().num_carried = 1;
+    loop.in = {add_constant(g, TERN_DTYPE_I64, {}, &ten), kNoValue, emit(g, "exp", {x}), old};
+    loop.subgraphs = {loop_body()};
+    const ValueId looped = emit_node(g, std::move(loop), 1);
+    Node choice;
+    choice.op = find_op("if");
+    set_default_attributes(*choice.op, &choice.attributes);
+    choice.in = {positive, looped};
+    choice.subgraphs = {branch("relu"), branch("neg")};
+    const ValueId y = emit(g, "abs", {emit_node(g, std::move(choice), 1)});
+    emit(g, "state_write", {old, looped});
+    g.outputs = {y, looped};
+    add_signature(def, "forward", std::move(g));
+    const Ref<Context> context = make_context();
+    const Ref<Model> model = make_model(*context, std::move(def));
+    const std::unique_ptr<Session> session = open(*model, backends);
+    const float values[] = {-2, -1, 0, 0.5f, 1, 2};
+    const Ref<Tensor> in = make_tensor(*context, TERN_DTYPE_F32, {2, 3}, values), flag = make_tensor(*context, TERN_DTYPE_BOOL, {});
+    double last[6] = {};
+    for (int run_number = 0; run_number < 4; ++run_number) {
+      *(uint8_t*)flag->data() = run_number % 2;
+      Outputs out;
+      TERN_OKAY(run(*session, 0, {in.get(), flag.get()}, &out));
+      for (int i = 0; i < 6; ++i) {
+        last[i] = 16 * std::exp((double)values[i]) + 15 * last[i];
+        EXPECT_NEAR(out.f32(0)[i], last[i], 1e-5 * last[i]) << "run " << run_number;
+        EXPECT_NEAR(out.f32(1)[i], last[i], 1e-5 * last[i]) << "run " << run_number;
+      }
     }
   }
 }
