@@ -81,7 +81,7 @@ void finish_rows(const FinishRows& f) {
   for (int64_t r = 0; r < f.rows; ++r) {
     const float* sums = f.sums + r * f.sums_stride;
     float* y = f.y + r * f.y_stride;
-    const float* residual = e.residual + r * e.residual_stride;
+    const float* residual = e.residual ? e.residual + r * e.residual_stride : nullptr;
     for (int64_t j = 0; j < f.n; j += kLanes) {
       const int lanes = f.n - j < kLanes ? (int)(f.n - j) : kLanes;
       Vec v = load_part(sums + j, lanes);
@@ -299,9 +299,9 @@ int64_t rows_per_block(const PanelRows& p) {
   constexpr int64_t kStride = kPanelWidth;
   alignas(64) float sums[kMaxRows * kStride], residual[kMaxRows * kStride], bias[kStride] = {}, slope[kStride] = {};
   const auto copy = [columns](float* out, const float* in) __attribute__((always_inline)) {
-    for (int i = 0; i < columns; i += kLanes) {
-      const int lanes = columns - i < kLanes ? columns - i : kLanes;
-      store(out + i, load_part(in + i, lanes));
+    for (int i = 0; i < (columns + 7) / 8 * 8; i += kLanes) {
+      const int left = columns - i, lanes = left < 0 ? 0 : left < kLanes ? left : kLanes;
+      store(out + i, lanes ? load_part(in + i, lanes) : splat(0));
     }
   };
   float* y = t.y;
