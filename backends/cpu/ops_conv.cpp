@@ -85,6 +85,7 @@ tern_status prepare_dense(Prepare& p, Product& c) {
     u.u = (float*)weights;
     Prepare::run_now(p.k.conv->winograd_weights, &u, conv_winograd_weights_units(u));
     p.forget(a.w);
+    p.discard(a.w);
     a.w = weights;
     a.w_f16 = 0;
   }

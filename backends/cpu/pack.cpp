@@ -11,6 +11,7 @@ namespace {
 struct PackArgs {
   const void* source = nullptr;
   float* target = nullptr;
+  uint16_t* half = nullptr;  // instead of `target`: the copy stays in 16 bits
   PackShape shape;
   DType dtype = TERN_DTYPE_F32;
   bool panels = false;  // the source is in panel order already
@@ -18,14 +19,25 @@ struct PackArgs {
 
 float source_at(const PackArgs& a, int64_t i) { return a.dtype == TERN_DTYPE_F16 ? f16_to_f32(((const uint16_t*)a.source)[i]) : ((const float*)a.source)[i]; }
 
-// Units: outputs of all groups for depthwise, else panels of all groups, in order.
+// Units: positions of the kernel for depthwise, else panels of all groups, in order.
 void run_pack(const void* args, int64_t begin, int64_t end, void*) {
   const PackArgs& a = *(const PackArgs*)args;
   const PackShape& s = a.shape;
   const int64_t per_group = s.outputs / s.groups, panels = (per_group + kPanelWidth - 1) / kPanelWidth;
   for (int64_t u = begin; u < end; ++u) {
     if (s.order == PackOrder::depthwise) {
-      for (int64_t k = 0; k < s.inputs; ++k) a.target[k * s.outputs + u] = source_at(a, u * s.inputs + k) * (s.scale ? s.scale[u] : 1.0f);
+      for (int64_t n = 0; n < s.outputs; ++n) {
+        if (a.half) a.half[u * s.outputs + n] = ((const uint16_t*)a.source)[n * s.inputs + u];
+        else a.target[u * s.outputs + n] = source_at(a, n * s.inputs + u) * (s.scale ? s.scale[n] : 1.0f);
+      }
+      continue;
+    }
+    if (s.order == PackOrder::panels && s.groups == 1 && a.panels) {  // in order already, but for the scale
+      const int64_t n0 = u * kPanelWidth, width = panel_width(s.outputs, n0), used = std::min(width, s.outputs - n0), first = n0 * s.inputs;
+      float scale[kPanelWidth];
+      for (int64_t i = 0; i < width; ++i) scale[i] = i >= used ? 0.0f : s.scale ? s.scale[n0 + i] : 1.0f;
+      for (int64_t k = 0; k < s.inputs; ++k)
+        for (int64_t i = 0; i < width; ++i) a.target[first + k * width + i] = source_at(a, first + k * width + i) * scale[i];
       continue;
     }
     const int64_t group = u / panels, n0 = u % panels * kPanelWidth, width = panel_width(per_group, n0);
@@ -62,12 +74,14 @@ tern_status pack_weights(Prepare& p, ValueId v, const PackShape& shape, const vo
   a.panels = panels;
   const int64_t per_group = shape.outputs / shape.groups;
   const uint64_t elements = shape.order == PackOrder::depthwise ? (uint64_t)(shape.outputs * shape.inputs) : (uint64_t)(shape.groups * panel_elements(per_group, shape.inputs));
-  const int64_t units = shape.order == PackOrder::depthwise ? shape.outputs : shape.groups * ((per_group + kPanelWidth - 1) / kPanelWidth);
+  const int64_t units = shape.order == PackOrder::depthwise ? shape.inputs : shape.groups * ((per_group + kPanelWidth - 1) / kPanelWidth);
   void* target = nullptr;
-  TERN_TRY(p.prepared(elements * sizeof(float), &target));
-  a.target = (float*)target;
+  const bool half = shape.order == PackOrder::depthwise && value.dtype == TERN_DTYPE_F16 && !shape.scale;
+  TERN_TRY(p.prepared(elements * (half ? sizeof(uint16_t) : sizeof(float)), &target));
+  if (half) a.half = (uint16_t*)target;
+  else a.target = (float*)target;
   *w = target;
-  *w_f16 = 0;
+  *w_f16 = half;
   if (const void* fixed = p.fixed(v)) {
     a.source = fixed;
     Prepare::run_now(run_pack, &a, units);

@@ -84,6 +84,11 @@ class Prepare {
     *out = memory_.prepared.back().data();
     return TERN_OK;
   }
+  // Frees what `prepared` gave; other memory is left alone.
+  void discard(const void* memory) {
+    for (auto i = memory_.prepared.begin(); i != memory_.prepared.end(); ++i)
+      if (i->data() == memory) return (void)memory_.prepared.erase(i);
+  }
   // A kernel that sets this to != 0 makes the run fail with TERN_ERR_INDEX.
   int32_t* error_flag() {
     memory_.error_flags.push_back(0);
