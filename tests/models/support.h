@@ -64,7 +64,7 @@ inline void import_model(const std::string& source, const std::string& shapes, s
   static Folder folder;
   ASSERT_FALSE(folder.path.empty()) << "no temporary folder";
   std::string name = std::filesystem::path(source).stem().string();
-  if (!shapes.empty()) name += "-" + std::to_string(std::hash<std::string>()(shapes));
+  if (!shapes.empty()) name.append("-").append(std::to_string(std::hash<std::string>()(shapes)));
   *out = (folder.path / (name + ".tern")).string();
   if (std::filesystem::exists(*out)) return;
   tern_import_options options = TERN_IMPORT_OPTIONS_INIT;
