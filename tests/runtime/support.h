@@ -115,10 +115,7 @@ inline tern_status run(Session& s, int32_t signature, std::vector<const tern::Te
   return TERN_OK;
 }
 
-inline std::string source_folder() {
-  const std::string file = __FILE__;
-  return file.substr(0, file.rfind("tests/runtime/"));
-}
+inline std::string source_folder() { return TERN_SOURCE_DIR "/"; }
 
 struct Array {
   DType dtype = TERN_DTYPE_NONE;
