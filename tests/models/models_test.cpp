@@ -31,8 +31,9 @@ std::vector<int64_t> dims_of(const Json& list) {
 std::string shapes_text(const Json& reshape) {
   std::string text;
   for (const auto& [input, dims] : reshape.object) {
-    text += (text.empty() ? "" : ";") + input + "=";
-    for (size_t i = 0; i < dims.list.size(); ++i) text += (i ? "x" : "") + std::to_string((int64_t)dims.list[i].number);
+    if (!text.empty()) text += ';';
+    text.append(input).append("=");
+    for (size_t i = 0; i < dims.list.size(); ++i) text.append(i ? "x" : "").append(std::to_string((int64_t)dims.list[i].number));
   }
   return text;
 }
