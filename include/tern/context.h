@@ -11,7 +11,7 @@ extern "C" {
 
 typedef struct tern_context tern_context;
 
-/* Memory for tensors, arenas, states and copies of files. NULL members are not allowed.
+/* Memory for tensors, arenas, states and changed or re-ordered weights. NULL members are not allowed.
  * allocate  returns `bytes` (> 0) aligned to `alignment` (a power of two, at most 4096), or NULL when there is none.
  * release   takes back what allocate gave, with the same `bytes`.
  * Threads   both may be called by any thread. */

@@ -64,7 +64,7 @@ typedef struct tern_tensor_info {
   uint32_t struct_size;
   int32_t dtype;
   int32_t rank;
-  int32_t is_scalar;          /* 1: a run-time scalar (rank 0, i64): a new value never makes a new plan */
+  int32_t is_scalar;          /* 1: a run-time scalar (rank 0, i64): a new value never makes a new plan; 2: set by the session itself */
   const char* name;
   int64_t dims[TERN_MAX_RANK];     /* -1 where the size varies */
   int64_t min_dims[TERN_MAX_RANK]; /* inputs: smallest and largest size allowed, equal to dims where fixed */

@@ -48,7 +48,7 @@ typedef struct tern_run_options {
 TERN_API tern_status tern_run_options_init(tern_run_options* options, size_t size) TERN_NOEXCEPT;
 
 /* Runs one signature.
- * inputs   n_inputs tensors in signature order; shapes within the declared ranges. A NULL entry uses the bound tensor.
+ * inputs   n_inputs tensors in signature order; shapes within the declared ranges. NULL: the bound one; NULL also for is_scalar 2.
  * outputs  filled on success, n_outputs in signature order: retained for the caller, who releases each; never overwritten
  *          while held. An entry for a bound output is the bound tensor.
  * Errors   TERN_ERR_SHAPE, TERN_ERR_TYPE  an input does not fit (the message names it)
