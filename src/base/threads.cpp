@@ -61,6 +61,7 @@ ThreadPool::~ThreadPool() {
 void ThreadPool::start() {
   try {
     workers_.reserve((size_t)num_threads_ - 1);
+    if (!shares_) shares_ = std::make_unique<std::atomic<uint64_t>[]>((size_t)num_threads_);
     while (started_ < num_threads_) {
       const int32_t index = started_;
       workers_.emplace_back([this, index] { work(index); });
@@ -81,14 +82,22 @@ void ThreadPool::start() {
   }
 }
 
+bool ThreadPool::claim(int32_t i, uint32_t job) {
+  uint64_t open = 2 * (uint64_t)job;
+  return shares_[(size_t)i].load(std::memory_order_relaxed) == open &&
+         shares_[(size_t)i].compare_exchange_strong(open, open + 1, std::memory_order_acq_rel, std::memory_order_relaxed);
+}
+
 void ThreadPool::work(int32_t index) {
   uint32_t seen = 0;
   for (;;) {
     await_change(job_, seen, options_.wait);
     seen = job_.load(std::memory_order_acquire);
     if (stop_) return;
-    if (index < count_) task_(user_, index);
-    if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) running_.notify_one();
+    if (!claim(index, seen)) continue;
+    task_(user_, index);
+    finished_.fetch_add(1, std::memory_order_release);
+    finished_.notify_one();
   }
 }
 
@@ -101,14 +110,21 @@ void ThreadPool::run(int32_t count, void (*task)(void*, int32_t), void* user) {
     }
     if (started_ < num_threads_) start();
     if (started_ >= count) {
+      const uint32_t job = job_.load(std::memory_order_relaxed) + 1;
       task_ = task;
       user_ = user;
-      count_ = count;
-      running_.store(started_ - 1, std::memory_order_relaxed);
-      job_.fetch_add(1, std::memory_order_release);
+      finished_.store(0, std::memory_order_relaxed);
+      for (int32_t i = 1; i < count; ++i) shares_[(size_t)i].store(2 * (uint64_t)job, std::memory_order_release);
+      job_.store(job, std::memory_order_release);
       job_.notify_all();
       task(user, 0);
-      for (int32_t left; (left = running_.load(std::memory_order_acquire)) != 0;) await_change(running_, left, options_.wait);
+      int32_t others = count - 1;
+      for (int32_t i = 1; i < count; ++i) {
+        if (!claim(i, job)) continue;
+        task(user, i);
+        --others;
+      }
+      for (int32_t done; (done = finished_.load(std::memory_order_acquire)) != others;) await_change(finished_, done, options_.wait);
       return;
     }
   }

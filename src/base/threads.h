@@ -31,13 +31,15 @@ class ThreadPool {
 
   int32_t num_threads() const { return num_threads_; }
 
-  // Calls task(user, i) for every i in [0, count), count <= num_threads(), and returns when all have returned; the caller
-  // runs i = 0. When the pool is in use by another thread, or threads cannot be started, the caller runs them all.
+  // Calls task(user, i) for every i in [0, count), count <= num_threads(), and returns when all have returned. The caller
+  // runs i = 0, and then whatever no other thread has begun: it never waits for a thread that the system does not let run.
+  // When the pool is in use by another thread, or threads cannot be started, the caller runs them all.
   void run(int32_t count, void (*task)(void* user, int32_t i), void* user);
 
  private:
   void start();
   void work(int32_t index);
+  bool claim(int32_t i, uint32_t job);
 
   Options options_;
   int32_t num_threads_;
@@ -46,10 +48,11 @@ class ThreadPool {
   int32_t started_ = 1;
   alignas(64) std::atomic<uint32_t> job_{0};  // grows with every job; workers wait for it
   std::atomic<bool> stop_{false};
+  // Read only by who has claimed a share of the job, so they stand still until it is finished.
   void (*task_)(void*, int32_t) = nullptr;
   void* user_ = nullptr;
-  int32_t count_ = 0;
-  alignas(64) std::atomic<int32_t> running_{0};
+  std::unique_ptr<std::atomic<uint64_t>[]> shares_;  // 2 * job: share i is open; 2 * job + 1: it is claimed
+  alignas(64) std::atomic<int32_t> finished_{0};     // shares that workers have run
 };
 
 // CPUs that this process may use, at least 1.

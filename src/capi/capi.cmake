@@ -70,8 +70,10 @@ include(\${CMAKE_CURRENT_LIST_DIR}/tern-targets.cmake)
 ")
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/package/tern-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/package/tern-config.cmake ${PROJECT_BINARY_DIR}/package/tern-config-version.cmake DESTINATION ${tern_package})
+# Relative, so that the installed tree can be moved.
+file(RELATIVE_PATH tern_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/package/tern.pc @ONLY CONTENT
-"prefix=@CMAKE_INSTALL_PREFIX@
+"prefix=\${pcfiledir}/@tern_prefix@
 libdir=\${prefix}/@CMAKE_INSTALL_LIBDIR@
 includedir=\${prefix}/@CMAKE_INSTALL_INCLUDEDIR@
 

@@ -20,17 +20,21 @@ void draw(const Photo& photo, const tern_pose* pose, const std::vector<tern_pers
     for (int32_t i = 0; i < num; ++i) limbs.push_back({pairs[2 * i], pairs[2 * i + 1]});
   for (size_t k = persons.size(); k-- > 0;) {
     const tern_person& p = persons[k];
-    // Lines and dots as large as the person, not the picture, asks for.
-    const double side = std::max(p.x1 - p.x0, p.y1 - p.y0);
-    image::DrawStyle style = image::draw_style(photo.width, photo.height);
-    const double scale = std::clamp(side / (0.6 * std::max(photo.width, photo.height)), 0.4, 1.0);
-    style.line *= scale;
-    style.dot *= scale;
     std::vector<image::Point> points;
+    double x0 = INFINITY, y0 = INFINITY, x1 = -INFINITY, y1 = -INFINITY;
     for (int32_t i = 0; i < p.num_keypoints; ++i) {
       const tern_keypoint& q = p.keypoints[i];
-      points.push_back(q.visibility >= kSeen ? image::Point{q.x, q.y} : image::Point{NAN, NAN});
+      const bool seen = q.visibility >= kSeen;
+      points.push_back(seen ? image::Point{q.x, q.y} : image::Point{NAN, NAN});
+      if (!seen) continue;
+      x0 = std::min<double>(x0, q.x), y0 = std::min<double>(y0, q.y);
+      x1 = std::max<double>(x1, q.x), y1 = std::max<double>(y1, q.y);
     }
+    // Lines and dots as large as the person, not the picture, asks for.
+    image::DrawStyle style = image::draw_style(photo.width, photo.height);
+    const double scale = std::clamp(std::max(x1 - x0, y1 - y0) / (0.6 * std::max(photo.width, photo.height)), 0.6, 1.0);
+    style.line *= scale;
+    style.dot *= scale;
     image::draw_skeleton(photo.canvas(), points, limbs, style, image::palette_colour((int64_t)k));
   }
 }

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "evaluate.h"
+#include "import/recipes.h"
 #include "models/golden.h"
 #include "ops/op.h"
 #include "passes/specialize.h"
@@ -206,9 +207,9 @@ struct RecipeCase {
 
 void PrintTo(const RecipeCase& c, std::ostream* out) { *out << c.golden; }
 
-class Recipes : public testing::TestWithParam<RecipeCase> {};
+class FetchedRecipes : public testing::TestWithParam<RecipeCase> {};
 
-TEST_P(Recipes, FitByShape) {
+TEST_P(FetchedRecipes, FitByShape) {
   Golden golden;
   std::string error;
   ASSERT_TRUE(read_golden(GetParam().golden, &golden, &error)) << error;
@@ -246,11 +247,39 @@ TEST_P(Recipes, FitByShape) {
   EXPECT_EQ(import_tflite(file, options, &model), TERN_ERR_INVALID_ARGUMENT);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Recipes,
+INSTANTIATE_TEST_SUITE_P(All, FetchedRecipes,
                          testing::Values(RecipeCase{"ssd_dog", "detector", 1917}, RecipeCase{"pose_detection_person", "pose_detector", 2254},
                                          RecipeCase{"pose_lite_person", "pose_landmarks", 0}, RecipeCase{"pose_full_person", "pose_landmarks", 0},
                                          RecipeCase{"pose_heavy_person", "pose_landmarks", 0}, RecipeCase{"selfie", "segmentation", 0},
                                          RecipeCase{"selfie_landscape", "segmentation", 0}, RecipeCase{"mobilefacenet", "embedding", 0}),
                          [](const auto& info) { return std::string(info.param.golden); });
+
+// The recipe of an ONNX model: only shapes and names matter.
+TEST(Recipes, CenterFace) {
+  ModelDef model;
+  Signature s;
+  s.name = "forward";
+  add_input(s.graph, "input.1", TERN_DTYPE_F32, Shape{1, 3, 480, 640});
+  for (int64_t channels : {1, 2, 2, 10}) {
+    Value v;
+    v.dtype = TERN_DTYPE_F32;
+    v.shape = Shape{1, channels, 120, 160};
+    s.output_names.push_back("out" + std::to_string(s.output_names.size()));
+    s.graph.outputs.push_back(add_value(s.graph, v));
+  }
+  model.signatures.push_back(s);
+  ModelDef other = model;
+  ASSERT_EQ(apply_recipe(ImportOptions{}, &model), TERN_OK);
+  EXPECT_EQ(*find_metadata(model, "task.recipe"), "centerface");
+  EXPECT_EQ(*find_metadata(model, "input.layout"), "nchw");
+  EXPECT_EQ(*find_metadata(model, "detector.sizes"), "out1");
+  EXPECT_EQ(*find_metadata(model, "detector.offsets"), "out2");
+  const size_t keys = model.metadata.size();
+  ASSERT_EQ(apply_recipe(ImportOptions{}, &model), TERN_OK);
+  EXPECT_EQ(model.metadata.size(), keys);  // twice changes nothing
+  other.signatures[0].graph.value(other.signatures[0].graph.inputs[0]).shape = Shape{1, 3, 480, 641};
+  ASSERT_EQ(apply_recipe(ImportOptions{}, &other), TERN_OK);
+  EXPECT_EQ(find_metadata(other, "task"), nullptr);
+}
 
 }  // namespace
