@@ -5,6 +5,7 @@
 //                 scale:   x f32[4], factor (scalar) -> y = x * factor
 //   counter.tern  append: token f32[1,4], position -> sum f32[4] of the tokens so far, at most 16; and calls f32[], how
 //                 often it ran
+//   spots.tern    a detector of bright quarters: grey 8 x 8 picture -> four boxes with the mean brightness as score
 //   slow.tern     forward: x f32[512,512] -> y f32[512,512], some seconds of work
 #include <cstdio>
 #include <cstring>
@@ -129,6 +130,25 @@ ModelDef counter_model() {
   return m;
 }
 
+ModelDef spots_model() {
+  ModelDef m;
+  static constexpr float kAnchors[] = {0.25f, 0.25f, 0.5f, 0.5f, 0.75f, 0.25f, 0.5f, 0.5f, 0.25f, 0.75f, 0.5f, 0.5f, 0.75f, 0.75f, 0.5f, 0.5f};
+  add_parameter(m, "task.anchors", Encoding::plain, {4, 4}, [](size_t i) { return kAnchors[i]; });
+  Signature& s = add_signature(m, "forward");
+  Graph& g = s.graph;
+  const ValueId x = add_input(g, "picture", TERN_DTYPE_F32, {1, 8, 8, 1});
+  ReduceAttrs quarters;
+  quarters.axes = {1, 3};
+  const ValueId mean = emit(g, "reduce_mean", {reshape(g, x, {2, 4, 2, 4})}, quarters);
+  const ValueId scores = reshape(g, mean, {1, 4, 1});
+  static constexpr float kZeros[4] = {};
+  add_output(s, scores, "scores");
+  add_output(s, mul(g, scores, add_constant(g, TERN_DTYPE_F32, {1, 1, 4}, kZeros)), "boxes");
+  m.metadata = {{"task", "detector"},        {"input.channels", "grey"},    {"input.scale", "0.00392156862745098"}, {"detector.boxes", "boxes"}, {"detector.scores", "scores"},
+                {"detector.score", "none"}, {"detector.threshold", "0.5"}, {"labels", "bright"}};
+  return m;
+}
+
 ModelDef slow_model() {
   ModelDef m;
   const int32_t w = add_parameter(m, "w", Encoding::panel32, {512, 512}, [](size_t i) { return number(i) * 0.1f; });
@@ -153,5 +173,6 @@ int write(const ModelDef& m, const std::string& path) {
 int main(int argc, char** argv) {
   if (argc != 2) return std::fprintf(stderr, "usage: make_models FOLDER\n"), 2;
   const std::string folder = argv[1];
-  return write(small_model(), folder + "/small.tern") | write(counter_model(), folder + "/counter.tern") | write(slow_model(), folder + "/slow.tern");
+  return write(small_model(), folder + "/small.tern") | write(counter_model(), folder + "/counter.tern") | write(spots_model(), folder + "/spots.tern") |
+         write(slow_model(), folder + "/slow.tern");
 }
