@@ -48,7 +48,7 @@ function(tern_add_cpu_kernels target)
     add_library(${objects} OBJECT ${set_sources})
     target_include_directories(${objects} PRIVATE ${TERN_CPU_DIR}/../.. ${TERN_CPU_DIR}/../../src ${TERN_CPU_DIR}/../../include)
     target_compile_features(${objects} PRIVATE cxx_std_20)
-    target_compile_definitions(${objects} PRIVATE TERN_ISA=${set} TERN_ISA_BASE=${base})
+    target_compile_definitions(${objects} PRIVATE TERN_ISA=${set} TERN_ISA_BASE=${base} NDEBUG)  # xsimd asserts
     target_compile_options(${objects} PRIVATE -O3 -ffp-contract=off -fno-math-errno -fno-exceptions -fno-asynchronous-unwind-tables -fno-rtti
                            -fvisibility=hidden -fvisibility-inlines-hidden ${TERN_CPU_FLAGS_${set}})
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # GCC 12 warns about the "undefined" operands of its own AVX-512 headers
