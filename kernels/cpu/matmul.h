@@ -4,6 +4,7 @@
 //   matmul         both factors are run-time matrices, row-major, either may be transposed, batches with strides
 // Each output is one chain of fused multiply-adds over k in ascending order, whatever the number of rows: a row's result
 // does not depend on its neighbours, nor on the split over threads.
+// Any alignment works; weights that start at a multiple of 64 bytes are up to a third faster.
 #pragma once
 #include "base/panel.h"
 #include "kernels/cpu/kernel.h"
@@ -21,7 +22,7 @@ struct PanelMatmulArgs {
   Epilogue epilogue;
 };
 
-// One 14-row block times one group of panels is a unit; groups of panels vary slowest. Many rows: a unit has all panels.
+// A unit is a block of rows times a group of panels; groups vary slowest. With many rows a unit has all panels.
 struct PanelMatmulUnits {
   int64_t row_blocks, rows_per_block, panel_groups, panels_per_group;
 };
