@@ -2,8 +2,8 @@
 // Damaged and hostile ONNX files: each gives a status and a message, within time and memory limits.
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -102,9 +102,10 @@ onnx::ModelProto small_model() {
   return m;
 }
 
+// Processor time: the machine may be busy.
 struct Timer {
-  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
-  ~Timer() { EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), 20); }
+  std::clock_t start = std::clock();
+  ~Timer() { EXPECT_LT((double)(std::clock() - start) / CLOCKS_PER_SEC, 20); }
 };
 
 }  // namespace
