@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/threads.h"
 
+#include <algorithm>
 #include <chrono>
 #include <system_error>
 #if defined(__linux__)
@@ -48,7 +49,7 @@ int32_t available_cpus() {
 }
 
 ThreadPool::ThreadPool(const Options& options)
-    : options_(options), num_threads_(options.num_threads > 0 ? options.num_threads : available_cpus()) {}
+    : options_(options), num_threads_(std::min(options.num_threads > 0 ? options.num_threads : available_cpus(), kMaxThreads)) {}
 
 ThreadPool::~ThreadPool() {
   if (workers_.empty()) return;
@@ -61,7 +62,6 @@ ThreadPool::~ThreadPool() {
 void ThreadPool::start() {
   try {
     workers_.reserve((size_t)num_threads_ - 1);
-    if (!shares_) shares_ = std::make_unique<std::atomic<uint64_t>[]>((size_t)num_threads_);
     while (started_ < num_threads_) {
       const int32_t index = started_;
       workers_.emplace_back([this, index] { work(index); });

@@ -51,7 +51,8 @@ class ThreadPool {
   // Read only by who has claimed a share of the job, so they stand still until it is finished.
   void (*task_)(void*, int32_t) = nullptr;
   void* user_ = nullptr;
-  std::unique_ptr<std::atomic<uint64_t>[]> shares_;  // 2 * job: share i is open; 2 * job + 1: it is claimed
+  static constexpr int32_t kMaxThreads = 256;
+  std::atomic<uint64_t> shares_[kMaxThreads] = {};  // 2 * job: share i is open; 2 * job + 1: it is claimed
   alignas(64) std::atomic<int32_t> finished_{0};     // shares that workers have run
 };
 

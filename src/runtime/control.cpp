@@ -44,8 +44,9 @@ tern_status Executable::run_control(Control& control, Parameters& parameters, St
   // -> (condition, carried..., scanned...).
   Executable& child = *children_[(size_t)control.first_child];
   const size_t carried = (size_t)n.attrs<LoopAttrs>().num_carried;
-  const int64_t trips = n.in[0] == kNoValue ? INT64_MAX : *(const int64_t*)host_pointer(n.in[0]);
-  uint8_t condition = n.in[1] == kNoValue ? 1 : *(const uint8_t*)host_pointer(n.in[1]);
+  const auto given = [&](size_t i) { return i < n.in.size() && n.in[i] != kNoValue; };  // absent ones at the end are cut off
+  const int64_t trips = !given(0) ? INT64_MAX : *(const int64_t*)host_pointer(n.in[0]);
+  uint8_t condition = !given(1) ? 1 : *(const uint8_t*)host_pointer(n.in[1]);
   const auto size_of = [&](ValueId v) {
     const Value& value = graph_.value(v);
     return (uint64_t)value.shape.elements() * dtype_size(value.dtype);
@@ -80,8 +81,10 @@ tern_status Executable::run_control(Control& control, Parameters& parameters, St
     condition = next_condition;
   }
   for (size_t i = 0; i < carried; ++i) std::memcpy(host_pointer(n.out[i]), control.blocks[2 * i + (size_t)(iteration & 1)].data(), size_of(n.out[i]));
-  for (size_t i = carried; i < n.out.size(); ++i)
-    if (graph_.value(n.out[i]).shape[0] != iteration) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "loop: it ended after %" PRId64 " trips, but its scanned output has %" PRId64 " rows", iteration, graph_.value(n.out[i]).shape[0]);
+  for (size_t i = carried; i < n.out.size(); ++i) {  // rows of trips that did not happen
+    const uint64_t bytes = size_of(n.out[i]), rows = (uint64_t)graph_.value(n.out[i]).shape[0];
+    if (rows > (uint64_t)iteration) std::memset((char*)host_pointer(n.out[i]) + bytes / rows * (uint64_t)iteration, 0, bytes - bytes / rows * (uint64_t)iteration);
+  }
   return TERN_OK;
 }
 
