@@ -21,11 +21,6 @@ foreach(object ${tern_objects})
   endif()
 endforeach()
 
-# Shape rules, reference loops, readers and passes run once for a plan or only in tests: small is what counts there.
-foreach(floor ops format passes)
-  target_compile_options(tern_${floor} PRIVATE $<$<CONFIG:Release>:-Os>)
-endforeach()
-
 set(tern_map ${PROJECT_SOURCE_DIR}/src/capi/tern.map)
 add_library(tern SHARED ${tern_objects})
 set_target_properties(tern PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINK_DEPENDS ${tern_map})
@@ -34,6 +29,7 @@ if(TERN_SANITIZE)
   target_link_options(tern PRIVATE -Wl,-z,undefs)  # the sanitizers' functions are the executable's
 else()
   # An app in C needs no C++ library, and one in C++ may have another version of it.
+  target_sources(tern PRIVATE ${PROJECT_SOURCE_DIR}/src/capi/shared/terminate.cpp)
   target_link_options(tern PRIVATE -static-libstdc++ -static-libgcc)
 endif()
 
