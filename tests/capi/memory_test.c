@@ -173,6 +173,40 @@ static void every_allocation_fails(void) {
   remove(state);
 }
 
+/* A task: every allocation of making it and of its first run fails. */
+static void tasks(void) {
+  static uint8_t pixels[64 * 64];
+  tern_context* context = NULL;
+  tern_model* model;
+  tern_picture picture = TERN_PICTURE_INIT;
+  tern_detection found[4];
+  long before, n;
+  memset(pixels, 200, sizeof pixels);
+  picture.format = TERN_PICTURE_GREY8;
+  picture.width = picture.height = 64;
+  picture.planes[0] = pixels;
+  picture.strides[0] = 64;
+  NEED(tern_context_create(NULL, &context));
+  model = load(context, "spots.tern");
+  for (n = 1, before = -1;; ++n) {
+    tern_detector* detector = NULL;
+    int32_t count = -1;
+    failed = 0;
+    if (n > 1 && before < 0) before = live;
+    fail_at = allocations + n;
+    AGAIN(tern_detector_create(model, NULL, &detector), detector == NULL);
+    AGAIN(tern_detector_run(detector, &picture, found, 4, &count), count == -1);
+    disarm();
+    CHECK(count == 4);
+    tern_detector_release(detector);
+    CHECK(before < 0 || live == before);
+    if (!failed) break;
+  }
+  CHECK(n > 20);
+  tern_model_release(model);
+  tern_context_release(context);
+}
+
 static void runs_take_no_memory(void) {
   static const char* const names[] = {"small.tern", "counter.tern"};
   int k, i;
@@ -305,5 +339,6 @@ static void host_allocator(void) {
 MAIN_BEGIN
   every_allocation_fails();
   runs_take_no_memory();
+  tasks();
   host_allocator();
 MAIN_END("memory")
