@@ -21,7 +21,12 @@ void draw(const Photo& photo, const tern_detector* detector, const std::vector<t
   for (size_t i = found.size(); i-- > 0;) {
     char percent[16];
     std::snprintf(percent, sizeof percent, " %.0f%%", (double)found[i].score * 100);
-    image::draw_label(canvas, {found[i].x0, found[i].y0, found[i].x1, found[i].y1}, (label_text(detector, found[i]) + percent).c_str(), style, image::palette_colour(found[i].label));
+    const std::string text = label_text(detector, found[i]) + percent;
+    const image::Box box = {found[i].x0, found[i].y0, found[i].x1, found[i].y1};
+    // Small boxes stand close together: smaller letters for them.
+    image::DrawStyle own = style;
+    own.glyph *= std::clamp(1.5 * (box.x1 - box.x0) / image::text_width(text.c_str(), style.glyph), 0.6, 1.0);
+    image::draw_label(canvas, box, text.c_str(), own, image::palette_colour(found[i].label));
   }
 }
 

@@ -112,7 +112,7 @@ int run(const Arguments& a) {
       j.add(key, value);
     } else {
       const auto lines = std::count(value, value + std::strlen(value), '\n');
-      std::printf("    %-12s %s%s\n", printable(key, 60).c_str(), printable(value, 60).c_str(), lines ? (" (" + std::to_string(lines + 1) + " lines)").c_str() : "");
+      std::printf("    %-22s %s%s\n", printable(key, 60).c_str(), printable(value, 60).c_str(), lines ? (" (" + std::to_string(lines + 1) + " lines)").c_str() : "");
     }
   }
   if (json) j.print();
