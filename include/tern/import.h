@@ -15,7 +15,7 @@ typedef struct tern_import_options {
   uint32_t flags;             /* 0 */
   const char* input_shapes;   /* "NAME=1x3x480x640;NAME2=..." overrides declared shapes; NULL = none */
   const char* recipe;         /* name of a task recipe, "none", or NULL = the one that fits the model, if any */
-  const char* labels;         /* text of a label file, one label a line, or NULL */
+  const char* labels;         /* text of a label file, one label a line; NULL = the file beside the source that has its name and the ending .txt, if any */
   uint64_t max_file_bytes;    /* 0 = 64 GiB */
 } tern_import_options;
 #define TERN_IMPORT_OPTIONS_INIT { (uint32_t)sizeof(tern_import_options), 0, NULL, NULL, NULL, 0 }

@@ -63,6 +63,16 @@ tern_status import_file(const char* source, const char* output, const tern_impor
   if (given.recipe) options.recipe = given.recipe;
   if (given.labels) options.labels = given.labels;
   options.max_file_bytes = given.max_file_bytes ? given.max_file_bytes : kDefaultMaxFile;
+  if (!given.labels) {
+    // A label file often lies beside its model: the same name with the ending .txt.
+    std::string beside = source;
+    const size_t dot = beside.rfind('.');
+    if (dot != std::string::npos && beside.find('/', dot) == std::string::npos) {
+      beside.replace(dot, std::string::npos, ".txt");
+      std::vector<uint8_t> text;
+      if (beside != source && read_file(beside.c_str(), 1 << 20, &text) == TERN_OK) options.labels.assign(text.begin(), text.end());
+    }
+  }
   std::vector<uint8_t> file;
   TERN_TRY(read_file(source, options.max_file_bytes, &file));
   ModelDef model;
