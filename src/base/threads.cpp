@@ -82,10 +82,18 @@ void ThreadPool::start() {
   }
 }
 
-bool ThreadPool::claim(int32_t i, uint32_t job) {
-  uint64_t open = 2 * (uint64_t)job;
-  return shares_[(size_t)i].load(std::memory_order_relaxed) == open &&
-         shares_[(size_t)i].compare_exchange_strong(open, open + 1, std::memory_order_acq_rel, std::memory_order_relaxed);
+// Runs shares until none is left; how many.
+int32_t ThreadPool::drain(int32_t thread, uint32_t job) {
+  constexpr uint64_t kLeft = kMaxShares;
+  int32_t done = 0;
+  uint64_t open = open_.load(std::memory_order_acquire);
+  while ((uint32_t)(open >> 32) == job && (open & kLeft) != 0 && thread <= (int32_t)(open >> 24 & 0xff)) {
+    if (!open_.compare_exchange_weak(open, open - 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+    task_(user_, thread, shares_ - (int32_t)(open & kLeft));
+    ++done;
+    open = open_.load(std::memory_order_acquire);
+  }
+  return done;
 }
 
 void ThreadPool::work(int32_t index) {
@@ -94,41 +102,40 @@ void ThreadPool::work(int32_t index) {
     await_change(job_, seen, options_.wait);
     seen = job_.load(std::memory_order_acquire);
     if (stop_) return;
-    if (!claim(index, seen)) continue;
-    task_(user_, index);
-    finished_.fetch_add(1, std::memory_order_release);
+    const int32_t done = drain(index, seen);
+    if (!done) continue;
+    finished_.fetch_add(done, std::memory_order_release);
     finished_.notify_one();
   }
 }
 
-void ThreadPool::run(int32_t count, void (*task)(void*, int32_t), void* user) {
-  if (count > 1 && busy_.try_lock()) {
+void ThreadPool::run(int32_t threads, int32_t shares, Task task, void* user) {
+  threads = std::min(threads, shares);
+  if (threads > 1 && busy_.try_lock()) {
     std::lock_guard<std::mutex> lock(busy_, std::adopt_lock);
-    if (options_.parallel) {
-      options_.parallel(options_.parallel_user, count, task, user);
-      return;
-    }
-    if (started_ < num_threads_) start();
-    if (started_ >= count) {
+    if (!options_.parallel && started_ < num_threads_) start();
+    if (options_.parallel || started_ >= threads) {
       const uint32_t job = job_.load(std::memory_order_relaxed) + 1;
       task_ = task;
       user_ = user;
+      shares_ = shares;
       finished_.store(0, std::memory_order_relaxed);
-      for (int32_t i = 1; i < count; ++i) shares_[(size_t)i].store(2 * (uint64_t)job, std::memory_order_release);
+      open_.store((uint64_t)job << 32 | (uint64_t)(threads - 1) << 24 | (uint64_t)shares, std::memory_order_release);
       job_.store(job, std::memory_order_release);
-      job_.notify_all();
-      task(user, 0);
-      int32_t others = count - 1;
-      for (int32_t i = 1; i < count; ++i) {
-        if (!claim(i, job)) continue;
-        task(user, i);
-        --others;
+      if (options_.parallel) {
+        const auto take_part = [](void* self, int32_t i) {
+          ThreadPool& pool = *(ThreadPool*)self;
+          pool.drain(i, pool.job_.load(std::memory_order_relaxed));
+        };
+        return options_.parallel(options_.parallel_user, threads, take_part, this);
       }
+      job_.notify_all();
+      const int32_t others = shares - drain(0, job);
       for (int32_t done; (done = finished_.load(std::memory_order_acquire)) != others;) await_change(finished_, done, options_.wait);
       return;
     }
   }
-  for (int32_t i = 0; i < count; ++i) task(user, i);
+  for (int32_t i = 0; i < shares; ++i) task(user, 0, i);
 }
 
 }  // namespace tern

@@ -31,15 +31,18 @@ class ThreadPool {
 
   int32_t num_threads() const { return num_threads_; }
 
-  // Calls task(user, i) for every i in [0, count), count <= num_threads(), and returns when all have returned. The caller
-  // runs i = 0, and then whatever no other thread has begun: it never waits for a thread that the system does not let run.
-  // When the pool is in use by another thread, or threads cannot be started, the caller runs them all.
-  void run(int32_t count, void (*task)(void* user, int32_t i), void* user);
+  // Calls task(user, thread, share) once for every share in [0, shares) and returns when all have returned. At most
+  // `threads` <= num_threads() threads take part, each with a number of its own in [0, threads); the caller is 0. A share
+  // goes to whoever is free, so a thread that the system does not let run holds up one share and no more. When the pool is
+  // in use by another thread, or threads cannot be started, the caller runs them all.
+  using Task = void (*)(void* user, int32_t thread, int32_t share);
+  void run(int32_t threads, int32_t shares, Task task, void* user);
+  static constexpr int32_t kMaxShares = (1 << 24) - 1;
 
  private:
   void start();
   void work(int32_t index);
-  bool claim(int32_t i, uint32_t job);
+  int32_t drain(int32_t thread, uint32_t job);
 
   Options options_;
   int32_t num_threads_;
@@ -49,11 +52,12 @@ class ThreadPool {
   alignas(64) std::atomic<uint32_t> job_{0};  // grows with every job; workers wait for it
   std::atomic<bool> stop_{false};
   // Read only by who has claimed a share of the job, so they stand still until it is finished.
-  void (*task_)(void*, int32_t) = nullptr;
+  Task task_ = nullptr;
   void* user_ = nullptr;
+  int32_t shares_ = 0;
   static constexpr int32_t kMaxThreads = 256;
-  std::atomic<uint64_t> shares_[kMaxThreads] = {};  // 2 * job: share i is open; 2 * job + 1: it is claimed
-  alignas(64) std::atomic<int32_t> finished_{0};     // shares that workers have run
+  alignas(64) std::atomic<uint64_t> open_{0};     // job << 32 | (threads - 1) << 24 | shares that nobody has begun
+  alignas(64) std::atomic<int32_t> finished_{0};  // shares that workers have run
 };
 
 // CPUs that this process may use, at least 1.
