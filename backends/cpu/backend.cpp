@@ -229,7 +229,7 @@ void Prepare::call(KernelFn fn, const void* args, int64_t units, double flops, s
   const double worth = flops * (double)units / kFlopsPerThread;
   int64_t threads = worth < 2 ? 1 : worth > max_threads_ ? max_threads_ : (int64_t)worth;
   threads = std::clamp<int64_t>(std::min(threads, units), 1, max_threads_);
-  const int64_t shares = split == Split::fine ? std::clamp((int64_t)(flops * (double)units / kFlopsPerShare), threads, std::min(units, threads * 4)) : threads;
+  const int64_t shares = split == Split::fine ? std::clamp((int64_t)(flops * (double)units / kFlopsPerShare), threads, std::min({units, threads * 4, (int64_t)ThreadPool::kMaxShares})) : threads;
   calls_.push_back({fn, args, units, (int32_t)threads, (int32_t)shares, node_index_, scratch});
 }
 

@@ -22,18 +22,21 @@ struct PanelMatmulArgs {
   Epilogue epilogue;
 };
 
-// A unit is a block of rows times a group of panels; groups vary slowest. With many rows a unit has all panels.
+// A unit is a block of rows with all panels, so that a thread has the same rows of a picture from layer to layer. Where the
+// weights are more than the rows it is a block times a group of panels, groups varying slowest: a thread has its weights.
 struct PanelMatmulUnits {
   int64_t row_blocks, rows_per_block, panel_groups, panels_per_group;
 };
 static inline PanelMatmulUnits panel_matmul_split(int64_t rows, int64_t n, int64_t k) {
+  constexpr int64_t kRows = 28;
   constexpr int64_t kWork = 1 << 18;  // multiply-adds that a unit should have: a few microseconds
   PanelMatmulUnits u;
   const int64_t panels = (n + kPanelWidth - 1) / kPanelWidth;
   u.panels_per_group = panels;
-  u.rows_per_block = 28;
-  if (rows < 28 * 16) {  // few rows: split the outputs too
-    u.rows_per_block = rows <= 28 ? (rows > 0 ? rows : 1) : 28;
+  const bool more_weights = rows < kRows || (double)n * (double)k > (double)rows * ((double)n + (double)k);
+  const int64_t blocks = more_weights ? (rows + kRows - 1) / kRows : rows < 8 * kRows ? 8 : rows / kRows;
+  u.rows_per_block = blocks > 1 ? (rows + blocks - 1) / blocks : rows > 0 ? rows : 1;
+  if (more_weights) {
     const int64_t work = u.rows_per_block * kPanelWidth * (k > 0 ? k : 1);
     u.panels_per_group = work >= kWork ? 1 : (kWork + work - 1) / work;
     if (u.panels_per_group > panels) u.panels_per_group = panels > 0 ? panels : 1;

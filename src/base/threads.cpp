@@ -49,7 +49,8 @@ int32_t available_cpus() {
 }
 
 ThreadPool::ThreadPool(const Options& options)
-    : options_(options), num_threads_(std::min(options.num_threads > 0 ? options.num_threads : available_cpus(), kMaxThreads)) {}
+    : options_(options), num_threads_(std::min(options.num_threads > 0 ? options.num_threads : available_cpus(), kMaxThreads)),
+      parts_(std::make_unique<Part[]>((size_t)num_threads_)) {}
 
 ThreadPool::~ThreadPool() {
   if (workers_.empty()) return;
@@ -82,17 +83,29 @@ void ThreadPool::start() {
   }
 }
 
+// The first or last share of a thread's part that nobody has begun; false if there is none.
+bool ThreadPool::claim(int32_t owner, uint32_t job, bool first, int32_t* share) {
+  std::atomic<uint64_t>& part = parts_[(size_t)owner].open;
+  uint64_t open = part.load(std::memory_order_acquire);
+  for (;;) {
+    const uint32_t begin = open & 0xffff, end = open >> 16 & 0xffff;
+    if ((uint32_t)(open >> 32) != job || begin == end) return false;
+    const uint64_t rest = first ? open + 1 : open - (1 << 16);
+    *share = (int32_t)(first ? begin : end - 1);
+    if (part.compare_exchange_weak(open, rest, std::memory_order_acq_rel, std::memory_order_acquire)) return true;
+  }
+}
+
 // Runs shares until none is left; how many.
 int32_t ThreadPool::drain(int32_t thread, uint32_t job) {
-  constexpr uint64_t kLeft = kMaxShares;
-  int32_t done = 0;
-  uint64_t open = open_.load(std::memory_order_acquire);
-  while ((uint32_t)(open >> 32) == job && (open & kLeft) != 0 && thread <= (int32_t)(open >> 24 & 0xff)) {
-    if (!open_.compare_exchange_weak(open, open - 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
-    task_(user_, thread, shares_ - (int32_t)(open & kLeft));
-    ++done;
-    open = open_.load(std::memory_order_acquire);
-  }
+  if ((uint32_t)(parts_[(size_t)thread].open.load(std::memory_order_acquire) >> 32) != job) return 0;  // not this thread's job
+  const int32_t threads = threads_.load(std::memory_order_relaxed);
+  int32_t done = 0, share;
+  for (int32_t k = 0; k < threads; ++k)
+    while (claim((thread + k) % threads, job, k == 0, &share)) {
+      task_(user_, thread, share);
+      ++done;
+    }
   return done;
 }
 
@@ -118,9 +131,12 @@ void ThreadPool::run(int32_t threads, int32_t shares, Task task, void* user) {
       const uint32_t job = job_.load(std::memory_order_relaxed) + 1;
       task_ = task;
       user_ = user;
-      shares_ = shares;
+      threads_.store(threads, std::memory_order_relaxed);
       finished_.store(0, std::memory_order_relaxed);
-      open_.store((uint64_t)job << 32 | (uint64_t)(threads - 1) << 24 | (uint64_t)shares, std::memory_order_release);
+      for (int32_t i = 0; i < threads; ++i) {
+        const uint64_t begin = (uint64_t)(shares * (int64_t)i / threads), end = (uint64_t)(shares * (int64_t)(i + 1) / threads);
+        parts_[(size_t)i].open.store((uint64_t)job << 32 | end << 16 | begin, std::memory_order_release);
+      }
       job_.store(job, std::memory_order_release);
       if (options_.parallel) {
         const auto take_part = [](void* self, int32_t i) {
