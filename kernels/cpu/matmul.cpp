@@ -290,7 +290,8 @@ void widen(const uint16_t* w, float* out, int64_t n) {
 int64_t rows_per_block(const PanelRows& p) {
   constexpr int64_t kFloats = 80 << 10, kStep = kMaxRows * 2;
   const int64_t k = p.runs * p.run_length, rows = kFloats / (k > 0 ? k : 1) / kStep * kStep;
-  return rows < 4 * kStep ? 4 * kStep : rows > 8 * kStep ? 8 * kStep : rows;
+  constexpr int64_t kMost = 384 / kStep * kStep;
+  return rows < 4 * kStep ? 4 * kStep : rows > kMost ? kMost : rows;
 }
 
 // A tile that ends in zero columns, or whose activation is costly: it is computed in a full-width copy of everything that
