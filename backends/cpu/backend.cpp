@@ -32,8 +32,6 @@ struct Device {
 
 // About 3 microseconds of arithmetic: below that, handing over costs more than it brings.
 constexpr double kFlopsPerThread = 150e3;
-// A dozen microseconds: kernels begin anew with each share.
-constexpr double kFlopsPerShare = 1e6;
 
 void copy_text(char* out, size_t n, const char* text) { std::snprintf(out, n, "%s", text); }
 
@@ -180,11 +178,11 @@ struct Job {
   char* scratch;
 };
 
-void run_share(void* user, int32_t thread, int32_t share) {
+void run_share(void* user, int32_t i) {
   const Job& job = *(const Job*)user;
   const Call& c = *job.call;
-  const int64_t begin = c.units * share / c.shares, end = c.units * (share + 1) / c.shares;
-  if (begin < end) c.fn(c.args, begin, end, job.scratch + (c.scratch + 63) / 64 * 64 * (size_t)thread);
+  const int64_t begin = c.units * i / c.threads, end = c.units * (i + 1) / c.threads;
+  if (begin < end) c.fn(c.args, begin, end, job.scratch + (c.scratch + 63) / 64 * 64 * (size_t)i);
 }
 
 tern_status submit(void* self, BackendPlan* plan, std::span<const Buffer> slots, std::span<const int64_t>, const RunControl& control, std::span<const Fence>,
@@ -204,7 +202,7 @@ tern_status submit(void* self, BackendPlan* plan, std::span<const Buffer> slots,
       c.fn(c.args, 0, c.units, plan->scratch.data());
     } else {
       Job job{&c, (char*)plan->scratch.data()};
-      device.pool->run(c.threads, c.shares, run_share, &job);
+      device.pool->run(c.threads, run_share, &job);
     }
     if (plan->profile) plan->times.push_back({c.node, begin, monotonic_ns()});
   }
@@ -224,13 +222,12 @@ tern_status wait(void*, Fence, uint64_t) { return TERN_OK; }
 
 }  // namespace
 
-void Prepare::call(KernelFn fn, const void* args, int64_t units, double flops, size_t scratch, Split split) {
+void Prepare::call(KernelFn fn, const void* args, int64_t units, double flops, size_t scratch) {
   if (units <= 0) return;
   const double worth = flops * (double)units / kFlopsPerThread;
   int64_t threads = worth < 2 ? 1 : worth > max_threads_ ? max_threads_ : (int64_t)worth;
   threads = std::clamp<int64_t>(std::min(threads, units), 1, max_threads_);
-  const int64_t shares = split == Split::fine ? std::clamp((int64_t)(flops * (double)units / kFlopsPerShare), threads, std::min({units, threads * 4, (int64_t)ThreadPool::kMaxShares})) : threads;
-  calls_.push_back({fn, args, units, (int32_t)threads, (int32_t)shares, node_index_, scratch});
+  calls_.push_back({fn, args, units, (int32_t)threads, node_index_, scratch});
 }
 
 const char* refuse_unless_f32(const Graph& g, const Node& n) {

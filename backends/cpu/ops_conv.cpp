@@ -181,7 +181,7 @@ tern_status prepare_inverted_residual(Prepare& p) {
   // The layers must count as present when sizes are asked for, before their pointers are known.
   InvertedResidualArgs sized = a;
   sized.expand.w = sized.project.w = &a;
-  p.call(p.k.inverted_residual->inverted_residual, &a, inverted_residual_units(sized), inverted_residual_unit_flops(sized), inverted_residual_scratch_bytes(sized), Split::coarse);
+  p.call(p.k.inverted_residual->inverted_residual, &a, inverted_residual_units(sized), inverted_residual_unit_flops(sized), inverted_residual_scratch_bytes(sized));
   return TERN_OK;
 }
 

@@ -15,8 +15,7 @@ struct Call {
   KernelFn fn;
   const void* args;
   int64_t units;
-  int32_t threads;     // that take part
-  int32_t shares;      // into which the units are split
+  int32_t threads;     // among which the units are split
   int32_t node;
   size_t scratch;      // bytes for each thread
 };
@@ -34,11 +33,6 @@ struct PlanMemory {
   std::deque<Block> prepared;          // weights in another order
   std::deque<std::unique_ptr<Graph>> graphs;
   std::deque<int32_t> error_flags;     // set by kernels that find a bad index
-};
-
-enum class Split : uint8_t {
-  fine,    // more shares than threads: who is free takes the next
-  coarse,  // one share a thread, for kernels that compute something twice where shares meet
 };
 
 class Prepare {
@@ -101,7 +95,7 @@ class Prepare {
     return &memory_.error_flags.back();
   }
   // Appends a call. flops: of one unit, for the choice of the number of threads (3 microseconds of work are worth a thread).
-  void call(KernelFn fn, const void* args, int64_t units, double flops, size_t scratch, Split split = Split::fine);
+  void call(KernelFn fn, const void* args, int64_t units, double flops, size_t scratch);
   // A graph that lives as long as the plan.
   Graph& keep(Graph graph) {
     memory_.graphs.push_back(std::make_unique<Graph>(std::move(graph)));

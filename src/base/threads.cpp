@@ -49,8 +49,7 @@ int32_t available_cpus() {
 }
 
 ThreadPool::ThreadPool(const Options& options)
-    : options_(options), num_threads_(std::min(options.num_threads > 0 ? options.num_threads : available_cpus(), kMaxThreads)),
-      parts_(std::make_unique<Part[]>((size_t)num_threads_)) {}
+    : options_(options), num_threads_(std::min(options.num_threads > 0 ? options.num_threads : available_cpus(), kMaxThreads)) {}
 
 ThreadPool::~ThreadPool() {
   if (workers_.empty()) return;
@@ -83,30 +82,10 @@ void ThreadPool::start() {
   }
 }
 
-// The first or last share of a thread's part that nobody has begun; false if there is none.
-bool ThreadPool::claim(int32_t owner, uint32_t job, bool first, int32_t* share) {
-  std::atomic<uint64_t>& part = parts_[(size_t)owner].open;
-  uint64_t open = part.load(std::memory_order_acquire);
-  for (;;) {
-    const uint32_t begin = open & 0xffff, end = open >> 16 & 0xffff;
-    if ((uint32_t)(open >> 32) != job || begin == end) return false;
-    const uint64_t rest = first ? open + 1 : open - (1 << 16);
-    *share = (int32_t)(first ? begin : end - 1);
-    if (part.compare_exchange_weak(open, rest, std::memory_order_acq_rel, std::memory_order_acquire)) return true;
-  }
-}
-
-// Runs shares until none is left; how many.
-int32_t ThreadPool::drain(int32_t thread, uint32_t job) {
-  if ((uint32_t)(parts_[(size_t)thread].open.load(std::memory_order_acquire) >> 32) != job) return 0;  // not this thread's job
-  const int32_t threads = threads_.load(std::memory_order_relaxed);
-  int32_t done = 0, share;
-  for (int32_t k = 0; k < threads; ++k)
-    while (claim((thread + k) % threads, job, k == 0, &share)) {
-      task_(user_, thread, share);
-      ++done;
-    }
-  return done;
+bool ThreadPool::claim(int32_t i, uint32_t job) {
+  uint64_t open = 2 * (uint64_t)job;
+  return shares_[(size_t)i].load(std::memory_order_relaxed) == open &&
+         shares_[(size_t)i].compare_exchange_strong(open, open + 1, std::memory_order_acq_rel, std::memory_order_relaxed);
 }
 
 void ThreadPool::work(int32_t index) {
@@ -115,43 +94,41 @@ void ThreadPool::work(int32_t index) {
     await_change(job_, seen, options_.wait);
     seen = job_.load(std::memory_order_acquire);
     if (stop_) return;
-    const int32_t done = drain(index, seen);
-    if (!done) continue;
-    finished_.fetch_add(done, std::memory_order_release);
+    if (!claim(index, seen)) continue;
+    task_(user_, index);
+    finished_.fetch_add(1, std::memory_order_release);
     finished_.notify_one();
   }
 }
 
-void ThreadPool::run(int32_t threads, int32_t shares, Task task, void* user) {
-  threads = std::min(threads, shares);
-  if (threads > 1 && busy_.try_lock()) {
+void ThreadPool::run(int32_t count, void (*task)(void*, int32_t), void* user) {
+  if (count > 1 && busy_.try_lock()) {
     std::lock_guard<std::mutex> lock(busy_, std::adopt_lock);
-    if (!options_.parallel && started_ < num_threads_) start();
-    if (options_.parallel || started_ >= threads) {
+    if (options_.parallel) {
+      options_.parallel(options_.parallel_user, count, task, user);
+      return;
+    }
+    if (started_ < num_threads_) start();
+    if (started_ >= count) {
       const uint32_t job = job_.load(std::memory_order_relaxed) + 1;
       task_ = task;
       user_ = user;
-      threads_.store(threads, std::memory_order_relaxed);
       finished_.store(0, std::memory_order_relaxed);
-      for (int32_t i = 0; i < threads; ++i) {
-        const uint64_t begin = (uint64_t)(shares * (int64_t)i / threads), end = (uint64_t)(shares * (int64_t)(i + 1) / threads);
-        parts_[(size_t)i].open.store((uint64_t)job << 32 | end << 16 | begin, std::memory_order_release);
-      }
+      for (int32_t i = 1; i < count; ++i) shares_[(size_t)i].store(2 * (uint64_t)job, std::memory_order_release);
       job_.store(job, std::memory_order_release);
-      if (options_.parallel) {
-        const auto take_part = [](void* self, int32_t i) {
-          ThreadPool& pool = *(ThreadPool*)self;
-          pool.drain(i, pool.job_.load(std::memory_order_relaxed));
-        };
-        return options_.parallel(options_.parallel_user, threads, take_part, this);
-      }
       job_.notify_all();
-      const int32_t others = shares - drain(0, job);
+      task(user, 0);
+      int32_t others = count - 1;
+      for (int32_t i = 1; i < count; ++i) {
+        if (!claim(i, job)) continue;
+        task(user, i);
+        --others;
+      }
       for (int32_t done; (done = finished_.load(std::memory_order_acquire)) != others;) await_change(finished_, done, options_.wait);
       return;
     }
   }
-  for (int32_t i = 0; i < shares; ++i) task(user, 0, i);
+  for (int32_t i = 0; i < count; ++i) task(user, i);
 }
 
 }  // namespace tern

@@ -94,12 +94,12 @@ tern_status PictureInput::fill(const image::Picture& picture, const image::Mappi
   // A picture of some thousand pixels is worth a second thread.
   const int32_t shares = std::clamp<int32_t>(height_ * width_ / 8192, 1, context_->pool().num_threads());
   Job job{picture, mapping, *this, pixels, shares};
-  context_->pool().run(shares, shares,
-                       [](void* user, int32_t thread, int32_t i) {
+  context_->pool().run(shares,
+                       [](void* user, int32_t i) {
                          Job& j = *(Job*)user;
                          const int32_t h = j.self.height_, y0 = (int32_t)((int64_t)h * i / j.shares), y1 = (int32_t)((int64_t)h * (i + 1) / j.shares);
                          const tern_status s = image::sample(j.picture, j.mapping, j.self.options_, y0, y1, j.pixels,
-                                                             j.self.scratch_.data() + j.self.scratch_stride_ * (size_t)thread, j.self.scratch_stride_);
+                                                             j.self.scratch_.data() + j.self.scratch_stride_ * (size_t)i, j.self.scratch_stride_);
                          if (s != TERN_OK) j.failed = s;
                        },
                        &job);
