@@ -50,9 +50,8 @@ tern_status fill_depthwise(Prepare& p, Product& c, DepthwiseArgs* a) {
   a->pad_top = narrow(attrs.pads[0]), a->pad_left = narrow(attrs.pads[1]);
   a->x_pixel = x[3], a->y_pixel = y[3];
   c.bias = c.in(2);
-  const float* scale = nullptr;
-  TERN_TRY(fill_epilogue(p, c, y[3], &a->epilogue, &scale));
-  return pack_weights(p, c.in(1), {PackOrder::depthwise, w[0], w[1] * w[2], 1, scale}, &a->w, &a->w_f16);
+  TERN_TRY(fill_epilogue(p, c, y[3], &a->epilogue));
+  return pack_weights(p, c.in(1), {PackOrder::depthwise, w[0], w[1] * w[2], 1}, &a->w, &a->w_f16);
 }
 
 tern_status prepare_dense(Prepare& p, Product& c) {
@@ -68,9 +67,8 @@ tern_status prepare_dense(Prepare& p, Product& c) {
   a.pad_top = narrow(attrs.pads[0]), a.pad_left = narrow(attrs.pads[1]);
   a.groups = narrow(attrs.groups);
   c.bias = c.in(2);
-  const float* scale = nullptr;
-  TERN_TRY(fill_epilogue(p, c, y[3], &a.epilogue, &scale));
-  TERN_TRY(pack_weights(p, c.in(1), {PackOrder::panels, w[0], w[1] * w[2] * w[3], attrs.groups, scale}, &a.w, &a.w_f16));
+  TERN_TRY(fill_epilogue(p, c, y[3], &a.epilogue));
+  TERN_TRY(pack_weights(p, c.in(1), {PackOrder::panels, w[0], w[1] * w[2] * w[3], attrs.groups}, &a.w, &a.w_f16));
 
   // Winograd pays from about 64 input channels on; its weights are made once.
   const bool fits = a.kernel_h == 3 && a.kernel_w == 3 && a.stride_h == 1 && a.stride_w == 1 && a.dilation_h == 1 && a.dilation_w == 1 && a.groups == 1;
@@ -129,10 +127,9 @@ tern_status prepare_conv_transpose(Prepare& p) {
   a.pad_top = narrow(attrs.pads[0]), a.pad_left = narrow(attrs.pads[1]);
   a.groups = narrow(attrs.groups);
   c.bias = c.in(2);
-  const float* scale = nullptr;
-  TERN_TRY(fill_epilogue(p, c, y[3], &a.epilogue, &scale));
+  TERN_TRY(fill_epilogue(p, c, y[3], &a.epilogue));
   // Weights are [in][kernel][out / groups].
-  PackShape shape{PackOrder::transposed_panels, y[3], w[1] * w[2] * (x[3] / attrs.groups), attrs.groups, scale};
+  PackShape shape{PackOrder::transposed_panels, y[3], w[1] * w[2] * (x[3] / attrs.groups), attrs.groups};
   shape.kernel = w[1] * w[2];
   TERN_TRY(pack_weights(p, c.in(1), shape, &a.w, &a.w_f16));
   p.pointer(a.x, c.in(0));
@@ -161,9 +158,8 @@ const char* refuse_inverted_residual(const Graph& g, const Node& n) {
 tern_status fill_pointwise(Prepare& p, Product& c, PointwiseLayer* layer) {
   const Shape& w = c.graph->value(c.node->in[1]).shape;
   c.bias = c.in(2);
-  const float* scale = nullptr;
-  TERN_TRY(fill_epilogue(p, c, w[0], &layer->epilogue, &scale));
-  return pack_weights(p, c.in(1), {PackOrder::panels, w[0], w[3], 1, scale}, &layer->w, &layer->w_f16);
+  TERN_TRY(fill_epilogue(p, c, w[0], &layer->epilogue));
+  return pack_weights(p, c.in(1), {PackOrder::panels, w[0], w[3], 1}, &layer->w, &layer->w_f16);
 }
 
 tern_status prepare_inverted_residual(Prepare& p) {
