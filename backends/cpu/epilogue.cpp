@@ -51,16 +51,18 @@ struct WidenArgs {
   const uint16_t* source = nullptr;
   float* target = nullptr;
   int64_t count = 0;
+  void (*widen)(const uint16_t* w, float* out, int64_t n) = nullptr;
 };
 void run_widen(const void* args, int64_t, int64_t, void*) {
   const WidenArgs& a = *(const WidenArgs*)args;
-  for (int64_t i = 0; i < a.count; ++i) a.target[i] = f16_to_f32(a.source[i]);
+  a.widen(a.source, a.target, a.count);
 }
 void point_at_bias(Prepare& p, ValueId v, int64_t channels, const float*& field) {
   if (p.g.value(v).dtype == TERN_DTYPE_F32) return p.pointer(field, v);
   WidenArgs& a = p.args<WidenArgs>();
   a.target = p.array<float>((size_t)channels);
   a.count = channels;
+  a.widen = p.k.matmul->widen;
   field = a.target;
   if (const void* fixed = p.fixed(v)) {
     a.source = (const uint16_t*)fixed;
