@@ -22,8 +22,11 @@ float source_at(const PackArgs& a, int64_t i) { return a.dtype == TERN_DTYPE_F16
 template <class T>
 void turn(const PackArgs& a, int64_t begin, int64_t end) {
   const int64_t outputs = a.shape.outputs, inputs = a.shape.inputs;
-  for (int64_t n = 0; n < outputs; ++n)
-    for (int64_t u = begin; u < end; ++u) ((T*)a.target)[u * outputs + n] = ((const T*)a.source)[n * inputs + u];
+  T* to = (T*)a.target + begin * outputs;
+  for (int64_t u = begin; u < end; ++u) {
+    const T* from = (const T*)a.source + u;
+    for (int64_t n = 0; n < outputs; ++n, from += inputs) *to++ = *from;
+  }
 }
 
 // Units: positions of the kernel for depthwise, else panels of all groups, in order.
