@@ -4,8 +4,12 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#endif
 
 #include "backends/cpu/prepare.h"
+#include "ops/control.h"
 
 namespace tern {
 
@@ -35,21 +39,22 @@ constexpr double kFlopsPerThread = 150e3;
 
 void copy_text(char* out, size_t n, const char* text) { std::snprintf(out, n, "%s", text); }
 
+// The processor's own name; a look into /proc/cpuinfo would take longer than the rest of opening a session.
+void processor_name(char* out, size_t n) {
+  copy_text(out, n, "CPU");
+#if defined(__x86_64__) || defined(__i386__)
+  unsigned words[13] = {};
+  for (unsigned i = 0; i < 3; ++i)
+    if (!__get_cpuid(0x80000002u + i, &words[4 * i], &words[4 * i + 1], &words[4 * i + 2], &words[4 * i + 3])) return;
+  copy_text(out, n, (const char*)words + std::strspn((const char*)words, " "));
+#endif
+}
+
 tern_status probe(DeviceInfo* infos, int32_t capacity, int32_t* count) {
   if (capacity > 0) {
     copy_text(infos[0].backend, sizeof infos[0].backend, "cpu");
-    char name[96] = "CPU";
-    if (std::FILE* f = std::fopen("/proc/cpuinfo", "r")) {
-      char line[256];
-      while (std::fgets(line, sizeof line, f))
-        if (std::strncmp(line, "model name", 10) == 0)
-          if (const char* colon = std::strchr(line, ':')) {
-            copy_text(name, sizeof name, colon + 2);
-            name[std::strcspn(name, "\n")] = 0;
-            break;
-          }
-      std::fclose(f);
-    }
+    char name[64];
+    processor_name(name, sizeof name);
     std::snprintf(infos[0].device, sizeof infos[0].device, "%s, %s", name, kernels().isa);
     infos[0].memory_bytes = 0;
   }
@@ -220,6 +225,11 @@ tern_status submit(void* self, BackendPlan* plan, std::span<const Buffer> slots,
 
 tern_status wait(void*, Fence, uint64_t) { return TERN_OK; }
 
+bool writes_pitch(void*, const Graph& graph, const Node& node) {
+  const CpuOp* op = find_cpu_op(node.op);
+  return op && op->writes_pitch && !is_fused(node, FusedPattern::chain) && !op->refuses(graph, node);
+}
+
 }  // namespace
 
 void Prepare::call(KernelFn fn, const void* args, int64_t units, double flops, size_t scratch) {
@@ -248,7 +258,7 @@ const CpuOp* find_cpu_op(const Op* op) {
 
 const BackendApi& backend() {
   static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi), 1, "cpu", probe, open, close, limits, supports, alloc, import_memory, release, copy, compile,
-                                     plan_release, plan_stats, plan_times, submit, wait};
+                                     plan_release, plan_stats, plan_times, submit, wait, writes_pitch};
   return api;
 }
 

@@ -32,7 +32,9 @@ bool read_product(const Graph& g, const Node& n, const std::vector<ValueId>& out
     }
     const auto outside = [&](ValueId v) { return v == kNoValue ? v : out->outer[(size_t)v]; };
     out->affine = match.affine();
-    for (EpilogueMatch::Affine& a : out->affine) a.a = outside(a.a), a.b = outside(a.b), a.c = outside(a.c), a.d = outside(a.d);
+    out->out_affine = match.out_affine();
+    for (auto* steps : {&out->affine, &out->out_affine})
+      for (EpilogueMatch::Affine& a : *steps) a.a = outside(a.a), a.b = outside(a.b), a.c = outside(a.c), a.d = outside(a.d);
     out->residual = outside(match.residual());
     out->residual_first = match.residual_first();
     out->activation = match.activation();
@@ -44,31 +46,23 @@ bool read_product(const Graph& g, const Node& n, const std::vector<ValueId>& out
 
 namespace {
 
-// The numbers of a per-channel value, one for each channel.
-bool read_channels(Prepare& p, ValueId v, int64_t channels, std::vector<double>* out) {
-  const void* data = p.fixed(v);
-  if (!data) return false;
-  const int64_t n = p.g.value(v).shape.elements();
-  out->resize((size_t)channels);
-  for (int64_t i = 0; i < channels; ++i) (*out)[(size_t)i] = load_element(p.g.value(v).dtype, data, n == 1 ? 0 : i);
-  return true;
-}
-
 // A bias that the model holds in 16 bits is widened: once if it stays, before every use if it may change.
 struct WidenArgs {
   const uint16_t* source = nullptr;
   float* target = nullptr;
   int64_t count = 0;
+  void (*widen)(const uint16_t* w, float* out, int64_t n) = nullptr;
 };
 void run_widen(const void* args, int64_t, int64_t, void*) {
   const WidenArgs& a = *(const WidenArgs*)args;
-  for (int64_t i = 0; i < a.count; ++i) a.target[i] = f16_to_f32(a.source[i]);
+  a.widen(a.source, a.target, a.count);
 }
 void point_at_bias(Prepare& p, ValueId v, int64_t channels, const float*& field) {
   if (p.g.value(v).dtype == TERN_DTYPE_F32) return p.pointer(field, v);
   WidenArgs& a = p.args<WidenArgs>();
   a.target = p.array<float>((size_t)channels);
   a.count = channels;
+  a.widen = p.k.matmul->widen;
   field = a.target;
   if (const void* fixed = p.fixed(v)) {
     a.source = (const uint16_t*)fixed;
@@ -77,6 +71,77 @@ void point_at_bias(Prepare& p, ValueId v, int64_t channels, const float*& field)
     p.pointer(a.source, v);
     p.call(run_widen, &a, 1, 0, 0);
   }
+}
+
+// Steps per channel as one scale and one shift: made once if nothing in them changes, else before every use.
+struct Channels {  // one number, or one for each channel
+  const void* data = nullptr;
+  DType dtype = TERN_DTYPE_F32;
+  bool one = false;
+  double at(int64_t i) const { return load_element(dtype, data, one ? 0 : i); }
+};
+struct AffineStep {
+  EpilogueMatch::Affine::Kind kind;
+  Channels operand[4];  // a, b, c, d of EpilogueMatch::Affine
+  double epsilon;
+};
+struct AffineArgs {
+  Channels bias;  // shift to begin with; data NULL: none
+  const AffineStep* steps = nullptr;
+  int64_t num_steps = 0, channels = 0;
+  float *scale = nullptr, *shift = nullptr;
+};
+void run_affine(const void* args, int64_t, int64_t, void*) {
+  const AffineArgs& a = *(const AffineArgs*)args;
+  for (int64_t i = 0; i < a.channels; ++i) {
+    double scale = 1, shift = a.bias.data ? a.bias.at(i) : 0;
+    for (const AffineStep& s : std::span(a.steps, (size_t)a.num_steps)) {
+      const double x = s.operand[0].at(i);
+      if (s.kind == EpilogueMatch::Affine::add) {
+        shift += x;
+        continue;
+      }
+      const double k = s.kind == EpilogueMatch::Affine::mul ? x : x / std::sqrt(s.operand[3].at(i) + s.epsilon);
+      scale *= k;
+      shift = s.kind == EpilogueMatch::Affine::mul ? shift * k : (shift - s.operand[2].at(i)) * k + s.operand[1].at(i);
+    }
+    a.scale[i] = (float)scale;
+    a.shift[i] = (float)shift;
+  }
+}
+
+// Sets *scale and *shift; false if the scale is 1 everywhere.
+bool fill_affine(Prepare& p, ValueId bias, std::span<const EpilogueMatch::Affine> steps, int64_t channels, const float** scale, const float** shift) {
+  AffineArgs& a = p.args<AffineArgs>();
+  AffineStep* to = p.array<AffineStep>(steps.size());
+  bool fixed = true, scaled = false;
+  std::vector<std::pair<Channels*, ValueId>> operands;
+  if (bias != kNoValue) operands.push_back({&a.bias, bias});
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const EpilogueMatch::Affine& s = steps[i];
+    const ValueId values[4] = {s.a, s.b, s.c, s.d};
+    to[i].kind = s.kind, to[i].epsilon = s.epsilon;
+    scaled = scaled || s.kind != EpilogueMatch::Affine::add;
+    for (int k = 0; k < 4; ++k)
+      if (values[k] != kNoValue) operands.push_back({&to[i].operand[k], values[k]});
+  }
+  for (const auto& [operand, v] : operands) {
+    operand->dtype = p.g.value(v).dtype;
+    operand->one = p.g.value(v).shape.elements() == 1;
+    operand->data = p.fixed(v);
+    fixed = fixed && operand->data;
+  }
+  a.steps = to, a.num_steps = (int64_t)steps.size(), a.channels = channels;
+  a.scale = p.array<float>((size_t)channels), a.shift = p.array<float>((size_t)channels);
+  *scale = a.scale;
+  *shift = a.shift;
+  if (fixed) {
+    Prepare::run_now(run_affine, &a, 1);
+  } else {
+    for (const auto& [operand, v] : operands) p.pointer(operand->data, v);
+    p.call(run_affine, &a, 1, 0, 0);
+  }
+  return scaled;
 }
 
 void set_clip(const Node& n, float* lo, float* hi) {
@@ -91,39 +156,13 @@ void set_clip(const Node& n, float* lo, float* hi) {
 
 }  // namespace
 
-tern_status fill_epilogue(Prepare& p, const Product& product, int64_t channels, Epilogue* e, const float** scale) {
-  *scale = nullptr;
-  if (product.affine.empty()) {
-    if (product.bias != kNoValue) point_at_bias(p, product.bias, channels, e->bias);
-  } else {
-    std::vector<double> s((size_t)channels, 1.0), b((size_t)channels, 0.0), x, y, m, v;
-    if (product.bias != kNoValue && !read_channels(p, product.bias, channels, &b)) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "a bias that changes behind a scale");
-    for (const EpilogueMatch::Affine& a : product.affine) {
-      if (!read_channels(p, a.a, channels, &x)) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "a scale or shift that changes");
-      if (a.kind == EpilogueMatch::Affine::batch_norm &&
-          (!read_channels(p, a.b, channels, &y) || !read_channels(p, a.c, channels, &m) || !read_channels(p, a.d, channels, &v)))
-        return TERN_FAIL(TERN_ERR_UNSUPPORTED, "a normalisation that changes");
-      for (size_t i = 0; i < (size_t)channels; ++i) {
-        if (a.kind == EpilogueMatch::Affine::add) {
-          b[i] += x[i];
-        } else {
-          const double k = a.kind == EpilogueMatch::Affine::mul ? x[i] : x[i] / std::sqrt(v[i] + a.epsilon);
-          const double t = a.kind == EpilogueMatch::Affine::mul ? 0 : y[i] - m[i] * k;
-          s[i] *= k;
-          b[i] = b[i] * k + t;
-        }
-      }
-    }
-    float* bias = p.array<float>((size_t)channels);
-    bool scaled = false;
-    for (size_t i = 0; i < (size_t)channels; ++i) bias[i] = (float)b[i], scaled = scaled || s[i] != 1;
-    e->bias = bias;
-    if (scaled) {
-      float* k = p.array<float>((size_t)channels);
-      for (size_t i = 0; i < (size_t)channels; ++i) k[i] = (float)s[i];
-      *scale = k;
-    }
+tern_status fill_epilogue(Prepare& p, const Product& product, int64_t channels, Epilogue* e) {
+  if (!product.affine.empty()) {
+    if (!fill_affine(p, product.bias, product.affine, channels, &e->scale, &e->bias)) e->scale = nullptr;
+  } else if (product.bias != kNoValue) {
+    point_at_bias(p, product.bias, channels, e->bias);
   }
+  if (!product.out_affine.empty()) fill_affine(p, kNoValue, product.out_affine, channels, &e->out_scale, &e->out_bias);
 
   if (product.residual != kNoValue) {
     p.pointer(e->residual, product.residual);

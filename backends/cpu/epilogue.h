@@ -12,7 +12,7 @@ struct Product {
   const Graph* graph = nullptr;       // where its values live: the plan's or a sub-graph
   std::vector<ValueId> outer;         // per value of `graph`: the plan's value, or kNoValue
   Shape shape;                        // of the result
-  std::vector<EpilogueMatch::Affine> affine;  // operands are values of the plan
+  std::vector<EpilogueMatch::Affine> affine, out_affine;  // operands are values of the plan
   ValueId bias = kNoValue, residual = kNoValue, slope = kNoValue;
   bool residual_first = false;
   const Node* activation = nullptr;
@@ -25,8 +25,7 @@ struct Product {
 // False if the chain is not one that kernels know.
 bool read_product(const Graph& g, const Node& n, const std::vector<ValueId>& outer, Product* out);
 
-// Fills an epilogue; `channels` outputs. Scales go into *scale (NULL if there is none): the caller multiplies the weights.
-// Fails with TERN_ERR_UNSUPPORTED if scale or shift depend on parameters that change.
-tern_status fill_epilogue(Prepare& p, const Product& product, int64_t channels, Epilogue* epilogue, const float** scale);
+// Fills an epilogue; `channels` outputs.
+tern_status fill_epilogue(Prepare& p, const Product& product, int64_t channels, Epilogue* epilogue);
 
 }  // namespace tern::cpu

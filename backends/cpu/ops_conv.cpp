@@ -48,11 +48,10 @@ tern_status fill_depthwise(Prepare& p, Product& c, DepthwiseArgs* a) {
   a->stride_h = narrow(attrs.strides[0]), a->stride_w = narrow(attrs.strides[1]);
   a->dilation_h = narrow(attrs.dilations[0]), a->dilation_w = narrow(attrs.dilations[1]);
   a->pad_top = narrow(attrs.pads[0]), a->pad_left = narrow(attrs.pads[1]);
-  a->x_pixel = x[3], a->y_pixel = y[3];
+  a->x_pixel = x[3], a->y_pixel = p.row_step(p.node.out[0]);
   c.bias = c.in(2);
-  const float* scale = nullptr;
-  TERN_TRY(fill_epilogue(p, c, y[3], &a->epilogue, &scale));
-  return pack_weights(p, c.in(1), {PackOrder::depthwise, w[0], w[1] * w[2], 1, scale}, &a->w, &a->w_f16);
+  TERN_TRY(fill_epilogue(p, c, y[3], &a->epilogue));
+  return pack_weights(p, c.in(1), {PackOrder::depthwise, w[0], w[1] * w[2], 1}, &a->w, &a->w_f16);
 }
 
 tern_status prepare_dense(Prepare& p, Product& c) {
@@ -61,16 +60,15 @@ tern_status prepare_dense(Prepare& p, Product& c) {
   ConvArgs& a = p.args<ConvArgs>();
   a.batch = x[0], a.in_h = x[1], a.in_w = x[2], a.in_c = x[3];
   a.out_h = y[1], a.out_w = y[2], a.out_c = y[3];
-  a.x_pixel = x[3], a.y_pixel = y[3];
+  a.x_pixel = x[3], a.y_pixel = p.row_step(p.node.out[0]);
   a.kernel_h = narrow(w[1]), a.kernel_w = narrow(w[2]);
   a.stride_h = narrow(attrs.strides[0]), a.stride_w = narrow(attrs.strides[1]);
   a.dilation_h = narrow(attrs.dilations[0]), a.dilation_w = narrow(attrs.dilations[1]);
   a.pad_top = narrow(attrs.pads[0]), a.pad_left = narrow(attrs.pads[1]);
   a.groups = narrow(attrs.groups);
   c.bias = c.in(2);
-  const float* scale = nullptr;
-  TERN_TRY(fill_epilogue(p, c, y[3], &a.epilogue, &scale));
-  TERN_TRY(pack_weights(p, c.in(1), {PackOrder::panels, w[0], w[1] * w[2] * w[3], attrs.groups, scale}, &a.w, &a.w_f16));
+  TERN_TRY(fill_epilogue(p, c, y[3], &a.epilogue));
+  TERN_TRY(pack_weights(p, c.in(1), {PackOrder::panels, w[0], w[1] * w[2] * w[3], attrs.groups}, &a.w, &a.w_f16));
 
   // Winograd pays from about 64 input channels on; its weights are made once.
   const bool fits = a.kernel_h == 3 && a.kernel_w == 3 && a.stride_h == 1 && a.stride_w == 1 && a.dilation_h == 1 && a.dilation_w == 1 && a.groups == 1;
@@ -122,17 +120,16 @@ tern_status prepare_conv_transpose(Prepare& p) {
   ConvTransposeArgs& a = p.args<ConvTransposeArgs>();
   a.batch = x[0], a.in_h = x[1], a.in_w = x[2], a.in_c = x[3];
   a.out_h = y[1], a.out_w = y[2], a.out_c = y[3];
-  a.x_pixel = x[3], a.y_pixel = y[3];
+  a.x_pixel = x[3], a.y_pixel = p.row_step(p.node.out[0]);
   a.kernel_h = narrow(w[1]), a.kernel_w = narrow(w[2]);
   a.stride_h = narrow(attrs.strides[0]), a.stride_w = narrow(attrs.strides[1]);
   a.dilation_h = narrow(attrs.dilations[0]), a.dilation_w = narrow(attrs.dilations[1]);
   a.pad_top = narrow(attrs.pads[0]), a.pad_left = narrow(attrs.pads[1]);
   a.groups = narrow(attrs.groups);
   c.bias = c.in(2);
-  const float* scale = nullptr;
-  TERN_TRY(fill_epilogue(p, c, y[3], &a.epilogue, &scale));
+  TERN_TRY(fill_epilogue(p, c, y[3], &a.epilogue));
   // Weights are [in][kernel][out / groups].
-  PackShape shape{PackOrder::transposed_panels, y[3], w[1] * w[2] * (x[3] / attrs.groups), attrs.groups, scale};
+  PackShape shape{PackOrder::transposed_panels, y[3], w[1] * w[2] * (x[3] / attrs.groups), attrs.groups};
   shape.kernel = w[1] * w[2];
   TERN_TRY(pack_weights(p, c.in(1), shape, &a.w, &a.w_f16));
   p.pointer(a.x, c.in(0));
@@ -161,9 +158,8 @@ const char* refuse_inverted_residual(const Graph& g, const Node& n) {
 tern_status fill_pointwise(Prepare& p, Product& c, PointwiseLayer* layer) {
   const Shape& w = c.graph->value(c.node->in[1]).shape;
   c.bias = c.in(2);
-  const float* scale = nullptr;
-  TERN_TRY(fill_epilogue(p, c, w[0], &layer->epilogue, &scale));
-  return pack_weights(p, c.in(1), {PackOrder::panels, w[0], w[3], 1, scale}, &layer->w, &layer->w_f16);
+  TERN_TRY(fill_epilogue(p, c, w[0], &layer->epilogue));
+  return pack_weights(p, c.in(1), {PackOrder::panels, w[0], w[3], 1}, &layer->w, &layer->w_f16);
 }
 
 tern_status prepare_inverted_residual(Prepare& p) {
@@ -175,7 +171,7 @@ tern_status prepare_inverted_residual(Prepare& p) {
   TERN_TRY(fill_pointwise(p, parts[2], &a.project));
   a.in_c = parts[0].graph->value(parts[0].node->in[0]).shape[3];
   a.out_c = parts[2].shape[3];
-  a.x_pixel = a.in_c, a.y_pixel = a.out_c;
+  a.x_pixel = a.in_c, a.y_pixel = p.row_step(p.node.out[0]);
   p.pointer(a.x, parts[0].in(0));
   p.pointer(a.y, p.node.out[0]);
   // The layers must count as present when sizes are asked for, before their pointers are known.
@@ -208,9 +204,9 @@ tern_status prepare_fused(Prepare& p) {
 }
 
 constexpr CpuOp kOps[] = {
-    {"conv2d", refuse_conv, prepare_conv},
-    {"conv_transpose2d", refuse_conv_transpose, prepare_conv_transpose},
-    {"fused", refuse_fused, prepare_fused},
+    {"conv2d", refuse_conv, prepare_conv, true},
+    {"conv_transpose2d", refuse_conv_transpose, prepare_conv_transpose, true},
+    {"fused", refuse_fused, prepare_fused, true},
 };
 
 }  // namespace

@@ -77,14 +77,17 @@ tern_status prepare_concat(Prepare& p) {
   const int32_t size = (int32_t)dtype_size(p.out(0).dtype);
   for (int i = 0; i < (int)p.node.in.size(); ++i) {
     const Shape& x = p.in(i).shape;
+    const uint64_t offset = (uint64_t)(at * strides[axis] * size);
+    at += x[(int)axis];
+    const Location &from = p.location(p.node.in[(size_t)i]), &to = p.location(p.node.out[0]);
+    if (from.slot == to.slot && from.offset == to.offset + offset) continue;  // it was written here
     CopyArgs& a = p.args<CopyArgs>();
     a.elem_size = size;
     a.rank = y.rank;
     for (int k = 0; k < y.rank; ++k) a.dims[k] = x[k], a.y_strides[k] = strides[k];
     row_major_strides(x, a.x_strides);
     p.pointer(a.x, p.node.in[(size_t)i]);
-    p.pointer(a.y, p.node.out[0], (uint64_t)(at * strides[axis] * size));
-    at += x[(int)axis];
+    p.pointer(a.y, p.node.out[0], offset);
     call_copy(p, a);
   }
   return TERN_OK;

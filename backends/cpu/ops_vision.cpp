@@ -78,7 +78,7 @@ tern_status prepare_resize(Prepare& p) {
   }
   if (taps == 1) {
     ResizeNearestArgs& a = p.args<ResizeNearestArgs>();
-    a.batch = x[0], a.height = x[1], a.width = x[2], a.channels = x[3], a.out_height = y[1], a.out_width = y[2];
+    a.batch = x[0], a.height = x[1], a.width = x[2], a.channels = x[3], a.out_height = y[1], a.out_width = y[2], a.y_pixel = p.row_step(p.node.out[0]);
     a.row = index[0], a.col = index[1];
     p.pointer(a.x, p.node.in[0]);
     p.pointer(a.y, p.node.out[0]);
@@ -86,7 +86,7 @@ tern_status prepare_resize(Prepare& p) {
     return TERN_OK;
   }
   ResizeFilterArgs& a = p.args<ResizeFilterArgs>();
-  a.batch = x[0], a.height = x[1], a.width = x[2], a.channels = x[3], a.out_height = y[1], a.out_width = y[2];
+  a.batch = x[0], a.height = x[1], a.width = x[2], a.channels = x[3], a.out_height = y[1], a.out_width = y[2], a.y_pixel = p.row_step(p.node.out[0]);
   a.row_taps = a.col_taps = taps;
   a.row = index[0], a.row_weight = weight[0], a.col = index[1], a.col_weight = weight[1];
   p.pointer(a.x, p.node.in[0]);
@@ -173,7 +173,7 @@ tern_status prepare_nms(Prepare& p) {
 }
 
 constexpr CpuOp kOps[] = {
-    {"max_pool2d", refuse_unless_f32, prepare_max_pool}, {"avg_pool2d", refuse_unless_f32, prepare_avg_pool}, {"resize", refuse_resize, prepare_resize},
+    {"max_pool2d", refuse_unless_f32, prepare_max_pool}, {"avg_pool2d", refuse_unless_f32, prepare_avg_pool}, {"resize", refuse_resize, prepare_resize, true},
     {"batch_norm", refuse_batch_norm, prepare_batch_norm}, {"nms", refuse_nms, prepare_nms},
 };
 

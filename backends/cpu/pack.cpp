@@ -10,8 +10,7 @@ namespace {
 
 struct PackArgs {
   const void* source = nullptr;
-  float* target = nullptr;
-  uint16_t* half = nullptr;  // instead of `target`: the copy stays in 16 bits
+  void* target = nullptr;  // depthwise: of the source's type; else f32
   PackShape shape;
   DType dtype = TERN_DTYPE_F32;
   bool panels = false;  // the source is in panel order already
@@ -19,29 +18,26 @@ struct PackArgs {
 
 float source_at(const PackArgs& a, int64_t i) { return a.dtype == TERN_DTYPE_F16 ? f16_to_f32(((const uint16_t*)a.source)[i]) : ((const float*)a.source)[i]; }
 
+// Rows [begin, end) of target[kernel][outputs] = source[outputs][kernel].
+template <class T>
+void turn(const PackArgs& a, int64_t begin, int64_t end) {
+  const int64_t outputs = a.shape.outputs, inputs = a.shape.inputs;
+  T* to = (T*)a.target + begin * outputs;
+  for (int64_t u = begin; u < end; ++u) {
+    const T* from = (const T*)a.source + u;
+    for (int64_t n = 0; n < outputs; ++n, from += inputs) *to++ = *from;
+  }
+}
+
 // Units: positions of the kernel for depthwise, else panels of all groups, in order.
 void run_pack(const void* args, int64_t begin, int64_t end, void*) {
   const PackArgs& a = *(const PackArgs*)args;
   const PackShape& s = a.shape;
+  if (s.order == PackOrder::depthwise) return a.dtype == TERN_DTYPE_F16 ? turn<uint16_t>(a, begin, end) : turn<float>(a, begin, end);
   const int64_t per_group = s.outputs / s.groups, panels = (per_group + kPanelWidth - 1) / kPanelWidth;
   for (int64_t u = begin; u < end; ++u) {
-    if (s.order == PackOrder::depthwise) {
-      for (int64_t n = 0; n < s.outputs; ++n) {
-        if (a.half) a.half[u * s.outputs + n] = ((const uint16_t*)a.source)[n * s.inputs + u];
-        else a.target[u * s.outputs + n] = source_at(a, n * s.inputs + u) * (s.scale ? s.scale[n] : 1.0f);
-      }
-      continue;
-    }
-    if (s.order == PackOrder::panels && s.groups == 1 && a.panels) {  // in order already, but for the scale
-      const int64_t n0 = u * kPanelWidth, width = panel_width(s.outputs, n0), used = std::min(width, s.outputs - n0), first = n0 * s.inputs;
-      float scale[kPanelWidth];
-      for (int64_t i = 0; i < width; ++i) scale[i] = i >= used ? 0.0f : s.scale ? s.scale[n0 + i] : 1.0f;
-      for (int64_t k = 0; k < s.inputs; ++k)
-        for (int64_t i = 0; i < width; ++i) a.target[first + k * width + i] = source_at(a, first + k * width + i) * scale[i];
-      continue;
-    }
     const int64_t group = u / panels, n0 = u % panels * kPanelWidth, width = panel_width(per_group, n0);
-    float* to = a.target + group * panel_elements(per_group, s.inputs) + n0 * s.inputs;
+    float* to = (float*)a.target + group * panel_elements(per_group, s.inputs) + n0 * s.inputs;
     const int64_t channels = s.inputs / s.kernel;  // of one group
     for (int64_t k = 0; k < s.inputs; ++k)
       for (int64_t i = 0; i < width; ++i) {
@@ -51,7 +47,6 @@ void run_pack(const void* args, int64_t begin, int64_t end, void*) {
           if (s.order == PackOrder::transposed_panels) v = source_at(a, ((group * channels + k % channels) * s.kernel + k / channels) * per_group + n);
           else if (a.panels) v = source_at(a, panel_index(output, k, s.outputs, s.inputs));
           else v = source_at(a, output * s.inputs + k);
-          if (s.scale) v *= s.scale[output];
         }
         to[k * width + i] = v;
       }
@@ -63,7 +58,7 @@ void run_pack(const void* args, int64_t begin, int64_t end, void*) {
 tern_status pack_weights(Prepare& p, ValueId v, const PackShape& shape, const void** w, int32_t* w_f16) {
   const Value& value = p.g.value(v);
   const bool panels = value.encoding == Encoding::panel32;
-  if (!shape.scale && panels && shape.order == PackOrder::panels && shape.groups == 1) {
+  if (panels && shape.order == PackOrder::panels && shape.groups == 1) {
     *w_f16 = value.dtype == TERN_DTYPE_F16;
     p.pointer(*w, v);
     return TERN_OK;
@@ -76,11 +71,9 @@ tern_status pack_weights(Prepare& p, ValueId v, const PackShape& shape, const vo
   const uint64_t elements = shape.order == PackOrder::depthwise ? (uint64_t)(shape.outputs * shape.inputs) : (uint64_t)(shape.groups * panel_elements(per_group, shape.inputs));
   const int64_t units = shape.order == PackOrder::depthwise ? shape.inputs : shape.groups * ((per_group + kPanelWidth - 1) / kPanelWidth);
   void* target = nullptr;
-  const bool half = shape.order == PackOrder::depthwise && value.dtype == TERN_DTYPE_F16 && !shape.scale;
+  const bool half = shape.order == PackOrder::depthwise && value.dtype == TERN_DTYPE_F16;  // else widened
   TERN_TRY(p.prepared(elements * (half ? sizeof(uint16_t) : sizeof(float)), &target));
-  if (half) a.half = (uint16_t*)target;
-  else a.target = (float*)target;
-  *w = target;
+  *w = a.target = target;
   *w_f16 = half;
   if (const void* fixed = p.fixed(v)) {
     a.source = fixed;

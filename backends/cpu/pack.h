@@ -15,8 +15,7 @@ struct PackShape {
   PackOrder order;
   int64_t outputs, inputs;  // of the whole matrix; inputs: of one output (kernel size times channels of its group)
   int64_t groups = 1;
-  const float* scale = nullptr;  // [outputs], multiplied in; NULL = none
-  int64_t kernel = 1;            // transposed_panels
+  int64_t kernel = 1;       // transposed_panels
 };
 
 // Points *w at weight `v` in the order wanted: in place where it lies so already, else at a copy that is made now if the

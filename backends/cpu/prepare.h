@@ -68,6 +68,13 @@ class Prepare {
     const Location& loc = partition_.locations[(size_t)v];
     patches_.push_back({(void**)(void*)&field, loc.slot, loc.offset + byte_offset});
   }
+  // Elements from one row (pixel) of an output to the next.
+  int64_t row_step(ValueId v) const {
+    const Location& loc = partition_.locations[(size_t)v];
+    const Value& value = g.value(v);
+    return loc.pitch ? (int64_t)(loc.pitch / dtype_size(value.dtype)) : value.shape[value.shape.rank - 1];
+  }
+  const Location& location(ValueId v) const { return partition_.locations[(size_t)v]; }
   // Takes back a `pointer` of this node: the field keeps what is assigned to it.
   template <class T>
   void forget(T*& field) {
@@ -122,6 +129,7 @@ struct CpuOp {
   // Why these dtypes, shapes or attributes have no kernel; NULL: there is one.
   const char* (*refuses)(const Graph& g, const Node& n);
   tern_status (*prepare)(Prepare& p);
+  bool writes_pitch = false;  // asks for the row step of its output
 };
 
 // One list for each file ops_<family>.cpp.

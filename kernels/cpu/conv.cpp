@@ -20,15 +20,6 @@ TERN_INLINE void copy(float* out, const float* in, int64_t n) {
   if (i < n) store_part(out + i, load_part(in + i, (int)(n - i)), (int)(n - i));
 }
 
-// The epilogue of output pixel `pixel`, outputs from `n`.
-Epilogue epilogue_at(const Epilogue& e, int64_t pixel, int64_t n) {
-  Epilogue r = e;
-  if (r.bias) r.bias += n;
-  if (r.slope) r.slope += n;
-  if (r.residual) r.residual += pixel * e.residual_stride + n;
-  return r;
-}
-
 // ---- rows with their padding
 
 // The input rows that one output row reads, padded left and right with zeros. Rows are copied once into a ring, unless
@@ -152,9 +143,11 @@ void conv_head(const ConvArgs& a, int64_t begin, int64_t end, float* scratch) {
     else copy(column, (const float*)a.w + t * width, 8);
     for (int64_t n = 0; n < a.out_c; ++n) w[n * k + t] = column[n];
   }
-  Epilogue flat = a.epilogue;  // one output, side by side: pixels take the place of channels
-  if (flat.activation == Activation::prelu) flat.activation = Activation::leaky_relu, flat.lo = flat.slope[0], flat.slope = nullptr;
-  const bool is_flat = a.out_c == 1 && a.y_pixel == 1 && (!flat.residual || flat.residual_stride == 1);
+  Epilogue rest = a.epilogue;  // behind the bias
+  rest.scale = nullptr;
+  // One output, side by side: pixels take the place of channels.
+  const bool is_flat = a.out_c == 1 && a.y_pixel == 1 && !rest.out_scale && (!rest.residual || rest.residual_stride == 1);
+  if (is_flat && rest.activation == Activation::prelu) rest.activation = Activation::leaky_relu, rest.lo = rest.slope[0], rest.slope = nullptr;
 
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t runs = ring.runs(unit, pointers);
@@ -166,13 +159,13 @@ void conv_head(const ConvArgs& a, int64_t begin, int64_t end, float* scratch) {
         const Vec d = pixels == kLanes ? dots<false>(pointers, runs, length, w + n * k, x * step, step, pixels)
                                        : dots<true>(pointers, runs, length, w + n * k, x * step, step, pixels);
         alignas(64) float r[kLanes];
-        store(r, d + splat(a.epilogue.bias ? a.epilogue.bias[n] : 0));
+        const Vec bias = splat(a.epilogue.bias ? a.epilogue.bias[n] : 0);
+        store(r, a.epilogue.scale ? fma(d, splat(a.epilogue.scale[n]), bias) : d + bias);
         for (int i = 0; i < pixels; ++i) sums[(x + i) * a.out_c + n] = r[i];
       }
     }
     const int64_t pixel = unit * a.out_w;
-    Epilogue e = is_flat ? flat : a.epilogue;
-    if (e.residual) e.residual += pixel * e.residual_stride;
+    const Epilogue e = epilogue_at(rest, pixel, 0);
     if (is_flat) matmul_kernels.finish_rows({sums, a.y + pixel, 0, 0, 1, a.out_w, &e});
     else matmul_kernels.finish_rows({sums, a.y + pixel * a.y_pixel, a.out_c, a.y_pixel, a.out_w, a.out_c, &e});
   }
@@ -326,19 +319,16 @@ TERN_INLINE void output_tile(const OutputTile& t, const float* sums, int64_t poi
 #pragma GCC unroll 4
     for (int x = 0; x < M; ++x) o[y * M + x] = o[y * M + x] + bias;
   }
-  const bool residual = t.end->residual;
+  const auto each = [&](auto f) __attribute__((always_inline)) {
+#pragma GCC unroll 16
+    for (int i = 0; i < M * M; ++i) o[i] = f(o[i], 0);
+  };
   const auto add_residual = [&]() __attribute__((always_inline)) {
     for (int y = 0; y < t.rows; ++y)
       for (int x = 0; x < t.columns; ++x)
         o[y * M + x] = o[y * M + x] + get(t.end->residual + (t.pixel + y * a.out_w + x) * t.end->residual_stride + n);
   };
-  if (residual && t.end->residual_first) add_residual();
-  finish_all<M * M>(o, *t.end, t.end->slope ? get(t.end->slope + n) : splat(t.end->lo));
-  if (residual) {
-    if (!t.end->residual_first) add_residual();
-    if (t.end->clip_residual)
-      for (Vec& v : o) v = clip(v, splat(t.end->residual_lo), splat(t.end->residual_hi));
-  }
+  finish(*t.end, each, [&](const float* p, int) __attribute__((always_inline)) { return get(p + n); }, add_residual);
   for (int y = 0; y < t.rows; ++y)
     for (int x = 0; x < t.columns; ++x) {
       const int64_t pixel = t.pixel + y * a.out_w + x;

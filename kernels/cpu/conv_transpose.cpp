@@ -39,9 +39,8 @@ void columns(const ConvTransposeArgs& a, const PanelRows& base, const Taps& taps
       }
     }
     const int64_t ox = first + j * a.stride_w;
-    Epilogue here = e;
+    Epilogue here = epilogue_at(e, ox, 0);
     here.residual_stride *= a.stride_w;
-    if (here.residual) here.residual += ox * e.residual_stride;
     PanelRows p = base;
     p.a = taps.x, p.w_first = taps.w_first, p.runs = n, p.run_length = c, p.rows = end - j;
     p.y = y + ox * y_pixel, p.y_stride = a.stride_w * y_pixel, p.epilogue = &here;
@@ -54,10 +53,11 @@ void columns(const ConvTransposeArgs& a, const PanelRows& base, const Taps& taps
 void side_by_side(const ConvTransposeArgs& a, int64_t begin, int64_t end, float* scratch) {
   const int64_t used = a.out_c * a.kernel_w, columns = (used + 7) / 8 * 8, k = (int64_t)a.kernel_h * a.kernel_w * a.in_c;
   float *w = scratch, *sums = scratch + columns * a.in_c;
-  alignas(64) float bias[kPanelWidth] = {};
+  alignas(64) float bias[kPanelWidth] = {}, scale[kPanelWidth] = {};
   for (int64_t i = 0; i < used && a.epilogue.bias; ++i) bias[i] = a.epilogue.bias[i % a.out_c];
+  for (int64_t i = 0; i < used && a.epilogue.scale; ++i) scale[i] = a.epilogue.scale[i % a.out_c];
   Epilogue sum;
-  sum.bias = bias;
+  sum.bias = bias, sum.scale = a.epilogue.scale ? scale : nullptr;
   int64_t packed = -1;
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t image = unit / a.out_h, oy = unit % a.out_h, ky = oy % a.stride_h;
@@ -75,10 +75,10 @@ void side_by_side(const ConvTransposeArgs& a, int64_t begin, int64_t end, float*
     matmul_kernels.panel_rows(p);
     for (int64_t ix = 0; ix < p.rows; ++ix)  // the gaps between input pixels close: [out_w][out_c]
       for (int64_t i = 0; i < used; ++i) sums[ix * used + i] = sums[ix * columns + i];
-    Epilogue e = a.epilogue;
-    if (e.residual) e.residual += unit * a.out_w * e.residual_stride;
+    Epilogue e = epilogue_at(a.epilogue, unit * a.out_w, 0);
+    e.scale = nullptr;
     float* y = a.y + unit * a.out_w * a.y_pixel;
-    const bool flat = a.out_c == 1 && a.y_pixel == 1 && (!e.residual || e.residual_stride == 1);
+    const bool flat = a.out_c == 1 && a.y_pixel == 1 && !e.out_scale && (!e.residual || e.residual_stride == 1);
     if (flat && e.activation == Activation::prelu) e.activation = Activation::leaky_relu, e.lo = e.slope[0], e.slope = nullptr;
     if (flat) matmul_kernels.finish_rows({sums, y, 0, 0, 1, a.out_w, &e});
     else matmul_kernels.finish_rows({sums, y, a.out_c, a.y_pixel, a.out_w, a.out_c, &e});
@@ -109,10 +109,7 @@ void conv_transpose(const void* args, int64_t begin, int64_t end, void* scratch)
     const int64_t image = unit / a.out_h, oy = unit % a.out_h;
     for (int64_t group = 0; group < a.groups; ++group) {
       p.w = w + group * panel_elements(n, k) * (p.w_f16 ? 2 : 4);
-      Epilogue e = a.epilogue;
-      if (e.bias) e.bias += group * n;
-      if (e.slope) e.slope += group * n;
-      if (e.residual) e.residual += unit * a.out_w * e.residual_stride + group * n;
+      const Epilogue e = epilogue_at(a.epilogue, unit * a.out_w, group * n);
       const float* picture = a.x + image * a.in_h * a.in_w * a.x_pixel + group * c;
       for (int64_t first = 0; first < a.stride_w && first < a.out_w; ++first)
         columns(a, p, t, picture, oy, first, e, a.y + unit * a.out_w * a.y_pixel + group * n, a.y_pixel, c);

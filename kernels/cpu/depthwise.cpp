@@ -16,7 +16,7 @@ struct Job {
   const float* const* x;
   const float* w;
   float* y[2];
-  const float* residual[2];
+  Epilogue epilogue[2];  // of each row
   int64_t in_w, channels, x_pixel, y_pixel;
   int32_t pad_left;
   Ending end;
@@ -49,7 +49,7 @@ TERN_INLINE void outputs(const Job& j, int64_t ox, int64_t c) {
         }
     }
   }
-  finish_all<TY * TX>(acc, j.end, j.end.slope ? load(j.end.slope + c) : splat(j.end.lo));
+  finish_all<TY * TX>(acc, j.end, [c](const float* p) __attribute__((always_inline)) { return load(p + c); });
 #pragma GCC unroll 8
   for (int y = 0; y < TY; ++y)
 #pragma GCC unroll 8
@@ -68,7 +68,7 @@ void pixels(const Job& j, int64_t ox) {
 // 3x3, stride 1, 8 channels side by side: a vector is two pixels, taps are loads 8 floats apart. 2 rows x 8 pixels.
 void pixels_of_8(const Job& j, int64_t ox) {
   const auto twice = [](const float* p) { return Vec(_mm512_broadcast_f32x8(_mm256_loadu_ps(p))); };
-  const Vec bias = j.end.bias ? twice(j.end.bias) : splat(0), slope = j.end.slope ? twice(j.end.slope) : splat(j.end.lo);
+  const Vec bias = j.end.bias ? twice(j.end.bias) : splat(0);
   Vec w[9], acc[2][4];
   for (int k = 0; k < 9; ++k) w[k] = twice(j.w + 8 * k);
   for (int y = 0; y < 2; ++y)
@@ -87,7 +87,7 @@ void pixels_of_8(const Job& j, int64_t ox) {
           if (ky >= 0 && ky < 3 && kx >= 0 && kx < 3) acc[y][x] = fma(v, w[ky * 3 + kx], acc[y][x]);
         }
     }
-  finish_all<8>(acc[0], j.end, slope);
+  finish_all<8>(acc[0], j.end, twice);
 #pragma GCC unroll 2
   for (int y = 0; y < 2; ++y)
 #pragma GCC unroll 4
@@ -124,9 +124,7 @@ void any_pixels(const Job& j, const DepthwiseArgs& a, int y, int64_t ox, int64_t
         }
       alignas(64) float sums[4 * kLanes];
       for (int v = 0; v < 4; ++v) store(sums + v * kLanes, acc[v]);
-      Epilogue e = a.epilogue;
-      if (e.slope) e.slope += c0;
-      if (e.residual) e.residual = j.residual[y] + ox * e.residual_stride + c0;
+      const Epilogue e = epilogue_at(j.epilogue[y], ox, c0);
       matmul_kernels.finish_rows({sums, j.y[y] + ox * j.y_pixel + c0, 0, 0, 1, left, &e});
     }
   }
@@ -173,9 +171,7 @@ void multiplied_row(const Job& j, const DepthwiseArgs& a, int y) {
           const float* w = j.w + (ky * a.kernel_w + kx) * outputs + o0;
           for (int64_t o = 0; o < n; ++o) sums[o] += p[(o0 + o) / a.multiplier] * w[o];
         }
-      Epilogue e = a.epilogue;
-      if (e.slope) e.slope += o0;
-      if (e.residual) e.residual = j.residual[y] + ox * e.residual_stride + o0;
+      const Epilogue e = epilogue_at(j.epilogue[y], ox, o0);
       matmul_kernels.finish_rows({sums, j.y[y] + ox * j.y_pixel + o0, 0, 0, 1, n, &e});
     }
 }
@@ -187,7 +183,8 @@ void rows(const DepthwiseRows& r) {
   j.end = ending_of(a.epilogue);
   for (int y = 0; y < r.rows; ++y) {
     j.y[y] = r.y[y];
-    j.residual[y] = a.epilogue.residual ? a.epilogue.residual + r.residual_offset[y] : nullptr;
+    j.epilogue[y] = a.epilogue;
+    if (a.epilogue.residual) j.epilogue[y].residual += r.residual_offset[y];
   }
   if (a.multiplier != 1) {
     for (int y = 0; y < r.rows; ++y) multiplied_row(j, a, y);

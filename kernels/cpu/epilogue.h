@@ -9,11 +9,13 @@ namespace tern::cpu::TERN_ISA {
 
 enum class Finish : int32_t { none, clip, slope, hard_swish, later };
 
-// An epilogue as tiles apply it: the bias is where sums start. For `later` the residual is left to finish_rows, too.
+// An epilogue as tiles apply it: sums start from `bias`, or where there is a scale from 0 and get `shift` behind it. For
+// `later` all that follows the sum (and its bias) is left to finish_rows.
 struct Ending {
   Finish kind = Finish::none;
   float lo = 0, hi = 0;  // of clip; lo is the slope of a leaky_relu
-  const float *bias = nullptr, *slope = nullptr, *residual = nullptr;
+  const float *bias = nullptr, *scale = nullptr, *shift = nullptr, *slope = nullptr, *out_scale = nullptr, *out_bias = nullptr;
+  const float* residual = nullptr;
   int64_t residual_stride = 0;
   bool residual_first = false, clip_residual = false;
   float residual_lo = 0, residual_hi = 0;
@@ -22,9 +24,7 @@ struct Ending {
 TERN_INLINE Ending ending_of(const Epilogue& e) {
   constexpr float kInf = __builtin_inff();
   Ending r;
-  r.bias = e.bias, r.residual = e.residual, r.residual_stride = e.residual_stride;
-  r.residual_first = e.residual_first != 0, r.residual_lo = e.residual_lo, r.residual_hi = e.residual_hi;
-  r.clip_residual = e.residual && (e.residual_lo > -kInf || e.residual_hi < kInf);
+  r.bias = e.scale ? nullptr : e.bias;
   switch (e.activation) {
     case Activation::none: break;
     case Activation::relu: r.kind = Finish::clip, r.hi = kInf; break;
@@ -32,8 +32,19 @@ TERN_INLINE Ending ending_of(const Epilogue& e) {
     case Activation::prelu: r.kind = Finish::slope, r.slope = e.slope; break;
     case Activation::leaky_relu: r.kind = Finish::slope, r.lo = e.lo; break;
     case Activation::hard_swish: r.kind = Finish::hard_swish; break;
-    default: r.kind = Finish::later, r.residual = nullptr, r.clip_residual = false;
+    default: r.kind = Finish::later; return r;
   }
+  r.scale = e.scale, r.shift = e.bias, r.out_scale = e.out_scale, r.out_bias = e.out_bias;
+  r.residual = e.residual, r.residual_stride = e.residual_stride;
+  r.residual_first = e.residual_first != 0, r.residual_lo = e.residual_lo, r.residual_hi = e.residual_hi;
+  r.clip_residual = e.residual && (e.residual_lo > -kInf || e.residual_hi < kInf);
+  return r;
+}
+
+// What is left of an epilogue when its sums were stored as they are.
+TERN_INLINE Ending only_sums(Ending e) {
+  Ending r;
+  r.bias = e.bias;
   return r;
 }
 
@@ -41,27 +52,44 @@ TERN_INLINE Vec hard_swish(Vec v) { return v * splat(1.0f / 6) * min(splat(6), m
 TERN_INLINE Vec clip(Vec v, Vec lo, Vec hi) { return min(hi, max(lo, v)); }
 TERN_INLINE Vec leak(Vec v, Vec slope) { return select(v < splat(0), v * slope, v); }
 
-// The activation, unless it is costly, of N sums that stay in registers.
-template <int N>
-TERN_INLINE void finish_all(Vec* acc, const Ending& e, Vec slope) {
+// Applies the ending to sums in registers. each(f): sum = f(sum, i) for every sum, i says which channels they are of;
+// get(p, i): those channels of a list; add_residual(): of all sums.
+template <class Each, class Get, class AddResidual>
+TERN_INLINE void finish(const Ending& e, Each each, Get get, AddResidual add_residual) {
+  if (e.scale) each([&](Vec x, int i) __attribute__((always_inline)) { return fma(x, get(e.scale, i), get(e.shift, i)); });
+  if (e.residual && e.residual_first) add_residual();
   switch (e.kind) {
     case Finish::none:
-    case Finish::later: return;
+    case Finish::later: break;
     case Finish::clip: {
       const Vec lo = splat(e.lo), hi = splat(e.hi);
-#pragma GCC unroll 16
-      for (int i = 0; i < N; ++i) acc[i] = clip(acc[i], lo, hi);
-      return;
+      each([&](Vec x, int) __attribute__((always_inline)) { return clip(x, lo, hi); });
+      break;
     }
     case Finish::slope:
-#pragma GCC unroll 16
-      for (int i = 0; i < N; ++i) acc[i] = leak(acc[i], slope);
-      return;
-    case Finish::hard_swish:
-#pragma GCC unroll 16
-      for (int i = 0; i < N; ++i) acc[i] = hard_swish(acc[i]);
-      return;
+      if (e.slope) each([&](Vec x, int i) __attribute__((always_inline)) { return leak(x, get(e.slope, i)); });
+      else each([&](Vec x, int) __attribute__((always_inline)) { return leak(x, splat(e.lo)); });
+      break;
+    case Finish::hard_swish: each([](Vec x, int) __attribute__((always_inline)) { return hard_swish(x); }); break;
   }
+  if (e.out_scale) each([&](Vec x, int i) __attribute__((always_inline)) { return fma(x, get(e.out_scale, i), get(e.out_bias, i)); });
+  if (e.residual) {
+    if (!e.residual_first) add_residual();
+    if (e.clip_residual) {
+      const Vec lo = splat(e.residual_lo), hi = splat(e.residual_hi);
+      each([&](Vec x, int) __attribute__((always_inline)) { return clip(x, lo, hi); });
+    }
+  }
+}
+
+// The same for N sums of the same channels, without residual.
+template <int N, class Get>
+TERN_INLINE void finish_all(Vec* acc, const Ending& e, Get get) {
+  const auto each = [&](auto f) __attribute__((always_inline)) {
+#pragma GCC unroll 16
+    for (int i = 0; i < N; ++i) acc[i] = f(acc[i], 0);
+  };
+  finish(e, each, [&](const float* p, int) __attribute__((always_inline)) { return get(p); }, []() {});
 }
 
 }  // namespace tern::cpu::TERN_ISA

@@ -86,8 +86,7 @@ void inverted_residual(const void* args, int64_t begin, int64_t end, void* scrat
       depthwise_kernels.rows(r);
     }
     if (a.project.w) {
-      Epilogue e = a.project.epilogue;
-      if (e.residual) e.residual += pixel * e.residual_stride;
+      const Epilogue e = epilogue_at(a.project.epilogue, pixel, 0);
       pointwise(a.project, e, mid, middle, rows * d.out_w, middle, a.out_c, a.y + pixel * a.y_pixel, a.y_pixel, panel);
     }
   }

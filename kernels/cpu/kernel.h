@@ -11,6 +11,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 
 namespace tern::cpu {
 
@@ -23,11 +24,14 @@ enum class Activation : int32_t {
   hard_sigmoid /* clip(lo*x+hi, 0, 1) */, sigmoid, tanh, silu, gelu /* erf */, gelu_tanh,
 };
 
-// What happens to a sum before it is stored, in this order: + bias, (+ residual if residual_first), activation,
-// (+ residual otherwise, then clip to [residual_lo, residual_hi]).
+// What happens to a sum before it is stored, in this order: * scale, + bias, (+ residual if residual_first), activation,
+// * out_scale + out_bias, (+ residual otherwise), clip to [residual_lo, residual_hi] if there is a residual.
 struct Epilogue {
+  const float* scale = nullptr;     // [channels], then bias is there too; or NULL
   const float* bias = nullptr;      // [channels] or NULL
   const float* slope = nullptr;     // [channels], for prelu
+  const float* out_scale = nullptr; // [channels], then out_bias is there too; or NULL
+  const float* out_bias = nullptr;
   const float* residual = nullptr;  // laid out as the output, rows `residual_stride` floats apart, or NULL
   int64_t residual_stride = 0;      // floats from one output row (pixel) to the next
   Activation activation = Activation::none;
@@ -35,5 +39,14 @@ struct Epilogue {
   int32_t residual_first = 0;
   float residual_lo = -__builtin_inff(), residual_hi = __builtin_inff();
 };
+
+// The epilogue of outputs from `channel` on, rows (pixels) from `row` on.
+static inline Epilogue epilogue_at(const Epilogue& e, int64_t row, int64_t channel) {
+  Epilogue r = e;
+  for (const float** p : {&r.scale, &r.bias, &r.slope, &r.out_scale, &r.out_bias})
+    if (*p) *p += channel;
+  if (r.residual) r.residual += row * e.residual_stride + channel;
+  return r;
+}
 
 }  // namespace tern::cpu

@@ -85,8 +85,10 @@ void finish_rows(const FinishRows& f) {
     for (int64_t j = 0; j < f.n; j += kLanes) {
       const int lanes = f.n - j < kLanes ? (int)(f.n - j) : kLanes;
       Vec v = load_part(sums + j, lanes);
+      if (e.scale) v = fma(v, load_part(e.scale + j, lanes), load_part(e.bias + j, lanes));
       if (before) v = v + load_part(residual + j, lanes);
       v = activate(v, e.slope ? load_part(e.slope + j, lanes) : splat(0), e);
+      if (e.out_scale) v = fma(v, load_part(e.out_scale + j, lanes), load_part(e.out_bias + j, lanes));
       if (after) v = v + load_part(residual + j, lanes);
       if (e.residual) v = clip(v, lo, hi);
       store_part(y + j, v, lanes);
@@ -104,8 +106,9 @@ struct Tile {
   int64_t w_step;                                // elements from one input to the next: the panel's width
   float* y;
   int64_t y_stride;
-  const float *bias, *slope, *residual;          // of the chunk's first column; NULL if none
   const Ending* end;
+  int64_t n;                                     // the chunk's first column in lists per channel
+  const float* residual;                         // of the tile's first output; NULL if none
   const float* start;                            // sums start from here, or (NULL) from the bias
   int64_t start_stride;
   int32_t fetch_rows;                            // prefetch the next rows of A
@@ -142,7 +145,7 @@ void tile(const Tile& t) {
   } else {
 #pragma GCC unroll 8
     for (int v = 0; v < kVecs; ++v) {
-      const Vec b = t.bias ? load_columns(t.bias, v, NV) : splat(0);
+      const Vec b = t.end->bias ? load_columns(t.end->bias + t.n, v, NV) : splat(0);
 #pragma GCC unroll 16
       for (int m = 0; m < ROWS; ++m) acc[m][v] = b;
     }
@@ -197,43 +200,20 @@ void tile(const Tile& t) {
     for (int m = 0; m < ROWS; ++m) acc[m][NV] = whole(half[m]);
   }
 
-  const auto add_residual = [&]() __attribute__((always_inline)) {
-#pragma GCC unroll 16
-    for (int m = 0; m < ROWS; ++m)
-#pragma GCC unroll 8
-      for (int v = 0; v < kVecs; ++v) acc[m][v] = acc[m][v] + load_columns(t.residual + m * t.end->residual_stride, v, NV);
-  };
   const auto each = [&](auto f) __attribute__((always_inline)) {
 #pragma GCC unroll 8
     for (int v = 0; v < kVecs; ++v)
 #pragma GCC unroll 16
       for (int m = 0; m < ROWS; ++m) acc[m][v] = f(acc[m][v], v);
   };
-  if (t.residual && t.end->residual_first) add_residual();
-  switch (t.end->kind) {
-    case Finish::none:
-    case Finish::later: break;
-    case Finish::clip: {
-      const Vec lo = splat(t.end->lo), hi = splat(t.end->hi);
-      each([&](Vec x, int) __attribute__((always_inline)) { return clip(x, lo, hi); });
-      break;
-    }
-    case Finish::slope: {
-      Vec slope[kVecs];
+  const auto get = [&](const float* p, int v) __attribute__((always_inline)) { return load_columns(p + t.n, v, NV); };
+  const auto add_residual = [&]() __attribute__((always_inline)) {
+#pragma GCC unroll 16
+    for (int m = 0; m < ROWS; ++m)
 #pragma GCC unroll 8
-      for (int v = 0; v < kVecs; ++v) slope[v] = t.slope ? load_columns(t.slope, v, NV) : splat(t.end->lo);
-      each([&](Vec x, int v) __attribute__((always_inline)) { return leak(x, slope[v]); });
-      break;
-    }
-    case Finish::hard_swish: each([](Vec x, int) __attribute__((always_inline)) { return hard_swish(x); }); break;
-  }
-  if (t.residual) {
-    if (!t.end->residual_first) add_residual();
-    if (t.end->clip_residual) {
-      const Vec lo = splat(t.end->residual_lo), hi = splat(t.end->residual_hi);
-      each([&](Vec x, int) __attribute__((always_inline)) { return clip(x, lo, hi); });
-    }
-  }
+      for (int v = 0; v < kVecs; ++v) acc[m][v] = acc[m][v] + load_columns(t.residual + m * t.end->residual_stride, v, NV);
+  };
+  finish(*t.end, each, get, add_residual);
 
 #pragma GCC unroll 16
   for (int m = 0; m < ROWS; ++m)
@@ -298,7 +278,7 @@ int64_t rows_per_block(const PanelRows& p) {
 // is as wide as its outputs. t is of row r and output n.
 [[gnu::noinline]] void finish_tile(const PanelRows& p, Tile t, TileFn run, int64_t r, int64_t n, int rows, int columns) {
   constexpr int64_t kStride = kPanelWidth;
-  alignas(64) float sums[kMaxRows * kStride], residual[kMaxRows * kStride], bias[kStride] = {}, slope[kStride] = {};
+  alignas(64) float sums[kMaxRows * kStride], residual[kMaxRows * kStride], lists[6][kStride];
   const auto copy = [columns](float* out, const float* in) __attribute__((always_inline)) {
     for (int i = 0; i < (columns + 7) / 8 * 8; i += kLanes) {
       const int left = columns - i, lanes = left < 0 ? 0 : left < kLanes ? left : kLanes;
@@ -308,19 +288,21 @@ int64_t rows_per_block(const PanelRows& p) {
   float* y = t.y;
   Ending end = *t.end;
   end.residual_stride = kStride;
-  if (t.bias) copy(bias, t.bias), t.bias = bias;
-  if (t.slope) copy(slope, t.slope), t.slope = slope;
+  float* list = lists[0];
+  for (const float** q : {&end.bias, &end.scale, &end.shift, &end.slope, &end.out_scale, &end.out_bias}) {
+    if (*q) copy(list, *q + n), *q = list;
+    list += kStride;
+  }
   for (int m = 0; m < rows; ++m) {
     if (t.start) copy(sums + m * kStride, t.start + m * t.start_stride);
     if (t.residual) copy(residual + m * kStride, t.residual + m * t.end->residual_stride);
   }
   if (t.residual) t.residual = residual;
   if (t.start) t.start = sums, t.start_stride = kStride;
-  t.y = sums, t.y_stride = kStride, t.end = &end;
+  t.y = sums, t.y_stride = kStride, t.end = &end, t.n = 0;
   run(t);
   if (end.kind == Finish::later) {
-    Epilogue e = *p.epilogue;
-    if (e.residual) e.residual += r * e.residual_stride + n;
+    const Epilogue e = epilogue_at(*p.epilogue, r, n);
     finish_rows({sums, y, kStride, p.y_stride, rows, columns, &e});
     return;
   }
@@ -350,8 +332,7 @@ void rows_times_panel(const PanelRows& p, const Ending& end, Tile t, int64_t r0,
       t.w = w + c * (int)sizeof(W);
       t.start = start ? start + (r - r0) * t.start_stride + c : nullptr;
       t.y = p.y + r * p.y_stride + n;
-      t.bias = end.bias ? end.bias + n : nullptr;
-      t.slope = end.slope ? end.slope + n : nullptr;
+      t.n = n;
       t.residual = end.residual ? end.residual + r * end.residual_stride + n : nullptr;
       const int used = p.n - n < columns ? (int)(p.n - n) : columns;
       const TileFn run = tile_for<W>(rows, columns);
@@ -364,7 +345,7 @@ void rows_times_panel(const PanelRows& p, const Ending& end, Tile t, int64_t r0,
 
 void panel_rows(const PanelRows& p) {
   Ending end = ending_of(*p.epilogue);
-  if (p.store_sums) end.kind = Finish::none, end.residual = nullptr, end.clip_residual = false;
+  if (p.store_sums) end = only_sums(end);
   const int64_t block = rows_per_block(p);
   Tile t = {};
   t.a = p.a, t.w_first = p.w_first, t.runs = p.runs, t.run_length = p.run_length, t.a_stride = p.a_stride;
@@ -397,8 +378,7 @@ void panel_matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
     const int64_t last = end - begin < u.row_blocks - first ? first + (end - begin) : u.row_blocks;
     const int64_t r0 = first * u.rows_per_block, r1 = last * u.rows_per_block < a.rows ? last * u.rows_per_block : a.rows;
     const float* x = a.x + r0 * a.x_stride;
-    Epilogue e = a.epilogue;
-    if (e.residual) e.residual += r0 * e.residual_stride;
+    const Epilogue e = epilogue_at(a.epilogue, r0, 0);
     PanelRows p;
     p.a = &x, p.run_length = a.k, p.a_stride = a.x_stride, p.rows = r1 - r0;
     p.w = a.w, p.w_f16 = a.w_f16, p.n = a.n, p.k = a.k;
@@ -503,10 +483,7 @@ void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
           transpose(x + k0 * a.a_stride + m, a.a_stride, depth, p.rows, rows, depth);
           first = rows, p.a_stride = depth;
         }
-        Epilogue e = a.epilogue;
-        if (e.bias) e.bias += n0;
-        if (e.slope) e.slope += n0;
-        if (e.residual) e.residual += m * e.residual_stride + n0;
+        const Epilogue e = epilogue_at(a.epilogue, m, n0);
         p.a = &first, p.run_length = depth, p.w = panels, p.n = n, p.k = depth, p.n_end = n;
         p.y = y + m * a.y_stride + n0, p.y_stride = a.y_stride, p.epilogue = &e;
         p.load_y = k0 > 0 || a.accumulate, p.store_sums = k0 + depth < a.k;

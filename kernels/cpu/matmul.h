@@ -101,11 +101,12 @@ struct PanelRows {
   int32_t store_sums = 0;             // store sums as they are: the epilogue follows in a later call
   float* y = nullptr;                 // [row 0][output 0]
   int64_t y_stride = 0;
-  const Epilogue* epilogue = nullptr; // bias and slope of output 0, residual of row 0
+  const Epilogue* epilogue = nullptr; // lists of output 0, residual of row 0
   float* panel = nullptr;             // panel_scratch_bytes(k, w_f16); NULL if 0
 };
 
-// y[rows][n] = the part of an epilogue that follows the bias, of sums[rows][n]; slope and residual as in PanelRows.
+// y[rows][n] = what follows the sums[rows][n] of an epilogue: they hold its bias unless it has a scale. Lists and residual
+// as in PanelRows.
 // y may be sums or the residual.
 struct FinishRows {
   const float* sums = nullptr;

@@ -11,25 +11,24 @@ namespace {
 template <class T>
 void nearest_row(const ResizeNearestArgs& a, const T* x, T* y) {
   const int64_t channels = a.channels;
-  for (int64_t j = 0; j < a.out_width; ++j) {
+  for (int64_t j = 0; j < a.out_width; ++j, y += a.y_pixel) {
     const T* from = x + a.col[j] * channels;
     if (channels * (int64_t)sizeof(T) >= 64) {
       memcpy(y, from, (size_t)channels * sizeof(T));
-      y += channels;
     } else {
-      for (int64_t c = 0; c < channels; ++c) *y++ = from[c];
+      for (int64_t c = 0; c < channels; ++c) y[c] = from[c];
     }
   }
 }
 
 void nearest(const void* args, int64_t begin, int64_t end, void*) {
   const ResizeNearestArgs& a = *(const ResizeNearestArgs*)args;
-  const int64_t in_row = a.width * a.channels * a.elem_size, out_row = a.out_width * a.channels * a.elem_size;
+  const int64_t in_row = a.width * a.channels * a.elem_size, out_row = a.out_width * a.y_pixel * a.elem_size;
   for (int64_t u = begin; u < end; ++u) {
     const int64_t i = u % a.out_height, picture = u / a.out_height;
     const char* x = (const char*)a.x + (picture * a.height + a.row[i]) * in_row;
     char* y = (char*)a.y + u * out_row;
-    if (u > begin && i > 0 && a.row[i] == a.row[i - 1]) {
+    if (u > begin && i > 0 && a.row[i] == a.row[i - 1] && a.y_pixel == a.channels) {
       memcpy(y, y - out_row, (size_t)out_row);
       continue;
     }
@@ -67,8 +66,8 @@ void blend_rows(const float* x, int64_t n, const int32_t* index, const float* we
 #if defined(__AVX512F__)
 // 8, 24, 40, ... channels: a row of whole 32-byte vectors, while 64-byte ones would cross a cache line at every pixel.
 void blend_columns_by_eight(const ResizeFilterArgs& a, const float* x, float* y) {
-  const int64_t channels = a.channels;
-  for (int64_t j = 0; j < a.out_width; ++j, y += channels) {
+  const int64_t channels = a.channels, step = a.y_pixel;
+  for (int64_t j = 0; j < a.out_width; ++j, y += step) {
     const int32_t* index = a.col + j * 2;
     const float* weight = a.col_weight + j * 2;
     const float *p = x + index[0] * channels, *q = x + index[1] * channels;
@@ -78,9 +77,9 @@ void blend_columns_by_eight(const ResizeFilterArgs& a, const float* x, float* y)
       for (int64_t c = 0; c < channels; c += 8) {
         const __m256 left = _mm256_loadu_ps(p + c), right = _mm256_loadu_ps(q + c);
         _mm256_storeu_ps(y + c, _mm256_fmadd_ps(right, w, _mm256_mul_ps(left, v)));
-        _mm256_storeu_ps(y + channels + c, _mm256_fmadd_ps(right, w1, _mm256_mul_ps(left, v1)));
+        _mm256_storeu_ps(y + step + c, _mm256_fmadd_ps(right, w1, _mm256_mul_ps(left, v1)));
       }
-      ++j, y += channels;
+      ++j, y += step;
       continue;
     }
     for (int64_t c = 0; c < channels; c += 8)
@@ -94,8 +93,8 @@ void blend_columns(const ResizeFilterArgs& a, const float* x, float* y) {
   if (a.col_taps == 2 && a.channels % 16 == 8) return blend_columns_by_eight(a, x, y);
 #endif
   const int taps = a.col_taps;
-  const int64_t channels = a.channels;
-  for (int64_t j = 0; j < a.out_width; ++j, y += channels) {
+  const int64_t channels = a.channels, step = a.y_pixel;
+  for (int64_t j = 0; j < a.out_width; ++j, y += step) {
     const int32_t* index = a.col + j * taps;
     const float* weight = a.col_weight + j * taps;
     if (taps == 2) {
@@ -105,7 +104,7 @@ void blend_columns(const ResizeFilterArgs& a, const float* x, float* y) {
       const int tail = (int)(channels % kLanes);
       if (j + 1 < a.out_width && index[0] == index[2] && index[1] == index[3]) {  // enlarging: the next pixel blends the same two
         const Vec v1 = splat(weight[2]), w1 = splat(weight[3]);
-        float* z = y + channels;
+        float* z = y + step;
         for (; c + kLanes <= channels; c += kLanes) {
           const Vec left = load(p + c), right = load(q + c);
           store(y + c, fma(right, w, left * v));
@@ -116,7 +115,7 @@ void blend_columns(const ResizeFilterArgs& a, const float* x, float* y) {
           store_part(y + c, fma(right, w, left * v), tail);
           store_part(z + c, fma(right, w1, left * v1), tail);
         }
-        ++j, y += channels;
+        ++j, y += step;
         continue;
       }
       for (; c + kLanes <= channels; c += kLanes) store(y + c, fma(load(q + c), w, load(p + c) * v));
@@ -138,20 +137,20 @@ void blend_columns(const ResizeFilterArgs& a, const float* x, float* y) {
 
 // One or two channels: an output vector would be mostly empty, so pixels are taken one by one in plain code.
 void blend_columns_narrow(const ResizeFilterArgs& a, const float* x, float* y) {
-  for (int64_t j = 0; j < a.out_width; ++j) {
+  for (int64_t j = 0; j < a.out_width; ++j, y += a.y_pixel) {
     const int32_t* index = a.col + j * a.col_taps;
     const float* weight = a.col_weight + j * a.col_taps;
     for (int64_t c = 0; c < a.channels; ++c) {
       float sum = x[index[0] * a.channels + c] * weight[0];
       for (int k = 1; k < a.col_taps; ++k) sum += x[index[k] * a.channels + c] * weight[k];
-      *y++ = sum;
+      y[c] = sum;
     }
   }
 }
 
 void filter(const void* args, int64_t begin, int64_t end, void* scratch) {
   const ResizeFilterArgs& a = *(const ResizeFilterArgs*)args;
-  const int64_t in_row = a.width * a.channels, out_row = a.out_width * a.channels;
+  const int64_t in_row = a.width * a.channels, out_row = a.out_width * a.y_pixel;
   float* blended = (float*)scratch;
   for (int64_t u = begin; u < end; ++u) {
     const int64_t i = u % a.out_height, picture = u / a.out_height;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Resizing of pictures [batch, height, width, channels] by tables made at plan time: nearest, and separable filters of
-// any number of taps (2 = bilinear, 4 = bicubic, more = antialias).
+// any number of taps (2 = bilinear, 4 = bicubic, more = antialias). Output pixel p is at y + p * y_pixel elements: a slice of
+// the channels of a wider tensor is written in place.
 #pragma once
 #include <cmath>
 
@@ -80,6 +81,7 @@ struct ResizeNearestArgs {
   void* y = nullptr;
   int32_t elem_size = 4;
   int64_t batch = 0, height = 0, width = 0, channels = 0, out_height = 0, out_width = 0;
+  int64_t y_pixel = 0;  // >= channels
   const int32_t* row = nullptr;  // [out_height]
   const int32_t* col = nullptr;  // [out_width]
 };
@@ -91,6 +93,7 @@ struct ResizeFilterArgs {
   const float* x = nullptr;
   float* y = nullptr;
   int64_t batch = 0, height = 0, width = 0, channels = 0, out_height = 0, out_width = 0;
+  int64_t y_pixel = 0;  // >= channels
   int32_t row_taps = 2, col_taps = 2;
   const int32_t* row = nullptr;        // [out_height][row_taps]
   const float* row_weight = nullptr;

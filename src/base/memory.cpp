@@ -16,10 +16,14 @@ namespace {
 constexpr uint64_t kHugePage = 2u << 20;
 
 void* allocate_default(void*, size_t bytes, size_t alignment) {
-  void* p = std::aligned_alloc(alignment, align_up(bytes, alignment));
+  // Fresh 4 KiB pages cost about 2 microseconds each; a huge one less than half of them.
+  const size_t rest = bytes % kHugePage;
+  if (rest >= kHugePage / 2) bytes += kHugePage - rest;
+  const bool huge = bytes >= kHugePage;
+  void* p = nullptr;
+  if (::posix_memalign(&p, huge && alignment < kHugePage ? kHugePage : alignment, bytes) != 0) return nullptr;
 #if defined(__linux__)
-  // Fresh 4 KiB pages cost about 2 microseconds each; huge ones a quarter of that for the same bytes.
-  if (p && bytes >= kHugePage) (void)madvise((void*)align_up((uintptr_t)p, 4096), bytes - 4096, MADV_HUGEPAGE);
+  if (huge) (void)madvise(p, bytes & ~(kHugePage - 1), MADV_HUGEPAGE);
 #endif
   return p;
 }

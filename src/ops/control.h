@@ -23,5 +23,8 @@ inline constexpr const char* kFusedPatterns[] = {"chain", "conv2d", "linear", "i
 struct FusedAttrs {
   int64_t pattern = 0;  // FusedPattern
 };
+inline bool is_fused(const Node& n, FusedPattern pattern) {
+  return n.subgraphs.size() == 1 && std::string_view(n.op->name) == "fused" && n.attrs<FusedAttrs>().pattern == (int64_t)pattern;
+}
 
 }  // namespace tern

@@ -46,9 +46,13 @@ void eliminate_dead(Graph& g) {
       if (v != kNoValue) alive[(size_t)v] = 1;
     for (const ValueId v : n.out) alive[(size_t)v] = 1;  // an unread output still needs its place
   }
+  const auto is_set = [](char c) { return c != 0; };
+  if (std::all_of(alive.begin(), alive.end(), is_set) && std::all_of(keep.begin(), keep.end(), is_set)) return;
 
   Graph out;
   out.status = g.status;
+  out.values.reserve(g.values.size());
+  out.nodes.reserve(g.nodes.size());
   std::vector<ValueId> map(g.values.size(), kNoValue);
   for (size_t i = 0; i < g.values.size(); ++i)
     if (alive[i]) {

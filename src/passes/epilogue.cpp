@@ -17,20 +17,21 @@ bool is_per_channel(const Graph& g, ValueId v, int64_t channels) {
 }
 
 bool EpilogueMatch::extend(const Graph& g, const Node& n, ValueId value) {
-  if (done_ || n.out.size() != 1 || shape_.rank == 0) return false;
+  if (last_clip_ || n.out.size() != 1 || shape_.rank == 0) return false;
   const Value& out = g.value(n.out[0]);
   if (out.dtype != TERN_DTYPE_F32 || !(out.shape == shape_)) return false;
   const std::string_view op = n.op->name;
   const int64_t channels = shape_[shape_.rank - 1];
-  const bool before = !activation_ && residual_ == kNoValue;
+  // Steps per channel come before anything else, or directly behind the activation.
+  std::vector<Affine>* affine = activation_ && (residual_ == kNoValue || residual_first_) ? &out_affine_ : residual_ == kNoValue ? &affine_ : nullptr;
 
   if (op == "add" || op == "mul") {
     const ValueId other = n.in[0] == value ? n.in[1] : n.in[0];
     if (other == value) return false;
     const Value& o = g.value(other);
     const bool fixed = o.kind == ValueKind::constant || o.kind == ValueKind::parameter || o.kind == ValueKind::input;
-    if (before && fixed && is_per_channel(g, other, channels) && !(o.shape == shape_)) {
-      affine_.push_back({op == "add" ? Affine::add : Affine::mul, other, kNoValue, kNoValue, kNoValue, 0});
+    if (affine && fixed && is_per_channel(g, other, channels) && !(o.shape == shape_)) {
+      affine->push_back({op == "add" ? Affine::add : Affine::mul, other, kNoValue, kNoValue, kNoValue, 0});
       return true;
     }
     if (op == "mul" || residual_ != kNoValue || o.dtype != TERN_DTYPE_F32 || o.encoding != Encoding::plain || !(o.shape == shape_)) return false;
@@ -39,17 +40,16 @@ bool EpilogueMatch::extend(const Graph& g, const Node& n, ValueId value) {
     return true;
   }
   if (op == "batch_norm") {
-    if (!before || n.in[0] != value) return false;
+    if (!affine || n.in[0] != value) return false;
     for (int i = 1; i < 5; ++i)
       if (!is_per_channel(g, n.in[(size_t)i], channels)) return false;
-    affine_.push_back({Affine::batch_norm, n.in[1], n.in[2], n.in[3], n.in[4], n.attrs<BatchNormAttrs>().epsilon});
+    affine->push_back({Affine::batch_norm, n.in[1], n.in[2], n.in[3], n.in[4], n.attrs<BatchNormAttrs>().epsilon});
     return true;
   }
   if (n.in[0] != value) return false;
-  if (residual_ != kNoValue && activation_) {
-    if (op != "relu" && op != "clip") return false;
+  if (activation_) {
+    if (residual_ == kNoValue || residual_first_ || (op != "relu" && op != "clip")) return false;
     last_clip_ = &n;
-    done_ = true;
     return true;
   }
   if (op == "prelu" && !is_per_channel(g, n.in[1], channels)) return false;
@@ -57,7 +57,6 @@ bool EpilogueMatch::extend(const Graph& g, const Node& n, ValueId value) {
     if (op == known) {
       // Behind a residual that no activation preceded, a clip could be either; the activation it is.
       activation_ = &n;
-      done_ = residual_ != kNoValue;
       return true;
     }
   return false;

@@ -2,7 +2,9 @@
 // The chain of element-wise nodes behind a convolution or a matrix product that one kernel can apply before it stores a
 // sum. The fusion pass and backends read chains by the same rules:
 //
-//   sums -> (scale and shift per channel)* -> [+ residual] -> [activation] -> [+ residual -> [clip]]      one residual at most
+//   sums -> affine* -> [+ residual] -> [activation -> affine*] -> [+ residual -> [clip]]      one residual at most
+//
+// affine: a scale or a shift per channel.
 #pragma once
 #include "ops/op.h"
 
@@ -22,7 +24,8 @@ class EpilogueMatch {
   // Takes `node`, which reads `value` (the result so far), if it fits. Value ids are those of `g`.
   bool extend(const Graph& g, const Node& node, ValueId value);
 
-  const std::vector<Affine>& affine() const { return affine_; }
+  const std::vector<Affine>& affine() const { return affine_; }          // of the sums
+  const std::vector<Affine>& out_affine() const { return out_affine_; }  // of the activation's result
   ValueId residual() const { return residual_; }
   bool residual_first() const { return residual_first_; }
   const Node* activation() const { return activation_; }  // relu, clip, prelu (slope: input 1), ...
@@ -30,9 +33,9 @@ class EpilogueMatch {
 
  private:
   Shape shape_;
-  std::vector<Affine> affine_;
+  std::vector<Affine> affine_, out_affine_;
   ValueId residual_ = kNoValue;
-  bool residual_first_ = false, done_ = false;
+  bool residual_first_ = false;
   const Node* activation_ = nullptr;
   const Node* last_clip_ = nullptr;
 };

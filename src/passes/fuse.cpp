@@ -68,31 +68,33 @@ void join(Graph& g, std::span<const int32_t> members, FusedPattern pattern) {
   set_default_attributes(*fused.op, &fused.attributes);
   fused.attrs<FusedAttrs>().pattern = (int64_t)pattern;
   Graph sub;
-  std::vector<ValueId> map(g.values.size(), kNoValue);
+  sub.nodes.reserve(members.size());
+  sub.values.reserve(4 * members.size());
+  std::vector<ValueId> outside;  // per value of the sub-graph
   for (const int32_t i : members) {
     Node n = std::move(g.nodes[(size_t)i]);
     for (ValueId& v : n.in) {
       if (v == kNoValue) continue;
-      if (map[(size_t)v] == kNoValue) {
-        Value input = g.value(v);
-        input.kind = ValueKind::input;
-        input.producer = input.index = -1;
-        input.data = {};
-        map[(size_t)v] = add_value(sub, std::move(input));
-        sub.inputs.push_back(map[(size_t)v]);
-        fused.in.push_back(v);
+      const auto known = std::find(outside.begin(), outside.end(), v);
+      if (known != outside.end()) {
+        v = (ValueId)(known - outside.begin());
+        continue;
       }
-      v = map[(size_t)v];
+      Value input;  // nameless: its name stands in the graph
+      input.kind = ValueKind::input;
+      input.dtype = g.value(v).dtype, input.encoding = g.value(v).encoding, input.shape = g.value(v).shape;
+      outside.push_back(v);
+      fused.in.push_back(v);
+      v = add_value(sub, std::move(input));
+      sub.inputs.push_back(v);
     }
     for (ValueId& v : n.out) {
       Value out = g.value(v);
       out.producer = (int32_t)sub.nodes.size();
-      map[(size_t)v] = add_value(sub, std::move(out));
-      if (i == members.back()) {
-        sub.outputs.push_back(map[(size_t)v]);
-        fused.out.push_back(v);
-      }
-      v = map[(size_t)v];
+      outside.push_back(v);
+      if (i == members.back()) fused.out.push_back(v);
+      v = add_value(sub, std::move(out));
+      if (i == members.back()) sub.outputs.push_back(v);
     }
     if (fused.name.empty()) fused.name = n.name;
     sub.nodes.push_back(std::move(n));

@@ -14,6 +14,7 @@ tern_status optimize(Graph& g) {
   merge_common(g);
   remove_identities(g);
   recognize_activations(g);
+  TERN_TRY(g.status);
   absorb_padding(g);
   fuse_epilogues(g);
   fuse_inverted_residuals(g, kCacheBytes);

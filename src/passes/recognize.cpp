@@ -108,45 +108,61 @@ struct View {
 }  // namespace
 
 void recognize_activations(Graph& g) {
+  struct Match {
+    const char* op = nullptr;
+    ValueId x = kNoValue, half = kNoValue;
+  };
+  std::vector<Match> matches(g.nodes.size());
+  const View view{g};
+  bool any = false;
+  for (size_t i = 0; i < g.nodes.size(); ++i) {
+    const Node& n = g.nodes[i];
+    if (n.out.size() != 1 || !is_float(g.value(n.out[0]).dtype)) continue;
+    const ValueId y = n.out[0];
+    Match m;
+    if (view.hard_swish(y, &m.x)) m.op = "hard_swish";
+    else if (std::string_view(n.op->name) != "hard_sigmoid" && view.hard_sigmoid(y, &m.x)) m.op = "hard_sigmoid";
+    else if (view.silu(y, &m.x)) m.op = "silu";
+    else if (view.prelu(y, &m.x, &m.half)) m.op = "prelu";
+    if (!m.op || !(g.value(m.x).shape == g.value(y).shape)) continue;
+    matches[i] = m;
+    any = true;
+  }
+  if (!any) return;
+
   Graph out;
+  out.values.reserve(g.values.size());
+  out.nodes.reserve(g.nodes.size());
   std::vector<ValueId> map(g.values.size(), kNoValue);
   for (size_t i = 0; i < g.values.size(); ++i)
-    if (g.values[i].kind != ValueKind::node) map[i] = add_value(out, g.values[i]);
+    if (g.values[i].kind != ValueKind::node) map[i] = add_value(out, std::move(g.values[i]));
   for (const ValueId v : g.inputs) out.inputs.push_back(map[(size_t)v]);
-  const View view{g};
-  for (const Node& n : g.nodes) {
-    const ValueId y = n.out.empty() ? kNoValue : n.out[0];
-    ValueId x = kNoValue, half = kNoValue, made = kNoValue;
-    if (n.out.size() == 1 && is_float(g.value(y).dtype)) {
-      const auto same = [&] { return g.value(x).shape == g.value(y).shape; };
-      if (view.hard_swish(y, &x) && same()) made = emit(out, "hard_swish", {map[(size_t)x]});
-      else if (std::string_view(n.op->name) != "hard_sigmoid" && view.hard_sigmoid(y, &x) && same()) made = emit(out, "hard_sigmoid", {map[(size_t)x]}, HardSigmoidAttrs{1.0 / 6, 0.5});
-      else if (view.silu(y, &x) && same()) made = emit(out, "silu", {map[(size_t)x]});
-      else if (view.prelu(y, &x, &half) && same()) {
-        const ValueId h = map[(size_t)half];
-        made = emit(out, "prelu", {map[(size_t)x], add(out, h, h)});
+  for (size_t i = 0; i < g.nodes.size(); ++i) {
+    Node& n = g.nodes[i];
+    const Match& m = matches[i];
+    if (m.op) {
+      const ValueId x = map[(size_t)m.x];
+      ValueId& y = map[(size_t)n.out[0]];
+      if (m.half != kNoValue) y = emit(out, m.op, {x, add(out, map[(size_t)m.half], map[(size_t)m.half])});
+      else if (m.op == std::string_view("hard_sigmoid")) y = emit(out, m.op, {x}, HardSigmoidAttrs{1.0 / 6, 0.5});
+      else y = emit(out, m.op, {x});
+      if (y == kNoValue) {
+        g.status = out.status;
+        return;
       }
-    }
-    if (made != kNoValue) {
-      map[(size_t)y] = made;
-      out.value(made).name = g.value(y).name;
+      out.value(y).name = std::move(g.value(n.out[0]).name);
       continue;
     }
     // As it was: the values move over unchanged.
-    Node copy = n;
-    for (ValueId& v : copy.in)
+    for (ValueId& v : n.in)
       if (v != kNoValue) v = map[(size_t)v];
-    for (ValueId& v : copy.out) {
-      Value value = g.value(v);
-      value.producer = (int32_t)out.nodes.size();
-      const ValueId id = add_value(out, std::move(value));
-      map[(size_t)v] = id;
-      v = id;
+    for (ValueId& v : n.out) {
+      g.value(v).producer = (int32_t)out.nodes.size();
+      v = map[(size_t)v] = add_value(out, std::move(g.value(v)));
     }
-    out.nodes.push_back(std::move(copy));
+    out.nodes.push_back(std::move(n));
   }
   for (const ValueId v : g.outputs) out.outputs.push_back(map[(size_t)v]);
-  if (out.status != TERN_OK) return;  // the spelled-out graph is right too
   g = std::move(out);
   eliminate_dead(g);
 }

@@ -9,6 +9,8 @@ tern_status specialize(const Graph& canonical, std::span<const Shape> input_shap
   if (input_shapes.size() != canonical.inputs.size())
     return TERN_FAIL(TERN_ERR_INTERNAL, "specialize: %zu shapes for %zu inputs", input_shapes.size(), canonical.inputs.size());
   Graph g;
+  g.values.reserve(canonical.values.size());
+  g.nodes.reserve(canonical.nodes.size());
   std::vector<ValueId> map(canonical.values.size(), kNoValue);
   for (size_t i = 0; i < canonical.values.size(); ++i) {
     const Value& v = canonical.values[i];

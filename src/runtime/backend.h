@@ -41,10 +41,12 @@ struct Buffer {
   uint64_t bytes = 0;
 };
 
-// Where a value lives: bytes [offset, offset + bytes) of the buffer in a slot. slot -1: not on this backend.
+// Where a value lives: bytes [offset, offset + bytes) of the buffer in a slot. slot -1: not on this backend. With a pitch
+// its rows (along the last dim) begin so many bytes apart: it is a slice of the rows of another value, its offset has any
+// alignment, and `bytes` counts the rows alone.
 struct Location {
   int32_t slot = -1;
-  uint64_t offset = 0, bytes = 0;
+  uint64_t offset = 0, bytes = 0, pitch = 0;
 };
 
 struct Partition {
@@ -115,6 +117,8 @@ struct BackendApi {
   tern_status (*submit)(void* self, BackendPlan* plan, std::span<const Buffer> slots, std::span<const int64_t> scalars,
                         const RunControl& control, std::span<const Fence> after, Fence* done);
   tern_status (*wait)(void* self, Fence fence, uint64_t timeout_ns);
+  // Can output 0 of this node have a pitch (Location)? Then it may be written straight into a concatenation. NULL: never.
+  bool (*writes_pitch)(void* self, const Graph& graph, const Node& node);
 };
 
 // An opened backend.

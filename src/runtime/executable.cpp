@@ -5,7 +5,9 @@
 #include <cstring>
 
 #include "base/checked.h"
+#include "ops/concat.h"
 #include "ops/control.h"
+#include "passes/eliminate.h"
 
 namespace tern {
 namespace {
@@ -19,6 +21,69 @@ uint64_t value_bytes(const Value& v) {
 }
 
 bool is_external(const Value& v) { return v.kind != ValueKind::node && v.kind != ValueKind::scalar; }
+
+// May output 0 take the memory of input k, a value of the same shape?
+bool works_in_place(const Node& n, size_t k) {
+  return is_fused(n, FusedPattern::chain) || ((n.op->flags & kInPlace) && (k == 0 || (n.op->flags & kElementwise)));
+}
+
+// From when to when a value is alive.
+struct Use {
+  int32_t first = INT32_MAX, last = -1;
+  void at(int32_t t) {
+    first = std::min(first, t);
+    last = std::max(last, t);
+  }
+  void join(const Use& o) {
+    first = std::min(first, o.first);
+    last = std::max(last, o.last);
+  }
+};
+
+// Which values of a graph share memory on one backend: each lies in its parent (itself: it has memory of its own) from an
+// offset on, perhaps as a slice of the parent's rows.
+struct Storage {
+  std::vector<ValueId> parent;
+  std::vector<uint64_t> offset, pitch;
+  std::vector<Use> life;
+
+  Storage(size_t num_values, std::vector<Use> uses) : parent(num_values), offset(num_values, 0), pitch(num_values, 0), life(std::move(uses)) {
+    for (size_t v = 0; v < num_values; ++v) parent[v] = (ValueId)v;
+  }
+  ValueId root(ValueId v) const {
+    while (parent[(size_t)v] != v) v = parent[(size_t)v];
+    return v;
+  }
+  uint64_t offset_in_root(ValueId v) const {
+    uint64_t sum = 0;
+    for (; parent[(size_t)v] != v; v = parent[(size_t)v]) sum += offset[(size_t)v];
+    return sum;
+  }
+  void put(ValueId v, ValueId into, uint64_t at, uint64_t row_pitch) {
+    parent[(size_t)v] = into, offset[(size_t)v] = at, pitch[(size_t)v] = row_pitch;
+    life[(size_t)into].join(life[(size_t)v]);
+  }
+  // The inputs of a concatenation that can be written where they belong in its output need no memory of their own.
+  // takes(v): may v's producer write rows with gaps, and does nobody else read v?
+  template <class Takes>
+  void join_parts(const Graph& g, const Node& concat, const std::vector<char>& is_output, uint64_t alignment, Takes takes) {
+    const ValueId y = concat.out[0];
+    const Shape& shape = g.value(y).shape;
+    const int64_t attribute = concat.attrs<ConcatAttrs>().axis, axis = attribute < 0 ? attribute + shape.rank : attribute;
+    int64_t outer = 1;
+    for (int k = 0; k < axis; ++k) outer *= shape[k];
+    if (outer == 0) return;
+    uint64_t at = 0;
+    for (const ValueId v : concat.in) {
+      const uint64_t bytes = value_bytes(g.value(v)), begin = at;
+      const ValueId x = root(v);
+      at += bytes / (uint64_t)outer;
+      if (bytes == 0 || x == y || g.value(x).kind != ValueKind::node || is_output[(size_t)x] || is_output[(size_t)v] || value_bytes(g.value(x)) != bytes) continue;
+      if (outer == 1 && begin % alignment == 0) put(x, y, begin, 0);
+      else if (outer > 1 && axis + 1 == shape.rank && x == v && takes(v)) put(v, y, begin, value_bytes(g.value(y)) / (uint64_t)outer);
+    }
+  }
+};
 
 }  // namespace
 
@@ -135,13 +200,6 @@ tern_status Executable::lay_out(const Options& options) {
   }
 
   // Which backends need each value, and from when to when it is alive there.
-  struct Use {
-    int32_t first = INT32_MAX, last = -1;
-    void at(int32_t t) {
-      first = std::min(first, t);
-      last = std::max(last, t);
-    }
-  };
   std::vector<std::vector<Use>> uses(backends_.size(), std::vector<Use>(num_values));
   std::vector<char> crosses(num_values, 0);  // produced on a device and needed elsewhere
   for (int32_t i = 0; i < num_nodes; ++i) {
@@ -177,44 +235,47 @@ tern_status Executable::lay_out(const Options& options) {
     if (crosses[v] && graph_.values[v].producer >= 0) uses[(size_t)where(graph_.values[v].producer)][v].at(last_of[(size_t)graph_.values[v].producer]);
 
   // Storage: values that share memory have one root.
+  const std::vector<int32_t> readers = count_readers(graph_);
+  const Op* const concat = find_op("concat");
   for (size_t b = 0; b < backends_.size(); ++b) {
     BackendPart& part = parts_[b];
-    std::vector<ValueId> root(num_values);
-    std::vector<Use> life = uses[b];
-    for (size_t v = 0; v < num_values; ++v) root[v] = (ValueId)v;
-    const auto find = [&](ValueId v) {
-      while (root[(size_t)v] != v) v = root[(size_t)v];
-      return v;
+    Storage storage(num_values, uses[b]);
+    std::vector<Use>& life = storage.life;
+    const uint64_t alignment = std::max<uint64_t>(64, part.backend->limits.buffer_alignment);
+    const auto takes_gaps = [&](ValueId v) {
+      const int32_t producer = graph_.value(v).producer;
+      return readers[(size_t)v] == 1 && producer >= 0 && placements_[(size_t)producer].backend == (int32_t)b && graph_.nodes[(size_t)producer].out[0] == v &&
+             part.backend->api->writes_pitch && part.backend->api->writes_pitch(part.backend->self, graph_, graph_.nodes[(size_t)producer]);
     };
     for (int32_t i = 0; i < num_nodes; ++i) {
       if (where(i) != (int32_t)b || placements_[(size_t)i].backend < 0) continue;
       const Node& n = graph_.nodes[(size_t)i];
       if (n.in.empty() || n.in[0] == kNoValue || n.out.empty()) continue;
-      const ValueId x = find(n.in[0]), y = n.out[0];
+      const ValueId x = storage.root(n.in[0]), y = n.out[0];
       const Value& source = graph_.value(x);
       if (n.op->flags & kWritesState) {
-        root[(size_t)y] = x;
+        storage.parent[(size_t)y] = x;
         continue;
       }
+      if (n.op == concat) storage.join_parts(graph_, n, is_output, alignment, takes_gaps);
       const bool view = (n.op->flags & kView) != 0;
       if (view && graph_.value(n.in[0]).encoding == Encoding::plain && value_bytes(graph_.value(n.in[0])) == value_bytes(graph_.value(y))) {
         // A view of what lives outside the arena needs no memory of its own either.
-        root[(size_t)y] = x;
+        storage.parent[(size_t)y] = n.in[0];
         // (Inputs of a device are copies in its arena.)
-        if (!is_external(source) || source.kind == ValueKind::input) {
-          life[(size_t)x].first = std::min(life[(size_t)x].first, life[(size_t)y].first);
-          life[(size_t)x].last = std::max(life[(size_t)x].last, life[(size_t)y].last);
-        }
+        if (!is_external(source) || source.kind == ValueKind::input) life[(size_t)x].join(life[(size_t)y]);
         if (is_output[(size_t)y]) life[(size_t)x].last = num_nodes;  // copied out at the end of the run
         continue;
       }
-      if ((n.op->flags & kInPlace) && !is_external(source) && source.kind == ValueKind::node && !is_output[(size_t)x] && !is_output[(size_t)y] &&
-          life[(size_t)x].last == i && value_bytes(source) == value_bytes(graph_.value(y)) && std::count(n.in.begin(), n.in.end(), n.in[0]) == 1) {
-        bool again = false;  // another operand in the same memory would be overwritten while it is read
-        for (size_t k = 1; k < n.in.size(); ++k) again = again || (n.in[k] != kNoValue && find(n.in[k]) == x);
-        if (again) continue;
-        root[(size_t)y] = x;
-        life[(size_t)x].last = std::max(life[(size_t)x].last, life[(size_t)y].last);
+      for (size_t k = 0; k < n.in.size() && storage.parent[(size_t)y] == y && !is_output[(size_t)y]; ++k) {
+        if (n.in[k] == kNoValue || !works_in_place(n, k)) continue;
+        const ValueId from = storage.root(n.in[k]);
+        const Value& whole = graph_.value(from);
+        if (whole.kind != ValueKind::node || is_output[(size_t)from] || life[(size_t)from].last != i || storage.pitch[(size_t)n.in[k]]) continue;
+        if (!(graph_.value(n.in[k]).shape == graph_.value(y).shape) || value_bytes(whole) != value_bytes(graph_.value(y))) continue;
+        // Another operand in the same memory would be overwritten while it is read.
+        const auto same = [&](ValueId v) { return v != kNoValue && storage.root(v) == from; };
+        if (std::count_if(n.in.begin(), n.in.end(), same) == 1) storage.put(y, from, 0, 0);
       }
     }
 
@@ -222,7 +283,7 @@ tern_status Executable::lay_out(const Options& options) {
     std::vector<Lifetime> items;
     std::vector<ValueId> item_values;
     for (size_t i = 0; i < num_values; ++i) {
-      if (life[i].last < 0 || find((ValueId)i) != (ValueId)i) continue;
+      if (life[i].last < 0 || storage.parent[i] != (ValueId)i) continue;
       const Value& v = graph_.values[i];
       const uint64_t bytes = value_bytes(v);
       Location loc{-1, 0, bytes};
@@ -253,13 +314,13 @@ tern_status Executable::lay_out(const Options& options) {
       }
       part.locations[i] = loc;
     }
-    TERN_TRY(plan_memory(items, std::max<uint64_t>(64, part.backend->limits.buffer_alignment), options.max_bytes, &part.arena));
+    TERN_TRY(plan_memory(items, alignment, options.max_bytes, &part.arena));
     for (size_t i = 0; i < items.size(); ++i) part.locations[(size_t)item_values[i]].offset = part.arena.offsets[i];
     for (size_t i = 0; i < num_values; ++i) {
-      const ValueId r = find((ValueId)i);
+      const ValueId r = storage.root((ValueId)i);
       if (r == (ValueId)i || uses[b][i].last < 0) continue;
-      part.locations[i] = part.locations[(size_t)r];
-      part.locations[i].bytes = value_bytes(graph_.values[i]);
+      const Location& whole = part.locations[(size_t)r];
+      part.locations[i] = {whole.slot, whole.offset + storage.offset_in_root((ValueId)i), value_bytes(graph_.values[i]), storage.pitch[i]};
     }
   }
 

@@ -57,18 +57,21 @@ inline double activate(const Epilogue& e, double v, double slope) {
 }
 
 // An output of `rows` rows (pixels) of n, `stride` floats apart, with an epilogue that depends on `variant`: every
-// activation comes up, with and without bias; residual none, apart, or the output itself; before or after.
+// activation comes up, with and without bias; residual none, apart, or the output itself; before or after. Every other
+// group of variants has a scale before and (or) behind the activation.
 struct Output {
   Output(Random& random, int64_t rows, int64_t n, int64_t gap, int variant)
       : rows(rows), n(n), stride(n + gap), y(rows && n ? (size_t)((rows - 1) * stride + n) : 0), bias((size_t)n), slope((size_t)n),
-        residual(y.size()) {
-    fill(bias, random);
+        scale((size_t)n), out_scale((size_t)n), out_bias((size_t)n), residual(y.size()) {
+    for (Guarded<float>* list : {&bias, &scale, &out_scale, &out_bias}) fill(*list, random);
     fill(slope, random, -0.5f, 0.5f);
     fill(residual, random);
     e.activation = (Activation)(variant % 12);
     e.lo = e.activation == Activation::hard_sigmoid ? 0.2f : e.activation == Activation::leaky_relu ? 0.1f : -0.75f;
     e.hi = e.activation == Activation::hard_sigmoid ? 0.5f : 1.5f;
-    if (variant % 5 != 3) e.bias = bias.data();
+    if (variant % 8 == 4 || variant % 8 == 6) e.scale = scale.data();
+    if (variant % 8 == 5 || variant % 8 == 6) e.out_scale = out_scale.data(), e.out_bias = out_bias.data();
+    if (variant % 5 != 3 || e.scale) e.bias = bias.data();
     if (e.activation == Activation::prelu) e.slope = slope.data();
     const int mode = variant % 7;  // 0-2: none
     if (mode >= 3) e.residual = mode >= 5 ? y.data() : residual.data(), e.residual_stride = stride, e.residual_first = mode % 2;
@@ -77,10 +80,11 @@ struct Output {
   }
 
   double finish(double sum, int64_t row, int64_t j) const {
-    double v = sum + (e.bias ? bias[(size_t)j] : 0);
+    double v = sum * (e.scale ? scale[(size_t)j] : 1) + (e.bias ? bias[(size_t)j] : 0);
     const double r = e.residual ? residual[(size_t)(row * stride + j)] : 0;
     if (e.residual_first) v += r;
     v = activate(e, v, e.slope ? slope[(size_t)j] : 0);
+    if (e.out_scale) v = v * out_scale[(size_t)j] + out_bias[(size_t)j];
     if (!e.residual_first) v += r;
     if (e.residual) v = v < e.residual_lo ? e.residual_lo : v > e.residual_hi ? e.residual_hi : v;
     return v;
@@ -112,7 +116,7 @@ struct Output {
   }
 
   int64_t rows, n, stride;
-  Guarded<float> y, bias, slope, residual;
+  Guarded<float> y, bias, slope, scale, out_scale, out_bias, residual;
   Epilogue e;
   bool in_place = false;
 };

@@ -22,16 +22,18 @@ TEST(ResizeKernels, Nearest) {
             std::vector<int32_t> row(s.oh), col(s.ow);
             resize_nearest_table(ResizeCoordinate::half_pixel, round, s.h, s.oh, (double)s.oh / (double)s.h, row.data());
             resize_nearest_table(ResizeCoordinate::asymmetric, round, s.w, s.ow, (double)s.ow / (double)s.w, col.data());
-            Guarded<uint8_t> x(2 * s.h * s.w * channels * size), y(2 * s.oh * s.ow * channels * size);
+            const int64_t pixel = channels + (channels == 3 ? 2 : 0);  // some outputs are slices of wider pixels
+            Guarded<uint8_t> x(2 * s.h * s.w * channels * size), y((2 * s.oh * s.ow * pixel - pixel + channels) * size);
             Random random(1);
             for (size_t i = 0; i < x.size(); ++i) x[i] = (uint8_t)random.next();
             ResizeNearestArgs a;
-            a.x = x.data(), a.y = y.data(), a.elem_size = size, a.batch = 2, a.height = s.h, a.width = s.w, a.channels = channels;
+            a.x = x.data(), a.y = y.data(), a.elem_size = size, a.batch = 2, a.height = s.h, a.width = s.w, a.channels = channels, a.y_pixel = pixel;
             a.out_height = s.oh, a.out_width = s.ow, a.row = row.data(), a.col = col.data();
             run(k.resize->nearest, &a, units(a), 0, y.data(), y.bytes());
             for (int64_t i = 0; i < 2 * s.oh * s.ow; ++i) {
               const int64_t from = (i / (s.oh * s.ow) * s.h + row[i / s.ow % s.oh]) * s.w + col[i % s.ow];
-              ASSERT_EQ(std::memcmp(y.data() + i * channels * size, x.data() + from * channels * size, channels * size), 0);
+              ASSERT_EQ(std::memcmp(y.data() + i * pixel * size, x.data() + from * channels * size, channels * size), 0);
+              for (int64_t c = channels * size; c < pixel * size && i + 1 < 2 * s.oh * s.ow; ++c) ASSERT_EQ(y[i * pixel * size + c], 0xa5) << "written between pixels";
             }
           }
   });
@@ -66,15 +68,18 @@ TEST(ResizeKernels, Bilinear) {
           const double sh = (double)s.oh / (double)s.h, sw = (double)s.ow / (double)s.w;
           resize_linear_table(mode, s.h, s.oh, sh, row.data(), rw.data());
           resize_linear_table(mode, s.w, s.ow, sw, col.data(), cw.data());
-          Guarded<float> x(2 * s.h * s.w * channels), y(2 * s.oh * s.ow * channels);
+          const int64_t pixel = channels + (mode == ResizeCoordinate::half_pixel ? 3 : 0);
+          Guarded<float> x(2 * s.h * s.w * channels), y(2 * s.oh * s.ow * pixel - pixel + channels);
           Random random(1);
           fill(x, random);
           ResizeFilterArgs a;
           a.x = x.data(), a.y = y.data(), a.batch = 2, a.height = s.h, a.width = s.w, a.channels = channels, a.out_height = s.oh, a.out_width = s.ow;
-          a.row = row.data(), a.row_weight = rw.data(), a.col = col.data(), a.col_weight = cw.data();
+          a.row = row.data(), a.row_weight = rw.data(), a.col = col.data(), a.col_weight = cw.data(), a.y_pixel = pixel;
           run(k.resize->filter, &a, units(a), resize_filter_scratch(a), y.data(), y.bytes());
-          std::vector<double> want(y.size());
+          std::vector<double> want((size_t)(2 * s.oh * s.ow * channels));
+          std::vector<float> got(want.size());
           for (size_t i = 0; i < want.size(); ++i) {
+            got[i] = y[i / (size_t)channels * (size_t)pixel + i % (size_t)channels];
             const int64_t c = (int64_t)i % channels, ox = (int64_t)i / channels % s.ow, oy = (int64_t)i / channels / s.ow % s.oh;
             const int64_t b = (int64_t)i / channels / s.ow / s.oh;
             const double py = std::fmin((double)(s.h - 1), std::fmax(0, resize_position(mode, oy, s.h, s.oh, sh)));
@@ -83,7 +88,7 @@ TEST(ResizeKernels, Bilinear) {
             want[i] = (1 - t) * linear_at(x.data() + (b * s.h + y0) * s.w * channels + c, s.w, channels, px) +
                       t * linear_at(x.data() + (b * s.h + y1) * s.w * channels + c, s.w, channels, px);
           }
-          expect_close(y.data(), want.data(), (int64_t)want.size(), 1e-6, 2e-6);
+          expect_close(got.data(), want.data(), (int64_t)want.size(), 1e-6, 2e-6);
         }
   });
 }
@@ -103,7 +108,7 @@ TEST(ResizeKernels, Bicubic) {
           fill(x, random);
           ResizeFilterArgs a;
           a.x = x.data(), a.y = y.data(), a.batch = 1, a.height = s.h, a.width = s.w, a.channels = channels, a.out_height = s.oh, a.out_width = s.ow;
-          a.row_taps = a.col_taps = 4, a.row = row.data(), a.row_weight = rw.data(), a.col = col.data(), a.col_weight = cw.data();
+          a.row_taps = a.col_taps = 4, a.y_pixel = channels, a.row = row.data(), a.row_weight = rw.data(), a.col = col.data(), a.col_weight = cw.data();
           run(k.resize->filter, &a, units(a), resize_filter_scratch(a), y.data(), y.bytes());
           std::vector<double> want(y.size());
           for (size_t i = 0; i < want.size(); ++i) {

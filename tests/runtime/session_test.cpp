@@ -3,10 +3,12 @@
 // that can be ended between nodes, outputs that stay as they are while held, the same bits for any number of threads.
 #include <atomic>
 
+#include "ops/concat.h"
 #include "ops/control.h"
 #include "ops/conv2d.h"
 #include "ops/elementwise.h"
 #include "ops/reduce.h"
+#include "ops/resize.h"
 #include "ops/state_write.h"
 #include "passes/optimize.h"
 #include "tests/runtime/count_allocations.h"
@@ -400,6 +402,91 @@ TEST(Session, FusedEqualsUnfused) {
     }
     EXPECT_LT(nodes[1], nodes[0]);
     EXPECT_LT(relative_error(y[1], y[0], kClasses), 1e-5);
+  }
+}
+
+// Scales, shifts and normalisations behind a product become its epilogue, whether they are fixed or change from run to run.
+TEST(Session, StepsPerChannelAreEpilogues) {
+  for (const bool changing : {false, true}) {
+    SCOPED_TRACE(changing ? "changing" : "fixed");
+    ModelDef def;
+    uint32_t seed = 1;
+    for (const auto& [name, shape] : {std::pair<const char*, Shape>{"w", {12, 3, 3, 5}}, {"point", {12, 1, 1, 5}}, {"depthwise", {12, 3, 3, 1}}, {"bias", {12}}, {"k", {12}}, {"t", {12}},
+                                      {"mean", {12}}, {"last", {1}}})
+      add_parameter(def, name, shape, random_floats((size_t)shape.elements(), seed++).data());
+    Graph g;
+    const ValueId in = add_input(g, "x", TERN_DTYPE_F32, {1, 9, 10, 5});
+    std::vector<ValueId> used;
+    for (const Parameter& p : def.parameters) used.push_back(use_parameter(g, def, p.name));
+    const ValueId w = used[0], point = used[1], depthwise = used[2], bias = used[3], k = used[4], t = used[5], mean = used[6], last = used[7];
+    ValueId x = emit(g, "conv2d", {in, w, bias}, Conv2dAttrs{.pads = {1, 1, 1, 1}});
+    x = emit(g, "hard_swish", {add(g, mul(g, x, k), t)});
+    x = add(g, mul(g, x, add_constant(g, 0.75f)), last);
+    ValueId y = emit(g, "batch_norm", {emit(g, "conv2d", {in, point}, Conv2dAttrs{}), k, t, mean, emit(g, "square", {k})});
+    x = emit(g, "relu", {add(g, x, y)});
+    // Two activations in a row: only the first is an epilogue.
+    x = emit(g, "tanh", {emit(g, "relu", {mul(g, emit(g, "conv2d", {x, depthwise}, Conv2dAttrs{.pads = {1, 1, 1, 1}, .groups = 12}), k)})});
+    if (changing) emit(g, "sgd_update", {t, k, add_constant(g, 0.5f)});
+    g.outputs = {x};
+    Graph fused = g;
+    TERN_OKAY(optimize(fused));
+    size_t products = 0;
+    for (const Node& n : fused.nodes) products += n.subgraphs.size() == 1;
+    EXPECT_EQ(products, 3u);
+    add_signature(def, "forward", std::move(g));
+    const Ref<Context> context = make_context(2);
+    const Ref<Model> model = make_model(*context, std::move(def));
+    const std::vector<float> v = random_floats(9 * 10 * 5, 77);
+    const Ref<Tensor> picture = make_tensor(*context, TERN_DTYPE_F32, {1, 9, 10, 5}, v.data());
+    const std::unique_ptr<Session> cpu = open(*model), reference = open(*model, "reference");
+    std::vector<float> before;
+    for (int i = 0; i < 2; ++i) {
+      Outputs got, want;
+      TERN_OKAY(run(*cpu, 0, {picture.get()}, &got));
+      TERN_OKAY(run(*reference, 0, {picture.get()}, &want));
+      const int64_t n = want.tensors[0]->shape().elements();
+      EXPECT_LT(relative_error(got.f32(0), want.f32(0), n), 1e-5);
+      if (i == 0) before.assign(got.f32(0), got.f32(0) + n);
+      else EXPECT_EQ(relative_error(got.f32(0), before.data(), n) > 1e-3, changing);
+    }
+  }
+}
+
+// What a concatenation reads is written where it belongs in its output.
+TEST(Session, PartsOfAConcatenationNeedNoMemory) {
+  ModelDef def;
+  uint32_t seed = 1;
+  for (const auto& [name, shape] : {std::pair<const char*, Shape>{"a", {6, 3, 3, 5}}, {"b", {11, 1, 1, 5}}, {"c", {3, 2, 2, 5}}, {"d", {7, 1, 1, 25}}})
+    add_parameter(def, name, shape, random_floats((size_t)shape.elements(), seed++).data());
+  Graph g;
+  const ValueId in = add_input(g, "x", TERN_DTYPE_F32, {1, 8, 10, 5});
+  const auto w = [&](const char* name) { return use_parameter(g, def, name); };
+  const ValueId a = emit(g, "relu", {emit(g, "conv2d", {in, w("a")}, Conv2dAttrs{.pads = {1, 1, 1, 1}})});
+  const ValueId b = emit(g, "conv2d", {in, w("b")}, Conv2dAttrs{});
+  const ValueId c = emit(g, "resize", {emit(g, "conv2d", {in, w("c")}, Conv2dAttrs{.strides = {2, 2}})},
+                         ResizeAttrs{.sizes = {1, 8, 10, 3}});
+  const ValueId wide = emit(g, "concat", {a, emit(g, "sigmoid", {in}), c, b}, ConcatAttrs{.axis = -1});  // the sigmoid's kernel writes no slices
+  const ValueId d = emit(g, "conv2d", {wide, w("d")}, Conv2dAttrs{});
+  // Whole rows follow one another: any kernel writes them. The first one has another reader.
+  const ValueId e = emit(g, "tanh", {d}), rows = emit(g, "concat", {e, emit(g, "exp", {d})}, ConcatAttrs{.axis = 1});
+  g.outputs = {rows, emit(g, "reduce_sum", {e}, ReduceAttrs{.axes = {1, 2}}), emit(g, "neg", {b})};
+  add_signature(def, "forward", std::move(g));
+  const Ref<Context> context = make_context(2);
+  const Ref<Model> model = make_model(*context, std::move(def));
+  const std::vector<float> v = random_floats(8 * 10 * 5, 77);
+  const Ref<Tensor> picture = make_tensor(*context, TERN_DTYPE_F32, {1, 8, 10, 5}, v.data());
+  const std::unique_ptr<Session> cpu = open(*model);
+  Outputs want;
+  TERN_OKAY(run(*open(*model, "reference"), 0, {picture.get()}, &want));
+  for (const char* backends : {"cpu", "halting"}) {
+    Outputs got;
+    const std::unique_ptr<Session> session = open(*model, backends);
+    for (int i = 0; i < 2; ++i) {
+      TERN_OKAY(run(*session, 0, {picture.get()}, &got));
+      for (size_t k = 0; k < 3; ++k) EXPECT_LT(relative_error(got.f32(k), want.f32(k), want.tensors[k]->shape().elements()), 1e-5) << backends << " output " << k;
+    }
+    // The concatenation (25 channels), the sigmoid, what is resized, b (read twice), d; little of it at once.
+    if (std::string(backends) == "cpu") EXPECT_LE(session->memory().plan.arena, 8u * 10 * 4 * (25 + 11 + 5 + 1));
   }
 }
 
