@@ -191,8 +191,11 @@ void rows(const DepthwiseRows& r) {
     return;
   }
   const bool square = a.kernel_h == a.kernel_w && a.stride_h == a.stride_w && a.dilation_h == 1 && a.dilation_w == 1;
-  const bool narrow = a.channels == 8 && j.end.kind != Finish::later;  // any_pixels would finish its part itself
-  const bool tiles = square && !a.epilogue.residual && a.out_w >= 4 && (a.channels >= kLanes || narrow);
+  const bool twice = j.end.kind == Finish::later || a.epilogue.residual;  // sums first, then what follows them while the row is in the cache
+  const bool narrow = a.channels == 8 && !twice;  // any_pixels would finish its part itself
+  const bool in_place = a.epilogue.residual && j.epilogue[0].residual == j.y[0];  // sums would overwrite it
+  const bool tiles = square && !in_place && a.out_w >= 4 && (a.channels >= kLanes || narrow);
+  if (tiles && twice) j.end = only_sums(j.end);
   const int shape = tiles ? a.kernel_h * 10 + a.stride_h : 0;
   const bool two = r.rows == 2;
   if (shape == 31) two ? row<3, 1, 2, 4>(j, a) : row<3, 1, 1, 4>(j, a);
@@ -203,9 +206,9 @@ void rows(const DepthwiseRows& r) {
     for (int y = 0; y < r.rows; ++y) any_pixels(j, a, y, 0, a.out_w);
     return;
   }
-  if (j.end.kind == Finish::later)
+  if (twice)
     for (int y = 0; y < r.rows; ++y)
-      matmul_kernels.finish_rows({r.y[y], r.y[y], a.y_pixel, a.y_pixel, a.out_w, a.channels, &a.epilogue});
+      matmul_kernels.finish_rows({r.y[y], r.y[y], a.y_pixel, a.y_pixel, a.out_w, a.channels, &j.epilogue[y]});
 }
 
 void depthwise(const void* args, int64_t begin, int64_t end, void* scratch) {
