@@ -239,7 +239,7 @@ class Run(Case):
         self.assertTrue(events and all(e["dur"] >= 0 and e["name"] for e in events))
 
     def test_compare_and_bench(self):
-        self.assertIn("same", tern("compare", self.model("small.tern"), "--backend-a", "cpu", "--backend-b", "cpu").out)
+        self.assertIn("same", tern("compare", self.model("small.tern"), "--backend", "cpu", "--backend", "cpu").out)
         x = self.write("x.npy", npy("<f4", (2, 16), floats([0.5] * 32)))
         self.assertIn("same", tern("compare", self.model("small.tern"), "--in", f"x={x}").out)
         report = json.loads(tern("bench", self.model("small.tern"), "--json", "--runs", "20", "--shape", "x=8x16").out)
@@ -250,6 +250,30 @@ class Run(Case):
         self.assertIn("median", text)
         tern("bench", self.model("small.tern"), "--shape", "x=65x16", code=1)
         tern("bench", self.model("small.tern"), "--shape", "x=3xx", code=2)
+
+    def test_compare_names_the_first_node(self):
+        with open(self.model("small.tern"), "rb") as f:
+            data = bytearray(f.read())
+
+        def changed(first):  # where a weight begins: numbers as tests/capi/make_models.cpp makes them
+            values = [struct.unpack("<f", floats([(i * 2654435761 >> 7) % 1000 / 1000]))[0] - 0.5 for i in range(first, first + 8)]
+            at = data.index(floats(values))
+            self.assertEqual(data.find(floats(values), at + 1), -1)
+            other = bytearray(data)
+            other[at:at + 32] = floats([5.0] * 8)  # several: behind relu some count for nothing
+            return self.write(f"changed{first}.tern", other)
+
+        x = self.write("x.npy", npy("<f4", (1, 16), floats([0.5] * 16)))
+        second = tern("compare", self.model("small.tern"), "--with", changed(2000), "--in", f"x={x}", code=1).out
+        self.assertRegex(second, r"\ny +f32 1x8 .*DIFFERS\n  at \[0,\d\]: ")
+        self.assertRegex(second, r"\nhidden +f32 1x32 +0 ")
+        self.assertRegex(second, r"first node that differs: linear, its result 'linear%\d+' f32 1x8\n  max \|a-b\| [\d.]+, .*\n  at \[0,0\]: .*\n  the 1 results before it agree")
+        bias = tern("compare", self.model("small.tern"), "--with", changed(1000), "--in", f"x={x}", code=1).out
+        self.assertRegex(bias, r"first node that differs: linear\+relu, its result 'relu%\d+' f32 1x32\n.*\n  at \[0,[0-7]\]: .*\n  the 0 results before it agree")
+        # Where nothing differs by more than the tolerance, nothing is said.
+        self.assertNotIn("first node", tern("compare", self.model("small.tern"), "--with", changed(2000), "--in", f"x={x}", "--tolerance", "1e6").out)
+        self.assertIn("3 times", tern("compare", self.model("small.tern"), *["--backend", "cpu"] * 3, code=2).err)
+        self.assertIn("numbers of outputs", tern("compare", self.model("small.tern"), "--with", self.model("slow.tern"), code=1).err)
 
     def test_interrupt(self):
         p = subprocess.Popen([ARGS.tern, "bench", self.model("slow.tern"), "--seconds", "600"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
