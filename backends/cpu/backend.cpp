@@ -32,6 +32,7 @@ namespace {
 struct Device {
   const tern_allocator* allocator;
   ThreadPool* pool;
+  bool plain;  // without kernels
 };
 
 // About 3 microseconds of arithmetic: below that, handing over costs more than it brings.
@@ -63,15 +64,27 @@ tern_status probe(DeviceInfo* infos, int32_t capacity, int32_t* count) {
 }
 
 tern_status open(const DeviceInfo*, const tern_allocator* allocator, ThreadPool* pool, void** self) {
-  *self = new Device{allocator, pool};
+  *self = new Device{allocator, pool, false};
+  return TERN_OK;
+}
+
+tern_status probe_plain(DeviceInfo* infos, int32_t capacity, int32_t* count) {
+  if (capacity > 0) copy_text(infos[0].device, sizeof infos[0].device, "plain loops on one thread, without fusion: slow, to compare with");
+  *count = 1;
+  return TERN_OK;
+}
+
+tern_status open_plain(const DeviceInfo*, const tern_allocator* allocator, ThreadPool* pool, void** self) {
+  *self = new Device{allocator, pool, true};
   return TERN_OK;
 }
 
 void close(void* self) { delete (Device*)self; }
 
-DeviceLimits limits(void*) { return {64, UINT64_MAX, true}; }
+DeviceLimits limits(void* self) { return {64, UINT64_MAX, true, ((Device*)self)->plain}; }
 
-Support supports(void*, const Graph& graph, const Node& node) {
+Support supports(void* self, const Graph& graph, const Node& node) {
+  if (((Device*)self)->plain) return {node.op->reference ? SupportKind::reference : SupportKind::no, "plain loops were asked for"};
   const CpuOp* op = find_cpu_op(node.op);
   const char* why = op ? op->refuses(graph, node) : "no kernel for this operator";
   if (!why) return {SupportKind::kernel, ""};
@@ -147,7 +160,7 @@ tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
   plan->profile = partition.profile;
   for (const int32_t i : partition.nodes) {
     Prepare p(partition, i, kernels(), *device.allocator, device.pool->num_threads(), plan->memory, plan->calls, plan->patches);
-    const CpuOp* op = find_cpu_op(p.node.op);
+    const CpuOp* op = device.plain ? nullptr : find_cpu_op(p.node.op);
     if (op && !op->refuses(p.g, p.node)) TERN_TRY(op->prepare(p));
     else prepare_reference(p);
   }
@@ -259,6 +272,12 @@ const CpuOp* find_cpu_op(const Op* op) {
 const BackendApi& backend() {
   static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi), 1, "cpu", probe, open, close, limits, supports, alloc, import_memory, release, copy, compile,
                                      plan_release, plan_stats, plan_times, submit, wait, writes_pitch};
+  return api;
+}
+
+const BackendApi& reference_backend() {
+  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi), 1, "reference", probe_plain, open_plain, close, limits, supports, alloc, import_memory, release, copy, compile,
+                                     plan_release, plan_stats, plan_times, submit, wait};
   return api;
 }
 

@@ -22,7 +22,8 @@ typedef struct tern_import_options {
 TERN_API tern_status tern_import_options_init(tern_import_options* options, size_t size) TERN_NOEXCEPT;
 
 /* Reads an ONNX or TFLite file (told apart by content) and writes a `.tern` file, by a new file that is renamed at the end:
- * on error an existing `output` is untouched.
+ * on error an existing `output` is untouched. The new file is called OUTPUT.tmpPID.N until then, with the process' number
+ * and N from 0 on; a process that is killed leaves it behind.
  * Errors  TERN_ERR_NOT_FOUND, TERN_ERR_IO, TERN_ERR_CORRUPT, TERN_ERR_UNSUPPORTED_OP (the message lists all missing
  *         operators with counts), TERN_ERR_LIMIT, TERN_ERR_MEMORY, TERN_ERR_INVALID_ARGUMENT (an override that does not fit) */
 TERN_API tern_status tern_import_file(const char* source, const char* output, const tern_import_options* options) TERN_NOEXCEPT;

@@ -14,14 +14,17 @@ typedef struct tern_session tern_session;
 
 enum {
   TERN_SESSION_DETERMINISTIC = 1, /* no plug-in whose bits depend on the machine or on threads */
-  TERN_SESSION_PROFILE = 2        /* record the time of every node (tern_session_write_profile) */
+  TERN_SESSION_PROFILE = 2,       /* record the time of every node (tern_session_write_profile) */
+  TERN_SESSION_KEEP_INTERMEDIATES = 4 /* keep what every node computes (tern_session_get_intermediate). Kernels and fusion stay
+                                         as they are, memory does not: everything is alive to the end of a run */
 };
 
 typedef struct tern_session_options {
   uint32_t struct_size;
   uint32_t flags;              /* TERN_SESSION_* */
   const char* backends;        /* names in order of preference, separated by commas ("vulkan,cpu"); NULL = "cpu". What none
-                                  of them takes runs on the CPU */
+                                  of them takes runs on the CPU. "reference" runs the model's nodes as they are written, in plain
+                                  loops: the oracle of all others */
   tern_parameters* parameters; /* retained; NULL = the file's own */
   tern_state* state;           /* retained; NULL = a new one */
   int32_t max_plans;           /* plans kept for different input shapes; 0 = 8 */
@@ -109,6 +112,22 @@ typedef struct tern_placement {
 /* Number of entries, in order of execution; -1 before the first plan. */
 TERN_API int32_t tern_session_num_placements(const tern_session* session, int32_t signature) TERN_NOEXCEPT;
 TERN_API tern_status tern_session_get_placement(const tern_session* session, int32_t signature, int32_t index, tern_placement* placement) TERN_NOEXCEPT;
+
+/* What the nodes of the latest run of a signature computed, in order of execution. What was fused into one kernel is one node;
+ * sub-graphs of control flow are not looked into. To compare two sessions, match by name: it belongs to the value in the model,
+ * whatever a backend fused. */
+typedef struct tern_intermediate {
+  uint32_t struct_size;
+  const char* name;           /* of the value; not empty, not given twice; borrowed until the session's next call, as the others */
+  const char* node;           /* or "" */
+  const char* op;             /* operator, with what was fused into it: "conv2d+relu" */
+  const tern_tensor* tensor;  /* one that is retained is not overwritten by later runs */
+} tern_intermediate;
+#define TERN_INTERMEDIATE_INIT { (uint32_t)sizeof(tern_intermediate), NULL, NULL, NULL, NULL }
+/* 0 before the first run, after one that failed, and without TERN_SESSION_KEEP_INTERMEDIATES. */
+TERN_API int32_t tern_session_num_intermediates(const tern_session* session, int32_t signature) TERN_NOEXCEPT;
+TERN_API tern_status tern_session_get_intermediate(const tern_session* session, int32_t signature, int32_t index,
+                                                   tern_intermediate* intermediate) TERN_NOEXCEPT;
 
 /* Writes the recorded times as a trace file for Perfetto or chrome://tracing (JSON).
  * Errors: TERN_ERR_STATE without TERN_SESSION_PROFILE, TERN_ERR_IO. */

@@ -11,7 +11,7 @@ namespace {
 
 // Every backend of this build, the CPU first.
 std::span<const BackendApi* const> backends() {
-  static const BackendApi* const list[] = {&cpu::backend()};
+  static const BackendApi* const list[] = {&cpu::backend(), &cpu::reference_backend()};
   return list;
 }
 

@@ -12,7 +12,7 @@ constexpr int32_t kDefaultPlans = 8, kMaxPlans = 1024;
 tern_status read_session_options(const tern_session_options* given, Session::Options* out) {
   tern_session_options o = TERN_SESSION_OPTIONS_INIT;
   TERN_TRY(read_options(given, &o, "tern_session_options"));
-  TERN_TRY(check_flags(o.flags, TERN_SESSION_DETERMINISTIC | TERN_SESSION_PROFILE, "tern_session_options"));
+  TERN_TRY(check_flags(o.flags, TERN_SESSION_DETERMINISTIC | TERN_SESSION_PROFILE | TERN_SESSION_KEEP_INTERMEDIATES, "tern_session_options"));
   if (o.max_plans < 0 || o.max_plans > kMaxPlans)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "max_plans is %d, allowed is 0 (the default, %d) to %d", o.max_plans, kDefaultPlans, kMaxPlans);
   if (o.backends) out->backends = o.backends;
@@ -20,6 +20,7 @@ tern_status read_session_options(const tern_session_options* given, Session::Opt
   out->state = Ref<State>::share(o.state ? to_object(o.state) : nullptr);
   out->deterministic = o.flags & TERN_SESSION_DETERMINISTIC;
   out->profile = o.flags & TERN_SESSION_PROFILE;
+  out->keep = o.flags & TERN_SESSION_KEEP_INTERMEDIATES;
   out->max_plans = o.max_plans ? o.max_plans : kDefaultPlans;
   return TERN_OK;
 }
@@ -214,6 +215,24 @@ tern_status tern_session_get_placement(const tern_session* session, int32_t sign
     const tern_placement result = {(uint32_t)sizeof result, (int32_t)as, p.node.c_str(), p.op.c_str(), p.backend, p.origin ? p.origin : "", p.reason ? p.reason : "",
                                    (double)p.time_ns};
     return write_struct(result, placement, "tern_placement");
+  });
+}
+
+int32_t tern_session_num_intermediates(const tern_session* session, int32_t signature) noexcept {
+  return session ? (int32_t)session->session->intermediates(signature).size() : 0;
+}
+
+tern_status tern_session_get_intermediate(const tern_session* session, int32_t signature, int32_t index, tern_intermediate* intermediate) noexcept {
+  return guard([&]() -> tern_status {
+    TERN_CHECK_NOT_NULL(session);
+    TERN_TRY(check_signature(session, signature));
+    TERN_TRY(check_output_struct(intermediate, sizeof *intermediate, "tern_intermediate"));
+    const auto list = session->session->intermediates(signature);
+    if (list.empty()) return TERN_FAIL(TERN_ERR_STATE, "there are none: make the session with TERN_SESSION_KEEP_INTERMEDIATES and run the signature first");
+    if (index < 0 || (size_t)index >= list.size()) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "intermediate %d: there are %zu", index, list.size());
+    const Session::Intermediate& k = list[(size_t)index];
+    const tern_intermediate result = {(uint32_t)sizeof result, k.name.c_str(), k.node.c_str(), k.op.c_str(), to_handle(k.tensor.get())};
+    return write_struct(result, intermediate, "tern_intermediate");
   });
 }
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // tern import: a .tern file from an ONNX or TFLite file.
+#include <unistd.h>
+
+#include <csignal>
 #include <cstdio>
 
 #include "cli/tool.h"
@@ -7,6 +10,28 @@
 
 namespace tern::cli {
 namespace {
+
+#ifdef TERN_WITH_IMPORT
+char unfinished[4096];  // the file that is being written
+
+void end_import(int signal) {
+  ::unlink(unfinished);
+  static constexpr char kText[] = "\ntern: interrupted\n";
+  if (::write(2, kText, sizeof kText - 1) < 0) {}
+  ::_exit(128 + signal);
+}
+
+// While it lives, Ctrl-C and SIGTERM leave no unfinished file.
+struct CleanEnd {
+  explicit CleanEnd(const std::string& output) {
+    std::snprintf(unfinished, sizeof unfinished, "%s.tmp%d.0", output.c_str(), (int)::getpid());
+    for (const int s : {SIGINT, SIGTERM}) std::signal(s, end_import);
+  }
+  ~CleanEnd() {
+    for (const int s : {SIGINT, SIGTERM}) std::signal(s, SIG_DFL);
+  }
+};
+#endif
 
 int run(const Arguments& a) {
 #ifdef TERN_WITH_IMPORT
@@ -30,7 +55,11 @@ int run(const Arguments& a) {
   }
   progress("importing %s ...", source.c_str());
   const double begin = now_seconds();
-  const tern_status s = tern_import_file(source.c_str(), output.c_str(), &options);
+  tern_status s;
+  {
+    const CleanEnd clean(output);
+    s = tern_import_file(source.c_str(), output.c_str(), &options);
+  }
   progress("%s", "");
   if (s != TERN_OK) {
     complain("%s: %s [%s]", source.c_str(), printable(tern_import_error(), 4000).c_str(), tern_status_name(s));

@@ -97,7 +97,7 @@ int read_inputs(const Arguments& arguments, tern_context* context, const tern_mo
       return kUsage;
     }
     if (infos[i].is_scalar && make_scalar(context, values[i], &(*inputs)[i])) continue;
-    if (!read_npy(context, values[i], &(*inputs)[i])) return kBadFile;
+    if (!read_npy(context, values[i], &(*inputs)[i])) return bad_file_code(values[i]);
   }
   return kDone;
 }

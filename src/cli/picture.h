@@ -47,7 +47,7 @@ int for_each_photo(const std::vector<std::string>& paths, F&& once) {
     if (interrupted()) return complain("interrupted"), kInterrupted;
     if (paths.size() > 1) progress("[%zu/%zu] %s", i + 1, paths.size(), paths[i].c_str());
     Photo photo;
-    const int code = read_photo(paths[i], &photo) ? once(i, photo) : kBadFile;
+    const int code = read_photo(paths[i], &photo) ? once(i, photo) : bad_file_code(paths[i]);
     if (paths.size() > 1) progress("%s", "");
     if (code != kDone) worst = code;
   }

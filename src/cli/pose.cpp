@@ -50,7 +50,7 @@ int run(const Arguments& a) {
   options.max_persons = (int32_t)most;
   options.backends = a.value("--backend");
   // One model or two, then pictures.
-  const size_t num_models = a.words().size() > 2 && is_model_file(a.words()[1]) ? 2 : 1;
+  const size_t num_models = a.words().size() > 2 && (has_suffix(a.words()[1], ".tern") || is_model_file(a.words()[1])) ? 2 : 1;
   std::vector<std::string> paths;
   Album album;
   if (!find_photos(a.words(), num_models, &paths)) return kNotFound;

@@ -28,6 +28,8 @@ int exit_code(tern_status status) {
   }
 }
 
+int bad_file_code(const std::string& path) { return ::access(path.c_str(), F_OK) == 0 ? kBadFile : kNotFound; }
+
 int report(tern_status status, const std::string& what) {
   progress("%s", "");
   if (status == TERN_ERR_CANCELLED) {
@@ -40,7 +42,9 @@ int report(tern_status status, const std::string& what) {
   if (e.node[0]) where += " node '" + printable(e.node) + "'";
   if (e.op[0]) where += " operator '" + printable(e.op) + "'";
   if (e.file_offset != UINT64_MAX) where += " byte " + std::to_string(e.file_offset);
-  complain("%s: %s [%s%s%s]", what.c_str(), printable(e.message, sizeof e.message).c_str(), tern_status_name(status), where.empty() ? "" : ",", where.c_str());
+  // Messages about a file begin with its name already.
+  const bool named = std::strncmp(e.message, what.c_str(), what.size()) == 0;
+  complain("%s%s%s [%s%s%s]", named ? "" : what.c_str(), named ? "" : ": ", printable(e.message, sizeof e.message).c_str(), tern_status_name(status), where.empty() ? "" : ",", where.c_str());
   return exit_code(status);
 }
 

@@ -26,6 +26,8 @@ using Handle = std::unique_ptr<T, Release>;
 // Prints the last error of libtern, after what was being done, and gives the exit code for it.
 int report(tern_status status, const std::string& what);
 int exit_code(tern_status status);
+// The exit code for a file that could not be used: it is not there, or it is of no use.
+int bad_file_code(const std::string& path);
 
 // Each returns kDone, or has printed why not and returns the exit code.
 int make_context(const Arguments& arguments, Handle<tern_context>* context);  // --threads

@@ -20,6 +20,7 @@ tern_status import_model(std::span<const uint8_t> file, const ImportOptions& opt
   if (file.size() >= 8 && std::memcmp(file.data() + 4, "TFL3", 4) == 0) return import_tflite(file, options, out);
   if (file.size() >= 4 && std::memcmp(file.data(), "GGUF", 4) == 0) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "a GGUF file; ONNX and TFLite files are read");
   if (file.size() >= 4 && std::memcmp(file.data(), "PK\3\4", 4) == 0) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "an archive; ONNX and TFLite files are read");
+  if (file.size() >= 6 && std::memcmp(file.data(), "TERN\r\n", 6) == 0) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "it is a .tern file already; ONNX and TFLite files are read");
   return import_onnx(file, options, out);
 }
 

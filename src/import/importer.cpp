@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
+#include <cstring>
 #include <set>
 
 #include "passes/specialize.h"
@@ -154,6 +156,11 @@ tern_status choose_sizes(InputSizes* sizes, const std::function<tern_status(cons
       first_status = s;
       break;
     }
+  }
+  if (n > 0 && may_depend_on_sizes(first_status)) {
+    const size_t used = std::strlen(first.message);
+    std::snprintf(first.message + used, sizeof first.message - used, "; none of the usual sizes fits its inputs: give an input shape, as in --input-shape %.80s=1x3x480x640",
+                  sizes->inputs[0].name.c_str());
   }
   thread_error() = first;
   return first_status;

@@ -17,6 +17,7 @@ struct DeviceLimits {
   uint64_t buffer_alignment = 64;          // offsets of values within a buffer are multiples of it
   uint64_t max_range = UINT64_MAX;         // largest part of a buffer that one operand can be
   bool host_memory = false;                // buffers are host pointers that the host may read and write at any time
+  bool as_written = false;                 // plans are the model's own nodes: nothing is fused or rewritten for speed
 };
 
 struct DeviceInfo {

@@ -17,6 +17,27 @@ std::string describe_op(const Node& node) {
   return s;
 }
 
+namespace {
+
+// Names that do not change when nodes are fused: the same for every backend, and one for each value.
+void name_values(Graph& g) {
+  std::vector<ValueId> order;
+  for (const Node& n : g.nodes) order.insert(order.end(), n.out.begin(), n.out.end());
+  std::stable_sort(order.begin(), order.end(), [&](ValueId a, ValueId b) { return g.value(a).name < g.value(b).name; });
+  const std::string* previous = nullptr;
+  for (const ValueId v : order) {
+    std::string& name = g.value(v).name;
+    if (name.empty()) name = g.nodes[(size_t)g.value(v).producer].op->name;
+    else if (!previous || name != *previous) {
+      previous = &name;
+      continue;
+    }
+    name += "%" + std::to_string(v);
+  }
+}
+
+}  // namespace
+
 tern_status Session::create(const Model& model, const Options& options, std::unique_ptr<Session>* out) {
   std::unique_ptr<Session> s(new Session(model, options));
   Context& context = model.context();
@@ -124,9 +145,11 @@ tern_status Session::find_plan(int32_t signature, std::span<const Shape> shapes,
   const Signature& sig = model_->def().signatures[(size_t)signature];
   Graph g;
   TERN_TRY(specialize(sig.graph, shapes, &g));
-  TERN_TRY(optimize(g));
+  if (options_.keep) name_values(g);
+  if (!backends_[0]->limits.as_written) TERN_TRY(optimize(g));
   Executable::Options options{backends_, options_.max_bytes, options_.deterministic, options_.profile};
   Plan fresh;
+  if (options_.keep) TERN_TRY(keep_values(g, &fresh.kept));
   TERN_TRY(Executable::create(std::move(g), *model_, *parameters_, options, &fresh.executable));
   fresh.shapes.assign(shapes.begin(), shapes.end());
   fresh.used = ++clock_;
@@ -138,6 +161,25 @@ tern_status Session::find_plan(int32_t signature, std::span<const Shape> shapes,
   for (Plan& p : per.plans)
     if (p.used == clock_) per.latest = *plan = &p;
   return TERN_OK;
+}
+
+// Makes what the nodes compute outputs of the plan.
+tern_status Session::keep_values(Graph& g, std::vector<Intermediate>* kept) {
+  for (const Node& n : g.nodes)
+    for (const ValueId v : n.out) {
+      const Value& value = g.value(v);
+      if (value.kind != ValueKind::node || value.encoding != Encoding::plain) continue;
+      g.outputs.push_back(v);
+      kept->push_back({value.name, n.name, describe_op(n), {}});
+      TERN_TRY(Tensor::create(model_->context(), value.dtype, value.shape, &kept->back().tensor));
+    }
+  return TERN_OK;
+}
+
+std::span<const Session::Intermediate> Session::intermediates(int32_t signature) const {
+  if (check_signature(signature) != TERN_OK) return {};
+  const Plan* plan = signatures_[(size_t)signature].latest;
+  return plan && plan->ran ? std::span<const Intermediate>(plan->kept) : std::span<const Intermediate>();
 }
 
 tern_status Session::take_output(int32_t signature, int32_t k, const Value& value, Ref<Tensor>* tensor) {
@@ -185,7 +227,15 @@ tern_status Session::execute(int32_t signature, Plan& plan, const RunControl& co
       return TERN_FAIL(TERN_ERR_LIMIT, "the state holds %" PRId64 " of %" PRId64 " positions; a run of '%s' needs %" PRId64 " more", per.position, sig.capacity, sig.name.c_str(), sig.advance);
     per.inputs[(size_t)sig.position_input] = &per.position;
   }
+  plan.ran = false;
+  per.outputs.resize(sig.graph.outputs.size() + plan.kept.size());
+  for (size_t i = 0; i < plan.kept.size(); ++i) {
+    Ref<Tensor>& t = plan.kept[i].tensor;
+    if (!t->unique()) TERN_TRY(Tensor::create(model_->context(), t->dtype(), t->shape(), &t));  // somebody holds it
+    per.outputs[sig.graph.outputs.size() + i] = t->data();
+  }
   TERN_TRY(plan.executable->run(per.inputs, per.outputs, *parameters_, *state_, control));
+  plan.ran = true;
   if (sig.position_input >= 0) state_->set_length(per.position + sig.advance);
   if (options_.profile) record(signature, *plan.executable);
   return TERN_OK;
@@ -303,6 +353,7 @@ Session::Memory Session::memory() const {
       const Executable::Memory plan = p.executable->memory();
       if (plan.arena + plan.scratch + plan.prepared >= m.plan.arena + m.plan.scratch + m.plan.prepared) m.plan = plan;
       ++m.plans;
+      for (const Intermediate& k : p.kept) m.outputs += k.tensor->bytes();
     }
     for (const Pool& pool : per.pools)
       for (const Ref<Tensor>& t : pool.tensors) m.outputs += t->bytes();

@@ -12,6 +12,7 @@ class Session {
     Ref<Parameters> parameters;    // empty: the file's own
     Ref<State> state;              // empty: a new one
     bool deterministic = false, profile = false;
+    bool keep = false;             // what every node of a plan computes
     int32_t max_plans = 8;
     uint64_t max_bytes = UINT64_MAX;
   };
@@ -44,6 +45,13 @@ class Session {
     uint64_t mapped = 0, state = 0, overlay = 0, outputs = 0;
   };
   Memory memory() const;
+  // What one node of a plan computed.
+  struct Intermediate {
+    std::string name, node, op;
+    Ref<Tensor> tensor;
+  };
+  // Of the latest run; empty before it and without Options::keep. Valid until the next call.
+  std::span<const Intermediate> intermediates(int32_t signature) const;
   bool profiling() const { return options_.profile; }
   // Chrome trace JSON of the runs so far (the last 100,000 events).
   tern_status write_profile(const char* path) const;
@@ -53,6 +61,8 @@ class Session {
     std::vector<Shape> shapes;
     std::unique_ptr<Executable> executable;
     uint64_t used = 0;  // clock of the last use
+    std::vector<Intermediate> kept;  // outputs of the executable behind those of the signature
+    bool ran = false;
   };
   struct Pool {  // of one output of one signature
     std::vector<Ref<Tensor>> tensors;
@@ -81,6 +91,7 @@ class Session {
   tern_status check_inputs(int32_t signature, std::span<const Tensor* const> inputs) const;
   tern_status find_plan(int32_t signature, std::span<const Shape> shapes, Plan** plan);
   tern_status take_output(int32_t signature, int32_t k, const Value& value, Ref<Tensor>* tensor);
+  tern_status keep_values(Graph& g, std::vector<Intermediate>* kept);
   tern_status execute(int32_t signature, Plan& plan, const RunControl& control);
   void record(int32_t signature, const Executable& executable);
 

@@ -20,6 +20,7 @@ SIZE(tern_session_options, 40)
 SIZE(tern_run_options, 24)
 SIZE(tern_memory_report, 72)
 SIZE(tern_placement, 56)
+SIZE(tern_intermediate, 40)
 SIZE(tern_picture, 72)
 SIZE(tern_detection, 24)
 SIZE(tern_detector_options, 24)
@@ -34,7 +35,7 @@ STATIC_CHECK(status_1, TERN_ERR_INVALID_ARGUMENT == 1 && TERN_ERR_INDEX == 6 && 
 STATIC_CHECK(status_2, TERN_ERR_UNSUPPORTED_VERSION == 18 && TERN_ERR_MEMORY == 32 && TERN_ERR_DEADLINE == 36);
 STATIC_CHECK(status_3, TERN_ERR_CORRUPT == 48 && TERN_ERR_CHECKSUM == 49 && TERN_ERR_DEVICE_LOST == 64 && TERN_ERR_INTERNAL == 127);
 STATIC_CHECK(dtypes, TERN_DTYPE_F32 == 1 && TERN_DTYPE_F64 == 4 && TERN_DTYPE_I8 == 5 && TERN_DTYPE_BOOL == 13);
-STATIC_CHECK(flags, TERN_LOAD_COPY == 1 && TERN_LOAD_CHECK_WEIGHTS == 2 && TERN_SESSION_DETERMINISTIC == 1 && TERN_SESSION_PROFILE == 2);
+STATIC_CHECK(flags, TERN_LOAD_COPY == 1 && TERN_LOAD_CHECK_WEIGHTS == 2 && TERN_SESSION_DETERMINISTIC == 1 && TERN_SESSION_PROFILE == 2 && TERN_SESSION_KEEP_INTERMEDIATES == 4);
 STATIC_CHECK(roles, TERN_ROLE_INPUT == 0 && TERN_ROLE_STATE == 3 && TERN_PLACED_COPY == 3 && TERN_PICTURE_I420 == 6);
 
 /* Every struct has an initialiser that sets its size and nothing else. */
@@ -48,6 +49,7 @@ tern_session_options session_options = TERN_SESSION_OPTIONS_INIT;
 tern_run_options run_options = TERN_RUN_OPTIONS_INIT;
 tern_memory_report memory_report = TERN_MEMORY_REPORT_INIT;
 tern_placement placement = TERN_PLACEMENT_INIT;
+tern_intermediate intermediate = TERN_INTERMEDIATE_INIT;
 tern_picture picture = TERN_PICTURE_INIT;
 tern_detector_options detector_options = TERN_DETECTOR_OPTIONS_INIT;
 tern_pose_options pose_options = TERN_POSE_OPTIONS_INIT;

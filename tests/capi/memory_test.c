@@ -86,6 +86,7 @@ static void scenario(const char* small_path, const char* counter_path, const cha
   tern_tensor *x = NULL, *bias = NULL, *token = NULL, *view = NULL;
   tern_tensor_info info = TERN_TENSOR_INFO_INIT;
   tern_placement placement = TERN_PLACEMENT_INIT;
+  tern_intermediate intermediate = TERN_INTERMEDIATE_INIT;
   const tern_tensor *in[2] = {NULL, NULL}, *out[2] = {NULL, NULL};
   const int64_t dims[2] = {3, 16}, token_dims[2] = {1, 4}, plan_dims[2] = {5, 16};
   int32_t index = -1;
@@ -100,6 +101,7 @@ static void scenario(const char* small_path, const char* counter_path, const cha
   AGAIN(tern_parameters_get(parameters, "b1", &bias), bias == NULL);
   AGAIN(tern_parameters_set(parameters, "b1", bias), 1);
   so.parameters = parameters;
+  so.flags = TERN_SESSION_KEEP_INTERMEDIATES;
   AGAIN(tern_session_create(model, &so, &session), session == NULL);
   AGAIN(tern_tensor_create(context, TERN_DTYPE_F32, dims, 2, &x), x == NULL);
   AGAIN(tern_tensor_view(x, 1, 3, &view), view == NULL);
@@ -107,6 +109,7 @@ static void scenario(const char* small_path, const char* counter_path, const cha
   in[0] = x;
   AGAIN(tern_session_run(session, 0, in, 1, out, 2, NULL), out[0] == NULL && out[1] == NULL);
   memcpy(result, tern_tensor_const_data(out[0]), 24 * sizeof(float));
+  AGAIN(tern_session_get_intermediate(session, 0, 0, &intermediate), intermediate.name == NULL);
   AGAIN(tern_session_prepare(session, 0, plan_dims, 2), 1);
   AGAIN(tern_session_get_placement(session, 0, 0, &placement), placement.node == NULL);
 
@@ -115,6 +118,7 @@ static void scenario(const char* small_path, const char* counter_path, const cha
   AGAIN(tern_state_save(state, state_path), 1);
   AGAIN(tern_state_load(fork, state_path), tern_state_length(fork) == 0);
   so.parameters = NULL;
+  so.flags = 0;
   so.state = fork;
   AGAIN(tern_session_create(counter, &so, &counting), counting == NULL);
   AGAIN(tern_tensor_create(context, TERN_DTYPE_F32, token_dims, 2, &token), token == NULL);

@@ -281,6 +281,89 @@ static void plans(tern_context* context, const tern_model* model) {
   tern_session_release(s);
 }
 
+/* The entry of this operator, with the text of the operator's last part. */
+static tern_intermediate find_intermediate(const tern_session* s, const char* op) {
+  tern_intermediate k = TERN_INTERMEDIATE_INIT, none = TERN_INTERMEDIATE_INIT;
+  int32_t i;
+  for (i = 0; i < tern_session_num_intermediates(s, 0); ++i) {
+    OK(tern_session_get_intermediate(s, 0, i, &k));
+    CHECK(k.name[0] && k.node && k.tensor);
+    if (strcmp(k.op, op) == 0) return k;
+  }
+  return none;
+}
+
+static void intermediates(tern_context* context, const tern_model* model) {
+  tern_session *s = NULL, *plain = NULL;
+  tern_session_options o = TERN_SESSION_OPTIONS_INIT;
+  tern_intermediate k = TERN_INTERMEDIATE_INIT, relu;
+  tern_memory_report before = TERN_MEMORY_REPORT_INIT, after = TERN_MEMORY_REPORT_INIT;
+  tern_tensor* x = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16);
+  const tern_tensor *in = x, *out[2], *hidden[2];
+  int32_t i, n;
+  fill(x, 3);
+  NEED(tern_session_create(model, NULL, &s));
+  OK(tern_session_run(s, 0, &in, 1, out, 2, NULL));
+  tern_tensor_release(out[0]);
+  hidden[0] = out[1];
+  CHECK(tern_session_num_intermediates(s, 0) == 0); /* not asked for */
+  FAILS(TERN_ERR_STATE, tern_session_get_intermediate(s, 0, 0, &k));
+  OK(tern_session_memory(s, &before));
+  tern_session_release(s);
+  s = NULL;
+
+  o.flags = TERN_SESSION_KEEP_INTERMEDIATES;
+  NEED(tern_session_create(model, &o, &s));
+  o.backends = "reference";
+  NEED(tern_session_create(model, &o, &plain));
+  CHECK(tern_session_num_intermediates(s, 0) == 0 && tern_session_num_intermediates(s, 9) == 0 && tern_session_num_intermediates(NULL, 0) == 0);
+  FAILS(TERN_ERR_STATE, tern_session_get_intermediate(s, 0, 0, &k));
+  OK(tern_session_run(s, 0, &in, 1, out, 2, NULL));
+  tern_tensor_release(out[0]);
+  hidden[1] = out[1];
+  OK(tern_session_run(plain, 0, &in, 1, out, 2, NULL));
+  tern_tensor_release(out[0]);
+  tern_tensor_release(out[1]);
+  /* Kept values change no bit of the results. */
+  CHECK(memcmp(tern_tensor_const_data(hidden[0]), tern_tensor_const_data(hidden[1]), 2 * 32 * sizeof(float)) == 0);
+  tern_tensor_release(hidden[0]);
+  tern_tensor_release(hidden[1]);
+  OK(tern_session_memory(s, &after));
+  CHECK(after.output_bytes > before.output_bytes);
+
+  /* The fused node bears the name of the value that it stands for in the model. */
+  n = tern_session_num_intermediates(plain, 0);
+  CHECK(n > tern_session_num_intermediates(s, 0));
+  k = find_intermediate(s, "linear+relu");
+  relu = find_intermediate(plain, "relu");
+  if (k.name && relu.name) {
+    const float *a = (const float*)tern_tensor_const_data(k.tensor), *b = (const float*)tern_tensor_const_data(relu.tensor);
+    const tern_tensor* held = k.tensor;
+    const float first = a[0];
+    CHECK(strcmp(k.name, relu.name) == 0 && tern_tensor_num_elements(k.tensor) == 2 * 32);
+    for (i = 0; i < 2 * 32; ++i) CHECK(a[i] - b[i] < 1e-5f && b[i] - a[i] < 1e-5f);
+    tern_tensor_retain(held);
+    fill(x, 4);
+    OK(tern_session_run(s, 0, &in, 1, out, 2, NULL));
+    tern_tensor_release(out[0]);
+    tern_tensor_release(out[1]);
+    CHECK(((const float*)tern_tensor_const_data(held))[0] == first);
+    k = find_intermediate(s, "linear+relu");
+    CHECK(k.tensor != held);
+    tern_tensor_release(held);
+  } else {
+    CHECK(!"linear+relu and relu");
+  }
+  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_session_get_intermediate(s, 0, -1, &k));
+  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_session_get_intermediate(s, 0, n, &k));
+  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_session_get_intermediate(s, 9, 0, &k));
+  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_session_get_intermediate(NULL, 0, 0, &k));
+  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_session_get_intermediate(s, 0, 0, NULL));
+  tern_session_release(s);
+  tern_session_release(plain);
+  tern_tensor_release(x);
+}
+
 static void reports(tern_context* context, const tern_model* model) {
   tern_session* s = NULL;
   tern_session_options o = TERN_SESSION_OPTIONS_INIT;
@@ -397,6 +480,7 @@ MAIN_BEGIN
   wrong_calls(context, model);
   bound_runs(context, model);
   plans(context, model);
+  intermediates(context, model);
   reports(context, model);
   cancel_and_deadline(context);
   tern_model_release(model);

@@ -371,6 +371,64 @@ TEST(Session, RunsSubGraphs) {
 }
 
 // Fusion changes no result (beyond rounding), on any backend.
+// Plain loops with a mistake: one operator computes another.
+std::string g_right, g_wrong;
+tern_status compile_wrongly(void* self, const Partition& partition, BackendPlan** plan) {
+  static Graph graph;  // outlives the plan
+  graph = *partition.graph;
+  for (Node& n : graph.nodes)
+    if (g_right == n.op->name) n.op = find_op(g_wrong);
+  Partition other = partition;
+  other.graph = &graph;
+  return cpu::reference_backend().compile(self, other, plan);
+}
+
+TEST(Session, KeptValuesTellWhichNodeIsWrong) {
+  struct Case {
+    const char *right, *wrong, *found;  // found: on the CPU, where nodes are fused
+  };
+  for (const Case& c : {Case{"", "", ""}, Case{"relu", "sigmoid", "conv2d+relu"}, Case{"hard_swish", "silu", "conv2d+hard_swish"}, Case{"sigmoid", "tanh", "conv2d+sigmoid"},
+                        Case{"reduce_mean", "reduce_max", "reduce_mean"}, Case{"softmax", "log_softmax", "softmax"}}) {
+    g_right = c.right, g_wrong = c.wrong;
+    static BackendApi wrong = cpu::reference_backend();
+    wrong.name = "wrong";
+    wrong.compile = compile_wrongly;
+    static const BackendApi* const tables[] = {&cpu::backend(), &reference_backend(), &wrong};
+    const Ref<Context> context = Ref<Context>::adopt(new Context({}, tables));
+    const Ref<Model> model = make_model(*context, conv_net(32, 8));
+    const Ref<Tensor> in = picture(*context, 32);
+    const auto start = [&](const char* backends) {
+      Session::Options options;
+      options.backends = backends;
+      options.keep = true;
+      std::unique_ptr<Session> s;
+      EXPECT_EQ(Session::create(*model, options, &s), TERN_OK);
+      EXPECT_TRUE(s->intermediates(0).empty());
+      Outputs out;
+      EXPECT_EQ(run(*s, 0, {in.get()}, &out), TERN_OK) << thread_error().message;
+      return s;
+    };
+    const std::unique_ptr<Session> cpu = start("cpu"), other = start("wrong"), device = start("reference");
+    EXPECT_GT(other->intermediates(0).size(), cpu->intermediates(0).size());
+    EXPECT_EQ(device->intermediates(0).size(), cpu->intermediates(0).size());  // fused alike, split up by the placement
+    std::string found;
+    size_t shared = 0;
+    for (size_t i = 0; i < cpu->intermediates(0).size(); ++i) {
+      const Session::Intermediate &a = cpu->intermediates(0)[i], &d = device->intermediates(0)[i];
+      EXPECT_EQ(a.name, d.name);
+      EXPECT_LT(relative_error((const float*)a.tensor->data(), (const float*)d.tensor->data(), a.tensor->shape().elements()), 1e-5) << a.name;
+      for (const Session::Intermediate& b : other->intermediates(0)) {
+        if (b.name != a.name) continue;
+        ++shared;
+        ASSERT_EQ(a.tensor->shape(), b.tensor->shape()) << a.name;
+        if (found.empty() && relative_error((const float*)a.tensor->data(), (const float*)b.tensor->data(), a.tensor->shape().elements()) > 1e-5) found = a.op;
+      }
+    }
+    EXPECT_EQ(shared, cpu->intermediates(0).size());
+    EXPECT_EQ(found, c.found);
+  }
+}
+
 TEST(Session, FusedEqualsUnfused) {
   for (const char* name : {"cpu", "reference"}) {
     SCOPED_TRACE(name);
