@@ -13,14 +13,15 @@ extern "C" {
 typedef struct tern_session tern_session;
 
 enum {
-  TERN_SESSION_DETERMINISTIC = 1, /* no plug-in whose bits depend on the machine or on threads */
+  TERN_SESSION_DETERMINISTIC = 1, /* no backend whose bits depend on the machine or on threads (onednn); signatures that write
+                                     states or parameters never use one */
   TERN_SESSION_PROFILE = 2        /* record the time of every node (tern_session_write_profile) */
 };
 
 typedef struct tern_session_options {
   uint32_t struct_size;
   uint32_t flags;              /* TERN_SESSION_* */
-  const char* backends;        /* names in order of preference, separated by commas ("vulkan,cpu"); NULL = "cpu". What none
+  const char* backends;        /* names in order of preference, separated by commas ("onednn,cpu"); NULL = "cpu". What none
                                   of them takes runs on the CPU */
   tern_parameters* parameters; /* retained; NULL = the file's own */
   tern_state* state;           /* retained; NULL = a new one */
@@ -29,7 +30,8 @@ typedef struct tern_session_options {
 #define TERN_SESSION_OPTIONS_INIT { (uint32_t)sizeof(tern_session_options), 0, NULL, NULL, NULL, 0 }
 TERN_API tern_status tern_session_options_init(tern_session_options* options, size_t size) TERN_NOEXCEPT;
 
-/* Errors: TERN_ERR_INVALID_ARGUMENT, TERN_ERR_NOT_FOUND (a backend; the message lists those there are), TERN_ERR_MEMORY. */
+/* Errors: TERN_ERR_INVALID_ARGUMENT, TERN_ERR_NOT_FOUND (a backend; the message lists those there are), TERN_ERR_UNSUPPORTED (a
+ * backend that this machine cannot run; the message says what is missing), TERN_ERR_MEMORY. */
 TERN_API tern_status tern_session_create(const tern_model* model, const tern_session_options* options, tern_session** session) TERN_NOEXCEPT;
 /* The model stays alive as long as its sessions. */
 TERN_API void tern_session_release(tern_session* session) TERN_NOEXCEPT;

@@ -29,7 +29,7 @@ tern_status Session::create(const Model& model, const Options& options, std::uni
     const Backend* backend = nullptr;
     TERN_TRY(context.open_backend(name, &backend));
     s->backends_.push_back(backend);
-    cpu = backend->limits.host_memory;
+    cpu = backend->api == context.backend_tables()[0];
     if (cpu) break;  // nothing after the CPU would ever be asked
   }
   if (!cpu) {
