@@ -57,13 +57,18 @@ file(GLOB cpu_backend_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/c
 add_library(tern_cpu OBJECT ${cpu_backend_sources})
 target_include_directories(tern_cpu PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
 target_compile_options(tern_cpu PRIVATE -Wall -Wextra -fno-rtti $<$<CONFIG:Release>:-Os>)
+# The library is opened at run time; nothing of it is needed here.
+file(GLOB onednn_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/onednn/*.cpp)
+add_library(tern_onednn OBJECT ${onednn_sources})
+target_include_directories(tern_onednn PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
+target_compile_options(tern_onednn PRIVATE -Wall -Wextra -fno-rtti $<$<CONFIG:Release>:-Os>)
 include(${PROJECT_SOURCE_DIR}/src/format/format.cmake)
 
 # Everything a session needs, for tests and for the library.
 add_library(tern_core STATIC $<TARGET_OBJECTS:tern_base> $<TARGET_OBJECTS:tern_graph> $<TARGET_OBJECTS:tern_ops> $<TARGET_OBJECTS:tern_passes>
-            $<TARGET_OBJECTS:tern_format> $<TARGET_OBJECTS:tern_runtime> $<TARGET_OBJECTS:tern_cpu>)
+            $<TARGET_OBJECTS:tern_format> $<TARGET_OBJECTS:tern_runtime> $<TARGET_OBJECTS:tern_cpu> $<TARGET_OBJECTS:tern_onednn>)
 target_include_directories(tern_core PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/generated)
-target_link_libraries(tern_core PUBLIC Threads::Threads)
+target_link_libraries(tern_core PUBLIC Threads::Threads ${CMAKE_DL_LIBS})
 tern_add_cpu_kernels(tern_core)
 
 # The floors above, those that have sources.

@@ -10,15 +10,17 @@
 
 #include "backends/cpu/prepare.h"
 #include "ops/control.h"
+#include "runtime/host.h"
 
-namespace tern {
+namespace tern::cpu {
+namespace {
 
-struct BackendPlan {
-  std::vector<cpu::Call> calls;
-  std::vector<cpu::Patch> patches;     // sorted by slot
+struct Plan : BackendPlan {
+  std::vector<Call> calls;
+  std::vector<Patch> patches;     // sorted by slot
   std::vector<size_t> first_patch;     // per slot, and one more
   std::vector<void*> bound;            // per slot: where the patches point
-  cpu::PlanMemory memory;
+  PlanMemory memory;
   Block scratch;
   size_t scratch_stride = 0;           // bytes of each thread
   std::vector<NodeTime> times;
@@ -26,17 +28,11 @@ struct BackendPlan {
   bool profile = false;
 };
 
-namespace cpu {
-namespace {
-
-struct Device {
-  const tern_allocator* allocator;
-  ThreadPool* pool;
-  bool plain;  // without kernels
+struct Device : HostDevice {
+  bool plain = false;  // without kernels
 };
+const Device& device_of(const void* self) { return *static_cast<const Device*>((const HostDevice*)self); }
 
-// About 3 microseconds of arithmetic: below that, handing over costs more than it brings.
-constexpr double kFlopsPerThread = 150e3;
 
 void copy_text(char* out, size_t n, const char* text) { std::snprintf(out, n, "%s", text); }
 
@@ -64,7 +60,7 @@ tern_status probe(DeviceInfo* infos, int32_t capacity, int32_t* count) {
 }
 
 tern_status open(const DeviceInfo*, const tern_allocator* allocator, ThreadPool* pool, void** self) {
-  *self = new Device{allocator, pool, false};
+  *self = static_cast<HostDevice*>(new Device{{allocator, pool}, false});
   return TERN_OK;
 }
 
@@ -75,47 +71,20 @@ tern_status probe_plain(DeviceInfo* infos, int32_t capacity, int32_t* count) {
 }
 
 tern_status open_plain(const DeviceInfo*, const tern_allocator* allocator, ThreadPool* pool, void** self) {
-  *self = new Device{allocator, pool, true};
+  *self = static_cast<HostDevice*>(new Device{{allocator, pool}, true});
   return TERN_OK;
 }
 
-void close(void* self) { delete (Device*)self; }
+void close(void* self) { delete &device_of(self); }
 
-DeviceLimits limits(void* self) { return {64, UINT64_MAX, true, ((Device*)self)->plain}; }
+DeviceLimits limits(void* self) { return {.host_memory = true, .as_written = device_of(self).plain}; }
 
 Support supports(void* self, const Graph& graph, const Node& node) {
-  if (((Device*)self)->plain) return {node.op->reference ? SupportKind::reference : SupportKind::no, "plain loops were asked for"};
+  if (device_of(self).plain) return {node.op->reference ? SupportKind::reference : SupportKind::no, "plain loops were asked for"};
   const CpuOp* op = find_cpu_op(node.op);
   const char* why = op ? op->refuses(graph, node) : "no kernel for this operator";
   if (!why) return {SupportKind::kernel, ""};
   return {node.op->reference ? SupportKind::reference : SupportKind::no, why};
-}
-
-tern_status alloc(void* self, uint64_t bytes, Buffer* out) {
-  Device& d = *(Device*)self;
-  void* p = d.allocator->allocate(d.allocator->user, (size_t)std::max<uint64_t>(bytes, 64), bytes >= (2u << 20) ? 4096 : 64);
-  if (!p) return TERN_FAIL(TERN_ERR_MEMORY, "no memory for %" PRIu64 " bytes of activations", bytes);
-  *out = {p, bytes};
-  return TERN_OK;
-}
-
-tern_status import_memory(void*, void* host, uint64_t bytes, Buffer* out) {
-  *out = {host, bytes};
-  return TERN_OK;
-}
-
-void release(void* self, Buffer* buffer) {
-  Device& d = *(Device*)self;
-  if (buffer->handle) d.allocator->release(d.allocator->user, buffer->handle, (size_t)std::max<uint64_t>(buffer->bytes, 64));
-  *buffer = {};
-}
-
-tern_status copy(void*, const Copy& c) {
-  char* device = (char*)c.device.handle + c.device_offset;
-  if (c.direction == Copy::to_device) std::memcpy(device, c.host, c.bytes);
-  else if (c.direction == Copy::to_host) std::memcpy(c.host, device, c.bytes);
-  else std::memmove((char*)c.other.handle + c.other_offset, device, c.bytes);
-  return TERN_OK;
 }
 
 // ---- an operator's own reference loops as a call ---------------------------------------------------------------------
@@ -154,8 +123,8 @@ void prepare_reference(Prepare& p) {
 }
 
 tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
-  Device& device = *(Device*)self;
-  auto plan = std::make_unique<BackendPlan>();
+  const Device& device = device_of(self);
+  auto plan = std::make_unique<Plan>();
   plan->graph = partition.graph;
   plan->profile = partition.profile;
   for (const int32_t i : partition.nodes) {
@@ -180,16 +149,17 @@ tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
   return TERN_OK;
 }
 
-void plan_release(void*, BackendPlan* plan) { delete plan; }
+void plan_release(void*, BackendPlan* plan) { delete static_cast<Plan*>(plan); }
 
-PlanStats plan_stats(void*, const BackendPlan* plan) {
+PlanStats plan_stats(void*, const BackendPlan* base) {
+  const Plan* plan = static_cast<const Plan*>(base);
   PlanStats s;
   s.scratch_bytes = plan->scratch.bytes();
   for (const Block& b : plan->memory.prepared) s.prepared_bytes += b.bytes();
   return s;
 }
 
-std::span<const NodeTime> plan_times(void*, const BackendPlan* plan) { return plan->times; }
+std::span<const NodeTime> plan_times(void*, const BackendPlan* plan) { return static_cast<const Plan*>(plan)->times; }
 
 struct Job {
   const Call* call;
@@ -203,9 +173,10 @@ void run_share(void* user, int32_t i) {
   if (begin < end) c.fn(c.args, begin, end, job.scratch + (c.scratch + 63) / 64 * 64 * (size_t)i);
 }
 
-tern_status submit(void* self, BackendPlan* plan, std::span<const Buffer> slots, std::span<const int64_t>, const RunControl& control, std::span<const Fence>,
+tern_status submit(void* self, BackendPlan* base, std::span<const Buffer> slots, std::span<const int64_t>, const RunControl& control, std::span<const Fence>,
                    Fence* done) {
-  Device& device = *(Device*)self;
+  HostDevice& device = *(HostDevice*)self;
+  Plan* plan = static_cast<Plan*>(base);
   for (size_t s = 0; s < slots.size(); ++s) {
     if (plan->bound[s] == slots[s].handle) continue;
     for (size_t i = plan->first_patch[s]; i < plan->first_patch[s + 1]; ++i) *plan->patches[i].field = (char*)slots[s].handle + plan->patches[i].offset;
@@ -247,10 +218,7 @@ bool writes_pitch(void*, const Graph& graph, const Node& node) {
 
 void Prepare::call(KernelFn fn, const void* args, int64_t units, double flops, size_t scratch) {
   if (units <= 0) return;
-  const double worth = flops * (double)units / kFlopsPerThread;
-  int64_t threads = worth < 2 ? 1 : worth > max_threads_ ? max_threads_ : (int64_t)worth;
-  threads = std::clamp<int64_t>(std::min(threads, units), 1, max_threads_);
-  calls_.push_back({fn, args, units, (int32_t)threads, node_index_, scratch});
+  calls_.push_back({fn, args, units, threads_worth(flops * (double)units, units, max_threads_), node_index_, scratch});
 }
 
 const char* refuse_unless_f32(const Graph& g, const Node& n) {
@@ -270,16 +238,15 @@ const CpuOp* find_cpu_op(const Op* op) {
 }
 
 const BackendApi& backend() {
-  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi), 1, "cpu", probe, open, close, limits, supports, alloc, import_memory, release, copy, compile,
+  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi), 1, "cpu", probe, open, close, limits, supports, host_alloc, host_import, host_free, host_copy, compile,
                                      plan_release, plan_stats, plan_times, submit, wait, writes_pitch};
   return api;
 }
 
 const BackendApi& reference_backend() {
-  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi), 1, "reference", probe_plain, open_plain, close, limits, supports, alloc, import_memory, release, copy, compile,
-                                     plan_release, plan_stats, plan_times, submit, wait};
+  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi), 1, "reference", probe_plain, open_plain, close, limits, supports, host_alloc, host_import, host_free, host_copy, compile,
+                                     plan_release, plan_stats, plan_times, submit, wait, nullptr};
   return api;
 }
 
-}  // namespace cpu
-}  // namespace tern
+}  // namespace tern::cpu

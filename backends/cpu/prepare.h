@@ -109,7 +109,6 @@ class Prepare {
     return *memory_.graphs.back();
   }
   int32_t max_threads() const { return max_threads_; }
-  bool deterministic() const { return partition_.deterministic; }
   // Runs units of a kernel now (to derive weights).
   static void run_now(KernelFn fn, const void* args, int64_t units) { fn(args, 0, units, nullptr); }
 

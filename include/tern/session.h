@@ -13,7 +13,8 @@ extern "C" {
 typedef struct tern_session tern_session;
 
 enum {
-  TERN_SESSION_DETERMINISTIC = 1, /* no plug-in whose bits depend on the machine or on threads */
+  TERN_SESSION_DETERMINISTIC = 1, /* no backend whose bits depend on the machine or on threads (onednn); signatures that write
+                                     states or parameters never use one */
   TERN_SESSION_PROFILE = 2,       /* record the time of every node (tern_session_write_profile) */
   TERN_SESSION_KEEP_INTERMEDIATES = 4 /* keep what every node computes (tern_session_get_intermediate). Kernels and fusion stay
                                          as they are, memory does not: everything is alive to the end of a run */
@@ -22,7 +23,7 @@ enum {
 typedef struct tern_session_options {
   uint32_t struct_size;
   uint32_t flags;              /* TERN_SESSION_* */
-  const char* backends;        /* names in order of preference, separated by commas ("vulkan,cpu"); NULL = "cpu". What none
+  const char* backends;        /* names in order of preference, separated by commas ("onednn,cpu"); NULL = "cpu". What none
                                   of them takes runs on the CPU. "reference" runs the model's nodes as they are written, in plain
                                   loops: the oracle of all others */
   tern_parameters* parameters; /* retained; NULL = the file's own */
@@ -32,7 +33,8 @@ typedef struct tern_session_options {
 #define TERN_SESSION_OPTIONS_INIT { (uint32_t)sizeof(tern_session_options), 0, NULL, NULL, NULL, 0 }
 TERN_API tern_status tern_session_options_init(tern_session_options* options, size_t size) TERN_NOEXCEPT;
 
-/* Errors: TERN_ERR_INVALID_ARGUMENT, TERN_ERR_NOT_FOUND (a backend; the message lists those there are), TERN_ERR_MEMORY. */
+/* Errors: TERN_ERR_INVALID_ARGUMENT, TERN_ERR_NOT_FOUND (a backend; the message lists those there are), TERN_ERR_UNSUPPORTED (a
+ * backend that this machine cannot run; the message says what is missing), TERN_ERR_MEMORY. */
 TERN_API tern_status tern_session_create(const tern_model* model, const tern_session_options* options, tern_session** session) TERN_NOEXCEPT;
 /* The model stays alive as long as its sessions. */
 TERN_API void tern_session_release(tern_session* session) TERN_NOEXCEPT;

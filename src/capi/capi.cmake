@@ -37,7 +37,7 @@ add_library(tern_static STATIC ${tern_objects})
 set_target_properties(tern_static PROPERTIES OUTPUT_NAME tern)
 
 foreach(library tern tern_static)
-  target_link_libraries(${library} PRIVATE Threads::Threads)
+  target_link_libraries(${library} PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
   set_target_properties(${library} PROPERTIES LINKER_LANGUAGE CXX)
   target_include_directories(${library} INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   add_library(tern::${library} ALIAS ${library})
@@ -77,7 +77,7 @@ Name: tern
 Description: Runs and fine-tunes models on the device
 Version: @PROJECT_VERSION@
 Libs: -L\${libdir} -ltern
-Libs.private: -lstdc++ -lm -pthread
+Libs.private: -lstdc++ -lm -ldl -pthread
 Cflags: -I\${includedir}
 ")
 install(FILES ${PROJECT_BINARY_DIR}/package/tern.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

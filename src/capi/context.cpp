@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "backends/cpu/backend.h"
+#include "backends/onednn/backend.h"
 #include "capi/handle.h"
 
 using namespace tern;
@@ -11,7 +12,7 @@ namespace {
 
 // Every backend of this build, the CPU first.
 std::span<const BackendApi* const> backends() {
-  static const BackendApi* const list[] = {&cpu::backend(), &cpu::reference_backend()};
+  static const BackendApi* const list[] = {&cpu::backend(), &onednn::backend(), &cpu::reference_backend()};
   return list;
 }
 

@@ -16,7 +16,12 @@ namespace tern {
 struct DeviceLimits {
   uint64_t buffer_alignment = 64;          // offsets of values within a buffer are multiples of it
   uint64_t max_range = UINT64_MAX;         // largest part of a buffer that one operand can be
-  bool host_memory = false;                // buffers are host pointers that the host may read and write at any time
+  // Buffers are host pointers that the host may read and write at any time. All such backends and the CPU share one arena:
+  // nothing is copied between them, and only the CPU's `alloc` is called.
+  bool host_memory = false;
+  // Bits depend on the machine or on the number of threads: left out of deterministic sessions and of plans that write
+  // states or parameters.
+  bool varies = false;
   bool as_written = false;                 // plans are the model's own nodes: nothing is fused or rewritten for speed
 };
 
@@ -59,7 +64,7 @@ struct Partition {
   std::span<const void* const> fixed;
   std::span<const ValueId> scalars;      // values whose content `submit` gets by value
   int32_t num_slots;
-  bool deterministic, profile;
+  bool profile;
 };
 
 struct PlanStats {
@@ -93,7 +98,7 @@ struct Copy {
   uint64_t bytes;
 };
 
-struct BackendPlan;  // the backend's own
+struct BackendPlan {};  // base of each backend's own, which nobody else sees
 
 struct BackendApi {
   uint32_t struct_size, api_version;  // sizeof(BackendApi), 1

@@ -20,6 +20,14 @@ uint64_t value_bytes(const Value& v) {
   return bytes;
 }
 
+bool writes_states(const Graph& graph) {
+  bool writes = false;
+  for_each_graph(graph, [&](const Graph& g) {
+    for (const Node& n : g.nodes) writes = writes || (n.op->flags & kWritesState);
+  });
+  return writes;
+}
+
 bool is_external(const Value& v) { return v.kind != ValueKind::node && v.kind != ValueKind::scalar; }
 
 // May output 0 take the memory of input k, a value of the same shape?
@@ -101,13 +109,14 @@ Executable::~Executable() {
     for (Buffer& b : part.owned) part.backend->api->free(part.backend->self, &b);
 }
 
-tern_status Executable::build(Graph graph, const Model& model, const Parameters& parameters, const Options& options) {
+tern_status Executable::build(Graph graph, const Model& model, const Parameters& parameters, Options options) {
   graph_ = std::move(graph);
+  options.deterministic = options.deterministic || writes_states(graph_);  // sub-graphs follow
   model_ = Ref<const Model>::share(&model);
   backends_.assign(options.backends.begin(), options.backends.end());
   host_ = (int32_t)backends_.size() - 1;
   profiling_ = options.profile;
-  TERN_TRY(place_nodes(graph_, backends_, &placements_));
+  TERN_TRY(place_nodes(graph_, backends_, options.deterministic, &placements_));
   order_updates();
   profile_.resize(graph_.nodes.size());
   trace_.reserve(options.profile ? graph_.nodes.size() : 0);
@@ -120,7 +129,7 @@ tern_status Executable::build(Graph graph, const Model& model, const Parameters&
   for (size_t i = 0; i < graph_.nodes.size(); ++i) {
     const Node& n = graph_.nodes[i];
     if ((n.op->flags & kWritesState) && graph_.value(n.in[0]).kind == ValueKind::parameter)
-      written_parameters_.push_back({graph_.value(n.in[0]).index, placements_[i].backend});
+      written_parameters_.push_back({graph_.value(n.in[0]).index, part_of(placements_[i].backend)});
   }
   TERN_TRY(lay_out(options));
   int32_t users = controls_.empty() ? 0 : 1;
@@ -156,6 +165,9 @@ void Executable::order_updates() {
   placements_ = std::move(placements);
 }
 
+// Whose memory a node of this backend works in. Control nodes (-1) read and write the host's.
+int32_t Executable::part_of(int32_t backend) const { return backend < 0 || backends_[(size_t)backend]->limits.host_memory ? host_ : backend; }
+
 int32_t Executable::slot_of(BackendPart& part, SlotKind kind, int32_t index) {
   for (size_t i = 0; i < part.slots.size(); ++i)
     if (part.slots[i].kind == kind && part.slots[i].index == index) return (int32_t)i;
@@ -174,8 +186,7 @@ tern_status Executable::lay_out(const Options& options) {
   }
   parts_[(size_t)host_].used = true;
 
-  // Where each node runs: control nodes read and write host memory.
-  const auto where = [&](int32_t node) { return placements_[(size_t)node].backend < 0 ? host_ : placements_[(size_t)node].backend; };
+  const auto where = [&](int32_t node) { return part_of(placements_[(size_t)node].backend); };
 
   // Partitions and their limits: a node's partition begins at first_of[node] and ends at last_of[node].
   std::vector<int32_t> first_of((size_t)num_nodes), last_of((size_t)num_nodes);
@@ -193,13 +204,13 @@ tern_status Executable::lay_out(const Options& options) {
       PartitionPlan p;
       p.backend = placements_[(size_t)i].backend;
       for (int32_t k = i; k < end; ++k) p.nodes.push_back(k);
-      parts_[(size_t)p.backend].used = true;
+      parts_[(size_t)where(i)].used = true;
       partitions_.push_back(std::move(p));
     }
     i = end;
   }
 
-  // Which backends need each value, and from when to when it is alive there.
+  // Which memories need each value, and from when to when it is alive there.
   std::vector<std::vector<Use>> uses(backends_.size(), std::vector<Use>(num_values));
   std::vector<char> crosses(num_values, 0);  // produced on a device and needed elsewhere
   for (int32_t i = 0; i < num_nodes; ++i) {
@@ -241,11 +252,14 @@ tern_status Executable::lay_out(const Options& options) {
     BackendPart& part = parts_[b];
     Storage storage(num_values, uses[b]);
     std::vector<Use>& life = storage.life;
-    const uint64_t alignment = std::max<uint64_t>(64, part.backend->limits.buffer_alignment);
+    uint64_t alignment = 64;
+    for (size_t k = 0; k < backends_.size(); ++k)
+      if (part_of((int32_t)k) == (int32_t)b) alignment = std::max(alignment, backends_[k]->limits.buffer_alignment);
     const auto takes_gaps = [&](ValueId v) {
       const int32_t producer = graph_.value(v).producer;
-      return readers[(size_t)v] == 1 && producer >= 0 && placements_[(size_t)producer].backend == (int32_t)b && graph_.nodes[(size_t)producer].out[0] == v &&
-             part.backend->api->writes_pitch && part.backend->api->writes_pitch(part.backend->self, graph_, graph_.nodes[(size_t)producer]);
+      if (readers[(size_t)v] != 1 || producer < 0 || placements_[(size_t)producer].backend < 0 || where(producer) != (int32_t)b) return false;
+      const Backend& writer = *backends_[(size_t)placements_[(size_t)producer].backend];
+      return graph_.nodes[(size_t)producer].out[0] == v && writer.api->writes_pitch && writer.api->writes_pitch(writer.self, graph_, graph_.nodes[(size_t)producer]);
     };
     for (int32_t i = 0; i < num_nodes; ++i) {
       if (where(i) != (int32_t)b || placements_[(size_t)i].backend < 0) continue;
@@ -359,7 +373,7 @@ tern_status Executable::lay_out(const Options& options) {
           present[(size_t)b][(size_t)v] = 1;
         }
     if (placements_[(size_t)i].backend < 0) steps_.push_back({StepKind::control, (int32_t)controls_.size(), -1, kNoValue, i}), controls_.push_back({i, 0, {}, {}, {}});
-    else steps_.push_back({StepKind::submit, (int32_t)p++, b, kNoValue, i, updates(i)});
+    else steps_.push_back({StepKind::submit, (int32_t)p++, -1, kNoValue, i, updates(i)});
     if (b != host_)
       for (int32_t k = i; k < end; ++k)
         for (const ValueId v : graph_.nodes[(size_t)k].out)
@@ -403,9 +417,10 @@ tern_status Executable::compile(const Parameters& parameters, const Options& opt
   }
   if (!training) prepared_version_ = parameters.version();
   for (PartitionPlan& p : partitions_) {
-    const BackendPart& part = parts_[(size_t)p.backend];
-    const Partition partition{&graph_, p.nodes, part.locations, fixed, scalar_values_, (int32_t)part.slots.size(), options.deterministic, options.profile};
-    TERN_TRY(part.backend->api->compile(part.backend->self, partition, &p.plan));
+    const BackendPart& part = parts_[(size_t)part_of(p.backend)];
+    const Backend& backend = *backends_[(size_t)p.backend];
+    const Partition partition{&graph_, p.nodes, part.locations, fixed, scalar_values_, (int32_t)part.slots.size(), options.profile};
+    TERN_TRY(backend.api->compile(backend.self, partition, &p.plan));
   }
   for (Control& c : controls_) {
     c.first_child = (int32_t)children_.size();
@@ -467,7 +482,7 @@ tern_status Executable::take_states(BackendPart& part, State& state) {
 }
 
 tern_status Executable::copy_value(const Step& step, std::span<const void* const> inputs, State& state) {
-  BackendPart& part = parts_[(size_t)step.backend];
+  BackendPart& part = parts_[(size_t)step.part];
   // The host's or the device's place of the value may be a state.
   TERN_TRY(take_states(step.kind == StepKind::to_device ? parts_[(size_t)host_] : part, state));
   const Location& loc = part.locations[(size_t)step.value];
@@ -494,14 +509,15 @@ tern_status Executable::run(std::span<const void* const> inputs, std::span<void*
   for (const Step& step : steps_) {
     if (step.kind == StepKind::submit) {
       PartitionPlan& p = partitions_[(size_t)step.index];
-      BackendPart& part = parts_[(size_t)p.backend];
+      BackendPart& part = parts_[(size_t)part_of(p.backend)];
+      const Backend& backend = *backends_[(size_t)p.backend];
       if (!step.updates) TERN_TRY(check_control(control));
       TERN_TRY(take_states(part, state));
       Fence done = 0;
-      TERN_TRY(part.backend->api->submit(part.backend->self, p.plan, part.buffers, scalars_, step.updates ? kUnstoppable : control, {}, &done));
-      if (done) TERN_TRY(part.backend->api->wait(part.backend->self, done, UINT64_MAX));
+      TERN_TRY(backend.api->submit(backend.self, p.plan, part.buffers, scalars_, step.updates ? kUnstoppable : control, {}, &done));
+      if (done) TERN_TRY(backend.api->wait(backend.self, done, UINT64_MAX));
       if (profiling_)
-        for (const NodeTime& t : part.backend->api->plan_times(part.backend->self, p.plan)) {
+        for (const NodeTime& t : backend.api->plan_times(backend.self, p.plan)) {
           profile_[(size_t)t.node].total_ns += t.end_ns - t.begin_ns;
           if (trace_.size() < trace_.capacity()) trace_.push_back({t.node, t.begin_ns, t.end_ns});
         }

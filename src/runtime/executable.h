@@ -14,7 +14,8 @@ class Executable {
   struct Options {
     std::span<const Backend* const> backends;  // in order of preference; the last is the CPU
     uint64_t max_bytes = UINT64_MAX;           // of one arena
-    bool deterministic = false, profile = false;
+    bool deterministic = false;  // no backend whose bits vary
+    bool profile = false;
   };
   struct Memory {
     uint64_t arena = 0, bound = 0, scratch = 0, prepared = 0;
@@ -54,7 +55,7 @@ class Executable {
   struct Step {
     StepKind kind;
     int32_t index;           // submit: partition; control: index into controls_
-    int32_t backend = -1;    // copies
+    int32_t part = -1;       // copies
     ValueId value = kNoValue;
     int32_t from = 0;        // copies to_device: host location; all: first node (for the order of events)
     bool updates = false;    // changes a state or parameter: not begun after a cancel, not stopped within
@@ -69,8 +70,9 @@ class Executable {
     SlotKind kind;
     int32_t index;  // of the input, output, state, parameter; value id of a constant
   };
+  // What lives in one memory: the host's, which several backends may use, or that of a device.
   struct BackendPart {
-    const Backend* backend = nullptr;
+    const Backend* backend = nullptr;  // its owner; the CPU for the host's
     std::vector<Location> locations;  // per value
     std::vector<Slot> slots;
     std::vector<Buffer> buffers;      // per slot, as given to submit
@@ -89,9 +91,10 @@ class Executable {
   };
 
   Executable() = default;
-  tern_status build(Graph graph, const Model& model, const Parameters& parameters, const Options& options);
+  tern_status build(Graph graph, const Model& model, const Parameters& parameters, Options options);
   void order_updates();
   tern_status lay_out(const Options& options);
+  int32_t part_of(int32_t backend) const;
   int32_t slot_of(BackendPart& part, SlotKind kind, int32_t index);
   tern_status compile(const Parameters& parameters, const Options& options);
   tern_status bind(std::span<const void* const> inputs, std::span<void* const> outputs, Parameters& parameters, State& state);
@@ -107,7 +110,7 @@ class Executable {
   int32_t host_ = 0;  // index of the CPU in backends_
   std::vector<NodePlacement> placements_;
   std::vector<PartitionPlan> partitions_;
-  std::vector<BackendPart> parts_;
+  std::vector<BackendPart> parts_;  // per backend; that of the CPU serves all whose memory is the host's
   std::vector<Step> steps_;
   std::vector<Control> controls_;
   std::vector<std::unique_ptr<Executable>> children_;
@@ -115,7 +118,7 @@ class Executable {
   std::vector<ValueId> scalar_values_;
   std::vector<int32_t> scalar_inputs_;                    // index into graph_.inputs
   std::vector<std::pair<int32_t, ValueId>> copied_outputs_;  // outputs that are not written in place
-  std::vector<std::pair<int32_t, int32_t>> written_parameters_;  // index and the backend that writes it
+  std::vector<std::pair<int32_t, int32_t>> written_parameters_;  // index and the part that writes it
   bool states_move_ = false;                                     // between backends, within a run
   uint64_t prepared_version_ = 0;
   std::vector<NodeProfile> profile_;

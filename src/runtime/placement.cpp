@@ -11,6 +11,7 @@ namespace {
 struct Placer {
   Graph& g;
   std::span<const Backend* const> backends;
+  bool exact;
   std::vector<NodePlacement>& placements;  // one per node of g
   std::vector<ValueId>& same;              // values of g that stand for others
 
@@ -21,15 +22,15 @@ struct Placer {
     NodePlacement where{-1, decomposed ? PlacedAs::decomposed : PlacedAs::kernel, ""};
     int32_t loops = -1;
     for (size_t b = 0; b < backends.size(); ++b) {
-      const Support s = backends[b]->api->supports(backends[b]->self, g, node);
+      const Support s = support(*backends[b], node);
       if (s.kind == SupportKind::kernel) {
         where.backend = (int32_t)b;
         return append(std::move(node), where);
       }
       if (b == 0) where.reason = s.reason;
       if (s.kind == SupportKind::reference && loops < 0) loops = (int32_t)b;
-      if (node.op->decompose && (b == 0 || b + 1 == backends.size())) {
-        // A composite is better split on the preferred backend than run elsewhere.
+      if (node.op->decompose && (b + 1 == backends.size() || !backends[b]->limits.host_memory)) {
+        // A composite is better split in the preferred backend's memory than moved to another.
         if (depth > 16) return TERN_FAIL(TERN_ERR_INTERNAL, "%s: its decomposition does not end", node.op->name);
         return split(node, depth);
       }
@@ -38,6 +39,11 @@ struct Placer {
     where.backend = loops;
     where.as = PlacedAs::reference;
     return append(std::move(node), where);
+  }
+
+  Support support(const Backend& backend, const Node& node) const {
+    if (exact && backend.limits.varies) return {SupportKind::no, "off where the same bits are wanted every time"};
+    return backend.api->supports(backend.self, g, node);
   }
 
   tern_status append(Node node, NodePlacement where) {
@@ -74,13 +80,13 @@ struct Placer {
 
 }  // namespace
 
-tern_status place_nodes(Graph& g, std::span<const Backend* const> backends, std::vector<NodePlacement>* placements) {
+tern_status place_nodes(Graph& g, std::span<const Backend* const> backends, bool exact, std::vector<NodePlacement>* placements) {
   std::vector<Node> nodes = std::move(g.nodes);
   g.nodes.clear();
   placements->clear();
   std::vector<ValueId> same(g.values.size());
   for (size_t i = 0; i < same.size(); ++i) same[i] = (ValueId)i;
-  Placer placer{g, backends, *placements, same};
+  Placer placer{g, backends, exact, *placements, same};
   for (Node& n : nodes) TERN_TRY(placer.place(std::move(n), *n.origin != 0, 0));
   for (ValueId& v : g.outputs)
     while (same[(size_t)v] != v) v = same[(size_t)v];

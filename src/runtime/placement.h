@@ -15,8 +15,9 @@ struct NodePlacement {
 };
 
 // Rewrites `g` so that every node has a backend that runs it, and tells which (one entry per node of the new graph).
-// For each node, in order: the first backend with a kernel; else, for a composite, its decomposition (whose nodes are
-// placed in turn); else the next backends; at last plain loops. backends: in order of preference, the last is the CPU.
-tern_status place_nodes(Graph& g, std::span<const Backend* const> backends, std::vector<NodePlacement>* placements);
+// For each node, in order: the first backend with a kernel among those in the memory of the first; else, for a composite, its
+// decomposition (whose nodes are placed in turn); else the next backends; at last plain loops. backends: in order of
+// preference, the last is the CPU. exact: without those whose bits vary.
+tern_status place_nodes(Graph& g, std::span<const Backend* const> backends, bool exact, std::vector<NodePlacement>* placements);
 
 }  // namespace tern

@@ -50,8 +50,8 @@ tern_status Session::create(const Model& model, const Options& options, std::uni
     const Backend* backend = nullptr;
     TERN_TRY(context.open_backend(name, &backend));
     s->backends_.push_back(backend);
-    cpu = backend->limits.host_memory;
-    if (cpu) break;  // nothing after the CPU would ever be asked
+    cpu = backend->api == context.backend_tables()[0] || backend->limits.as_written;
+    if (cpu) break;  // they run every node: nothing behind them would ever be asked
   }
   if (!cpu) {
     const Backend* backend = nullptr;

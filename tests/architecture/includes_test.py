@@ -37,7 +37,7 @@ TABLE = {
 }
 # Single files outside a folder's row: the borders where the parts are put together.
 ALSO = {
-    "src/capi": ["backends/cpu/backend.h"],  # the table of the one backend that is linked
+    "src/capi": ["backends/cpu/backend.h", "backends/onednn/backend.h"],  # the tables of the backends
     "src/cli": ["samples/image.h"],          # the one reader and writer of picture files
 }
 # Headers of others: where each may appear. Those of the C and C++ libraries and of the system have no rule.
@@ -47,7 +47,8 @@ OTHERS = {
     "flatbuffers": ["src/format", "src/import"],
     "google": ["src/import"],
     "onnx": ["src/import"],
-    "dnnl": ["backends/onednn"],
+    "dnnl": [],    # backends/onednn declares what it uses
+    "oneapi": [],
     "vulkan": ["backends/vulkan", "kernels/vulkan"],
     "cuda": ["backends/cuda", "kernels/cuda"],
 }
@@ -122,7 +123,7 @@ def check(files):
             top = re.split(r"[/_.]", name)[0]
             if top in OTHERS:
                 if folder not in OTHERS[top]:
-                    wrong.append(where + f"{name} belongs to {' and '.join(OTHERS[top])} only")
+                    wrong.append(where + f"{name} belongs to {' and '.join(OTHERS[top]) or 'the tests'} only")
             elif name.split("/")[0] == "tern" and not GENERATED.search(name):
                 wrong.append(where + f"there is no public header {name}")
             elif quoted and not GENERATED.search(name):
@@ -164,6 +165,7 @@ PLANTED = [
     ("include/tern/planted.h", '#include "base/status.h"\n', True),
     ("src/ops/planted.cpp", "#include <xsimd/xsimd.hpp>\n", True),
     ("src/runtime/planted.cpp", "#include <google/protobuf/message.h>\n", True),
+    ("backends/onednn/planted.cpp", "#include <oneapi/dnnl/dnnl.h>\n", True),
     ("src/base/planted.cpp", '#include "no_such_file.h"\n', True),
     ("src/base/planted.cpp", "#include SOME_HEADER\n", True),
     ("src/planted/planted.cpp", "int x;\n", True),

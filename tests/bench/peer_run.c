@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One process of tests/bench/vision_peers that runs a model in Tern:
- *   peer_run MODEL.tern THREADS INPUT.bin DIM... (f32 values of the only input)
+ *   peer_run MODEL.tern THREADS BACKENDS INPUT.bin DIM... (f32 values of the only input)
  * It obeys lines on the standard input and answers each with one line of numbers:
  *   load        milliseconds from nothing to the first result
  *   run N       milliseconds of each of N runs
@@ -46,24 +46,26 @@ static double memory_before(void) {
 
 int main(int argc, char** argv) {
   tern_context_options options = TERN_CONTEXT_OPTIONS_INIT;
+  tern_session_options session_options = TERN_SESSION_OPTIONS_INIT;
   tern_context* context = NULL;
   tern_model* model = NULL;
   tern_session* session = NULL;
   tern_tensor* input = NULL;
   const tern_tensor* outputs[MAX_OUTPUTS];
   int64_t dims[TERN_MAX_RANK], count = 1;
-  int32_t rank = argc - 4, num_outputs = 0, i;
+  int32_t rank = argc - 5, num_outputs = 0, i;
   double before;
   float* values;
   FILE* f;
   char line[1024];
-  if (argc < 5 || rank > TERN_MAX_RANK) return fprintf(stderr, "peer_run MODEL.tern THREADS INPUT.bin DIM...\n"), 2;
-  for (i = 0; i < rank; ++i) count *= dims[i] = atoll(argv[4 + i]);
+  if (argc < 6 || rank > TERN_MAX_RANK) return fprintf(stderr, "peer_run MODEL.tern THREADS BACKENDS INPUT.bin DIM...\n"), 2;
+  for (i = 0; i < rank; ++i) count *= dims[i] = atoll(argv[5 + i]);
   values = (float*)malloc((size_t)count * sizeof(float));
-  f = fopen(argv[3], "rb");
-  if (!values || !f || fread(values, sizeof(float), (size_t)count, f) != (size_t)count) return fprintf(stderr, "peer_run: cannot read %s\n", argv[3]), 1;
+  f = fopen(argv[4], "rb");
+  if (!values || !f || fread(values, sizeof(float), (size_t)count, f) != (size_t)count) return fprintf(stderr, "peer_run: cannot read %s\n", argv[4]), 1;
   fclose(f);
   options.num_threads = atoi(argv[2]);
+  session_options.backends = argv[3];
   before = memory_before();
   while (fgets(line, sizeof line, stdin)) {
     const int load = strncmp(line, "load", 4) == 0;
@@ -74,7 +76,7 @@ int main(int argc, char** argv) {
         if (load) {
           need(tern_context_create(&options, &context));
           need(tern_model_load_file(context, argv[1], NULL, &model));
-          need(tern_session_create(model, NULL, &session));
+          need(tern_session_create(model, &session_options, &session));
           need(tern_tensor_wrap(context, TERN_DTYPE_F32, dims, rank, values, (size_t)count * sizeof(float), NULL, NULL, &input));
           num_outputs = tern_model_num_tensors(model, 0, TERN_ROLE_OUTPUT);
           if (num_outputs > MAX_OUTPUTS) return fprintf(stderr, "peer_run: too many outputs\n"), 1;

@@ -113,6 +113,9 @@ class CommandLine(Case):
         devices = json.loads(tern("devices", "--json").out)
         self.assertEqual(devices[0]["backend"], "cpu")
         self.assertTrue(devices[0]["available"])
+        onednn = devices[1]
+        self.assertEqual(onednn["backend"], "onednn")
+        self.assertEqual(onednn["reason"] == "", onednn["available"])
         self.assertTrue(tern("devices").out.startswith("cpu"))
 
     def test_full_disk(self):

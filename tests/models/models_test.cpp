@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Real models through the public API alone: imported, run on real photographs and compared with what other engines
-// computed (golden cases; format in make_goldens.py). Also: no node in plain loops, and equal bits for one and two threads.
+// computed (golden cases; format in make_goldens.py). Also: no node in plain loops, equal bits for one and two threads, and
+// the same results with the oneDNN backend where its library is there.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -109,6 +110,23 @@ void check_placement(const tern_session* session) {
   EXPECT_LT(decomposed, kDecomposedShare * total) << "parts of decomposed operators:" << slowest;
 }
 
+void run_on(const Case& c, const std::string& file, const char* backends) {
+  SCOPED_TRACE(backends);
+  Context context;
+  Model model;
+  ASSERT_NO_FATAL_FAILURE(load(file, 2, &context, &model));
+  tern_session_options options = TERN_SESSION_OPTIONS_INIT;
+  options.backends = backends;
+  tern_session* made = nullptr;
+  ASSERT_OK(tern_session_create(model.get(), &options, &made));
+  const Session session(made);
+  std::vector<Tensor> inputs;
+  ASSERT_NO_FATAL_FAILURE(make_inputs(c, context.get(), model.get(), &inputs));
+  std::vector<ResultTensor> results;
+  ASSERT_NO_FATAL_FAILURE(run(session.get(), model.get(), inputs, &results));
+  compare_with_golden(c, model.get(), results);
+}
+
 class Models : public testing::TestWithParam<std::string> {};
 
 TEST_P(Models, AreRight) {
@@ -147,6 +165,7 @@ TEST_P(Models, AreRight) {
     EXPECT_EQ(std::memcmp(tern_tensor_const_data(one), tern_tensor_const_data(two), tern_tensor_bytes(one)), 0)
         << "output " << i << " differs between one and two threads";
   }
+  if (has_onednn()) run_on(c, file, "onednn,cpu");
 }
 
 std::vector<std::string> all_cases() {

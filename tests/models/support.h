@@ -43,6 +43,25 @@ inline std::string cache_folder() {
   return std::string(home ? home : ".") + "/.cache/tern";
 }
 
+// Can sessions use oneDNN? Its library is the system's, or the one that tests/setup put beside the models. Tells why not.
+inline bool has_onednn() {
+  static const bool found = [] {
+    const std::string library = cache_folder() + "/onednn/lib/libdnnl.so.3";
+    if (std::filesystem::exists(library)) setenv("TERN_ONEDNN_LIBRARY", library.c_str(), 0);
+    tern_context* made = nullptr;
+    if (tern_context_create(nullptr, &made) != TERN_OK) return false;
+    const Context context(made);
+    for (int32_t i = 0; i < tern_context_num_devices(made); ++i) {
+      tern_device_info info = TERN_DEVICE_INFO_INIT;
+      if (tern_context_get_device(made, i, &info) != TERN_OK || std::string(info.backend) != "onednn") continue;
+      if (!info.available) std::printf("SKIPPED: the oneDNN backend: %s\n", info.reason);
+      return info.available != 0;
+    }
+    return false;
+  }();
+  return found;
+}
+
 // By its name in a golden file: with a slash below the sources, else among the fetched ones.
 inline std::string model_path(const std::string& name) {
   return name.find('/') != std::string::npos ? source_folder() + "/" + name : cache_folder() + "/models/" + name;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every case of every operator (tests/ops/case.h) as a model of one node through sessions: on the CPU with each instruction
-// set that this machine runs (weights given and fixed), on the reference backend, and on one that refuses every second operator.
+// set that this machine runs (weights given and fixed), on oneDNN if it is there, on the reference backend, and on one that
+// refuses every second operator.
 #include "kernels/cpu/dispatch.h"
 #include "tests/ops/case.h"
 #include "tests/runtime/support.h"
@@ -94,6 +95,11 @@ std::vector<Target> targets() {
   std::vector<Target> list = {{nullptr, "reference"}, {nullptr, "halting,cpu"}};
   for (int i = 0; const cpu::Kernels* k = cpu::runnable_kernels(i); ++i) list.push_back({k->isa, "cpu"});
   for (int i = 0; const cpu::Kernels* k = cpu::runnable_kernels(i); ++i) list.push_back({k->isa, "cpu", true});
+  if (has_onednn()) {
+    onednn::take_all(true);
+    list.push_back({nullptr, "onednn,cpu"});
+    list.push_back({nullptr, "onednn,cpu", true});
+  }
   return list;
 }
 

@@ -11,18 +11,16 @@
 #include "base/checked.h"
 #include "ops/op.h"
 
-namespace tern {
+namespace tern::test {
+namespace {
 
-struct BackendPlan {
+struct Plan : BackendPlan {
   const Graph* graph = nullptr;
   std::vector<int32_t> nodes;
   std::vector<Location> locations;
   std::vector<NodeTime> times;
   bool profile = false;
 };
-
-namespace test {
-namespace {
 
 constexpr uint64_t kPage = 4096;
 
@@ -121,7 +119,7 @@ tern_status copy(void*, const Copy& c) {
 }
 
 tern_status compile(void*, const Partition& p, BackendPlan** out) {
-  auto* plan = new BackendPlan{};
+  auto* plan = new Plan{};
   plan->graph = p.graph;
   plan->nodes.assign(p.nodes.begin(), p.nodes.end());
   plan->locations.assign(p.locations.begin(), p.locations.end());
@@ -130,11 +128,12 @@ tern_status compile(void*, const Partition& p, BackendPlan** out) {
   return TERN_OK;
 }
 
-void plan_release(void*, BackendPlan* plan) { delete plan; }
+void plan_release(void*, BackendPlan* plan) { delete static_cast<Plan*>(plan); }
 PlanStats plan_stats(void*, const BackendPlan*) { return {}; }
-std::span<const NodeTime> plan_times(void*, const BackendPlan* plan) { return plan->times; }
+std::span<const NodeTime> plan_times(void*, const BackendPlan* plan) { return static_cast<const Plan*>(plan)->times; }
 
-tern_status submit(void*, BackendPlan* plan, std::span<const Buffer> slots, std::span<const int64_t> scalars, const RunControl& control, std::span<const Fence>, Fence* done) {
+tern_status submit(void*, BackendPlan* base, std::span<const Buffer> slots, std::span<const int64_t> scalars, const RunControl& control, std::span<const Fence>, Fence* done) {
+  Plan* plan = static_cast<Plan*>(base);
   const Graph& g = *plan->graph;
   for (const Buffer& b : slots)
     if (b.handle) lock(*(Memory*)b.handle, false);
@@ -176,15 +175,14 @@ tern_status wait(void*, Fence, uint64_t) { return TERN_OK; }
 
 const BackendApi& reference_backend() {
   static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi), 1, "reference", probe<false>, open<false>, close, limits, supports, alloc, import_memory, release, copy,
-                                     compile, plan_release, plan_stats, plan_times, submit, wait};
+                                     compile, plan_release, plan_stats, plan_times, submit, wait, nullptr};
   return api;
 }
 
 const BackendApi& halting_backend() {
   static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi), 1, "halting", probe<true>, open<true>, close, limits, supports, alloc, import_memory, release, copy,
-                                     compile, plan_release, plan_stats, plan_times, submit, wait};
+                                     compile, plan_release, plan_stats, plan_times, submit, wait, nullptr};
   return api;
 }
 
-}  // namespace test
-}  // namespace tern
+}  // namespace tern::test

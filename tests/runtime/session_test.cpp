@@ -17,8 +17,22 @@
 namespace tern::test {
 namespace {
 
+// A second backend in the host's memory: the CPU's kernels for all but what was fused.
+const BackendApi& sharing_backend() {
+  static const BackendApi api = [] {
+    BackendApi a = cpu::backend();
+    a.name = "sharing";
+    a.limits = [](void*) -> DeviceLimits { return {.buffer_alignment = 256, .host_memory = true, .varies = true}; };
+    a.supports = [](void* self, const Graph& g, const Node& n) -> Support {
+      return n.op->num_subgraphs ? Support{SupportKind::no, "fused"} : cpu::backend().supports(self, g, n);
+    };
+    return a;
+  }();
+  return api;
+}
+
 Ref<Context> counting_context(int32_t threads, tern_parallel_fn parallel = nullptr, void* user = nullptr) {
-  static const BackendApi* const tables[] = {&cpu::backend(), &reference_backend(), &halting_backend()};
+  static const BackendApi* const tables[] = {&cpu::backend(), &reference_backend(), &halting_backend(), &sharing_backend()};
   Context::Options options;
   options.threads.num_threads = threads;
   options.threads.parallel = parallel;
@@ -197,6 +211,58 @@ TEST(Session, ReportsWhatRanWhere) {
     EXPECT_EQ(elsewhere > 0, first == "halting");
     for (const Session::Placement& p : placements) EXPECT_TRUE(first != "cpu" || p.as == PlacedAs::kernel) << p.op << ": " << p.reason;
   }
+}
+
+TEST(Session, BackendsShareTheMemoryOfTheHost) {
+  const Ref<Context> context = counting_context(1);
+  const Ref<Model> model = make_model(*context, conv_net(32, 16));
+  const Ref<Tensor> in = picture(*context, 32);
+  Outputs expected;
+  uint64_t arena = 0;
+  for (const char* backends : {"cpu", "sharing", "halting,sharing"}) {
+    SCOPED_TRACE(backends);
+    const std::unique_ptr<Session> session = open(*model, backends);
+    Outputs out;
+    for (int i = 0; i < 2; ++i) TERN_OKAY(run(*session, 0, {in.get()}, &out));
+    if (expected.tensors.empty()) {
+      expected.tensors.push_back(out.tensors[0]);
+      arena = session->memory().plan.arena;
+    }
+    EXPECT_LT(relative_error(out.f32(0), expected.f32(0), kClasses), 1e-5);
+    if (std::strcmp(backends, "sharing") != 0) continue;
+    int counts[2] = {};
+    for (const Session::Placement& p : session->placements(0)) {
+      EXPECT_EQ(p.as, PlacedAs::kernel) << p.op << ": what shares memory goes before a decomposition";
+      ++counts[std::strcmp(p.backend, "sharing") == 0];
+    }
+    EXPECT_GT(counts[0], 0);
+    EXPECT_GT(counts[1], 0);
+    EXPECT_EQ(std::memcmp(out.f32(0), expected.f32(0), kClasses * sizeof(float)), 0);
+    EXPECT_LT(session->memory().plan.arena, arena + arena / 4) << "a second arena";
+  }
+}
+
+TEST(Session, BackendsWhoseBitsVaryAreLeftOut) {
+  const Ref<Context> context = counting_context(1);
+  const auto used = [&](const Ref<Model>& model, const Ref<Tensor>& in, bool deterministic) {
+    Session::Options options;
+    options.backends = "sharing";
+    options.deterministic = deterministic;
+    std::unique_ptr<Session> session;
+    EXPECT_EQ(Session::create(*model, options, &session), TERN_OK);
+    Outputs out;
+    EXPECT_EQ(run(*session, 0, {in.get()}, &out), TERN_OK) << thread_error().message;
+    int count = 0;
+    for (const Session::Placement& p : session->placements(0)) {
+      if (std::strcmp(p.backend, "sharing") == 0) ++count;
+      else EXPECT_STRNE(p.reason, "") << p.op;
+    }
+    return count;
+  };
+  const Ref<Model> net = make_model(*context, conv_net(16, 8));
+  EXPECT_GT(used(net, picture(*context, 16), false), 0);
+  EXPECT_EQ(used(net, picture(*context, 16), true), 0);
+  EXPECT_EQ(used(make_model(*context, rows_model()), make_tensor(*context, TERN_DTYPE_F32, {2, 16}), false), 0) << "it writes a state";
 }
 
 // The host's pool sets the flag while the first node that uses threads is at work: the nodes behind it do not run.
@@ -544,7 +610,9 @@ TEST(Session, PartsOfAConcatenationNeedNoMemory) {
       for (size_t k = 0; k < 3; ++k) EXPECT_LT(relative_error(got.f32(k), want.f32(k), want.tensors[k]->shape().elements()), 1e-5) << backends << " output " << k;
     }
     // The concatenation (25 channels), the sigmoid, what is resized, b (read twice), d; little of it at once.
-    if (std::string(backends) == "cpu") EXPECT_LE(session->memory().plan.arena, 8u * 10 * 4 * (25 + 11 + 5 + 1));
+    if (std::string(backends) == "cpu") {
+      EXPECT_LE(session->memory().plan.arena, 8u * 10 * 4 * (25 + 11 + 5 + 1));
+    }
   }
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "backends/cpu/backend.h"
+#include "backends/onednn/backend.h"
 #include "ops/op.h"
 #include "runtime/session.h"
 #include "tests/runtime/reference_backend.h"
@@ -21,10 +22,27 @@
 namespace tern::test {
 
 inline Ref<Context> make_context(int32_t threads = 1) {
-  static const BackendApi* const tables[] = {&cpu::backend(), &reference_backend(), &halting_backend()};
+  static const BackendApi* const tables[] = {&cpu::backend(), &reference_backend(), &halting_backend(), &onednn::backend()};
   Context::Options options;
   options.threads.num_threads = threads;
   return Ref<Context>::adopt(new Context(options, tables));
+}
+
+// Can oneDNN be opened? Its library is the system's, or the one that tests/setup put beside the models. Tells why not.
+inline bool has_onednn() {
+  static const bool found = [] {
+    const char *cache = std::getenv("TERN_CACHE"), *home = std::getenv("HOME");
+    const std::string file = (cache ? std::string(cache) : std::string(home ? home : ".") + "/.cache/tern") + "/onednn/lib/libdnnl.so.3";
+    if (std::FILE* f = std::fopen(file.c_str(), "rb")) {
+      std::fclose(f);
+      setenv("TERN_ONEDNN_LIBRARY", file.c_str(), 0);
+    }
+    int32_t count = 0;
+    if (onednn::backend().probe(nullptr, 0, &count) == TERN_OK) return true;
+    std::printf("SKIPPED: the oneDNN backend: %s\n", thread_error().message);
+    return false;
+  }();
+  return found;
 }
 
 inline Ref<Model> make_model(Context& context, ModelDef def, std::shared_ptr<const void> owner = {}) {
