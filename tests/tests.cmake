@@ -15,7 +15,7 @@ function(tern_test name)
   add_test(NAME ${name} COMMAND ${name})
 endfunction()
 
-tern_test(ops_test ops/case.cpp ops/ops_test.cpp ops/control_test.cpp ops/differentiate_test.cpp ops/encoding_test.cpp ops/values_test.cpp
+tern_test(ops_test ops/case.cpp ops/variants.cpp ops/ops_test.cpp ops/control_test.cpp ops/differentiate_test.cpp ops/encoding_test.cpp ops/values_test.cpp
           ${PROJECT_SOURCE_DIR}/src/train/differentiate.cpp LIBS tern_ops tern_graph tern_base)
 
 file(GLOB kernel_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/kernels/*.cpp)

@@ -122,12 +122,20 @@ void prepare_reference(Prepare& p) {
   p.call(run_reference, &a, 1, 0, 0);
 }
 
+// Nothing to compute, as in evaluate: the results are empty, and no indices have to be checked.
+bool is_idle(const Graph& g, const Node& n) {
+  const auto full = [&](ValueId v) { return v != kNoValue && g.value(v).shape.elements() > 0; };
+  const auto index = [&](ValueId v) { return full(v) && is_integer(g.value(v).dtype); };
+  return !n.out.empty() && std::none_of(n.out.begin(), n.out.end(), full) && std::none_of(n.in.begin(), n.in.end(), index);
+}
+
 tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
   const Device& device = device_of(self);
   auto plan = std::make_unique<Plan>();
   plan->graph = partition.graph;
   plan->profile = partition.profile;
   for (const int32_t i : partition.nodes) {
+    if (is_idle(*partition.graph, partition.graph->nodes[(size_t)i])) continue;
     Prepare p(partition, i, kernels(), *device.allocator, device.pool->num_threads(), plan->memory, plan->calls, plan->patches);
     const CpuOp* op = device.plain ? nullptr : find_cpu_op(p.node.op);
     if (op && !op->refuses(p.g, p.node)) TERN_TRY(op->prepare(p));

@@ -251,6 +251,7 @@ tern_status prepare_gather(Prepare& p) {
     else if (i == axis) a.rows = x[i];
     else a.row_bytes *= x[i];
   }
+  if (a.row_bytes == 0) a.outer = std::min<int64_t>(a.outer, 1);  // only the indices are looked at
   a.count = p.in(1).shape.elements();
   a.index_dtype = p.in(1).dtype;
   a.error = p.error_flag();

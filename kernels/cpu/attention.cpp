@@ -117,9 +117,10 @@ void attention(const void* args, int64_t begin, int64_t end, void* scratch) {
   float* keys = (float*)scratch;
   float* scores = keys + a.dim * kKeys;
   float* sums = scores + kQueries * kKeys;
-  int64_t valid = a.kv_valid ? *a.kv_valid : a.kv_tokens;
-  valid = valid < 0 ? 0 : valid < a.kv_tokens ? valid : a.kv_tokens;
-  const int64_t position = a.position ? *a.position : valid - a.tokens;
+  // A length beyond the keys still says where the queries stand; from all on it makes no difference.
+  const int64_t given = a.kv_valid ? *a.kv_valid : a.kv_tokens, all = a.kv_tokens + a.tokens;
+  const int64_t length = given < 0 ? 0 : given < all ? given : all, valid = length < a.kv_tokens ? length : a.kv_tokens;
+  const int64_t position = a.position ? *a.position : length - a.tokens;
   for (int64_t u = begin; u < end; ++u) {
     const int64_t first = u % blocks * kQueries, head = u / blocks % a.heads, batch = u / blocks / a.heads;
     const int64_t kv_head = head / (a.heads / a.kv_heads);

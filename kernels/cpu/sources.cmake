@@ -7,6 +7,8 @@
 # Kernels are always optimised, also in debug builds: unoptimised vector code is unusably slow and leaves weak symbols
 # behind. Products are fused only where the code says fma, so that equal formulas give equal bits everywhere.
 
+set(TERN_CPU_SETS "" CACHE STRING "Instruction sets to build, e.g. avx2 (empty: all of the processor's family)")
+
 set(TERN_CPU_DIR ${CMAKE_CURRENT_LIST_DIR})
 
 set(TERN_CPU_FLAGS_baseline -Os)  # for processors older than AVX2: size before speed
@@ -29,6 +31,9 @@ function(tern_add_cpu_kernels target)
     set(sets neon dotprod i8mm)
   else()
     set(sets baseline)  # four plain floats instead of vectors
+  endif()
+  if(TERN_CPU_SETS)
+    set(sets ${TERN_CPU_SETS})
   endif()
 
   file(GLOB sources CONFIGURE_DEPENDS ${TERN_CPU_DIR}/*.cpp)

@@ -73,6 +73,7 @@ constexpr Case kCases[] = {
     {"half_weight", "f32[1,5,5,3] f16[40,3,3,3] f16[40]", "strides=2,2"}, {"double", "f64[1,3,3,2] f64[2,2,2,2]"},
     {"panels", "f32[1,5,6,5] f32[37,3,3,5]@panel32 f32[37]", "pads=1,1,1,1"}, {"half_panels", "f32[1,4,4,16] f16[70,1,1,16]@panel32 f32[70]"},
     {"wide", "f32[1,2,19,33] f32[65,1,1,33] f32[65]", "", 1e-4}, {"no_picture", "f32[0,5,5,3] f32[4,3,3,3]"}, {"no_outputs", "f32[1,5,5,3] f32[0,3,3,3]"},
+    {"no_outputs_but_rows", "f32[1,5,5,3] f32[0,3,3,3]", "pads=2147483647,0,2147483647,0"},
     {"no_channels", "f32[1,3,3,0] f32[2,3,3,0] f32[2]"}, {"stride_beyond", "f32[1,3,3,1] f32[1,1,1,1]", "strides=2147483647,5"},
     {"kernel_too_large", "f32[1,3,3,1] f32[1,5,5,1]", "", 0, TERN_ERR_SHAPE}, {"dilation_too_large", "f32[1,3,3,1] f32[1,2,2,1]", "dilations=2147483647,1", 0, TERN_ERR_SHAPE},
     {"no_rows", "f32[1,0,3,1] f32[1,1,1,1]", "", 0, TERN_ERR_SHAPE}, {"no_kernel", "f32[1,3,3,1] f32[1,0,1,1]", "", 0, TERN_ERR_SHAPE},

@@ -38,7 +38,8 @@ tern_status reference(RefArgs& a) {
   const Window wy = conv_window(p, 0, p.height, dy.shape[1], w.shape[1]), wx = conv_window(p, 1, p.width, dy.shape[2], w.shape[2]);
   const int64_t channels = w.shape[3], outputs = dy.shape[3], group_out = outputs / p.groups;
   std::vector<double> sum((size_t)x.elements(), 0.0);
-  for (int64_t n = 0; n < dy.shape[0]; ++n)
+  const int64_t pictures = dy.elements() ? dy.shape[0] : 0;
+  for (int64_t n = 0; n < pictures; ++n)
     for (int64_t oy = 0; oy < wy.out; ++oy)
       for (int64_t ox = 0; ox < wx.out; ++ox)
         for (int64_t o = 0; o < outputs; ++o) {
@@ -73,6 +74,7 @@ constexpr Case kCases[] = {
     {"groups", "f32[1,4,4,6] f32[6,3,3,2]", "groups=2 pads=1,0,0,1 height=5 width=5"}, {"dilated", "f32[1,5,5,3] f32[3,3,2,2]", "dilations=2,3 height=9 width=8"},
     {"half", "f16[1,3,3,4] f16[4,3,3,3]", "height=5 width=5", 2e-2}, {"half_weight", "f32[1,3,3,4] f16[4,3,3,3]", "height=5 width=5"},
     {"panels", "f32[1,3,3,37] f32[37,1,1,5]@panel32", "height=3 width=3"}, {"empty", "f32[0,3,3,4] f32[4,1,1,2]", "height=3 width=3"},
+    {"no_filters_but_rows", "f32[1,4294967295,1,0] f32[0,1,1,2]", "pads=2147483647,0,2147483647,0 height=1 width=1"},
     {"size", "f32[1,3,3,4] f32[4,1,1,2]", "height=4 width=3", 0, TERN_ERR_SHAPE}, {"filters", "f32[1,3,3,4] f32[5,1,1,2]", "height=3 width=3", 0, TERN_ERR_SHAPE},
     {"groups_do_not_divide", "f32[1,3,3,4] f32[4,1,1,2]", "groups=3 height=3 width=3", 0, TERN_ERR_SHAPE},
     {"list", "f32[1,3,3,4] f32[4,1,1,2]", "strides=1 height=3 width=3", 0, TERN_ERR_INVALID_ARGUMENT},

@@ -113,6 +113,7 @@ constexpr Case kCases[] = {
     {"batch_vector", "f32[2,3,4,5] f32[5]"}, {"vector_tb", "f32[5] f32[4,5]", "transpose_b=1"}, {"vector_ta", "f32[5,4] f32[5]", "transpose_a=1"},
     {"rank5", "f32[2,1,2,3,4] f32[1,3,1,4,2]"}, {"half", "f16[4,8] f16[8,3]", "", 2e-2}, {"integers", "i32[3,4] i32[4,2]"}, {"long", "i64[2,2] i64[2,2]"},
     {"no_rows", "f32[0,5] f32[5,4]"}, {"no_sum", "f32[3,0] f32[0,4]"}, {"no_batch", "f32[0,3,5] f32[5,4]"},
+    {"many_empty_rows", "f32[1000000000000,0] f32[0,0]"},
     {"panels", "f32[3,5] f32[70,5]@panel32", "transpose_b=1"}, {"half_panels", "f32[2,3,6] f16[33,6]@panel32", "transpose_b=1"},
     {"int8_blocks", "f32[3,40] f32[9,40]@block_int8", "transpose_b=1", 1e-4}, {"panels_ta", "f32[5,3] f32[9,5]@panel32", "transpose_a=1 transpose_b=1"},
     {"dims", "f32[3,5] f32[4,5]", "", 0, TERN_ERR_SHAPE}, {"batches", "f32[2,3,5] f32[3,5,4]", "", 0, TERN_ERR_SHAPE}, {"scalar", "f32[] f32[5]", "", 0, TERN_ERR_SHAPE},

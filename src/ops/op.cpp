@@ -272,6 +272,11 @@ ValueId emit(Graph& g, std::string_view name, std::initializer_list<ValueId> in)
 }
 
 tern_status evaluate(const Node& node, const RefTensor* ins, const RefTensor* outs) {
+  // Loops over the other dims of an empty result may take for ever. Indices are checked all the same.
+  bool idle = !node.out.empty();
+  for (size_t i = 0; i < node.out.size(); ++i) idle = idle && outs[i].elements() == 0;
+  for (size_t i = 0; i < node.in.size(); ++i) idle = idle && !(is_integer(ins[i].dtype) && ins[i].elements() > 0);
+  if (idle) return TERN_OK;
   if (node.op->reference) {
     RefArgs args{node, ins, outs};
     const tern_status s = node.op->reference(args);

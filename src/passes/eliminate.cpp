@@ -108,6 +108,13 @@ void merge_common(Graph& g) {
 
 namespace {
 
+// Axes that count from the end, from the front.
+IntList from_front(IntList permutation) {
+  for (int64_t k = 0; k < permutation.count; ++k)
+    if (permutation[k] < 0) permutation[k] += permutation.count;
+  return permutation;
+}
+
 bool keeps_order(const Shape& in, const IntList& permutation) {
   int64_t last = -1;
   for (const int64_t p : permutation) {
@@ -135,11 +142,11 @@ void remove_identities(Graph& g) {
       if (x.producer >= 0 && g.nodes[(size_t)x.producer].op == reshape_op) n.in[0] = g.nodes[(size_t)x.producer].in[0];
       same = g.value(n.in[0]).shape == y.shape;
     } else if (n.op == transpose_op) {
-      IntList p = n.attrs<TransposeAttrs>().permutation;
+      IntList p = from_front(n.attrs<TransposeAttrs>().permutation);
       const ValueId source = n.in[0];
       if (g.value(source).producer >= 0 && g.nodes[(size_t)g.value(source).producer].op == transpose_op) {
         const Node& first = g.nodes[(size_t)g.value(source).producer];
-        const IntList& q = first.attrs<TransposeAttrs>().permutation;
+        const IntList q = from_front(first.attrs<TransposeAttrs>().permutation);
         if (q.count == p.count) {
           IntList joined;
           joined.count = p.count;

@@ -55,6 +55,7 @@ struct ParsedCase {
   Attributes attributes;
   int num_out = 1;
   tern_status refused = TERN_OK;  // the status of an attribute that was refused, where the line says that it fails
+  std::string variant;            // what was changed (variants), or ""
 };
 // Fails with a text in *why when the line itself is wrong.
 bool parse_case(const Op& op, const Case& line, ParsedCase* out, std::string* why);
@@ -79,6 +80,16 @@ tern_status run_reference(const Graph& g, const std::vector<Tensor>& inputs, std
 
 // "" if equal: floats within tolerance * max(1, |expected|), NaN equals NaN, integers exactly. Else says where.
 std::string compare(const Tensor& got, const Tensor& expected, double tolerance);
+
+// ---- cases made from cases (variants.cpp) ---------------------------------------------------------------------------
+
+// The cases of an operator in other types, with other dims, ranks and broadcasts, and with each attribute at its limits and
+// in between, one change at a time: at most `most` of those that the shape rule takes, spread evenly. They may fail when run.
+std::vector<ParsedCase> variants(const Op& op, size_t most);
+// Few enough elements for a plain loop.
+bool is_small(const ParsedCase& c, const Graph& g);
+// The line's tolerance; for a variant with 16-bit values in the graph what the operator's lines allow for them.
+double tolerance_of(const ParsedCase& c, const Graph& g);
 
 // ---- running the cases elsewhere ------------------------------------------------------------------------------------
 

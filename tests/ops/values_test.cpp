@@ -31,6 +31,33 @@ TEST(Values, EqualThoseOfOnnxRuntime) {
   }
 }
 
+// Rules of shapes that no result shows, as ONNX and PyTorch have them.
+TEST(Values, ShapesThatAreEasyToGetWrong) {
+  const struct {
+    const char *op, *inputs, *attributes, *shape;
+  } kShapes[] = {
+      // a window that would begin in the padding behind is dropped
+      {"max_pool2d", "f32[1,4,4,1]", "kernel=3,3 strides=2,2 pads=0,0,2,2 ceil_mode=1", "[1,2,2,1]"},
+      {"avg_pool2d", "f32[1,4,5,1]", "kernel=3,3 strides=2,2 pads=0,0,2,2 ceil_mode=1", "[1,2,3,1]"},
+      {"conv2d", "f32[1,8,9,1] f32[1,3,3,1]", "strides=2,2", "[1,3,4,1]"},
+      {"resize", "f32[1,3,5,1]", "scale_h=1.5 scale_w=0.5", "[1,4,2,1]"},
+      {"slice", "f32[7]", "starts=-1 ends=-100 steps=-3", "[3]"},
+      {"transpose", "f32[2,3,4]", "", "[4,3,2]"},
+      {"split", "f32[7]", "outputs=3", "[3]"},
+      {"range", "i64[]{0} i64[]{-7} i64[]{-2}", "", "[4]"},
+  };
+  for (const auto& k : kShapes) {
+    SCOPED_TRACE(std::string(k.op) + " " + k.inputs + " " + k.attributes);
+    const Case line = {"shape", k.inputs, k.attributes};
+    ParsedCase c;
+    std::string why;
+    CaseGraph g;
+    ASSERT_TRUE(parse_case(*find_op(k.op), line, &c, &why)) << why;
+    ASSERT_EQ(build_graph(c, &g), TERN_OK) << thread_error().message;
+    EXPECT_EQ(to_string(g.graph.value(g.graph.outputs[0]).shape), k.shape);
+  }
+}
+
 // Of equal elements the first one gets the gradient.
 TEST(Values, MaxPoolGradientTakesTheFirst) {
   const Case line = {"ties", "f32[1,2,2,1]{1,1,1,1} f32[1,1,1,1] f32[1,1,1,1]{5}", "kernel=2,2"};

@@ -110,32 +110,59 @@ void PrintTo(const Named& n, std::ostream* os) { *os << n.op->name; }
 
 class Backends : public testing::TestWithParam<Named> {};
 
+// A case that the shape rule takes, and what it must give.
+struct Ready {
+  ParsedCase c;
+  CaseGraph g;
+  Expected want;
+  std::vector<test::Tensor> inputs;
+  std::string name;
+};
+
+// The cases of an operator and their variants.
+std::vector<Ready> ready_cases(const Op& op) {
+  std::vector<Ready> list;
+  const auto add = [&](const ParsedCase& c) {
+    Ready r;
+    r.c = c;
+    if (build_graph(c, &r.g) != TERN_OK) return;  // refused when the model is built
+    r.want = expect(c, r.g);
+    for (const int k : r.g.feeds) r.inputs.push_back(c.inputs[(size_t)k]);
+    r.name = std::string(op.name) + "/" + c.line->name + (c.variant.empty() ? "" : ", " + c.variant);
+    list.push_back(std::move(r));
+  };
+  for (int32_t i = 0; i < op.cases.count; ++i) {
+    ParsedCase c;
+    std::string why;
+    if (!parse_case(op, op.cases.items[i], &c, &why)) {
+      ADD_FAILURE() << why;
+      continue;
+    }
+    add(c);
+  }
+  for (const ParsedCase& v : variants(op, 200)) add(v);
+  return list;
+}
+
 TEST_P(Backends, EqualTheReference) {
   const Op& op = *GetParam().op;
   if (op.num_subgraphs > 0) GTEST_SKIP() << "has sub-graphs";
   static const Ref<Context> context = make_context(2);
+  const std::vector<Ready> cases = ready_cases(op);
   for (const Target& target : targets()) {
     if (target.isa) {
       ASSERT_TRUE(cpu::select_kernels(target.isa));
     }
-    for (int32_t i = 0; i < op.cases.count; ++i) {
-      const Case& line = op.cases.items[i];
-      SCOPED_TRACE(std::string(op.name) + "/" + line.name + " on " + target.backends + " " + (target.isa ? target.isa : "") + (target.fixed ? ", fixed" : ""));
-      ParsedCase c;
-      std::string why;
-      ASSERT_TRUE(parse_case(op, line, &c, &why)) << why;
-      CaseGraph g;
-      if (build_graph(c, &g) != TERN_OK) continue;  // refused when the model is built
-      const Expected want = expect(c, g);
-      std::vector<test::Tensor> inputs, outputs;
-      for (const int k : g.feeds) inputs.push_back(c.inputs[(size_t)k]);
-      const tern_status status = run_in_session(*context, target.backends, target.fixed, g.graph, inputs, &outputs);
-      EXPECT_EQ(status, want.status) << thread_error().message;
-      for (const test::Tensor& t : inputs) EXPECT_TRUE(t.guards_intact());
-      if (status != TERN_OK || want.status != TERN_OK) continue;
-      ASSERT_EQ(outputs.size(), want.outputs.size());
+    for (const Ready& r : cases) {
+      SCOPED_TRACE(r.name + " on " + target.backends + " " + (target.isa ? target.isa : "") + (target.fixed ? ", fixed" : ""));
+      std::vector<test::Tensor> outputs;
+      const tern_status status = run_in_session(*context, target.backends, target.fixed, r.g.graph, r.inputs, &outputs);
+      EXPECT_EQ(status, r.want.status) << thread_error().message;
+      for (const test::Tensor& t : r.inputs) EXPECT_TRUE(t.guards_intact());
+      if (status != TERN_OK || r.want.status != TERN_OK) continue;
+      ASSERT_EQ(outputs.size(), r.want.outputs.size());
       for (size_t k = 0; k < outputs.size(); ++k) {
-        EXPECT_EQ(compare(outputs[k], want.outputs[k], line.tolerance), "") << "output " << k;
+        EXPECT_EQ(compare(outputs[k], r.want.outputs[k], tolerance_of(r.c, r.g.graph)), "") << "output " << k;
         EXPECT_TRUE(outputs[k].guards_intact()) << "output " << k;
       }
     }
