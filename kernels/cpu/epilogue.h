@@ -7,13 +7,13 @@
 
 namespace tern::cpu::TERN_ISA {
 
-enum class Finish : int32_t { none, clip, slope, hard_swish, later };
+enum class Finish : int32_t { none, clip, slope, leaky, hard_swish, later };
 
 // An epilogue as tiles apply it: sums start from `bias`, or where there is a scale from 0 and get `shift` behind it. For
 // `later` all that follows the sum (and its bias) is left to finish_rows.
 struct Ending {
   Finish kind = Finish::none;
-  float lo = 0, hi = 0;  // of clip; lo is the slope of a leaky_relu
+  float lo = 0, hi = 0;  // of clip; lo is the slope of leaky
   const float *bias = nullptr, *scale = nullptr, *shift = nullptr, *slope = nullptr, *out_scale = nullptr, *out_bias = nullptr;
   const float* residual = nullptr;
   int64_t residual_stride = 0;
@@ -30,7 +30,7 @@ TERN_INLINE Ending ending_of(const Epilogue& e) {
     case Activation::relu: r.kind = Finish::clip, r.hi = kInf; break;
     case Activation::clip: r.kind = Finish::clip, r.lo = e.lo, r.hi = e.hi; break;
     case Activation::prelu: r.kind = Finish::slope, r.slope = e.slope; break;
-    case Activation::leaky_relu: r.kind = Finish::slope, r.lo = e.lo; break;
+    case Activation::leaky_relu: r.kind = Finish::leaky, r.lo = e.lo; break;
     case Activation::hard_swish: r.kind = Finish::hard_swish; break;
     default: r.kind = Finish::later; return r;
   }
@@ -66,10 +66,12 @@ TERN_INLINE void finish(const Ending& e, Each each, Get get, AddResidual add_res
       each([&](Vec x, int) __attribute__((always_inline)) { return clip(x, lo, hi); });
       break;
     }
-    case Finish::slope:
-      if (e.slope) each([&](Vec x, int i) __attribute__((always_inline)) { return leak(x, get(e.slope, i)); });
-      else each([&](Vec x, int) __attribute__((always_inline)) { return leak(x, splat(e.lo)); });
+    case Finish::slope: each([&](Vec x, int i) __attribute__((always_inline)) { return leak(x, get(e.slope, i)); }); break;
+    case Finish::leaky: {
+      const Vec slope = splat(e.lo);
+      each([&](Vec x, int) __attribute__((always_inline)) { return leak(x, slope); });
       break;
+    }
     case Finish::hard_swish: each([](Vec x, int) __attribute__((always_inline)) { return hard_swish(x); }); break;
   }
   if (e.out_scale) each([&](Vec x, int i) __attribute__((always_inline)) { return fma(x, get(e.out_scale, i), get(e.out_bias, i)); });

@@ -16,9 +16,10 @@ namespace {
 constexpr uint64_t kHugePage = 2u << 20;
 
 void* allocate_default(void*, size_t bytes, size_t alignment) {
-  // Fresh 4 KiB pages cost about 2 microseconds each; a huge one less than half of them.
-  const size_t rest = bytes % kHugePage;
-  if (rest >= kHugePage / 2) bytes += kHugePage - rest;
+  // Fresh 4 KiB pages cost about 2 microseconds each; a huge one less than half of them. So the last one is filled up,
+  // unless that would waste much.
+  const size_t waste = (kHugePage - bytes % kHugePage) % kHugePage;
+  if (waste <= (bytes < kHugePage ? bytes / 4 : kHugePage / 2)) bytes += waste;
   const bool huge = bytes >= kHugePage;
   void* p = nullptr;
   if (::posix_memalign(&p, huge && alignment < kHugePage ? kHugePage : alignment, bytes) != 0) return nullptr;
