@@ -49,6 +49,7 @@ void eliminate_dead(Graph& g) {
 
   Graph out;
   out.status = g.status;
+  out.budget = g.budget;
   std::vector<ValueId> map(g.values.size(), kNoValue);
   for (size_t i = 0; i < g.values.size(); ++i)
     if (alive[i]) {

@@ -109,6 +109,7 @@ struct View {
 
 void recognize_activations(Graph& g) {
   Graph out;
+  out.budget = g.budget;
   std::vector<ValueId> map(g.values.size(), kNoValue);
   for (size_t i = 0; i < g.values.size(); ++i)
     if (g.values[i].kind != ValueKind::node) map[i] = add_value(out, g.values[i]);

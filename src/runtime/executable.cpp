@@ -10,6 +10,10 @@
 namespace tern {
 namespace {
 
+bool is_external(const Value& v) { return v.kind != ValueKind::node && v.kind != ValueKind::scalar; }
+
+}  // namespace
+
 uint64_t value_bytes(const Value& v) {
   uint64_t bytes = 0;
   // Shapes were checked when the graph was specialised.
@@ -17,10 +21,6 @@ uint64_t value_bytes(const Value& v) {
   else bytes = (uint64_t)v.shape.elements() * dtype_size(v.dtype);
   return bytes;
 }
-
-bool is_external(const Value& v) { return v.kind != ValueKind::node && v.kind != ValueKind::scalar; }
-
-}  // namespace
 
 tern_status Executable::create(Graph graph, const Model& model, const Parameters& parameters, const Options& options, std::unique_ptr<Executable>* out) {
   std::unique_ptr<Executable> e(new Executable());
@@ -253,7 +253,8 @@ tern_status Executable::lay_out(const Options& options) {
       }
       part.locations[i] = loc;
     }
-    TERN_TRY(plan_memory(items, std::max<uint64_t>(64, part.backend->limits.buffer_alignment), options.max_bytes, &part.arena));
+    TERN_TRY(plan_memory(items, std::max<uint64_t>(64, part.backend->limits.buffer_alignment), options.max_bytes - planned_, &part.arena));
+    planned_ += part.arena.bytes;
     for (size_t i = 0; i < items.size(); ++i) part.locations[(size_t)item_values[i]].offset = part.arena.offsets[i];
     for (size_t i = 0; i < num_values; ++i) {
       const ValueId r = find((ValueId)i);
@@ -345,6 +346,9 @@ tern_status Executable::compile(const Parameters& parameters, const Options& opt
     const BackendPart& part = parts_[(size_t)p.backend];
     const Partition partition{&graph_, p.nodes, part.locations, fixed, scalar_values_, (int32_t)part.slots.size(), options.deterministic, options.profile};
     TERN_TRY(part.backend->api->compile(part.backend->self, partition, &p.plan));
+    const PlanStats stats = part.backend->api->plan_stats(part.backend->self, p.plan);
+    if (!checked_add(planned_, stats.prepared_bytes, &planned_) || !checked_add(planned_, stats.scratch_bytes, &planned_) || planned_ > options.max_bytes)
+      return TERN_FAIL(TERN_ERR_LIMIT, "the plan needs %" PRIu64 " bytes of memory with its copies of weights, the limit is %" PRIu64, planned_, options.max_bytes);
   }
   for (Control& c : controls_) {
     c.first_child = (int32_t)children_.size();

@@ -125,7 +125,7 @@ tern_status Session::find_plan(int32_t signature, std::span<const Shape> shapes,
   Graph g;
   TERN_TRY(specialize(sig.graph, shapes, &g));
   TERN_TRY(optimize(g));
-  Executable::Options options{backends_, options_.max_bytes, options_.deterministic, options_.profile};
+  Executable::Options options{backends_, model_->max_planned_bytes(), options_.deterministic, options_.profile};
   Plan fresh;
   TERN_TRY(Executable::create(std::move(g), *model_, *parameters_, options, &fresh.executable));
   fresh.shapes.assign(shapes.begin(), shapes.end());

@@ -13,7 +13,6 @@ class Session {
     Ref<State> state;              // empty: a new one
     bool deterministic = false, profile = false;
     int32_t max_plans = 8;
-    uint64_t max_bytes = UINT64_MAX;
   };
   static tern_status create(const Model& model, const Options& options, std::unique_ptr<Session>* out);
 
