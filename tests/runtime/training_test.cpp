@@ -215,7 +215,8 @@ TEST_P(Training, ARunThatEndsBeforeTheUpdateChangesNothing) {
 
 // Planning and first step: an error, the parameters as they were, and the step works when repeated.
 TEST_P(Training, EveryAllocationOfAStepFails) {
-  if (std::string_view(GetParam().model) != "mlp") return;  // one model is enough
+  // One model is enough; the backends of the tests have no such promise.
+  if (std::string_view(GetParam().model) != "mlp" || std::string_view(GetParam().backends) != "cpu") return;
   int failed = 0;
   for (int64_t n = 1;; n += 1 + n / 40) {
     const std::unique_ptr<Session> s = open();
