@@ -11,6 +11,9 @@ function(tern_floor name)
   if(NOT name STREQUAL "image")
     target_compile_options(tern_${name} PRIVATE $<$<CONFIG:Release>:-Os>)
   endif()
+  if(TERN_COVERAGE AND name MATCHES "^(format|passes|runtime|capi)$")
+    target_compile_options(tern_${name} PRIVATE --coverage -O0)
+  endif()
 endfunction()
 
 # The list of operators is the list of files src/ops/<name>.cpp that define one.

@@ -23,7 +23,7 @@ typedef struct tern_limits {
   uint64_t max_depth;           /* [16] sub-graphs within sub-graphs */
   uint64_t max_name_bytes;      /* [65,536] */
   uint64_t max_tensor_bytes;    /* [1 TiB] one tensor, in the file or planned */
-  uint64_t max_planned_bytes;   /* [1 TiB] memory of one plan */
+  uint64_t max_planned_bytes;   /* [1 TiB] memory of one plan; also of all states */
 } tern_limits;
 #define TERN_LIMITS_INIT { (uint32_t)sizeof(tern_limits), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 

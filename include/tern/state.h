@@ -40,7 +40,7 @@ TERN_API tern_status tern_state_get(const tern_state* state, const char* name, t
 TERN_API tern_status tern_state_set(tern_state* state, const char* name, const tern_tensor* tensor) TERN_NOEXCEPT;
 /* Writes to a new file, syncs it and renames it over `path`: an interrupted save leaves the old file or the new one. */
 TERN_API tern_status tern_state_save(const tern_state* state, const char* path) TERN_NOEXCEPT;
-/* Replaces the content by a saved one of the same model. On error the state is as it was.
+/* Replaces the content by a saved one of the same model. On error the state is as it was. Nobody may cut the file meanwhile.
  * Errors: TERN_ERR_IO, TERN_ERR_CORRUPT, TERN_ERR_CHECKSUM, TERN_ERR_SHAPE (another model's). */
 TERN_API tern_status tern_state_load(tern_state* state, const char* path) TERN_NOEXCEPT;
 

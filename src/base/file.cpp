@@ -135,6 +135,8 @@ FileWriter::~FileWriter() {
 
 tern_status FileWriter::open(const char* path) {
   path_ = path;
+  struct stat there;
+  if (::stat(path, &there) == 0 && !S_ISREG(there.st_mode)) return TERN_FAIL(TERN_ERR_IO, "%s: what stands there is no regular file", path);
   // A name that no other process and no other writer of this one uses; O_EXCL makes sure.
   for (unsigned attempt = 0; attempt < 1000; ++attempt) {
     std::string name = path_ + ".tmp" + std::to_string(::getpid()) + "." + std::to_string(attempt);

@@ -7,16 +7,12 @@ namespace tern {
 
 tern_status check_shape(const Shape& shape, const char* what) {
   int64_t n = 8;  // the widest element
-  bool empty = false;
-  for (int i = 0; i < shape.rank; ++i) {
+  for (int i = 0; i < shape.rank; ++i)
     if (shape.dims[i] < 0) return TERN_FAIL(TERN_ERR_SHAPE, "'%s': dim %d is %" PRId64, what, i, shape.dims[i]);
-    if (shape.dims[i] == 0) empty = true;
-  }
   // Zero dims do not excuse the others: their product may still be used alone.
   for (int i = 0; i < shape.rank; ++i)
     if (shape.dims[i] != 0 && !checked_mul(n, shape.dims[i], &n))
       return TERN_FAIL(TERN_ERR_LIMIT, "'%s': shape %s has too many elements", what, to_string(shape).c_str());
-  (void)empty;
   return TERN_OK;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/dtype.h"
 #include "base/status.h"
+#include "capi/call.h"
 
 extern "C" {
 
@@ -14,7 +15,7 @@ size_t tern_dtype_size(int32_t dtype) noexcept { return tern::dtype_size(dtype);
 
 tern_status tern_last_error(tern_error* error) noexcept {
   // Nothing is recorded for a bad argument here: that would destroy the very details that the caller asks for.
-  if (!error || error->struct_size < sizeof(tern_error)) return TERN_ERR_INVALID_ARGUMENT;
+  if (!error || error->struct_size < sizeof(tern_error) || error->struct_size > tern::capi::kMaxStruct) return TERN_ERR_INVALID_ARGUMENT;
   const uint32_t size = error->struct_size;
   std::memcpy(error, &tern::thread_error(), sizeof(tern_error));
   error->struct_size = size;

@@ -32,7 +32,7 @@ tern_status make_model(tern_context* context, const Bytes& file, const Load& loa
   ModelDef def;
   TERN_TRY(read_model(file, load.limits, &def));
   if (load.check_weights) TERN_TRY(check_weights(file));
-  *model = to_handle(new Model(*to_object(context), std::move(def), file.owner));
+  *model = to_handle(new Model(*to_object(context), std::move(def), file.owner, load.limits.max_planned_bytes));
   return TERN_OK;
 }
 

@@ -9,21 +9,7 @@ namespace tern {
 namespace {
 
 // Values from which shapes follow are short, and few-dimensional.
-constexpr int64_t kFoldInput = 1024, kFoldOutput = 4096;
-constexpr int kFoldRank = 3;
-
-// Which input of which operator may be an encoded (not plain) tensor. All other inputs are read as plain memory.
-struct EncodedInput {
-  std::string_view op;
-  size_t input;
-};
-constexpr EncodedInput kEncodedInputs[] = {{"matmul", 1}, {"linear", 1}, {"linear_t", 1}, {"gather_rows", 0}, {"conv2d", 1}, {"conv2d_input_grad", 1}};
-
-bool takes_encoded(const Op& op, size_t input) {
-  for (const EncodedInput& e : kEncodedInputs)
-    if (e.op == op.name && e.input == input) return true;
-  return false;
-}
+constexpr FoldSize kFold{1024, 4096, 3};
 
 class GraphReader {
  public:
@@ -184,7 +170,7 @@ class GraphReader {
     for (size_t i = 0; i < outs.size(); ++i) TERN_TRY(compare_claim(g_.value(node.out[i]), outs[i], i));
     if (op.flags & kWritesState) TERN_TRY(write_state(node));
     if (op.flags & kView) root_[(size_t)node.out[0]] = root_[(size_t)node.in[0]];
-    fold(node, outs);
+    fold_node(g_, node, kFold, c_.budget, outs);
     const int32_t index = (int32_t)g_.nodes.size();
     for (size_t i = 0; i < outs.size(); ++i) {
       Value& v = g_.value(node.out[i]);
@@ -208,9 +194,6 @@ class GraphReader {
       }
       if (v < 0 || (size_t)v >= num_values()) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input %u is value %d of %zu", op.name, i, v, num_values());
       TERN_TRY(check_readable(v, "input", i));
-      if (g_.value(v).encoding != Encoding::plain && !takes_encoded(op, i))
-        return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input %u ('%s') is in encoding %s, which this operator does not take", op.name, i, g_.value(v).name.c_str(),
-                         encoding_name(g_.value(v).encoding));
       node.in.push_back(v);
     }
     return TERN_OK;
@@ -234,6 +217,7 @@ class GraphReader {
   }
 
   tern_status compare_claim(const Value& claim, const Value& inferred, size_t i) {
+    if (inferred.encoding != Encoding::plain) return TERN_FAIL(TERN_ERR_CORRUPT, "output %zu would be encoded as %s; only parameters are", i, encoding_name(inferred.encoding));
     if (claim.dtype == inferred.dtype && claim.shape == inferred.shape) return TERN_OK;
     return TERN_FAIL(TERN_ERR_CORRUPT, "output %zu is %s%s in the file, but %s%s follows from the inputs", i, dtype_name(claim.dtype), to_string(claim.shape).c_str(),
                      dtype_name(inferred.dtype), to_string(inferred.shape).c_str());
@@ -294,47 +278,6 @@ class GraphReader {
       std::memcpy(field, &v, sizeof v);
     }
     return TERN_OK;
-  }
-
-  // ---- values known at load ----
-
-  // Computes small results of known inputs, since shapes may follow from them, as long as the budget lasts. A value that
-  // is left unknown is no error here: the operator that needs it says so.
-  void fold(const Node& node, std::vector<Value>& outs) {
-    if (node.op->flags & (kControl | kWritesState) || !node.subgraphs.empty() || node.in.empty() || node.in.size() > 64 || outs.size() > 8) return;
-    RefTensor ins[64], refs[8];
-    int64_t in_elements = 1, out_elements = 1, bytes = 0;
-    for (size_t i = 0; i < node.in.size(); ++i) {
-      if (node.in[i] == kNoValue) continue;
-      const Value& v = g_.value(node.in[i]);
-      const int64_t n = v.shape.elements();
-      if (!v.data || v.encoding != Encoding::plain || n > kFoldInput || v.shape.rank > kFoldRank) return;
-      in_elements += n;  // at most 64 * 1024
-      ins[i] = {v.dtype, v.encoding, v.shape, const_cast<void*>(v.data.bytes)};
-    }
-    for (const Value& o : outs) {
-      const int64_t n = o.shape.elements();
-      if (o.data || n > kFoldOutput || o.shape.rank > kFoldRank) return;
-      out_elements += n;
-      bytes += n * (int64_t)dtype_size(o.dtype);
-    }
-    const int64_t work = in_elements * out_elements;
-    if (work > c_.fold_work || bytes > c_.fold_bytes) return;
-    c_.fold_work -= work;
-    c_.fold_bytes -= bytes;
-    Data data[8];
-    for (size_t i = 0; i < outs.size(); ++i) {
-      void* p = nullptr;
-      data[i] = make_data((uint64_t)outs[i].shape.elements() * dtype_size(outs[i].dtype), &p);
-      refs[i] = {outs[i].dtype, Encoding::plain, outs[i].shape, p};
-    }
-    // A failure shows when the node runs, if it ever does; it is no error of this call.
-    const tern_error before = thread_error();
-    if (evaluate(node, ins, refs) != TERN_OK) {
-      thread_error() = before;
-      return;
-    }
-    for (size_t i = 0; i < outs.size(); ++i) outs[i].data = std::move(data[i]);
   }
 
   FileContext& c_;

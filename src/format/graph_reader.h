@@ -24,8 +24,7 @@ struct FileContext {
   std::vector<Parameter> parameters;
   std::vector<StateDecl> states;
   std::vector<Constant> constants;
-  // What may still be spent on computing values from which shapes follow; a hostile file cannot make loading long.
-  int64_t fold_work = 20'000'000, fold_bytes = 16 << 20;
+  FoldBudget budget;  // of all graphs together
 };
 
 // Sets the file offset of the error at hand, and turns codes that speak of a call into TERN_ERR_CORRUPT.

@@ -136,6 +136,7 @@ class Reader {
 
   tern_status read_states() {
     std::vector<Named> names;
+    uint64_t bytes, total = 0;
     for (uint32_t i = 0; i < count(model_.states()); ++i) {
       const fbs::State& s = *model_.states()->Get(i);
       names.push_back({text(s.name()), &s});
@@ -144,6 +145,9 @@ class Reader {
       if (!is_dtype(s.dtype())) return at(&s, TERN_FAIL(TERN_ERR_CORRUPT, "state '%s' has element type %u, which is none", d.name.c_str(), s.dtype()));
       d.dtype = s.dtype();
       TERN_TRY(at(&s, read_shape(c_, s.shape(), d.dtype, d.name, &d.shape)));
+      TERN_TRY(encoded_bytes(Encoding::plain, d.dtype, d.shape, &bytes));
+      if (!checked_add(total, bytes, &total) || total > c_.limits.max_planned_bytes)
+        return at(&s, TERN_FAIL(TERN_ERR_LIMIT, "the states up to '%s' need more than max_planned_bytes (%" PRIu64 ")", d.name.c_str(), c_.limits.max_planned_bytes));
       c_.states.push_back(std::move(d));
     }
     return check_names(std::move(names), "a state");

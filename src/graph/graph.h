@@ -79,6 +79,12 @@ struct Node {
   }
 };
 
+// What may still be spent on computing known values: a hostile model cannot make loading or planning long or big. In
+// steps of a reference loop (some 10 ns) and bytes of results.
+struct FoldBudget {
+  int64_t work = 50'000'000, bytes = 32 << 20;
+};
+
 struct Graph {
   std::vector<Value> values;
   std::vector<Node> nodes;
@@ -86,6 +92,7 @@ struct Graph {
   std::vector<ValueId> outputs;
   // First error of a builder function (emit and its short forms), which then return kNoValue: checked once at the end.
   tern_status status = TERN_OK;
+  FoldBudget budget;
 
   const Value& value(ValueId v) const { return values[(size_t)v]; }
   Value& value(ValueId v) { return values[(size_t)v]; }

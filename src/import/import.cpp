@@ -2,18 +2,17 @@
 // The C calls of libtern_import.
 #include "tern/import.h"
 
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <memory>
 #include <new>
 
+#include "base/file.h"
 #include "format/writer.h"
 #include "import/importer.h"
 
 namespace tern {
 
 constexpr uint64_t kDefaultMaxFile = 64ull << 30;
+constexpr size_t kMaxStruct = 65536;  // no version comes near it
 
 tern_status import_model(std::span<const uint8_t> file, const ImportOptions& options, ModelDef* out) {
   if (file.empty()) return TERN_FAIL(TERN_ERR_CORRUPT, "the file is empty");
@@ -26,37 +25,16 @@ tern_status import_model(std::span<const uint8_t> file, const ImportOptions& opt
 
 namespace {
 
-struct Close {
-  void operator()(FILE* f) const { std::fclose(f); }
-};
-
-tern_status read_file(const char* path, uint64_t limit, std::vector<uint8_t>* out) {
-  std::unique_ptr<FILE, Close> f(std::fopen(path, "rb"));
-  if (!f) return TERN_FAIL(errno == ENOENT ? TERN_ERR_NOT_FOUND : TERN_ERR_IO, "cannot open '%.200s': %s", path, std::strerror(errno));
-  // Grows with what is really there: sizes that the system reports for devices and pipes mean nothing.
-  constexpr size_t kStep = 4 << 20;
-  size_t used = 0;
-  while (true) {
-    if (out->size() - used < kStep) out->resize(out->size() + std::max(out->size() / 2, kStep));
-    const size_t got = std::fread(out->data() + used, 1, kStep, f.get());
-    used += got;
-    if (used > limit) return TERN_FAIL(TERN_ERR_LIMIT, "'%.200s' is larger than the limit of %" PRIu64 " bytes", path, limit);
-    if (got < kStep) break;
-  }
-  if (std::ferror(f.get())) return TERN_FAIL(TERN_ERR_IO, "cannot read '%.200s': %s", path, std::strerror(errno));
-  out->resize(used);
-  return TERN_OK;
-}
-
 tern_status import_file(const char* source, const char* output, const tern_import_options* o) {
   if (!source || !output) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_file: source and output must be given");
   tern_import_options given = TERN_IMPORT_OPTIONS_INIT;
   if (o) {
-    if (o->struct_size < 8) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_file: options->struct_size is %u", o->struct_size);
+    if (o->struct_size < sizeof given || o->struct_size > kMaxStruct)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_options: struct_size is %u, expected is %zu: set it with TERN_IMPORT_OPTIONS_INIT", o->struct_size, sizeof given);
     const unsigned char* bytes = (const unsigned char*)o;
     for (size_t i = sizeof given; i < o->struct_size; ++i)
-      if (bytes[i]) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tern_import_file: options from a newer version");
-    std::memcpy(&given, o, std::min<size_t>(sizeof given, o->struct_size));
+      if (bytes[i]) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_options: a field is set that this version does not know");
+    std::memcpy(&given, o, sizeof given);
     if (given.flags) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_file: unknown flags 0x%x", given.flags);
   }
   ImportOptions options;
@@ -70,14 +48,14 @@ tern_status import_file(const char* source, const char* output, const tern_impor
     const size_t dot = beside.rfind('.');
     if (dot != std::string::npos && beside.find('/', dot) == std::string::npos) {
       beside.replace(dot, std::string::npos, ".txt");
-      std::vector<uint8_t> text;
-      if (beside != source && read_file(beside.c_str(), 1 << 20, &text) == TERN_OK) options.labels.assign(text.begin(), text.end());
+      Bytes text;
+      if (beside != source && load_file(beside.c_str(), LoadMode::copy, 1 << 20, &text) == TERN_OK) options.labels.assign((const char*)text.data, text.size);
     }
   }
-  std::vector<uint8_t> file;
-  TERN_TRY(read_file(source, options.max_file_bytes, &file));
+  Bytes file;
+  TERN_TRY(load_file(source, LoadMode::copy, options.max_file_bytes, &file));
   ModelDef model;
-  TERN_TRY(import_model(file, options, &model));
+  TERN_TRY(import_model({file.data, file.size}, options, &model));
   file = {};
   return write_model(model, output);
 }
@@ -87,9 +65,10 @@ tern_status import_file(const char* source, const char* output, const tern_impor
 
 extern "C" tern_status tern_import_options_init(tern_import_options* options, size_t size) noexcept {
   const tern_import_options defaults = TERN_IMPORT_OPTIONS_INIT;
-  if (!options || size < 8 || size > sizeof defaults)
+  if (!options || size < sizeof defaults || size > tern::kMaxStruct)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_options_init: %s", options ? "size" : "options is NULL");
-  std::memcpy(options, &defaults, size);
+  std::memset(options, 0, size);
+  std::memcpy(options, &defaults, sizeof defaults);
   options->struct_size = (uint32_t)size;
   return TERN_OK;
 }

@@ -479,6 +479,8 @@ tern_status OnnxNode::branch(const onnx::GraphProto& graph, const std::vector<Va
   const std::string name = b.node_name;
   b.g = inner.g;
   b.twin = inner.twin;
+  b.g->budget = g->budget;  // one for the graph with all that is within it
+  if (twin) b.twin->budget = twin->budget;
   importer.scope = &inner;
   ++importer.depth;
   tern_status s = TERN_OK;
@@ -510,6 +512,8 @@ tern_status OnnxNode::branch(const onnx::GraphProto& graph, const std::vector<Va
   out->inner = std::move(inner.inner);
   --importer.depth;
   importer.scope = inner.outer;
+  g->budget = b.g->budget;
+  if (twin) twin->budget = b.twin->budget;
   b.g = g;
   b.twin = twin;
   b.node_name = name;

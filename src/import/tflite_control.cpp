@@ -19,6 +19,8 @@ tern_status build_branch(TfliteNode& n, const std::vector<ValueId>& like, Branch
   Graph *const g = b.g, *const twin = b.twin;
   b.g = &branch->g;
   if (twin) b.twin = &branch->twin;
+  b.g->budget = g->budget;  // one for the graph with all that is within it
+  if (twin) b.twin->budget = twin->budget;
   std::vector<ValueId> in;
   for (size_t i = 0; i < like.size(); ++i) {
     const Shape shape = g->value(like[i]).shape;
@@ -40,6 +42,8 @@ tern_status build_branch(TfliteNode& n, const std::vector<ValueId>& like, Branch
     if (twin) branch->twin.outputs.push_back(v);
     s = b.status();
   }
+  g->budget = b.g->budget;
+  if (twin) twin->budget = b.twin->budget;
   b.g = g;
   b.twin = twin;
   return s;

@@ -116,8 +116,8 @@ tern_status require_weight(const InferArgs& a, int x, int w) {
 
 tern_status require_bias(const InferArgs& a, int x, int bias, int64_t n) {
   TERN_TRY(require_weight(a, x, bias));
-  if (a.in(bias).shape == Shape{n} && a.in(bias).encoding == Encoding::plain) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_SHAPE, "%s: the bias has shape %s, a plain [%" PRId64 "] is needed", a.node.op->name, to_string(a.in(bias).shape).c_str(), n);
+  if (a.in(bias).shape == Shape{n}) return TERN_OK;
+  return TERN_FAIL(TERN_ERR_SHAPE, "%s: the bias has shape %s, [%" PRId64 "] is needed", a.node.op->name, to_string(a.in(bias).shape).c_str(), n);
 }
 
 tern_status require_conv_weight(const InferArgs& a, int x, int w, int64_t groups) {
@@ -131,7 +131,7 @@ tern_status require_conv_weight(const InferArgs& a, int x, int w, int64_t groups
   return TERN_OK;
 }
 
-extern constinit const Op op_conv2d = checked_op({.name = "conv2d", .min_in = 2, .max_in = 3, .attributes = attr_schema<Conv2dAttrs>(kFields),
+extern constinit const Op op_conv2d = checked_op({.name = "conv2d", .min_in = 2, .max_in = 3, .encoded_in = 1u << 1, .attributes = attr_schema<Conv2dAttrs>(kFields),
     .infer = infer, .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

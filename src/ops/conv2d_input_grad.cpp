@@ -82,7 +82,7 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_conv2d_input_grad = checked_op({.name = "conv2d_input_grad", .min_in = 2, .max_in = 2, .attributes = attr_schema<Attrs>(kFields),
+extern constinit const Op op_conv2d_input_grad = checked_op({.name = "conv2d_input_grad", .min_in = 2, .max_in = 2, .encoded_in = 1u << 1, .attributes = attr_schema<Attrs>(kFields),
     .infer = infer, .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -42,7 +42,7 @@ constexpr AttrField kFields[] = {TERN_ATTR(FusedAttrs, pattern, choice, 0, 5, kF
 
 }  // namespace
 
-extern constinit const Op op_fused = checked_op({.name = "fused", .min_in = 0, .max_in = -1, .num_out = -1, .num_subgraphs = 1,
+extern constinit const Op op_fused = checked_op({.name = "fused", .min_in = 0, .max_in = -1, .num_out = -1, .num_subgraphs = 1, .encoded_in = ~0u,
     .attributes = attr_schema<FusedAttrs>(kFields), .infer = infer, .decompose = decompose});
 
 }  // namespace tern

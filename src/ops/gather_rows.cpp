@@ -47,7 +47,7 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_gather_rows = checked_op({.name = "gather_rows", .min_in = 2, .max_in = 2, .infer = infer, .reference = reference, .vjp = vjp,
+extern constinit const Op op_gather_rows = checked_op({.name = "gather_rows", .min_in = 2, .max_in = 2, .encoded_in = 1, .infer = infer, .reference = reference, .vjp = vjp,
     .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

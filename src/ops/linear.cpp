@@ -57,7 +57,7 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_linear = checked_op({.name = "linear", .min_in = 2, .max_in = 3, .infer = infer, .reference = reference, .vjp = vjp,
+extern constinit const Op op_linear = checked_op({.name = "linear", .min_in = 2, .max_in = 3, .encoded_in = 1u << 1, .infer = infer, .reference = reference, .vjp = vjp,
     .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

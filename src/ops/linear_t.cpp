@@ -51,7 +51,7 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_linear_t = checked_op({.name = "linear_t", .min_in = 2, .max_in = 2, .infer = infer, .reference = reference, .vjp = vjp,
+extern constinit const Op op_linear_t = checked_op({.name = "linear_t", .min_in = 2, .max_in = 2, .encoded_in = 1u << 1, .infer = infer, .reference = reference, .vjp = vjp,
     .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

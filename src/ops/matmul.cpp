@@ -15,8 +15,7 @@ namespace {
 tern_status infer(InferArgs& a) {
   const MatmulAttrs& p = a.attrs<MatmulAttrs>();
   MatmulDims d;
-  if (a.in(0).dtype == TERN_DTYPE_BOOL || a.in(0).encoding != Encoding::plain)
-    return TERN_FAIL(TERN_ERR_TYPE, "matmul: input 0 must be a plain tensor of numbers");
+  if (a.in(0).dtype == TERN_DTYPE_BOOL) return TERN_FAIL(TERN_ERR_TYPE, "matmul: input 0 must be a tensor of numbers");
   if (a.in(1).encoding == Encoding::plain) {
     TERN_TRY(require_same_dtype(a, 0, 1));
   } else {
@@ -149,7 +148,7 @@ tern_status matmul_dims(const Shape& a, const Shape& b, const MatmulAttrs& p, Ma
   return TERN_OK;
 }
 
-extern constinit const Op op_matmul = checked_op({.name = "matmul", .min_in = 2, .max_in = 2, .attributes = attr_schema<MatmulAttrs>(kFields),
+extern constinit const Op op_matmul = checked_op({.name = "matmul", .min_in = 2, .max_in = 2, .encoded_in = 1u << 1, .attributes = attr_schema<MatmulAttrs>(kFields),
     .infer = infer, .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

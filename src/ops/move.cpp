@@ -9,17 +9,12 @@ tern_status require_known(const InferArgs& a, int i, int64_t most, std::vector<i
   const Value& v = a.in(i);
   if (!v.data)
     return TERN_FAIL(TERN_ERR_UNSUPPORTED, "%s: input %d ('%s') must follow from constants and dims, but depends on data", a.node.op->name, i, v.name.c_str());
-  if (v.shape.rank > 1 || v.shape.elements() > most || !is_integer(v.dtype) || v.encoding != Encoding::plain)
+  if (v.shape.rank > 1 || v.shape.elements() > most || !is_integer(v.dtype))
     return TERN_FAIL(TERN_ERR_SHAPE, "%s: input %d has type %s%s; up to %" PRId64 " integers are needed", a.node.op->name, i, dtype_name(v.dtype),
                      to_string(v.shape).c_str(), most);
   out->resize((size_t)v.shape.elements());
   for (size_t k = 0; k < out->size(); ++k) (*out)[k] = load_integer(v.dtype, v.data.bytes, (int64_t)k);
   return TERN_OK;
-}
-
-tern_status require_plain(const InferArgs& a, int i) {
-  if (a.in(i).encoding == Encoding::plain) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_TYPE, "%s: input %d is encoded as %s, a plain tensor is needed", a.node.op->name, i, encoding_name(a.in(i).encoding));
 }
 
 tern_status require_axis(const InferArgs& a, int64_t axis, int rank, int* out) {

@@ -39,9 +39,6 @@ inline int64_t offset_of(const Shape& shape, const int64_t* at) {
 // Input i as at most `most` integers that are known when the plan is made.
 tern_status require_known(const InferArgs& a, int i, int64_t most, std::vector<int64_t>* out);
 
-// The input lies in memory as a plain tensor.
-tern_status require_plain(const InferArgs& a, int i);
-
 // The axis counts from the end if negative. Fails with the operator's name.
 tern_status require_axis(const InferArgs& a, int64_t axis, int rank, int* out);
 

@@ -25,7 +25,6 @@ tern_status infer(InferArgs& a) {
     depth = list[0];
   }
   if (a.has(2) && !(a.in(2).shape == Shape{2})) return TERN_FAIL(TERN_ERR_SHAPE, "one_hot: the values have shape %s, [2] is needed", to_string(a.in(2).shape).c_str());
-  if (a.has(2)) TERN_TRY(require_plain(a, 2));
   int axis;
   TERN_TRY(require_axis(a, p.axis, ids.rank + 1, &axis));
   Shape y;

@@ -172,7 +172,7 @@ int64_t broadcast_offset(const Shape& out, const Shape& in, int64_t i) {
 
 namespace {
 
-tern_status check_arity(const Node& n) {
+tern_status check_inputs(const Graph& g, const Node& n) {
   const Op& op = *n.op;
   const int count = (int)n.in.size();
   if (count < op.min_in || (op.max_in >= 0 && count > op.max_in))
@@ -181,6 +181,12 @@ tern_status check_arity(const Node& n) {
     if (n.in[(size_t)i] == kNoValue) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: input %d must not be absent", op.name, i);
   if (op.num_subgraphs != (int)n.subgraphs.size())
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: has %zu sub-graphs, takes %d", op.name, n.subgraphs.size(), op.num_subgraphs);
+  for (int i = 0; i < count; ++i) {
+    if (n.in[(size_t)i] == kNoValue) continue;
+    const Value& v = g.value(n.in[(size_t)i]);
+    if (v.encoding != Encoding::plain && !(op.encoded_in >> std::min(i, 31) & 1))
+      return TERN_FAIL(TERN_ERR_TYPE, "%s: input %d ('%s') is encoded as %s, a plain tensor is needed", op.name, i, v.name.c_str(), encoding_name(v.encoding));
+  }
   return TERN_OK;
 }
 
@@ -194,7 +200,7 @@ tern_status infer_node(const Graph& g, const Node& node, std::vector<Value>* out
     error_at_node(node.name.c_str());
     return s;
   };
-  if (const tern_status s = check_arity(node)) return where(s);
+  if (const tern_status s = check_inputs(g, node)) return where(s);
   if (const tern_status s = check_attributes(*node.op, node.attributes)) return where(s);
   if (const tern_status s = node.op->infer(args)) return where(s);
   for (const Value& v : *outs)
@@ -204,36 +210,57 @@ tern_status infer_node(const Graph& g, const Node& node, std::vector<Value>* out
 
 namespace {
 
-// Results up to this many elements are computed as soon as their inputs are known: enough for shapes and tables of
-// indices, small enough to cost nothing.
-constexpr int64_t kFoldElements = 4096;
+// Enough for shapes and tables of indices.
+constexpr FoldSize kFold{65536, 4096, kMaxRank};
+// A decomposition may hold a product of its operands between its steps.
+constexpr int64_t kFoldComposite = 1 << 20;
 
-void fold_if_known(Graph& g, const Node& node, std::vector<Value>& outs) {
-  if (node.op->flags & (kControl | kWritesState) || !node.subgraphs.empty()) return;
-  for (const Value& o : outs)
-    if (o.shape.elements() > kFoldElements || o.data) return;
-  RefTensor ins[64];
-  if (node.in.size() > 64 || outs.size() > 8) return;
+// At worst each element of a result needs each of the operands; not so where elements meet one another or only move.
+int64_t fold_work(const Node& node, int64_t in_elements, int64_t out_elements) {
+  constexpr std::string_view kMoves[] = {"concat", "expand", "gather", "pad", "reshape", "reverse", "slice", "split", "tile", "transpose"};
+  constexpr int64_t kMove = 16;  // steps, for its coordinates
+  if (node.op->flags & kElementwise) return out_elements * (int64_t)(node.in.size() + 1);
+  return std::find(std::begin(kMoves), std::end(kMoves), node.op->name) != std::end(kMoves) ? out_elements * kMove : in_elements * out_elements;
+}
+
+}  // namespace
+
+void fold_node(const Graph& g, const Node& node, const FoldSize& most, FoldBudget& budget, std::vector<Value>& outs) {
+  constexpr size_t kIns = 64, kOuts = 8;
+  if (node.op->flags & (kControl | kWritesState) || !node.subgraphs.empty() || node.in.size() > kIns || outs.size() > kOuts) return;
+  RefTensor ins[kIns], refs[kOuts];
+  int64_t in_elements = 1, out_elements = 1, bytes = 0;  // sums of small numbers
   for (size_t i = 0; i < node.in.size(); ++i) {
     if (node.in[i] == kNoValue) continue;
     const Value& v = g.value(node.in[i]);
-    if (!v.data) return;
-    if (v.shape.elements() > 16 * kFoldElements) return;
+    const int64_t n = v.shape.elements();
+    if (!v.data || n > most.in || v.shape.rank > most.rank) return;
+    in_elements += n;
     ins[i] = {v.dtype, v.encoding, v.shape, const_cast<void*>(v.data.bytes)};
   }
-  RefTensor refs[8];
-  Data data[8];
+  for (const Value& o : outs) {
+    const int64_t n = o.shape.elements();
+    if (o.data || o.encoding != Encoding::plain || n > most.out || o.shape.rank > most.rank) return;
+    out_elements += n;
+    bytes += 64 + n * (int64_t)dtype_size(o.dtype);
+  }
+  const int64_t work = fold_work(node, in_elements, out_elements);
+  if (work > budget.work || bytes > budget.bytes || (!node.op->reference && work > kFoldComposite)) return;
+  budget.work -= work;
+  budget.bytes -= bytes;
+  Data data[kOuts];
   for (size_t i = 0; i < outs.size(); ++i) {
     void* p = nullptr;
     data[i] = make_data((uint64_t)outs[i].shape.elements() * dtype_size(outs[i].dtype), &p);
     refs[i] = {outs[i].dtype, Encoding::plain, outs[i].shape, p};
   }
-  // A failure here (an index out of range in dead code, say) is not one of building the graph: it shows when the node runs.
-  if (evaluate(node, ins, refs) != TERN_OK) return;
-  for (size_t i = 0; i < outs.size(); ++i) outs[i].data = data[i];
+  const tern_error before = thread_error();
+  if (evaluate(node, ins, refs) != TERN_OK) {
+    thread_error() = before;
+    return;
+  }
+  for (size_t i = 0; i < outs.size(); ++i) outs[i].data = std::move(data[i]);
 }
-
-}  // namespace
 
 ValueId emit_node(Graph& g, Node node, int num_out, std::vector<ValueId>* outs) {
   if (g.status != TERN_OK) return kNoValue;
@@ -246,7 +273,7 @@ ValueId emit_node(Graph& g, Node node, int num_out, std::vector<ValueId>* outs) 
   node.out.assign((size_t)num_out, kNoValue);
   std::vector<Value> inferred;
   if ((g.status = infer_node(g, node, &inferred)) != TERN_OK) return kNoValue;
-  fold_if_known(g, node, inferred);
+  fold_node(g, node, kFold, g.budget, inferred);
   const int32_t index = (int32_t)g.nodes.size();
   for (int i = 0; i < num_out; ++i) {
     inferred[(size_t)i].kind = ValueKind::node;
@@ -305,6 +332,7 @@ tern_status evaluate(const Node& node, const RefTensor* ins, const RefTensor* ou
   node.op->decompose(d);
   TERN_TRY(g.status);
   for (Node& step : g.nodes) {
+    if (std::all_of(step.out.begin(), step.out.end(), [&](ValueId v) { return (bool)g.value(v).data; })) continue;  // computed by emit
     std::vector<RefTensor> si(step.in.size()), so(step.out.size());
     for (size_t i = 0; i < step.in.size(); ++i) {
       if (step.in[i] == kNoValue) continue;

@@ -35,7 +35,6 @@ tern_status infer(InferArgs& a) {
   if (a.in(0).dtype == TERN_DTYPE_BOOL) return TERN_FAIL(TERN_ERR_TYPE, "range: the inputs are bool, numbers are needed");
   for (int i = 0; i < 3; ++i) {
     TERN_TRY(require_same_dtype(a, 0, i));
-    TERN_TRY(require_plain(a, i));
     if (a.in(i).shape.elements() != 1) return TERN_FAIL(TERN_ERR_SHAPE, "range: input %d has shape %s, one number is needed", i, to_string(a.in(i).shape).c_str());
     if (!a.in(i).data) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "range: input %d ('%s') must follow from constants and dims, but depends on data", i, a.in(i).name.c_str());
   }

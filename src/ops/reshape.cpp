@@ -16,7 +16,6 @@ namespace {
 tern_status infer(InferArgs& a) {
   const ReshapeAttrs& p = a.attrs<ReshapeAttrs>();
   const Shape& x = a.in(0).shape;
-  TERN_TRY(require_plain(a, 0));
   IntList list = p.shape;
   if (a.has(1)) TERN_TRY(require_integers(a, 1, &list));
   Shape s;

@@ -15,7 +15,6 @@ tern_status infer(InferArgs& a) {
   if (a.in(2).dtype != TERN_DTYPE_F32) return TERN_FAIL(TERN_ERR_TYPE, "sgd_update: the rate is %s, f32 is needed", dtype_name(a.in(2).dtype));
   if (!(a.in(1).shape == a.in(0).shape))
     return TERN_FAIL(TERN_ERR_SHAPE, "sgd_update: a gradient of shape %s for %s", to_string(a.in(1).shape).c_str(), to_string(a.in(0).shape).c_str());
-  if (a.in(1).encoding != Encoding::plain) return TERN_FAIL(TERN_ERR_TYPE, "sgd_update: a gradient in %s, plain is needed", encoding_name(a.in(1).encoding));
   TERN_TRY(infer_unary(a));
   a.out(0).encoding = a.in(0).encoding;
   return TERN_OK;
@@ -52,7 +51,7 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_sgd_update = checked_op({.name = "sgd_update", .min_in = 3, .max_in = 3, .flags = kWritesState,
+extern constinit const Op op_sgd_update = checked_op({.name = "sgd_update", .min_in = 3, .max_in = 3, .flags = kWritesState, .encoded_in = 1,
     .infer = infer, .reference = reference, .no_gradient_because = NoGradient::input_output, .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

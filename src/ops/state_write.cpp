@@ -11,8 +11,6 @@ namespace tern {
 namespace {
 
 tern_status infer(InferArgs& a) {
-  TERN_TRY(require_plain(a, 0));
-  TERN_TRY(require_plain(a, 1));
   TERN_TRY(require_same_dtype(a, 0, 1));
   const Shape &state = a.in(0).shape, &update = a.in(1).shape;
   Shape fits = state;

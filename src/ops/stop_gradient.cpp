@@ -9,7 +9,6 @@ namespace tern {
 namespace {
 
 tern_status infer(InferArgs& a) {
-  TERN_TRY(require_plain(a, 0));
   return infer_unary(a);
 }
 

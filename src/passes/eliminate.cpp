@@ -53,6 +53,7 @@ void eliminate_dead(Graph& g) {
   out.status = g.status;
   out.values.reserve(g.values.size());
   out.nodes.reserve(g.nodes.size());
+  out.budget = g.budget;
   std::vector<ValueId> map(g.values.size(), kNoValue);
   for (size_t i = 0; i < g.values.size(); ++i)
     if (alive[i]) {

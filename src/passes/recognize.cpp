@@ -133,6 +133,7 @@ void recognize_activations(Graph& g) {
   Graph out;
   out.values.reserve(g.values.size());
   out.nodes.reserve(g.nodes.size());
+  out.budget = g.budget;
   std::vector<ValueId> map(g.values.size(), kNoValue);
   for (size_t i = 0; i < g.values.size(); ++i)
     if (g.values[i].kind != ValueKind::node) map[i] = add_value(out, std::move(g.values[i]));

@@ -11,6 +11,7 @@ tern_status specialize(const Graph& canonical, std::span<const Shape> input_shap
   Graph g;
   g.values.reserve(canonical.values.size());
   g.nodes.reserve(canonical.nodes.size());
+  g.budget = out->budget;
   std::vector<ValueId> map(canonical.values.size(), kNoValue);
   for (size_t i = 0; i < canonical.values.size(); ++i) {
     const Value& v = canonical.values[i];
@@ -19,7 +20,10 @@ tern_status specialize(const Graph& canonical, std::span<const Shape> input_shap
   }
   for (size_t i = 0; i < canonical.inputs.size(); ++i) {
     const ValueId v = map[(size_t)canonical.inputs[i]];
-    if (g.value(v).kind == ValueKind::input) g.value(v).shape = input_shapes[i];
+    if (g.value(v).kind == ValueKind::input) {
+      TERN_TRY(check_shape(input_shapes[i], g.value(v).name.c_str()));
+      g.value(v).shape = input_shapes[i];
+    }
     g.inputs.push_back(v);
   }
   for (const Node& node : canonical.nodes) {

@@ -2,6 +2,7 @@
 // `if` and `loop`: sub-graphs are executables of their own, run by the executor on host memory.
 #include <cstring>
 
+#include "base/checked.h"
 #include "ops/control.h"
 #include "passes/specialize.h"
 #include "runtime/executable.h"
@@ -10,6 +11,14 @@ namespace tern {
 
 tern_status Executable::build_control(int32_t node, const Model& model, const Parameters& parameters, const Options& options) {
   const Node& n = graph_.nodes[(size_t)node];
+  if (n.subgraphs.size() == 1)
+    for (size_t i = 0; i < (size_t)n.attrs<LoopAttrs>().num_carried; ++i) {
+      const uint64_t bytes = value_bytes(graph_.value(n.out[i]));
+      for (int parity = 0; parity < 2; ++parity)
+        if (!checked_add(planned_, bytes, &planned_) || planned_ > options.max_bytes)
+          return TERN_FAIL(TERN_ERR_LIMIT, "the carried values of a loop need %" PRIu64 " bytes, the limit of the plan is %" PRIu64, bytes, options.max_bytes);
+    }
+  Options left = options;
   for (const Graph& sub : n.subgraphs) {
     // Its inputs have the shapes of this node's operands: those of `if` follow the condition, those of `loop` the trip
     // count, with the iteration number and the condition in front.
@@ -20,9 +29,13 @@ tern_status Executable::build_control(int32_t node, const Model& model, const Pa
       else shapes.push_back(graph_.value(n.in[loop ? i : i + 1]).shape);
     }
     Graph g;
+    g.budget = graph_.budget;  // one for the plan with all its sub-graphs
     TERN_TRY(specialize(sub, shapes, &g));
     std::unique_ptr<Executable> child;
-    TERN_TRY(create(std::move(g), model, parameters, options, &child));
+    left.max_bytes = options.max_bytes - planned_;
+    TERN_TRY(create(std::move(g), model, parameters, left, &child));
+    planned_ += child->planned_;
+    graph_.budget = child->graph_.budget;
     children_.push_back(std::move(child));
   }
   return TERN_OK;
@@ -47,10 +60,7 @@ tern_status Executable::run_control(Control& control, Parameters& parameters, St
   const auto given = [&](size_t i) { return i < n.in.size() && n.in[i] != kNoValue; };  // absent ones at the end are cut off
   const int64_t trips = !given(0) ? INT64_MAX : *(const int64_t*)host_pointer(n.in[0]);
   uint8_t condition = !given(1) ? 1 : *(const uint8_t*)host_pointer(n.in[1]);
-  const auto size_of = [&](ValueId v) {
-    const Value& value = graph_.value(v);
-    return (uint64_t)value.shape.elements() * dtype_size(value.dtype);
-  };
+  const auto size_of = [&](ValueId v) { return value_bytes(graph_.value(v)); };
   if (control.blocks.empty()) {
     control.blocks.resize(2 * carried);
     for (size_t i = 0; i < carried; ++i)

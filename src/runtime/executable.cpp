@@ -12,6 +12,10 @@
 namespace tern {
 namespace {
 
+bool is_external(const Value& v) { return v.kind != ValueKind::node && v.kind != ValueKind::scalar; }
+
+}  // namespace
+
 uint64_t value_bytes(const Value& v) {
   uint64_t bytes = 0;
   // Shapes were checked when the graph was specialised.
@@ -20,6 +24,8 @@ uint64_t value_bytes(const Value& v) {
   return bytes;
 }
 
+namespace {
+
 bool writes_states(const Graph& graph) {
   bool writes = false;
   for_each_graph(graph, [&](const Graph& g) {
@@ -27,8 +33,6 @@ bool writes_states(const Graph& graph) {
   });
   return writes;
 }
-
-bool is_external(const Value& v) { return v.kind != ValueKind::node && v.kind != ValueKind::scalar; }
 
 // May output 0 take the memory of input k, a value of the same shape?
 bool works_in_place(const Node& n, size_t k) {
@@ -328,7 +332,8 @@ tern_status Executable::lay_out(const Options& options) {
       }
       part.locations[i] = loc;
     }
-    TERN_TRY(plan_memory(items, alignment, options.max_bytes, &part.arena));
+    TERN_TRY(plan_memory(items, alignment, options.max_bytes - planned_, &part.arena));
+    planned_ += part.arena.bytes;
     for (size_t i = 0; i < items.size(); ++i) part.locations[(size_t)item_values[i]].offset = part.arena.offsets[i];
     for (size_t i = 0; i < num_values; ++i) {
       const ValueId r = storage.root((ValueId)i);
@@ -421,6 +426,9 @@ tern_status Executable::compile(const Parameters& parameters, const Options& opt
     const Backend& backend = *backends_[(size_t)p.backend];
     const Partition partition{&graph_, p.nodes, part.locations, fixed, scalar_values_, (int32_t)part.slots.size(), options.profile};
     TERN_TRY(backend.api->compile(backend.self, partition, &p.plan));
+    const PlanStats stats = backend.api->plan_stats(backend.self, p.plan);
+    if (!checked_add(planned_, stats.prepared_bytes, &planned_) || !checked_add(planned_, stats.scratch_bytes, &planned_) || planned_ > options.max_bytes)
+      return TERN_FAIL(TERN_ERR_LIMIT, "the plan needs %" PRIu64 " bytes of memory with its copies of weights, the limit is %" PRIu64, planned_, options.max_bytes);
   }
   for (Control& c : controls_) {
     c.first_child = (int32_t)children_.size();

@@ -9,11 +9,13 @@
 
 namespace tern {
 
+uint64_t value_bytes(const Value& v);
+
 class Executable {
  public:
   struct Options {
     std::span<const Backend* const> backends;  // in order of preference; the last is the CPU
-    uint64_t max_bytes = UINT64_MAX;           // of one arena
+    uint64_t max_bytes = UINT64_MAX;           // of arenas, work space and copies of weights, those of sub-graphs included
     bool deterministic = false;  // no backend whose bits vary
     bool profile = false;
   };
@@ -119,6 +121,7 @@ class Executable {
   std::vector<int32_t> scalar_inputs_;                    // index into graph_.inputs
   std::vector<std::pair<int32_t, ValueId>> copied_outputs_;  // outputs that are not written in place
   std::vector<std::pair<int32_t, int32_t>> written_parameters_;  // index and the part that writes it
+  uint64_t planned_ = 0;                                         // bytes so far; at most options.max_bytes
   bool states_move_ = false;                                     // between backends, within a run
   uint64_t prepared_version_ = 0;
   std::vector<NodeProfile> profile_;

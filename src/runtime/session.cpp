@@ -147,7 +147,7 @@ tern_status Session::find_plan(int32_t signature, std::span<const Shape> shapes,
   TERN_TRY(specialize(sig.graph, shapes, &g));
   if (options_.keep) name_values(g);
   if (!backends_[0]->limits.as_written) TERN_TRY(optimize(g));
-  Executable::Options options{backends_, options_.max_bytes, options_.deterministic, options_.profile};
+  Executable::Options options{backends_, model_->max_planned_bytes(), options_.deterministic, options_.profile};
   Plan fresh;
   if (options_.keep) TERN_TRY(keep_values(g, &fresh.kept));
   TERN_TRY(Executable::create(std::move(g), *model_, *parameters_, options, &fresh.executable));

@@ -14,7 +14,6 @@ class Session {
     bool deterministic = false, profile = false;
     bool keep = false;             // what every node of a plan computes
     int32_t max_plans = 8;
-    uint64_t max_bytes = UINT64_MAX;
   };
   static tern_status create(const Model& model, const Options& options, std::unique_ptr<Session>* out);
 

@@ -110,6 +110,14 @@ tern_status BoxFinder::read_center_metadata(const Model& model) {
 }
 
 namespace {
+// A model may give anything: what is NaN, or so far away that sums of it could become NaN, is no box.
+bool is_usable(const FoundBox& f) {
+  constexpr double kFar = 1e6;  // sides of the picture
+  const auto near = [](double v) { return std::fabs(v) < kFar; };
+  bool usable = near(f.box.x0) && near(f.box.y0) && near(f.box.x1) && near(f.box.y1);
+  for (int32_t k = 0; k < f.num_points; ++k) usable = usable && near(f.points[k].x) && near(f.points[k].y);
+  return usable;
+}
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 }  // namespace
 
@@ -135,12 +143,11 @@ void BoxFinder::decode_anchors(const float* boxes, const float* scores) {
     const double w = (exponential_ ? std::exp(tw) : tw) * a[2], h = (exponential_ ? std::exp(th) : th) * a[3];
     FoundBox f;
     f.box = {x - w / 2, y - h / 2, x + w / 2, y + h / 2};
-    if (!std::isfinite(f.box.x0 + f.box.y0 + f.box.x1 + f.box.y1)) continue;
     f.num_points = num_points_;
     for (int32_t k = 0; k < num_points_; ++k) f.points[k] = {t[4 + 2 * k] / divisors_[0] * a[2] + a[0], t[5 + 2 * k] / divisors_[1] * a[3] + a[1]};
-    f.score = (float)score;
+    f.score = (float)std::min(score, 1.0);
     f.label = (int32_t)best;
-    candidates_.push_back(f);
+    if (is_usable(f)) candidates_.push_back(f);
   }
 }
 
@@ -156,12 +163,11 @@ void BoxFinder::decode_centers(const Tensor* const* outputs) {
     const double cy = ((double)(i / w) + offset[i] + 0.5) * stride_, cx = ((double)(i % w) + offset[n + i] + 0.5) * stride_;
     FoundBox f;
     f.box = {(cx - bw / 2) / width, (cy - bh / 2) / height, (cx + bw / 2) / width, (cy + bh / 2) / height};
-    if (!std::isfinite(f.box.x0 + f.box.y0 + f.box.x1 + f.box.y1)) continue;
     f.num_points = num_points_;
     for (int32_t k = 0; k < num_points_; ++k)
       f.points[k] = {(cx - bw / 2 + points[(2 * k + 1) * n + i] * bw) / width, (cy - bh / 2 + points[2 * k * n + i] * bh) / height};
-    f.score = score[i];
-    candidates_.push_back(f);
+    f.score = std::min(score[i], 1.0f);
+    if (is_usable(f)) candidates_.push_back(f);
   }
 }
 

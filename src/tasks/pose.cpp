@@ -89,7 +89,7 @@ tern_status Pose::read_landmarks(const image::CropRect& region, tern_person* per
   if (score_sigmoid_) score = sigmoid(score);
   *present = score >= threshold_;
   if (*present) {
-    person->score = (float)score;
+    person->score = (float)std::min(score, 1.0);
     person->num_keypoints = (int32_t)keypoints_;
     const double c = std::cos(region.angle), s = std::sin(region.angle);
     for (int64_t k = 0; k < keypoints_; ++k) {
@@ -116,7 +116,9 @@ tern_status Pose::read_landmarks(const image::CropRect& region, tern_person* per
       }
       const double dx = (x - 0.5) * region.width, dy = (y - 0.5) * region.height;
       person->keypoints[k] = {(float)(region.centre_x + dx * c - dy * s), (float)(region.centre_y + dx * s + dy * c), (float)(z * region.width),
-                              (float)(visibility_sigmoid_ ? sigmoid(r[3]) : r[3])};
+                              (float)std::clamp(visibility_sigmoid_ ? sigmoid(r[3]) : (double)r[3], 0.0, 1.0)};
+      const tern_keypoint& p = person->keypoints[k];
+      *present = *present && std::isfinite(p.x) && std::isfinite(p.y) && std::isfinite(p.z) && p.visibility == p.visibility;
     }
   }
   for (const Tensor* t : results_) t->release();
@@ -139,7 +141,7 @@ tern_status Pose::run(const tern_picture* public_picture, std::span<tern_person>
       double angle = upright_ * pi / 180 - std::atan2(-(b.y - a.y), b.x - a.x);
       angle -= 2 * pi * std::floor((angle + pi) / (2 * pi));
       region = {a.x, a.y, side, side, angle};
-      if (!(side > 1e-3) || !std::isfinite(a.x + a.y + side + angle) || side > 1e8) continue;
+      if (!(side > 1e-3 && side < 1e8 && std::fabs(a.x) < 1e8 && std::fabs(a.y) < 1e8)) continue;
     } else {
       const double side = std::max(size.width, size.height);
       region = {size.width / 2.0, size.height / 2.0, side, side, 0};

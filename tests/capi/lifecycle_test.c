@@ -131,6 +131,24 @@ static void models_from_anywhere(void) {
   run_once(model);
   tern_model_release(model);
 
+  /* A copy does not see what others do to the file: rewrite it in place, then cut it. */
+  data = read_all(file_in_folder("small.tern"), &bytes, 0);
+  for (i = 0; i < 2; ++i) {
+    FILE* f = fopen(file_in_folder("changing.tern"), "wb");
+    CHECK(f && fwrite(data, 1, bytes, f) == bytes);
+    if (f) fclose(f);
+    OK(tern_model_load_file(context, file_in_folder("changing.tern"), &copy, &model));
+    f = fopen(file_in_folder("changing.tern"), i ? "wb" : "r+b");
+    CHECK(f != NULL);
+    while (!i && f && ftell(f) < (long)bytes) fputc(0xEE, f);
+    if (f) fclose(f);
+    run_once(model);
+    OK(tern_model_check_weights(model));
+    tern_model_release(model);
+  }
+  free(data);
+  remove(file_in_folder("changing.tern"));
+
   data = read_all(file_in_folder("small.tern"), &bytes, 0);
   OK(tern_model_load_memory(context, data, bytes, &check, &model));
   run_once(model);

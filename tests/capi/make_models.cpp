@@ -6,7 +6,11 @@
 //   counter.tern  append: token f32[1,4], position -> sum f32[4] of the tokens so far, at most 16; and calls f32[], how
 //                 often it ran
 //   spots.tern    a detector of bright quarters: grey 8 x 8 picture -> four boxes with the mean brightness as score
+//   points.tern   two landmarks in the whole of an 8 x 8 picture, one at its upper left, one in its middle
+//   wild_*.tern   detectors and landmarks whose results are NaN, infinite and huge
+//   train.tern    step: x f32[3,4] -> loss f32[], a step of gradient descent on a state
 //   slow.tern     forward: x f32[512,512] -> y f32[512,512], some seconds of work
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -149,6 +153,63 @@ ModelDef spots_model() {
   return m;
 }
 
+// What a task must not take for boxes or points.
+constexpr float kInf = HUGE_VALF, kWild[] = {NAN, kInf, -kInf, 3e38f, -3e38f, 1e30f, 700, 0};
+
+// A picture and `content` as a result, whatever is in the picture.
+ValueId wild_output(Graph& g, ValueId picture, const Shape& shape, std::span<const float> content) {
+  const ValueId zero = mul(g, emit(g, "reduce_mean", {picture}), add_constant(g, 0.0f));
+  return add(g, add_constant(g, TERN_DTYPE_F32, shape, content.data()), zero);
+}
+
+// Every wild number at every place of a box, with scores of all kinds.
+ModelDef wild_detector(const char* nms) {
+  ModelDef m;
+  constexpr int64_t kBoxes = std::size(kWild) * 4 + 2;
+  std::vector<float> boxes((size_t)kBoxes * 6, 0), scores((size_t)kBoxes, 0.9f), anchors((size_t)kBoxes * 4, 0.5f);
+  for (size_t i = 0; i < std::size(kWild) * 4; ++i) {
+    boxes[6 * i + i % 4] = kWild[i / 4];
+    boxes[6 * i + 4] = kWild[i / 4];
+    if (i % 5 == 4) scores[i] = kWild[i / 4];
+  }
+  add_parameter(m, "task.anchors", Encoding::plain, {kBoxes, 4}, [&](size_t i) { return anchors[i]; });
+  Signature& s = add_signature(m, "forward");
+  const ValueId x = add_input(s.graph, "picture", TERN_DTYPE_F32, {1, 8, 8, 1});
+  add_output(s, wild_output(s.graph, x, {1, kBoxes, 1}, scores), "scores");
+  add_output(s, wild_output(s.graph, x, {1, kBoxes, 6}, boxes), "boxes");
+  m.metadata = {{"task", "detector"},      {"input.channels", "grey"}, {"detector.boxes", "boxes"}, {"detector.scores", "scores"}, {"detector.score", "none"},
+                {"detector.keypoints", "1"}, {"detector.nms", nms},      {"detector.max", "1000"},    {"detector.nms_iou", "0.9"}};
+  return m;
+}
+
+// Two landmarks (x, y, depth, visibility, presence) of a person whose score is `score`.
+ModelDef points_model(std::span<const float> landmarks, float score) {
+  ModelDef m;
+  Signature& s = add_signature(m, "forward");
+  const ValueId x = add_input(s.graph, "picture", TERN_DTYPE_F32, {1, 8, 8, 3});
+  add_output(s, wild_output(s.graph, x, {1, 10}, landmarks), "landmarks");
+  add_output(s, wild_output(s.graph, x, {1, 1}, {&score, 1}), "score");
+  m.metadata = {{"task", "pose_landmarks"}, {"pose.landmarks", "landmarks"}, {"pose.rows", "2"}, {"pose.keypoints", "2"}, {"pose.score", "score"},
+                {"pose.names", "corner\nmiddle"}, {"pose.skeleton", "0,1"}};
+  return m;
+}
+
+// loss = mean((x w)^2), w = w - rate * x^T (x w): what gradient descent writes is a state, as files have it.
+ModelDef train_model() {
+  ModelDef m;
+  m.states.push_back({"w", TERN_DTYPE_F32, Shape{4, 4}});
+  m.states.push_back({"steps", TERN_DTYPE_F32, Shape{}});
+  Signature& s = add_signature(m, "step");
+  Graph& g = s.graph;
+  const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {3, 4}), w = use_state(g, m, 0), steps = use_state(g, m, 1), one = add_constant(g, 1.0f);
+  const ValueId y = sub(g, emit(g, "matmul", {x, w}), one);
+  add_output(s, emit(g, "reduce_mean", {mul(g, y, y)}), "loss");
+  const int64_t order[] = {1, 0};
+  emit(g, "sgd_update", {w, emit(g, "matmul", {transpose(g, x, order), y}), add_constant(g, 0.1f)});
+  emit(g, "state_write", {steps, add(g, steps, one)}, StateWriteAttrs{0});
+  return m;
+}
+
 ModelDef slow_model() {
   ModelDef m;
   const int32_t w = add_parameter(m, "w", Encoding::panel32, {512, 512}, [](size_t i) { return number(i) * 0.1f; });
@@ -173,6 +234,10 @@ int write(const ModelDef& m, const std::string& path) {
 int main(int argc, char** argv) {
   if (argc != 2) return std::fprintf(stderr, "usage: make_models FOLDER\n"), 2;
   const std::string folder = argv[1];
-  return write(small_model(), folder + "/small.tern") | write(counter_model(), folder + "/counter.tern") | write(spots_model(), folder + "/spots.tern") |
+  static constexpr float kPoints[] = {0, 0, 0, 9, 0, 4, 4, 0, 9, 0}, kNan[] = {1, NAN, 0, 0, 0, 2, 2, 0, 0, 0}, kFar[] = {3e38f, -3e38f, kInf, 0, 0, 2, 2, 0, kInf, 0};
+  return write(points_model(kPoints, 0.9f), folder + "/points.tern") | write(points_model(kNan, 0.9f), folder + "/wild_nan.tern") |
+         write(points_model(kFar, kInf), folder + "/wild_far.tern") | write(points_model(kPoints, NAN), folder + "/wild_score.tern") |
+         write(wild_detector("hard"), folder + "/wild_hard.tern") | write(wild_detector("weighted"), folder + "/wild_weighted.tern") |
+         write(train_model(), folder + "/train.tern") | write(small_model(), folder + "/small.tern") | write(counter_model(), folder + "/counter.tern") | write(spots_model(), folder + "/spots.tern") |
          write(slow_model(), folder + "/slow.tern");
 }

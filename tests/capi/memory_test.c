@@ -74,22 +74,23 @@ static void disarm(void) { fail_at = 0; }
   } while (0)
 
 /* All calls of a program with one model, from load to unload. */
-static void scenario(const char* small_path, const char* counter_path, const char* state_path, float* result) {
+enum { RESULTS = 31 };
+static void scenario(const char* small_path, const char* counter_path, const char* train_path, const char* state_path, float* result) {
   tern_context* context = NULL;
   tern_context_options co = TERN_CONTEXT_OPTIONS_INIT;
   tern_load_options copy = TERN_LOAD_OPTIONS_INIT;
   tern_session_options so = TERN_SESSION_OPTIONS_INIT;
-  tern_model *model = NULL, *counter = NULL;
-  tern_session *session = NULL, *counting = NULL;
+  tern_model *model = NULL, *counter = NULL, *training = NULL;
+  tern_session *session = NULL, *counting = NULL, *stepping = NULL;
   tern_parameters* parameters = NULL;
   tern_state *state = NULL, *fork = NULL;
-  tern_tensor *x = NULL, *bias = NULL, *token = NULL, *view = NULL;
+  tern_tensor *x = NULL, *bias = NULL, *token = NULL, *view = NULL, *step = NULL, *steps = NULL;
   tern_tensor_info info = TERN_TENSOR_INFO_INIT;
   tern_placement placement = TERN_PLACEMENT_INIT;
   tern_intermediate intermediate = TERN_INTERMEDIATE_INIT;
-  const tern_tensor *in[2] = {NULL, NULL}, *out[2] = {NULL, NULL};
-  const int64_t dims[2] = {3, 16}, token_dims[2] = {1, 4}, plan_dims[2] = {5, 16};
-  int32_t index = -1;
+  const tern_tensor *in[2] = {NULL, NULL}, *out[2] = {NULL, NULL}, *loss = NULL;
+  const int64_t dims[2] = {3, 16}, token_dims[2] = {1, 4}, plan_dims[2] = {5, 16}, step_dims[2] = {3, 4};
+  int32_t index = -1, k;
   co.num_threads = 2;
   AGAIN(tern_context_create(&co, &context), context == NULL);
   copy.flags = TERN_LOAD_COPY | TERN_LOAD_CHECK_WEIGHTS;
@@ -132,6 +133,28 @@ static void scenario(const char* small_path, const char* counter_path, const cha
   result[28] = *(const float*)tern_tensor_const_data(out[1]);
   CHECK(tern_state_length(fork) == 1);
 
+  /* A step of training: its state changes once, or not at all. */
+  AGAIN(tern_model_load_file(context, train_path, NULL, &training), training == NULL);
+  so.state = NULL;
+  AGAIN(tern_session_create(training, &so, &stepping), stepping == NULL);
+  AGAIN(tern_tensor_create(context, TERN_DTYPE_F32, step_dims, 2, &step), step == NULL);
+  fill(step, 5);
+  in[0] = step;
+  for (k = 0; k < 2; ++k) {
+    AGAIN(tern_session_run(stepping, 0, in, 1, &loss, 1, NULL), loss == NULL);
+    result[29 + k] = *(const float*)tern_tensor_const_data(loss);
+    tern_tensor_release(loss);
+    loss = NULL;
+  }
+  AGAIN(tern_state_get(tern_session_state(stepping), "steps", &steps), steps == NULL);
+  CHECK(*(const float*)tern_tensor_const_data(steps) == 2);
+  AGAIN(tern_state_save(tern_session_state(stepping), state_path), 1);
+  AGAIN(tern_state_load(tern_session_state(stepping), state_path), 1);
+
+  tern_tensor_release(step);
+  tern_tensor_release(steps);
+  tern_session_release(stepping);
+  tern_model_release(training);
   tern_tensor_release(out[0]);
   tern_tensor_release(out[1]);
   tern_tensor_release(x);
@@ -149,20 +172,20 @@ static void scenario(const char* small_path, const char* counter_path, const cha
 }
 
 static void every_allocation_fails(void) {
-  const char *small = file_in_folder("small.tern"), *counter = file_in_folder("counter.tern"), *state = file_in_folder("memory.state");
-  float expected[29], result[29];
+  const char *small = file_in_folder("small.tern"), *counter = file_in_folder("counter.tern"), *train = file_in_folder("train.tern"), *state = file_in_folder("memory.state");
+  float expected[RESULTS], result[RESULTS];
   long before, total = 0, n;
   memset(expected, 0, sizeof expected);
-  scenario(small, counter, state, expected); /* warms up what the C library keeps */
+  scenario(small, counter, train, state, expected); /* warms up what the C library keeps */
   before = live;
-  scenario(small, counter, state, expected);
+  scenario(small, counter, train, state, expected);
   CHECK(live == before);
   for (fail_on = 0; fail_on < 2; ++fail_on) {
     for (n = 1;; ++n) {
       memset(result, 0, sizeof result);
       failed = 0;
       fail_at = allocations + n;
-      scenario(small, counter, state, result);
+      scenario(small, counter, train, state, result);
       disarm();
       if (!CHECK(live == before) || !CHECK(memcmp(expected, result, sizeof result) == 0)) {
         fprintf(stderr, "    allocation %ld fails%s; %ld blocks more than before\n", n, fail_on ? " and all after it" : "", live - before);
@@ -177,9 +200,9 @@ static void every_allocation_fails(void) {
   remove(state);
 }
 
-/* A task: every allocation of making it and of its first run fails. */
+/* Tasks: every allocation of making one and of its first run fails. */
 static void tasks(void) {
-  static uint8_t pixels[64 * 64];
+  static uint8_t pixels[64 * 64 * 3];
   tern_context* context = NULL;
   tern_model* model;
   tern_picture picture = TERN_PICTURE_INIT;
@@ -203,6 +226,26 @@ static void tasks(void) {
     disarm();
     CHECK(count == 4);
     tern_detector_release(detector);
+    CHECK(before < 0 || live == before);
+    if (!failed) break;
+  }
+  CHECK(n > 20);
+  tern_model_release(model);
+  model = load(context, "points.tern");
+  picture.format = TERN_PICTURE_RGB8;
+  picture.width = 16;
+  for (n = 1, before = -1;; ++n) {
+    tern_pose* pose = NULL;
+    tern_person person;
+    int32_t count = -1;
+    failed = 0;
+    if (n > 1 && before < 0) before = live;
+    fail_at = allocations + n;
+    AGAIN(tern_pose_create(NULL, model, NULL, &pose), pose == NULL);
+    AGAIN(tern_pose_run(pose, &picture, &person, 1, &count), count == -1);
+    disarm();
+    CHECK(count == 1);
+    tern_pose_release(pose);
     CHECK(before < 0 || live == before);
     if (!failed) break;
   }

@@ -403,6 +403,7 @@ static void reports(tern_context* context, const tern_model* model) {
   CHECK(strstr(text, "traceEvents") != NULL);
   remove(file_in_folder("trace.json"));
   FAILS(TERN_ERR_IO, tern_session_write_profile(s, "/no/such/folder/trace.json"));
+  FAILS(TERN_ERR_IO, tern_session_write_profile(s, "/dev/full"));
   FAILS(TERN_ERR_INVALID_ARGUMENT, tern_session_write_profile(s, NULL));
   tern_session_release(s);
   s = NULL;

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parameters and states: changed, shared, forked, truncated, saved and loaded; files of states that are damaged. */
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -251,11 +255,77 @@ static void files(tern_context* context) {
   tern_model_release(other);
 }
 
+/* Saves that end anywhere: the disk is full, or the process is killed. The file holds one of the states, whole. */
+static void interrupted_saves(tern_context* context) {
+  tern_model* model = load(context, "counter.tern");
+  tern_session* s = NULL;
+  tern_state *a = NULL, *b = NULL, *c = NULL;
+  const char* path = file_in_folder("interrupted.state");
+  static unsigned char before[4096], now[4096];
+  struct rlimit old, small;
+  int i, seen[2] = {0, 0};
+  long bytes;
+  NEED(tern_session_create(model, NULL, &s));
+  append(context, s, 1);
+  NEED(tern_state_fork(tern_session_state(s), &a));
+  append(context, s, 2);
+  NEED(tern_state_fork(tern_session_state(s), &b));
+  NEED(tern_state_create(model, &c));
+  OK(tern_state_save(a, path));
+  bytes = read_file(path, before, sizeof before);
+
+  signal(SIGXFSZ, SIG_IGN);
+  getrlimit(RLIMIT_FSIZE, &old);
+  small = old;
+  for (i = 0; i < (int)bytes; i += 13) {
+    tern_status status;
+    small.rlim_cur = (rlim_t)i;
+    setrlimit(RLIMIT_FSIZE, &small);
+    status = tern_state_save(b, path);
+    setrlimit(RLIMIT_FSIZE, &old);
+    CHECK(status == TERN_ERR_IO && says(path));
+    CHECK(read_file(path, now, sizeof now) == bytes && memcmp(before, now, (size_t)bytes) == 0);
+  }
+  FAILS(TERN_ERR_IO, tern_state_save(b, "/dev/full"));
+
+  for (i = 0; i < 60; ++i) {
+    struct timespec t = {0, 0};
+    const pid_t child = fork();
+    if (child == 0)
+      for (;;) {
+        if (tern_state_save(b, path) != TERN_OK || tern_state_save(a, path) != TERN_OK) _exit(1);
+      }
+    t.tv_nsec = 100000L + i * 7919L % 61 * 50000L; /* up to 3 ms */
+    nanosleep(&t, NULL);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    OK(tern_state_load(c, path));
+    CHECK(tern_state_length(c) == 1 || tern_state_length(c) == 2);
+    OK(tern_session_set_state(s, c));
+    ++seen[tern_state_length(c) == 2];
+    CHECK(append(context, s, 0) == (tern_state_length(c) == 2 ? 1 : 3)); /* after the run: one more */
+    /* What the killed one left beside it. */
+    {
+      char name[1100];
+      snprintf(name, sizeof name, "%s.tmp%ld.0", path, (long)child);
+      remove(name);
+    }
+  }
+  CHECK(seen[0] + seen[1] == 60);
+  remove(path);
+  tern_state_release(a);
+  tern_state_release(b);
+  tern_state_release(c);
+  tern_session_release(s);
+  tern_model_release(model);
+}
+
 MAIN_BEGIN
   tern_context* context = NULL;
   NEED(tern_context_create(NULL, &context));
   parameters(context);
   states(context);
   files(context);
+  interrupted_saves(context);
   tern_context_release(context);
 MAIN_END("state")

@@ -2,6 +2,7 @@
 /* Threads: many on one model, models that come and go meanwhile, the host's thread pool, results that do not depend on the
  * number of threads. */
 #include <pthread.h>
+#include <time.h>
 
 #include "check.h"
 
@@ -102,6 +103,66 @@ static void others_come_and_go(tern_context* context, tern_model* model) {
   pthread_join(b, NULL);
   CHECK(loader.failures == 0 && runner.failures == 0);
   CHECK(memcmp(loader.y[0], runner.y[0], sizeof loader.y[0]) == 0);
+}
+
+typedef struct nuisance {
+  tern_cancel* cancel;
+  int stop;
+} nuisance;
+
+static void* cancel_again_and_again(void* user) {
+  nuisance* n = (nuisance*)user;
+  unsigned seed = 1;
+  while (!__atomic_load_n(&n->stop, __ATOMIC_ACQUIRE)) {
+    struct timespec t = {0, 0};
+    seed = seed * 1664525u + 1013904223u;
+    t.tv_nsec = (long)(seed >> 16);
+    nanosleep(&t, NULL);
+    tern_cancel_signal(n->cancel);
+  }
+  return NULL;
+}
+
+/* Steps of training that are cancelled at any moment, while models come and go: each happened as a whole or not at all. */
+static void cancelled_steps(tern_context* context) {
+  tern_model* model = load(context, "train.tern");
+  tern_session* s = NULL;
+  tern_run_options o = TERN_RUN_OPTIONS_INIT;
+  tern_tensor *x = make_tensor(context, TERN_DTYPE_F32, 2, 3, 4), *steps = NULL;
+  const tern_tensor *in = x, *loss = NULL;
+  static worker loader;
+  nuisance n;
+  pthread_t canceller, other;
+  int i, done = 0, cancelled = 0;
+  fill(x, 3);
+  memset(&loader, 0, sizeof loader);
+  loader.context = context;
+  n.stop = 0;
+  NEED(tern_cancel_create(&n.cancel));
+  o.cancel = n.cancel;
+  NEED(tern_session_create(model, NULL, &s));
+  CHECK(pthread_create(&canceller, NULL, cancel_again_and_again, &n) == 0 && pthread_create(&other, NULL, load_and_unload, &loader) == 0);
+  for (i = 0; i < 20000 && (i < 200 || !cancelled || !done); ++i) {
+    const tern_status status = tern_session_run(s, 0, &in, 1, &loss, 1, &o);
+    if (status == TERN_OK) {
+      ++done;
+      tern_tensor_release(loss);
+    } else {
+      CHECK(status == TERN_ERR_CANCELLED);
+      ++cancelled;
+      tern_cancel_reset(n.cancel);
+    }
+  }
+  __atomic_store_n(&n.stop, 1, __ATOMIC_RELEASE);
+  pthread_join(canceller, NULL);
+  pthread_join(other, NULL);
+  OK(tern_state_get(tern_session_state(s), "steps", &steps));
+  CHECK(*(const float*)tern_tensor_const_data(steps) == (float)done && done > 0 && cancelled > 0 && loader.failures == 0);
+  tern_tensor_release(steps);
+  tern_tensor_release(x);
+  tern_session_release(s);
+  tern_cancel_release(n.cancel);
+  tern_model_release(model);
 }
 
 /* The whole of slow.tern's result under some options. */
@@ -215,6 +276,7 @@ MAIN_BEGIN
   model = load(context, "small.tern");
   many_on_one_model(context, model);
   others_come_and_go(context, model);
+  cancelled_steps(context);
   tern_model_release(model);
   tern_context_release(context);
   same_bits();

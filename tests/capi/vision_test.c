@@ -67,6 +67,87 @@ static void counts(tern_detector* d) {
   CHECK(count == 0);
 }
 
+/* As narrow, wide and high as pictures may be, and rows with room behind them. */
+static void extreme_pictures(tern_detector* d) {
+  static const int sizes[][2] = {{1, 1}, {1, 7}, {9, 1}, {2, 2}, {65536, 1}, {1, 65536}, {65536, 2}, {2, 65536}};
+  static uint8_t bright[65536 * 4 * 2 + 64];
+  tern_detection found[4];
+  int format, k, rotation, i;
+  memset(bright, 255, sizeof bright);
+  for (format = TERN_PICTURE_RGB8; format <= TERN_PICTURE_I420; ++format)
+    for (k = 0; k < (int)(sizeof sizes / sizeof sizes[0]); ++k)
+      for (rotation = 0; rotation < 360; rotation += 90) {
+        const int w = sizes[k][0], h = sizes[k][1], yuv = format >= TERN_PICTURE_NV12, bytes = format == TERN_PICTURE_RGBA8 ? 4 : format <= TERN_PICTURE_BGR8 ? 3 : 1;
+        tern_picture p = TERN_PICTURE_INIT;
+        int32_t count = -7;
+        p.format = format;
+        p.width = w;
+        p.height = h;
+        p.rotation = rotation;
+        for (i = 0; i < 3; ++i) p.planes[i] = bright, p.strides[i] = w * bytes + (h > 4 ? 0 : 5);
+        if (yuv && (w % 2 || h % 2)) {
+          FAILS(TERN_ERR_INVALID_ARGUMENT, tern_detector_run(d, &p, found, 4, &count));
+          CHECK(count == -7);
+          continue;
+        }
+        OK(tern_detector_run(d, &p, found, 4, &count));
+        CHECK(count == 4);
+        for (i = 0; i < count && i < 4; ++i) {
+          const int turned = rotation % 180 != 0;
+          CHECK(found[i].x0 >= 0 && found[i].y0 >= 0 && found[i].x1 <= (float)(turned ? h : w) && found[i].y1 <= (float)(turned ? w : h));
+        }
+      }
+}
+
+/* Models whose results are NaN, infinite and huge: boxes and points are numbers within their bounds all the same. */
+static void wild_results(tern_context* context) {
+  static const char* const detectors[] = {"wild_hard.tern", "wild_weighted.tern"};
+  static const struct {
+    const char* name;
+    int persons;
+  } poses[] = {{"points.tern", 1}, {"wild_nan.tern", 0}, {"wild_far.tern", 0}, {"wild_score.tern", 0}};
+  int k, rotation, i;
+  for (k = 0; k < 2; ++k) {
+    tern_model* model = load(context, detectors[k]);
+    tern_detector* d = NULL;
+    NEED(tern_detector_create(model, NULL, &d));
+    for (rotation = 0; rotation < 360; rotation += 90) {
+      tern_detection found[64];
+      int32_t count = -1;
+      tern_picture p = picture_of(TERN_PICTURE_RGB8, 0, rotation);
+      p.height = SIDE / 2;
+      OK(tern_detector_run(d, &p, found, 64, &count));
+      CHECK(count >= 1 && count <= 34);
+      for (i = 0; i < count; ++i) {
+        const float w = rotation % 180 ? SIDE / 2 : SIDE, h = rotation % 180 ? SIDE : SIDE / 2;
+        CHECK(found[i].x0 >= 0 && found[i].x0 <= found[i].x1 && found[i].x1 <= w && found[i].y0 >= 0 && found[i].y0 <= found[i].y1 && found[i].y1 <= h);
+        CHECK(found[i].score >= 0.5f && found[i].score <= 1 && found[i].label == 0);
+      }
+    }
+    tern_detector_release(d);
+    tern_model_release(model);
+  }
+  for (k = 0; k < 4; ++k) {
+    tern_model* model = load(context, poses[k].name);
+    tern_pose* pose = NULL;
+    tern_person person;
+    int32_t count = -1, num = 0;
+    const int32_t* pairs = NULL;
+    const tern_picture p = picture_of(TERN_PICTURE_RGB8, 0, 0);
+    NEED(tern_pose_create(NULL, model, NULL, &pose));
+    OK(tern_pose_run(pose, &p, &person, 1, &count));
+    CHECK(count == poses[k].persons);
+    if (count == 1) {
+      CHECK(person.num_keypoints == 2 && near(person.keypoints[0].x, 0) && near(person.keypoints[1].x, 8) && near(person.keypoints[1].y, 8));
+      CHECK(near(person.score, 0.9f) && person.keypoints[0].visibility > 0.99f && near(person.x1, 8));
+    }
+    OK(tern_pose_skeleton(pose, &pairs, &num));
+    CHECK(num == 1 && pairs[0] == 0 && pairs[1] == 1 && strcmp(tern_pose_keypoint_name(pose, 1), "middle") == 0 && !tern_pose_keypoint_name(pose, 2));
+    tern_pose_release(pose);
+    tern_model_release(model);
+  }
+}
+
 static void bad_pictures(tern_detector* d) {
   const tern_picture good = picture_of(TERN_PICTURE_RGB8, 0, 0);
   tern_picture p = good;
@@ -160,7 +241,9 @@ MAIN_BEGIN
   tern_model_release(spots); /* the detector keeps it */
   finds(d);
   counts(d);
+  extreme_pictures(d);
   bad_pictures(d);
+  wild_results(context);
   tern_detector_release(d);
   tern_context_release(context);
 MAIN_END("vision")

@@ -39,14 +39,14 @@ ValueId emit_with(Graph& g, const char* op, std::vector<ValueId> in, const char*
 }
 bool known(const Loaded& r, ValueId v) { return (bool)r.model.signatures[0].graph.value(v).data; }
 
-// 4 million multiplications a node: the budget lasts for a few of a thousand.
+// 2 million multiplications a node: the budget lasts for a few of a thousand.
 TEST(Bounds, WorkOfKnownValues) {
   ModelDef m = one_signature();
   Graph& g = m.signatures[0].graph;
-  const ValueId a = numbers(g, 1000, {1000, 1}), b = numbers(g, 4, {1, 4});
-  const ValueId first = emit(g, "add", {a, b});
+  const ValueId a = numbers(g, 1024, {32, 32});
+  const ValueId first = emit(g, "matmul", {a, a});
   ValueId last = first;
-  for (int i = 0; i < 1000; ++i) last = emit(g, "add", {a, b});
+  for (int i = 0; i < 1000; ++i) last = emit(g, "matmul", {a, a});
   const Loaded r = finish(m, last);
   ASSERT_EQ(r.status, TERN_OK) << r.message;
   EXPECT_TRUE(known(r, first));
@@ -130,6 +130,19 @@ TEST(Bounds, TensorBytesOfEncoding) {
   limits.max_tensor_bytes = 639;
   p.model.states.clear(), p.model.parameters.resize(3);
   expect_refused(put_together(p), TERN_ERR_LIMIT, "640 bytes, max_tensor_bytes", &limits);
+}
+
+// Each below max_tensor_bytes, but not together.
+TEST(Bounds, SumOfStates) {
+  Parts p = take_apart(write(small_model()));
+  for (int i = 0; i < 3; ++i) {
+    p.model.states.push_back(std::make_unique<fbs::StateT>());
+    p.model.states.back()->name = "large " + std::to_string(i), p.model.states.back()->dtype = TERN_DTYPE_F32, p.model.states.back()->shape = {int64_t(1) << 37};
+  }
+  expect_refused(put_together(p), TERN_ERR_LIMIT, "the states up to 'large 1' need more than max_planned_bytes");
+  tern_limits limits = TERN_LIMITS_INIT;
+  limits.max_planned_bytes = uint64_t(1) << 41;
+  EXPECT_EQ(load(put_together(p), &limits).status, TERN_OK);
 }
 
 TEST(Bounds, Rank) {

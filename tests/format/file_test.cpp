@@ -375,6 +375,13 @@ TEST(SaveFile, Unwritable) {
   EXPECT_EQ(write_model(small_model(), (folder + "/folder").c_str()), TERN_ERR_IO);
   EXPECT_EQ(write_model(small_model(), "/proc/m.tern"), TERN_ERR_NOT_FOUND);
   EXPECT_EQ(files_in(folder).size(), 1u);
+  // Neither replaced nor written to, also where this user could.
+  ASSERT_EQ(mkfifo((folder + "/pipe").c_str(), 0600), 0);
+  for (const std::string& path : {folder + "/pipe", std::string("/dev/full"), std::string("/dev/null")}) {
+    EXPECT_EQ(write_model(small_model(), path.c_str()), TERN_ERR_IO) << path;
+    EXPECT_NE(std::string(thread_error().message).find("no regular file"), std::string::npos) << thread_error().message;
+  }
+  EXPECT_EQ(files_in(folder).size(), 2u);
 }
 
 // ---- models that cannot be stored ----

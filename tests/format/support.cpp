@@ -1,66 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/format/support.h"
 
-#include <malloc.h>
-
-#include <atomic>
-#include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
-#include <new>
 
 #include "format/checksum.h"
 #include "ops/shape.h"
 #include "ops/state_write.h"
+#include "tests/fuzz/bounds.h"
 #include "tests/fuzz/walk.h"
 
-// ---- memory that is counted -----------------------------------------------------------------------------------------
-
-namespace {
-std::atomic<int64_t> live{0}, peak{0};
-
-void* counted(size_t bytes, size_t alignment) {
-  void* p = alignment <= 16 ? std::malloc(bytes ? bytes : 1) : std::aligned_alloc(alignment, (bytes + alignment) / alignment * alignment);
-  if (!p) return nullptr;
-  const int64_t now = live += (int64_t)malloc_usable_size(p);
-  for (int64_t old = peak; old < now && !peak.compare_exchange_weak(old, now);) {
-  }
-  return p;
-}
-void uncount(void* p) {
-  if (p) live -= (int64_t)malloc_usable_size(p);
-  std::free(p);
-}
-void* counted_or_throw(size_t bytes, size_t alignment) {
-  if (void* p = counted(bytes, alignment)) return p;
-  throw std::bad_alloc();
-}
-}  // namespace
-
-void* operator new(size_t n) { return counted_or_throw(n, 1); }
-void* operator new[](size_t n) { return counted_or_throw(n, 1); }
-void* operator new(size_t n, std::align_val_t a) { return counted_or_throw(n, (size_t)a); }
-void* operator new[](size_t n, std::align_val_t a) { return counted_or_throw(n, (size_t)a); }
-void* operator new(size_t n, const std::nothrow_t&) noexcept { return counted(n, 1); }
-void* operator new[](size_t n, const std::nothrow_t&) noexcept { return counted(n, 1); }
-void* operator new(size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return counted(n, (size_t)a); }
-void operator delete(void* p) noexcept { uncount(p); }
-void operator delete[](void* p) noexcept { uncount(p); }
-void operator delete(void* p, size_t) noexcept { uncount(p); }
-void operator delete[](void* p, size_t) noexcept { uncount(p); }
-void operator delete(void* p, std::align_val_t) noexcept { uncount(p); }
-void operator delete[](void* p, std::align_val_t) noexcept { uncount(p); }
-void operator delete(void* p, size_t, std::align_val_t) noexcept { uncount(p); }
-void operator delete[](void* p, size_t, std::align_val_t) noexcept { uncount(p); }
-void operator delete(void* p, const std::nothrow_t&) noexcept { uncount(p); }
-void operator delete(void* p, std::align_val_t, const std::nothrow_t&) noexcept { uncount(p); }
-
 namespace tern::test {
-
-uint64_t live_bytes() { return (uint64_t)live.load(); }
-uint64_t peak_bytes() { return (uint64_t)peak.load(); }
-void reset_peak() { peak = live.load(); }
 
 // ---- models ---------------------------------------------------------------------------------------------------------
 
@@ -227,29 +177,15 @@ void reseal(File& file) { fuzz::reseal(file.data(), file.size()); }
 
 // ---- loading --------------------------------------------------------------------------------------------------------
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr double kSeconds = 10;
-#else
-constexpr double kSeconds = 1;
-#endif
-
-// Of the processor, since the machine may be busy with other things.
-static double thread_seconds() {
-  timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 Loaded load(const File& file, const tern_limits* limits) {
   Loaded r;
   EXPECT_EQ(copy_bytes(file.data(), file.size(), &r.bytes), TERN_OK);
   r.model.metadata = {{"untouched", ""}};
   reset_peak();
   const uint64_t before = live_bytes();
-  const double start = thread_seconds();
+  const double start = cpu_seconds();
   r.status = read_model(r.bytes, resolve_limits(limits), &r.model);
-  const double seconds = thread_seconds() - start;
-  EXPECT_LT(seconds, kSeconds);
+  EXPECT_LT(cpu_seconds() - start, kSlower);
   EXPECT_LT(peak_bytes() - before, 64u << 20);
   if (r.status == TERN_OK) {
     EXPECT_TRUE(fuzz::walk(r.model, r.bytes));

@@ -63,11 +63,6 @@ void expect_refused(const std::function<void(Parts&)>& change, tern_status code,
 // Fails the test where two models differ.
 void expect_equal(const ModelDef& a, const ModelDef& b);
 
-// Bytes that operator new gave and that were not returned, and the most since the last reset.
-uint64_t live_bytes();
-uint64_t peak_bytes();
-void reset_peak();
-
 // A folder for this test, empty.
 std::string temporary_folder();
 

@@ -191,7 +191,7 @@ TEST(Verifier, EncodedWhereItDoesNotBelong) {
           if (forward(p).values[i]->name == "panels") panels = (int)i;
         node(p, "relu").inputs[0] = panels;
       },
-      kCorrupt, "encoding");
+      kCorrupt, "a plain tensor is needed");
 }
 
 const std::vector<std::vector<int64_t>> kBadShapes = {

@@ -2,6 +2,7 @@
 // Runs a fuzz target over the files of folders, without a fuzz engine.
 //   replay [--changes N] [--seed S] FILE_OR_FOLDER...
 // --changes N  also runs N changed copies of each file: the same ones in every run with the same seed
+// Each run may take a second and 64 MiB beyond its input.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -11,6 +12,8 @@
 #include <fstream>
 #include <string>
 #include <vector>
+
+#include "tests/fuzz/bounds.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
@@ -57,10 +60,19 @@ void change(File& f, Random& r) {
   }
 }
 
-void run(const File& f) {
+// False if it took too long or too much.
+bool run(const File& f, const std::string& path, size_t number) {
+  using namespace tern::test;
   // Exactly as large as the content, so that a sanitizer sees the first byte behind it.
   const std::vector<uint8_t> exact(f.begin(), f.end());
+  reset_peak();
+  const uint64_t before = live_bytes();
+  const double start = cpu_seconds();
   LLVMFuzzerTestOneInput(exact.data(), exact.size());
+  const double seconds = cpu_seconds() - start, mib = (double)(peak_bytes() - before) / (1 << 20);
+  if (seconds <= kSlower && mib <= 64) return true;
+  std::fprintf(stderr, "%s, change %zu: %.1f s, %.0f MiB\n", path.c_str(), number, seconds, mib);
+  return false;
 }
 
 }  // namespace
@@ -83,7 +95,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "no files to run\n");
     return 1;
   }
-  run({});
+  bool good = run({}, "nothing", 0);
   size_t runs = 1;
   for (const std::string& path : files) {
     std::ifstream in(path, std::ios::binary);
@@ -92,15 +104,15 @@ int main(int argc, char** argv) {
       return 1;
     }
     const File whole(std::istreambuf_iterator<char>(in), {});
-    run(whole);
+    good = run(whole, path, 0) && good;
     Random random{seed};
     for (size_t k = 0; k < changes; ++k) {
       File f = whole;
       change(f, random);
-      run(f);
+      good = run(f, path, k + 1) && good;
     }
     runs += 1 + changes;
   }
   std::printf("%zu files, %zu runs\n", files.size(), runs);
-  return 0;
+  return good ? 0 : 1;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Damaged and hostile ONNX files: each gives a status and a message, within time and memory limits.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstring>
 #include <ctime>
@@ -11,6 +12,7 @@
 #include "evaluate.h"
 #include "import/onnx.h"
 #include "import/onnx_scan.h"
+#include "tern/import.h"
 
 using namespace tern;
 using namespace tern::test;
@@ -438,4 +440,54 @@ TEST(OnnxHostile, TruncationsOfARealTest) {
     t[random() % t.size()] = (char)random();
     import_bytes(t);
   }
+}
+
+// ---- the call ----
+
+TEST(ImportCall, Arguments) {
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "tern_import_call";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  const std::string source = folder / "m.onnx", output = folder / "m.tern", pipe = folder / "pipe.onnx";
+  std::ofstream(source, std::ios::binary) << bytes_of(small_model());
+  std::ofstream(output) << "old";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  ASSERT_EQ(mkfifo((folder / "m.txt").c_str(), 0600), 0);  // where labels are looked for
+  const auto refused = [&](const char* from, const char* to, const tern_import_options* o, tern_status code) {
+    EXPECT_EQ(tern_import_file(from, to, o), code) << (from ? from : "NULL") << ": " << tern_import_error();
+    EXPECT_NE(std::string(tern_import_error()), "");
+    EXPECT_EQ(std::filesystem::file_size(output), 3u);
+  };
+  refused(nullptr, output.c_str(), nullptr, TERN_ERR_INVALID_ARGUMENT);
+  refused(source.c_str(), nullptr, nullptr, TERN_ERR_INVALID_ARGUMENT);
+  refused((folder / "none.onnx").c_str(), output.c_str(), nullptr, TERN_ERR_NOT_FOUND);
+  refused(folder.c_str(), output.c_str(), nullptr, TERN_ERR_IO);
+  refused(pipe.c_str(), output.c_str(), nullptr, TERN_ERR_IO);  // neither read nor waited for
+  refused("/dev/zero", output.c_str(), nullptr, TERN_ERR_IO);
+  refused(source.c_str(), pipe.c_str(), nullptr, TERN_ERR_IO);
+  refused(source.c_str(), "/dev/full", nullptr, TERN_ERR_IO);
+  struct {
+    tern_import_options known;
+    unsigned char newer[16];
+  } o = {TERN_IMPORT_OPTIONS_INIT, {}};
+  o.known.max_file_bytes = 10;
+  refused(source.c_str(), output.c_str(), &o.known, TERN_ERR_LIMIT);
+  o.known.max_file_bytes = 0;
+  o.known.flags = 1;
+  refused(source.c_str(), output.c_str(), &o.known, TERN_ERR_INVALID_ARGUMENT);
+  o.known.flags = 0;
+  for (const uint32_t size : {0u, 4u, (uint32_t)sizeof o.known - 1, 65537u, UINT32_MAX}) {
+    o.known.struct_size = size;
+    refused(source.c_str(), output.c_str(), &o.known, TERN_ERR_INVALID_ARGUMENT);
+    EXPECT_EQ(tern_import_options_init(&o.known, size), TERN_ERR_INVALID_ARGUMENT);
+    EXPECT_EQ(o.known.struct_size, size);
+  }
+  EXPECT_EQ(tern_import_options_init(nullptr, sizeof o), TERN_ERR_INVALID_ARGUMENT);
+  ASSERT_EQ(tern_import_options_init(&o.known, sizeof o), TERN_OK);
+  o.newer[15] = 1;
+  refused(source.c_str(), output.c_str(), &o.known, TERN_ERR_INVALID_ARGUMENT);
+  o.newer[15] = 0;
+  EXPECT_EQ(tern_import_file(source.c_str(), output.c_str(), &o.known), TERN_OK) << tern_import_error();
+  EXPECT_GT(std::filesystem::file_size(output), 64u);
+  std::filesystem::remove_all(folder);
 }

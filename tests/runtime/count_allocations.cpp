@@ -8,13 +8,18 @@
 namespace tern::test {
 
 namespace {
-std::atomic<int64_t> count{0};
+std::atomic<int64_t> count{0}, failing{0};
+}
+
+bool fail_allocation(int64_t n) {
+  const int64_t before = failing.exchange(n ? count + n : 0);
+  return before && count >= before;
 }
 
 int64_t allocations() { return count.load(); }
 
 void* allocate_counted(size_t bytes, size_t alignment) {
-  count.fetch_add(1);
+  if (count.fetch_add(1) + 1 == failing.load()) return nullptr;
   return std::aligned_alloc(alignment, ((bytes ? bytes : 1) + alignment - 1) / alignment * alignment);
 }
 

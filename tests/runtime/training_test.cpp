@@ -5,6 +5,7 @@
 #include "import/importer.h"
 #include "ops/reduce.h"
 #include "ops/state_write.h"
+#include "tests/runtime/count_allocations.h"
 #include "tests/runtime/support.h"
 #include "train/differentiate.h"
 
@@ -210,6 +211,37 @@ TEST_P(Training, ARunThatEndsBeforeTheUpdateChangesNothing) {
   EXPECT_GT(ended, 0);
   // The session is ready for another run.
   EXPECT_GT(loss(*s), 0);
+}
+
+// Planning and first step: an error, the parameters as they were, and the step works when repeated.
+TEST_P(Training, EveryAllocationOfAStepFails) {
+  // One model is enough; the backends of the tests have no such promise.
+  if (std::string_view(GetParam().model) != "mlp" || std::string_view(GetParam().backends) != "cpu") return;
+  int failed = 0;
+  for (int64_t n = 1;; n += 1 + n / 40) {
+    const std::unique_ptr<Session> s = open();
+    const auto before = content(s->parameters());
+    Outputs out;
+    tern_status status = TERN_ERR_MEMORY;
+    fail_allocation(n);
+    try {
+      status = run(*s, kTrain, {x.get(), labels.get()}, &out);
+    } catch (const std::bad_alloc&) {
+    }
+    if (!fail_allocation(0)) {
+      EXPECT_EQ(status, TERN_OK);
+      break;
+    }
+    ++failed;
+    if (status != TERN_OK) {  // the thread pool and others do without
+      EXPECT_EQ(status, TERN_ERR_MEMORY) << n;
+      EXPECT_EQ(content(s->parameters()), before) << n;
+      EXPECT_NEAR(loss(*s), data.losses[0], 1e-4 * data.losses[0]) << n;
+    }
+    EXPECT_NEAR(loss(*s), data.losses[1], 1e-4 * data.losses[1]) << n;
+    if (HasFailure()) FAIL() << "allocation " << n;
+  }
+  EXPECT_GT(failed, 50);
 }
 
 const Setup kSetups[] = {{"mlp", "cpu"}, {"mlp", "reference"}, {"mlp", "halting,cpu"}, {"cnn", "cpu"}, {"cnn", "reference"}, {"cnn", "halting,cpu"}};
