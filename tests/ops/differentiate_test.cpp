@@ -100,6 +100,16 @@ TEST(Differentiate, SecondDerivative) {
   EXPECT_EQ(run(g, second[0], {tensor({2}, {3, -1})}), (std::vector<double>{18, -6}));
 }
 
+TEST(Differentiate, EqualOperandsShareTheGradient) {
+  for (const char* op : {"max", "min"}) {
+    Graph g;
+    const ValueId wrt[] = {add_input(g, "x", TERN_DTYPE_F32, Shape{1}), add_input(g, "z", TERN_DTYPE_F32, Shape{1})};
+    std::vector<ValueId> d;
+    ASSERT_EQ(differentiate(g, reduce_sum(g, emit(g, op, {wrt[0], wrt[1]}), {}, false), wrt, &d), TERN_OK) << thread_error().message;
+    for (ValueId v : d) EXPECT_EQ(run(g, v, {tensor({1}, {3}), tensor({1}, {3})}), (std::vector<double>{0.5}));
+  }
+}
+
 TEST(Differentiate, RefusesAndLeavesTheGraph) {
   Graph g;
   const ValueId x = add_input(g, "x", TERN_DTYPE_F32, Shape{2}), i = add_input(g, "i", TERN_DTYPE_I64, Shape{});

@@ -43,6 +43,7 @@ TEST(Values, ShapesThatAreEasyToGetWrong) {
       {"resize", "f32[1,3,5,1]", "scale_h=1.5 scale_w=0.5", "[1,4,2,1]"},
       {"slice", "f32[7]", "starts=-1 ends=-100 steps=-3", "[3]"},
       {"transpose", "f32[2,3,4]", "", "[4,3,2]"},
+      {"reduce_sum", "f32[2,3]", "axes=0 keep_dims=1", "[1,3]"},
       {"split", "f32[7]", "outputs=3", "[3]"},
       {"range", "i64[]{0} i64[]{-7} i64[]{-2}", "", "[4]"},
   };
@@ -55,6 +56,28 @@ TEST(Values, ShapesThatAreEasyToGetWrong) {
     ASSERT_TRUE(parse_case(*find_op(k.op), line, &c, &why)) << why;
     ASSERT_EQ(build_graph(c, &g), TERN_OK) << thread_error().message;
     EXPECT_EQ(to_string(g.graph.value(g.graph.outputs[0]).shape), k.shape);
+  }
+}
+
+TEST(Values, KnownByHand) {
+  const ValueCase kKnown[] = {
+      {"trilu", "f32[2,3]{1,2,3,4,5,6}", "", {1, 2, 3, 0, 5, 6}},
+      {"cumsum", "f32[3]{1,2,4}", "exclusive=1", {0, 1, 3}},
+      {"transpose", "f32[2,2]{1,2,3,4}", "", {1, 3, 2, 4}},
+      {"resize", "f32[1,1,2,1]{1,2}", "sizes=1,1,4,1 mode=nearest coordinates=tf_half_pixel nearest=floor", {1, 1, 2, 2}},
+  };
+  for (const ValueCase& k : kKnown) {
+    SCOPED_TRACE(std::string(k.op) + " " + k.inputs + " " + k.attributes);
+    const Case line = {"known", k.inputs, k.attributes};
+    ParsedCase c;
+    std::string why;
+    CaseGraph g;
+    ASSERT_TRUE(parse_case(*find_op(k.op), line, &c, &why)) << why;
+    ASSERT_EQ(build_graph(c, &g), TERN_OK) << thread_error().message;
+    const Expected e = expect(c, g);
+    ASSERT_EQ(e.status, TERN_OK) << thread_error().message;
+    ASSERT_EQ(e.outputs[0].shape.elements(), (int64_t)k.expected.size());
+    for (size_t i = 0; i < k.expected.size(); ++i) EXPECT_EQ(e.outputs[0].ref().load((int64_t)i), k.expected[i]) << "element " << i;
   }
 }
 
