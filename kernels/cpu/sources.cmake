@@ -2,12 +2,14 @@
 # CPU kernels: every source of this folder is built once per instruction set.
 #
 #   tern_add_cpu_kernels(target)   adds one object library per set and the dispatcher to `target`
+#   TERN_CPU_SETS                  the sets to build, for quick test builds; empty: all of the target's architecture
 #
 # A set is a name and compiler flags. A set that "extends" another has only the *_int8.cpp sources of its own.
 # Kernels are always optimised, also in debug builds: unoptimised vector code is unusably slow and leaves weak symbols
 # behind. Products are fused only where the code says fma, so that equal formulas give equal bits everywhere.
 
 set(TERN_CPU_DIR ${CMAKE_CURRENT_LIST_DIR})
+set(TERN_CPU_SETS "" CACHE STRING "Instruction sets of the CPU kernels; empty: all of the target's architecture")
 
 set(TERN_CPU_FLAGS_baseline -Os)  # for processors older than AVX2: size before speed
 set(TERN_CPU_FLAGS_avx2 -mavx2 -mfma -mf16c)
@@ -29,6 +31,10 @@ function(tern_add_cpu_kernels target)
     set(sets neon dotprod i8mm)
   else()
     set(sets baseline)  # four plain floats instead of vectors
+  endif()
+  if(TERN_CPU_SETS)
+    string(REPLACE ";" "|" wanted "${TERN_CPU_SETS}")
+    list(FILTER sets INCLUDE REGEX "^(${wanted})$")
   endif()
 
   file(GLOB sources CONFIGURE_DEPENDS ${TERN_CPU_DIR}/*.cpp)
@@ -54,9 +60,14 @@ function(tern_add_cpu_kernels target)
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # GCC 12 warns about the "undefined" operands of its own AVX-512 headers
       target_compile_options(${objects} PRIVATE -Wno-uninitialized -Wno-maybe-uninitialized)
     endif()
-    if("${TERN_SANITIZE}" STREQUAL "thread")
-      # Kernels share nothing but what their caller gives them; with the sanitizer they take minutes to compile.
+    # Their tiles are unrolled into code that takes minutes to compile under some sanitizers.
+    if(TERN_SANITIZE MATCHES "thread")  # they share nothing but what their caller gives them
       target_compile_options(${objects} PRIVATE -fno-sanitize=thread)
+    elseif(TERN_SANITIZE)
+      target_compile_options(${objects} PRIVATE -O1 -fno-sanitize=undefined)
+      if(TERN_SANITIZE MATCHES "fuzzer")
+        target_compile_options(${objects} PRIVATE -fno-sanitize=fuzzer-no-link)
+      endif()
     endif()
     set_target_properties(${objects} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
