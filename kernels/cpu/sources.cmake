@@ -10,6 +10,7 @@
 
 set(TERN_CPU_DIR ${CMAKE_CURRENT_LIST_DIR})
 set(TERN_CPU_SETS "" CACHE STRING "Instruction sets of the CPU kernels; empty: all of the target's architecture")
+set(TERN_CPU_OPTIMIZATION -O3 CACHE STRING "Optimisation of the CPU kernels; -O1 for builds that are only to be right")
 
 set(TERN_CPU_FLAGS_baseline -Os)  # for processors older than AVX2: size before speed
 set(TERN_CPU_FLAGS_avx2 -mavx2 -mfma -mf16c)
@@ -55,7 +56,7 @@ function(tern_add_cpu_kernels target)
     target_include_directories(${objects} PRIVATE ${TERN_CPU_DIR}/../.. ${TERN_CPU_DIR}/../../src ${TERN_CPU_DIR}/../../include)
     target_compile_features(${objects} PRIVATE cxx_std_20)
     target_compile_definitions(${objects} PRIVATE TERN_ISA=${set} TERN_ISA_BASE=${base} NDEBUG)  # xsimd asserts
-    target_compile_options(${objects} PRIVATE -O3 -ffp-contract=off -fno-math-errno -fno-exceptions -fno-asynchronous-unwind-tables -fno-rtti
+    target_compile_options(${objects} PRIVATE ${TERN_CPU_OPTIMIZATION} -ffp-contract=off -fno-math-errno -fno-exceptions -fno-asynchronous-unwind-tables -fno-rtti
                            -fvisibility=hidden -fvisibility-inlines-hidden ${TERN_CPU_FLAGS_${set}})
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # GCC 12 warns about the "undefined" operands of its own AVX-512 headers
       target_compile_options(${objects} PRIVATE -Wno-uninitialized -Wno-maybe-uninitialized)
@@ -64,7 +65,7 @@ function(tern_add_cpu_kernels target)
     if(TERN_SANITIZE MATCHES "thread")  # they share nothing but what their caller gives them
       target_compile_options(${objects} PRIVATE -fno-sanitize=thread)
     elseif(TERN_SANITIZE)
-      target_compile_options(${objects} PRIVATE -O1 -fno-sanitize=undefined)
+      target_compile_options(${objects} PRIVATE -fno-sanitize=undefined)
       if(TERN_SANITIZE MATCHES "fuzzer")
         target_compile_options(${objects} PRIVATE -fno-sanitize=fuzzer-no-link)
       endif()
