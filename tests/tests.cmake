@@ -2,7 +2,11 @@
 # Tests. tern_test(name sources... [LIBS libraries...]) builds one executable on GoogleTest and runs it under ctest.
 
 enable_testing()
-find_package(GTest REQUIRED)
+if(CMAKE_CROSSCOMPILING OR CMAKE_SIZEOF_VOID_P EQUAL 4)  # the system's library is the host's; its package has the sources too
+  add_subdirectory(/usr/src/googletest ${PROJECT_BINARY_DIR}/googletest EXCLUDE_FROM_ALL)
+else()
+  find_package(GTest REQUIRED)
+endif()
 
 function(tern_test name)
   cmake_parse_arguments(ARG "" "" "LIBS" ${ARGN})

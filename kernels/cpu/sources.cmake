@@ -2,14 +2,15 @@
 # CPU kernels: every source of this folder is built once per instruction set.
 #
 #   tern_add_cpu_kernels(target)   adds one object library per set and the dispatcher to `target`
+#   TERN_CPU_SETS                  the sets to build, for quick test builds; empty: all of the target's architecture
 #
 # A set is a name and compiler flags. A set that "extends" another has only the *_int8.cpp sources of its own.
 # Kernels are always optimised, also in debug builds: unoptimised vector code is unusably slow and leaves weak symbols
 # behind. Products are fused only where the code says fma, so that equal formulas give equal bits everywhere.
 
-set(TERN_CPU_SETS "" CACHE STRING "Instruction sets to build, e.g. avx2 (empty: all of the processor's family)")
-
 set(TERN_CPU_DIR ${CMAKE_CURRENT_LIST_DIR})
+set(TERN_CPU_SETS "" CACHE STRING "Instruction sets of the CPU kernels; empty: all of the target's architecture")
+set(TERN_CPU_OPTIMIZATION -O3 CACHE STRING "Optimisation of the CPU kernels; -O1 for builds that are only to be right")
 
 set(TERN_CPU_FLAGS_baseline -Os)  # for processors older than AVX2: size before speed
 set(TERN_CPU_FLAGS_avx2 -mavx2 -mfma -mf16c)
@@ -33,7 +34,8 @@ function(tern_add_cpu_kernels target)
     set(sets baseline)  # four plain floats instead of vectors
   endif()
   if(TERN_CPU_SETS)
-    set(sets ${TERN_CPU_SETS})
+    string(REPLACE ";" "|" wanted "${TERN_CPU_SETS}")
+    list(FILTER sets INCLUDE REGEX "^(${wanted})$")
   endif()
 
   file(GLOB sources CONFIGURE_DEPENDS ${TERN_CPU_DIR}/*.cpp)
@@ -54,14 +56,22 @@ function(tern_add_cpu_kernels target)
     target_include_directories(${objects} PRIVATE ${TERN_CPU_DIR}/../.. ${TERN_CPU_DIR}/../../src ${TERN_CPU_DIR}/../../include)
     target_compile_features(${objects} PRIVATE cxx_std_20)
     target_compile_definitions(${objects} PRIVATE TERN_ISA=${set} TERN_ISA_BASE=${base} NDEBUG)  # xsimd asserts
-    target_compile_options(${objects} PRIVATE -O3 -ffp-contract=off -fno-math-errno -fno-exceptions -fno-asynchronous-unwind-tables -fno-rtti
+    target_compile_options(${objects} PRIVATE ${TERN_CPU_OPTIMIZATION} -ffp-contract=off -fno-math-errno -fno-exceptions -fno-asynchronous-unwind-tables -fno-rtti
                            -fvisibility=hidden -fvisibility-inlines-hidden ${TERN_CPU_FLAGS_${set}})
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # GCC 12 warns about the "undefined" operands of its own AVX-512 headers
       target_compile_options(${objects} PRIVATE -Wno-uninitialized -Wno-maybe-uninitialized)
     endif()
-    if("${TERN_SANITIZE}" STREQUAL "thread")
-      # Kernels share nothing but what their caller gives them; with the sanitizer they take minutes to compile.
+    # Their tiles are unrolled into code that takes minutes to compile under some sanitizers.
+    if(TERN_SANITIZE MATCHES "thread")  # they share nothing but what their caller gives them
       target_compile_options(${objects} PRIVATE -fno-sanitize=thread)
+    elseif(TERN_SANITIZE)
+      target_compile_options(${objects} PRIVATE -fno-sanitize=undefined)
+      if(TERN_SANITIZE MATCHES "fuzzer")
+        target_compile_options(${objects} PRIVATE -fno-sanitize=fuzzer-no-link)
+      endif()
+    endif()
+    if(base STREQUAL "neon")  # GCC reads xsimd's NEON part for longer than it compiles a kernel
+      target_precompile_headers(${objects} PRIVATE ${TERN_CPU_DIR}/simd.h)
     endif()
     set_target_properties(${objects} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)

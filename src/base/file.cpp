@@ -34,8 +34,8 @@ struct Descriptor {
 };
 
 struct Mapping {
-  void* base;
-  size_t size;
+  void* base = nullptr;
+  size_t size = 0;
   ~Mapping() {
     if (size) ::munmap(base, size);
   }
@@ -88,7 +88,7 @@ tern_status load(int fd, const char* name, uint64_t offset, uint64_t bytes, Load
   const uint64_t page = (uint64_t)::sysconf(_SC_PAGESIZE), before = offset % page;
   uint64_t length;
   if (!checked_add(bytes, before, &length) || length > SIZE_MAX) return TERN_FAIL(TERN_ERR_LIMIT, "%s: too large to be mapped", name);
-  auto mapping = std::make_shared<Mapping>(MAP_FAILED, 0);
+  auto mapping = std::make_shared<Mapping>();
   mapping->base = ::mmap(nullptr, (size_t)length, PROT_READ, MAP_PRIVATE, fd, (off_t)(offset - before));
   if (mapping->base == MAP_FAILED) return fail_io("map", name, errno);
   mapping->size = (size_t)length;
