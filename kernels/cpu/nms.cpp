@@ -6,14 +6,15 @@
 namespace tern::cpu::TERN_ISA {
 namespace {
 
+// In double, as the reference computes: areas of huge boxes do not overflow, and both choose the same.
 struct Box {
-  float y1, x1, y2, x2, area;
+  double y1, x1, y2, x2, area;
 };
 
 Box read_box(const float* p, int32_t center_point) {
   Box b;
   if (center_point) {
-    const float half_w = p[2] * 0.5f, half_h = p[3] * 0.5f;
+    const double half_w = p[2] * 0.5, half_h = p[3] * 0.5;
     b.x1 = p[0] - half_w, b.x2 = p[0] + half_w, b.y1 = p[1] - half_h, b.y2 = p[1] + half_h;
   } else {
     b.y1 = p[0] < p[2] ? p[0] : p[2], b.y2 = p[0] < p[2] ? p[2] : p[0];
@@ -24,10 +25,10 @@ Box read_box(const float* p, int32_t center_point) {
 }
 
 bool overlaps(const Box& a, const Box& b, float threshold) {
-  const float h = (a.y2 < b.y2 ? a.y2 : b.y2) - (a.y1 > b.y1 ? a.y1 : b.y1);
-  const float w = (a.x2 < b.x2 ? a.x2 : b.x2) - (a.x1 > b.x1 ? a.x1 : b.x1);
+  const double h = (a.y2 < b.y2 ? a.y2 : b.y2) - (a.y1 > b.y1 ? a.y1 : b.y1);
+  const double w = (a.x2 < b.x2 ? a.x2 : b.x2) - (a.x1 > b.x1 ? a.x1 : b.x1);
   if (!(h > 0) || !(w > 0) || !(a.area > 0) || !(b.area > 0)) return false;
-  const float both = h * w;
+  const double both = h * w;
   return both / (a.area + b.area - both) > threshold;
 }
 

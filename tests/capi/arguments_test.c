@@ -94,6 +94,7 @@ CALL(bind_output, tern_session_bind_output((tern_session*)a[0].p, I32(1), I32(2)
 CALL(prepare, tern_session_prepare((tern_session*)a[0].p, I32(1), (const int64_t*)a[2].p, I32(3)))
 CALL(session_memory, tern_session_memory((tern_session*)a[0].p, (tern_memory_report*)a[1].p))
 CALL(get_placement, tern_session_get_placement((tern_session*)a[0].p, I32(1), I32(2), (tern_placement*)a[3].p))
+CALL(get_intermediate, tern_session_get_intermediate((tern_session*)a[0].p, I32(1), I32(2), (tern_intermediate*)a[3].p))
 CALL(write_profile, tern_session_write_profile((tern_session*)a[0].p, (const char*)a[1].p))
 CALL(tensor_create, tern_tensor_create((tern_context*)a[0].p, I32(1), (const int64_t*)a[2].p, I32(3), (tern_tensor**)a[4].p))
 CALL(tensor_wrap, tern_tensor_wrap((tern_context*)a[0].p, I32(1), (const int64_t*)a[2].p, I32(3), a[4].p, (size_t)a[5].n, NULL, a[6].p, (tern_tensor**)a[7].p))
@@ -127,6 +128,7 @@ static void no_status(void) {
   CHECK(tern_model_num_metadata(NULL) <= 0 && !tern_model_find_metadata(NULL, "name") && !tern_model_find_metadata(small, NULL) && !tern_model_find_metadata(small, ""));
   CHECK(tern_parameters_version(NULL) == 0 && tern_state_length(NULL) == 0 && !tern_session_state(NULL));
   CHECK(tern_session_num_placements(NULL, 0) == -1 && tern_session_num_placements(session, -1) == -1);
+  CHECK(tern_session_num_intermediates(NULL, 0) == 0 && tern_session_num_intermediates(session, -1) == 0);
   CHECK(tern_tensor_dtype(NULL) == TERN_DTYPE_NONE && tern_tensor_rank(NULL) == -1 && tern_tensor_num_elements(NULL) == 0 && tern_tensor_bytes(NULL) == 0);
   CHECK(tern_tensor_dim(NULL, 0) == -1 && tern_tensor_dim(x, -1) == -1 && tern_tensor_dim(x, 2) == -1 && !tern_tensor_data(NULL) && !tern_tensor_const_data(NULL));
   CHECK(!tern_detector_label(NULL, 0) && !tern_detector_label(detector, -1) && !tern_detector_label(detector, INT32_MAX));
@@ -150,7 +152,7 @@ static void no_status(void) {
 static const char* const kNoStatus[] = {
     "tern_version", "tern_last_error_message", "tern_status_name", "tern_dtype_name", "tern_dtype_size", "tern_context_num_devices", "tern_model_num_signatures",
     "tern_model_signature_name", "tern_model_num_tensors", "tern_model_num_metadata", "tern_model_find_metadata", "tern_parameters_version", "tern_state_length",
-    "tern_session_state", "tern_session_num_placements", "tern_tensor_dtype", "tern_tensor_rank", "tern_tensor_num_elements", "tern_tensor_bytes", "tern_tensor_dim",
+    "tern_session_state", "tern_session_num_placements", "tern_session_num_intermediates", "tern_tensor_dtype", "tern_tensor_rank", "tern_tensor_num_elements", "tern_tensor_bytes", "tern_tensor_dim",
     "tern_tensor_data", "tern_tensor_const_data", "tern_detector_label", "tern_pose_keypoint_name", "tern_cancel_release", "tern_cancel_reset", "tern_cancel_signal",
     "tern_context_release", "tern_detector_release", "tern_model_release", "tern_model_retain", "tern_parameters_release", "tern_parameters_retain", "tern_pose_release",
     "tern_session_release", "tern_state_release", "tern_state_retain", "tern_tensor_release", "tern_tensor_retain"};
@@ -167,6 +169,7 @@ static const tern_device_info device_info = TERN_DEVICE_INFO_INIT;
 static const tern_tensor_info tensor_info = TERN_TENSOR_INFO_INIT;
 static const tern_memory_report memory_report = TERN_MEMORY_REPORT_INIT;
 static const tern_placement placement = TERN_PLACEMENT_INIT;
+static const tern_intermediate intermediate = TERN_INTERMEDIATE_INIT;
 static const tern_error error_details = TERN_ERROR_INIT;
 
 #define POINTER sizeof(void*)
@@ -218,6 +221,7 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
       {"tern_session_prepare", prepare, {H(session), SIGNATURE, H(dims), N(2, 5, -1, 0, 1, 3, INT32_MAX)}, NULL},
       {"tern_session_memory", session_memory, {H(session), R(memory_report)}, NULL},
       {"tern_session_get_placement", get_placement, {H(session), SIGNATURE, INDEX, R(placement)}, NULL},
+      {"tern_session_get_intermediate", get_intermediate, {H(session), SIGNATURE, INDEX, R(intermediate)}, NULL},
       {"tern_session_write_profile", write_profile, {H(session), H(file_in_folder("arguments.json"))}, NULL},
       {"tern_tensor_create", tensor_create, {H(context), DTYPE, H(dims), RANK, W(POINTER)}, release_tensor},
       {"tern_tensor_wrap", tensor_wrap, {H(context), DTYPE, H(dims), RANK, H(memory), N(sizeof memory, 3, 0, 1, sizeof memory - 1), O(NULL), W(POINTER)}, release_tensor},
@@ -365,7 +369,7 @@ MAIN_BEGIN
   counter = load(context, "counter.tern");
   spots = load(context, "spots.tern");
   points = load(context, "points.tern");
-  profile.flags = TERN_SESSION_PROFILE;
+  profile.flags = TERN_SESSION_PROFILE | TERN_SESSION_KEEP_INTERMEDIATES;
   NEED(tern_session_create(small, &profile, &session));
   NEED(tern_session_create(counter, NULL, &counting));
   NEED(tern_state_create(counter, &state));
