@@ -16,7 +16,7 @@ constexpr uint64_t kCopiedConstants = 32u << 20;
 
 class Reader {
  public:
-  Reader(const Metadata& meta, const tern_limits& limits) : meta_(meta), model_(*meta.model), c_{meta, limits, {}, {}, {}, {}} {}
+  Reader(const Metadata& meta, const tern_limits& limits) : meta_(meta), model_(*meta.model), c_{meta, limits, {}, {}, {}, {}, {}} {}
 
   tern_status run(ModelDef* out) {
     TERN_TRY(check_features());

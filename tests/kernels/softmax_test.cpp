@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cpu/softmax.h"
 
+#include <algorithm>
+
 #include "kernel_test.h"
 
 namespace tern::cpu::test {
@@ -24,7 +26,7 @@ TEST(SoftmaxKernels, MatchesDouble) {
             for (int64_t o = 0; o < outer * inner; ++o) {
               const auto at = [&](int64_t i) { return (o / inner * axis + i) * inner + o % inner; };
               double m = -INFINITY, sum = 0;
-              for (int64_t i = 0; i < axis; ++i) m = std::fmax(m, x[at(i)]);
+              for (int64_t i = 0; i < axis; ++i) m = std::max(m, (double)x[at(i)]);
               for (int64_t i = 0; i < axis; ++i) sum += std::exp(x[at(i)] - m);
               for (int64_t i = 0; i < axis; ++i) want[at(i)] = log ? x[at(i)] - m - std::log(sum) : std::exp(x[at(i)] - m) / sum;
             }
