@@ -25,8 +25,8 @@
 #include <cmath>
 #endif
 
-#ifndef TERN_ISA
-#error "TERN_ISA must name the instruction set under compilation"
+#if defined(__aarch64__) && TERN_SIMD_XSIMD
+#include "kernels/cpu/simd_neon.h"
 #endif
 
 // Small functions of the inner loops: a call would cost more than they do, and would leave a weak symbol in debug builds.
