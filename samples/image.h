@@ -323,7 +323,7 @@ static inline int image_write_jpeg(const char* path, const unsigned char* rgb, i
   return image_write_(path, rgb, width, height, quality < 1 ? 1 : quality > 100 ? 100 : quality);
 }
 
-static inline int image_cut_(float v, int limit) { return v < 0 ? 0 : v > (float)limit ? limit : (int)v; }
+static inline int image_cut_(float v, int limit) { return v >= (float)limit ? limit : v > 0 ? (int)v : 0; } /* NaN: 0 */
 
 /* Pixels [x0, x1) x [y0, y1). */
 static inline void image_fill_(unsigned char* rgb, int width, int height, float x0, float y0, float x1, float y1,

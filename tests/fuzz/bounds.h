@@ -14,7 +14,10 @@ void reset_peak();
 double cpu_seconds();
 
 // A sanitizer makes everything slower.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifndef __has_feature  // Clang's
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || __has_feature(address_sanitizer)
 constexpr double kSlower = 10;
 #else
 constexpr double kSlower = 1;
