@@ -195,7 +195,12 @@ TEST(Bounds, TwoGigabytes) {
     std::ofstream(path, std::ios::binary).write((const char*)header.data(), 64);
     if (truncate(path.c_str(), (off_t)h.file_bytes) != 0) GTEST_SKIP() << "SKIPPED: this file system has no sparse files of 4 GiB";
     Bytes b;
-    ASSERT_EQ(load_file(path.c_str(), LoadMode::map, UINT64_MAX, &b), TERN_OK) << thread_error().message;
+    const tern_status loaded = load_file(path.c_str(), LoadMode::map, UINT64_MAX, &b);
+    if (sizeof(void*) == 4 && loaded != TERN_OK) {  // 32 bits have no room for it
+      EXPECT_TRUE(loaded == TERN_ERR_LIMIT || loaded == TERN_ERR_MEMORY) << loaded << ": " << thread_error().message;
+      continue;
+    }
+    ASSERT_EQ(loaded, TERN_OK) << thread_error().message;
     tern_limits limits = resolve_limits(nullptr);
     limits.max_metadata_bytes = UINT64_MAX;
     ModelDef m;
