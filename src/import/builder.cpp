@@ -171,14 +171,14 @@ ValueId Builder::panel_parameter(const TensorData& t) {
 // ---- what is known --------------------------------------------------------------------------------------------------
 
 int64_t Builder::dim(ValueId v, int axis) const {
-  const int64_t d = g->value(v).shape[axis];
-  return !twin || twin->value(v).shape[axis] == d ? d : -1;
+  const int64_t d = value(v).shape[axis];
+  return !twin || v < 0 || twin->value(v).shape[axis] == d ? d : -1;
 }
 
-bool Builder::fixed_shape(ValueId v) const { return !twin || twin->value(v).shape == g->value(v).shape; }
+bool Builder::fixed_shape(ValueId v) const { return !twin || v < 0 || twin->value(v).shape == g->value(v).shape; }
 
 bool Builder::known(ValueId v) const {
-  const Value& a = g->value(v);
+  const Value& a = value(v);
   if (!a.data) return false;
   if (!twin) return true;
   const Value& b = twin->value(v);
@@ -187,7 +187,7 @@ bool Builder::known(ValueId v) const {
 }
 
 std::optional<std::vector<int64_t>> Builder::known_integers(ValueId v) const {
-  if (v < 0 || status() != TERN_OK || !known(v)) return std::nullopt;
+  if (status() != TERN_OK || !known(v)) return std::nullopt;
   const Value& a = g->value(v);
   std::vector<int64_t> r((size_t)a.shape.elements());
   for (size_t i = 0; i < r.size(); ++i) r[i] = load_integer(a.dtype, a.data.bytes, (int64_t)i);
@@ -195,7 +195,7 @@ std::optional<std::vector<int64_t>> Builder::known_integers(ValueId v) const {
 }
 
 std::optional<double> Builder::known_number(ValueId v) const {
-  if (v < 0 || status() != TERN_OK || !known(v) || g->value(v).shape.elements() != 1) return std::nullopt;
+  if (status() != TERN_OK || !known(v) || g->value(v).shape.elements() != 1) return std::nullopt;
   return load_element(g->value(v).dtype, g->value(v).data.bytes, 0);
 }
 

@@ -79,9 +79,13 @@ struct Builder {
   ValueId parameter_value(int32_t index);
   std::map<std::pair<const void*, std::string>, int32_t> made;
 
-  const Value& value(ValueId v) const { return g->value(v); }
-  DType dtype(ValueId v) const { return v < 0 ? TERN_DTYPE_NONE : value(v).dtype; }
-  int rank(ValueId v) const { return v < 0 ? 0 : value(v).shape.rank; }
+  // kNoValue (an input that a file leaves out) has no type, no dims and no content; operators refuse it where they need it.
+  const Value& value(ValueId v) const {
+    static const Value none;
+    return v < 0 ? none : g->value(v);
+  }
+  DType dtype(ValueId v) const { return value(v).dtype; }
+  int rank(ValueId v) const { return value(v).shape.rank; }
   // Dim of an axis (0 <= axis < rank), or -1 if it varies.
   int64_t dim(ValueId v, int axis) const;
   bool fixed_shape(ValueId v) const;

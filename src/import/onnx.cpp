@@ -316,6 +316,8 @@ tern_status OnnxImporter::lower_node(const onnx::NodeProto& node, Builder& b) {
     if (!names.insert(a.name()).second) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' has the attribute '%s' twice", full_name(node).c_str(), shown(node.name()).c_str(), shown(a.name()).c_str());
     if (!a.ref_attr_name().empty()) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s': attribute '%s' refers to a function's attribute", full_name(node).c_str(), shown(node.name()).c_str(), shown(a.name()).c_str());
   }
+  if (node.output_size() == 0) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' has no output", full_name(node).c_str(), shown(node.name()).c_str());
+  if (!n.has(0) && node.op_type() != "Loop") return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' lacks its first input", full_name(node).c_str(), shown(node.name()).c_str());
   tern_status s = find_onnx_op(node.op_type())->lower(n);
   if (s == TERN_OK) s = b.status();
   if (s == TERN_OK) {

@@ -58,6 +58,13 @@ tern_status check_indices(const flatbuffers::Vector<int32_t>* list, size_t num_t
   return TERN_OK;
 }
 
+// Copied as bytes: nothing proves that the list is aligned for 64-bit numbers.
+int64_t zero_point(const tfl::QuantizationParameters& q, size_t i) {
+  int64_t z;
+  std::memcpy(&z, q.zero_point()->Data() + i * sizeof z, sizeof z);
+  return z;
+}
+
 tern_status check_quantization(const tfl::Tensor& t, const Shape& shape, DType dtype, const std::string& name, bool* quantized) {
   *quantized = false;
   const tfl::QuantizationParameters* q = t.quantization();
@@ -73,7 +80,7 @@ tern_status check_quantization(const tfl::Tensor& t, const Shape& shape, DType d
   for (float s : *q->scale())
     if (!(s >= 0) || !std::isfinite(s)) return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%s' has a scale of %g", name.c_str(), (double)s);
   for (size_t i = 0; i < zeros; ++i) {
-    const int64_t z = (*q->zero_point())[(unsigned)i];
+    const int64_t z = zero_point(*q, i);
     unsigned char bytes[8] = {};
     store_integer(dtype, bytes, 0, z);
     if (load_integer(dtype, bytes, 0) != z)
@@ -101,7 +108,7 @@ bool same_quantization(const TfliteTensor& a, const TfliteTensor& b) {
   if (!a.quantized) return true;
   const auto &p = *a.file->quantization(), &q = *b.file->quantization();
   if (count(p.scale()) != 1 || count(q.scale()) != 1 || (*p.scale())[0] != (*q.scale())[0]) return false;
-  const int64_t zp = count(p.zero_point()) ? (*p.zero_point())[0] : 0, zq = count(q.zero_point()) ? (*q.zero_point())[0] : 0;
+  const int64_t zp = count(p.zero_point()) ? zero_point(p, 0) : 0, zq = count(q.zero_point()) ? zero_point(q, 0) : 0;
   return zp == zq;
 }
 
@@ -116,7 +123,7 @@ ValueId zero_constant(const TfliteTensor& t, Builder& b, DType dtype) {
   const auto& q = *t.file->quantization();
   const size_t n = q.scale()->size(), zeros = count(q.zero_point());
   std::vector<unsigned char> bytes(n * 8);
-  for (size_t i = 0; i < n; ++i) store_integer(dtype, bytes.data(), (int64_t)i, zeros == 0 ? 0 : (*q.zero_point())[zeros == 1 ? 0u : (unsigned)i]);
+  for (size_t i = 0; i < n; ++i) store_integer(dtype, bytes.data(), (int64_t)i, zeros == 0 ? 0 : zero_point(q, zeros == 1 ? 0 : i));
   return b.constant(dtype, n == 1 ? Shape{} : Shape{(int64_t)n}, bytes.data());
 }
 

@@ -16,6 +16,7 @@ template <class Fill>
 tern_status build_branch(TfliteNode& n, const std::vector<ValueId>& like, Branch* branch, Fill fill) {
   Builder& b = n.b;
   TERN_TRY(b.status());
+  if (std::find(like.begin(), like.end(), kNoValue) != like.end()) return TERN_FAIL(TERN_ERR_CORRUPT, "an operator with sub-graphs lacks an input");
   Graph *const g = b.g, *const twin = b.twin;
   b.g = &branch->g;
   if (twin) b.twin = &branch->twin;
