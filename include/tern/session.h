@@ -61,6 +61,8 @@ TERN_API tern_status tern_run_options_init(tern_run_options* options, size_t siz
  *          TERN_ERR_CANCELLED, TERN_ERR_DEADLINE  states are as before the run; the session may run again
  *          TERN_ERR_LIMIT      a state's capacity or a limit of the model is passed
  *          TERN_ERR_DEVICE_LOST create a new session
+ *          TERN_ERR_STATE      an earlier run failed (no memory, a lost device) while it wrote the parameters or the state:
+ *                              parts are new, parts old. Create new parameters; load a saved state, or create a new one
  * Threads  one call at a time for a session. */
 TERN_API tern_status tern_session_run(tern_session* session, int32_t signature, const tern_tensor* const* inputs, int32_t n_inputs,
                                       const tern_tensor** outputs, int32_t n_outputs, const tern_run_options* options) TERN_NOEXCEPT;

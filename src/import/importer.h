@@ -88,7 +88,8 @@ void add_symbols(const InputSizes& sizes, Signature* signature);
 // All operators that are not supported, with counts, for one error.
 struct Missing {
   std::map<std::string, int> counts;
-  void add(std::string what) { ++counts[std::move(what)]; }
+  int total = 0;
+  void add(std::string what) { ++counts[std::move(what)], ++total; }
   bool any() const { return !counts.empty(); }
   // TERN_ERR_UNSUPPORTED_OP with the list, or TERN_OK if it is empty.
   tern_status report() const;

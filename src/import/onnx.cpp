@@ -318,6 +318,7 @@ tern_status OnnxImporter::lower_node(const onnx::NodeProto& node, Builder& b) {
   }
   if (node.output_size() == 0) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' has no output", full_name(node).c_str(), shown(node.name()).c_str());
   if (!n.has(0) && node.op_type() != "Loop") return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' lacks its first input", full_name(node).c_str(), shown(node.name()).c_str());
+  const int counted = missing.total;
   tern_status s = find_onnx_op(node.op_type())->lower(n);
   if (s == TERN_OK) s = b.status();
   if (s == TERN_OK) {
@@ -330,7 +331,7 @@ tern_status OnnxImporter::lower_node(const onnx::NodeProto& node, Builder& b) {
   // What an operator's rule does not support is counted like an unknown operator; the graph goes on without it.
   if (s == TERN_ERR_UNSUPPORTED || s == TERN_ERR_UNSUPPORTED_OP) {
     if (b.twin_failed()) return s;
-    if (b.g->status != TERN_OK) n.unsupported(thread_error().message);
+    if (b.g->status != TERN_OK || missing.total == counted) n.unsupported(thread_error().message);
     b.g->status = TERN_OK;
     return give_up();
   }
@@ -656,6 +657,7 @@ tern_status build_model(const onnx::ModelProto& proto, const ImportOptions& opti
       if (!importer.find(v.name(), nullptr)) return TERN_FAIL(TERN_ERR_CORRUPT, "nothing produces the output '%s'", shown(v.name()).c_str());
       const ValueId id = own_output(b, importer.value_of(v.name(), b, true));
       TERN_TRY(b.status());
+      if (id == kNoValue) return TERN_FAIL(TERN_ERR_CORRUPT, "nothing produces the output '%s'", shown(v.name()).c_str());
       signature.graph.outputs.push_back(id);
       if (b.twin) twin.outputs.push_back(id);
       if (std::find(signature.output_names.begin(), signature.output_names.end(), v.name()) != signature.output_names.end())

@@ -385,6 +385,17 @@ tern_status Executable::lay_out(const Options& options) {
           if (crosses[(size_t)v]) steps_.push_back({StepKind::to_host, -1, b, v, i});
     i = end;
   }
+  update_phase_ = steps_.size();
+  for (size_t s = steps_.size(); s-- > 0 && (steps_[s].updates || steps_[s].part >= 0);)
+    if (steps_[s].updates) update_phase_ = s;
+  for (size_t s = update_phase_; s < steps_.size(); ++s) {
+    if (!steps_[s].updates) continue;
+    for (const int32_t i : partitions_[(size_t)steps_[s].index].nodes) {
+      const Node& n = graph_.nodes[(size_t)i];
+      const bool from_position = n.in.size() > 2 && graph_.value(n.in[0]).kind == ValueKind::state;  // beyond what is valid
+      replaces_states_ |= graph_.value(n.in[0]).kind == ValueKind::state && !from_position;
+    }
+  }
   return TERN_OK;
 }
 
@@ -444,6 +455,8 @@ void* Executable::host_pointer(ValueId v) const {
 }
 
 tern_status Executable::bind(std::span<const void* const> inputs, std::span<void* const> outputs, Parameters& parameters, State& state) {
+  TERN_TRY(parameters.intact());
+  TERN_TRY(state.intact());
   for (const auto& [i, backend] : written_parameters_) TERN_TRY(parameters.make_writable(i));
   for (BackendPart& part : parts_) {
     if (!part.used) continue;
@@ -514,7 +527,18 @@ tern_status Executable::run(std::span<const void* const> inputs, std::span<void*
   }
   if (profiling_) trace_.clear();
   constexpr RunControl kUnstoppable{};
-  for (const Step& step : steps_) {
+  struct Updates {
+    Executable& self;
+    Parameters& parameters;
+    State& state;
+    bool begun = false, brought_back = false;
+    ~Updates() {
+      if (begun) self.abandon_updates(parameters, state, brought_back);
+    }
+  } updates{*this, parameters, state};
+  for (size_t k = 0; k < steps_.size(); ++k) {
+    const Step& step = steps_[k];
+    updates.begun = k >= update_phase_;
     if (step.kind == StepKind::submit) {
       PartitionPlan& p = partitions_[(size_t)step.index];
       BackendPart& part = parts_[(size_t)part_of(p.backend)];
@@ -547,6 +571,7 @@ tern_status Executable::run(std::span<const void* const> inputs, std::span<void*
       return -1;
     };
     parameters.touch();
+    updates.brought_back = true;
     for (size_t b = 0; b < parts_.size(); ++b) {
       BackendPart& part = parts_[b];
       if (!part.used || part.backend->limits.host_memory) continue;
@@ -558,7 +583,19 @@ tern_status Executable::run(std::span<const void* const> inputs, std::span<void*
       }
     }
   }
+  updates.begun = false;
   return TERN_OK;
+}
+
+// An error or an exception in the update phase. What devices with a memory of their own wrote is dropped.
+void Executable::abandon_updates(Parameters& parameters, State& state, bool brought_back) {
+  for (const auto& [index, writer] : written_parameters_) {
+    BackendPart& part = parts_[(size_t)writer];
+    if (brought_back || part.backend->limits.host_memory) parameters.tear();
+    for (size_t s = 0; s < part.slots.size(); ++s)
+      if (part.slots[s].kind == SlotKind::parameter && part.slots[s].index == index) part.versions[s] = 0;
+  }
+  if (replaces_states_) state.tear();
 }
 
 Executable::Memory Executable::memory() const {

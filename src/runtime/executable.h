@@ -37,7 +37,7 @@ class Executable {
 
   // inputs, outputs: host memory of graph().inputs and graph().outputs, in order; scalars as one int64_t.
   // On TERN_ERR_CANCELLED and TERN_ERR_DEADLINE no state and no parameter has changed (beyond positions that are not
-  // valid yet).
+  // valid yet). If another error ends the update phase, what the run was to write is as it was, or torn.
   tern_status run(std::span<const void* const> inputs, std::span<void* const> outputs, Parameters& parameters, State& state, const RunControl& control);
 
   const Graph& graph() const { return graph_; }
@@ -101,6 +101,7 @@ class Executable {
   tern_status compile(const Parameters& parameters, const Options& options);
   tern_status bind(std::span<const void* const> inputs, std::span<void* const> outputs, Parameters& parameters, State& state);
   tern_status take_states(BackendPart& part, State& state);
+  void abandon_updates(Parameters& parameters, State& state, bool brought_back);
   tern_status copy_value(const Step& step, std::span<const void* const> inputs, State& state);
   tern_status run_control(Control& control, Parameters& parameters, State& state, const RunControl& run);
   void* host_pointer(ValueId v) const;
@@ -114,6 +115,8 @@ class Executable {
   std::vector<PartitionPlan> partitions_;
   std::vector<BackendPart> parts_;  // per backend; that of the CPU serves all whose memory is the host's
   std::vector<Step> steps_;
+  size_t update_phase_ = 0;      // the first of the steps at the end that only write states and parameters
+  bool replaces_states_ = false;  // in that phase, as a whole
   std::vector<Control> controls_;
   std::vector<std::unique_ptr<Executable>> children_;
   std::vector<int64_t> scalars_;

@@ -11,6 +11,10 @@ tern_status find_parameter(const ModelDef& model, std::string_view name, int32_t
   return TERN_FAIL(TERN_ERR_NOT_FOUND, "the model has no parameter '%.*s'", (int)name.size(), name.data());
 }
 
+tern_status Parameters::intact() const {
+  return torn_ ? TERN_FAIL(TERN_ERR_STATE, "a run failed while it wrote these parameters: create new ones") : TERN_OK;
+}
+
 tern_status Parameters::make_writable(int32_t i) {
   Block& block = overlay_[(size_t)i];
   if (block.data()) return TERN_OK;
@@ -29,6 +33,7 @@ uint64_t Parameters::overlay_bytes() const {
 }
 
 tern_status Parameters::get(int32_t i, Ref<Tensor>* tensor) const {
+  TERN_TRY(intact());
   const Parameter& p = model_->def().parameters[(size_t)i];
   Ref<Tensor> t;
   TERN_TRY(Tensor::create(model_->context(), p.encoding == Encoding::plain ? p.dtype : TERN_DTYPE_F32, p.shape, &t));

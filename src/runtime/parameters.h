@@ -18,6 +18,9 @@ class Parameters : public RefCounted<Parameters> {
   bool changed(int32_t i) const { return overlay_[(size_t)i].data() != nullptr; }
   // Gives parameter i a copy of its own that may be written. Same content as before.
   tern_status make_writable(int32_t i);
+  // A run failed while it wrote parameters, so that some are new and some old: no run, and nobody else, takes them again.
+  void tear() { torn_ = true; }
+  tern_status intact() const;
   // To be called after the content changed.
   void touch() { ++version_; }
   uint64_t overlay_bytes() const;
@@ -31,6 +34,7 @@ class Parameters : public RefCounted<Parameters> {
   Ref<const Model> model_;  // before the blocks, whose allocator it keeps
   std::vector<Block> overlay_;
   uint64_t version_ = 1;
+  bool torn_ = false;
 };
 
 // Index by name, or TERN_ERR_NOT_FOUND.

@@ -70,7 +70,12 @@ tern_status State::acquire(int32_t i, const Backend& backend, Buffer* buffer) {
   return TERN_OK;
 }
 
+tern_status State::intact() const {
+  return torn_ ? TERN_FAIL(TERN_ERR_STATE, "a run failed while it wrote this state: load a saved one, or create a new one") : TERN_OK;
+}
+
 tern_status State::fork(Ref<State>* out) const {
+  TERN_TRY(intact());
   Ref<State> copy;
   TERN_TRY(create(*model_, &copy));
   for (size_t i = 0; i < items_.size(); ++i) {
@@ -97,6 +102,7 @@ uint64_t State::bytes() const {
 }
 
 tern_status State::get(int32_t i, Ref<Tensor>* tensor) const {
+  TERN_TRY(intact());
   const StateDecl& decl = model_->def().states[(size_t)i];
   void* from = nullptr;
   TERN_TRY(host(i, &from));

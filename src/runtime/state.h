@@ -16,6 +16,9 @@ class State : public RefCounted<State> {
   const Model& model() const { return *model_; }
   int64_t length() const { return length_; }
   void set_length(int64_t length) { length_ = length; }
+  // A run failed while it replaced states, so that some are new and some old: until load(), no run takes them.
+  void tear() { torn_ = true; }
+  tern_status intact() const;
   tern_status fork(Ref<State>* out) const;
   tern_status truncate(int64_t length);
   uint64_t bytes() const;
@@ -43,6 +46,7 @@ class State : public RefCounted<State> {
   Ref<const Model> model_;
   mutable std::vector<Item> items_;
   int64_t length_ = 0;
+  bool torn_ = false;
 };
 
 tern_status find_state(const ModelDef& model, std::string_view name, int32_t* index);

@@ -87,6 +87,7 @@ tern_status check_header(const Bytes& file, const Layout& layout, const char* pa
 }  // namespace
 
 tern_status State::save(const char* path) const {
+  TERN_TRY(intact());
   Layout layout;
   TERN_TRY(lay_out(model_->def(), &layout));
   std::vector<void*> data(items_.size());
@@ -138,6 +139,7 @@ tern_status State::load(const char* path) {
   for (size_t i = 0; i < items_.size(); ++i) TERN_TRY(host((int32_t)i, &data[i]));
   for (size_t i = 0; i < items_.size(); ++i) std::memcpy(data[i], file.data + layout.offsets[i], layout.bytes[i]);
   length_ = h.length;
+  torn_ = false;
   return TERN_OK;
 }
 

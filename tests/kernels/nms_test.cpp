@@ -28,7 +28,7 @@ TEST(NmsKernels, MatchesTheDefinition) {
           const bool center = bits & 1;
           Guarded<float> box(batch * boxes * 4), score(batch * classes * boxes);
           Random random(boxes + bits);
-          for (size_t i = 0; i < box.size(); ++i) box[i] = (float)random.integer(0, 16) / 4.0f;  // exact: no doubt at the threshold
+          for (size_t i = 0; i < box.size(); ++i) box[i] = (float)random.integer(0, 16) / 4.0f;  // exact, as the thresholds are: some are met
           for (size_t i = 0; i < score.size(); ++i) score[i] = (float)random.integer(0, 9) / 8.0f;  // many ties
           if (score.size() > 30) score[7] = NAN;
           const int64_t capacity = bits & 4 ? 4 : batch * classes * most;
@@ -36,7 +36,7 @@ TEST(NmsKernels, MatchesTheDefinition) {
           Guarded<int64_t> selected(capacity * 3), count(1);
           NmsArgs a;
           a.boxes = box.data(), a.scores = score.data(), a.batch = batch, a.classes = classes, a.num_boxes = boxes, a.max_per_class = most;
-          a.iou_threshold = 0.4f, a.score_threshold = 0.3f, a.use_score_threshold = bits >> 1 & 1, a.center_point = center;
+          a.iou_threshold = 0.5f, a.score_threshold = 0.375f, a.use_score_threshold = bits >> 1 & 1, a.center_point = center;
           a.winners = winners.data(), a.counts = counts.data(), a.selected = selected.data(), a.count = count.data(), a.capacity = capacity;
           run(k.nms->select, &a, units(a), nms_scratch(a), counts.data(), counts.bytes());
           run(k.nms->pack, &a, 1, 0, selected.data(), selected.bytes());
@@ -49,14 +49,14 @@ TEST(NmsKernels, MatchesTheDefinition) {
                 int64_t best = -1;
                 const float* s = score.data() + (b * classes + c) * boxes;
                 for (int64_t i = 0; i < boxes; ++i) {
-                  if (tried[i] || std::isnan(s[i]) || (a.use_score_threshold && !(s[i] > 0.3f))) continue;
+                  if (tried[i] || std::isnan(s[i]) || (a.use_score_threshold && !(s[i] > 0.375f))) continue;
                   if (best < 0 || s[i] > s[best]) best = i;
                 }
                 if (best < 0) break;
                 tried[best] = true;
                 bool keep = true;
                 for (const int64_t o : chosen)
-                  keep &= !(overlap(corners(&box[(b * boxes + o) * 4], center), corners(&box[(b * boxes + best) * 4], center)) > 0.4f);
+                  keep &= !(overlap(corners(&box[(b * boxes + o) * 4], center), corners(&box[(b * boxes + best) * 4], center)) > 0.5f);
                 if (keep) chosen.push_back(best);
               }
               for (const int64_t i : chosen)
