@@ -37,6 +37,43 @@ void await_change(const std::atomic<T>& value, T old, int32_t wait) {
   while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
 }
 
+#if defined(__linux__)
+using Cpus = cpu_set_t;
+
+// Where workers may run: the CPUs of the mask, or those that the caller may use. None: not known.
+Cpus allowed_cpus(uint64_t mask) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (!mask && sched_getaffinity(0, sizeof set, &set) != 0) CPU_ZERO(&set);
+  for (int c = 0; c < 64; ++c)
+    if (mask >> c & 1) CPU_SET(c, &set);
+  return set;
+}
+
+// Moves a worker to the n-th of the CPUs after the caller's.
+void keep_to(std::thread& worker, const Cpus& cpus, int32_t n) {
+  const int here = sched_getcpu();
+  if (CPU_COUNT(&cpus) == 0 || here < 0) return;
+  int c = here;
+  while (n > 0)
+    if (CPU_ISSET(c = (c + 1) % CPU_SETSIZE, &cpus)) --n;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(c, &one);
+  (void)pthread_setaffinity_np(worker.native_handle(), sizeof one, &one);
+}
+
+// The calling worker may run on all of the CPUs.
+void let_go(const Cpus& cpus) {
+  if (CPU_COUNT(&cpus) > 0) (void)sched_setaffinity(0, sizeof cpus, &cpus);
+}
+#else
+struct Cpus {};
+Cpus allowed_cpus(uint64_t) { return {}; }
+void keep_to(std::thread&, const Cpus&, int32_t) {}
+void let_go(const Cpus&) {}
+#endif
+
 }  // namespace
 
 int32_t available_cpus() {
@@ -62,18 +99,17 @@ ThreadPool::~ThreadPool() {
 void ThreadPool::start() {
   try {
     workers_.reserve((size_t)num_threads_ - 1);
+    const Cpus cpus = allowed_cpus(options_.affinity_mask);
     while (started_ < num_threads_) {
       const int32_t index = started_;
-      workers_.emplace_back([this, index] { work(index); });
-#if defined(__linux__)
-      if (options_.affinity_mask) {
-        cpu_set_t set;
-        CPU_ZERO(&set);
-        for (int c = 0; c < 64; ++c)
-          if (options_.affinity_mask >> c & 1) CPU_SET(c, &set);
-        (void)pthread_setaffinity_np(workers_.back().native_handle(), sizeof set, &set);
-      }
-#endif
+      workers_.emplace_back([this, index, cpus] {
+        await_change(job_, 0u, options_.wait);
+        let_go(cpus);
+        work(index);
+      });
+      // Linux may begin a thread on the CPU of its maker, whom it then waits for, and take 10 ms to see that another CPU is
+      // idle. So each begins on one of its own, and may go anywhere from its first job on.
+      keep_to(workers_.back(), cpus, started_);
       ++started_;
     }
   } catch (...) {

@@ -2,6 +2,7 @@
 /* One process of tests/bench/vision_peers that runs a model in Tern:
  *   peer_run MODEL.tern THREADS BACKENDS INPUT.bin DIM... (f32 values of the only input)
  * It obeys lines on the standard input and answers each with one line of numbers:
+ *   ready       1, as soon as it listens
  *   load        milliseconds from nothing to the first result
  *   run N       milliseconds of each of N runs
  *   memory      bytes: growth of the largest resident memory since before `load`, arena, scratch, prepared, mapped, outputs
@@ -69,7 +70,9 @@ int main(int argc, char** argv) {
   before = memory_before();
   while (fgets(line, sizeof line, stdin)) {
     const int load = strncmp(line, "load", 4) == 0;
-    if (load || strncmp(line, "run ", 4) == 0) {
+    if (strncmp(line, "ready", 5) == 0) {
+      printf("1\n");
+    } else if (load || strncmp(line, "run ", 4) == 0) {
       long n = load ? 1 : atol(line + 4);
       while (n-- > 0) {
         const double start = now_ms();
