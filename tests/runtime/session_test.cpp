@@ -321,6 +321,72 @@ TEST(Session, AStateIsWrittenWholeOrNotAtAll) {
   }
 }
 
+// The CPU's or the reference's work, but the device is lost when the countdown ends: after that part of a run was done.
+int32_t submits_left = -1;
+template <const BackendApi& (*Original)()>
+const BackendApi& losing_backend() {
+  static const BackendApi api = [] {
+    BackendApi a = Original();
+    a.name = Original == cpu::backend ? "losing_host" : "losing_device";
+    a.submit = [](void* self, BackendPlan* plan, std::span<const Buffer> slots, std::span<const int64_t> scalars, const RunControl& control,
+                  std::span<const Fence> after, Fence* done) -> tern_status {
+      TERN_TRY(Original().submit(self, plan, slots, scalars, control, after, done));
+      return submits_left >= 0 && submits_left-- == 0 ? TERN_FAIL(TERN_ERR_DEVICE_LOST, "as the test wants") : TERN_OK;
+    };
+    return a;
+  }();
+  return api;
+}
+
+// Lost in the update, parts of the parameters and of the states may be new and parts old. A device with a memory of its own
+// has parameters only on loan.
+TEST(Session, WhatAFailedUpdateLeavesIsNotUsed) {
+  static const BackendApi* const tables[] = {&cpu::backend(), &losing_backend<cpu::backend>(), &losing_backend<reference_backend>()};
+  const Ref<Context> context = Ref<Context>::adopt(new Context({}, tables));
+  ModelDef def = rows_model();
+  Graph g;
+  const ValueId w = use_parameter(g, def, "w");
+  emit(g, "sgd_update", {w, w, add_constant(g, 0.5f)});
+  g.outputs = {emit(g, "reduce_sum", {w}, ReduceAttrs{})};
+  add_signature(def, "train", std::move(g));
+  const Ref<Model> model = make_model(*context, std::move(def));
+  const Ref<Tensor> in = make_tensor(*context, TERN_DTYPE_F32, {2, 16});
+  for (const char* backends : {"losing_host,cpu", "losing_device,cpu"}) {
+    SCOPED_TRACE(backends);
+    const bool host = std::string_view(backends).starts_with("losing_host");
+    std::unique_ptr<Session> session = open(*model, backends);
+    const std::string path = testing::TempDir() + "/tern_torn_state";
+    TERN_OKAY(session->state().save(path.c_str()));
+    Outputs out;
+    Ref<Tensor> got;
+    Ref<State> copy;
+    for (const int32_t lost : {0, 1}) {  // before the update; within it
+      submits_left = lost;
+      EXPECT_EQ(run(*session, 0, {in.get()}, &out), TERN_ERR_DEVICE_LOST);
+      EXPECT_EQ(session->state().get(0, &got), lost ? TERN_ERR_STATE : TERN_OK);
+      EXPECT_EQ(session->state().fork(&copy), lost ? TERN_ERR_STATE : TERN_OK);
+      EXPECT_EQ(session->state().save(path.c_str()), lost ? TERN_ERR_STATE : TERN_OK);
+      EXPECT_EQ(run(*session, 0, {in.get()}, &out), lost ? TERN_ERR_STATE : TERN_OK);
+    }
+    TERN_OKAY(session->state().load(path.c_str()));
+    TERN_OKAY(run(*session, 0, {in.get()}, &out));
+    std::remove(path.c_str());
+
+    TERN_OKAY(run(*session, 1, {}, &out));
+    const float halved = out.f32(0)[0];
+    TERN_OKAY(session->parameters().get(0, &got));
+    const std::vector<float> before((const float*)got->data(), (const float*)got->data() + 256);
+    submits_left = 1;
+    EXPECT_EQ(run(*session, 1, {}, &out), TERN_ERR_DEVICE_LOST);
+    EXPECT_EQ(session->parameters().get(0, &got), host ? TERN_ERR_STATE : TERN_OK);
+    EXPECT_EQ(run(*session, 1, {}, &out), host ? TERN_ERR_STATE : TERN_OK);
+    if (host) continue;
+    EXPECT_EQ(std::memcmp(got->data(), before.data(), sizeof(float) * 256), 0);
+    EXPECT_FLOAT_EQ(out.f32(0)[0], halved / 2);
+    submits_left = -1;
+  }
+}
+
 TEST(Session, HeldOutputsStayAsTheyAre) {
   for (const char* backends : {"cpu", "reference"}) {
     const Ref<Context> context = make_context();
