@@ -90,7 +90,10 @@ bool Arguments::parse(const Command& command, int argc, char** argv) {
   const int count = (int)words_.size();
   if (count < command.min_words || (command.max_words >= 0 && count > command.max_words)) {
     if (count > command.min_words) complain("%s: '%s' is one word too many", command.name, words_[(size_t)command.max_words].c_str());
-    else complain("%s: something is missing", command.name);
+    else if (count == 0) {
+      const char* first = command.words[0] == '[' ? std::strchr(command.words, ' ') + 1 : command.words;
+      complain("%s: %.*s is missing", command.name, (int)std::strcspn(first, " "), first);
+    } else complain("%s: '%s' alone is not enough", command.name, words_.back().c_str());
     std::fprintf(stderr, "usage: tern %s %s\n", command.name, command.words);
     return false;
   }
