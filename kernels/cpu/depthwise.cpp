@@ -22,12 +22,12 @@ struct Job {
   Ending end;
 };
 
-// TY x TX outputs of kLanes channels: each input vector is loaded once and used by every output that it touches.
-// EDGE: columns may lie outside the picture.
-template <int K, int S, int TY, int TX, bool EDGE>
+// TY x TX outputs of kLanes channels of a K x K kernel with strides SY and SX: each input vector is loaded once and used by
+// every output that it touches. EDGE: columns may lie outside the picture.
+template <int K, int SY, int SX, int TY, int TX, bool EDGE>
 TERN_INLINE void outputs(const Job& j, int64_t ox, int64_t c) {
-  constexpr int kRows = (TY - 1) * S + K, kColumns = (TX - 1) * S + K;
-  const int64_t ix0 = ox * S - j.pad_left;
+  constexpr int kRows = (TY - 1) * SY + K, kColumns = (TX - 1) * SX + K;
+  const int64_t ix0 = ox * SX - j.pad_left;
   const float* w = j.w + c;
   Vec acc[TY * TX];
   const Vec bias = j.end.bias ? load(j.end.bias + c) : splat(0);
@@ -44,7 +44,7 @@ TERN_INLINE void outputs(const Job& j, int64_t ox, int64_t c) {
       for (int y = 0; y < TY; ++y)
 #pragma GCC unroll 8
         for (int x = 0; x < TX; ++x) {
-          const int ky = iy - y * S, kx = ix - x * S;
+          const int ky = iy - y * SY, kx = ix - x * SX;
           if (ky >= 0 && ky < K && kx >= 0 && kx < K) acc[y * TX + x] = fma(v, load(w + (ky * K + kx) * j.channels), acc[y * TX + x]);
         }
     }
@@ -57,10 +57,10 @@ TERN_INLINE void outputs(const Job& j, int64_t ox, int64_t c) {
 }
 
 // The last vector of channels is moved back over some that are already done: the same bits again.
-template <int K, int S, int TY, int TX, bool EDGE>
+template <int K, int SY, int SX, int TY, int TX, bool EDGE>
 void pixels(const Job& j, int64_t ox) {
   for (int64_t c = 0; c < j.channels; c += kLanes) {
-    outputs<K, S, TY, TX, EDGE>(j, ox, c + kLanes <= j.channels ? c : j.channels - kLanes);
+    outputs<K, SY, SX, TY, TX, EDGE>(j, ox, c + kLanes <= j.channels ? c : j.channels - kLanes);
   }
 }
 
@@ -131,11 +131,11 @@ void any_pixels(const Job& j, const DepthwiseArgs& a, int y, int64_t ox, int64_t
 }
 
 // A row (or two) in tiles of TX pixels; the last tile is moved back, too.
-template <int K, int S, int TY, int TX>
+template <int K, int SY, int SX, int TY, int TX>
 void row(const Job& j, const DepthwiseArgs& a) {
   for (int64_t ox = 0; ox < a.out_w;) {
 #if defined(__AVX512BW__)
-    if (K == 3 && S == 1 && j.channels < kLanes) {
+    if (K == 3 && SY == 1 && SX == 1 && j.channels < kLanes) {
       if (TY == 2 && j.x_pixel == 8 && j.y_pixel == 8 && ox >= j.pad_left && ox + 8 <= a.out_w && ox - j.pad_left + 10 <= j.in_w) {
         pixels_of_8(j, ox);
         ox += 8;
@@ -147,9 +147,9 @@ void row(const Job& j, const DepthwiseArgs& a) {
     }
 #endif
     if (ox + TX > a.out_w) ox = a.out_w - TX;
-    const int64_t ix = ox * S - j.pad_left;
-    if (ix >= 0 && ix + (TX - 1) * S + K <= j.in_w) pixels<K, S, TY, TX, false>(j, ox);
-    else pixels<K, S, TY, TX, true>(j, ox);
+    const int64_t ix = ox * SX - j.pad_left;
+    if (ix >= 0 && ix + (TX - 1) * SX + K <= j.in_w) pixels<K, SY, SX, TY, TX, false>(j, ox);
+    else pixels<K, SY, SX, TY, TX, true>(j, ox);
     ox += TX;
   }
 }
@@ -190,18 +190,25 @@ void rows(const DepthwiseRows& r) {
     for (int y = 0; y < r.rows; ++y) multiplied_row(j, a, y);
     return;
   }
-  const bool square = a.kernel_h == a.kernel_w && a.stride_h == a.stride_w && a.dilation_h == 1 && a.dilation_w == 1;
+  const bool square = a.kernel_h == a.kernel_w && a.dilation_h == 1 && a.dilation_w == 1;
   const bool twice = j.end.kind == Finish::later || a.epilogue.residual;  // sums first, then what follows them while the row is in the cache
   const bool narrow = a.channels == 8 && !twice;  // any_pixels would finish its part itself
   const bool in_place = a.epilogue.residual && j.epilogue[0].residual == j.y[0];  // sums would overwrite it
   const bool tiles = square && !in_place && a.out_w >= 4 && (a.channels >= kLanes || narrow);
   if (tiles && twice) j.end = only_sums(j.end);
-  const int shape = tiles ? a.kernel_h * 10 + a.stride_h : 0;
-  const bool two = r.rows == 2;
-  if (shape == 31) two ? row<3, 1, 2, 4>(j, a) : row<3, 1, 1, 4>(j, a);
-  else if (shape == 32 && a.channels >= kLanes) two ? row<3, 2, 2, 4>(j, a) : row<3, 2, 1, 4>(j, a);
-  else if (shape == 51 && a.channels >= kLanes) two ? row<5, 1, 2, 4>(j, a) : row<5, 1, 1, 4>(j, a);
-  else if (shape == 52 && a.channels >= kLanes) two ? row<5, 2, 2, 2>(j, a) : row<5, 2, 1, 2>(j, a);
+  const bool two = r.rows == 2, wide = tiles && a.channels >= kLanes;
+  const auto is = [&](int k, int sy, int sx) { return a.kernel_h == k && a.stride_h == sy && a.stride_w == sx; };
+  if (tiles && is(3, 1, 1)) two ? row<3, 1, 1, 2, 4>(j, a) : row<3, 1, 1, 1, 4>(j, a);
+  else if (wide && is(3, 2, 2)) two ? row<3, 2, 2, 2, 4>(j, a) : row<3, 2, 2, 1, 4>(j, a);
+  else if (wide && is(5, 1, 1)) two ? row<5, 1, 1, 2, 4>(j, a) : row<5, 1, 1, 1, 4>(j, a);
+  else if (wide && is(5, 2, 2)) two ? row<5, 2, 2, 2, 2>(j, a) : row<5, 2, 2, 1, 2>(j, a);
+  else if (wide && (is(3, 2, 1) || is(5, 2, 1))) {  // text lines: their height is halved alone
+    for (int y = 0; y < r.rows; ++y) {
+      Job one = j;
+      one.x = j.x + 2 * y, one.y[0] = j.y[y];
+      a.kernel_h == 3 ? row<3, 2, 1, 1, 4>(one, a) : row<5, 2, 1, 1, 4>(one, a);
+    }
+  }
   else {
     for (int y = 0; y < r.rows; ++y) any_pixels(j, a, y, 0, a.out_w);
     return;

@@ -54,12 +54,12 @@ TEST(Depthwise, TunedKernels) {
   for_each_set([](const Kernels& kernels) {
     int v = 0;
     for (int k : {3, 5})
-      for (int s : {1, 2})
+      for (const auto& [sy, sx] : {std::pair(1, 1), std::pair(2, 2), std::pair(2, 1)})
         for (int64_t h : {1, 2, 5, 8})
           for (int64_t w : {1, 4, 7, 10, 21})
             for (int64_t c : {1, 8, 16, 24, 35}) {
               const int p = v % 4 ? k / 2 : v / 4 % 4;
-              depthwise_case(kernels, {1 + v % 2, h, w, c, 1, k, k, s, s, 1, 1, p, p, p, p}, v % 2, v, v % 3 ? 0 : 3);
+              depthwise_case(kernels, {1 + v % 2, h, w, c, 1, k, k, sy, sx, 1, 1, p, p, p, p}, v % 2, v, v % 3 ? 0 : 3);
               ++v;
             }
     for (int i = 0; i < 84; ++i) depthwise_case(kernels, {1, 5, 12, 20, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, false, i, i % 2);
