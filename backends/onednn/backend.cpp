@@ -74,12 +74,13 @@ void close(void* self) { delete (Device*)self; }
 DeviceLimits limits(void*) { return {.host_memory = true, .varies = true}; }
 
 // Is oneDNN faster than the CPU's own kernels? Measured on Zen 3 with the vision models of tests/bench: first layers run 1.1 to
-// 1.5 times as fast; depthwise with unlike strides, for which the CPU has no tiles, 3.7 times. All else is slower: matrix
-// products and 1x1 0.9, other depthwise 0.8, dense 3x3 (Winograd on the CPU) 0.6 to 0.9.
+// 1.5 times as fast; depthwise with unlike strides, where the CPU has no tiles, 3.7 times. All else is slower: matrix products
+// and 1x1 0.9, other depthwise 0.8, dense 3x3 (Winograd on the CPU) 0.6 to 0.9.
 bool is_fast(const Operation& op) {
   if (op.kind == Operation::matmul) return false;
   if (op.groups == 1) return (op.kernel_h > 1 || op.kernel_w > 1) && op.in_c <= 4 && op.flops > 15e6;
-  return op.groups == op.in_c && op.groups == op.out_c && op.stride_h != op.stride_w;
+  const bool tiles = op.kernel_h == op.kernel_w && (op.kernel_h == 3 || op.kernel_h == 5) && op.stride_h == 2 && op.stride_w == 1;
+  return op.groups == op.in_c && op.groups == op.out_c && op.stride_h != op.stride_w && !tiles;
 }
 
 Support supports(void* self, const Graph& graph, const Node& node) {
