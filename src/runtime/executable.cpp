@@ -538,6 +538,7 @@ tern_status Executable::run(std::span<const void* const> inputs, std::span<void*
   } updates{*this, parameters, state};
   for (size_t k = 0; k < steps_.size(); ++k) {
     const Step& step = steps_[k];
+    if (k == update_phase_) TERN_TRY(check_control(control));  // the last moment: updates are not ended
     updates.begun = k >= update_phase_;
     if (step.kind == StepKind::submit) {
       PartitionPlan& p = partitions_[(size_t)step.index];

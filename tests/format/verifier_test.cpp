@@ -523,6 +523,7 @@ TEST(Verifier, StateViewReadAfterWrite) {
   s.dtype = TERN_DTYPE_F32, s.kind = ValueKind::state, s.shape = {4}, s.index = 0;
   const ValueId state = add_value(g, std::move(s)), x = add_input(g, "x", TERN_DTYPE_F32, {4});
   const ValueId view = reshape(g, state, {2, 2});
+  reshape(g, view, {4});
   const ValueId read = emit(g, "relu", {view});
   emit(g, "state_write", {state, x});
   g.outputs = {read};
@@ -530,11 +531,13 @@ TEST(Verifier, StateViewReadAfterWrite) {
   Parts p = take_apart(write(m));
   EXPECT_EQ(load(put_together(p)).status, TERN_OK) << thread_error().message;
   auto& nodes = p.model.graphs[0]->nodes;
-  std::swap(nodes[1], nodes[2]);
+  std::swap(nodes[2], nodes[3]);
   expect_refused(put_together(p), kCorrupt, "overwrites");
-  std::swap(nodes[1], nodes[2]);
-  nodes[2]->inputs[1] = nodes[2]->inputs[0];
-  expect_refused(put_together(p), kCorrupt, "is the state itself");
+  std::swap(nodes[2], nodes[3]);
+  for (const int32_t same : {nodes[3]->inputs[0], nodes[1]->outputs[0]}) {
+    nodes[3]->inputs[1] = same;
+    expect_refused(put_together(p), kCorrupt, "is the state itself");
+  }
 }
 
 TEST(Verifier, WriteToNoState) {

@@ -56,7 +56,7 @@ TEST(ConvertKernels, EveryPair) {
         for (const int64_t n : {0, 1, 21, 5000}) {
           Guarded<char> x(n * size_of(from)), y(n * size_of(to));
           Random random(from * 20 + to);
-          for (int64_t i = 0; i < n; ++i) write(from, (double)random.integer(0, 120) + (from <= TERN_DTYPE_F64 ? 0.5 : 0), x.data() + i * size_of(from));
+          for (int64_t i = 0; i < n; ++i) write(from, (double)random.integer(0, 120) + (from <= TERN_DTYPE_F64 ? random.uniform(0, 1) : 0), x.data() + i * size_of(from));
           ConvertArgs a;
           a.from = from, a.to = to, a.x = x.data(), a.y = y.data(), a.count = n;
           run(k.convert->convert, &a, units(a), 0, y.data(), y.bytes());

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes values.h: results of ONNX Runtime for the operators whose references have rules that are easy to get wrong.
+"""Writes values.h: results of ONNX Runtime for the operators whose references have rules that are easy to get wrong, and for
+those that are made of others: nothing else tells whether their decomposition is what they should be.
 
     python3 -m pip install onnx onnxruntime && python3 tests/ops/make_values.py > tests/ops/values.h
 
-Element i of float input k is ((7 * i + 3 * k) % 11 - 5) / 4, as in values_test.cpp. Pictures are NHWC here, NCHW there.
+Element i of float input k is ((7 * i + 3 * k) % 11 - 5) / 4, as in values_test.cpp, unless the line has its content. Pictures are
+NHWC here, NCHW there. A result is all outputs, one after the other.
 """
 import numpy as np
 import onnx
@@ -36,7 +38,8 @@ cases = []
 
 def add(op, inputs, attributes, result):
     text = " ".join(f"f32[{','.join(map(str, x))}]" if isinstance(x, tuple) else x for x in inputs)
-    cases.append((op, text, attributes, np.asarray(result)))
+    results = result if isinstance(result, list) else [result]
+    cases.append((op, text, attributes, np.concatenate([np.asarray(r, np.float32).ravel() for r in results])))
 
 
 def conv(x, w, b, attributes, op="conv2d", **onnx_attributes):
@@ -97,16 +100,57 @@ for r in ("none", "add", "mul", "max", "min"):
     add("scatter_nd", [(3, 2), "i64[2,1]{2,0}", (2, 2)], f"reduction={r}", y)
 add("one_hot", ["i64[2,2]{0,3,-1,7}", "-", (2,)], "axis=1 depth=4", run("OneHot", [np.array([[0, 3], [-1, 7]]), np.array([4]), pattern((2,), 2)], axis=1)[0])
 for largest in (0, 1):
-    values, indices = run("TopK", [pattern((2, 9), 0), np.array([5])], outputs=2, largest=largest, axis=1)
-    add("top_k", [(2, 9)], f"k=5 largest={largest}", values)
+    add("top_k", [(2, 9)], f"k=5 largest={largest}", run("TopK", [pattern((2, 9), 0), np.array([5])], outputs=2, largest=largest, axis=1))
 add("matmul", [(2, 1, 2, 3), (2, 3, 2)], "", run("MatMul", [pattern((2, 1, 2, 3), 0), pattern((2, 3, 2), 1)])[0])
+
+x, scale = (2, 2, 3, 4), (4,)
+norm = [nchw(pattern(x, 0)), pattern(scale, 1), pattern(scale, 2)]
+variance = [0.5, 1, 2, 0.25]
+y = run("BatchNormalization", norm + [pattern(scale, 3), np.array(variance, np.float32)], epsilon=0.1)[0]
+add("batch_norm", [x, scale, scale, scale, "f32[4]{0.5,1,2,0.25}"], "epsilon=0.1", nhwc(y))
+y, mean, variance = run("BatchNormalization", norm + [pattern(scale, 3)] * 2, outputs=3, training_mode=1, momentum=0.0, epsilon=0.1)
+add("batch_norm_train", [x, scale, scale], "epsilon=0.1", [nhwc(y), mean, variance])
+add("instance_norm", [x, scale, scale], "epsilon=0.1", nhwc(run("InstanceNormalization", norm, epsilon=0.1)[0]))
+add("group_norm", [x, scale, scale], "groups=2 epsilon=0.1", nhwc(run("GroupNormalization", norm, opset=21, num_groups=2, epsilon=0.1)[0]))
+
+x = (2, 3, 4)
+for axis, rows in ((0, x), (1, x[1:]), (-1, x[2:])):
+    y = run("LayerNormalization", [pattern(x, 0), pattern(rows, 1), pattern(rows, 2)], axis=axis, epsilon=0.1)[0]
+    add("layer_norm", [x, rows, rows], f"axis={axis} epsilon=0.1", y)
+    y = run("RMSNormalization", [pattern(x, 0), pattern(rows, 1)], opset=23, axis=axis, epsilon=0.1)[0]
+    add("rms_norm", [x, rows], f"axis={axis} epsilon=0.1", y)
+    add("l2_normalize", [x], f"axis={axis}", run("LpNormalization", [pattern(x, 0)], axis=axis, p=2)[0])
+
+for size in (1, 3):  # even ones ONNX Runtime does not take
+    y = run("LRN", [pattern((3, 9), 0).reshape(3, 9, 1, 1)], size=size, alpha=0.5, beta=0.6, bias=2.0)[0]
+    add("lrn", [(3, 9)], f"size={size} alpha=0.5 beta=0.6 bias=2", y)
+
+x = (3, 5)
+y = run("SoftmaxCrossEntropyLoss", [pattern(x, 0), np.array([0, 4, 2])], reduction="none")[0]
+add("softmax_cross_entropy", [x, "i64[3]{0,-1,2}"], "", y)
+log_p = run("LogSoftmax", [pattern(x, 0)], axis=1)[0]
+add("softmax_cross_entropy", [x, x], "", -(log_p * pattern(x, 1)).sum(axis=1))
+
+q, k = (1, 4, 3, 2), (1, 2, 5, 2)
+y = run("Attention", [pattern(q, 0), pattern(k, 1), pattern(k, 2), pattern((3, 5), 3)], opset=23, scale=0.3)[0]
+add("attention", [q, k, k, (3, 5)], "scale=0.3", y)
+k = (1, 2, 3, 2)
+add("attention", [q, k, k], "causal=1", run("Attention", [pattern(q, 0), pattern(k, 1), pattern(k, 2)], opset=23, is_causal=1)[0])
+
+x, lengths = (3, 2, 2), np.array([3, 1], np.int32)
+for op, gates, text, a in [("rnn", 1, "", {}), ("gru", 3, "", {}), ("gru", 3, "linear_before_reset=1", dict(linear_before_reset=1)), ("lstm", 4, "", {}),
+                           ("lstm", 4, "input_forget=1", dict(input_forget=1))]:
+    shapes = [x, (2, gates * 2, 2), (2, gates * 2, 2), (2, gates * 4), "i32[2]{3,1}", (2, 2, 2)] + ([(2, 2, 2), (2, 6)] if op == "lstm" else [])
+    arrays = [lengths if isinstance(s, str) else pattern(s, i) for i, s in enumerate(shapes)]
+    y = run(op.upper(), arrays, outputs=3 if op == "lstm" else 2, hidden_size=2, direction="bidirectional", **a)
+    add(op, shapes, f"direction=bidirectional {text}".strip(), y)
 
 print("// SPDX-License-Identifier: Apache-2.0")
 print(f"// Made by make_values.py with ONNX Runtime {onnxruntime.__version__}.")
 print("#pragma once\n#include <vector>\n")
-print("struct ValueCase {\n  const char *op, *inputs, *attributes;\n  std::vector<float> expected;\n};\n")
+print("struct ValueCase {\n  const char *op, *inputs, *attributes;\n  std::vector<float> expected;  // all outputs, one after the other\n};\n")
 print("inline const std::vector<ValueCase> kValues = {")
 for op, inputs, attributes, y in cases:
-    numbers = ", ".join(f"{v:.8g}" for v in y.astype(np.float32).ravel())
+    numbers = ", ".join(f"{v:.8g}" for v in y)
     print(f'    {{"{op}", "{inputs}", "{attributes}",\n     {{{numbers}}}}},')
 print("};")

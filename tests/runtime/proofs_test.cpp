@@ -169,6 +169,8 @@ TEST_P(Proof, ForkTruncateAndRestoreGiveTheSameTokens) {
   const std::vector<int32_t> ids = decoder.generate(next, kMore);
   EXPECT_GT(std::count_if(ids.begin(), ids.end(), [&](int32_t id) { return id != ids[0]; }), 0);
 
+  EXPECT_EQ(session->state().truncate(kPrefix + kMore + 1), TERN_ERR_INVALID_ARGUMENT);
+  EXPECT_EQ(session->state().truncate(-1), TERN_ERR_INVALID_ARGUMENT);
   TERN_OKAY(session->state().truncate(kPrefix));
   EXPECT_EQ(decoder.generate(next, kMore), ids) << "after truncate";
 

@@ -7,8 +7,10 @@
 #include "ops/control.h"
 #include "ops/conv2d.h"
 #include "ops/elementwise.h"
+#include "ops/pad.h"
 #include "ops/reduce.h"
 #include "ops/resize.h"
+#include "ops/slice.h"
 #include "ops/state_write.h"
 #include "passes/optimize.h"
 #include "tests/runtime/count_allocations.h"
@@ -387,6 +389,44 @@ TEST(Session, WhatAFailedUpdateLeavesIsNotUsed) {
   }
 }
 
+// Wherever a run is cancelled: before the first writer it ends, behind that it does not, though the writers stand first in the graph.
+TEST(Session, UpdatesComeLastAndAreNotEnded) {
+  constexpr int64_t n = 1 << 19;
+  ModelDef def;
+  const std::vector<float> zeros((size_t)n), ones((size_t)n, 1);
+  for (const char* name : {"a", "b"}) add_parameter(def, name, {n}, zeros.data());
+  Graph g;
+  const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {n});
+  for (const char* name : {"a", "b"}) emit(g, "sgd_update", {use_parameter(g, def, name), x, add_constant(g, -1.0f)});
+  g.outputs = {emit(g, "tanh", {x})};
+  add_signature(def, "forward", std::move(g));
+  Cancelling c;
+  const Ref<Context> context = counting_context(2, cancelling_parallel, &c);
+  const Ref<Model> model = make_model(*context, std::move(def));
+  const std::unique_ptr<Session> session = open(*model);
+  const Ref<Tensor> in = make_tensor(*context, TERN_DTYPE_F32, {n}, ones.data());
+  Outputs out;
+  TERN_OKAY(run(*session, 0, {in.get()}, &out));
+  const int32_t jobs = c.jobs;
+  int cancelled = 0;
+  float written = 1;
+  for (int32_t at = 0; at < jobs; ++at) {
+    c.jobs = 0;
+    c.cancel_at = at;
+    const tern_status s = run(*session, 0, {in.get()}, &out, RunControl{&c.flag, 0});
+    c.flag = 0;
+    EXPECT_TRUE(s == TERN_OK || s == TERN_ERR_CANCELLED) << thread_error().message;
+    if (s == TERN_OK) ++written;
+    else ++cancelled;
+    for (int32_t k = 0; k < 2; ++k) {
+      const float* p = (const float*)session->parameters().bytes(k);
+      EXPECT_TRUE(p[0] == written && p[n - 1] == written) << "parameter " << k << ", job " << at << " of " << jobs << ": " << p[0] << ", " << p[n - 1];
+    }
+  }
+  EXPECT_GE(cancelled, 1);
+  EXPECT_EQ(written, 3) << "each writer is a job";
+}
+
 TEST(Session, HeldOutputsStayAsTheyAre) {
   for (const char* backends : {"cpu", "reference"}) {
     const Ref<Context> context = make_context();
@@ -502,7 +542,6 @@ TEST(Session, RunsSubGraphs) {
   }
 }
 
-// Fusion changes no result (beyond rounding), on any backend.
 // Plain loops with a mistake: one operator computes another.
 std::string g_right, g_wrong;
 tern_status compile_wrongly(void* self, const Partition& partition, BackendPlan** plan) {
@@ -561,6 +600,7 @@ TEST(Session, KeptValuesTellWhichNodeIsWrong) {
   }
 }
 
+// Fusion changes no result (beyond rounding), on any backend.
 TEST(Session, FusedEqualsUnfused) {
   for (const char* name : {"cpu", "reference"}) {
     SCOPED_TRACE(name);
@@ -592,6 +632,120 @@ TEST(Session, FusedEqualsUnfused) {
     }
     EXPECT_LT(nodes[1], nodes[0]);
     EXPECT_LT(relative_error(y[1], y[0], kClasses), 1e-5);
+  }
+}
+
+// What the passes must not change.
+TEST(Session, PassesKeepResults) {
+  using Build = std::vector<ValueId> (*)(Graph& g, ValueId x, ValueId w, ValueId wide);
+  const std::pair<const char*, Build> kGraphs[] = {
+      {"two readers of a product", [](Graph& g, ValueId x, ValueId w, ValueId) -> std::vector<ValueId> {
+         const ValueId y = emit(g, "conv2d", {x, w}, Conv2dAttrs{});
+         return {emit(g, "relu", {y}), emit(g, "tanh", {y})};
+       }},
+      {"a product that is an output", [](Graph& g, ValueId x, ValueId w, ValueId) -> std::vector<ValueId> {
+         const ValueId y = emit(g, "conv2d", {x, w}, Conv2dAttrs{});
+         return {emit(g, "relu", {y}), y};
+       }},
+      {"a residual on either side of an activation", [](Graph& g, ValueId x, ValueId w, ValueId) -> std::vector<ValueId> {
+         const ValueId y = emit(g, "tanh", {emit(g, "conv2d", {x, w}, Conv2dAttrs{})}), z = emit(g, "conv2d", {emit(g, "abs", {x}), w}, Conv2dAttrs{});
+         return {add(g, emit(g, "relu", {z}), y), emit(g, "relu", {add(g, emit(g, "conv2d", {emit(g, "neg", {x}), w}, Conv2dAttrs{}), y)})};
+       }},
+      {"two readers within a chain", [](Graph& g, ValueId x, ValueId, ValueId) -> std::vector<ValueId> {
+         const ValueId y = emit(g, "exp", {x});
+         return {emit(g, "sin", {y}), emit(g, "reduce_sum", {emit(g, "neg", {emit(g, "abs", {y})})})};
+       }},
+      {"an output within a chain", [](Graph& g, ValueId x, ValueId, ValueId) -> std::vector<ValueId> {
+         const ValueId y = emit(g, "exp", {x});
+         return {emit(g, "neg", {emit(g, "sin", {y})}), y};
+       }},
+      {"other attributes", [](Graph& g, ValueId x, ValueId, ValueId) -> std::vector<ValueId> {
+         return {emit(g, "leaky_relu", {x}, LeakyReluAttrs{0.1}), emit(g, "leaky_relu", {x}, LeakyReluAttrs{0.3})};
+       }},
+      {"transposes", [](Graph& g, ValueId x, ValueId, ValueId) -> std::vector<ValueId> {
+         const int64_t p[] = {1, 2, 0, 3}, q[] = {0, 2, 1, 3};
+         return {transpose(g, transpose(g, x, p), q), transpose(g, transpose(g, x, q), p), transpose(g, x, q)};
+       }},
+      {"padding of ones, of channels", [](Graph& g, ValueId x, ValueId w, ValueId) -> std::vector<ValueId> {
+         const PadAttrs ones{.before = {0, 1, 1, 0}, .after = {0, 1, 1, 0}, .value = 1}, rows{.before = {0, 2, 1, 0}, .after = {0, 0, 1, 0}},
+             channels{.before = {0, 0, 0, 1}, .after = {0, 0, 0, 1}};
+         const ValueId narrow = emit(g, "slice", {x}, SliceAttrs{.starts = {0, 0, 0, 1}, .ends = {2, 6, 8, 4}, .steps = {}});
+         std::vector<ValueId> y;
+         for (const ValueId v : {emit(g, "pad", {x}, ones), emit(g, "pad", {x}, rows), emit(g, "pad", {narrow}, channels)})
+           y.push_back(emit(g, "conv2d", {v, w}, Conv2dAttrs{.pads = {0, 1, 0, 1}}));
+         return y;
+       }},
+      {"what is nearly an activation", [](Graph& g, ValueId x, ValueId, ValueId) -> std::vector<ValueId> {
+         const ValueId y = emit(g, "neg", {x});
+         return {mul(g, x, emit(g, "hard_sigmoid", {x}, HardSigmoidAttrs{1.0 / 6, 0.4})), mul(g, x, emit(g, "hard_sigmoid", {y}, HardSigmoidAttrs{1.0 / 6, 0.5})),
+                 mul(g, x, emit(g, "sigmoid", {y}))};
+       }},
+      {"readers within an inverted residual", [](Graph& g, ValueId, ValueId, ValueId wide) -> std::vector<ValueId> {
+         const auto ones = [&](const Shape& s) { return add_constant(g, TERN_DTYPE_F32, s, std::vector<float>((size_t)s.elements(), 0.25f).data()); };
+         const ValueId y = emit(g, "relu", {emit(g, "conv2d", {wide, ones({64, 1, 1, 3})}, Conv2dAttrs{})});
+         const ValueId z = emit(g, "conv2d", {y, ones({64, 3, 3, 1})}, Conv2dAttrs{.pads = {1, 1, 1, 1}, .groups = 64});
+         return {emit(g, "conv2d", {z, ones({2, 1, 1, 64})}, Conv2dAttrs{}), emit(g, "reduce_max", {y})};
+       }},
+  };
+  const Ref<Context> context = make_context(1);
+  const Backend* cpu = nullptr;
+  TERN_OKAY(context->open_backend("cpu", &cpu));
+  const std::vector<const Backend*> backends = {cpu};
+  for (const auto& [name, build] : kGraphs) {
+    SCOPED_TRACE(name);
+    ModelDef def;
+    add_parameter(def, "w", {5, 3, 3, 5}, random_floats(5 * 9 * 5, 1).data());
+    Graph g;
+    const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {2, 6, 8, 5}), wide = add_input(g, "wide", TERN_DTYPE_F32, {1, 64, 80, 3});
+    g.outputs = build(g, x, use_parameter(g, def, "w"), wide);
+    add_signature(def, "forward", g);
+    const Ref<Model> model = make_model(*context, std::move(def));
+    const Ref<Parameters> parameters = Ref<Parameters>::adopt(new Parameters(*model));
+    Ref<State> state;
+    TERN_OKAY(State::create(*model, &state));
+    const std::vector<float> a = random_floats(2 * 6 * 8 * 5, 2), b = random_floats(64 * 80 * 3, 3);
+    std::vector<std::vector<float>> y[2];
+    for (int optimized = 0; optimized < 2; ++optimized) {
+      Graph copy = g;
+      if (optimized) {
+        TERN_OKAY(optimize(copy));
+      }
+      std::vector<void*> outputs;
+      for (const ValueId v : copy.outputs) y[optimized].emplace_back((size_t)copy.value(v).shape.elements());
+      for (std::vector<float>& v : y[optimized]) outputs.push_back(v.data());
+      std::unique_ptr<Executable> e;
+      TERN_OKAY(Executable::create(std::move(copy), *model, *parameters, {.backends = backends}, &e));
+      const void* inputs[] = {a.data(), b.data()};
+      TERN_OKAY(e->run(inputs, outputs, *parameters, *state, {}));
+    }
+    for (size_t k = 0; k < y[0].size(); ++k) {
+      ASSERT_EQ(y[1][k].size(), y[0][k].size());
+      EXPECT_LT(relative_error(y[1][k].data(), y[0][k].data(), (int64_t)y[0][k].size()), 1e-5) << "output " << k;
+    }
+  }
+}
+
+// Memory is used again only behind the last reader, within one node too.
+TEST(Session, MemoryIsTakenWhenNobodyReadsIt) {
+  constexpr int64_t n = 64;
+  std::vector<int64_t> backwards;
+  std::vector<float> values;
+  for (int64_t i = 0; i < n; ++i) backwards.push_back(n - 1 - i), values.push_back((float)(i + 1));
+  ModelDef def;
+  Graph g;
+  const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {n});
+  const ValueId view = reshape(g, emit(g, "neg", {x}), {8, 8}), sum = emit(g, "reduce_sum", {emit(g, "softmax", {x})}), all = emit(g, "sqrt", {x});
+  const ValueId scattered = emit(g, "scatter_elements", {all, add_constant(g, backwards), all});
+  g.outputs = {view, sum, emit(g, "neg", {scattered})};
+  add_signature(def, "forward", std::move(g));
+  const Ref<Context> context = make_context();
+  const Ref<Model> model = make_model(*context, std::move(def));
+  const std::unique_ptr<Session> session = open(*model);
+  Outputs out;
+  TERN_OKAY(run(*session, 0, {make_tensor(*context, TERN_DTYPE_F32, {n}, values.data()).get()}, &out));
+  for (int64_t i = 0; i < n; ++i) {
+    EXPECT_EQ(out.f32(0)[i], -values[(size_t)i]) << i;
+    EXPECT_EQ(out.f32(2)[i], -std::sqrt(values[(size_t)(n - 1 - i)])) << i;
   }
 }
 
