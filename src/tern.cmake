@@ -54,12 +54,17 @@ if(TERN_BUILD_TESTS)
 endif()
 tern_floor(passes)
 tern_floor(runtime)
+# What all of these include takes most of the time of their compilation.
+foreach(floor ops passes runtime)
+  target_precompile_headers(tern_${floor} PRIVATE <ops/op.h>)
+endforeach()
 
 include(${PROJECT_SOURCE_DIR}/kernels/cpu/sources.cmake)
 file(GLOB cpu_backend_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/cpu/*.cpp)
 add_library(tern_cpu OBJECT ${cpu_backend_sources})
 target_include_directories(tern_cpu PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
 target_compile_options(tern_cpu PRIVATE -Wall -Wextra -fno-rtti $<$<CONFIG:Release>:-Os>)
+target_precompile_headers(tern_cpu PRIVATE <backends/cpu/prepare.h>)
 # The library is opened at run time; nothing of it is needed here.
 file(GLOB onednn_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/onednn/*.cpp)
 add_library(tern_onednn OBJECT ${onednn_sources})

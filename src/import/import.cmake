@@ -15,6 +15,7 @@ target_link_libraries(tern_onnx_proto PUBLIC protobuf::libprotobuf-lite)
 include(${PROJECT_SOURCE_DIR}/src/import/tflite.cmake)
 tern_floor(import ${tern_tflite_header})
 add_dependencies(tern_import tern_onnx_proto)
+target_precompile_headers(tern_import PRIVATE <import/onnx.h> <import/tflite.h>)
 # The header that protoc makes is none of ours to warn about.
 set_property(TARGET tern_import APPEND PROPERTY COMPILE_OPTIONS -isystem ${PROJECT_BINARY_DIR}/generated)
 
