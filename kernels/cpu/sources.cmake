@@ -70,8 +70,8 @@ function(tern_add_cpu_kernels target)
         target_compile_options(${objects} PRIVATE -fno-sanitize=fuzzer-no-link)
       endif()
     endif()
-    if(base STREQUAL "neon")  # GCC reads xsimd's NEON part for longer than it compiles a kernel
-      target_precompile_headers(${objects} PRIVATE ${TERN_CPU_DIR}/simd.h)
+    if(set STREQUAL base)  # GCC reads xsimd for longer than it compiles most kernels
+      target_precompile_headers(${objects} PRIVATE <kernels/cpu/simd.h>)
     endif()
     set_target_properties(${objects} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
