@@ -54,10 +54,8 @@ if(TERN_BUILD_TESTS)
 endif()
 tern_floor(passes)
 tern_floor(runtime)
-# What all of these include takes most of the time of their compilation.
-foreach(floor ops passes runtime)
-  target_precompile_headers(tern_${floor} PRIVATE <ops/op.h>)
-endforeach()
+# What every operator includes takes most of the time of its compilation.
+target_precompile_headers(tern_ops PRIVATE <ops/op.h>)
 
 include(${PROJECT_SOURCE_DIR}/kernels/cpu/sources.cmake)
 file(GLOB cpu_backend_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/cpu/*.cpp)
