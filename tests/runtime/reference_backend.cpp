@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -73,6 +74,8 @@ Support supports(void* self, const Graph&, const Node& node) {
 }
 
 tern_status alloc(void* self, uint64_t bytes, Buffer* out) {
+  std::vector<Memory*>& all = ((Device*)self)->all;
+  all.reserve(all.size() + 1);
   auto* m = new Memory{};
   m->pages = align_up(bytes ? bytes : 1, kPage) / kPage;
   void* map = mmap(nullptr, (m->pages + 1) * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -85,7 +88,7 @@ tern_status alloc(void* self, uint64_t bytes, Buffer* out) {
   mprotect(m->map + m->pages * kPage, kPage, PROT_NONE);
   m->data = m->map + m->pages * kPage - align_up(bytes, 64);
   lock(*m, true);
-  ((Device*)self)->all.push_back(m);
+  all.push_back(m);
   *out = {m, bytes};
   return TERN_OK;
 }
@@ -119,12 +122,12 @@ tern_status copy(void*, const Copy& c) {
 }
 
 tern_status compile(void*, const Partition& p, BackendPlan** out) {
-  auto* plan = new Plan{};
+  auto plan = std::make_unique<Plan>();
   plan->graph = p.graph;
   plan->nodes.assign(p.nodes.begin(), p.nodes.end());
   plan->locations.assign(p.locations.begin(), p.locations.end());
   plan->profile = p.profile;
-  *out = plan;
+  *out = plan.release();
   return TERN_OK;
 }
 
