@@ -208,8 +208,7 @@ void rows(const DepthwiseRows& r) {
       one.x = j.x + 2 * y, one.y[0] = j.y[y];
       a.kernel_h == 3 ? row<3, 2, 1, 1, 4>(one, a) : row<5, 2, 1, 1, 4>(one, a);
     }
-  }
-  else {
+  } else {
     for (int y = 0; y < r.rows; ++y) any_pixels(j, a, y, 0, a.out_w);
     return;
   }

@@ -29,6 +29,10 @@
 #include "kernels/cpu/simd_neon.h"
 #endif
 
+#ifndef TERN_ISA
+#error "TERN_ISA must name the instruction set under compilation"
+#endif
+
 // Small functions of the inner loops: a call would cost more than they do, and would leave a weak symbol in debug builds.
 #define TERN_INLINE [[maybe_unused]] static inline __attribute__((always_inline))
 

@@ -167,7 +167,6 @@ static void cancelled_steps(tern_context* context) {
   tern_model_release(model);
 }
 
-/* The whole of slow.tern's result under some options. */
 /* Whether each thread of the process may run wherever this one may: workers begin on a CPU of their own and are let go. */
 static int all_may_run_anywhere(void) {
   DIR* tasks = opendir("/proc/self/task");
@@ -180,6 +179,7 @@ static int all_may_run_anywhere(void) {
   return good;
 }
 
+/* The whole of slow.tern's result under some options. */
 static float* run_slow(const tern_context_options* options) {
   tern_context* context = NULL;
   tern_model* model;
