@@ -17,15 +17,16 @@ typedef struct tern_import_options {
   const char* recipe;         /* name of a task recipe, "none", or NULL = the one that fits the model, if any */
   const char* labels;         /* text of a label file, one label a line; NULL = the file beside the source that has its name and the ending .txt, if any */
   uint64_t max_file_bytes;    /* 0 = 64 GiB */
+  const char* input_values;   /* ONNX: "NAME=16000;NAME2=..." inputs of fixed shape that become constants (each element this number); NULL = none */
 } tern_import_options;
-#define TERN_IMPORT_OPTIONS_INIT { (uint32_t)sizeof(tern_import_options), 0, NULL, NULL, NULL, 0 }
+#define TERN_IMPORT_OPTIONS_INIT { (uint32_t)sizeof(tern_import_options), 0, NULL, NULL, NULL, 0, NULL }
 TERN_API tern_status tern_import_options_init(tern_import_options* options, size_t size) TERN_NOEXCEPT;
 
 /* Reads an ONNX or TFLite file (told apart by content) and writes a `.tern` file, by a new file that is renamed at the end:
  * on error an existing `output` is untouched. The new file is called OUTPUT.tmpPID.N until then, with the process' number
  * and N from 0 on; a process that is killed leaves it behind.
  * Errors  TERN_ERR_NOT_FOUND, TERN_ERR_IO, TERN_ERR_CORRUPT, TERN_ERR_UNSUPPORTED_OP (the message lists all missing
- *         operators with counts), TERN_ERR_LIMIT, TERN_ERR_MEMORY, TERN_ERR_INVALID_ARGUMENT (an override that does not fit) */
+ *         operators with counts), TERN_ERR_LIMIT, TERN_ERR_MEMORY, TERN_ERR_INVALID_ARGUMENT (an override or value that does not fit) */
 TERN_API tern_status tern_import_file(const char* source, const char* output, const tern_import_options* options) TERN_NOEXCEPT;
 
 /* Text of the last error of this thread in this library ("" if none). Borrowed until its next failing call. */

@@ -38,7 +38,7 @@ int run(const Arguments& a) {
   const std::string& source = a.words()[0];
   const char* given = a.value("-o");
   const std::string output = given ? given : stem(source) + ".tern";
-  std::string labels, shapes;
+  std::string labels, shapes, values;
   tern_import_options options = TERN_IMPORT_OPTIONS_INIT;
   for (const std::string& s : a.values("--input-shape")) {
     std::string name, shape;
@@ -47,6 +47,12 @@ int run(const Arguments& a) {
     if (!parse_shape(shape, &dims)) return kUsage;
     shapes += (shapes.empty() ? "" : ";") + s;
   }
+  for (const std::string& s : a.values("--input-value")) {
+    std::string name, number;
+    if (!split_pair(s, &name, &number) || name.empty() || number.empty()) return complain("--input-value %s: NAME=NUMBER is needed", s.c_str()), kUsage;
+    values += (values.empty() ? "" : ";") + s;
+  }
+  if (!values.empty()) options.input_values = values.c_str();
   if (!shapes.empty()) options.input_shapes = shapes.c_str();
   options.recipe = a.value("--recipe");
   if (const char* path = a.value("--labels")) {
@@ -90,9 +96,11 @@ const Command& import_command() {
       "makes a .tern file from an ONNX or TFLite file",
       "The kind of SOURCE is told by its content. An existing FILE is replaced when the new one is complete.\n",
       "  tern import ssd.tflite -o ssd.tern --labels classes.txt\n"
-      "  tern import face.onnx -o face.tern --input-shape input.1=1x3x480x640\n",
+      "  tern import face.onnx -o face.tern --input-shape input.1=1x3x480x640\n"
+      "  tern import vad.onnx -o vad.tern --input-value sr=16000 --input-shape input=1x576 --input-shape state=2x1x128\n",
       {{"-o", "FILE", "where to write; the default is SOURCE's name with .tern, here"},
        {"--input-shape", "NAME=SHAPE", "overrides the declared shape of an input; may be repeated"},
+       {"--input-value", "NAME=NUMBER", "an ONNX input that becomes a constant, such as a switch; may be repeated"},
        {"--recipe", "NAME", "what the model is for; 'none' for no task; the default is what fits the model"},
        {"--labels", "FILE", "names of classes, one a line"}},
       1,

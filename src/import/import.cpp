@@ -39,6 +39,7 @@ tern_status import_file(const char* source, const char* output, const tern_impor
   }
   ImportOptions options;
   if (given.input_shapes) options.input_shapes = given.input_shapes;
+  if (given.input_values) options.input_values = given.input_values;
   if (given.recipe) options.recipe = given.recipe;
   if (given.labels) options.labels = given.labels;
   options.max_file_bytes = given.max_file_bytes ? given.max_file_bytes : kDefaultMaxFile;

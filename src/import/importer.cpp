@@ -47,6 +47,28 @@ tern_status parse_input_shapes(std::string_view text, std::vector<ShapeOverride>
   return TERN_OK;
 }
 
+tern_status parse_input_values(std::string_view text, std::vector<InputValue>* out) {
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(';'), text.size());
+    const std::string_view part = text.substr(0, end);
+    text = text.substr(std::min(end + 1, text.size()));
+    if (part.empty()) continue;
+    const size_t equals = part.rfind('=');
+    InputValue v;
+    const char* const last = part.data() + part.size();
+    if (equals != std::string_view::npos) {
+      const auto r = std::from_chars(part.data() + equals + 1, last, v.number);
+      if (equals > 0 && r.ec == std::errc() && r.ptr == last) {
+        v.name = std::string(part.substr(0, equals));
+        out->push_back(std::move(v));
+        continue;
+      }
+    }
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input value '%.*s' is not of the form NAME=16000", (int)std::min<size_t>(part.size(), 120), part.data());
+  }
+  return TERN_OK;
+}
+
 tern_status check_all_used(const std::vector<ShapeOverride>& overrides, const std::string& inputs) {
   for (const ShapeOverride& o : overrides)
     if (!o.used)
@@ -112,8 +134,16 @@ int64_t usual_size(Role role, int k) {
   }
 }
 
+struct Steps {
+  int64_t picture, other;
+};
+// Strides of pictures multiply to 64 at most, those of sound to some hundreds; tables of positions may end at 512.
+constexpr Steps kSteps[] = {{64, 1024}, {64, 64}};
+
 // Far enough from the hint to tell the two apart, and as divisible by powers of two.
-int64_t twin_size(Role role, int64_t hint, int64_t step) { return role == Role::batch ? 2 : hint + step; }
+int64_t twin_size(Role role, int64_t hint, Steps step) {
+  return role == Role::batch ? 2 : hint + (role == Role::other ? step.other : step.picture);
+}
 
 bool may_depend_on_sizes(tern_status s) { return s == TERN_ERR_SHAPE || s == TERN_ERR_INVALID_ARGUMENT || s == TERN_ERR_INDEX; }
 
@@ -133,7 +163,7 @@ tern_status choose_sizes(InputSizes* sizes, const std::function<tern_status(cons
       sizes->hints[i] = usual_size(roles[i], k);
       sizes->fixed[i] = -1;
     }
-    const auto attempt = [&](int64_t step, Attempt* result) {
+    const auto attempt = [&](Steps step, Attempt* result) {
       for (size_t i = 0; i < n; ++i) sizes->twins[i] = twin_size(roles[i], sizes->hints[i], step);
       return build(*sizes, result);
     };
@@ -142,10 +172,11 @@ tern_status choose_sizes(InputSizes* sizes, const std::function<tern_status(cons
         if (!batch_only || roles[i] == Role::batch) sizes->fixed[i] = sizes->hints[i];
     };
     Attempt result = Attempt::good;
-    tern_status s = attempt(64, &result);
-    if (s != TERN_OK && result == Attempt::twins_failed) s = attempt(kUsual[k].width, &result);
-    if (s != TERN_OK && result == Attempt::twins_failed) fix(true), s = attempt(64, &result);
-    if (s != TERN_OK && result == Attempt::twins_failed) fix(false), s = attempt(64, &result);
+    tern_status s = attempt(kSteps[0], &result);
+    for (const Steps& step : {kSteps[1], Steps{kUsual[k].width, kUsual[k].width}})
+      if (s != TERN_OK && result == Attempt::twins_failed) s = attempt(step, &result);
+    for (const bool batch_only : {true, false})
+      if (s != TERN_OK && result != Attempt::hints_failed) fix(batch_only), s = attempt(kSteps[0], &result);
     if (s == TERN_OK) return TERN_OK;
     if (k == 0) {
       first = thread_error();
@@ -158,9 +189,22 @@ tern_status choose_sizes(InputSizes* sizes, const std::function<tern_status(cons
     }
   }
   if (n > 0 && may_depend_on_sizes(first_status)) {
+    // An example with every input that has open dims: names and ranks as the file has them, sizes to be replaced.
+    std::string example;
+    for (const InputSpec& spec : sizes->inputs) {
+      std::string dims;
+      bool open = false;
+      for (int64_t d : spec.dims) {
+        const size_t symbol = (size_t)(-1 - d);
+        const Role role = d >= 0 ? Role::other : roles[symbol];
+        const int64_t size = d >= 0 ? d : role == Role::batch ? 1 : role == Role::height ? 480 : role == Role::width ? 640 : 512;
+        dims += (dims.empty() ? "" : "x") + std::to_string(size);
+        open = open || d < 0;
+      }
+      if (open) example += " --input-shape " + spec.name.substr(0, 80) + "=" + dims;
+    }
     const size_t used = std::strlen(first.message);
-    std::snprintf(first.message + used, sizeof first.message - used, "; none of the usual sizes fits its inputs: give an input shape, as in --input-shape %.80s=1x3x480x640",
-                  sizes->inputs[0].name.c_str());
+    std::snprintf(first.message + used, sizeof first.message - used, "; none of the usual sizes fits its inputs: give their shapes, as in%s", example.c_str());
   }
   thread_error() = first;
   return first_status;
@@ -173,10 +217,10 @@ bool infers(const Graph& g, const std::vector<Shape>& shapes) {
   return specialize(g, shapes, &out) == TERN_OK;
 }
 
-// The smallest power of two up to 64 in whose steps the symbol may vary around its hint.
+// The smallest power of two up to 256 in whose steps the symbol may vary around its hint, 0 if there is none.
 int64_t find_multiple(const InputSizes& sizes, const Graph& g, size_t symbol) {
   const int64_t hint = sizes.hints[symbol];
-  for (int64_t m = 1; m < 64; m *= 2) {
+  for (int64_t m = 1; m <= 256; m *= 2) {
     if (hint % m) break;
     std::vector<int64_t> tried = sizes.hints;
     tried[symbol] = hint + m;
@@ -184,29 +228,33 @@ int64_t find_multiple(const InputSizes& sizes, const Graph& g, size_t symbol) {
     for (size_t i = 0; i < sizes.inputs.size(); ++i) shapes.push_back(sizes.shape(i, tried));
     if (infers(g, shapes)) return m;
   }
-  return hint % 64 == 0 ? 64 : 1;
+  return 0;
 }
 
 }  // namespace
 
 void add_symbols(const InputSizes& sizes, Signature* signature) {
   const tern_error before = thread_error();
-  std::vector<int> index(sizes.symbols.size(), -1);
+  constexpr int kNew = -1, kFixed = -2;
+  std::vector<int> index(sizes.symbols.size(), kNew);
   for (size_t i = 0; i < sizes.inputs.size(); ++i) {
     for (int axis = 0; axis < sizes.inputs[i].dims.rank; ++axis) {
       const int64_t d = sizes.inputs[i].dims[axis];
       if (d >= 0 || sizes.fixed[(size_t)(-1 - d)] >= 0) continue;
       const size_t s = (size_t)(-1 - d);
-      if (index[s] < 0) {
-        index[s] = (int)signature->symbols.size();
+      if (index[s] == kNew) {
+        index[s] = kFixed;
         Symbol symbol;
         symbol.name = sizes.symbols[s];
         symbol.hint = sizes.hints[s];
         symbol.multiple = find_multiple(sizes, signature->graph, s);
         symbol.min = symbol.multiple;
-        signature->symbols.push_back(std::move(symbol));
+        if (symbol.multiple) {
+          index[s] = (int)signature->symbols.size();
+          signature->symbols.push_back(std::move(symbol));
+        }
       }
-      signature->symbolic_dims.push_back({(int32_t)i, axis, index[s]});
+      if (index[s] != kFixed) signature->symbolic_dims.push_back({(int32_t)i, axis, index[s]});
     }
   }
   thread_error() = before;

@@ -28,7 +28,8 @@ struct TensorData {
 
 struct ImportOptions {
   std::string input_shapes;     // "NAME=1x3x480x640;NAME2=..."
-  std::string recipe;        // "" = the one that fits
+  std::string input_values;     // "NAME=16000;NAME2=..."
+  std::string recipe;           // "" = the one that fits
   std::string labels;
   uint64_t max_file_bytes = 0;  // 0 = 64 GiB
   // Inputs whose content is known: they become constants. (A model that takes shapes or axes as inputs can be used so.)
@@ -53,6 +54,13 @@ tern_status parse_input_shapes(std::string_view text, std::vector<ShapeOverride>
 // Fails with TERN_ERR_INVALID_ARGUMENT for an override whose input does not exist; `inputs` lists the names there are.
 tern_status check_all_used(const std::vector<ShapeOverride>& overrides, const std::string& inputs);
 
+struct InputValue {
+  std::string name;
+  double number = 0;
+};
+// "NAME=16000;NAME2=..."; names may hold '='. Errors name the part.
+tern_status parse_input_values(std::string_view text, std::vector<InputValue>* out);
+
 // ---- symbolic dims --------------------------------------------------------------------------------------------------
 
 // An input as the file declares it: a dim >= 0 is fixed, -1 - s is symbol s.
@@ -72,8 +80,9 @@ struct InputSizes {
   bool any_symbol() const;
 };
 
-// Which side of an attempt failed: the hints, or the second sizes that tell fixed dims from varying ones.
-enum class Attempt : uint8_t { good, hints_failed, twins_failed };
+// Which side of an attempt failed: the hints, or the second sizes that tell fixed dims from varying ones; or the sizes decide
+// what is computed, so that they cannot vary.
+enum class Attempt : uint8_t { good, hints_failed, twins_failed, sizes_decide };
 
 // Chooses hints for which `build` succeeds: dim 0 = 1, then usual heights and widths; and twins that differ from them in
 // every symbol that can vary. A symbol that cannot becomes fixed. `build` starts anew at each call and reports which side

@@ -127,6 +127,7 @@ struct OnnxImporter {
   ModelDef model{};
   OnnxScope* scope = nullptr;
   int depth = 0;
+  bool sizes_decide = false;
 
   tern_status read_graph(const onnx::GraphProto& graph, Builder& b);
   tern_status lower_node(const onnx::NodeProto& node, Builder& b);
@@ -240,6 +241,7 @@ ValueId OnnxImporter::materialise(Operand& o, Builder& b, bool constant) {
 static ValueId capture(OnnxScope* s, OnnxScope* where, ValueId id) {
   if (s == where) return id;
   const ValueId outer = capture(s->outer, where, id);
+  if (s->g == s->outer->g) return outer;
   const auto it = s->inner.find(outer);
   if (it != s->inner.end()) return it->second;
   const Value& v = s->outer->g->value(outer);
@@ -273,11 +275,11 @@ ValueId OnnxImporter::value_of(const std::string& name, Builder& b, bool constan
   if (!o || o->absent) return kNoValue;
   if (o->id != kNoValue) {
     const Value& v = where->g->value(o->id);
-    return where != scope && v.kind == ValueKind::parameter ? b.parameter_value(v.index) : capture(scope, where, o->id);
+    return where->g != scope->g && v.kind == ValueKind::parameter ? b.parameter_value(v.index) : capture(scope, where, o->id);
   }
   const ValueId v = materialise(*o, b, constant);
   // The same content may be wanted as a constant and as a parameter.
-  if (where == scope && !constant) o->id = v;
+  if (where->g == scope->g && !constant) o->id = v;
   return v;
 }
 
@@ -371,7 +373,7 @@ const TensorData* OnnxNode::weight(int i, DType* as) {
   OnnxScope* where = nullptr;
   Operand* o = has(i) ? importer.find(proto.input(i), &where) : nullptr;
   if (!o) return nullptr;
-  if (!o->tensor && o->id != kNoValue && where == importer.scope && b.known(o->id)) {
+  if (!o->tensor && o->id != kNoValue && where->g == importer.scope->g && b.known(o->id)) {
     // A small result that follows from constants.
     const Value& v = b.value(o->id);
     auto t = std::make_shared<TensorData>();
@@ -468,6 +470,11 @@ tern_status OnnxNode::unsupported(const std::string& why) {
   return TERN_ERR_UNSUPPORTED_OP;
 }
 
+tern_status OnnxNode::sizes_decide(const char* what) {
+  importer.sizes_decide = true;
+  return b.twin->status = TERN_FAIL(TERN_ERR_SHAPE, "%s: the sizes of the inputs decide %s", type().c_str(), what);
+}
+
 tern_status OnnxNode::branch(const onnx::GraphProto& graph, const std::vector<ValueId>& like, const std::vector<Shape>& shapes,
                              const std::vector<Shape>& twin_shapes, std::vector<ValueId>* captures, Branch* out) {
   if (importer.depth >= kMaxSubgraphDepth) return TERN_FAIL(TERN_ERR_LIMIT, "%s: sub-graphs more than %d deep", type().c_str(), kMaxSubgraphDepth);
@@ -522,6 +529,42 @@ tern_status OnnxNode::branch(const onnx::GraphProto& graph, const std::vector<Va
   b.node_name = name;
   if (s == TERN_ERR_UNSUPPORTED || s == TERN_ERR_UNSUPPORTED_OP) return TERN_ERR_UNSUPPORTED_OP;
   return s;
+}
+
+tern_status OnnxNode::in_place(const onnx::GraphProto& graph) {
+  if (importer.depth >= kMaxSubgraphDepth) return TERN_FAIL(TERN_ERR_LIMIT, "%s: sub-graphs more than %d deep", type().c_str(), kMaxSubgraphDepth);
+  OnnxScope inner;
+  inner.outer = importer.scope;
+  inner.g = b.g;
+  inner.twin = b.twin;
+  inner.captures = importer.scope->captures;
+  const std::string name = b.node_name;
+  importer.scope = &inner;
+  ++importer.depth;
+  tern_status s = importer.read_graph(graph, b);
+  std::vector<Operand> results;
+  for (int i = 0; i < graph.output_size() && s == TERN_OK; ++i) {
+    const std::string& wanted = graph.output(i).name();
+    OnnxScope* where = nullptr;
+    const Operand* o = importer.find(wanted, &where);
+    if (!o) {
+      s = TERN_FAIL(TERN_ERR_CORRUPT, "%s: nothing produces the output '%s' of its sub-graph", type().c_str(), shown(wanted).c_str());
+    } else if (o->absent) {
+      s = TERN_ERR_UNSUPPORTED_OP;
+    } else if (o->id != kNoValue && where->g != b.g) {
+      Operand captured;
+      captured.id = importer.value_of(wanted, b, false);
+      results.push_back(std::move(captured));
+      s = b.status();
+    } else {
+      results.push_back(*o);
+    }
+  }
+  --importer.depth;
+  importer.scope = inner.outer;
+  b.node_name = name;
+  for (size_t i = 0; i < results.size() && s == TERN_OK; ++i) set_operand((int)i, std::move(results[i]));
+  return s == TERN_ERR_UNSUPPORTED ? TERN_ERR_UNSUPPORTED_OP : s;
 }
 
 void OnnxNode::close_branches(std::vector<Branch*> branches, const std::vector<ValueId>& captures) {
@@ -613,6 +656,44 @@ tern_status read_inputs(const onnx::GraphProto& graph, const ImportOptions& opti
   return check_all_used(overrides, names);
 }
 
+// Inputs that have one number become constants.
+tern_status bind_values(const onnx::GraphProto& graph, ImportOptions* options) {
+  std::vector<InputValue> values;
+  TERN_TRY(parse_input_values(options->input_values, &values));
+  for (const InputValue& given : values) {
+    const onnx::ValueInfoProto* input = nullptr;
+    std::string names;
+    for (const onnx::ValueInfoProto& v : graph.input()) {
+      names += (names.empty() ? "'" : ", '") + shown(v.name()) + "'";
+      if (v.name() == given.name) input = &v;
+    }
+    if (!input) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "a value is given for '%s', but the inputs are %.300s", shown(given.name).c_str(), names.c_str());
+    const onnx::TensorShapeProto* shape = nullptr;
+    TensorData t;
+    t.name = given.name;
+    TERN_TRY(read_value_info(*input, &t.dtype, &shape));
+    const int dims = shape ? shape->dim_size() : 0;
+    if (dims > kMaxRank) return TERN_FAIL(TERN_ERR_LIMIT, "input '%s' has %d dims, at most %d are supported", shown(given.name).c_str(), dims, kMaxRank);
+    for (int i = 0; i < dims; ++i) {
+      if (!shape->dim(i).has_dim_value() || shape->dim(i).dim_value() < 0)
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "a value is given for '%s', whose shape is not fixed", shown(given.name).c_str());
+      t.shape.push(shape->dim(i).dim_value());
+    }
+    TERN_TRY(check_shape(t.shape, given.name.c_str()));
+    constexpr int64_t kMost = 1 << 16;
+    if (t.elements() > kMost) return TERN_FAIL(TERN_ERR_LIMIT, "a value is given for '%s' of shape %s, at most %" PRId64 " elements are filled", shown(given.name).c_str(), to_string(t.shape).c_str(), kMost);
+    void* p = nullptr;
+    t.data = make_data(t.bytes(), &p);
+    for (int64_t i = 0; i < t.elements(); ++i) {
+      store_element(t.dtype, p, i, given.number);
+      if (!is_float(t.dtype) && t.load(i) != given.number)
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input '%s' is %s, which cannot hold %g", shown(given.name).c_str(), dtype_name(t.dtype), given.number);
+    }
+    if (!options->bound.emplace(given.name, std::move(t)).second) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "two values are given for '%s'", shown(given.name).c_str());
+  }
+  return TERN_OK;
+}
+
 // An output must be produced by a node, and each value is an output once.
 ValueId own_output(Builder& b, ValueId v) {
   const bool taken = std::find(b.g->outputs.begin(), b.g->outputs.end(), v) != b.g->outputs.end();
@@ -668,7 +749,7 @@ tern_status build_model(const onnx::ModelProto& proto, const ImportOptions& opti
   };
   const tern_status s = run();
   if (s != TERN_OK) {
-    *attempt = b.twin_failed() ? Attempt::twins_failed : Attempt::hints_failed;
+    *attempt = importer.sizes_decide ? Attempt::sizes_decide : b.twin_failed() ? Attempt::twins_failed : Attempt::hints_failed;
     return s;
   }
   TERN_TRY(simplify_layout(importer.model, signature.graph, b.twin));
@@ -696,7 +777,7 @@ tern_status read_opset(const onnx::ModelProto& proto, int* opset) {
 
 }  // namespace
 
-tern_status import_onnx(std::span<const uint8_t> file, const ImportOptions& options, ModelDef* out) {
+tern_status import_onnx(std::span<const uint8_t> file, const ImportOptions& given, ModelDef* out) {
   if (file.size() > (size_t)INT32_MAX) return TERN_FAIL(TERN_ERR_LIMIT, "the ONNX file has %zu bytes, the format allows less than 2 GiB", file.size());
   TERN_TRY(scan_onnx(file));
   onnx::ModelProto proto;
@@ -712,6 +793,8 @@ tern_status import_onnx(std::span<const uint8_t> file, const ImportOptions& opti
   }
   int opset = 0;
   TERN_TRY(read_opset(proto, &opset));
+  ImportOptions options = given;
+  TERN_TRY(bind_values(proto.graph(), &options));
   InputSizes sizes;
   TERN_TRY(read_inputs(proto.graph(), options, &sizes));
   ModelDef model;

@@ -31,7 +31,8 @@ struct OnnxScope {
   Graph* g = nullptr;
   Graph* twin = nullptr;
   std::unordered_map<std::string, Operand> names;
-  // Sub-graphs: values of the enclosing graph that this one reads, shared by the sub-graphs of one node.
+  // Sub-graphs: values of the enclosing graph that this one reads, shared by the sub-graphs of one node. A scope of names alone
+  // (a branch lowered in place) is of the graph of the scope around it.
   std::vector<ValueId>* captures = nullptr;
   std::map<ValueId, ValueId> inner;  // captured value -> its input here
 };
@@ -90,6 +91,10 @@ struct OnnxNode {
   };
   tern_status branch(const onnx::GraphProto& graph, const std::vector<ValueId>& like, const std::vector<Shape>& shapes,
                      const std::vector<Shape>& twin_shapes, std::vector<ValueId>* captures, Branch* out);
+  // Fails: what is computed is not the same for all sizes.
+  tern_status sizes_decide(const char* what);
+  // Lowers a sub-graph without inputs of its own in place of the node, where it is known that it runs.
+  tern_status in_place(const onnx::GraphProto& graph);
   // Gives each branch all captures as inputs, in order, after its own inputs.
   void close_branches(std::vector<Branch*> branches, const std::vector<ValueId>& captures);
 };

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // ONNX operators with sub-graphs, and recurrent layers.
+#include <cstdio>
+#include <cstring>
+
 #include "import/onnx.h"
 
 namespace tern {
@@ -15,10 +18,24 @@ tern_status lower_if(OnnxNode& n) {
   TERN_TRY(b.status());
   if (condition == kNoValue) return TERN_FAIL(TERN_ERR_CORRUPT, "If lacks its condition");
   if (b.rank(condition) != 0) condition = b.reshape(condition, {});
+  TERN_TRY(b.status());
+  // Exporters ask for sizes at every squeeze, and the branches' outputs differ in rank then.
+  const auto taken = b.known_integers(condition);
+  if (taken && b.dtype(condition) == TERN_DTYPE_BOOL) return n.in_place((*taken)[0] ? yes->g() : no->g());
   std::vector<ValueId> captures;
   OnnxNode::Branch then_branch, else_branch;
-  TERN_TRY(n.branch(yes->g(), {}, {}, {}, &captures, &then_branch));
-  TERN_TRY(n.branch(no->g(), {}, {}, {}, &captures, &else_branch));
+  tern_status s = n.branch(yes->g(), {}, {}, {}, &captures, &then_branch);
+  if (s == TERN_OK) s = n.branch(no->g(), {}, {}, {}, &captures, &else_branch);
+  if (s == TERN_ERR_SHAPE && !b.twin_failed()) {
+    char* message = thread_error().message;
+    const size_t used = std::strlen(message);
+    std::snprintf(message + used, sizeof thread_error().message - used, "; both branches of an If must fit the inputs' sizes, unless it is known which runs: where an input decides, give its value, as in --input-value sr=16000");
+  }
+  TERN_TRY(s);
+  if (b.twin && b.value(condition).data && b.twin->value(condition).data)
+    for (size_t i = 0; i < then_branch.g.outputs.size(); ++i)
+      if (!(then_branch.g.value(then_branch.g.outputs[i]).shape == else_branch.g.value(else_branch.g.outputs[i]).shape))
+        return n.sizes_decide("which branch is taken, and their outputs have different shapes");
   n.close_branches({&then_branch, &else_branch}, captures);
   std::vector<ValueId> in{condition};
   in.insert(in.end(), captures.begin(), captures.end());

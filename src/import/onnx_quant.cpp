@@ -5,9 +5,14 @@
 namespace tern {
 namespace {
 
+// A scale or zero point of one element: files write it as [] or [1], and one of a pair so and the other so.
+ValueId one_as_scalar(Builder& b, ValueId v) {
+  return v != kNoValue && b.rank(v) == 1 && b.value(v).shape.elements() == 1 && b.dim(v, 0) == 1 ? b.reshape(v, {}) : v;
+}
+
 tern_status lower_quantize(OnnxNode& n) {
   Builder& b = n.b;
-  const ValueId x = n.in(0), scale = n.in(1), zero = n.in(2);
+  const ValueId x = n.in(0), scale = one_as_scalar(b, n.in(1)), zero = one_as_scalar(b, n.in(2));
   TERN_TRY(b.status());
   int axis = 0;
   if (b.rank(x) > 0 && b.value(scale).shape.elements() > 1) TERN_TRY(n.axis(n.integer("axis", 1), b.rank(x), &axis));
@@ -29,6 +34,8 @@ tern_status lower_dequantize(OnnxNode& n) {
     q->codes = *codes;
     q->scale = *scale;
     if (zero) q->zero = *zero;
+    for (TensorData* t : {&q->scale, &q->zero})
+      if (t->shape == Shape{1}) t->shape = Shape{};
     if (scale->elements() > 1) TERN_TRY(n.axis(given, codes->shape.rank, &q->axis));
     Operand o;
     o.quantized = std::move(q);
@@ -36,6 +43,7 @@ tern_status lower_dequantize(OnnxNode& n) {
     return TERN_OK;
   }
   std::vector<ValueId> in = n.ins();
+  for (size_t i = 1; i < in.size(); ++i) in[i] = one_as_scalar(b, in[i]);
   TERN_TRY(b.status());
   int axis = 0;
   if (b.rank(in[0]) > 0 && b.value(n.in(1)).shape.elements() > 1) TERN_TRY(n.axis(given, b.rank(in[0]), &axis));

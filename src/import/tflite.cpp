@@ -564,6 +564,7 @@ std::vector<std::string> read_names(const tfl::Model& proto, bool outputs) {
 }
 
 tern_status read_inputs(const tfl::Model& proto, const ImportOptions& options, InputSizes* sizes) {
+  if (!options.input_values.empty()) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input values are for ONNX files, this is a TFLite file");
   std::vector<ShapeOverride> overrides;
   TERN_TRY(parse_input_shapes(options.input_shapes, &overrides));
   const tfl::SubGraph& graph = *(*proto.subgraphs())[0];

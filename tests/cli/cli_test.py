@@ -314,6 +314,9 @@ class Import(Case):
         tern("import", self.onnx, "-o", out, "--input-shape", "image", code=2)
         tern("import", self.onnx, "-o", out, "--input-shape", "image=1xax28", code=2)
         self.assertNotEqual(tern("import", self.onnx, "-o", out, "--input-shape", "picture=1x1x28x28", code=None).returncode, 0)
+        for text in ("image", "=3", "image="):
+            self.assertIn("NAME=NUMBER", tern("import", self.onnx, "-o", out, "--input-value", text, code=2).err)
+        self.assertIn("'picture'", tern("import", self.onnx, "-o", out, "--input-value", "picture=3", code=1).err)
         self.assertNotEqual(tern("import", self.onnx, "-o", out, "--recipe", "soup", code=None).returncode, 0)
         tern("import", self.onnx, "-o", out, "--labels", self.path("none.txt"), code=3)
         with open(out, "rb") as f:

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+// ONNX models whose sizes decide what is computed, and inputs that decide it.
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "evaluate.h"
+#include "import/onnx.h"
+#include "onnx_build.h"
+#include "passes/specialize.h"
+
+using namespace tern;
+using namespace tern::test;
+
+namespace {
+
+constexpr int kF32 = 1, kI64 = 7, kBool = 9;
+
+std::string message() { return thread_error().message; }
+
+tern_status import_proto(const onnx::ModelProto& m, ModelDef* out, const char* shapes = "", const char* values = "") {
+  const std::string s = bytes_of(m);
+  ImportOptions options;
+  options.input_shapes = shapes;
+  options.input_values = values;
+  return import_onnx({(const uint8_t*)s.data(), s.size()}, options, out);
+}
+
+onnx::TensorProto* integers(onnx::GraphProto* g, const char* name, std::initializer_list<int64_t> dims, std::initializer_list<int64_t> values) {
+  auto* t = g->add_initializer();
+  t->set_name(name);
+  t->set_data_type(kI64);
+  for (int64_t d : dims) t->add_dims(d);
+  for (int64_t v : values) t->add_int64_data(v);
+  return t;
+}
+
+onnx::ValueInfoProto* open_input(onnx::GraphProto* g, const char* name, std::initializer_list<const char*> dims) {
+  auto* v = g->add_input();
+  v->set_name(name);
+  auto* t = v->mutable_type()->mutable_tensor_type();
+  t->set_elem_type(kF32);
+  for (const char* d : dims) t->mutable_shape()->add_dim()->set_dim_param(d);
+  return v;
+}
+
+onnx::GraphProto* branch(onnx::NodeProto* n, const char* name) {
+  auto* a = n->add_attribute();
+  a->set_name(name);
+  a->set_type(onnx::AttributeProto::GRAPH);
+  a->mutable_g()->set_name(name);
+  return a->mutable_g();
+}
+
+// y = x.squeeze(axis) as exporters write it: if the dim is 1 a Squeeze, else an Identity.
+void squeeze_if_one(onnx::GraphProto* g, const char* x, const std::string& y, int64_t axis) {
+  const std::string index = y + ".index", one = y + ".one", shape = y + ".shape", dim = y + ".dim", is_one = y + ".is_one";
+  integers(g, index.c_str(), {}, {axis});
+  integers(g, one.c_str(), {}, {1});
+  node(g, "Shape", {x}, {shape.c_str()});
+  node(g, "Gather", {shape.c_str(), index.c_str()}, {dim.c_str()});
+  node(g, "Equal", {dim.c_str(), one.c_str()}, {is_one.c_str()});
+  auto* n = node(g, "If", {is_one.c_str()}, {y.c_str()});
+  onnx::GraphProto *yes = branch(n, "then_branch"), *no = branch(n, "else_branch");
+  const std::string axes = y + ".axes", squeezed = y + ".squeezed", same = y + ".same";
+  integers(yes, axes.c_str(), {1}, {axis});
+  node(yes, "Squeeze", {x, axes.c_str()}, {squeezed.c_str()});
+  yes->add_output()->set_name(squeezed);
+  node(no, "Identity", {x}, {same.c_str()});
+  no->add_output()->set_name(same);
+}
+
+TensorData filled(const Shape& shape, DType dtype = TERN_DTYPE_F32) {
+  TensorData t = make_tensor(dtype, shape);
+  for (int64_t i = 0; i < t.elements(); ++i) store_element(dtype, const_cast<void*>(t.data.bytes), i, (double)i);
+  return t;
+}
+
+int count_nodes(const ModelDef& m, const char* op) {
+  int n = 0;
+  for_each_graph(m.signatures[0].graph, [&](const Graph& g) {
+    for (const Node& node : g.nodes) n += !std::strcmp(node.op->name, op);
+  });
+  return n;
+}
+
+// y = relu(x.squeeze(1))
+onnx::ModelProto squeezing(std::initializer_list<int64_t> dims) {
+  onnx::ModelProto m = empty_model();
+  auto* g = m.mutable_graph();
+  value(g->add_input(), "x", dims);
+  squeeze_if_one(g, "x", "s", 1);
+  node(g, "Relu", {"s"}, {"y"});
+  g->add_output()->set_name("y");
+  return m;
+}
+
+}  // namespace
+
+TEST(OnnxSizes, ABranchThatIsKnownToRunIsLoweredInPlace) {
+  for (const int64_t middle : {1, 3}) {
+    ModelDef m;
+    ASSERT_EQ(import_proto(squeezing({2, middle, 4}), &m), TERN_OK) << message();
+    EXPECT_EQ(count_nodes(m, "if"), 0);
+    std::vector<TensorData> out;
+    ASSERT_EQ(evaluate_graph(m, m.signatures[0].graph, {filled({2, middle, 4})}, &out), TERN_OK) << message();
+    EXPECT_EQ(out[0].shape, (middle == 1 ? Shape{2, 4} : Shape{2, 3, 4}));
+    for (int64_t i = 0; i < out[0].elements(); ++i) EXPECT_EQ(out[0].load(i), (double)i);
+  }
+}
+
+// A branch that stays holds one that is known, which reads values and weights of both graphs around it; what it gives is an
+// input of the whole, and a weight.
+TEST(OnnxSizes, WithinABranch) {
+  onnx::ModelProto m = empty_model();
+  auto* g = m.mutable_graph();
+  value(g->add_input(), "x", {1, 4});
+  value(g->add_input(), "c", {}, kBool);
+  tensor(g, "w", {4, 4}, 0.5f);
+  tensor(g, "k", {4}, 2);
+  node(g, "MatMul", {"x", "w"}, {"xw"});
+  auto* n = node(g, "If", {"c"}, {"y", "z", "v"});
+  onnx::GraphProto *yes = branch(n, "then_branch"), *no = branch(n, "else_branch");
+  squeeze_if_one(yes, "xw", "s", 0);
+  node(yes, "Add", {"s", "k"}, {"t"});
+  node(yes, "MatMul", {"t", "w"}, {"a"});
+  squeeze_if_one(yes, "x", "same", 1);
+  squeeze_if_one(yes, "k", "weight", 0);
+  for (const char* name : {"a", "same", "weight"}) yes->add_output()->set_name(name);
+  node(no, "Add", {"k", "k"}, {"b"});
+  node(no, "Neg", {"x"}, {"b2"});
+  node(no, "Neg", {"k"}, {"b3"});
+  for (const char* name : {"b", "b2", "b3"}) no->add_output()->set_name(name);
+  for (const char* name : {"y", "z", "v"}) g->add_output()->set_name(name);
+
+  ModelDef model;
+  ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
+  EXPECT_EQ(count_nodes(model, "if"), 1);
+  TensorData yes_value = make_tensor(TERN_DTYPE_BOOL, Shape{});
+  for (const bool c : {true, false}) {
+    store_element(TERN_DTYPE_BOOL, const_cast<void*>(yes_value.data.bytes), 0, c);
+    std::vector<TensorData> out;
+    ASSERT_EQ(evaluate_graph(model, model.signatures[0].graph, {filled({1, 4}), yes_value}, &out), TERN_OK) << message();
+    ASSERT_EQ(out.size(), 3u);
+    EXPECT_EQ(out[0].shape, Shape{4});
+    // x = 0 1 2 3, so x w = 3 each; plus 2 times w: 4 * 5 / 2
+    EXPECT_EQ(out[0].load(3), c ? 10 : 4);
+    EXPECT_EQ(out[1].load(3), c ? 3 : -3);
+    EXPECT_EQ(out[2].load(3), c ? 2 : -2);
+  }
+}
+
+// Where a size that may vary decides, it no longer may.
+TEST(OnnxSizes, SizesThatDecideAreFixed) {
+  onnx::ModelProto m = empty_model();
+  auto* g = m.mutable_graph();
+  open_input(g, "x", {"batch", "tokens"});
+  squeeze_if_one(g, "x", "s", 0);
+  node(g, "Relu", {"s"}, {"y"});
+  g->add_output()->set_name("y");
+  ModelDef model;
+  ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
+  const Signature& s = model.signatures[0];
+  ASSERT_EQ(s.symbols.size(), 1u);
+  EXPECT_EQ(s.symbols[0].name, "tokens");
+  EXPECT_EQ(s.graph.value(s.graph.inputs[0]).shape[0], 1);
+  EXPECT_EQ(count_nodes(model, "if"), 0);
+}
+
+// A sub-graph is of one size: the dim that it depends on is fixed, and said so when another size is asked for.
+TEST(OnnxSizes, SizesWithinABranchThatStays) {
+  onnx::ModelProto m = empty_model();
+  auto* g = m.mutable_graph();
+  open_input(g, "x", {"batch", "tokens"});
+  value(g->add_input(), "c", {}, kBool);
+  auto* n = node(g, "If", {"c"}, {"y"});
+  onnx::GraphProto *yes = branch(n, "then_branch"), *no = branch(n, "else_branch");
+  node(yes, "Relu", {"x"}, {"a"});
+  yes->add_output()->set_name("a");
+  node(no, "Neg", {"x"}, {"b"});
+  no->add_output()->set_name("b");
+  g->add_output()->set_name("y");
+  ModelDef model;
+  ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
+  EXPECT_EQ(model.signatures[0].symbols.size(), 0u);
+  ASSERT_EQ(import_proto(m, &model, "x=3x7"), TERN_OK) << message();
+  EXPECT_EQ(model.signatures[0].graph.value(model.signatures[0].graph.inputs[0]).shape, (Shape{3, 7}));
+}
+
+namespace {
+
+// The branches take pictures of different widths: which one runs must be known.
+onnx::ModelProto switched() {
+  onnx::ModelProto m = empty_model();
+  auto* g = m.mutable_graph();
+  value(g->add_input(), "x", {1, 6});
+  value(g->add_input(), "rate", {1}, kI64);
+  tensor(g, "slow", {6, 2}, 1);
+  tensor(g, "fast", {3, 2}, 1);
+  integers(g, "limit", {1}, {8000});
+  node(g, "Greater", {"rate", "limit"}, {"c"});
+  auto* n = node(g, "If", {"c"}, {"y"});
+  onnx::GraphProto *yes = branch(n, "then_branch"), *no = branch(n, "else_branch");
+  node(yes, "MatMul", {"x", "slow"}, {"a"});
+  yes->add_output()->set_name("a");
+  node(no, "MatMul", {"x", "fast"}, {"b"});
+  no->add_output()->set_name("b");
+  g->add_output()->set_name("y");
+  return m;
+}
+
+}  // namespace
+
+TEST(OnnxSizes, TheValueOfAnInputDecides) {
+  ModelDef model;
+  EXPECT_EQ(import_proto(switched(), &model), TERN_ERR_SHAPE);
+  EXPECT_NE(message().find("--input-value"), std::string::npos) << message();
+  EXPECT_EQ(import_proto(switched(), &model, "", "rate=8000"), TERN_ERR_SHAPE) << "the branch that does not fit";
+  ASSERT_EQ(import_proto(switched(), &model, "", "rate=16000"), TERN_OK) << message();
+  const Graph& g = model.signatures[0].graph;
+  ASSERT_EQ(g.inputs.size(), 1u);
+  EXPECT_EQ(g.value(g.inputs[0]).name, "x");
+  std::vector<TensorData> out;
+  ASSERT_EQ(evaluate_graph(model, g, {filled({1, 6})}, &out), TERN_OK) << message();
+  EXPECT_EQ(out[0].load(1), 15);
+}
+
+TEST(OnnxSizes, ValuesThatDoNotFit) {
+  const auto refused = [](const char* values, const char* why) {
+    ModelDef model;
+    EXPECT_EQ(import_proto(switched(), &model, "", values), TERN_ERR_INVALID_ARGUMENT) << values;
+    EXPECT_NE(message().find(why), std::string::npos) << values << ": " << message();
+  };
+  for (const char* text : {"rate", "rate=", "=3", "rate=x", "rate=3x", "rate=0x10"}) refused(text, "NAME=16000");
+  for (const char* text : {"rate=0.5", "rate=1e300", "rate=nan", "rate=-inf"}) refused(text, "cannot hold");
+  refused("rat=3", "the inputs are 'x', 'rate'");
+  refused("slow=3", "the inputs are 'x', 'rate'");
+  refused("rate=9000;rate=9000", "two values");
+  onnx::ModelProto m = squeezing({2, 1, 4});
+  m.mutable_graph()->mutable_input(0)->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(0)->set_dim_param("n");
+  ModelDef model;
+  EXPECT_EQ(import_proto(m, &model, "", "x=1"), TERN_ERR_INVALID_ARGUMENT);
+  EXPECT_NE(message().find("not fixed"), std::string::npos) << message();
+  EXPECT_EQ(import_proto(squeezing({100, 100, 100}), &model, "", "x=1"), TERN_ERR_LIMIT);
+}
+
+// The message names every input whose dims are open, with its rank.
+TEST(OnnxSizes, TheMessageShowsHowToGiveShapes) {
+  onnx::ModelProto m = empty_model();
+  auto* g = m.mutable_graph();
+  open_input(g, "sound", {"batch", "samples"});
+  open_input(g, "state", {"two", "rows", "columns"});
+  tensor(g, "w", {3, 3}, 1);
+  node(g, "MatMul", {"sound", "w"}, {"y"});
+  g->add_output()->set_name("y");
+  ModelDef model;
+  EXPECT_EQ(import_proto(m, &model), TERN_ERR_SHAPE);
+  EXPECT_NE(message().find("--input-shape sound=1x512 --input-shape state=1x512x512"), std::string::npos) << message();
+}
+
+// Sound has longer strides than pictures: sizes that are told apart too late would be taken for fixed.
+TEST(OnnxSizes, LongStrides) {
+  onnx::ModelProto m = empty_model();
+  auto* g = m.mutable_graph();
+  open_input(g, "x", {"batch", "one", "samples"})->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(1)->set_dim_value(1);
+  tensor(g, "w", {2, 1, 8}, 1);
+  ints(node(g, "Conv", {"x", "w"}, {"frames"}), "strides", {160});
+  node(g, "Relu", {"frames"}, {"y"});
+  g->add_output()->set_name("y");
+  ModelDef model;
+  ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
+  const Signature& s = model.signatures[0];
+  Graph longer;
+  ASSERT_EQ(specialize(s.graph, std::vector<Shape>{{2, 1, 1608}}, &longer), TERN_OK) << message();
+  EXPECT_EQ(longer.value(longer.outputs[0]).shape, (Shape{2, 2, 11}));
+}
+
+TEST(OnnxSizes, AScaleOfOneElementAndAZeroPointWithoutDims) {
+  onnx::ModelProto m = empty_model();
+  auto* g = m.mutable_graph();
+  value(g->add_input(), "x", {2, 3});
+  tensor(g, "scale", {1}, 0.5f);
+  auto* zero = g->add_initializer();
+  zero->set_name("zero");
+  zero->set_data_type(2);
+  zero->add_int32_data(10);
+  auto* codes = g->add_initializer();
+  codes->set_name("codes");
+  codes->set_data_type(2);
+  codes->add_dims(3);
+  for (const int v : {10, 12, 14}) codes->add_int32_data(v);
+  node(g, "QuantizeLinear", {"x", "scale", "zero"}, {"q"});
+  node(g, "DequantizeLinear", {"q", "scale", "zero"}, {"r"});
+  node(g, "DequantizeLinear", {"codes", "scale", "zero"}, {"k"});
+  node(g, "Add", {"r", "k"}, {"y"});
+  g->add_output()->set_name("y");
+  ModelDef model;
+  ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
+  std::vector<TensorData> out;
+  ASSERT_EQ(evaluate_graph(model, model.signatures[0].graph, {filled({2, 3})}, &out), TERN_OK) << message();
+  for (int64_t i = 0; i < 6; ++i) EXPECT_EQ(out[0].load(i), (double)(i + i % 3));
+}
