@@ -168,6 +168,29 @@ ValueId Builder::panel_parameter(const TensorData& t) {
   return add_parameter(*this, t, Encoding::panel32, std::move(data), bytes);
 }
 
+ValueId Builder::channel_parameter(const TensorData& t) {
+  return parameter_once(t.data.bytes, "channels", [&] {
+    TensorData wide;
+    wide.name = t.name;
+    wide.dtype = TERN_DTYPE_F32;
+    wide.shape = Shape{t.elements()};
+    void* p = nullptr;
+    wide.data = make_data(wide.bytes(), &p);
+    for (int64_t i = 0; i < t.elements(); ++i) store_element(TERN_DTYPE_F32, p, i, t.load(i));
+    return add_parameter(*this, wide, Encoding::plain, wide.data, wide.bytes());
+  });
+}
+
+ValueId Builder::scale_channels(ValueId x, const TensorData& weight, ValueId bias) {
+  const ValueId y = mul(x, channel_parameter(weight));
+  if (bias == kNoValue || status() != TERN_OK) return y;
+  if (!(value(bias).shape == Shape{weight.elements()})) {
+    g->status = TERN_FAIL(TERN_ERR_SHAPE, "a bias of shape %s for %" PRId64 " channels", to_string(value(bias).shape).c_str(), weight.elements());
+    return kNoValue;
+  }
+  return add(y, cast(bias, TERN_DTYPE_F32));
+}
+
 // ---- what is known --------------------------------------------------------------------------------------------------
 
 int64_t Builder::dim(ValueId v, int axis) const {

@@ -67,6 +67,8 @@ struct Builder {
   ValueId parameter(const TensorData& t);
   // A matrix or convolution weight [N, k...] (f32 or f16) in the order that kernels read.
   ValueId panel_parameter(const TensorData& t);
+  // A weight of one number a channel, whatever its dims are: f32 [n]. Made of f32 or f16.
+  ValueId channel_parameter(const TensorData& t);
   // The parameter made before under this key (address of a content, and what was done with it), or what `make` makes.
   template <class F>
   ValueId parameter_once(const void* content, const std::string& how, F&& make) {
@@ -105,6 +107,9 @@ struct Builder {
   ValueId sub(ValueId a, ValueId b) { return op("sub", {a, b}); }
   ValueId mul(ValueId a, ValueId b) { return op("mul", {a, b}); }
   ValueId div(ValueId a, ValueId b) { return op("div", {a, b}); }
+  // A 1x1 convolution of each channel of x (f32, channels last) by itself, one weight a channel, stride 1, no padding: two
+  // element-wise steps, which join the nodes around them. bias: [channels] or kNoValue.
+  ValueId scale_channels(ValueId x, const TensorData& weight, ValueId bias);
   // Sizes of x as i64 [rank]; a constant where they are fixed.
   ValueId shape_of(ValueId x);
   // Elements of a range of axes, as i64 [1].

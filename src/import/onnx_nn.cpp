@@ -133,6 +133,12 @@ tern_status lower_conv(OnnxNode& n) {
   WindowAttrs a;
   TERN_TRY(read_window(n, x, {w[2], w[3]}, true, &a));
   const int64_t groups = n.integer("group", 1);
+  DType as = TERN_DTYPE_NONE;
+  const bool one_tap = w == Shape{groups, 1, 1, 1} && b.value(x).shape[1] == groups && a.strides == IntList{1, 1} && a.pads == IntList{0, 0, 0, 0};
+  if (const TensorData* t = one_tap && b.dtype(x) == TERN_DTYPE_F32 ? n.weight(1, &as) : nullptr; t && as == TERN_DTYPE_F32) {
+    n.set(0, from_nhwc(b, b.scale_channels(to_nhwc(b, x), *t, n.in(2)), b.rank(x)));
+    return TERN_OK;
+  }
   const ValueId weight = conv_weight(n, 1, {0, 2, 3, 1}, groups == 1, b.dtype(x));
   const ValueId y = b.op("conv2d", {to_nhwc(b, x), weight, n.in(2)},
                          {{"strides", a.strides}, {"pads", a.pads}, {"dilations", a.dilations}, {"groups", groups}});

@@ -137,6 +137,14 @@ tern_status conv_2d(TfliteNode& n) {
   return TERN_OK;
 }
 
+// A depthwise weight with one tap and one output a channel, known here and of a type that is read as it is; else NULL.
+const TensorData* one_tap(TfliteNode& n, ValueId x, const Shape& w, const WindowSpec& s) {
+  const DType dtype = n.b.dtype(x);
+  const bool one = w[0] == n.b.value(x).shape[3] && w[1] == 1 && w[2] == 1 && s.strides == IntList{1, 1} && dtype == TERN_DTYPE_F32;
+  const TensorData* t = one && !n.tensor(1).quantized ? n.weight(1) : nullptr;
+  return t && (t->dtype == TERN_DTYPE_F32 || t->dtype == TERN_DTYPE_F16) ? t : nullptr;
+}
+
 // The weight [1, kh, kw, C * multiplier] becomes [C * multiplier, kh, kw, 1] of a convolution in C groups.
 tern_status depthwise_conv_2d(TfliteNode& n) {
   Builder& b = n.b;
@@ -154,7 +162,8 @@ tern_status depthwise_conv_2d(TfliteNode& n) {
   WindowSpec s{o->padding(), {ws[1], ws[2]}, {o->stride_h(), o->stride_w()}, {o->dilation_h(), o->dilation_w()}, {0, 0, 0, 0}};
   TERN_TRY(resolve_padding(n, &x, &s, 0, true));
   TERN_TRY(bias_value(n, 2, ws[0], &bias));
-  ValueId y = b.op("conv2d", {x, w, bias}, conv_attrs(s, channels));
+  const TensorData* scale = one_tap(n, x, ws, s);
+  ValueId y = scale ? b.scale_channels(x, *scale, bias) : b.op("conv2d", {x, w, bias}, conv_attrs(s, channels));
   TERN_TRY(n.activate(o->activation(), &y));
   n.set(0, y);
   return TERN_OK;

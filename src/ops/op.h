@@ -28,6 +28,7 @@ struct IntList {
   constexpr int64_t& operator[](int64_t i) { return items[i]; }
   const int64_t* begin() const { return items; }
   const int64_t* end() const { return items + count; }
+  bool operator==(const IntList&) const = default;
 };
 
 enum class AttrType : uint8_t { integer /* int64_t */, number /* double */, integers /* IntList */, choice /* int64_t */ };

@@ -277,6 +277,7 @@ conv("conv_groups", (4, 4, 6), (3, 3), 4, SAME, groups=2)
 depthwise("depthwise_same", (6, 7, 3), (3, 3), 1, SAME)
 depthwise("depthwise_stride", (6, 7, 3), (3, 5), 1, SAME, (2, 2), act=3)
 depthwise("depthwise_multiplier", (5, 5, 3), (3, 3), 2, VALID)
+depthwise("depthwise_one_tap", (6, 7, 3), (1, 1), 1, VALID, act=1)
 depthwise("depthwise_dilated", (9, 8, 2), (3, 3), 1, SAME, (1, 1), (2, 2))
 
 

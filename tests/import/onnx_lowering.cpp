@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ONNX models whose sizes decide what is computed, and inputs that decide it.
+// What the ONNX importer makes of nodes whose sizes, inputs or weights decide the lowering.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -97,7 +97,7 @@ onnx::ModelProto squeezing(std::initializer_list<int64_t> dims) {
 
 }  // namespace
 
-TEST(OnnxSizes, ABranchThatIsKnownToRunIsLoweredInPlace) {
+TEST(OnnxLowering, ABranchThatIsKnownToRunIsLoweredInPlace) {
   for (const int64_t middle : {1, 3}) {
     ModelDef m;
     ASSERT_EQ(import_proto(squeezing({2, middle, 4}), &m), TERN_OK) << message();
@@ -111,7 +111,7 @@ TEST(OnnxSizes, ABranchThatIsKnownToRunIsLoweredInPlace) {
 
 // A branch that stays holds one that is known, which reads values and weights of both graphs around it; what it gives is an
 // input of the whole, and a weight.
-TEST(OnnxSizes, WithinABranch) {
+TEST(OnnxLowering, WithinABranch) {
   onnx::ModelProto m = empty_model();
   auto* g = m.mutable_graph();
   value(g->add_input(), "x", {1, 4});
@@ -151,7 +151,7 @@ TEST(OnnxSizes, WithinABranch) {
 }
 
 // Where a size that may vary decides, it no longer may.
-TEST(OnnxSizes, SizesThatDecideAreFixed) {
+TEST(OnnxLowering, SizesThatDecideAreFixed) {
   onnx::ModelProto m = empty_model();
   auto* g = m.mutable_graph();
   open_input(g, "x", {"batch", "tokens"});
@@ -168,7 +168,7 @@ TEST(OnnxSizes, SizesThatDecideAreFixed) {
 }
 
 // A sub-graph is of one size: the dim that it depends on is fixed, and said so when another size is asked for.
-TEST(OnnxSizes, SizesWithinABranchThatStays) {
+TEST(OnnxLowering, SizesWithinABranchThatStays) {
   onnx::ModelProto m = empty_model();
   auto* g = m.mutable_graph();
   open_input(g, "x", {"batch", "tokens"});
@@ -211,7 +211,7 @@ onnx::ModelProto switched() {
 
 }  // namespace
 
-TEST(OnnxSizes, TheValueOfAnInputDecides) {
+TEST(OnnxLowering, TheValueOfAnInputDecides) {
   ModelDef model;
   EXPECT_EQ(import_proto(switched(), &model), TERN_ERR_SHAPE);
   EXPECT_NE(message().find("--input-value"), std::string::npos) << message();
@@ -225,7 +225,7 @@ TEST(OnnxSizes, TheValueOfAnInputDecides) {
   EXPECT_EQ(out[0].load(1), 15);
 }
 
-TEST(OnnxSizes, ValuesThatDoNotFit) {
+TEST(OnnxLowering, ValuesThatDoNotFit) {
   const auto refused = [](const char* values, const char* why) {
     ModelDef model;
     EXPECT_EQ(import_proto(switched(), &model, "", values), TERN_ERR_INVALID_ARGUMENT) << values;
@@ -245,7 +245,7 @@ TEST(OnnxSizes, ValuesThatDoNotFit) {
 }
 
 // The message names every input whose dims are open, with its rank.
-TEST(OnnxSizes, TheMessageShowsHowToGiveShapes) {
+TEST(OnnxLowering, TheMessageShowsHowToGiveShapes) {
   onnx::ModelProto m = empty_model();
   auto* g = m.mutable_graph();
   open_input(g, "sound", {"batch", "samples"});
@@ -259,7 +259,7 @@ TEST(OnnxSizes, TheMessageShowsHowToGiveShapes) {
 }
 
 // Sound has longer strides than pictures: sizes that are told apart too late would be taken for fixed.
-TEST(OnnxSizes, LongStrides) {
+TEST(OnnxLowering, LongStrides) {
   onnx::ModelProto m = empty_model();
   auto* g = m.mutable_graph();
   open_input(g, "x", {"batch", "one", "samples"})->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(1)->set_dim_value(1);
@@ -275,7 +275,7 @@ TEST(OnnxSizes, LongStrides) {
   EXPECT_EQ(longer.value(longer.outputs[0]).shape, (Shape{2, 2, 11}));
 }
 
-TEST(OnnxSizes, AScaleOfOneElementAndAZeroPointWithoutDims) {
+TEST(OnnxLowering, AScaleOfOneElementAndAZeroPointWithoutDims) {
   onnx::ModelProto m = empty_model();
   auto* g = m.mutable_graph();
   value(g->add_input(), "x", {2, 3});
@@ -299,4 +299,33 @@ TEST(OnnxSizes, AScaleOfOneElementAndAZeroPointWithoutDims) {
   std::vector<TensorData> out;
   ASSERT_EQ(evaluate_graph(model, model.signatures[0].graph, {filled({2, 3})}, &out), TERN_OK) << message();
   for (int64_t i = 0; i < 6; ++i) EXPECT_EQ(out[0].load(i), (double)(i + i % 3));
+}
+
+// A depthwise convolution of one tap is a scale and a shift per channel; a bias that does not fit is refused all the same.
+TEST(OnnxLowering, ADepthwiseConvolutionOfOneTap) {
+  const auto model_of = [](int64_t biases, int64_t stride) {
+    onnx::ModelProto m = empty_model();
+    auto* g = m.mutable_graph();
+    value(g->add_input(), "x", {1, 3, 2, 2});
+    auto* w = tensor(g, "w", {3, 1, 1, 1});
+    const float weights[] = {2, 3, 4};
+    w->set_raw_data(std::string((const char*)weights, sizeof weights));
+    tensor(g, "b", {biases}, 100);
+    auto* n = node(g, "Conv", {"x", "w", "b"}, {"y"});
+    integer(n, "group", 3);
+    ints(n, "strides", {stride, stride});
+    g->add_output()->set_name("y");
+    return m;
+  };
+  for (const int64_t stride : {1, 2}) {
+    ModelDef m;
+    ASSERT_EQ(import_proto(model_of(3, stride), &m), TERN_OK) << message();
+    EXPECT_EQ(count_nodes(m, "conv2d"), stride == 1 ? 0 : 1);
+    std::vector<TensorData> out;
+    ASSERT_EQ(evaluate_graph(m, m.signatures[0].graph, {filled({1, 3, 2, 2})}, &out), TERN_OK) << message();
+    ASSERT_EQ(out[0].shape, (Shape{1, 3, 2 / stride, 2 / stride}));
+    const int64_t pixels = 4 / (stride * stride);
+    for (int64_t i = 0; i < out[0].elements(); ++i) EXPECT_EQ(out[0].load(i), (double)((i / pixels + 2) * (i / pixels * 4 + i % pixels) + 100));
+    for (const int64_t biases : {1, 4}) EXPECT_EQ(import_proto(model_of(biases, stride), &m), TERN_ERR_SHAPE) << biases;
+  }
 }
