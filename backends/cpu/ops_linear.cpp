@@ -92,6 +92,12 @@ tern_status prepare_matmul(Prepare& p) {
   a.a_transposed = (int32_t)attrs.transpose_a, a.b_transposed = (int32_t)attrs.transpose_b;
   a.k = a.a_transposed ? x[x.rank - 2] : x[x.rank - 1];
   a.a_stride = x[x.rank - 1], a.b_stride = z[z.rank - 1], a.y_stride = a.n;
+  // Matrices that follow one another and meet the same right factor are one of more rows.
+  for (const int level : {1, 0}) {
+    if (a.a_transposed || a.b_batch[level] || a.a_batch[level] != a.m * a.a_stride || a.y_batch[level] != a.m * a.y_stride) break;
+    a.m *= a.batch[level];
+    a.batch[level] = 1;
+  }
   p.pointer(a.a, p.node.in[0]);
   p.pointer(a.b, p.node.in[1]);
   p.pointer(a.y, p.node.out[0]);

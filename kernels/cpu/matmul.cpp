@@ -455,6 +455,31 @@ void pack_b(const MatmulArgs& a, const float* b, int64_t k0, int64_t depth, int6
   }
 }
 
+// sums[r][j] = start[j] + row r of x times row j of b, for ROWS rows and n rows of b; start may be NULL. With so few rows, to
+// pack B would take longer than to read it once.
+template <int ROWS>
+void dot_rows(const MatmulArgs& a, const float* x, const float* b, int64_t n, const float* start, float* sums) {
+  constexpr int kColumns = 8 / ROWS;
+  for (int64_t j = 0; j < n; j += kColumns) {
+    const float* rows[kColumns];
+    for (int c = 0; c < kColumns; ++c) rows[c] = b + (j + c < n ? j + c : n - 1) * a.b_stride;
+    Vec s[ROWS][kColumns];
+    for (int r = 0; r < ROWS; ++r)
+      for (int c = 0; c < kColumns; ++c) s[r][c] = splat(0);
+    for (int64_t k = 0; k < a.k; k += kLanes) {
+      const int lanes = a.k - k < kLanes ? (int)(a.k - k) : kLanes;
+      Vec v[ROWS];
+      for (int r = 0; r < ROWS; ++r) v[r] = load_part(x + r * a.a_stride + k, lanes);
+      for (int c = 0; c < kColumns; ++c) {
+        const Vec w = load_part(rows[c] + k, lanes);
+        for (int r = 0; r < ROWS; ++r) s[r][c] = fma(v[r], w, s[r][c]);
+      }
+    }
+    for (int r = 0; r < ROWS; ++r)
+      for (int c = 0; c < kColumns && j + c < n; ++c) sums[r * kMatmulColumns + j + c] = sum_lanes(s[r][c]) + (start ? start[j + c] : 0);
+  }
+}
+
 // A unit is a block of rows times a block of columns. Consecutive units share their columns: B is packed once for all.
 void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
   const MatmulArgs& a = *(const MatmulArgs*)args;
@@ -470,6 +495,12 @@ void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
     float* y = a.y + outer * a.y_batch[0] + inner * a.y_batch[1];
     const int64_t m0 = i * kMatmulRows, m1 = (i + blocks) * kMatmulRows < a.m ? (i + blocks) * kMatmulRows : a.m, n0 = j * kMatmulColumns;
     const int64_t n = a.n - n0 < kMatmulColumns ? a.n - n0 : kMatmulColumns;
+    if (a.b_transposed && !a.a_transposed && !a.accumulate && a.m <= 2) {
+      const Epilogue e = epilogue_at(a.epilogue, m0, n0);
+      (a.m == 1 ? dot_rows<1> : dot_rows<2>)(a, x, b + n0 * a.b_stride, n, e.scale ? nullptr : e.bias, panels);
+      finish_rows({panels, y + n0, kMatmulColumns, a.y_stride, a.m, n, &e});
+      continue;
+    }
     int64_t k0 = 0;
     do {  // at least once: k may be 0
       const int64_t depth = a.k - k0 < kMatmulDepth ? a.k - k0 : kMatmulDepth;

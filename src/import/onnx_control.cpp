@@ -96,6 +96,41 @@ int activation_index(const std::string& name) {
   return -1;
 }
 
+constexpr int kLengths = 4, kFirstStates[] = {5, 6};  // inputs
+
+// Row `direction` of the leading dim of input i, whose value is v. A weight becomes a parameter of its own.
+ValueId of_direction(OnnxNode& n, int i, ValueId v, int64_t direction) {
+  Builder& b = n.b;
+  DType as = TERN_DTYPE_NONE;
+  const bool state = i == kFirstStates[0] || i == kFirstStates[1];
+  const TensorData* t = state ? nullptr : n.weight(i, &as);
+  if (t && as == t->dtype && is_float(as) && t->shape.rank > 0 && t->shape[0] == 2 && t->elements() > 0) {
+    TensorData row = *t;
+    row.shape[0] = 1;
+    row.data.bytes = (const unsigned char*)t->data.bytes + row.bytes() * (uint64_t)direction;
+    row.name += direction ? ".reverse" : ".forward";
+    return b.parameter(row);
+  }
+  return b.ops("split", {v}, {{"axis", 0}}, 2)[(size_t)direction];
+}
+
+// Two directions: each by itself, so that no run has to cut the weights in two.
+std::vector<ValueId> both_directions(OnnxNode& n, const char* name, const std::vector<ValueId>& in, const Attrs& attrs, const IntList& activations, int num_out) {
+  Builder& b = n.b;
+  std::vector<ValueId> out[2];
+  for (int64_t direction = 0; direction < 2; ++direction) {
+    std::vector<ValueId> own = in;
+    for (size_t i = 1; i < own.size(); ++i)
+      if (i != kLengths && own[i] != kNoValue) own[i] = of_direction(n, (int)i, own[i], direction);
+    Attrs a = attrs;
+    a.push_back({"direction", direction});
+    if (const int64_t each = activations.count / 2) a.push_back({"activations", int_list({activations.items + direction * each, (size_t)each})});
+    out[direction] = b.ops(name, own, a, num_out);
+  }
+  for (size_t i = 0; i < out[0].size(); ++i) out[0][i] = b.op("concat", {out[0][i], out[1][i]}, {{"axis", i == 0 ? 1 : 0}});
+  return out[0];
+}
+
 tern_status lower_recurrent(OnnxNode& n) {
   Builder& b = n.b;
   const std::string& type = n.type();
@@ -105,32 +140,39 @@ tern_status lower_recurrent(OnnxNode& n) {
   const bool batch_first = n.integer("layout", 0) != 0;
   const std::string direction = n.text("direction", "forward");
   const int directions = direction == "bidirectional" ? 2 : 1;
+  if (directions == 1 && direction != "forward" && direction != "reverse") return TERN_FAIL(TERN_ERR_CORRUPT, "%s: direction '%.40s'", type.c_str(), direction.c_str());
   const int64_t hidden = n.integer("hidden_size", 0);
   if (in.size() < 3 || in[0] < 0 || in[1] < 0 || in[2] < 0) return TERN_FAIL(TERN_ERR_CORRUPT, "%s lacks an input", type.c_str());
   if (b.rank(in[2]) != 3 || (hidden && b.value(in[2]).shape[2] != hidden)) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: hidden_size is not that of the weights", type.c_str());
-  Attrs attrs = {{"direction", (int64_t)(direction == "forward" ? 0 : direction == "reverse" ? 1 : 2)}, {"clip", n.number("clip", 0)}};
+  Attrs attrs = {{"clip", n.number("clip", 0)}};
+  IntList activations;
   if (type == "GRU") attrs.push_back({"linear_before_reset", n.integer("linear_before_reset", 0)});
   if (type == "LSTM") attrs.push_back({"input_forget", n.integer("input_forget", 0)});
   if (n.has_attribute("activation_alpha") || n.has_attribute("activation_beta")) return n.unsupported("activation_alpha or activation_beta");
   if (const onnx::AttributeProto* a = n.attribute("activations")) {
     const int each = type == "LSTM" ? 3 : type == "GRU" ? 2 : 1;
     if (a->strings_size() != each * directions) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: %d activations", type.c_str(), a->strings_size());
-    IntList list;
     for (const std::string& s : a->strings()) {
       const int k = activation_index(s);
       if (k < 0) return n.unsupported("activation " + s.substr(0, 40));
-      list.items[list.count++] = k;
+      activations.items[activations.count++] = k;
     }
-    attrs.push_back({"activations", list});
   }
   // Batch-first inputs and outputs are turned; the operator is time-first.
   if (batch_first) {
     in[0] = b.transpose(in[0], {1, 0, 2});
-    for (int i = 5; i < 5 + states && i < (int)in.size(); ++i)
+    for (int i = kFirstStates[0]; i < kFirstStates[0] + states && i < (int)in.size(); ++i)
       if (in[(size_t)i] != kNoValue) in[(size_t)i] = b.transpose(in[(size_t)i], {1, 0, 2});
   }
   const char* name = type == "LSTM" ? "lstm" : type == "GRU" ? "gru" : "rnn";
-  std::vector<ValueId> out = b.ops(name, in, attrs, 1 + states);
+  std::vector<ValueId> out;
+  if (directions == 2) {
+    out = both_directions(n, name, in, attrs, activations, 1 + states);
+  } else {
+    attrs.push_back({"direction", direction == "reverse"});
+    if (activations.count) attrs.push_back({"activations", activations});
+    out = b.ops(name, in, attrs, 1 + states);
+  }
   TERN_TRY(b.status());
   if (batch_first) {
     out[0] = b.transpose(out[0], {2, 0, 1, 3});

@@ -2,7 +2,9 @@
 // What the ONNX importer makes of nodes whose sizes, inputs or weights decide the lowering.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
+#include <sstream>
 
 #include "evaluate.h"
 #include "import/onnx.h"
@@ -328,4 +330,89 @@ TEST(OnnxLowering, ADepthwiseConvolutionOfOneTap) {
     for (int64_t i = 0; i < out[0].elements(); ++i) EXPECT_EQ(out[0].load(i), (double)((i / pixels + 2) * (i / pixels * 4 + i % pixels) + 100));
     for (const int64_t biases : {1, 4}) EXPECT_EQ(import_proto(model_of(biases, stride), &m), TERN_ERR_SHAPE) << biases;
   }
+}
+
+// The weights of two directions become parameters of a direction each; the results are those of the operator that has both.
+TEST(OnnxLowering, RecurrentLayersOfTwoDirections) {
+  constexpr int64_t kTokens = 3, kBatch = 2, kInputs = 2, kHidden = 3;
+  struct Layer {
+    const char* type;
+    int64_t gates, states;
+    const char* activations;  // of both directions
+  };
+  for (const Layer& layer : {Layer{"LSTM", 4, 2, ""}, {"GRU", 3, 1, ""}, {"RNN", 1, 1, ""}, {"LSTM", 4, 2, "Sigmoid Tanh Relu HardSigmoid Softsign Tanh"}})
+    for (const bool batch_first : {false, true}) {
+      // Weight, recurrent weight, bias, lengths, first states.
+      const Shape state = batch_first ? Shape{kBatch, 2, kHidden} : Shape{2, kBatch, kHidden};
+      std::vector<TensorData> in{filled(batch_first ? Shape{kBatch, kTokens, kInputs} : Shape{kTokens, kBatch, kInputs}), filled({2, layer.gates * kHidden, kInputs}),
+                                 filled({2, layer.gates * kHidden, kHidden}), filled({2, 2 * layer.gates * kHidden}), filled({kBatch}, TERN_DTYPE_I32), filled(state), filled(state)};
+      in.resize((size_t)(5 + layer.states));
+      for (size_t i = 0; i < in.size(); ++i)
+        for (int64_t k = 0; i != 4 && k < in[i].elements(); ++k) store_element(TERN_DTYPE_F32, const_cast<void*>(in[i].data.bytes), k, std::sin((double)(k + 7 * (int64_t)i)));
+      for (int64_t k = 0; k < kBatch; ++k) store_element(TERN_DTYPE_I32, const_cast<void*>(in[4].data.bytes), k, (double)(kTokens - k));
+      std::vector<TensorData> out[2];
+      for (const bool constant : {false, true}) {
+        onnx::ModelProto m = empty_model(14);
+        auto* g = m.mutable_graph();
+        auto* n = node(g, layer.type, {}, {"y", "h"});
+        if (layer.states == 2) n->add_output("c");
+        std::vector<TensorData> given;
+        for (size_t i = 0; i < in.size(); ++i) {
+          const std::string name = "in" + std::to_string(i);
+          n->add_input(name);
+          if (constant && i > 0 && i < 4) {
+            auto* t = g->add_initializer();
+            t->set_name(name);
+            t->set_data_type(kF32);
+            for (const int64_t d : in[i].shape) t->add_dims(d);
+            t->set_raw_data(std::string((const char*)in[i].data.bytes, in[i].bytes()));
+            continue;
+          }
+          auto* v = value(g->add_input(), name.c_str(), {}, i == 4 ? 6 : kF32);
+          for (const int64_t d : in[i].shape) v->mutable_type()->mutable_tensor_type()->mutable_shape()->add_dim()->set_dim_value(d);
+          given.push_back(in[i]);
+        }
+        integer(n, "hidden_size", kHidden);
+        integer(n, "layout", batch_first);
+        auto* direction = n->add_attribute();
+        direction->set_name("direction");
+        direction->set_type(onnx::AttributeProto::STRING);
+        direction->set_s("bidirectional");
+        if (*layer.activations) {
+          auto* a = n->add_attribute();
+          a->set_name("activations");
+          a->set_type(onnx::AttributeProto::STRINGS);
+          std::istringstream words(layer.activations);
+          for (std::string word; words >> word;) a->add_strings(word);
+        }
+        for (const std::string& name : n->output()) g->add_output()->set_name(name);
+        ModelDef model;
+        ASSERT_EQ(import_proto(m, &model), TERN_OK) << layer.type << ": " << message();
+        if (constant) {
+          EXPECT_EQ(model.parameters.size(), 6u);
+          EXPECT_EQ(count_nodes(model, "split"), 2 * (int)layer.states);  // of the first states only
+        }
+        ASSERT_EQ(evaluate_graph(model, model.signatures[0].graph, given, &out[constant]), TERN_OK) << message();
+        direction->set_s("sideways");
+        EXPECT_EQ(import_proto(m, &model), TERN_ERR_CORRUPT);
+      }
+      std::vector<TensorData> expected = out[0];
+      if (!batch_first) {  // the operator with both directions
+        ModelDef model;
+        Graph g;
+        Builder b(model, &g, nullptr);
+        std::vector<ValueId> ids;
+        for (const TensorData& t : in) ids.push_back(b.input("", t.dtype, t.shape, t.shape));
+        Attrs attrs{{"direction", 2}};
+        if (*layer.activations) attrs.push_back({"activations", IntList{1, 0, 2, 7, 9, 0}});
+        const char* name = layer.type[0] == 'L' ? "lstm" : layer.type[0] == 'G' ? "gru" : "rnn";
+        g.outputs = b.ops(name, ids, attrs, 1 + (int)layer.states);
+        ASSERT_EQ(evaluate_graph(model, g, in, &expected), TERN_OK) << message();
+      }
+      for (const std::vector<TensorData>& got : out)
+        for (size_t i = 0; i < expected.size(); ++i) {
+          std::string why;
+          EXPECT_TRUE(close_to(got[i], expected[i], 1e-6, 1e-6, &why)) << layer.type << " output " << i << ": " << why;
+        }
+    }
 }
