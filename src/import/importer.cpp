@@ -172,11 +172,16 @@ tern_status choose_sizes(InputSizes* sizes, const std::function<tern_status(cons
         if (!batch_only || roles[i] == Role::batch) sizes->fixed[i] = sizes->hints[i];
     };
     Attempt result = Attempt::good;
-    tern_status s = attempt(kSteps[0], &result);
-    for (const Steps& step : {kSteps[1], Steps{kUsual[k].width, kUsual[k].width}})
-      if (s != TERN_OK && result == Attempt::twins_failed) s = attempt(step, &result);
+    tern_status s = TERN_OK;
+    const auto try_steps = [&](std::initializer_list<Steps> steps) {
+      for (const Steps& step : steps) {
+        s = attempt(step, &result);
+        if (s == TERN_OK || result != Attempt::twins_failed) return;
+      }
+    };
+    try_steps({kSteps[0], kSteps[1], {kUsual[k].width, kUsual[k].width}});
     for (const bool batch_only : {true, false})
-      if (s != TERN_OK && result != Attempt::hints_failed) fix(batch_only), s = attempt(kSteps[0], &result);
+      if (s != TERN_OK && result != Attempt::hints_failed) fix(batch_only), try_steps({kSteps[0], kSteps[1]});
     if (s == TERN_OK) return TERN_OK;
     if (k == 0) {
       first = thread_error();
@@ -217,17 +222,19 @@ bool infers(const Graph& g, const std::vector<Shape>& shapes) {
   return specialize(g, shapes, &out) == TERN_OK;
 }
 
-// The smallest power of two up to 256 in whose steps the symbol may vary around its hint, 0 if there is none.
+// The smallest power of two up to 256 in whose steps the symbol may vary around its hint: alone, or with those that have the
+// same hint, since files often give each dim a name of its own where they must be equal. 0 if there is none.
 int64_t find_multiple(const InputSizes& sizes, const Graph& g, size_t symbol) {
   const int64_t hint = sizes.hints[symbol];
-  for (int64_t m = 1; m <= 256; m *= 2) {
-    if (hint % m) break;
-    std::vector<int64_t> tried = sizes.hints;
-    tried[symbol] = hint + m;
-    std::vector<Shape> shapes;
-    for (size_t i = 0; i < sizes.inputs.size(); ++i) shapes.push_back(sizes.shape(i, tried));
-    if (infers(g, shapes)) return m;
-  }
+  for (const bool alone : {true, false})
+    for (int64_t m = 1; m <= 256 && hint % m == 0; m *= 2) {
+      std::vector<int64_t> tried = sizes.hints;
+      for (size_t i = 0; i < tried.size(); ++i)
+        if (i == symbol || (!alone && tried[i] == hint)) tried[i] = hint + m;
+      std::vector<Shape> shapes;
+      for (size_t i = 0; i < sizes.inputs.size(); ++i) shapes.push_back(sizes.shape(i, tried));
+      if (infers(g, shapes)) return m;
+    }
   return 0;
 }
 

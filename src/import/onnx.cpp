@@ -532,6 +532,7 @@ tern_status OnnxNode::branch(const onnx::GraphProto& graph, const std::vector<Va
 }
 
 tern_status OnnxNode::in_place(const onnx::GraphProto& graph) {
+  if (graph.input_size()) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: its sub-graph has %d inputs instead of 0", type().c_str(), graph.input_size());
   if (importer.depth >= kMaxSubgraphDepth) return TERN_FAIL(TERN_ERR_LIMIT, "%s: sub-graphs more than %d deep", type().c_str(), kMaxSubgraphDepth);
   OnnxScope inner;
   inner.outer = importer.scope;

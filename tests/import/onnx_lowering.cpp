@@ -169,6 +169,32 @@ TEST(OnnxLowering, SizesThatDecideAreFixed) {
   EXPECT_EQ(count_nodes(model, "if"), 0);
 }
 
+// Dims that must be equal, but have no names: they vary together. Positions end at 512, and the batch decides.
+TEST(OnnxLowering, SizesThatVaryTogether) {
+  onnx::ModelProto m = empty_model();
+  auto* g = m.mutable_graph();
+  open_input(g, "x", {"", ""});
+  open_input(g, "mask", {"", ""});
+  squeeze_if_one(g, "x", "s", 0);
+  squeeze_if_one(g, "mask", "t", 0);
+  node(g, "Add", {"s", "t"}, {"sum"});
+  tensor(g, "positions", {512}, 1);
+  integers(g, "zero", {1}, {0});
+  node(g, "Shape", {"sum"}, {"size"});
+  node(g, "Slice", {"positions", "zero", "size"}, {"first"});
+  node(g, "Mul", {"sum", "first"}, {"y"});
+  g->add_output()->set_name("y");
+  ModelDef model;
+  ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
+  const Signature& s = model.signatures[0];
+  ASSERT_EQ(s.symbols.size(), 2u);
+  for (const Symbol& symbol : s.symbols) EXPECT_EQ(symbol.multiple, 1);
+  for (const ValueId v : s.graph.inputs) EXPECT_EQ(s.graph.value(v).shape[0], 1);
+  Graph other;
+  EXPECT_EQ(specialize(s.graph, std::vector<Shape>{{1, 100}, {1, 100}}, &other), TERN_OK) << message();
+  EXPECT_EQ(specialize(s.graph, std::vector<Shape>{{1, 100}, {1, 99}}, &other), TERN_ERR_SHAPE);
+}
+
 // A sub-graph is of one size: the dim that it depends on is fixed, and said so when another size is asked for.
 TEST(OnnxLowering, SizesWithinABranchThatStays) {
   onnx::ModelProto m = empty_model();
