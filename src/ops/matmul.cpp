@@ -110,6 +110,8 @@ constexpr Case kCases[] = {
     {"broadcast", "f32[2,1,3,5] f32[4,5,2]"}, {"broadcast_t", "f32[3,5] f32[2,3,4,5]", "transpose_b=1"}, {"attention", "f32[1,2,7,8] f32[1,2,9,8]", "transpose_b=1"},
     {"vector_matrix", "f32[5] f32[5,4]"}, {"matrix_vector", "f32[3,5] f32[5]"}, {"vectors", "f32[5] f32[5]"}, {"vector_batch", "f32[5] f32[2,3,5,4]"},
     {"batch_vector", "f32[2,3,4,5] f32[5]"}, {"vector_tb", "f32[5] f32[4,5]", "transpose_b=1"}, {"vector_ta", "f32[5,4] f32[5]", "transpose_a=1"},
+    {"batch_left", "f32[2,3,4,5] f32[5,6]"}, {"batch_left_tb", "f32[2,3,1,5] f32[6,5]", "transpose_b=1"}, {"batch_inner", "f32[2,3,2,5] f32[2,1,5,4]"},
+    {"batch_left_ta", "f32[2,3,5,4] f32[5,6]", "transpose_a=1"}, {"batch_outer", "f32[1,3,2,5] f32[2,1,4,5]", "transpose_b=1"},
     {"rank5", "f32[2,1,2,3,4] f32[1,3,1,4,2]"}, {"half", "f16[4,8] f16[8,3]", "", 2e-2}, {"integers", "i32[3,4] i32[4,2]"}, {"long", "i64[2,2] i64[2,2]"},
     {"no_rows", "f32[0,5] f32[5,4]"}, {"no_sum", "f32[3,0] f32[0,4]"}, {"no_batch", "f32[0,3,5] f32[5,4]"},
     {"many_empty_rows", "f32[1000000000000,0] f32[0,0]"},

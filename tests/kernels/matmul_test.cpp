@@ -136,6 +136,7 @@ TEST(Matmul, EqualsPlainLoops) {
         matmul_case(kernels, 15, 40, 257, ta, tb, variant++);
         matmul_case(kernels, 4, 6, 0, ta, tb, variant++);
         matmul_case(kernels, 0, 6, 3, ta, tb, 0);
+        for (int every = 0; every < 24; ++every) matmul_case(kernels, 1 + every % 2, 9, 21, ta, tb, every);
         for (int64_t s : {1, 2, 3}) matmul_case(kernels, s, 128 + 5 * s, 300 + s, ta, tb, variant++);
       }
   });
