@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "base/checked.h"
 #include "base/panel.h"
@@ -207,6 +208,31 @@ bool Builder::known(ValueId v) const {
   const Value& b = twin->value(v);
   return b.data && a.shape == b.shape &&
          std::memcmp(a.data.bytes, b.data.bytes, (size_t)a.shape.elements() * dtype_size(a.dtype)) == 0;
+}
+
+bool Builder::follows_from_sizes(ValueId v) const {
+  if (!twin) return false;
+  // These hand elements on as they are: of sizes, those that vary may have been left behind.
+  constexpr std::string_view kMoves[] = {"gather", "gather_nd", "gather_elements", "slice", "split", "reshape", "transpose", "concat", "expand", "cast"};
+  struct Step {
+    ValueId v;
+    bool moved;  // some of its elements are read
+    auto operator<=>(const Step&) const = default;
+  };
+  std::vector<Step> open{{v, false}};
+  std::set<Step> seen;
+  while (!open.empty()) {
+    const Step step = open.back();
+    open.pop_back();
+    if (step.v == kNoValue || !seen.insert(step).second) continue;
+    const Node* n = value(step.v).producer < 0 ? nullptr : &g->nodes[(size_t)value(step.v).producer];
+    const bool moves = n && std::find(std::begin(kMoves), std::end(kMoves), n->op->name) != std::end(kMoves);
+    const bool is_size = n && std::string_view(n->op->name) == "shape";
+    if (!known(step.v) && !(step.moved && (moves || is_size))) return true;
+    if (n && !is_size)
+      for (const ValueId in : n->in) open.push_back({in, moves});
+  }
+  return false;
 }
 
 std::optional<std::vector<int64_t>> Builder::known_integers(ValueId v) const {

@@ -93,6 +93,9 @@ struct Builder {
   bool fixed_shape(ValueId v) const;
   // The content is known and does not vary.
   bool known(ValueId v) const;
+  // A size that varies was computed with or compared on the way to this content: it may be another for sizes beyond those of
+  // the graph and its twin, even where these two agree. (A dim on which they agree is fixed.)
+  bool follows_from_sizes(ValueId v) const;
   // The content as integers / as one number, if known.
   std::optional<std::vector<int64_t>> known_integers(ValueId v) const;
   std::optional<double> known_number(ValueId v) const;

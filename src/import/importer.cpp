@@ -30,43 +30,43 @@ static tern_status parse_shape(std::string_view part, std::string_view text, Sha
   return TERN_OK;
 }
 
-tern_status parse_input_shapes(std::string_view text, std::vector<ShapeOverride>* out) {
+// Calls take(part, name, what follows the last '=') for each part between semicolons; without a name both are empty.
+template <class F>
+static tern_status for_each_override(std::string_view text, F&& take) {
   while (!text.empty()) {
     const size_t end = std::min(text.find(';'), text.size());
     const std::string_view part = text.substr(0, end);
     text = text.substr(std::min(end + 1, text.size()));
     if (part.empty()) continue;
     const size_t equals = part.rfind('=');
-    ShapeOverride o;
-    if (equals == std::string_view::npos || equals == 0) return parse_shape(part, {}, &o.shape);
-    o.name = std::string(part.substr(0, equals));
-    TERN_TRY(parse_shape(part, part.substr(equals + 1), &o.shape));
-    TERN_TRY(check_shape(o.shape, o.name.c_str()));
-    out->push_back(std::move(o));
+    const bool named = equals != std::string_view::npos && equals > 0;
+    TERN_TRY(take(part, named ? part.substr(0, equals) : std::string_view(), named ? part.substr(equals + 1) : std::string_view()));
   }
   return TERN_OK;
 }
 
+tern_status parse_input_shapes(std::string_view text, std::vector<ShapeOverride>* out) {
+  return for_each_override(text, [&](std::string_view part, std::string_view name, std::string_view shape) -> tern_status {
+    ShapeOverride o;
+    o.name = std::string(name);
+    TERN_TRY(parse_shape(part, shape, &o.shape));
+    TERN_TRY(check_shape(o.shape, o.name.c_str()));
+    out->push_back(std::move(o));
+    return TERN_OK;
+  });
+}
+
 tern_status parse_input_values(std::string_view text, std::vector<InputValue>* out) {
-  while (!text.empty()) {
-    const size_t end = std::min(text.find(';'), text.size());
-    const std::string_view part = text.substr(0, end);
-    text = text.substr(std::min(end + 1, text.size()));
-    if (part.empty()) continue;
-    const size_t equals = part.rfind('=');
+  return for_each_override(text, [&](std::string_view part, std::string_view name, std::string_view number) -> tern_status {
     InputValue v;
-    const char* const last = part.data() + part.size();
-    if (equals != std::string_view::npos) {
-      const auto r = std::from_chars(part.data() + equals + 1, last, v.number);
-      if (equals > 0 && r.ec == std::errc() && r.ptr == last) {
-        v.name = std::string(part.substr(0, equals));
-        out->push_back(std::move(v));
-        continue;
-      }
-    }
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input value '%.*s' is not of the form NAME=16000", (int)std::min<size_t>(part.size(), 120), part.data());
-  }
-  return TERN_OK;
+    v.name = std::string(name);
+    const char* const last = number.data() + number.size();
+    const auto r = std::from_chars(number.data(), last, v.number);
+    if (r.ec != std::errc() || r.ptr != last)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input value '%.*s' is not of the form NAME=16000", (int)std::min<size_t>(part.size(), 120), part.data());
+    out->push_back(std::move(v));
+    return TERN_OK;
+  });
 }
 
 tern_status check_all_used(const std::vector<ShapeOverride>& overrides, const std::string& inputs) {

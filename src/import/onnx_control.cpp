@@ -21,18 +21,20 @@ tern_status lower_if(OnnxNode& n) {
   TERN_TRY(b.status());
   // Exporters ask for sizes at every squeeze, and the branches' outputs differ in rank then.
   const auto taken = b.known_integers(condition);
-  if (taken && b.dtype(condition) == TERN_DTYPE_BOOL) return n.in_place((*taken)[0] ? yes->g() : no->g());
+  if (taken && b.dtype(condition) == TERN_DTYPE_BOOL && !b.follows_from_sizes(condition)) return n.in_place((*taken)[0] ? yes->g() : no->g());
+  const bool sizes_decide = b.twin && b.value(condition).data && b.twin->value(condition).data;
   std::vector<ValueId> captures;
   OnnxNode::Branch then_branch, else_branch;
   tern_status s = n.branch(yes->g(), {}, {}, {}, &captures, &then_branch);
   if (s == TERN_OK) s = n.branch(no->g(), {}, {}, {}, &captures, &else_branch);
+  if (s == TERN_ERR_SHAPE && sizes_decide) return n.sizes_decide("which branch is taken, and the other one does not fit them");
   if (s == TERN_ERR_SHAPE && !b.twin_failed()) {
     char* message = thread_error().message;
     const size_t used = std::strlen(message);
     std::snprintf(message + used, sizeof thread_error().message - used, "; both branches of an If must fit the inputs' sizes, unless it is known which runs: where an input decides, give its value, as in --input-value sr=16000");
   }
   TERN_TRY(s);
-  if (b.twin && b.value(condition).data && b.twin->value(condition).data)
+  if (sizes_decide)
     for (size_t i = 0; i < then_branch.g.outputs.size(); ++i)
       if (!(then_branch.g.value(then_branch.g.outputs[i]).shape == else_branch.g.value(else_branch.g.outputs[i]).shape))
         return n.sizes_decide("which branch is taken, and their outputs have different shapes");

@@ -169,6 +169,50 @@ TEST(OnnxLowering, SizesThatDecideAreFixed) {
   EXPECT_EQ(count_nodes(model, "if"), 0);
 }
 
+// A dim that is fixed decides nothing that others could change: they stay open.
+TEST(OnnxLowering, AFixedDimAmongOpenOnes) {
+  onnx::ModelProto m = empty_model();
+  auto* g = m.mutable_graph();
+  open_input(g, "x", {"batch", "one", "tokens"})->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(1)->set_dim_value(1);
+  squeeze_if_one(g, "x", "s", 1);
+  node(g, "Relu", {"s"}, {"y"});
+  g->add_output()->set_name("y");
+  ModelDef model;
+  ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
+  EXPECT_EQ(model.signatures[0].symbols.size(), 2u);
+  EXPECT_EQ(count_nodes(model, "if"), 0);
+}
+
+// The answer is the same for the sizes that the importer looks at, and another beyond: it must not be taken for known. The
+// branch that does not run need not fit.
+TEST(OnnxLowering, AnOpenDimIsCompared) {
+  for (const bool fits : {true, false}) {
+    onnx::ModelProto m = empty_model();
+    auto* g = m.mutable_graph();
+    open_input(g, "x", {"tokens"});
+    integers(g, "most", {1}, {2000});
+    tensor(g, "long", {fits ? 1 : 3000}, 5);
+    node(g, "Shape", {"x"}, {"size"});
+    node(g, "Greater", {"size", "most"}, {"c"});
+    auto* n = node(g, "If", {"c"}, {"y"});
+    onnx::GraphProto *yes = branch(n, "then_branch"), *no = branch(n, "else_branch");
+    node(yes, "Add", {"x", "long"}, {"a"});
+    yes->add_output()->set_name("a");
+    node(no, "Identity", {"x"}, {"b"});
+    no->add_output()->set_name("b");
+    g->add_output()->set_name("y");
+    ModelDef model;
+    ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
+    EXPECT_EQ(model.signatures[0].symbols.size(), 0u);
+    for (const int64_t tokens : {30, 3000}) {
+      ASSERT_EQ(import_proto(m, &model, ("x=" + std::to_string(tokens)).c_str()), TERN_OK) << message();
+      std::vector<TensorData> out;
+      ASSERT_EQ(evaluate_graph(model, model.signatures[0].graph, {filled({tokens})}, &out), TERN_OK) << message();
+      EXPECT_EQ(out[0].load(29), tokens > 2000 ? 34 : 29);
+    }
+  }
+}
+
 // Dims that must be equal, but have no names: they vary together. Positions end at 512, and the batch decides.
 TEST(OnnxLowering, SizesThatVaryTogether) {
   onnx::ModelProto m = empty_model();
