@@ -16,13 +16,15 @@ typedef struct tern_import_options {
   const char* input_shapes;   /* "NAME=1x3x480x640;NAME2=..." overrides declared shapes; NULL = none */
   const char* recipe;         /* name of a task recipe, "none", or NULL = the one that fits the model, if any */
   const char* labels;         /* text of a label file, one label a line; NULL = the file beside the source that has its name and the ending .txt, if any */
-  uint64_t max_file_bytes;    /* 0 = 64 GiB */
+  uint64_t max_file_bytes;    /* of all files that are read together; 0 = 64 GiB */
   const char* input_values;   /* ONNX: "NAME=16000;NAME2=..." inputs of fixed shape that become constants (each element this number); NULL = none */
 } tern_import_options;
 #define TERN_IMPORT_OPTIONS_INIT { (uint32_t)sizeof(tern_import_options), 0, NULL, NULL, NULL, 0, NULL }
 TERN_API tern_status tern_import_options_init(tern_import_options* options, size_t size) TERN_NOEXCEPT;
 
-/* Reads an ONNX or TFLite file (told apart by content) and writes a `.tern` file, by a new file that is renamed at the end:
+/* Reads an ONNX or TFLite file (told apart by content) and writes a `.tern` file. Weights that an ONNX file keeps in other
+ * files are read from the folder of `source` alone: regular files with plain names, no paths and no links; they are mapped
+ * and must not be cut meanwhile. The `.tern` file is written by a new file that is renamed at the end:
  * on error an existing `output` is untouched. The new file is called OUTPUT.tmpPID.N until then, with the process' number
  * and N from 0 on; a process that is killed leaves it behind.
  * Errors  TERN_ERR_NOT_FOUND, TERN_ERR_IO, TERN_ERR_CORRUPT, TERN_ERR_UNSUPPORTED_OP (the message lists all missing

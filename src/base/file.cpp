@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <new>
+#include <string_view>
 
 #include "base/checked.h"
 #include "base/status.h"
@@ -115,6 +116,30 @@ tern_status load_descriptor(int descriptor, uint64_t offset, uint64_t bytes, Loa
   char name[32];
   std::snprintf(name, sizeof name, "descriptor %d", descriptor);
   return load(descriptor, name, offset, bytes, mode, max_bytes, out);
+}
+
+Folder::~Folder() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+tern_status Folder::open(const char* path) {
+  descriptor_ = ::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return descriptor_ >= 0 ? TERN_OK : fail_io("open the folder", path, errno);
+}
+
+tern_status Folder::map(const std::string& name, uint64_t max_bytes, Bytes* out) const {
+  const std::string shown = name.substr(0, 120);
+  // Backslash and colon lead elsewhere on other systems: a model that has them would not be the same everywhere.
+  const bool plain = !name.empty() && name.size() <= 255 && name != "." && name != ".." && name.find_first_of(std::string_view("/\\:\0", 4)) == std::string::npos;
+  if (!plain) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "'%s' is no plain file name: only files of the model's own folder are read; put it there and name it without a path", shown.c_str());
+  const Descriptor file{::openat(descriptor_, name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY)};
+  if (file.fd < 0 && errno == ELOOP) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "'%s' is a symbolic link, which is not followed: put a copy of the file there", shown.c_str());
+  if (file.fd < 0) return fail_io("open", shown.c_str(), errno);
+  struct stat info;
+  if (::fstat(file.fd, &info) != 0) return fail_io("read the size", shown.c_str(), errno);
+  if (S_ISREG(info.st_mode) && info.st_nlink > 1)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "'%s' has %ju names (hard links), one of which may be elsewhere: put a copy of the file there", shown.c_str(), (uintmax_t)info.st_nlink);
+  return load(file.fd, shown.c_str(), 0, 0, LoadMode::map, max_bytes, out);
 }
 
 tern_status copy_bytes(const void* from, uint64_t bytes, Bytes* out) {

@@ -27,6 +27,23 @@ tern_status load_file(const char* path, LoadMode mode, uint64_t max_bytes, Bytes
 // `bytes` from `offset` of an open descriptor, which stays the caller's; bytes 0 = to the end of the file. The data begin
 // at an address that has the same remainder by 64 as `offset` (map), or at a multiple of 64 (copy).
 tern_status load_descriptor(int descriptor, uint64_t offset, uint64_t bytes, LoadMode mode, uint64_t max_bytes, Bytes* out);
+// A folder, opened once, whose files are named by somebody who is not trusted.
+class Folder {
+ public:
+  Folder() = default;
+  ~Folder();
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+
+  bool is_open() const { return descriptor_ >= 0; }
+  tern_status open(const char* path);
+  // Maps a regular file that lies in the folder itself. `name` is a plain one: no path, no link of either kind.
+  tern_status map(const std::string& name, uint64_t max_bytes, Bytes* out) const;
+
+ private:
+  int descriptor_ = -1;
+};
+
 // A copy of memory, aligned to 64 bytes.
 tern_status copy_bytes(const void* data, uint64_t bytes, Bytes* out);
 

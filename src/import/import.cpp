@@ -11,7 +11,6 @@
 
 namespace tern {
 
-constexpr uint64_t kDefaultMaxFile = 64ull << 30;
 constexpr size_t kMaxStruct = 65536;  // no version comes near it
 
 tern_status import_model(std::span<const uint8_t> file, const ImportOptions& options, ModelDef* out) {
@@ -42,7 +41,10 @@ tern_status import_file(const char* source, const char* output, const tern_impor
   if (given.input_values) options.input_values = given.input_values;
   if (given.recipe) options.recipe = given.recipe;
   if (given.labels) options.labels = given.labels;
-  options.max_file_bytes = given.max_file_bytes ? given.max_file_bytes : kDefaultMaxFile;
+  if (given.max_file_bytes) options.max_file_bytes = given.max_file_bytes;
+  const std::string_view path = source;
+  const size_t slash = path.rfind('/');
+  options.folder = slash == std::string_view::npos ? "." : path.substr(0, slash + 1);
   if (!given.labels) {
     // A label file often lies beside its model: the same name with the ending .txt.
     std::string beside = source;

@@ -31,7 +31,8 @@ struct ImportOptions {
   std::string input_values;     // "NAME=16000;NAME2=..."
   std::string recipe;           // "" = the one that fits
   std::string labels;
-  uint64_t max_file_bytes = 0;  // 0 = 64 GiB
+  uint64_t max_file_bytes = 64ull << 30;  // of all files that are read
+  std::string folder;  // where the model's file lies: weights may be in files beside it; "" = nothing is beside it
   // Inputs whose content is known: they become constants. (A model that takes shapes or axes as inputs can be used so.)
   std::map<std::string, TensorData> bound;
 };

@@ -9,13 +9,15 @@
 #include <cstring>
 
 #include "base/checked.h"
+#include "import/onnx_files.h"
+#include "import/onnx_prepare.h"
 #include "import/onnx_scan.h"
 #include "import/recipes.h"
 #include "passes/eliminate.h"
 
 namespace tern {
 
-constexpr int kOldestOpset = 1, kNewestOpset = 21;
+constexpr int kOldestOpset = 1, kNewestOpset = 26;
 constexpr int kMaxSubgraphDepth = 8;
 
 // ---- tensors --------------------------------------------------------------------------------------------------------
@@ -77,11 +79,17 @@ tern_status read_typed_data(const onnx::TensorProto& t, DType dtype, const Shape
   }
 }
 
+// Each 0 or 1.
+Data tidy_bools(const Data& from, uint64_t bytes) {
+  void* p = nullptr;
+  const Data to = make_data(bytes, &p);
+  for (uint64_t i = 0; i < bytes; ++i) ((uint8_t*)p)[i] = ((const uint8_t*)from.bytes)[i] != 0;
+  return to;
+}
+
 }  // namespace
 
-tern_status read_onnx_tensor(const onnx::TensorProto& t, TensorData* out) {
-  if (t.data_location() == onnx::TensorProto::EXTERNAL || t.external_data_size() > 0)
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tensor '%.80s' lies in another file, and paths in models are not followed; save the model with its data inside", t.name().c_str());
+tern_status read_onnx_tensor(const onnx::TensorProto& t, TensorData* out, OnnxFiles* files) {
   if (t.has_segment()) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tensor '%.80s' is stored in segments", t.name().c_str());
   const DType dtype = onnx_dtype(t.data_type());
   if (dtype == TERN_DTYPE_NONE) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tensor '%.80s' has element type %d, which is not supported", t.name().c_str(), t.data_type());
@@ -93,6 +101,17 @@ tern_status read_onnx_tensor(const onnx::TensorProto& t, TensorData* out) {
     return TERN_FAIL(TERN_ERR_CORRUPT, "tensor %s", why.c_str());
   }
   const uint64_t bytes = (uint64_t)shape.elements() * dtype_size(dtype);
+  if (t.data_location() == onnx::TensorProto::EXTERNAL) {
+    OnnxFiles none("", 0);
+    TensorData r;
+    r.name = t.name();
+    r.dtype = dtype;
+    r.shape = shape;
+    TERN_TRY((files ? *files : none).read(t, bytes, dtype_size(dtype), &r.data));
+    if (dtype == TERN_DTYPE_BOOL) r.data = tidy_bools(r.data, bytes);
+    *out = std::move(r);
+    return TERN_OK;
+  }
   const bool raw = t.has_raw_data();
   // Before any allocation: the data must be in the file.
   if (raw && t.raw_data().size() != bytes)
@@ -112,8 +131,7 @@ tern_status read_onnx_tensor(const onnx::TensorProto& t, TensorData* out) {
   } else {
     TERN_TRY(read_typed_data(t, dtype, shape, p));
   }
-  if (dtype == TERN_DTYPE_BOOL)
-    for (uint64_t i = 0; i < bytes; ++i) ((uint8_t*)p)[i] = ((uint8_t*)p)[i] != 0;
+  if (dtype == TERN_DTYPE_BOOL) r.data = tidy_bools(r.data, bytes);
   *out = std::move(r);
   return TERN_OK;
 }
@@ -123,6 +141,8 @@ tern_status read_onnx_tensor(const onnx::TensorProto& t, TensorData* out) {
 struct OnnxImporter {
   const ImportOptions& options;
   int opset = 0;
+  const NodeVersions& versions;
+  OnnxFiles& files;
   Missing missing{};
   ModelDef model{};
   OnnxScope* scope = nullptr;
@@ -180,7 +200,7 @@ tern_status read_value_info(const onnx::ValueInfoProto& v, DType* dtype, const o
 }
 
 // Content of a Constant node in any of its forms.
-tern_status read_constant(const onnx::NodeProto& node, TensorData* out) {
+tern_status read_constant(const onnx::NodeProto& node, OnnxFiles& files, TensorData* out) {
   if (node.attribute_size() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "Constant '%s' has %d attributes instead of one", shown(node.name()).c_str(), node.attribute_size());
   const onnx::AttributeProto& a = node.attribute(0);
   const auto fill = [&](DType dtype, const Shape& shape, const void* from) {
@@ -191,7 +211,7 @@ tern_status read_constant(const onnx::NodeProto& node, TensorData* out) {
     if (out->bytes()) std::memcpy(p, from, (size_t)out->bytes());
     return TERN_OK;
   };
-  if (a.name() == "value" && a.has_t()) return read_onnx_tensor(a.t(), out);
+  if (a.name() == "value" && a.has_t()) return read_onnx_tensor(a.t(), out, &files);
   if (a.name() == "value_float" && a.has_f()) {
     const float v = a.f();
     return fill(TERN_DTYPE_F32, Shape{}, &v);
@@ -287,7 +307,7 @@ tern_status OnnxImporter::lower_node(const onnx::NodeProto& node, Builder& b) {
   for (const std::string& name : node.input()) {
     if (name.empty()) continue;
     const Operand* o = find(name, nullptr);
-    if (!o) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' reads '%s', which nothing before it produces", full_name(node).c_str(), shown(node.name()).c_str(), shown(name).c_str());
+    if (!o) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' reads '%s', which nothing produces", full_name(node).c_str(), shown(node.name()).c_str(), shown(name).c_str());
   }
   const auto give_up = [&]() {
     for (const std::string& name : node.output()) {
@@ -304,7 +324,7 @@ tern_status OnnxImporter::lower_node(const onnx::NodeProto& node, Builder& b) {
   if (node.op_type() == "Constant") {
     if (node.output_size() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "a Constant has %d outputs", node.output_size());
     auto t = std::make_shared<TensorData>();
-    TERN_TRY(read_constant(node, t.get()));
+    TERN_TRY(read_constant(node, files, t.get()));
     t->name = node.output(0);
     Operand o;
     o.tensor = std::move(t);
@@ -312,7 +332,8 @@ tern_status OnnxImporter::lower_node(const onnx::NodeProto& node, Builder& b) {
   }
   b.node_name = !node.name().empty() ? node.name() : node.output_size() ? node.output(0) : "";
   if (b.node_name.size() > 256) b.node_name.resize(256);
-  OnnxNode n{*this, b, node, opset, {}};
+  const auto own = versions.find(&node);
+  OnnxNode n{*this, b, node, own == versions.end() ? opset : (int)own->second, {}};
   std::set<std::string> names;
   for (const onnx::AttributeProto& a : node.attribute()) {
     if (!names.insert(a.name()).second) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' has the attribute '%s' twice", full_name(node).c_str(), shown(node.name()).c_str(), shown(a.name()).c_str());
@@ -345,7 +366,7 @@ tern_status OnnxImporter::lower_node(const onnx::NodeProto& node, Builder& b) {
 tern_status OnnxImporter::read_graph(const onnx::GraphProto& graph, Builder& b) {
   for (const onnx::TensorProto& t : graph.initializer()) {
     auto data = std::make_shared<TensorData>();
-    TERN_TRY(read_onnx_tensor(t, data.get()));
+    TERN_TRY(read_onnx_tensor(t, data.get(), &files));
     Operand o;
     o.tensor = std::move(data);
     if (t.name().empty()) return TERN_FAIL(TERN_ERR_CORRUPT, "an initializer has no name");
@@ -704,9 +725,10 @@ ValueId own_output(Builder& b, ValueId v) {
   return b.reshape(v, dims);
 }
 
-tern_status build_model(const onnx::ModelProto& proto, const ImportOptions& options, int opset, const InputSizes& sizes, Attempt* attempt,
-                        ModelDef* out) {
-  OnnxImporter importer{options, opset};
+tern_status build_model(const onnx::ModelProto& proto, const ImportOptions& options, int opset, const NodeVersions& versions, OnnxFiles& files,
+                        const InputSizes& sizes, Attempt* attempt, ModelDef* out) {
+  files.start();
+  OnnxImporter importer{options, opset, versions, files};
   importer.model.signatures.emplace_back();
   Graph twin;
   Signature& signature = importer.model.signatures[0];
@@ -763,14 +785,18 @@ tern_status build_model(const onnx::ModelProto& proto, const ImportOptions& opti
 
 tern_status read_opset(const onnx::ModelProto& proto, int* opset) {
   bool found = false;
-  for (const onnx::OperatorSetIdProto& o : proto.opset_import()) {
-    if (!own_domain(o.domain())) continue;
-    if (o.version() < kOldestOpset) return TERN_FAIL(TERN_ERR_CORRUPT, "the model asks for operator set %" PRId64, (int64_t)o.version());
-    if (o.version() > kNewestOpset)
-      return TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION, "the model asks for ONNX operator set %" PRId64 ", the newest that is read is %d", (int64_t)o.version(), kNewestOpset);
-    *opset = (int)o.version();
-    found = true;
-  }
+  const auto read = [](const auto& imports, auto&& take) -> tern_status {
+    for (const onnx::OperatorSetIdProto& o : imports) {
+      if (!own_domain(o.domain())) continue;
+      if (o.version() < kOldestOpset) return TERN_FAIL(TERN_ERR_CORRUPT, "the model asks for operator set %" PRId64, (int64_t)o.version());
+      if (o.version() > kNewestOpset)
+        return TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION, "the model asks for ONNX operator set %" PRId64 ", the newest that is read is %d", (int64_t)o.version(), kNewestOpset);
+      take((int)o.version());
+    }
+    return TERN_OK;
+  };
+  TERN_TRY(read(proto.opset_import(), [&](int version) { *opset = version, found = true; }));
+  for (const onnx::FunctionProto& f : proto.functions()) TERN_TRY(read(f.opset_import(), [](int) {}));
   if (proto.opset_import_size() == 0 && proto.ir_version() >= 3) return TERN_FAIL(TERN_ERR_CORRUPT, "the model names no operator set: not an ONNX model, or cut off");
   if (!found) *opset = proto.opset_import_size() ? kNewestOpset : 1;  // 1: as the format says for the oldest files
   return TERN_OK;
@@ -787,19 +813,18 @@ tern_status import_onnx(std::span<const uint8_t> file, const ImportOptions& give
   coded.SetRecursionLimit(64);
   if (!proto.ParseFromCodedStream(&coded) || !coded.ConsumedEntireMessage()) return TERN_FAIL(TERN_ERR_CORRUPT, "not an ONNX model, or damaged");
   if (!proto.has_graph()) return TERN_FAIL(TERN_ERR_CORRUPT, "the file has no graph: not an ONNX model");
-  if (proto.functions_size()) {
-    Missing missing;
-    for (const onnx::FunctionProto& f : proto.functions()) missing.add("function " + shown(f.domain()) + ":" + shown(f.name()));
-    return missing.report();
-  }
   int opset = 0;
   TERN_TRY(read_opset(proto, &opset));
+  NodeVersions versions;
+  TERN_TRY(inline_functions(&proto, &versions));
+  TERN_TRY(sort_nodes(proto.mutable_graph()));
+  OnnxFiles files(given.folder, given.max_file_bytes > file.size() ? given.max_file_bytes - file.size() : 0);
   ImportOptions options = given;
   TERN_TRY(bind_values(proto.graph(), &options));
   InputSizes sizes;
   TERN_TRY(read_inputs(proto.graph(), options, &sizes));
   ModelDef model;
-  TERN_TRY(choose_sizes(&sizes, [&](const InputSizes& s, Attempt* attempt) { return build_model(proto, options, opset, s, attempt, &model); }));
+  TERN_TRY(choose_sizes(&sizes, [&](const InputSizes& s, Attempt* attempt) { return build_model(proto, options, opset, versions, files, s, attempt, &model); }));
   add_symbols(sizes, &model.signatures[0]);
   model.metadata.emplace_back("source.format", "onnx");
   if (!proto.producer_name().empty()) model.metadata.emplace_back("source.producer", proto.producer_name().substr(0, 256));

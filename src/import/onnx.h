@@ -113,7 +113,9 @@ std::span<const OnnxOp> onnx_loss_ops();
 
 // TERN_DTYPE_NONE for what Tern lacks (strings, complex numbers).
 DType onnx_dtype(int64_t data_type);
-tern_status read_onnx_tensor(const onnx::TensorProto& t, TensorData* out);
+class OnnxFiles;
+// files: those beside the model, for tensors that lie there; NULL = there are none.
+tern_status read_onnx_tensor(const onnx::TensorProto& t, TensorData* out, OnnxFiles* files = nullptr);
 
 // x [N,C,L] or [N,C,H,W] to NHWC and back (rank 3: height 1).
 ValueId to_nhwc(Builder& b, ValueId x);
