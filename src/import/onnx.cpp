@@ -17,7 +17,7 @@
 
 namespace tern {
 
-constexpr int kOldestOpset = 1, kNewestOpset = 26;
+constexpr int kOldestOpset = 1, kNewestOpset = 28;
 constexpr int kMaxSubgraphDepth = 8;
 
 // ---- tensors --------------------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ namespace {
 const OnnxOp* find_onnx_op(const std::string& type) {
   static const std::unordered_map<std::string_view, const OnnxOp*> table = [] {
     std::unordered_map<std::string_view, const OnnxOp*> t;
-    for (auto family : {onnx_math_ops(), onnx_nn_ops(), onnx_shape_ops(), onnx_quant_ops(), onnx_control_ops(), onnx_loss_ops()})
+    for (auto family : {onnx_math_ops(), onnx_nn_ops(), onnx_shape_ops(), onnx_quant_ops(), onnx_control_ops(), onnx_loss_ops(), onnx_transformer_ops()})
       for (const OnnxOp& op : family) t[op.type] = &op;
     return t;
   }();

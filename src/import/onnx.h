@@ -110,6 +110,7 @@ std::span<const OnnxOp> onnx_shape_ops();
 std::span<const OnnxOp> onnx_quant_ops();
 std::span<const OnnxOp> onnx_control_ops();
 std::span<const OnnxOp> onnx_loss_ops();
+std::span<const OnnxOp> onnx_transformer_ops();
 
 // TERN_DTYPE_NONE for what Tern lacks (strings, complex numbers).
 DType onnx_dtype(int64_t data_type);

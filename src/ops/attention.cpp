@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // attention: y[b, h, t] = sum over s of softmax over s of (q[b, h, t] . k[b, g, s] * scale + mask[b, h, t, s]) * v[b, g, s]
-//   q  float [batch, heads, tokens, dim]; k, v  same type, [batch, kv_heads, kv_tokens, dim]; kv_heads divides heads,
-//   g = h / (heads / kv_heads)
+//   q  float [batch, heads, tokens, dim]; k  same type, [batch, kv_heads, kv_tokens, dim]; v  same type, [batch, kv_heads,
+//   kv_tokens, value_dim]; kv_heads divides heads, g = h / (heads / kv_heads)
 //   mask  optional, broadcasts to [batch, heads, tokens, kv_tokens]: bool (false hides the key) or the type of q (added)
 //   valid_length  optional i64 scalar: keys from there on are hidden. causal: token t sees the keys up to t + valid_length - tokens
-//   y  like q. A token that sees no key gives zeros. scale = 0 means 1 / sqrt(dim)
+//   y  same type, [batch, heads, tokens, value_dim]. A token that sees no key gives zeros. scale = 0 means 1 / sqrt(dim)
 #include <cstddef>
 #include <limits>
 
@@ -24,7 +24,7 @@ tern_status infer(InferArgs& a) {
   }
   const Shape &q = a.in(0).shape, &k = a.in(1).shape, &v = a.in(2).shape;
   const bool heads_fit = k[1] == 0 ? q[1] == 0 : q[1] % k[1] == 0;
-  if (!heads_fit || q[0] != k[0] || q[3] != k[3] || !(k == v))
+  if (!heads_fit || q[0] != k[0] || q[3] != k[3] || k[0] != v[0] || k[1] != v[1] || k[2] != v[2])
     return TERN_FAIL(TERN_ERR_SHAPE, "attention: q %s, k %s and v %s do not fit", to_string(q).c_str(), to_string(k).c_str(), to_string(v).c_str());
   if (a.has(3)) {
     const Shape scores = {q[0], q[1], q[2], k[2]};
@@ -37,7 +37,8 @@ tern_status infer(InferArgs& a) {
     TERN_TRY(require_rank(a, 4, 0));
     if (a.in(4).dtype != TERN_DTYPE_I64) return TERN_FAIL(TERN_ERR_TYPE, "attention: the valid length is %s, i64 is needed", dtype_name(a.in(4).dtype));
   }
-  return infer_unary(a);
+  a.set(0, a.in(0).dtype, {q[0], q[1], q[2], v[3]});
+  return TERN_OK;
 }
 
 ValueId integer(Graph& g, int64_t value) { return add_constant(g, TERN_DTYPE_I64, Shape{}, &value); }
@@ -62,6 +63,7 @@ void decompose(DecomposeArgs& a) {
   Graph& g = a.g;
   const AttentionAttrs& p = a.attrs<AttentionAttrs>();
   const Shape q_shape = g.value(a.in(0)).shape, k_shape = g.value(a.in(1)).shape;
+  const int64_t value_dim = g.value(a.in(2)).shape[3];
   const DType dtype = g.value(a.in(0)).dtype;
   const int64_t batch = q_shape[0], heads = q_shape[1], tokens = q_shape[2], dim = q_shape[3], kv_heads = k_shape[1], keys = k_shape[2];
   const double scale = p.scale != 0 ? p.scale : dim > 0 ? 1 / std::sqrt((double)dim) : 1;
@@ -70,7 +72,7 @@ void decompose(DecomposeArgs& a) {
   if (grouped) {
     q = reshape(g, q, {batch, kv_heads, heads / kv_heads, tokens, dim});
     k = reshape(g, k, {batch, kv_heads, 1, keys, dim});
-    v = reshape(g, v, {batch, kv_heads, 1, keys, dim});
+    v = reshape(g, v, {batch, kv_heads, 1, keys, value_dim});
   }
   if (g.status != TERN_OK) return;
   ValueId scores = emit(g, "matmul", {scaled(g, q, scale), k}, MatmulAttrs{.transpose_b = 1});
@@ -92,7 +94,7 @@ void decompose(DecomposeArgs& a) {
   }
   if (grouped) weights = reshape(g, weights, {batch, kv_heads, heads / kv_heads, tokens, keys});
   ValueId y = emit(g, "matmul", {weights, v});
-  if (grouped) y = reshape(g, y, q_shape);
+  if (grouped) y = reshape(g, y, {batch, heads, tokens, value_dim});
   a.set(0, narrowed(g, y, dtype));
 }
 
@@ -118,6 +120,8 @@ constexpr Case kCases[] = {
     {"causal_before", "f32[1,1,4,2] f32[1,1,3,2] f32[1,1,3,2] - i64[]{2}", "causal=1"},
     {"groups", "f32[2,6,3,4] f32[2,2,5,4] f32[2,2,5,4] f32[3,5]"},
     {"one_group", "f32[1,3,2,4] f32[1,1,5,4] f32[1,1,5,4] - i64[]{4}", "causal=1"},
+    {"value_dim", "f32[2,2,3,4] f32[2,2,5,4] f32[2,2,5,7]"},
+    {"value_dim_groups", "f32[1,4,3,4] f32[1,2,5,4] f32[1,2,5,3]", "causal=1"},
     {"half", "f16[1,2,3,8] f16[1,2,5,8] f16[1,2,5,8]", "", 4e-3},
     {"empty", "f32[0,2,3,4] f32[0,2,5,4] f32[0,2,5,4]"},
     {"no_keys", "f32[1,2,3,4] f32[1,2,0,4] f32[1,2,0,4]"},
