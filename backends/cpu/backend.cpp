@@ -135,6 +135,7 @@ tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
   plan->graph = partition.graph;
   plan->profile = partition.profile;
   for (const int32_t i : partition.nodes) {
+    TERN_TRY(check_control(partition.control));
     if (is_idle(*partition.graph, partition.graph->nodes[(size_t)i])) continue;
     Prepare p(partition, i, kernels(), *device.allocator, device.pool->num_threads(), plan->memory, plan->calls, plan->patches);
     const CpuOp* op = device.plain ? nullptr : find_cpu_op(p.node.op);

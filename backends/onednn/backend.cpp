@@ -269,7 +269,10 @@ tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
   plan->bound.assign((size_t)partition.num_slots, nullptr);
   plan->streams.resize((size_t)device.pool->num_threads());
   for (Stream& s : plan->streams) TERN_TRY(check(api().stream_create(s.out(), device.engine.get(), kInOrder), "stream"));
-  for (const int32_t i : partition.nodes) TERN_TRY(Builder(device, partition, i, *plan).build());
+  for (const int32_t i : partition.nodes) {
+    TERN_TRY(check_control(partition.control));
+    TERN_TRY(Builder(device, partition, i, *plan).build());
+  }
   TERN_TRY(allocate_scratch(*device.allocator, *plan));
   if (partition.profile) plan->times.reserve(plan->calls.size());
   *out = plan.release();

@@ -26,13 +26,18 @@ typedef struct tern_allocator {
  * Calls may run in any order and on any thread. */
 typedef void (*tern_parallel_fn)(void* user, int32_t n, void (*task)(void* task_user, int32_t i), void* task_user);
 
-/* level: 0 error, 1 warning, 2 information, 3 detail. `message` is valid during the call. Any thread. */
+/* What happens beside the results. `message` is one line of UTF-8, valid during the call. Called by the thread whose call of the
+ * library it is about, so by any; it may call the library, but not with the objects of that call (TERN_ERR_STATE).
+ * level  0 error        a model could not be loaded, a session not be made, a run or plan failed (not: was cancelled or late)
+ *        1 warning      right, but slow: nodes in plain loops; plans that push each other out
+ *        2 information  models loaded, backends opened, sessions and plans made, with times and bytes
+ *        3 detail       each node that does not run as the backend in front would: where it runs, and why */
 typedef void (*tern_log_fn)(void* user, int32_t level, const char* message);
 
 typedef enum tern_wait {
   TERN_WAIT_SPIN_THEN_SLEEP = 0, /* spins some 50 microseconds for the next piece of work, then sleeps */
   TERN_WAIT_SLEEP = 1,           /* sleeps at once: least power, slower hand-over */
-  TERN_WAIT_SPIN = 2             /* never sleeps during a run: fastest hand-over */
+  TERN_WAIT_SPIN = 2             /* never sleeps during a run, and as 0 between runs: fastest hand-over */
 } tern_wait;
 
 typedef struct tern_context_options {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Session: runs the signatures of a model on chosen backends. One thread at a time uses a session; sessions of one model
- * are independent. C99. */
+/* Session: runs the signatures of a model on chosen backends. One thread at a time uses a session (a call meanwhile gives
+ * TERN_ERR_STATE); sessions of one model are independent. C99. */
 #ifndef TERN_SESSION_H
 #define TERN_SESSION_H
 
@@ -47,7 +47,8 @@ typedef struct tern_run_options {
   uint32_t struct_size;
   uint32_t flags;            /* 0; unknown bits give TERN_ERR_INVALID_ARGUMENT */
   const tern_cancel* cancel; /* NULL = cannot be cancelled; borrowed during the call */
-  uint64_t timeout_ns;       /* nanoseconds from the start of the call; 0 = none */
+  uint64_t timeout_ns;       /* nanoseconds from the start of the call; 0 = none. Both are looked at between nodes, and between the
+                                steps of making a plan */
 } tern_run_options;
 #define TERN_RUN_OPTIONS_INIT { (uint32_t)sizeof(tern_run_options), 0, NULL, 0 }
 TERN_API tern_status tern_run_options_init(tern_run_options* options, size_t size) TERN_NOEXCEPT;
@@ -63,7 +64,9 @@ TERN_API tern_status tern_run_options_init(tern_run_options* options, size_t siz
  *          TERN_ERR_DEVICE_LOST create a new session
  *          TERN_ERR_STATE      an earlier run failed (no memory, a lost device) while it wrote the parameters or the state:
  *                              parts are new, parts old. Create new parameters; load a saved state, or create a new one
- * Threads  one call at a time for a session. */
+ *          TERN_ERR_STATE      also: another thread is in a call with this session, its state, or parameters that either writes
+ * Threads  one call at a time for a session, and for a state; parameters may be read by many at a time, written by one alone.
+ *          A second call is refused with TERN_ERR_STATE and changes nothing. Only tern_session_release must wait by itself */
 TERN_API tern_status tern_session_run(tern_session* session, int32_t signature, const tern_tensor* const* inputs, int32_t n_inputs,
                                       const tern_tensor** outputs, int32_t n_outputs, const tern_run_options* options) TERN_NOEXCEPT;
 
@@ -81,17 +84,18 @@ TERN_API tern_status tern_session_prepare(tern_session* session, int32_t signatu
 
 typedef struct tern_memory_report {
   uint32_t struct_size;
-  int32_t num_plans;
+  int32_t num_plans;         /* kept, one for each combination of input shapes; at most max_plans for each signature */
   uint64_t arena_bytes;      /* activations of the largest plan, all backends */
   uint64_t arena_bound;      /* most bytes alive at one node of that plan: no placement can be smaller */
-  uint64_t scratch_bytes;    /* work space of kernels */
-  uint64_t prepared_bytes;   /* copies of weights in another order, tables */
+  uint64_t scratch_bytes;    /* work space of kernels, of that plan */
+  uint64_t prepared_bytes;   /* copies of weights in another order, tables, of that plan */
   uint64_t mapped_bytes;     /* weights used in place from the file */
   uint64_t state_bytes;
   uint64_t overlay_bytes;    /* changed parameters */
   uint64_t output_bytes;     /* pool of output tensors */
+  uint64_t plan_bytes;       /* activations, work space and copies of weights of all num_plans plans that are kept */
 } tern_memory_report;
-#define TERN_MEMORY_REPORT_INIT { (uint32_t)sizeof(tern_memory_report), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define TERN_MEMORY_REPORT_INIT { (uint32_t)sizeof(tern_memory_report), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 TERN_API tern_status tern_session_memory(const tern_session* session, tern_memory_report* report) TERN_NOEXCEPT;
 
 /* Where each node of the latest plan of a signature runs and why. */

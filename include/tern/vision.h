@@ -54,7 +54,7 @@ TERN_API tern_status tern_detector_create(const tern_model* model, const tern_de
 TERN_API void tern_detector_release(tern_detector* detector) TERN_NOEXCEPT;
 /* Finds objects in a picture, best first.
  * detections  up to `capacity` are written; count: how many were found (may exceed capacity).
- * Threads     one call at a time for a detector. */
+ * Threads     one call at a time for a detector; a second one gives TERN_ERR_STATE. */
 TERN_API tern_status tern_detector_run(tern_detector* detector, const tern_picture* picture, tern_detection* detections,
                                        int32_t capacity, int32_t* count) TERN_NOEXCEPT;
 /* Name of a label, or NULL. Borrowed from the detector. */
@@ -90,6 +90,7 @@ typedef struct tern_pose_options {
  * landmarks key points of one person */
 TERN_API tern_status tern_pose_create(const tern_model* detector, const tern_model* landmarks, const tern_pose_options* options, tern_pose** pose) TERN_NOEXCEPT;
 TERN_API void tern_pose_release(tern_pose* pose) TERN_NOEXCEPT;
+/* Threads  one call at a time for a pose task; a second one gives TERN_ERR_STATE. */
 TERN_API tern_status tern_pose_run(tern_pose* pose, const tern_picture* picture, tern_person* persons, int32_t capacity, int32_t* count) TERN_NOEXCEPT;
 /* Name of a key point ("left knee"), or NULL; pairs of key points that a drawing joins, as 2 * num indices. Borrowed. */
 TERN_API const char* tern_pose_keypoint_name(const tern_pose* pose, int32_t keypoint) TERN_NOEXCEPT;

@@ -2,8 +2,8 @@
 #include "base/status.h"
 
 #include <cstdarg>
-#include <cstdio>
-#include <cstring>
+
+#include "base/text.h"
 
 namespace tern {
 
@@ -19,7 +19,7 @@ tern_status fail(tern_status code, const char* format, ...) {
   e.file_offset = UINT64_MAX;
   va_list args;
   va_start(args, format);
-  std::vsnprintf(e.message, sizeof e.message, format, args);
+  format_text(e.message, sizeof e.message, format, args);
   va_end(args);
   return code;
 }
@@ -27,8 +27,7 @@ tern_status fail(tern_status code, const char* format, ...) {
 namespace {
 template <size_t N>
 void set_once(char (&field)[N], const char* text) {
-  if (!text || field[0]) return;
-  std::snprintf(field, N, "%s", text);
+  if (text && !field[0]) set_text(field, N, "%s", text);
 }
 }  // namespace
 

@@ -20,9 +20,9 @@ inline void pause() {
 #endif
 }
 
-// Spins until `value` differs from `old`, for about 50 microseconds or for ever; then sleeps.
+// Spins until `value` differs from `old`, for about 50 microseconds and while `awake` counts anything; then sleeps.
 template <class T>
-void await_change(const std::atomic<T>& value, T old, int32_t wait) {
+void await_change(const std::atomic<T>& value, T old, int32_t wait, const std::atomic<int32_t>& awake) {
   using Clock = std::chrono::steady_clock;
   if (wait != TERN_WAIT_SLEEP) {
     const auto end = Clock::now() + std::chrono::microseconds(50);
@@ -31,7 +31,7 @@ void await_change(const std::atomic<T>& value, T old, int32_t wait) {
         if (value.load(std::memory_order_acquire) != old) return;
         pause();
       }
-      if (wait != TERN_WAIT_SPIN && Clock::now() > end) break;
+      if (awake.load(std::memory_order_relaxed) == 0 && Clock::now() > end) break;
     }
   }
   while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
@@ -103,7 +103,7 @@ void ThreadPool::start() {
     while (started_ < num_threads_) {
       const int32_t index = started_;
       workers_.emplace_back([this, index, cpus] {
-        await_change(job_, 0u, options_.wait);
+        await_change(job_, 0u, options_.wait, awake_);
         let_go(cpus);
         work(index);
       });
@@ -127,7 +127,7 @@ bool ThreadPool::claim(int32_t i, uint32_t job) {
 void ThreadPool::work(int32_t index) {
   uint32_t seen = 0;
   for (;;) {
-    await_change(job_, seen, options_.wait);
+    await_change(job_, seen, options_.wait, awake_);
     seen = job_.load(std::memory_order_acquire);
     if (stop_) return;
     if (!claim(index, seen)) continue;
@@ -160,7 +160,7 @@ void ThreadPool::run(int32_t count, void (*task)(void*, int32_t), void* user) {
         task(user, i);
         --others;
       }
-      for (int32_t done; (done = finished_.load(std::memory_order_acquire)) != others;) await_change(finished_, done, options_.wait);
+      for (int32_t done; (done = finished_.load(std::memory_order_acquire)) != others;) await_change(finished_, done, options_.wait, awake_);
       return;
     }
   }

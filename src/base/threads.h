@@ -31,6 +31,22 @@ class ThreadPool {
 
   int32_t num_threads() const { return num_threads_; }
 
+  // While one lives, workers that wait by TERN_WAIT_SPIN do not sleep.
+  class Awake {
+   public:
+    explicit Awake(ThreadPool& pool) : awake_(pool.options_.wait == TERN_WAIT_SPIN ? &pool.awake_ : nullptr) {
+      if (awake_) awake_->fetch_add(1, std::memory_order_relaxed);
+    }
+    ~Awake() {
+      if (awake_) awake_->fetch_sub(1, std::memory_order_relaxed);
+    }
+    Awake(const Awake&) = delete;
+    Awake& operator=(const Awake&) = delete;
+
+   private:
+    std::atomic<int32_t>* awake_;
+  };
+
   // Calls task(user, i) for every i in [0, count), count <= num_threads(), and returns when all have returned. The caller
   // runs i = 0, and then whatever no other thread has begun: it never waits for a thread that the system does not let run.
   // When the pool is in use by another thread, or threads cannot be started, the caller runs them all.
@@ -48,6 +64,7 @@ class ThreadPool {
   int32_t started_ = 1;
   alignas(64) std::atomic<uint32_t> job_{0};  // grows with every job; workers wait for it
   std::atomic<bool> stop_{false};
+  alignas(64) std::atomic<int32_t> awake_{0};  // runs in progress that keep the workers awake
   // Read only by who has claimed a share of the job, so they stand still until it is finished.
   void (*task_)(void*, int32_t) = nullptr;
   void* user_ = nullptr;

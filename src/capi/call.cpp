@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "capi/call.h"
+#include "capi/handle.h"
 
 namespace tern::capi {
 
@@ -47,6 +47,30 @@ tern_status init_struct(void* out, size_t size, const void* defaults, size_t fir
 tern_status check_flags(uint32_t given, uint32_t known, const char* name) {
   if (given & ~known) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: unknown flags 0x%x", name, given & ~known);
   return TERN_OK;
+}
+
+Hold::~Hold() {
+  while (count_ > 0) {
+    const Held& h = held_[--count_];
+    h.alone ? h.object->end_alone() : h.object->end_shared();
+  }
+}
+
+tern_status Hold::alone(InUse& object, const char* name) {
+  if (!object.begin_alone()) return TERN_FAIL(TERN_ERR_STATE, "another call uses %s: one at a time", name);
+  held_[count_++] = {&object, true};
+  return TERN_OK;
+}
+
+tern_status Hold::shared(InUse& object, const char* name) {
+  if (!object.begin_shared()) return TERN_FAIL(TERN_ERR_STATE, "another call changes %s: wait for its end", name);
+  held_[count_++] = {&object, false};
+  return TERN_OK;
+}
+
+tern_status log_error(Context& context, tern_status status) {
+  if (status != TERN_OK && status != TERN_ERR_CANCELLED && status != TERN_ERR_DEADLINE) context.log(0, "%s", thread_error().message);
+  return status;
 }
 
 }  // namespace tern::capi

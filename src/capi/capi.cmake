@@ -29,12 +29,21 @@ if(TERN_SANITIZE)
   target_link_options(tern PRIVATE -Wl,-z,undefs)  # the sanitizers' functions are the executable's
 else()
   # An app in C needs no C++ library, and one in C++ may have another version of it.
-  target_sources(tern PRIVATE ${PROJECT_SOURCE_DIR}/src/capi/shared/terminate.cpp)
+  target_sources(tern PRIVATE ${PROJECT_SOURCE_DIR}/src/capi/shared/cxx_library.cpp)
   target_link_options(tern PRIVATE -static-libstdc++ -static-libgcc)
 endif()
 
 add_library(tern_static STATIC ${tern_objects})
 set_target_properties(tern_static PROPERTIES OUTPUT_NAME tern)
+
+# A project in C alone has nobody else to name the C++ library.
+set(tern_cxx_library "")
+foreach(library stdc++ c++)
+  if(library IN_LIST CMAKE_CXX_IMPLICIT_LINK_LIBRARIES)
+    list(APPEND tern_cxx_library ${library})
+  endif()
+endforeach()
+target_link_libraries(tern_static INTERFACE ${tern_cxx_library} m)
 
 foreach(library tern tern_static)
   target_link_libraries(${library} PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
@@ -68,6 +77,7 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/package/tern-config-versi
 install(FILES ${PROJECT_BINARY_DIR}/package/tern-config.cmake ${PROJECT_BINARY_DIR}/package/tern-config-version.cmake DESTINATION ${tern_package})
 # Relative, so that the installed tree can be moved.
 file(RELATIVE_PATH tern_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+list(TRANSFORM tern_cxx_library REPLACE "(.+)" "-l\\1 " OUTPUT_VARIABLE tern_cxx_flag)
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/package/tern.pc @ONLY CONTENT
 "prefix=\${pcfiledir}/@tern_prefix@
 libdir=\${prefix}/@CMAKE_INSTALL_LIBDIR@
@@ -77,7 +87,23 @@ Name: tern
 Description: Runs and fine-tunes models on the device
 Version: @PROJECT_VERSION@
 Libs: -L\${libdir} -ltern
-Libs.private: -lstdc++ -lm -ldl -pthread
+Libs.private: @tern_cxx_flag@-lm -ldl -pthread
 Cflags: -I\${includedir}
 ")
 install(FILES ${PROJECT_BINARY_DIR}/package/tern.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+if(TARGET tern_import_shared)
+  file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/package/tern-import.pc @ONLY CONTENT
+"prefix=\${pcfiledir}/@tern_prefix@
+libdir=\${prefix}/@CMAKE_INSTALL_LIBDIR@
+includedir=\${prefix}/@CMAKE_INSTALL_INCLUDEDIR@
+
+Name: tern-import
+Description: Makes .tern files from ONNX and TFLite models
+Version: @PROJECT_VERSION@
+Requires.private: protobuf-lite
+Libs: -L\${libdir} -ltern_import
+Cflags: -I\${includedir}
+")
+  install(FILES ${PROJECT_BINARY_DIR}/package/tern-import.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/src/notices.txt DESTINATION ${CMAKE_INSTALL_DOCDIR})

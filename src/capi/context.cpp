@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cstdio>
-
 #include "backends/cpu/backend.h"
 #include "backends/onednn/backend.h"
+#include "base/text.h"
 #include "capi/handle.h"
 
 using namespace tern;
@@ -74,11 +73,11 @@ tern_status tern_context_get_device(const tern_context* context, int32_t index, 
     DeviceInfo device = {};
     int32_t count = 0;
     const tern_status status = api.probe(&device, 1, &count);
-    std::snprintf(result.backend, sizeof result.backend, "%s", api.name);
-    std::snprintf(result.device, sizeof result.device, "%s", device.device);
+    set_text(result.backend, sizeof result.backend, "%s", api.name);
+    set_text(result.device, sizeof result.device, "%s", device.device);
     result.memory_bytes = device.memory_bytes;
     result.available = status == TERN_OK && count > 0;
-    if (!result.available) std::snprintf(result.reason, sizeof result.reason, "%.*s", (int)sizeof result.reason - 1, status != TERN_OK ? thread_error().message : "no device on this machine");
+    if (!result.available) set_text(result.reason, sizeof result.reason, "%s", status != TERN_OK ? thread_error().message : "no device on this machine");
     return write_struct(result, info, "tern_device_info");
   });
 }

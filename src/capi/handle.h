@@ -8,6 +8,8 @@
 // The session, and what the C calls lend out.
 struct tern_session {
   std::unique_ptr<tern::Session> session;
+  mutable tern::InUse in_use;
+  std::vector<char> writes_parameters;  // per signature
   // Per signature: placements as given out; emptied by every call that may change them.
   mutable std::vector<std::vector<tern::Session::Placement>> placements;
   mutable bool lent = false;
@@ -24,6 +26,28 @@ struct tern_cancel {
 };
 
 namespace tern::capi {
+
+// What a call uses, to its end. Errors: TERN_ERR_STATE, if another call uses it in a way that excludes this one.
+class Hold {
+ public:
+  Hold() = default;
+  ~Hold();
+  Hold(const Hold&) = delete;
+  Hold& operator=(const Hold&) = delete;
+  tern_status alone(InUse& object, const char* name);
+  tern_status shared(InUse& object, const char* name);
+
+ private:
+  struct Held {
+    InUse* object = nullptr;
+    bool alone = false;
+  };
+  Held held_[3];
+  int32_t count_ = 0;
+};
+
+// Tells the log of a failed call, unless the app itself ended it. Returns the status.
+tern_status log_error(Context& context, tern_status status);
 
 // A handle of these is the object itself.
 #define TERN_HANDLE(handle, Object)                                                                       \

@@ -28,12 +28,23 @@ tern_status read_load_options(const tern_load_options* given, Load* out) {
   return TERN_OK;
 }
 
-tern_status make_model(tern_context* context, const Bytes& file, const Load& load, tern_model** model) {
+tern_status make_model(tern_context* context, const Bytes& file, const Load& load, const char* from, tern_model** model) {
+  const uint64_t begin_ns = monotonic_ns();
   ModelDef def;
   TERN_TRY(read_model(file, load.limits, &def));
   if (load.check_weights) TERN_TRY(check_weights(file));
-  *model = to_handle(new Model(*to_object(context), std::move(def), file.owner, load.limits.max_planned_bytes));
+  Model* const m = new Model(*to_object(context), std::move(def), file.owner, load.limits.max_planned_bytes);
+  *model = to_handle(m);
+  m->context().log(2, "model loaded from %s in %.1f ms: %zu signatures, %zu parameters, %zu bytes", from, (double)(monotonic_ns() - begin_ns) * 1e-6, m->def().signatures.size(),
+                   m->def().parameters.size(), file.size);
   return TERN_OK;
+}
+
+// Runs the body of an entry that loads a model; what fails is logged.
+template <class Body>
+tern_status guard_logged(tern_context* context, Body&& body) noexcept {
+  const tern_status status = guard(body);
+  return status != TERN_OK && context ? log_error(*to_object(context), status) : status;
 }
 
 const Signature* find(const tern_model* model, int32_t signature) {
@@ -156,7 +167,7 @@ tern_status tern_load_options_init(tern_load_options* options, size_t size) noex
 }
 
 tern_status tern_model_load_file(tern_context* context, const char* path, const tern_load_options* options, tern_model** model) noexcept {
-  return guard([&]() -> tern_status {
+  return guard_logged(context, [&]() -> tern_status {
     TERN_CHECK_NOT_NULL(context);
     TERN_CHECK_NOT_NULL(path);
     TERN_CHECK_NOT_NULL(model);
@@ -164,12 +175,12 @@ tern_status tern_model_load_file(tern_context* context, const char* path, const 
     TERN_TRY(read_load_options(options, &load));
     Bytes file;
     TERN_TRY(load_file(path, load.mode, load.limits.max_file_bytes, &file));
-    return make_model(context, file, load, model);
+    return make_model(context, file, load, path, model);
   });
 }
 
 tern_status tern_model_load_memory(tern_context* context, const void* data, size_t bytes, const tern_load_options* options, tern_model** model) noexcept {
-  return guard([&]() -> tern_status {
+  return guard_logged(context, [&]() -> tern_status {
     TERN_CHECK_NOT_NULL(context);
     TERN_CHECK_NOT_NULL(data);
     TERN_CHECK_NOT_NULL(model);
@@ -179,13 +190,13 @@ tern_status tern_model_load_memory(tern_context* context, const void* data, size
       return TERN_FAIL(TERN_ERR_LIMIT, "%zu bytes, at most %" PRIu64 " are allowed (max_file_bytes)", bytes, load.limits.max_file_bytes);
     Bytes file{static_cast<const uint8_t*>(data), bytes, nullptr};
     if (load.mode == LoadMode::copy) TERN_TRY(copy_bytes(data, bytes, &file));
-    return make_model(context, file, load, model);
+    return make_model(context, file, load, "memory", model);
   });
 }
 
 tern_status tern_model_load_descriptor(tern_context* context, int32_t descriptor, uint64_t offset, uint64_t bytes, const tern_load_options* options,
                                        tern_model** model) noexcept {
-  return guard([&]() -> tern_status {
+  return guard_logged(context, [&]() -> tern_status {
     TERN_CHECK_NOT_NULL(context);
     TERN_CHECK_NOT_NULL(model);
     if (descriptor < 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "descriptor is %d", descriptor);
@@ -195,7 +206,7 @@ tern_status tern_model_load_descriptor(tern_context* context, int32_t descriptor
       return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "offset %" PRIu64 " is no multiple of 64: store the model aligned, or use TERN_LOAD_COPY", offset);
     Bytes file;
     TERN_TRY(load_descriptor(descriptor, offset, bytes, load.mode, load.limits.max_file_bytes, &file));
-    return make_model(context, file, load, model);
+    return make_model(context, file, load, "a descriptor", model);
   });
 }
 

@@ -7,6 +7,7 @@ using namespace tern::capi;
 
 namespace {
 
+constexpr size_t kFirstMemoryReport = offsetof(tern_memory_report, plan_bytes);
 constexpr int32_t kDefaultPlans = 8, kMaxPlans = 1024;
 
 tern_status read_session_options(const tern_session_options* given, Session::Options* out) {
@@ -83,6 +84,32 @@ tern_status check_signature(const tern_session* session, int32_t signature) {
   return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "signature %d: the model has %zu", signature, count);
 }
 
+bool writes_parameters(const Graph& graph) {
+  bool writes = false;
+  for_each_graph(graph, [&](const Graph& g) {
+    for (const Node& n : g.nodes) writes = writes || ((n.op->flags & kWritesState) && g.value(n.in[0]).kind == ValueKind::parameter);
+  });
+  return writes;
+}
+
+constexpr char kSession[] = "this session", kState[] = "the session's state", kParameters[] = "the session's parameters";
+
+// What a run of this signature, which need not exist, uses.
+tern_status hold_for_run(tern_session* s, int32_t signature, Hold* hold) {
+  TERN_TRY(hold->alone(s->in_use, kSession));
+  TERN_TRY(hold->alone(s->session->state().in_use, kState));
+  const bool writes = signature >= 0 && (size_t)signature < s->writes_parameters.size() && s->writes_parameters[(size_t)signature];
+  InUse& parameters = s->session->parameters().in_use;
+  return writes ? hold->alone(parameters, kParameters) : hold->shared(parameters, kParameters);
+}
+
+// Runs the body of an entry of a session; what fails is logged.
+template <class Body>
+tern_status guard_logged(tern_session* session, Body&& body) noexcept {
+  const tern_status status = guard(body);
+  return status != TERN_OK && session ? log_error(session->session->model().context(), status) : status;
+}
+
 const std::vector<Session::Placement>& placements_of(const tern_session* session, int32_t signature) {
   std::vector<Session::Placement>& list = session->placements[(size_t)signature];
   session->lent = true;
@@ -105,7 +132,7 @@ tern_status tern_run_options_init(tern_run_options* options, size_t size) noexce
 }
 
 tern_status tern_session_create(const tern_model* model, const tern_session_options* options, tern_session** session) noexcept {
-  return guard([&]() -> tern_status {
+  const tern_status status = guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(model);
     TERN_CHECK_NOT_NULL(session);
     Session::Options o;
@@ -113,9 +140,11 @@ tern_status tern_session_create(const tern_model* model, const tern_session_opti
     auto s = std::make_unique<tern_session>();
     TERN_TRY(Session::create(*to_object(model), o, &s->session));
     s->placements.resize(to_object(model)->def().signatures.size());
+    for (const Signature& sig : to_object(model)->def().signatures) s->writes_parameters.push_back(writes_parameters(sig.graph));
     *session = s.release();
     return TERN_OK;
   });
+  return model ? log_error(to_object(model)->context(), status) : status;
 }
 
 void tern_session_release(tern_session* session) noexcept { delete session; }
@@ -125,6 +154,8 @@ tern_state* tern_session_state(tern_session* session) noexcept { return session 
 tern_status tern_session_set_state(tern_session* session, tern_state* state) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(session);
+    Hold hold;
+    TERN_TRY(hold.alone(session->in_use, kSession));
     TERN_CHECK_NOT_NULL(state);
     return session->session->set_state(*to_object(state));
   });
@@ -132,8 +163,10 @@ tern_status tern_session_set_state(tern_session* session, tern_state* state) noe
 
 tern_status tern_session_run(tern_session* session, int32_t signature, const tern_tensor* const* inputs, int32_t n_inputs, const tern_tensor** outputs, int32_t n_outputs,
                              const tern_run_options* options) noexcept {
-  return guard([&]() -> tern_status {
+  return guard_logged(session, [&]() -> tern_status {
     TERN_CHECK_NOT_NULL(session);
+    Hold hold;
+    TERN_TRY(hold_for_run(session, signature, &hold));
     TERN_TRY(check_list(inputs, n_inputs, "inputs"));
     TERN_TRY(check_list(outputs, n_outputs, "outputs"));
     RunControl control;
@@ -147,6 +180,8 @@ tern_status tern_session_run(tern_session* session, int32_t signature, const ter
 tern_status tern_session_bind_input(tern_session* session, int32_t signature, int32_t index, const tern_tensor* tensor) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(session);
+    Hold hold;
+    TERN_TRY(hold.alone(session->in_use, kSession));
     return session->session->bind_input(signature, index, tensor ? to_object(tensor) : nullptr);
   });
 }
@@ -154,13 +189,17 @@ tern_status tern_session_bind_input(tern_session* session, int32_t signature, in
 tern_status tern_session_bind_output(tern_session* session, int32_t signature, int32_t index, tern_tensor* tensor) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(session);
+    Hold hold;
+    TERN_TRY(hold.alone(session->in_use, kSession));
     return session->session->bind_output(signature, index, tensor ? to_object(tensor) : nullptr);
   });
 }
 
 tern_status tern_session_run_bound(tern_session* session, int32_t signature, const tern_run_options* options) noexcept {
-  return guard([&]() -> tern_status {
+  return guard_logged(session, [&]() -> tern_status {
     TERN_CHECK_NOT_NULL(session);
+    Hold hold;
+    TERN_TRY(hold_for_run(session, signature, &hold));
     RunControl control;
     if (options) TERN_TRY(read_run_options(options, &control));
     session->forget_placements();
@@ -169,8 +208,11 @@ tern_status tern_session_run_bound(tern_session* session, int32_t signature, con
 }
 
 tern_status tern_session_prepare(tern_session* session, int32_t signature, const int64_t* dims, int32_t n_dims) noexcept {
-  return guard([&]() -> tern_status {
+  return guard_logged(session, [&]() -> tern_status {
     TERN_CHECK_NOT_NULL(session);
+    Hold hold;
+    TERN_TRY(hold.alone(session->in_use, kSession));
+    TERN_TRY(hold.shared(session->session->parameters().in_use, kParameters));
     TERN_TRY(check_signature(session, signature));
     std::vector<Shape> shapes;
     TERN_TRY(read_plan_shapes(session->session->model().def().signatures[(size_t)signature], dims, n_dims, &shapes));
@@ -182,10 +224,12 @@ tern_status tern_session_prepare(tern_session* session, int32_t signature, const
 tern_status tern_session_memory(const tern_session* session, tern_memory_report* report) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(session);
-    TERN_TRY(check_output_struct(report, sizeof *report, "tern_memory_report"));
+    Hold hold;
+    TERN_TRY(hold.alone(session->in_use, kSession));
+    TERN_TRY(check_output_struct(report, kFirstMemoryReport, "tern_memory_report"));
     const Session::Memory m = session->session->memory();
-    const tern_memory_report result = {(uint32_t)sizeof result, m.plans, m.plan.arena, m.plan.bound, m.plan.scratch, m.plan.prepared, m.mapped, m.state, m.overlay, m.outputs};
-    return write_struct(result, report, "tern_memory_report");
+    const tern_memory_report result = {(uint32_t)sizeof result, m.plans, m.plan.arena, m.plan.bound, m.plan.scratch, m.plan.prepared, m.mapped, m.state, m.overlay, m.outputs, m.all_plans};
+    return write_struct(result, report, "tern_memory_report", kFirstMemoryReport);
   });
 }
 
@@ -193,6 +237,8 @@ int32_t tern_session_num_placements(const tern_session* session, int32_t signatu
   int32_t count = -1;
   (void)guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(session);
+    Hold hold;
+    TERN_TRY(hold.alone(session->in_use, kSession));
     TERN_TRY(check_signature(session, signature));
     const size_t n = placements_of(session, signature).size();
     if (n) count = (int32_t)n;
@@ -204,6 +250,8 @@ int32_t tern_session_num_placements(const tern_session* session, int32_t signatu
 tern_status tern_session_get_placement(const tern_session* session, int32_t signature, int32_t index, tern_placement* placement) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(session);
+    Hold hold;
+    TERN_TRY(hold.alone(session->in_use, kSession));
     TERN_TRY(check_signature(session, signature));
     TERN_TRY(check_output_struct(placement, sizeof *placement, "tern_placement"));
     const auto& list = placements_of(session, signature);
@@ -219,12 +267,22 @@ tern_status tern_session_get_placement(const tern_session* session, int32_t sign
 }
 
 int32_t tern_session_num_intermediates(const tern_session* session, int32_t signature) noexcept {
-  return session ? (int32_t)session->session->intermediates(signature).size() : 0;
+  int32_t count = 0;
+  (void)guard([&]() -> tern_status {
+    TERN_CHECK_NOT_NULL(session);
+    Hold hold;
+    TERN_TRY(hold.alone(session->in_use, kSession));
+    count = (int32_t)session->session->intermediates(signature).size();
+    return TERN_OK;
+  });
+  return count;
 }
 
 tern_status tern_session_get_intermediate(const tern_session* session, int32_t signature, int32_t index, tern_intermediate* intermediate) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(session);
+    Hold hold;
+    TERN_TRY(hold.alone(session->in_use, kSession));
     TERN_TRY(check_signature(session, signature));
     TERN_TRY(check_output_struct(intermediate, sizeof *intermediate, "tern_intermediate"));
     const auto list = session->session->intermediates(signature);
@@ -239,6 +297,8 @@ tern_status tern_session_get_intermediate(const tern_session* session, int32_t s
 tern_status tern_session_write_profile(const tern_session* session, const char* path) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(session);
+    Hold hold;
+    TERN_TRY(hold.alone(session->in_use, kSession));
     TERN_CHECK_NOT_NULL(path);
     return session->session->write_profile(path);
   });

@@ -30,6 +30,8 @@ tern_status tern_parameters_get(const tern_parameters* parameters, const char* n
     TERN_CHECK_NOT_NULL(parameters);
     TERN_CHECK_NOT_NULL(name);
     TERN_CHECK_NOT_NULL(tensor);
+    Hold hold;
+    TERN_TRY(hold.shared(to_object(parameters)->in_use, "these parameters"));
     const Parameters& p = *to_object(parameters);
     int32_t index;
     TERN_TRY(find_parameter(p.model().def(), name, &index));
@@ -45,6 +47,8 @@ tern_status tern_parameters_set(tern_parameters* parameters, const char* name, c
     TERN_CHECK_NOT_NULL(parameters);
     TERN_CHECK_NOT_NULL(name);
     TERN_CHECK_NOT_NULL(tensor);
+    Hold hold;
+    TERN_TRY(hold.alone(to_object(parameters)->in_use, "these parameters"));
     Parameters& p = *to_object(parameters);
     int32_t index;
     TERN_TRY(find_parameter(p.model().def(), name, &index));
@@ -75,6 +79,8 @@ tern_status tern_state_fork(const tern_state* state, tern_state** copy) noexcept
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(state);
     TERN_CHECK_NOT_NULL(copy);
+    Hold hold;
+    TERN_TRY(hold.shared(to_object(state)->in_use, "this state"));
     Ref<State> s;
     TERN_TRY(to_object(state)->fork(&s));
     *copy = to_handle(s.detach());
@@ -87,6 +93,8 @@ int64_t tern_state_length(const tern_state* state) noexcept { return state ? to_
 tern_status tern_state_truncate(tern_state* state, int64_t length) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(state);
+    Hold hold;
+    TERN_TRY(hold.alone(to_object(state)->in_use, "this state"));
     return to_object(state)->truncate(length);
   });
 }
@@ -96,6 +104,8 @@ tern_status tern_state_get(const tern_state* state, const char* name, tern_tenso
     TERN_CHECK_NOT_NULL(state);
     TERN_CHECK_NOT_NULL(name);
     TERN_CHECK_NOT_NULL(tensor);
+    Hold hold;
+    TERN_TRY(hold.shared(to_object(state)->in_use, "this state"));
     const State& s = *to_object(state);
     int32_t index;
     TERN_TRY(find_state(s.model().def(), name, &index));
@@ -111,6 +121,8 @@ tern_status tern_state_set(tern_state* state, const char* name, const tern_tenso
     TERN_CHECK_NOT_NULL(state);
     TERN_CHECK_NOT_NULL(name);
     TERN_CHECK_NOT_NULL(tensor);
+    Hold hold;
+    TERN_TRY(hold.alone(to_object(state)->in_use, "this state"));
     State& s = *to_object(state);
     int32_t index;
     TERN_TRY(find_state(s.model().def(), name, &index));
@@ -122,6 +134,8 @@ tern_status tern_state_save(const tern_state* state, const char* path) noexcept 
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(state);
     TERN_CHECK_NOT_NULL(path);
+    Hold hold;
+    TERN_TRY(hold.shared(to_object(state)->in_use, "this state"));
     return to_object(state)->save(path);
   });
 }
@@ -130,6 +144,8 @@ tern_status tern_state_load(tern_state* state, const char* path) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(state);
     TERN_CHECK_NOT_NULL(path);
+    Hold hold;
+    TERN_TRY(hold.alone(to_object(state)->in_use, "this state"));
     return to_object(state)->load(path);
   });
 }

@@ -8,13 +8,17 @@
 using namespace tern;
 using namespace tern::capi;
 
-namespace {
+struct tern_detector {
+  std::unique_ptr<Detector> task;
+  InUse in_use;
+};
 
-Detector* to_object(tern_detector* h) { return reinterpret_cast<Detector*>(h); }
-const Detector* to_object(const tern_detector* h) { return reinterpret_cast<const Detector*>(h); }
-Pose* to_object(tern_pose* h) { return reinterpret_cast<Pose*>(h); }
-const Pose* to_object(const tern_pose* h) { return reinterpret_cast<const Pose*>(h); }
-using capi::to_object;
+struct tern_pose {
+  std::unique_ptr<Pose> task;
+  InUse in_use;
+};
+
+namespace {
 
 // 0 stands for the model's own. NaN is refused.
 tern_status check_share(float value, const char* name) {
@@ -59,21 +63,23 @@ tern_status tern_detector_create(const tern_model* model, const tern_detector_op
     own.max_overlap = o.max_overlap;
     std::unique_ptr<Detector> d;
     TERN_TRY(Detector::create(*to_object(model), own, &d));
-    *detector = reinterpret_cast<tern_detector*>(d.release());
+    *detector = new tern_detector{std::move(d), {}};
     return TERN_OK;
   });
 }
 
-void tern_detector_release(tern_detector* detector) noexcept { delete to_object(detector); }
+void tern_detector_release(tern_detector* detector) noexcept { delete detector; }
 
 tern_status tern_detector_run(tern_detector* detector, const tern_picture* picture, tern_detection* detections, int32_t capacity, int32_t* count) noexcept {
   return guard([&]() -> tern_status {
     TERN_TRY(check_run(detector, picture, detections, capacity, count));
-    return to_object(detector)->run(picture, {detections, (size_t)capacity}, count);
+    Hold hold;
+    TERN_TRY(hold.alone(detector->in_use, "this detector"));
+    return detector->task->run(picture, {detections, (size_t)capacity}, count);
   });
 }
 
-const char* tern_detector_label(const tern_detector* detector, int32_t label) noexcept { return detector ? to_object(detector)->label(label) : nullptr; }
+const char* tern_detector_label(const tern_detector* detector, int32_t label) noexcept { return detector ? detector->task->label(label) : nullptr; }
 
 tern_status tern_pose_create(const tern_model* detector, const tern_model* landmarks, const tern_pose_options* options, tern_pose** pose) noexcept {
   return guard([&]() -> tern_status {
@@ -89,29 +95,31 @@ tern_status tern_pose_create(const tern_model* detector, const tern_model* landm
     own.min_score = o.min_score;
     std::unique_ptr<Pose> p;
     TERN_TRY(Pose::create(detector ? to_object(detector) : nullptr, *to_object(landmarks), own, &p));
-    *pose = reinterpret_cast<tern_pose*>(p.release());
+    *pose = new tern_pose{std::move(p), {}};
     return TERN_OK;
   });
 }
 
-void tern_pose_release(tern_pose* pose) noexcept { delete to_object(pose); }
+void tern_pose_release(tern_pose* pose) noexcept { delete pose; }
 
 tern_status tern_pose_run(tern_pose* pose, const tern_picture* picture, tern_person* persons, int32_t capacity, int32_t* count) noexcept {
   return guard([&]() -> tern_status {
     TERN_TRY(check_run(pose, picture, persons, capacity, count));
-    return to_object(pose)->run(picture, {persons, (size_t)capacity}, count);
+    Hold hold;
+    TERN_TRY(hold.alone(pose->in_use, "this pose task"));
+    return pose->task->run(picture, {persons, (size_t)capacity}, count);
   });
 }
 
-const char* tern_pose_keypoint_name(const tern_pose* pose, int32_t keypoint) noexcept { return pose ? to_object(pose)->keypoint_name(keypoint) : nullptr; }
+const char* tern_pose_keypoint_name(const tern_pose* pose, int32_t keypoint) noexcept { return pose ? pose->task->keypoint_name(keypoint) : nullptr; }
 
 tern_status tern_pose_skeleton(const tern_pose* pose, const int32_t** pairs, int32_t* num) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(pose);
     TERN_CHECK_NOT_NULL(pairs);
     TERN_CHECK_NOT_NULL(num);
-    *pairs = to_object(pose)->skeleton().data();
-    *num = (int32_t)(to_object(pose)->skeleton().size() / 2);
+    *pairs = pose->task->skeleton().data();
+    *num = (int32_t)(pose->task->skeleton().size() / 2);
     return TERN_OK;
   });
 }

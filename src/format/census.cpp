@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "format/checksum.h"
 
 namespace tern {
@@ -12,21 +13,10 @@ namespace {
 
 // Well-formed UTF-8 without NUL (texts go to C callers).
 bool is_text(std::string_view s) {
-  for (size_t i = 0; i < s.size();) {
-    const uint8_t c = (uint8_t)s[i];
-    if (c == 0) return false;
-    if (c < 0x80) {
-      ++i;
-      continue;
-    }
-    const size_t more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
-    if (c < 0xc2 || c > 0xf4 || s.size() - i <= more) return false;
-    for (size_t k = 1; k <= more; ++k)
-      if (((uint8_t)s[i + k] & 0xc0) != 0x80) return false;
-    const uint8_t d = (uint8_t)s[i + 1];
-    // Over-long forms, surrogates, and what lies beyond U+10FFFF.
-    if ((c == 0xe0 && d < 0xa0) || (c == 0xed && d > 0x9f) || (c == 0xf0 && d < 0x90) || (c == 0xf4 && d > 0x8f)) return false;
-    i += more + 1;
+  while (!s.empty()) {
+    const size_t n = s[0] ? utf8_character(s) : 0;
+    if (n == 0) return false;
+    s.remove_prefix(n);
   }
   return true;
 }

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <set>
 
+#include "base/text.h"
 #include "passes/specialize.h"
 
 namespace tern {
@@ -209,7 +210,7 @@ tern_status choose_sizes(InputSizes* sizes, const std::function<tern_status(cons
       if (open) example += " --input-shape " + spec.name.substr(0, 80) + "=" + dims;
     }
     const size_t used = std::strlen(first.message);
-    std::snprintf(first.message + used, sizeof first.message - used, "; none of the usual sizes fits its inputs: give their shapes, as in%s", example.c_str());
+    set_text(first.message + used, sizeof first.message - used, "; none of the usual sizes fits its inputs: give their shapes, as in%s", example.c_str());
   }
   thread_error() = first;
   return first_status;

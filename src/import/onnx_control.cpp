@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/text.h"
 #include "import/onnx.h"
 
 namespace tern {
@@ -31,7 +32,7 @@ tern_status lower_if(OnnxNode& n) {
   if (s == TERN_ERR_SHAPE && !b.twin_failed()) {
     char* message = thread_error().message;
     const size_t used = std::strlen(message);
-    std::snprintf(message + used, sizeof thread_error().message - used, "; both branches of an If must fit the inputs' sizes, unless it is known which runs: where an input decides, give its value, as in --input-value sr=16000");
+    set_text(message + used, sizeof thread_error().message - used, "; both branches of an If must fit the inputs' sizes, unless it is known which runs: where an input decides, give its value, as in --input-value sr=16000");
   }
   TERN_TRY(s);
   if (sizes_decide)

@@ -55,6 +55,14 @@ struct Location {
   uint64_t offset = 0, bytes = 0, pitch = 0;
 };
 
+// What may end a run early, and the making of a plan; looked at between nodes.
+struct RunControl {
+  const std::atomic<int32_t>* cancel = nullptr;  // != 0: stop
+  uint64_t deadline_ns = 0;                      // monotonic clock; 0 = none
+};
+tern_status check_control(const RunControl& control);
+uint64_t monotonic_ns();
+
 struct Partition {
   const Graph* graph;
   std::span<const int32_t> nodes;        // indices into graph->nodes, in order of execution
@@ -65,6 +73,7 @@ struct Partition {
   std::span<const ValueId> scalars;      // values whose content `submit` gets by value
   int32_t num_slots;
   bool profile;
+  RunControl control = {};  // may end the making of the plan; looked at between nodes
 };
 
 struct PlanStats {
@@ -76,14 +85,6 @@ struct NodeTime {
   int32_t node;  // index into graph->nodes
   uint64_t begin_ns, end_ns;
 };
-
-// What may end a run early; looked at between nodes.
-struct RunControl {
-  const std::atomic<int32_t>* cancel = nullptr;  // != 0: stop
-  uint64_t deadline_ns = 0;                      // monotonic clock; 0 = none
-};
-tern_status check_control(const RunControl& control);
-uint64_t monotonic_ns();
 
 // A point in a backend's queue; 0 = already reached.
 using Fence = uint64_t;

@@ -3,7 +3,8 @@
 
 #include <chrono>
 #include <cstdarg>
-#include <cstdio>
+
+#include "base/text.h"
 
 namespace tern {
 
@@ -25,7 +26,16 @@ Context::~Context() {
 }
 
 tern_status Context::open_backend(std::string_view name, const Backend** backend) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  bool fresh = false;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    TERN_TRY(find_or_open(name, backend, &fresh));
+  }
+  if (fresh) log(2, "backend '%s' opened: %s", (*backend)->api->name, (*backend)->info.device);
+  return TERN_OK;
+}
+
+tern_status Context::find_or_open(std::string_view name, const Backend** backend, bool* fresh) {
   for (const auto& b : opened_)
     if (name == b->api->name) return *backend = b.get(), TERN_OK;
   for (const BackendApi* api : tables_) {
@@ -39,6 +49,7 @@ tern_status Context::open_backend(std::string_view name, const Backend** backend
     TERN_TRY(api->open(&b->info, &options_.allocator, &pool_, &b->self));
     b->limits = api->limits(b->self);
     opened_.push_back(std::move(b));
+    *fresh = true;
     *backend = opened_.back().get();
     return TERN_OK;
   }
@@ -48,11 +59,11 @@ tern_status Context::open_backend(std::string_view name, const Backend** backend
 }
 
 void Context::log(int32_t level, const char* format, ...) {
-  if (!options_.log || level > options_.log_level) return;
+  if (!logs(level)) return;
   char text[512];
   va_list args;
   va_start(args, format);
-  std::vsnprintf(text, sizeof text, format, args);
+  format_text(text, sizeof text, format, args);
   va_end(args);
   options_.log(options_.log_user, level, text);
 }

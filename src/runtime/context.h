@@ -26,9 +26,13 @@ class Context : public RefCounted<Context> {
   std::span<const BackendApi* const> backend_tables() const { return tables_; }
   // Opens the first device of a backend once; later calls share it. Errors: TERN_ERR_NOT_FOUND lists the names.
   tern_status open_backend(std::string_view name, const Backend** backend);
+  bool logs(int32_t level) const { return options_.log && level <= options_.log_level; }
+  // One line for the app; levels: tern_log_fn. Not with a lock held: the app may call the library.
   void log(int32_t level, const char* format, ...) __attribute__((format(printf, 3, 4)));
 
  private:
+  tern_status find_or_open(std::string_view name, const Backend** backend, bool* fresh);
+
   Options options_;
   ThreadPool pool_;
   std::vector<const BackendApi*> tables_;

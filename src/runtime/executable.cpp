@@ -121,6 +121,7 @@ tern_status Executable::build(Graph graph, const Model& model, const Parameters&
   host_ = (int32_t)backends_.size() - 1;
   profiling_ = options.profile;
   TERN_TRY(place_nodes(graph_, backends_, options.deterministic, &placements_));
+  TERN_TRY(check_control(options.control));
   order_updates();
   profile_.resize(graph_.nodes.size());
   trace_.reserve(options.profile ? graph_.nodes.size() : 0);
@@ -140,6 +141,7 @@ tern_status Executable::build(Graph graph, const Model& model, const Parameters&
   for (const BackendPart& part : parts_)
     users += std::any_of(part.slots.begin(), part.slots.end(), [](const Slot& s) { return s.kind == SlotKind::state; });
   states_move_ = users > 1;
+  TERN_TRY(check_control(options.control));
   return compile(parameters, options);
 }
 
@@ -435,7 +437,7 @@ tern_status Executable::compile(const Parameters& parameters, const Options& opt
   for (PartitionPlan& p : partitions_) {
     const BackendPart& part = parts_[(size_t)part_of(p.backend)];
     const Backend& backend = *backends_[(size_t)p.backend];
-    const Partition partition{&graph_, p.nodes, part.locations, fixed, scalar_values_, (int32_t)part.slots.size(), options.profile};
+    const Partition partition{&graph_, p.nodes, part.locations, fixed, scalar_values_, (int32_t)part.slots.size(), options.profile, options.control};
     TERN_TRY(backend.api->compile(backend.self, partition, &p.plan));
     const PlanStats stats = backend.api->plan_stats(backend.self, p.plan);
     if (!checked_add(planned_, stats.prepared_bytes, &planned_) || !checked_add(planned_, stats.scratch_bytes, &planned_) || planned_ > options.max_bytes)

@@ -18,6 +18,7 @@ class Executable {
     uint64_t max_bytes = UINT64_MAX;           // of arenas, work space and copies of weights, those of sub-graphs included
     bool deterministic = false;  // no backend whose bits vary
     bool profile = false;
+    RunControl control = {};     // may end the making of the plan
   };
   struct Memory {
     uint64_t arena = 0, bound = 0, scratch = 0, prepared = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One set of a model's parameters: the file's own bytes and a copy-on-write overlay of those that changed.
 #pragma once
+#include "base/in_use.h"
 #include "runtime/model.h"
 #include "runtime/tensor.h"
 
@@ -10,6 +11,8 @@ class Parameters : public RefCounted<Parameters> {
  public:
   explicit Parameters(const Model& model)
       : model_(Ref<const Model>::share(&model)), overlay_(model.def().parameters.size()) {}
+
+  mutable InUse in_use;  // by calls of the C ABI
 
   const Model& model() const { return *model_; }
   uint64_t version() const { return version_; }

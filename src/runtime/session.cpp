@@ -77,6 +77,7 @@ tern_status Session::create(const Model& model, const Options& options, std::uni
     p.plans.reserve((size_t)std::max(1, options.max_plans));
   }
   if (options.profile) s->events_.reserve(100000);
+  context.log(2, "session made: %zu signatures on %s", s->signatures_.size(), options.backends.c_str());
   *out = std::move(s);
   return TERN_OK;
 }
@@ -125,7 +126,7 @@ tern_status Session::check_inputs(int32_t signature, std::span<const Tensor* con
   return TERN_OK;
 }
 
-tern_status Session::find_plan(int32_t signature, std::span<const Shape> shapes, Plan** plan) {
+tern_status Session::find_plan(int32_t signature, std::span<const Shape> shapes, const RunControl& control, Plan** plan) {
   PerSignature& per = signatures_[(size_t)signature];
   for (size_t i = 0; i < per.plans.size(); ++i) {
     Plan& p = per.plans[i];
@@ -143,17 +144,21 @@ tern_status Session::find_plan(int32_t signature, std::span<const Shape> shapes,
     return TERN_OK;
   }
   const Signature& sig = model_->def().signatures[(size_t)signature];
+  const uint64_t begin_ns = monotonic_ns();
+  TERN_TRY(check_control(control));
   Graph g;
   TERN_TRY(specialize(sig.graph, shapes, &g));
+  TERN_TRY(check_control(control));
   if (options_.keep) name_values(g);
   if (!backends_[0]->limits.as_written) TERN_TRY(optimize(g));
-  Executable::Options options{backends_, model_->max_planned_bytes(), options_.deterministic, options_.profile};
+  Executable::Options options{backends_, model_->max_planned_bytes(), options_.deterministic, options_.profile, control};
   Plan fresh;
   if (options_.keep) TERN_TRY(keep_values(g, &fresh.kept));
   TERN_TRY(Executable::create(std::move(g), *model_, *parameters_, options, &fresh.executable));
   fresh.shapes.assign(shapes.begin(), shapes.end());
   fresh.used = ++clock_;
   per.bound_ready = false;  // places of plans may change
+  announce(signature, fresh, begin_ns);
   if (per.plans.size() == per.plans.capacity())
     *std::min_element(per.plans.begin(), per.plans.end(), [](const Plan& a, const Plan& b) { return a.used < b.used; }) = std::move(fresh);
   else
@@ -234,6 +239,7 @@ tern_status Session::execute(int32_t signature, Plan& plan, const RunControl& co
     if (!t->unique()) TERN_TRY(Tensor::create(model_->context(), t->dtype(), t->shape(), &t));  // somebody holds it
     per.outputs[sig.graph.outputs.size() + i] = t->data();
   }
+  const ThreadPool::Awake awake(model_->context().pool());
   TERN_TRY(plan.executable->run(per.inputs, per.outputs, *parameters_, *state_, control));
   plan.ran = true;
   if (sig.position_input >= 0) state_->set_length(per.position + sig.advance);
@@ -257,7 +263,7 @@ tern_status Session::run(int32_t signature, std::span<const Tensor* const> input
     per.inputs[i] = per.tensors[i] ? per.tensors[i]->data() : nullptr;
   }
   Plan* plan = nullptr;
-  TERN_TRY(find_plan(signature, per.shapes, &plan));
+  TERN_TRY(find_plan(signature, per.shapes, control, &plan));
   per.bound_ready = false;
   const Graph& g = plan->executable->graph();
   tern_status status = TERN_OK;
@@ -284,7 +290,7 @@ tern_status Session::run_bound(int32_t signature, const RunControl& control) {
       per.inputs[i] = per.tensors[i] ? per.tensors[i]->data() : nullptr;
     }
     Plan* plan = nullptr;
-    TERN_TRY(find_plan(signature, per.shapes, &plan));
+    TERN_TRY(find_plan(signature, per.shapes, control, &plan));
     const Graph& g = plan->executable->graph();
     for (size_t k = 0; k < per.bound_outputs.size(); ++k) {
       if (!per.bound_outputs[k])
@@ -316,10 +322,10 @@ tern_status Session::bind_output(int32_t signature, int32_t index, Tensor* tenso
   return TERN_OK;
 }
 
-tern_status Session::prepare(int32_t signature, std::span<const Shape> shapes) {
+tern_status Session::prepare(int32_t signature, std::span<const Shape> shapes, const RunControl& control) {
   TERN_TRY(check_signature(signature));
   Plan* plan = nullptr;
-  return find_plan(signature, shapes, &plan);
+  return find_plan(signature, shapes, control, &plan);
 }
 
 namespace {
@@ -340,6 +346,36 @@ void collect(const Executable& e, std::vector<Session::Placement>* out) {
 
 }  // namespace
 
+void Session::announce(int32_t signature, const Plan& plan, uint64_t begin_ns) const {
+  Context& context = model_->context();
+  if (!context.logs(1)) return;
+  const char* const name = model_->def().signatures[(size_t)signature].name.c_str();
+  const size_t most = signatures_[(size_t)signature].plans.capacity();
+  if (signatures_[(size_t)signature].plans.size() == most)
+    context.log(1, "'%s': %zu plans for other shapes are kept, the least used is dropped and will be made again when it is needed (tern_session_options.max_plans)", name, most);
+  std::vector<Placement> nodes;
+  collect(*plan.executable, &nodes);
+  std::string shapes;
+  for (const Shape& s : plan.shapes) shapes += to_string(s);
+  const Executable::Memory m = plan.executable->memory();
+  context.log(2, "'%s': plan for inputs %s made in %.1f ms: %zu nodes, %.1f MiB", name, shapes.empty() ? "(none)" : shapes.c_str(), (double)(monotonic_ns() - begin_ns) * 1e-6, nodes.size(),
+              (double)(m.arena + m.scratch + m.prepared) / (1 << 20));
+  size_t slow = 0;
+  std::vector<std::string> ops;
+  for (const Placement& p : nodes) {
+    if (p.reason && p.reason[0]) {
+      const char* const how = p.as == PlacedAs::reference ? "in plain loops " : p.as == PlacedAs::decomposed ? "as a part of what it was split into " : "";
+      context.log(3, "'%s': %s runs %son '%s': %s", p.node.c_str(), p.op.c_str(), how, p.backend, p.reason);
+    }
+    if (p.as != PlacedAs::reference || backends_[0]->limits.as_written) continue;
+    ++slow;
+    if (std::find(ops.begin(), ops.end(), p.op) == ops.end()) ops.push_back(p.op);
+  }
+  std::string list;
+  for (const std::string& op : ops) list += (list.empty() ? "" : ", ") + op;
+  if (slow) context.log(1, "'%s': %zu of %zu nodes run in plain loops, which are slow: %s", name, slow, nodes.size(), list.c_str());
+}
+
 std::vector<Session::Placement> Session::placements(int32_t signature) const {
   std::vector<Placement> out;
   if (check_signature(signature) == TERN_OK && signatures_[(size_t)signature].latest) collect(*signatures_[(size_t)signature].latest->executable, &out);
@@ -353,6 +389,7 @@ Session::Memory Session::memory() const {
       const Executable::Memory plan = p.executable->memory();
       if (plan.arena + plan.scratch + plan.prepared >= m.plan.arena + m.plan.scratch + m.plan.prepared) m.plan = plan;
       ++m.plans;
+      m.all_plans += plan.arena + plan.scratch + plan.prepared;
       for (const Intermediate& k : p.kept) m.outputs += k.tensor->bytes();
     }
     for (const Pool& pool : per.pools)

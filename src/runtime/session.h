@@ -28,7 +28,7 @@ class Session {
   tern_status bind_input(int32_t signature, int32_t index, const Tensor* tensor);
   tern_status bind_output(int32_t signature, int32_t index, Tensor* tensor);
   // Makes the plan for these input shapes, if it is not there yet.
-  tern_status prepare(int32_t signature, std::span<const Shape> shapes);
+  tern_status prepare(int32_t signature, std::span<const Shape> shapes, const RunControl& control = {});
 
   struct Placement {
     PlacedAs as;
@@ -41,6 +41,7 @@ class Session {
   struct Memory {
     int32_t plans = 0;
     Executable::Memory plan;  // the largest
+    uint64_t all_plans = 0;   // arenas, work space and prepared weights of all plans
     uint64_t mapped = 0, state = 0, overlay = 0, outputs = 0;
   };
   Memory memory() const;
@@ -88,7 +89,8 @@ class Session {
   Session(const Model& model, const Options& options) : model_(Ref<const Model>::share(&model)), options_(options) {}
   tern_status check_signature(int32_t signature) const;
   tern_status check_inputs(int32_t signature, std::span<const Tensor* const> inputs) const;
-  tern_status find_plan(int32_t signature, std::span<const Shape> shapes, Plan** plan);
+  tern_status find_plan(int32_t signature, std::span<const Shape> shapes, const RunControl& control, Plan** plan);
+  void announce(int32_t signature, const Plan& plan, uint64_t begin_ns) const;
   tern_status take_output(int32_t signature, int32_t k, const Value& value, Ref<Tensor>* tensor);
   tern_status keep_values(Graph& g, std::vector<Intermediate>* kept);
   tern_status execute(int32_t signature, Plan& plan, const RunControl& control);

@@ -2,6 +2,7 @@
 // The states of a model: tensors of fixed capacity that live across runs, on the backend that used them last, and the
 // number of valid positions.
 #pragma once
+#include "base/in_use.h"
 #include "runtime/model.h"
 #include "runtime/tensor.h"
 
@@ -12,6 +13,8 @@ class State : public RefCounted<State> {
   // Zeros, length 0.
   static tern_status create(const Model& model, Ref<State>* out);
   ~State();
+
+  mutable InUse in_use;  // by a call of the C ABI
 
   const Model& model() const { return *model_; }
   int64_t length() const { return length_; }

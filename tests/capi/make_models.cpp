@@ -9,6 +9,7 @@
 //   points.tern   two landmarks in the whole of an 8 x 8 picture, one at its upper left, one in its middle
 //   wild_*.tern   detectors and landmarks whose results are NaN, infinite and huge
 //   train.tern    step: x f32[3,4] -> loss f32[], a step of gradient descent on a state
+//   plain.tern    forward: x i64[4,4] -> y i64[4,4], x xor 5, for which there is no kernel
 //   slow.tern     forward: x f32[512,512] -> y f32[512,512], some seconds of work
 #include <cmath>
 #include <cstdio>
@@ -222,6 +223,14 @@ ModelDef slow_model() {
   return m;
 }
 
+ModelDef plain_model() {
+  ModelDef m;
+  Signature& s = add_signature(m, "forward");
+  static constexpr int64_t kFive[] = {5};
+  add_output(s, emit(s.graph, "bitwise_xor", {add_input(s.graph, "x", TERN_DTYPE_I64, {4, 4}), add_constant(s.graph, std::span<const int64_t>(kFive))}), "y");
+  return m;
+}
+
 int write(const ModelDef& m, const std::string& path) {
   for (const Signature& s : m.signatures)
     if (s.graph.status != TERN_OK) return std::fprintf(stderr, "%s: %s: %s\n", path.c_str(), s.name.c_str(), thread_error().message), 1;
@@ -239,5 +248,5 @@ int main(int argc, char** argv) {
          write(points_model(kFar, kInf), folder + "/wild_far.tern") | write(points_model(kPoints, NAN), folder + "/wild_score.tern") |
          write(wild_detector("hard"), folder + "/wild_hard.tern") | write(wild_detector("weighted"), folder + "/wild_weighted.tern") |
          write(train_model(), folder + "/train.tern") | write(small_model(), folder + "/small.tern") | write(counter_model(), folder + "/counter.tern") | write(spots_model(), folder + "/spots.tern") |
-         write(slow_model(), folder + "/slow.tern");
+         write(plain_model(), folder + "/plain.tern") | write(slow_model(), folder + "/slow.tern");
 }

@@ -275,6 +275,14 @@ static void plans(tern_context* context, const tern_model* model) {
     tern_tensor_release(x);
     OK(tern_session_memory(s, &report));
     CHECK(report.num_plans <= 4); /* three of this signature, one of the other */
+    CHECK(report.plan_bytes > report.arena_bytes + report.scratch_bytes + report.prepared_bytes);
+  }
+  {
+    tern_memory_report old = TERN_MEMORY_REPORT_INIT; /* of an app that was built before plan_bytes */
+    old.struct_size = (uint32_t)offsetof(tern_memory_report, plan_bytes);
+    old.plan_bytes = 77;
+    OK(tern_session_memory(s, &old));
+    CHECK(old.plan_bytes == 77 && old.num_plans == report.num_plans && old.output_bytes == report.output_bytes);
   }
   FAILS(TERN_ERR_INVALID_ARGUMENT, tern_session_memory(NULL, &report));
   FAILS(TERN_ERR_INVALID_ARGUMENT, tern_session_memory(s, NULL));
@@ -471,6 +479,71 @@ static void cancel_and_deadline(tern_context* context) {
   tern_model_release(model);
 }
 
+typedef struct planner {
+  tern_cancel* cancel;
+  int allocations, cancel_at;
+} planner;
+
+static void* allocate_and_cancel(void* user, size_t bytes, size_t alignment) {
+  planner* p = (planner*)user;
+  if (++p->allocations == p->cancel_at) tern_cancel_signal(p->cancel);
+  return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+}
+
+static void release_it(void* user, void* memory, size_t bytes) {
+  (void)user, (void)bytes;
+  free(memory);
+}
+
+/* The first run makes a plan; that can be ended, too: before it, or at any of the allocations within. */
+static void cancelled_plans(void) {
+  planner p;
+  tern_allocator allocator;
+  tern_context_options c = TERN_CONTEXT_OPTIONS_INIT;
+  tern_run_options o = TERN_RUN_OPTIONS_INIT, late = TERN_RUN_OPTIONS_INIT;
+  tern_context* context = NULL;
+  tern_model* model;
+  tern_session* s = NULL;
+  tern_tensor* x;
+  const tern_tensor *in, *out = NULL;
+  int planned;
+  memset(&allocator, 0, sizeof allocator);
+  memset(&p, 0, sizeof p);
+  allocator.struct_size = (uint32_t)sizeof allocator;
+  allocator.user = &p;
+  allocator.allocate = allocate_and_cancel;
+  allocator.release = release_it;
+  c.allocator = &allocator;
+  c.num_threads = 1;
+  NEED(tern_cancel_create(&p.cancel));
+  NEED(tern_context_create(&c, &context));
+  model = load(context, "slow.tern");
+  x = make_tensor(context, TERN_DTYPE_F32, 2, 512, 512);
+  in = x;
+  o.cancel = p.cancel;
+  late.timeout_ns = 1;
+  NEED(tern_session_create(model, NULL, &s));
+  tern_cancel_signal(p.cancel);
+  FAILS(TERN_ERR_CANCELLED, tern_session_run(s, 0, &in, 1, &out, 1, &o));
+  CHECK(tern_session_num_placements(s, 0) == -1);
+  FAILS(TERN_ERR_DEADLINE, tern_session_run(s, 0, &in, 1, &out, 1, &late));
+  CHECK(tern_session_num_placements(s, 0) == -1);
+  tern_cancel_reset(p.cancel);
+  p.cancel_at = p.allocations + 1;
+  FAILS(TERN_ERR_CANCELLED, tern_session_run(s, 0, &in, 1, &out, 1, &o));
+  CHECK(tern_session_num_placements(s, 0) == -1 && p.allocations == p.cancel_at);
+  tern_cancel_reset(p.cancel);
+  p.cancel_at = 0;
+  planned = p.allocations;
+  OK(tern_session_prepare(s, 0, NULL, 0)); /* as if nothing had been */
+  CHECK(p.allocations > planned && tern_session_num_placements(s, 0) > 0 && out == NULL);
+  tern_tensor_release(x);
+  tern_session_release(s);
+  tern_model_release(model);
+  tern_context_release(context);
+  tern_cancel_release(p.cancel);
+}
+
 MAIN_BEGIN
   tern_context* context = NULL;
   tern_model* model;
@@ -484,6 +557,7 @@ MAIN_BEGIN
   intermediates(context, model);
   reports(context, model);
   cancel_and_deadline(context);
+  cancelled_plans();
   tern_model_release(model);
   tern_context_release(context);
 MAIN_END("session")

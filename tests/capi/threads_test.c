@@ -270,6 +270,124 @@ static void same_bits(void) {
   free(one);
 }
 
+/* Workers that never sleep during a run do between runs. */
+static void idle_pools(void) {
+  int wait;
+  for (wait = 0; wait < 3; ++wait) {
+    tern_context_options o = TERN_CONTEXT_OPTIONS_INIT;
+    tern_run_options limit = TERN_RUN_OPTIONS_INIT;
+    tern_context* context = NULL;
+    tern_model* model;
+    tern_session* s = NULL;
+    tern_tensor* x;
+    const tern_tensor *in, *out = NULL;
+    const struct timespec idle = {0, 300000000};
+    clock_t before;
+    o.num_threads = 3;
+    o.wait = wait;
+    limit.timeout_ns = 50000000; /* enough to start the workers */
+    NEED(tern_context_create(&o, &context));
+    model = load(context, "slow.tern");
+    NEED(tern_session_create(model, NULL, &s));
+    OK(tern_session_prepare(s, 0, NULL, 0));
+    x = make_tensor(context, TERN_DTYPE_F32, 2, 512, 512);
+    in = x;
+    CHECK(tern_session_run(s, 0, &in, 1, &out, 1, &limit) == TERN_ERR_DEADLINE);
+    before = clock();
+    nanosleep(&idle, NULL);
+    CHECK((double)(clock() - before) / CLOCKS_PER_SEC < 0.1);
+    tern_tensor_release(x);
+    tern_session_release(s);
+    tern_model_release(model);
+    tern_context_release(context);
+  }
+}
+
+typedef struct runner {
+  tern_session* session;
+  const tern_tensor* x;
+  int begun;
+  tern_status status;
+  const tern_tensor* y;
+  tern_cancel* cancel;
+} runner;
+
+static void* run_in_thread(void* user) {
+  runner* r = (runner*)user;
+  tern_run_options o = TERN_RUN_OPTIONS_INIT;
+  o.cancel = r->cancel;
+  __atomic_store_n(&r->begun, 1, __ATOMIC_RELEASE);
+  r->status = tern_session_run(r->session, 0, &r->x, 1, &r->y, 1, &o);
+  return NULL;
+}
+
+/* A second call on what one thread at a time may use is refused, and changes nothing. */
+static void two_in_one(tern_context* context) {
+  tern_model* model = load(context, "slow.tern");
+  tern_session *s = NULL, *other = NULL;
+  tern_session_options o = TERN_SESSION_OPTIONS_INIT;
+  tern_state* state = NULL;
+  tern_parameters* parameters = NULL;
+  tern_memory_report report = TERN_MEMORY_REPORT_INIT;
+  tern_placement placement = TERN_PLACEMENT_INIT;
+  tern_tensor *x = make_tensor(context, TERN_DTYPE_F32, 2, 512, 512), *w = NULL;
+  const tern_tensor *in = x, *out = NULL;
+  runner r;
+  pthread_t thread;
+  const struct timespec moment = {0, 1000000};
+  int i, refused = 0;
+  fill(x, 3);
+  NEED(tern_state_create(model, &state));
+  NEED(tern_parameters_create(model, &parameters));
+  o.state = state;
+  o.parameters = parameters;
+  NEED(tern_session_create(model, &o, &s));
+  NEED(tern_session_create(model, &o, &other)); /* of the same state */
+  OK(tern_session_prepare(s, 0, NULL, 0));
+  memset(&r, 0, sizeof r);
+  r.session = s;
+  r.x = x;
+  NEED(tern_cancel_create(&r.cancel));
+  CHECK(pthread_create(&thread, NULL, run_in_thread, &r) == 0);
+  for (i = 0; i < 1000 && !refused; ++i) {
+    nanosleep(&moment, NULL);
+    if (__atomic_load_n(&r.begun, __ATOMIC_ACQUIRE)) refused = tern_session_memory(s, &report) == TERN_ERR_STATE;
+  }
+  CHECK(refused);
+  FAILS(TERN_ERR_STATE, tern_session_run(s, 0, &in, 1, &out, 1, NULL));
+  CHECK(says("session"));
+  FAILS(TERN_ERR_STATE, tern_session_run_bound(s, 0, NULL));
+  FAILS(TERN_ERR_STATE, tern_session_prepare(s, 0, NULL, 0));
+  FAILS(TERN_ERR_STATE, tern_session_bind_input(s, 0, 0, x));
+  FAILS(TERN_ERR_STATE, tern_session_bind_output(s, 0, 0, x));
+  FAILS(TERN_ERR_STATE, tern_session_set_state(s, state));
+  FAILS(TERN_ERR_STATE, tern_session_get_placement(s, 0, 0, &placement));
+  CHECK(tern_session_num_placements(s, 0) == -1 && tern_session_num_intermediates(s, 0) == 0);
+  FAILS(TERN_ERR_STATE, tern_session_run(other, 0, &in, 1, &out, 1, NULL));
+  CHECK(says("state"));
+  FAILS(TERN_ERR_STATE, tern_state_truncate(state, 0));
+  FAILS(TERN_ERR_STATE, tern_state_save(state, file_in_folder("busy.state")));
+  OK(tern_parameters_get(parameters, "w", &w)); /* many may read */
+  FAILS(TERN_ERR_STATE, tern_parameters_set(parameters, "w", w));
+  CHECK(out == NULL);
+  tern_cancel_signal(r.cancel);
+  pthread_join(thread, NULL);
+  CHECK(r.status == TERN_ERR_CANCELLED);
+  /* All is free again. */
+  OK(tern_session_memory(s, &report));
+  OK(tern_state_truncate(state, 0));
+  OK(tern_parameters_set(parameters, "w", w));
+  OK(tern_session_bind_input(s, 0, 0, x));
+  tern_tensor_release(w);
+  tern_tensor_release(x);
+  tern_cancel_release(r.cancel);
+  tern_session_release(s);
+  tern_session_release(other);
+  tern_state_release(state);
+  tern_parameters_release(parameters);
+  tern_model_release(model);
+}
+
 static void bad_options(void) {
   tern_context_options o = TERN_CONTEXT_OPTIONS_INIT;
   tern_context* context = NULL;
@@ -297,8 +415,10 @@ MAIN_BEGIN
   many_on_one_model(context, model);
   others_come_and_go(context, model);
   cancelled_steps(context);
+  two_in_one(context);
   tern_model_release(model);
   tern_context_release(context);
   same_bits();
+  idle_pools();
   bad_options();
 MAIN_END("threads")
