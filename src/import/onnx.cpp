@@ -162,7 +162,7 @@ namespace {
 const OnnxOp* find_onnx_op(const std::string& type) {
   static const std::unordered_map<std::string_view, const OnnxOp*> table = [] {
     std::unordered_map<std::string_view, const OnnxOp*> t;
-    for (auto family : {onnx_math_ops(), onnx_nn_ops(), onnx_shape_ops(), onnx_quant_ops(), onnx_control_ops(), onnx_loss_ops(), onnx_transformer_ops()})
+    for (auto family : {onnx_math_ops(), onnx_nn_ops(), onnx_spatial_ops(), onnx_shape_ops(), onnx_quant_ops(), onnx_control_ops(), onnx_loss_ops(), onnx_transformer_ops()})
       for (const OnnxOp& op : family) t[op.type] = &op;
     return t;
   }();
@@ -610,6 +610,19 @@ void OnnxNode::close_branches(std::vector<Branch*> branches, const std::vector<V
       if (b.twin) branch->twin.inputs.push_back(it->second);
     }
   }
+}
+
+std::vector<int64_t> channels_last(int rank) {
+  std::vector<int64_t> p{0};
+  for (int i = 2; i < rank; ++i) p.push_back(i);
+  if (rank > 1) p.push_back(1);
+  return p;
+}
+std::vector<int64_t> channels_second(int rank) {
+  std::vector<int64_t> p{0};
+  if (rank > 1) p.push_back(rank - 1);
+  for (int i = 1; i < rank - 1; ++i) p.push_back(i);
+  return p;
 }
 
 ValueId to_nhwc(Builder& b, ValueId x) {

@@ -106,6 +106,7 @@ struct OnnxOp {
 
 std::span<const OnnxOp> onnx_math_ops();
 std::span<const OnnxOp> onnx_nn_ops();
+std::span<const OnnxOp> onnx_spatial_ops();
 std::span<const OnnxOp> onnx_shape_ops();
 std::span<const OnnxOp> onnx_quant_ops();
 std::span<const OnnxOp> onnx_control_ops();
@@ -121,5 +122,8 @@ tern_status read_onnx_tensor(const onnx::TensorProto& t, TensorData* out, OnnxFi
 // x [N,C,L] or [N,C,H,W] to NHWC and back (rank 3: height 1).
 ValueId to_nhwc(Builder& b, ValueId x);
 ValueId from_nhwc(Builder& b, ValueId y, int rank);
+// Permutations that bring channels to the last place, whatever the rank, and back.
+std::vector<int64_t> channels_last(int rank);
+std::vector<int64_t> channels_second(int rank);
 
 }  // namespace tern

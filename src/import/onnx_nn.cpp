@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ONNX operators of networks: convolutions, pools, resizing, normalisations. Tern's are channels-last, so each stands
+// ONNX operators of networks: resizing, normalisations. Tern's are channels-last, so each stands
 // between two transposes here; layout.cpp removes these.
 #include <algorithm>
 #include <cmath>
@@ -10,72 +10,6 @@
 namespace tern {
 namespace {
 
-// ---- windows --------------------------------------------------------------------------------------------------------
-
-// Attributes that convolutions and pools share, for 1 or 2 spatial dims (1-D: height 1).
-struct WindowAttrs {
-  IntList kernel = {1, 1}, strides = {1, 1}, dilations = {1, 1}, pads = {0, 0, 0, 0};
-};
-
-tern_status read_list(OnnxNode& n, const char* name, int spatial, int64_t otherwise, IntList* out) {
-  std::vector<int64_t> list = n.integers(name);
-  if (list.empty()) list.assign((size_t)spatial, otherwise);
-  if ((int)list.size() != spatial) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: '%s' has %zu entries instead of %d", n.type().c_str(), name, list.size(), spatial);
-  *out = spatial == 1 ? IntList{1, list[0]} : IntList{list[0], list[1]};
-  for (int64_t v : list)
-    if (v < 1 || v > INT32_MAX) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: '%s' holds %" PRId64, n.type().c_str(), name, v);
-  return TERN_OK;
-}
-
-// Padding that gives ceil(in / stride) outputs, for one size.
-int64_t same_padding(int64_t in, int64_t kernel, int64_t stride, int64_t dilation) {
-  const int64_t out = (in + stride - 1) / stride;
-  return std::max<int64_t>(0, (out - 1) * stride + (kernel - 1) * dilation + 1 - in);
-}
-
-// x is [N,C,spatial...]. `kernel` from the weight, or empty to read kernel_shape.
-tern_status read_window(OnnxNode& n, ValueId x, const IntList& kernel, bool has_dilations, WindowAttrs* w) {
-  Builder& b = n.b;
-  const int spatial = b.rank(x) - 2;
-  if (kernel.count) {
-    w->kernel = kernel;
-    if (n.has_attribute("kernel_shape")) {
-      IntList given;
-      TERN_TRY(read_list(n, "kernel_shape", spatial, 1, &given));
-      if (given[0] != kernel[0] || given[1] != kernel[1]) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: kernel_shape differs from the weight's shape", n.type().c_str());
-    }
-  } else {
-    if (!n.has_attribute("kernel_shape")) return TERN_FAIL(TERN_ERR_CORRUPT, "%s has no kernel_shape", n.type().c_str());
-    TERN_TRY(read_list(n, "kernel_shape", spatial, 1, &w->kernel));
-  }
-  TERN_TRY(read_list(n, "strides", spatial, 1, &w->strides));
-  if (has_dilations) TERN_TRY(read_list(n, "dilations", spatial, 1, &w->dilations));
-  const std::string automatic = n.text("auto_pad", "NOTSET");
-  const std::vector<int64_t> pads = n.integers("pads");
-  if (automatic == "NOTSET") {
-    if (!pads.empty() && (int)pads.size() != 2 * spatial) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: %zu pads", n.type().c_str(), pads.size());
-    for (size_t i = 0; i < pads.size(); ++i) {
-      if (pads[i] < 0 || pads[i] > INT32_MAX) return n.unsupported("negative pads");
-      const bool after = (int)i >= spatial;
-      const int axis = (int)i % spatial + (spatial == 1 ? 1 : 0);
-      w->pads[(after ? 2 : 0) + axis] = pads[i];
-    }
-    return TERN_OK;
-  }
-  if (automatic == "VALID") return TERN_OK;
-  if (automatic != "SAME_UPPER" && automatic != "SAME_LOWER") return TERN_FAIL(TERN_ERR_CORRUPT, "%s: auto_pad '%.40s'", n.type().c_str(), automatic.c_str());
-  for (int k = 0; k < spatial; ++k) {
-    const int axis = k + (spatial == 1 ? 1 : 0);
-    const int64_t total = same_padding(b.value(x).shape[2 + k], w->kernel[axis], w->strides[axis], w->dilations[axis]);
-    if (b.twin && same_padding(b.twin->value(x).shape[2 + k], w->kernel[axis], w->strides[axis], w->dilations[axis]) != total)
-      return n.unsupported("auto_pad for a size that varies");
-    const int64_t half = total / 2;
-    w->pads[axis] = automatic == "SAME_UPPER" ? half : total - half;
-    w->pads[2 + axis] = total - w->pads[axis];
-  }
-  return TERN_OK;
-}
-
 tern_status check_spatial(OnnxNode& n, ValueId x) {
   TERN_TRY(n.b.status());
   const int rank = n.b.rank(x);
@@ -84,159 +18,7 @@ tern_status check_spatial(OnnxNode& n, ValueId x) {
   return n.unsupported(std::to_string(rank - 2) + " spatial dims");
 }
 
-Shape with_height(const Shape& s) { return s.rank == 3 ? Shape{s[0], s[1], 1, s[2]} : s; }
-
-// ---- convolutions ---------------------------------------------------------------------------------------------------
-
-// A weight in ONNX's order, rank 3 or 4, as a value in Tern's: axes permuted by `order` (of rank 4). Where the kernel reads
-// panels, a constant weight becomes one.
-ValueId conv_weight(OnnxNode& n, int i, std::initializer_list<int64_t> order, bool panels, DType x) {
-  Builder& b = n.b;
-  const std::vector<int64_t> p(order);
-  if (const Operand* o = n.operand(i); o && o->quantized && o->quantized->codes.shape.rank == 4 && p[(size_t)o->quantized->axis] == o->quantized->axis) {
-    const QuantizedWeight& q = *o->quantized;
-    std::vector<ValueId> in{b.constant(permute(q.codes, p)), b.constant(q.scale)};
-    if (q.zero.data) in.push_back(b.constant(q.zero));
-    return b.op("dequantize_linear", in, {{"axis", q.axis}});
-  }
-  DType as = TERN_DTYPE_NONE;
-  const TensorData* t = n.weight(i, &as);
-  if (t && as == x && is_float(t->dtype) && (t->dtype == as || t->dtype == TERN_DTYPE_F16)) {
-    return b.parameter_once(t->data.bytes, panels ? "conv panels" : "conv", [&] {
-      const TensorData w = permute(with_shape(*t, with_height(t->shape)), p);
-      const bool packs = panels && w.elements() > 0 && (t->dtype == TERN_DTYPE_F32 || t->dtype == TERN_DTYPE_F16);
-      return packs ? b.panel_parameter(w) : b.parameter(w);
-    });
-  }
-  ValueId v = n.in(i);
-  if (b.status() != TERN_OK) return kNoValue;
-  if (b.rank(v) == 3) v = b.reshape(v, {Builder::same(0), Builder::same(1), 1, Builder::same(2)});
-  return b.transpose(v, p);
-}
-
-tern_status weight_shape(OnnxNode& n, int i, int rank, Shape* out) {
-  const Operand* o = n.operand(i);
-  if (!o) return TERN_FAIL(TERN_ERR_CORRUPT, "%s has no weight", n.type().c_str());
-  Shape s = o->tensor ? o->tensor->shape : o->quantized ? o->quantized->codes.shape : n.b.value(n.in(i)).shape;
-  TERN_TRY(n.b.status());
-  if (s.rank != rank) return TERN_FAIL(TERN_ERR_SHAPE, "%s: the weight has rank %d, the input %d", n.type().c_str(), s.rank, rank);
-  *out = with_height(s);
-  return TERN_OK;
-}
-
-tern_status lower_conv(OnnxNode& n) {
-  Builder& b = n.b;
-  const ValueId x = n.in(0);
-  TERN_TRY(check_spatial(n, x));
-  Shape w;
-  TERN_TRY(weight_shape(n, 1, b.rank(x), &w));
-  WindowAttrs a;
-  TERN_TRY(read_window(n, x, {w[2], w[3]}, true, &a));
-  const int64_t groups = n.integer("group", 1);
-  DType as = TERN_DTYPE_NONE;
-  const bool one_tap = w == Shape{groups, 1, 1, 1} && b.value(x).shape[1] == groups && a.strides == IntList{1, 1} && a.pads == IntList{0, 0, 0, 0};
-  if (const TensorData* t = one_tap && b.dtype(x) == TERN_DTYPE_F32 ? n.weight(1, &as) : nullptr; t && as == TERN_DTYPE_F32) {
-    n.set(0, from_nhwc(b, b.scale_channels(to_nhwc(b, x), *t, n.in(2)), b.rank(x)));
-    return TERN_OK;
-  }
-  const ValueId weight = conv_weight(n, 1, {0, 2, 3, 1}, groups == 1, b.dtype(x));
-  const ValueId y = b.op("conv2d", {to_nhwc(b, x), weight, n.in(2)},
-                         {{"strides", a.strides}, {"pads", a.pads}, {"dilations", a.dilations}, {"groups", groups}});
-  n.set(0, from_nhwc(b, y, b.rank(x)));
-  return TERN_OK;
-}
-
-tern_status lower_conv_transpose(OnnxNode& n) {
-  Builder& b = n.b;
-  const ValueId x = n.in(0);
-  TERN_TRY(check_spatial(n, x));
-  const int spatial = b.rank(x) - 2;
-  Shape w;
-  TERN_TRY(weight_shape(n, 1, b.rank(x), &w));
-  const std::string automatic = n.text("auto_pad", "NOTSET");
-  const std::vector<int64_t> extra = n.integers("output_padding"), wanted = n.integers("output_shape");
-  WindowAttrs a;
-  if (automatic == "NOTSET") TERN_TRY(read_window(n, x, {w[2], w[3]}, true, &a));
-  else {
-    // SAME pads so that out = in * stride; handled with the wanted sizes below.
-    if (n.has_attribute("pads")) n.integers("pads");
-    if (n.has_attribute("kernel_shape")) n.integers("kernel_shape");
-    a.kernel = {w[2], w[3]};
-    TERN_TRY(read_list(n, "strides", spatial, 1, &a.strides));
-    TERN_TRY(read_list(n, "dilations", spatial, 1, &a.dilations));
-  }
-  int64_t more[2] = {0, 0};
-  if (!extra.empty() && (int)extra.size() != spatial) return TERN_FAIL(TERN_ERR_CORRUPT, "ConvTranspose: %zu output paddings", extra.size());
-  for (int k = 0; k < (int)extra.size(); ++k) more[k + (spatial == 1)] = extra[(size_t)k];
-  if (!wanted.empty() && (int)wanted.size() != spatial && (int)wanted.size() != spatial + 2)
-    return TERN_FAIL(TERN_ERR_CORRUPT, "ConvTranspose: an output shape of %zu entries", wanted.size());
-  const bool same = automatic == "SAME_UPPER" || automatic == "SAME_LOWER";
-  if (!wanted.empty() || same) {
-    for (int k = 0; k < spatial; ++k) {
-      const int axis = k + (spatial == 1);
-      const int64_t in = b.value(x).shape[2 + k];
-      if (b.dim(x, 2 + k) < 0 && !wanted.empty()) return n.unsupported("output_shape for a size that varies");
-      const int64_t out = wanted.empty() ? in * a.strides[axis] : wanted[wanted.size() - (size_t)spatial + (size_t)k];
-      const int64_t full = a.strides[axis] * (in - 1) + more[axis] + (a.kernel[axis] - 1) * a.dilations[axis] + 1;
-      int64_t total = full - out;
-      if (total < 0) more[axis] -= total, total = 0;
-      const int64_t before = automatic == "SAME_UPPER" ? total / 2 : total - total / 2;
-      a.pads[axis] = before;
-      a.pads[2 + axis] = total - before;
-    }
-  }
-  const ValueId weight = conv_weight(n, 1, {0, 2, 3, 1}, false, b.dtype(x));
-  const ValueId y = b.op("conv_transpose2d", {to_nhwc(b, x), weight, n.in(2)},
-                         {{"strides", a.strides}, {"pads", a.pads}, {"dilations", a.dilations}, {"groups", n.integer("group", 1)},
-                          {"output_pad_h", more[0]}, {"output_pad_w", more[1]}});
-  n.set(0, from_nhwc(b, y, b.rank(x)));
-  return TERN_OK;
-}
-
-// ---- pools ----------------------------------------------------------------------------------------------------------
-
-tern_status lower_pool(OnnxNode& n) {
-  Builder& b = n.b;
-  const ValueId x = n.in(0);
-  TERN_TRY(check_spatial(n, x));
-  if (n.wants(1)) return n.unsupported("with indices");
-  WindowAttrs a;
-  TERN_TRY(read_window(n, x, {}, true, &a));
-  n.integer("storage_order", 0);
-  Attrs attrs = {{"kernel", a.kernel}, {"strides", a.strides}, {"pads", a.pads}, {"dilation_h", a.dilations[0]}, {"dilation_w", a.dilations[1]},
-                 {"ceil_mode", n.integer("ceil_mode", 0) != 0}};
-  const bool average = n.type() == "AveragePool";
-  if (average) attrs.push_back({"count_include_pad", n.integer("count_include_pad", 0) != 0});
-  n.set(0, from_nhwc(b, b.op(average ? "avg_pool2d" : "max_pool2d", {to_nhwc(b, x)}, attrs), b.rank(x)));
-  return TERN_OK;
-}
-
-tern_status lower_global_pool(OnnxNode& n) {
-  Builder& b = n.b;
-  const ValueId x = n.in(0);
-  TERN_TRY(b.status());
-  IntList axes;
-  for (int i = 2; i < b.rank(x); ++i) axes.items[axes.count++] = i;
-  if (axes.count == 0) return TERN_FAIL(TERN_ERR_SHAPE, "%s: input 0 has rank %d", n.type().c_str(), b.rank(x));
-  n.set(0, b.op(n.type() == "GlobalAveragePool" ? "reduce_mean" : "reduce_max", {x}, {{"axes", axes}, {"keep_dims", 1}}));
-  return TERN_OK;
-}
-
 // ---- normalisations -------------------------------------------------------------------------------------------------
-
-// Channels to the last place, whatever the rank, and back.
-std::vector<int64_t> channels_last(int rank) {
-  std::vector<int64_t> p{0};
-  for (int i = 2; i < rank; ++i) p.push_back(i);
-  if (rank > 1) p.push_back(1);
-  return p;
-}
-std::vector<int64_t> channels_second(int rank) {
-  std::vector<int64_t> p{0};
-  if (rank > 1) p.push_back(rank - 1);
-  for (int i = 1; i < rank - 1; ++i) p.push_back(i);
-  return p;
-}
 
 tern_status lower_batch_norm(OnnxNode& n) {
   Builder& b = n.b;
@@ -532,12 +314,6 @@ tern_status lower_depth_to_space(OnnxNode& n) {
 }
 
 constexpr OnnxOp kOps[] = {
-    {"Conv", lower_conv},
-    {"ConvTranspose", lower_conv_transpose},
-    {"MaxPool", lower_pool},
-    {"AveragePool", lower_pool},
-    {"GlobalAveragePool", lower_global_pool},
-    {"GlobalMaxPool", lower_global_pool},
     {"BatchNormalization", lower_batch_norm},
     {"InstanceNormalization", lower_instance_norm},
     {"GroupNormalization", lower_group_norm},

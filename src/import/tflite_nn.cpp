@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "import/spatial.h"
 #include "import/tflite.h"
 
 namespace tern {
@@ -33,18 +34,6 @@ tern_status check_window(TfliteNode& n, const WindowSpec& w) {
   return TERN_OK;
 }
 
-// SAME padding of one axis as i64 [1] values (before, after), for a size that varies.
-void varying_padding(Builder& b, ValueId x, int axis, const WindowSpec& w, ValueId* before, ValueId* after) {
-  const int k = axis - 1;
-  const ValueId one = b.integers({1}), two = b.integers({2}), stride = b.integers({w.strides[k]});
-  const ValueId in = b.op("shape", {x}, {{"start", axis}, {"end", axis + 1}});
-  const ValueId outputs = b.div(b.add(in, b.integers({w.strides[k] - 1})), stride);
-  const ValueId reach = b.add(b.mul(b.sub(outputs, one), stride), b.integers({(w.kernel[k] - 1) * w.dilations[k] + 1}));
-  const ValueId total = b.op("max", {b.sub(reach, in), b.integers({0})});
-  *before = b.div(total, two);
-  *after = b.sub(total, *before);
-}
-
 // Turns the padding scheme into w->pads, or for sizes that vary into a pad node in front of the window (*x).
 tern_status resolve_padding(TfliteNode& n, ValueId* x, WindowSpec* w, double pad_value, bool may_pad_in_front) {
   Builder& b = n.b;
@@ -63,7 +52,8 @@ tern_status resolve_padding(TfliteNode& n, ValueId* x, WindowSpec* w, double pad
   if (!varies) return TERN_OK;
   if (!may_pad_in_front) return n.unsupported("padding SAME for a size that varies");
   ValueId before[2], after[2];
-  for (int k = 0; k < 2; ++k) varying_padding(b, *x, 1 + k, *w, &before[k], &after[k]);
+  for (int k = 0; k < 2; ++k)
+    varying_same_padding(b, *x, 1 + k, (w->kernel[k] - 1) * w->dilations[k] + 1, w->strides[k], false, &before[k], &after[k]);
   const ValueId zero = b.integers({0});
   const ValueId pads = b.op("concat", {zero, before[0], before[1], zero, zero, after[0], after[1], zero}, {{"axis", 0}});
   *x = b.op("pad", {*x, pads, b.like(*x, pad_value)});

@@ -4,13 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 
-#include "evaluate.h"
 #include "import/recipes.h"
-#include "models/golden.h"
 #include "ops/op.h"
 #include "passes/specialize.h"
+#include "small_cases.h"
 
 using namespace tern;
 using namespace tern::test;
@@ -19,53 +17,7 @@ namespace {
 
 // ---- one operator each ----------------------------------------------------------------------------------------------
 
-struct SmallCase {
-  std::string name;
-  std::vector<uint8_t> model;
-  std::vector<TensorData> inputs, outputs;
-};
-
-struct Reader {
-  const uint8_t* p;
-  const uint8_t* end;
-
-  template <class T>
-  T get() {
-    T v{};
-    if (end - p >= (ptrdiff_t)sizeof v) std::memcpy(&v, p, sizeof v), p += sizeof v;
-    else p = end;
-    return v;
-  }
-  std::vector<uint8_t> bytes() {
-    const size_t n = std::min<size_t>(get<uint32_t>(), (size_t)(end - p));
-    p += n;
-    return {p - n, p};
-  }
-  TensorData tensor() {
-    const DType dtype = (DType)get<uint32_t>();
-    Shape shape;
-    for (uint32_t rank = get<uint32_t>(); rank > 0 && rank <= 8; --rank) shape.push(get<int64_t>());
-    TensorData t = make_tensor(dtype, shape);
-    const std::vector<uint8_t> content = bytes();
-    if (content.size() == t.bytes()) std::memcpy(const_cast<void*>(t.data.bytes), content.data(), content.size());
-    return t;
-  }
-};
-
-std::vector<SmallCase> read_cases() {
-  std::vector<uint8_t> file;
-  read_bytes(TERN_SOURCE_DIR "/tests/import/tflite_cases.bin", &file);
-  Reader r{file.data(), file.data() + file.size()};
-  std::vector<SmallCase> cases(r.get<uint32_t>() % 100000);
-  for (SmallCase& c : cases) {
-    const std::vector<uint8_t> name = r.bytes();
-    c.name.assign(name.begin(), name.end());
-    c.model = r.bytes();
-    for (uint32_t n = r.get<uint32_t>(); n > 0 && r.p < r.end; --n) c.inputs.push_back(r.tensor());
-    for (uint32_t n = r.get<uint32_t>(); n > 0 && r.p < r.end; --n) c.outputs.push_back(r.tensor());
-  }
-  return cases;
-}
+std::vector<SmallCase> read_cases() { return test::read_cases(TERN_SOURCE_DIR "/tests/import/tflite_cases.bin"); }
 
 // Quantised results may lie one step away: where a value lies between two codes, LiteRT rounds in fixed point.
 bool matches(const TensorData& a, const TensorData& b, std::string* why) {

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small ONNX models, one operator each, with inputs and the outputs of ONNX Runtime (or of ONNX's evaluator, where it says so).
+
+  make_onnx_cases.py [--show]
+
+Writes onnx_cases.bin beside this script, in the format of make_tflite_cases.py. Needs onnx, onnxruntime and numpy
+(tests/setup golden).
+"""
+import os
+import struct
+import sys
+
+import numpy as np
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DTYPES = {"float32": 1, "float16": 2, "float64": 4, "int8": 5, "uint8": 6, "int16": 7, "int32": 9, "int64": 11, "bool": 13}
+RNG = np.random.default_rng(11)
+CASES = []
+
+
+def rand(*shape, low=-2.0, high=2.0, dtype="float32"):
+    if np.issubdtype(np.dtype(dtype), np.integer):
+        return RNG.integers(int(low), int(high), shape).astype(dtype)
+    return RNG.uniform(low, high, shape).astype(dtype)
+
+
+def case(name, op, inputs, opset=21, outputs=1, varies=(), evaluator=False, **attributes):
+    """inputs: arrays; ("c", array): an initializer; None: left out. varies: axes of the first input that are symbols."""
+    names, feeds, declared, initializers = [], {}, [], []
+    for i, a in enumerate(inputs):
+        key = "x%d" % i
+        names.append("" if a is None else key)
+        if isinstance(a, tuple):
+            initializers.append(numpy_helper.from_array(a[1], key))
+        elif a is not None:
+            shape = ["d%d" % k if i == 0 and k in varies else d for k, d in enumerate(a.shape)]
+            declared.append(helper.make_tensor_value_info(key, helper.np_dtype_to_tensor_dtype(a.dtype), shape))
+            feeds[key] = a
+    results = ["y%d" % i for i in range(outputs)]
+    node = helper.make_node(op, names, results, **attributes)
+
+    def model(infos):
+        return helper.make_model(helper.make_graph([node], "g", declared, infos, initializers),
+                                 opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+    plain = model([helper.make_empty_tensor_value_info(r) for r in results])
+    if evaluator:
+        values = [np.asarray(v) for v in ReferenceEvaluator(plain).run(None, feeds)]
+    else:
+        types = ReferenceTypes.get(op, {})
+        infos = [helper.make_tensor_value_info(r, types.get(i, helper.np_dtype_to_tensor_dtype(inputs[0].dtype)), None) for i, r in enumerate(results)]
+        session = onnxruntime.InferenceSession(model(infos).SerializeToString(), providers=["CPUExecutionProvider"])
+        values = session.run(None, feeds)
+    infos = [helper.make_tensor_value_info(r, helper.np_dtype_to_tensor_dtype(v.dtype), None) for r, v in zip(results, values)]
+    CASES.append((name, model(infos).SerializeToString(), list(feeds.values()), values))
+
+
+ReferenceTypes = {"MaxPool": {1: TensorProto.INT64}}
+
+
+# ---- windows of one to three spatial dims ----------------------------------------------------------------------------
+
+for varies in ((), (0, 2, 3, 4)):
+    tag = "_varies" if varies else ""
+    case("conv3d" + tag, "Conv", [rand(2, 3, 5, 6, 4), ("c", rand(4, 3, 3, 2, 3)), ("c", rand(4))], varies=varies,
+         pads=[1, 0, 1, 2, 1, 0], strides=[2, 1, 1])
+    case("conv3d_groups" + tag, "Conv", [rand(1, 4, 6, 5, 5), ("c", rand(6, 2, 2, 3, 2)), ("c", rand(6))], varies=varies,
+         dilations=[3, 1, 2], group=2)
+    case("conv3d_same" + tag, "Conv", [rand(1, 2, 6, 7, 5), ("c", rand(2, 2, 3, 2, 3))], varies=varies, strides=[2, 2, 1], auto_pad="SAME_LOWER")
+    case("conv_transpose3d" + tag, "ConvTranspose", [rand(2, 3, 3, 2, 4), ("c", rand(3, 2, 3, 2, 3)), ("c", rand(2))], varies=varies,
+         strides=[2, 1, 3], pads=[1, 0, 2, 0, 1, 1], output_padding=[1, 0, 2])
+    case("conv_transpose3d_groups" + tag, "ConvTranspose", [rand(1, 4, 3, 3, 2), ("c", rand(4, 3, 2, 2, 2))], varies=varies,
+         strides=[1, 2, 2], dilations=[3, 1, 2], group=2)
+    case("conv_same" + tag, "Conv", [rand(1, 2, 6, 7), ("c", rand(3, 2, 3, 3))], varies=varies[:3], strides=[2, 3], auto_pad="SAME_UPPER")
+    case("max_pool3d" + tag, "MaxPool", [rand(2, 3, 6, 5, 7)], varies=varies, kernel_shape=[2, 3, 3], strides=[2, 1, 2], pads=[1, 0, 1, 0, 1, 1])
+    case("max_pool3d_indices" + tag, "MaxPool", [rand(2, 2, 4, 5, 6, low=-3, high=3).round()], outputs=2, varies=varies,
+         kernel_shape=[3, 2, 2], strides=[1, 2, 2], pads=[1, 0, 1, 1, 1, 0])
+    case("max_pool_indices" + tag, "MaxPool", [rand(2, 2, 5, 6, low=-3, high=3).round()], outputs=2, varies=varies[:3],
+         kernel_shape=[3, 2], strides=[2, 2], pads=[1, 0, 1, 0], ceil_mode=1)
+    case("max_pool_same" + tag, "MaxPool", [rand(1, 2, 7, 8)], varies=varies[:3], kernel_shape=[3, 3], strides=[2, 3], auto_pad="SAME_UPPER")
+    for counts in (0, 1):
+        case("average_pool3d_%d" % counts + tag, "AveragePool", [rand(1, 2, 5, 6, 7)], varies=varies, kernel_shape=[3, 2, 3],
+             strides=[2, 2, 2], pads=[1, 1, 0, 1, 0, 2], ceil_mode=1, count_include_pad=counts)
+        case("average_pool_same_%d" % counts + tag, "AveragePool", [rand(1, 2, 7, 8)], varies=varies[:3], kernel_shape=[3, 3], strides=[2, 3],
+             auto_pad="SAME_LOWER", count_include_pad=counts)
+    case("lp_pool3d" + tag, "LpPool", [rand(1, 2, 5, 6, 7)], varies=varies, kernel_shape=[3, 2, 3], strides=[2, 2, 2], pads=[1, 1, 0, 1, 0, 2], p=3)
+    case("global_lp_pool" + tag, "GlobalLpPool", [rand(2, 3, 4, 3, 2)], varies=varies, p=3)
+    case("global_average_pool3d" + tag, "GlobalAveragePool", [rand(2, 3, 4, 3, 2)], varies=varies)
+case("max_pool_columns", "MaxPool", [rand(2, 2, 5, 6)], outputs=2, kernel_shape=[2, 3], storage_order=1)
+case("max_pool3d_columns", "MaxPool", [rand(1, 2, 3, 4, 5)], outputs=2, kernel_shape=[2, 2, 2], storage_order=1)
+case("max_pool1d_indices", "MaxPool", [rand(2, 2, 9)], outputs=2, kernel_shape=[3], strides=[2], dilations=[2])
+case("max_pool_bytes", "MaxPool", [rand(1, 2, 4, 5, 4, low=0, high=255, dtype="uint8")], kernel_shape=[2, 2, 2])
+case("conv_weight_computed", "Conv", [rand(1, 2, 4, 5, 4), rand(3, 2, 2, 2, 2)])
+case("conv1d_transpose", "ConvTranspose", [rand(2, 3, 5), ("c", rand(3, 2, 4)), ("c", rand(2))], strides=[2], pads=[1, 0], output_padding=[1])
+case("conv_transpose_shape", "ConvTranspose", [rand(1, 2, 3, 4, 3), ("c", rand(2, 2, 3, 3, 3))], strides=[2, 2, 2], output_shape=[6, 8, 7])
+case("lp_pool_ceil", "LpPool", [rand(1, 2, 7, 6)], kernel_shape=[3, 2], strides=[2, 3], ceil_mode=1, p=1)
+case("lp_pool1d", "LpPool", [rand(2, 2, 9)], kernel_shape=[3], strides=[2], p=2)
+case("max_unpool", "MaxUnpool", [rand(1, 1, 2, 2), ("c", np.array([[[[5, 7], [13, 15]]]], np.int64))], kernel_shape=[2, 2], strides=[2, 2])
+case("max_unpool_shape", "MaxUnpool", [rand(1, 1, 2, 2), ("c", np.array([[[[5, 7], [13, 15]]]], np.int64)), ("c", np.array([1, 1, 5, 6], np.int64))],
+     evaluator=True, kernel_shape=[2, 2], strides=[2, 2])
+
+# ---- sampling --------------------------------------------------------------------------------------------------------
+
+for mode, old in (("linear", "bilinear"), ("nearest", "nearest"), ("cubic", "bicubic")):
+    for padding in ("zeros", "border", "reflection"):
+        for corners in (0, 1):
+            how = dict(padding_mode=padding, align_corners=corners)
+            case("grid_sample_%s_%s_%d" % (mode, padding, corners), "GridSample", [rand(2, 2, 4, 5), rand(2, 3, 2, 2, low=-1.7, high=1.7)],
+                 opset=16, mode=old, varies=(2, 3) if corners else (), **how)
+            if mode != "cubic":
+                case("grid_sample3d_%s_%s_%d" % (mode, padding, corners), "GridSample",
+                     [rand(1, 2, 3, 4, 3), rand(1, 2, 2, 2, 3, low=-1.7, high=1.7)], opset=20, mode=mode, evaluator=True, **how)
+for corners in (0, 1):
+    case("affine_grid_%d" % corners, "AffineGrid", [rand(2, 2, 3), ("c", np.array([2, 3, 4, 5], np.int64))], evaluator=True, align_corners=corners)
+    case("affine_grid3d_%d" % corners, "AffineGrid", [rand(2, 3, 4), ("c", np.array([2, 3, 4, 3, 2], np.int64))], evaluator=True, align_corners=corners)
+
+
+def write(path):
+    def text(b):
+        return struct.pack("<I", len(b)) + b
+
+    def tensor(a):
+        a = np.ascontiguousarray(a)
+        return struct.pack("<II", DTYPES[str(a.dtype)], a.ndim) + struct.pack("<%dq" % a.ndim, *a.shape) + text(a.tobytes())
+
+    with open(path, "wb") as f:
+        f.write(struct.pack("<I", len(CASES)))
+        for name, model, inputs, outputs in CASES:
+            f.write(text(name.encode()) + text(model))
+            for list_ in (inputs, outputs):
+                f.write(struct.pack("<I", len(list_)) + b"".join(tensor(a) for a in list_))
+
+
+if __name__ == "__main__":
+    if "--show" in sys.argv:
+        for name, model, inputs, outputs in CASES:
+            print(name, len(model), [a.shape for a in inputs], [a.shape for a in outputs])
+    write(os.path.join(HERE, "onnx_cases.bin"))
