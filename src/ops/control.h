@@ -7,6 +7,9 @@ namespace tern {
 
 struct LoopAttrs {
   int64_t num_carried = 0;
+  // 1: carried values may change their shape, and scanned values have as many rows as there were iterations. Such a loop runs
+  // between plans (passes/specialize.h); where shapes are inferred without a run it made one iteration.
+  int64_t grows = 0;
 };
 
 // What a plan joined. The sub-graph says all; the pattern tells a backend which kernel to look at.

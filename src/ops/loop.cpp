@@ -5,7 +5,8 @@
 //   outputs: the carried values at the end, then each scanned value of all iterations, [max_trip, ..]
 //   It ends after max_trip iterations (none given: no limit; negative: none) or when cond is false, which is asked before the
 //   first iteration too. Carried values keep type and shape. Scanned values need a max_trip that is known when the plan is
-//   made; rows of iterations that did not run are 0.
+//   made; rows of iterations that did not run are 0. With grows = 1 neither holds: a carried value may change its shape (not
+//   its type), and scanned values have a row for each iteration that ran, whatever ends the loop.
 #include <algorithm>
 #include <cstddef>
 
@@ -18,6 +19,7 @@ namespace {
 tern_status infer(InferArgs& a) {
   const Graph& body = a.node.subgraphs[0];
   const int64_t carried = a.attrs<LoopAttrs>().num_carried, inputs = std::max(a.num_in(), 2);  // absent ones at the end are cut off
+  const bool grows = a.attrs<LoopAttrs>().grows != 0;
   const int64_t captured = inputs - 2 - carried, scanned = (int64_t)a.node.out.size() - carried;
   TERN_TRY(check_subgraph(a, body));
   if (captured < 0 || scanned < 0 || (int64_t)body.inputs.size() != inputs || (int64_t)body.outputs.size() != 1 + carried + scanned)
@@ -33,14 +35,14 @@ tern_status infer(InferArgs& a) {
   for (int64_t i = 2; i < inputs; ++i) TERN_TRY(require_same_value(a, (int)i, body.value(body.inputs[(size_t)i])));
   for (int64_t i = 0; i < carried; ++i) {
     const Value &from = body.value(body.inputs[(size_t)(2 + i)]), &to = body.value(body.outputs[(size_t)(1 + i)]);
-    if (from.dtype != to.dtype || !(from.shape == to.shape))
+    if (from.dtype != to.dtype || !(from.shape == to.shape || grows))
       return TERN_FAIL(TERN_ERR_SHAPE, "loop: carried value %" PRId64 " turns from %s%s into %s%s", i, dtype_name(from.dtype), to_string(from.shape).c_str(),
                        dtype_name(to.dtype), to_string(to.shape).c_str());
     a.set((int)i, to.dtype, to.shape);
   }
   if (scanned == 0) return TERN_OK;
-  if (!a.has(0) || !a.in(0).data) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "loop: with scanned outputs max_trip must follow from constants and dims");
-  const int64_t trips = std::max<int64_t>(0, load_integer(TERN_DTYPE_I64, a.in(0).data.bytes, 0));
+  if (!grows && (!a.has(0) || !a.in(0).data)) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "loop: with scanned outputs max_trip must follow from constants and dims");
+  const int64_t trips = grows ? 1 : std::max<int64_t>(0, load_integer(TERN_DTYPE_I64, a.in(0).data.bytes, 0));
   for (int64_t i = 0; i < scanned; ++i) {
     const Value& v = body.value(body.outputs[(size_t)(1 + carried + i)]);
     Shape s{trips};
@@ -50,7 +52,7 @@ tern_status infer(InferArgs& a) {
   return TERN_OK;
 }
 
-constexpr AttrField kFields[] = {TERN_ATTR(LoopAttrs, num_carried, integer, 0, 1 << 20)};
+constexpr AttrField kFields[] = {TERN_ATTR(LoopAttrs, num_carried, integer, 0, 1 << 20), TERN_ATTR(LoopAttrs, grows, integer, 0, 1)};
 
 }  // namespace
 

@@ -3,40 +3,8 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
-
-#include "passes/optimize.h"
-#include "passes/specialize.h"
 
 namespace tern {
-
-std::string describe_op(const Node& node) {
-  if (node.subgraphs.size() != 1 || std::strcmp(node.op->name, "fused") != 0) return node.op->name;
-  std::string s;
-  for (const Node& n : node.subgraphs[0].nodes) s += (s.empty() ? "" : "+") + describe_op(n);
-  return s;
-}
-
-namespace {
-
-// Names that do not change when nodes are fused: the same for every backend, and one for each value.
-void name_values(Graph& g) {
-  std::vector<ValueId> order;
-  for (const Node& n : g.nodes) order.insert(order.end(), n.out.begin(), n.out.end());
-  std::stable_sort(order.begin(), order.end(), [&](ValueId a, ValueId b) { return g.value(a).name < g.value(b).name; });
-  const std::string* previous = nullptr;
-  for (const ValueId v : order) {
-    std::string& name = g.value(v).name;
-    if (name.empty()) name = g.nodes[(size_t)g.value(v).producer].op->name;
-    else if (!previous || name != *previous) {
-      previous = &name;
-      continue;
-    }
-    name += "%" + std::to_string(v);
-  }
-}
-
-}  // namespace
 
 tern_status Session::create(const Model& model, const Options& options, std::unique_ptr<Session>* out) {
   std::unique_ptr<Session> s(new Session(model, options));
@@ -70,11 +38,16 @@ tern_status Session::create(const Model& model, const Options& options, std::uni
     p.bound_outputs.resize(g.outputs.size());
     p.pools.resize(g.outputs.size());
     p.inputs.resize(g.inputs.size());
-    p.outputs.resize(g.outputs.size());
     p.shapes.resize(g.inputs.size());
     p.tensors.resize(g.inputs.size());
     p.results.resize(g.outputs.size());
-    p.plans.reserve((size_t)std::max(1, options.max_plans));
+    Stages::Options plans{s->backends_, options.deterministic, options.profile, options.keep, (size_t)std::max(1, options.max_plans)};
+    plans.owner = s.get();
+    plans.tag = (int32_t)i;
+    plans.made = [](void* self, int32_t signature, const Stages::Stage& plan, uint64_t begin_ns, bool dropped) {
+      ((const Session*)self)->announce(signature, plan, begin_ns, dropped);
+    };
+    p.stages = std::make_unique<Stages>(model, g, plans);
   }
   if (options.profile) s->events_.reserve(100000);
   context.log(2, "session made: %zu signatures on %s", s->signatures_.size(), options.backends.c_str());
@@ -126,65 +99,9 @@ tern_status Session::check_inputs(int32_t signature, std::span<const Tensor* con
   return TERN_OK;
 }
 
-tern_status Session::find_plan(int32_t signature, std::span<const Shape> shapes, const RunControl& control, Plan** plan) {
-  PerSignature& per = signatures_[(size_t)signature];
-  for (size_t i = 0; i < per.plans.size(); ++i) {
-    Plan& p = per.plans[i];
-    if (!std::equal(shapes.begin(), shapes.end(), p.shapes.begin())) continue;
-    if (p.executable->prepared_version() && p.executable->prepared_version() != parameters_->version()) {
-      // Copies of weights in another order are of an older version.
-      if (per.latest == &p) per.latest = nullptr;
-      per.bound_ready = false;
-      std::swap(p, per.plans.back());
-      per.plans.pop_back();
-      break;
-    }
-    p.used = ++clock_;
-    per.latest = *plan = &p;
-    return TERN_OK;
-  }
-  const Signature& sig = model_->def().signatures[(size_t)signature];
-  const uint64_t begin_ns = monotonic_ns();
-  TERN_TRY(check_control(control));
-  Graph g;
-  TERN_TRY(specialize(sig.graph, shapes, &g));
-  TERN_TRY(check_control(control));
-  if (options_.keep) name_values(g);
-  if (!backends_[0]->limits.as_written) TERN_TRY(optimize(g));
-  Executable::Options options{backends_, model_->max_planned_bytes(), options_.deterministic, options_.profile, control};
-  Plan fresh;
-  if (options_.keep) TERN_TRY(keep_values(g, &fresh.kept));
-  TERN_TRY(Executable::create(std::move(g), *model_, *parameters_, options, &fresh.executable));
-  fresh.shapes.assign(shapes.begin(), shapes.end());
-  fresh.used = ++clock_;
-  per.bound_ready = false;  // places of plans may change
-  announce(signature, fresh, begin_ns);
-  if (per.plans.size() == per.plans.capacity())
-    *std::min_element(per.plans.begin(), per.plans.end(), [](const Plan& a, const Plan& b) { return a.used < b.used; }) = std::move(fresh);
-  else
-    per.plans.push_back(std::move(fresh));
-  for (Plan& p : per.plans)
-    if (p.used == clock_) per.latest = *plan = &p;
-  return TERN_OK;
-}
-
-// Makes what the nodes compute outputs of the plan.
-tern_status Session::keep_values(Graph& g, std::vector<Intermediate>* kept) {
-  for (const Node& n : g.nodes)
-    for (const ValueId v : n.out) {
-      const Value& value = g.value(v);
-      if (value.kind != ValueKind::node || value.encoding != Encoding::plain) continue;
-      g.outputs.push_back(v);
-      kept->push_back({value.name, n.name, describe_op(n), {}});
-      TERN_TRY(Tensor::create(model_->context(), value.dtype, value.shape, &kept->back().tensor));
-    }
-  return TERN_OK;
-}
-
 std::span<const Session::Intermediate> Session::intermediates(int32_t signature) const {
   if (check_signature(signature) != TERN_OK) return {};
-  const Plan* plan = signatures_[(size_t)signature].latest;
-  return plan && plan->ran ? std::span<const Intermediate>(plan->kept) : std::span<const Intermediate>();
+  return signatures_[(size_t)signature].stages->intermediates();
 }
 
 tern_status Session::take_output(int32_t signature, int32_t k, const Value& value, Ref<Tensor>* tensor) {
@@ -197,33 +114,51 @@ tern_status Session::take_output(int32_t signature, int32_t k, const Value& valu
     *tensor = per.bound_outputs[(size_t)k];
     return TERN_OK;
   }
+  // The one used last stands last.
   std::vector<Ref<Tensor>>& pool = per.pools[(size_t)k].tensors;
-  for (size_t i = 0; i < pool.size(); ++i) {
-    if (!pool[i]->unique()) continue;
-    if (pool[i]->shape() == value.shape && pool[i]->dtype() == value.dtype) {
-      *tensor = pool[i];
-      return TERN_OK;
-    }
+  const auto free_one = [&](auto&& fits) {
+    return std::find_if(pool.begin(), pool.end(), [&](const Ref<Tensor>& t) { return t->unique() && fits(*t); });
+  };
+  const auto same = free_one([&](const Tensor& t) { return t.shape() == value.shape && t.dtype() == value.dtype; });
+  if (same != pool.end()) {
+    std::rotate(same, same + 1, pool.end());
+    *tensor = pool.back();
+    return TERN_OK;
   }
   Ref<Tensor> fresh;
   TERN_TRY(Tensor::create(model_->context(), value.dtype, value.shape, &fresh));
-  // A tensor of another shape that nobody holds makes room; those still held stay their holders'.
-  size_t place = pool.size();
-  for (size_t i = 0; i < pool.size(); ++i)
-    if (pool[i]->unique()) place = i;
-  if (place < pool.size()) pool[place] = fresh;
-  else if (pool.size() < 4) pool.push_back(fresh);
+  // As many shapes as plans. Then one of another shape that nobody holds makes room; those still held stay their holders'.
+  if (pool.size() >= (size_t)std::max(1, options_.max_plans)) {
+    const auto other = free_one([](const Tensor&) { return true; });
+    if (other != pool.end()) pool.erase(other);
+  }
+  if (pool.size() < (size_t)std::max(4, options_.max_plans)) pool.push_back(fresh);
   *tensor = std::move(fresh);
   return TERN_OK;
 }
 
-void Session::record(int32_t signature, const Executable& executable) {
-  for (const Executable::TraceEvent& e : executable.last_trace())
-    if (events_.size() < events_.capacity()) events_.push_back({signature, e.node, e.begin_ns, e.end_ns});
+void Session::record(int32_t signature) {
+  int32_t stage = 0;
+  for (const Stages::Stage* s : signatures_[(size_t)signature].stages->latest()) {
+    for (const Executable::TraceEvent& e : s->executable->last_trace())
+      if (events_.size() < events_.capacity()) events_.push_back({signature, stage, e.node, e.begin_ns, e.end_ns});
+    ++stage;
+  }
 }
 
-// per.inputs and per.outputs are set.
-tern_status Session::execute(int32_t signature, Plan& plan, const RunControl& control) {
+// From per.tensors, which are checked.
+tern_status Session::read_inputs(int32_t signature) {
+  PerSignature& per = signatures_[(size_t)signature];
+  TERN_TRY(check_inputs(signature, per.tensors));
+  for (size_t i = 0; i < per.tensors.size(); ++i) {
+    per.shapes[i] = per.tensors[i] ? per.tensors[i]->shape() : Shape{};
+    per.inputs[i] = per.tensors[i] ? per.tensors[i]->data() : nullptr;
+  }
+  return TERN_OK;
+}
+
+// per.shapes and per.inputs are set. Outputs: those bound, or into per.results.
+tern_status Session::execute(int32_t signature, bool bound, const RunControl& control) {
   PerSignature& per = signatures_[(size_t)signature];
   const Signature& sig = model_->def().signatures[(size_t)signature];
   if (sig.position_input >= 0) {
@@ -232,18 +167,24 @@ tern_status Session::execute(int32_t signature, Plan& plan, const RunControl& co
       return TERN_FAIL(TERN_ERR_LIMIT, "the state holds %" PRId64 " of %" PRId64 " positions; a run of '%s' needs %" PRId64 " more", per.position, sig.capacity, sig.name.c_str(), sig.advance);
     per.inputs[(size_t)sig.position_input] = &per.position;
   }
-  plan.ran = false;
-  per.outputs.resize(sig.graph.outputs.size() + plan.kept.size());
-  for (size_t i = 0; i < plan.kept.size(); ++i) {
-    Ref<Tensor>& t = plan.kept[i].tensor;
-    if (!t->unique()) TERN_TRY(Tensor::create(model_->context(), t->dtype(), t->shape(), &t));  // somebody holds it
-    per.outputs[sig.graph.outputs.size() + i] = t->data();
-  }
+  struct Taker {
+    Session& session;
+    int32_t signature;
+    bool bound;
+  } taker{*this, signature, bound};
+  const OutputSink sink{&taker, [](void* self, int32_t k, const Value& value, void** data) -> tern_status {
+    const Taker& t = *(const Taker*)self;
+    PerSignature& per = t.session.signatures_[(size_t)t.signature];
+    if (t.bound && !per.bound_outputs[(size_t)k])
+      return TERN_FAIL(TERN_ERR_STATE, "output '%s' is not bound", t.session.model_->def().signatures[(size_t)t.signature].output_names[(size_t)k].c_str());
+    TERN_TRY(t.session.take_output(t.signature, k, value, &per.results[(size_t)k]));
+    *data = per.results[(size_t)k]->data();
+    return TERN_OK;
+  }};
   const ThreadPool::Awake awake(model_->context().pool());
-  TERN_TRY(plan.executable->run(per.inputs, per.outputs, *parameters_, *state_, control));
-  plan.ran = true;
+  TERN_TRY(per.stages->run(per.shapes, per.inputs, sink, *parameters_, *state_, control));
   if (sig.position_input >= 0) state_->set_length(per.position + sig.advance);
-  if (options_.profile) record(signature, *plan.executable);
+  if (options_.profile) record(signature);
   return TERN_OK;
 }
 
@@ -257,21 +198,9 @@ tern_status Session::run(int32_t signature, std::span<const Tensor* const> input
   if (outputs.size() != canonical.outputs.size())
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "'%s' has %zu outputs, room for %zu was given", sig.name.c_str(), canonical.outputs.size(), outputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) per.tensors[i] = inputs[i] ? inputs[i] : per.bound_inputs[i].get();
-  TERN_TRY(check_inputs(signature, per.tensors));
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    per.shapes[i] = per.tensors[i] ? per.tensors[i]->shape() : Shape{};
-    per.inputs[i] = per.tensors[i] ? per.tensors[i]->data() : nullptr;
-  }
-  Plan* plan = nullptr;
-  TERN_TRY(find_plan(signature, per.shapes, control, &plan));
   per.bound_ready = false;
-  const Graph& g = plan->executable->graph();
-  tern_status status = TERN_OK;
-  for (size_t k = 0; k < outputs.size() && status == TERN_OK; ++k) {
-    status = take_output(signature, (int32_t)k, g.value(g.outputs[k]), &per.results[k]);
-    if (status == TERN_OK) per.outputs[k] = per.results[k]->data();
-  }
-  if (status == TERN_OK) status = execute(signature, *plan, control);
+  TERN_TRY(read_inputs(signature));
+  const tern_status status = execute(signature, false, control);
   for (size_t k = 0; k < outputs.size(); ++k) {
     if (status == TERN_OK) outputs[k] = per.results[k].detach();
     else per.results[k] = {};
@@ -282,26 +211,14 @@ tern_status Session::run(int32_t signature, std::span<const Tensor* const> input
 tern_status Session::run_bound(int32_t signature, const RunControl& control) {
   TERN_TRY(check_signature(signature));
   PerSignature& per = signatures_[(size_t)signature];
-  if (!per.bound_ready || !per.latest || (per.latest->executable->prepared_version() && per.latest->executable->prepared_version() != parameters_->version())) {
+  if (!per.bound_ready) {
     for (size_t i = 0; i < per.tensors.size(); ++i) per.tensors[i] = per.bound_inputs[i].get();
-    TERN_TRY(check_inputs(signature, per.tensors));
-    for (size_t i = 0; i < per.tensors.size(); ++i) {
-      per.shapes[i] = per.tensors[i] ? per.tensors[i]->shape() : Shape{};
-      per.inputs[i] = per.tensors[i] ? per.tensors[i]->data() : nullptr;
-    }
-    Plan* plan = nullptr;
-    TERN_TRY(find_plan(signature, per.shapes, control, &plan));
-    const Graph& g = plan->executable->graph();
-    for (size_t k = 0; k < per.bound_outputs.size(); ++k) {
-      if (!per.bound_outputs[k])
-        return TERN_FAIL(TERN_ERR_STATE, "output '%s' is not bound", model_->def().signatures[(size_t)signature].output_names[k].c_str());
-      Ref<Tensor> t;
-      TERN_TRY(take_output(signature, (int32_t)k, g.value(g.outputs[k]), &t));
-      per.outputs[k] = t->data();
-    }
+    TERN_TRY(read_inputs(signature));
     per.bound_ready = true;
   }
-  return execute(signature, *per.latest, control);
+  const tern_status status = execute(signature, true, control);
+  for (Ref<Tensor>& t : per.results) t = {};
+  return status;
 }
 
 tern_status Session::bind_input(int32_t signature, int32_t index, const Tensor* tensor) {
@@ -324,8 +241,7 @@ tern_status Session::bind_output(int32_t signature, int32_t index, Tensor* tenso
 
 tern_status Session::prepare(int32_t signature, std::span<const Shape> shapes, const RunControl& control) {
   TERN_TRY(check_signature(signature));
-  Plan* plan = nullptr;
-  return find_plan(signature, shapes, control, &plan);
+  return signatures_[(size_t)signature].stages->prepare(shapes, *parameters_, control);
 }
 
 namespace {
@@ -346,13 +262,12 @@ void collect(const Executable& e, std::vector<Session::Placement>* out) {
 
 }  // namespace
 
-void Session::announce(int32_t signature, const Plan& plan, uint64_t begin_ns) const {
+void Session::announce(int32_t signature, const Stages::Stage& plan, uint64_t begin_ns, bool dropped) const {
   Context& context = model_->context();
   if (!context.logs(1)) return;
   const char* const name = model_->def().signatures[(size_t)signature].name.c_str();
-  const size_t most = signatures_[(size_t)signature].plans.capacity();
-  if (signatures_[(size_t)signature].plans.size() == most)
-    context.log(1, "'%s': %zu plans for other shapes are kept, the least used is dropped and will be made again when it is needed (tern_session_options.max_plans)", name, most);
+  if (dropped)
+    context.log(1, "'%s': %d plans for other shapes are kept, the least used is dropped and will be made again when it is needed (tern_session_options.max_plans)", name, std::max(1, options_.max_plans));
   std::vector<Placement> nodes;
   collect(*plan.executable, &nodes);
   std::string shapes;
@@ -378,20 +293,29 @@ void Session::announce(int32_t signature, const Plan& plan, uint64_t begin_ns) c
 
 std::vector<Session::Placement> Session::placements(int32_t signature) const {
   std::vector<Placement> out;
-  if (check_signature(signature) == TERN_OK && signatures_[(size_t)signature].latest) collect(*signatures_[(size_t)signature].latest->executable, &out);
+  if (check_signature(signature) != TERN_OK) return out;
+  for (const Stages::Stage* s : signatures_[(size_t)signature].stages->latest()) {
+    collect(*s->executable, &out);
+    for (const auto& loop : s->loops) {
+      out.push_back({PlacedAs::control, loop->node->name, describe_op(*loop->node), "host", loop->node->origin, "its sizes depend on data", 0});
+      for (const Stages::Stage* inner : loop->body.latest()) collect(*inner->executable, &out);
+    }
+  }
   return out;
 }
 
 Session::Memory Session::memory() const {
   Memory m;
   for (const PerSignature& per : signatures_) {
-    for (const Plan& p : per.plans) {
-      const Executable::Memory plan = p.executable->memory();
+    per.stages->for_each([&](const Stages::Stage& s) {
+      Executable::Memory plan = s.executable->memory();
+      for (const Block& block : s.crossing) plan.arena += block.bytes();
+      for (const auto& loop : s.loops) plan.arena += loop->bytes();
       if (plan.arena + plan.scratch + plan.prepared >= m.plan.arena + m.plan.scratch + m.plan.prepared) m.plan = plan;
       ++m.plans;
       m.all_plans += plan.arena + plan.scratch + plan.prepared;
-      for (const Intermediate& k : p.kept) m.outputs += k.tensor->bytes();
-    }
+      for (const Intermediate& k : s.kept) m.outputs += k.tensor->bytes();
+    });
     for (const Pool& pool : per.pools)
       for (const Ref<Tensor>& t : pool.tensors) m.outputs += t->bytes();
   }
@@ -411,8 +335,9 @@ tern_status Session::write_profile(const char* path) const {
   bool first = true;
   for (const Event& e : events_) {
     const PerSignature& per = signatures_[(size_t)e.signature];
-    if (!per.latest || (size_t)e.node >= per.latest->executable->graph().nodes.size()) continue;
-    const Executable& x = *per.latest->executable;
+    const std::span<Stages::Stage* const> latest = per.stages->latest();
+    if ((size_t)e.stage >= latest.size() || (size_t)e.node >= latest[(size_t)e.stage]->executable->graph().nodes.size()) continue;
+    const Executable& x = *latest[(size_t)e.stage]->executable;
     const Node& n = x.graph().nodes[(size_t)e.node];
     const NodePlacement& p = x.placements()[(size_t)e.node];
     std::string name;  // only what JSON takes as it is

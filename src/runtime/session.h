@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the signatures of a model: keeps plans for the shapes that come by, and pools of output tensors.
 #pragma once
-#include "runtime/executable.h"
+#include "runtime/stages.h"
 
 namespace tern {
 
@@ -45,11 +45,7 @@ class Session {
     uint64_t mapped = 0, state = 0, overlay = 0, outputs = 0;
   };
   Memory memory() const;
-  // What one node of a plan computed.
-  struct Intermediate {
-    std::string name, node, op;
-    Ref<Tensor> tensor;
-  };
+  using Intermediate = Stages::Intermediate;
   // Of the latest run; empty before it and without Options::keep. Valid until the next call.
   std::span<const Intermediate> intermediates(int32_t signature) const;
   bool profiling() const { return options_.profile; }
@@ -57,44 +53,34 @@ class Session {
   tern_status write_profile(const char* path) const;
 
  private:
-  struct Plan {
-    std::vector<Shape> shapes;
-    std::unique_ptr<Executable> executable;
-    uint64_t used = 0;  // clock of the last use
-    std::vector<Intermediate> kept;  // outputs of the executable behind those of the signature
-    bool ran = false;
-  };
   struct Pool {  // of one output of one signature
     std::vector<Ref<Tensor>> tensors;
   };
   struct PerSignature {
-    std::vector<Plan> plans;
-    Plan* latest = nullptr;
+    std::unique_ptr<Stages> stages;
     std::vector<Ref<const Tensor>> bound_inputs;
     std::vector<Ref<Tensor>> bound_outputs;
     std::vector<Pool> pools;
-    bool bound_ready = false;           // the pointers below match what is bound
+    bool bound_ready = false;           // the pointers below match what is bound, and it was checked
     std::vector<const void*> inputs;    // kept to save allocations
-    std::vector<void*> outputs;
     std::vector<Shape> shapes;
     std::vector<const Tensor*> tensors;
     std::vector<Ref<Tensor>> results;
     int64_t position = 0;
   };
   struct Event {
-    int32_t signature, node;
+    int32_t signature, stage, node;
     uint64_t begin_ns, end_ns;
   };
 
   Session(const Model& model, const Options& options) : model_(Ref<const Model>::share(&model)), options_(options) {}
   tern_status check_signature(int32_t signature) const;
   tern_status check_inputs(int32_t signature, std::span<const Tensor* const> inputs) const;
-  tern_status find_plan(int32_t signature, std::span<const Shape> shapes, const RunControl& control, Plan** plan);
-  void announce(int32_t signature, const Plan& plan, uint64_t begin_ns) const;
   tern_status take_output(int32_t signature, int32_t k, const Value& value, Ref<Tensor>* tensor);
-  tern_status keep_values(Graph& g, std::vector<Intermediate>* kept);
-  tern_status execute(int32_t signature, Plan& plan, const RunControl& control);
-  void record(int32_t signature, const Executable& executable);
+  tern_status read_inputs(int32_t signature);
+  void announce(int32_t signature, const Stages::Stage& plan, uint64_t begin_ns, bool dropped) const;
+  tern_status execute(int32_t signature, bool bound, const RunControl& control);
+  void record(int32_t signature);
 
   Ref<const Model> model_;
   Options options_;
@@ -102,11 +88,7 @@ class Session {
   Ref<Parameters> parameters_;
   Ref<State> state_;
   std::vector<PerSignature> signatures_;
-  uint64_t clock_ = 0;
   std::vector<Event> events_;
 };
-
-// "conv2d+relu" for a fused node.
-std::string describe_op(const Node& node);
 
 }  // namespace tern
