@@ -162,7 +162,8 @@ namespace {
 const OnnxOp* find_onnx_op(const std::string& type) {
   static const std::unordered_map<std::string_view, const OnnxOp*> table = [] {
     std::unordered_map<std::string_view, const OnnxOp*> t;
-    for (auto family : {onnx_math_ops(), onnx_nn_ops(), onnx_spatial_ops(), onnx_shape_ops(), onnx_quant_ops(), onnx_control_ops(), onnx_loss_ops(), onnx_transformer_ops()})
+    for (auto family : {onnx_math_ops(), onnx_nn_ops(), onnx_spatial_ops(), onnx_shape_ops(), onnx_quant_ops(), onnx_control_ops(), onnx_loss_ops(),
+                        onnx_transformer_ops(), onnx_iterate_ops(), onnx_signal_ops(), onnx_geometry_ops()})
       for (const OnnxOp& op : family) t[op.type] = &op;
     return t;
   }();
@@ -340,7 +341,7 @@ tern_status OnnxImporter::lower_node(const onnx::NodeProto& node, Builder& b) {
     if (!a.ref_attr_name().empty()) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s': attribute '%s' refers to a function's attribute", full_name(node).c_str(), shown(node.name()).c_str(), shown(a.name()).c_str());
   }
   if (node.output_size() == 0) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' has no output", full_name(node).c_str(), shown(node.name()).c_str());
-  if (!n.has(0) && node.op_type() != "Loop") return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' lacks its first input", full_name(node).c_str(), shown(node.name()).c_str());
+  if (!n.has(0) && node.op_type() != "Loop" && node.op_type() != "Scan") return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' lacks its first input", full_name(node).c_str(), shown(node.name()).c_str());
   const int counted = missing.total;
   tern_status s = find_onnx_op(node.op_type())->lower(n);
   if (s == TERN_OK) s = b.status();
@@ -549,6 +550,16 @@ tern_status OnnxNode::branch(const onnx::GraphProto& graph, const std::vector<Va
   b.twin = twin;
   b.node_name = name;
   if (s == TERN_ERR_UNSUPPORTED || s == TERN_ERR_UNSUPPORTED_OP) return TERN_ERR_UNSUPPORTED_OP;
+  return s;
+}
+
+tern_status OnnxNode::lower(const onnx::NodeProto& node, int64_t version) {
+  const int before = importer.opset;
+  const std::string name = b.node_name;
+  importer.opset = version ? (int)version : opset;
+  const tern_status s = importer.lower_node(node, b);
+  importer.opset = before;
+  b.node_name = name;
   return s;
 }
 

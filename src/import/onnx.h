@@ -93,6 +93,8 @@ struct OnnxNode {
                      const std::vector<Shape>& twin_shapes, std::vector<ValueId>* captures, Branch* out);
   // Fails: what is computed is not the same for all sizes.
   tern_status sizes_decide(const char* what);
+  // Lowers another node here; version: of the operators of that node and what is within it, 0 = as this one.
+  tern_status lower(const onnx::NodeProto& node, int64_t version = 0);
   // Lowers a sub-graph without inputs of its own in place of the node, where it is known that it runs.
   tern_status in_place(const onnx::GraphProto& graph);
   // Gives each branch all captures as inputs, in order, after its own inputs.
@@ -112,6 +114,9 @@ std::span<const OnnxOp> onnx_quant_ops();
 std::span<const OnnxOp> onnx_control_ops();
 std::span<const OnnxOp> onnx_loss_ops();
 std::span<const OnnxOp> onnx_transformer_ops();
+std::span<const OnnxOp> onnx_iterate_ops();
+std::span<const OnnxOp> onnx_signal_ops();
+std::span<const OnnxOp> onnx_geometry_ops();
 
 // TERN_DTYPE_NONE for what Tern lacks (strings, complex numbers).
 DType onnx_dtype(int64_t data_type);

@@ -297,6 +297,34 @@ tern_status lower_cumsum(OnnxNode& n) {
   return TERN_OK;
 }
 
+// Each step multiplies by what lies 1, 2, 4, ... places before.
+tern_status lower_cumprod(OnnxNode& n) {
+  Builder& b = n.b;
+  std::vector<int64_t> list;
+  bool given = false;
+  TERN_TRY(n.integers_in(1, nullptr, &list, &given));
+  if (list.size() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "CumProd: %zu axes", list.size());
+  ValueId y = n.in(0);
+  TERN_TRY(b.status());
+  const int rank = b.rank(y);
+  int axis = 0;
+  TERN_TRY(n.axis(list[0], rank, &axis));
+  const int64_t size = b.dim(y, axis);
+  if (size < 0) return n.unsupported("over a size that varies");
+  const bool exclusive = n.integer("exclusive", 0) != 0, reverse = n.integer("reverse", 0) != 0;
+  const auto moved = [&](ValueId v, int64_t places) {
+    IntList before, after;
+    before.count = after.count = rank;
+    (reverse ? after : before)[axis] = places;
+    (reverse ? before : after)[axis] = -places;
+    return b.op("pad", {v}, {{"before", before}, {"after", after}, {"value", 1.0}});
+  };
+  if (exclusive && size > 0) y = moved(y, 1);
+  for (int64_t places = 1; places < size; places *= 2) y = b.mul(y, moved(y, places));
+  n.set(0, y);
+  return TERN_OK;
+}
+
 // Softmax, LogSoftmax, Hardmax. Before version 13 all dims from `axis` on are one.
 tern_status lower_softmax(OnnxNode& n) {
   Builder& b = n.b;
@@ -570,7 +598,7 @@ constexpr OnnxOp kOps[] = {
     {"IsInf", lower_is_inf},   {"Shrink", lower_shrink}, {"Clip", lower_clip},      {"Cast", lower_cast},        {"CastLike", lower_cast_like},
     {"ReduceSum", lower_reduce}, {"ReduceMean", lower_reduce}, {"ReduceMax", lower_reduce}, {"ReduceMin", lower_reduce},
     {"ReduceProd", lower_reduce}, {"ReduceL1", lower_reduce}, {"ReduceL2", lower_reduce}, {"ReduceLogSum", lower_reduce},
-    {"ReduceLogSumExp", lower_reduce}, {"ReduceSumSquare", lower_reduce}, {"ArgMax", lower_arg}, {"ArgMin", lower_arg}, {"CumSum", lower_cumsum},
+    {"ReduceLogSumExp", lower_reduce}, {"ReduceSumSquare", lower_reduce}, {"ArgMax", lower_arg}, {"ArgMin", lower_arg}, {"CumSum", lower_cumsum}, {"CumProd", lower_cumprod},
     {"Softmax", lower_softmax}, {"LogSoftmax", lower_softmax}, {"Hardmax", lower_softmax}, {"MatMul", lower_matmul}, {"Gemm", lower_gemm},
     {"Einsum", lower_einsum},  {"HannWindow", lower_window}, {"HammingWindow", lower_window}, {"BlackmanWindow", lower_window},
 };

@@ -79,8 +79,9 @@ tern_status lower_qlinear_matmul(OnnxNode& n) {
   TERN_TRY(b.status());
   if (in.size() != 8) return TERN_FAIL(TERN_ERR_CORRUPT, "QLinearMatMul has %zu inputs instead of 8", in.size());
   const ValueId sum = b.op("matmul_integer", {in[0], in[3], in[2], in[5]});
-  const ValueId y = b.mul(b.cast(sum, TERN_DTYPE_F32), b.mul(in[1], in[4]));
-  n.set(0, b.op("quantize_linear", {y, in[6], in[7]}, {{"axis", 0}, {"dtype", (int64_t)b.dtype(in[7])}}));
+  const auto wide = [&](ValueId scale) { return b.cast(scale, TERN_DTYPE_F32); };
+  const ValueId y = b.mul(b.cast(sum, TERN_DTYPE_F32), b.mul(wide(in[1]), wide(in[4])));
+  n.set(0, b.op("quantize_linear", {y, wide(in[6]), in[7]}, {{"axis", 0}, {"dtype", (int64_t)b.dtype(in[7])}}));
   return TERN_OK;
 }
 
