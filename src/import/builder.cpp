@@ -319,6 +319,7 @@ TensorData permute(const TensorData& t, std::span<const int64_t> permutation) {
   TensorData r;
   r.name = t.name;
   r.dtype = t.dtype;
+  r.nibbles = t.nibbles;
   const int rank = t.shape.rank;
   int64_t strides[kMaxRank], step[kMaxRank] = {}, index[kMaxRank] = {};
   row_major_strides(t.shape, strides);

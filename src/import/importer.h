@@ -19,6 +19,7 @@ struct TensorData {
   DType dtype = TERN_DTYPE_NONE;
   Shape shape;
   Data data;
+  bool nibbles = false;  // the file has integers of 4 bits; here they are of 8
 
   int64_t elements() const { return shape.elements(); }
   uint64_t bytes() const { return (uint64_t)shape.elements() * dtype_size(dtype); }

@@ -87,50 +87,55 @@ Data tidy_bools(const Data& from, uint64_t bytes) {
   return to;
 }
 
+// Integers of 4 bits lie two in a byte, the first in its low half; here each has a byte.
+constexpr int kUint4 = 21, kInt4 = 22;  // newer than the schema at hand
+Data unpack_nibbles(const Data& from, DType dtype, int64_t elements) {
+  void* p = nullptr;
+  const Data to = make_data((uint64_t)elements, &p);
+  for (int64_t i = 0; i < elements; ++i) {
+    const int code = ((const uint8_t*)from.bytes)[i / 2] >> (i % 2 * 4) & 15;
+    store_integer(dtype, p, i, dtype == TERN_DTYPE_I8 && code > 7 ? code - 16 : code);
+  }
+  return to;
+}
+
 }  // namespace
 
 tern_status read_onnx_tensor(const onnx::TensorProto& t, TensorData* out, OnnxFiles* files) {
   if (t.has_segment()) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tensor '%.80s' is stored in segments", t.name().c_str());
-  const DType dtype = onnx_dtype(t.data_type());
+  const bool nibbles = t.data_type() == kUint4 || t.data_type() == kInt4;
+  const DType dtype = !nibbles ? onnx_dtype(t.data_type()) : t.data_type() == kInt4 ? TERN_DTYPE_I8 : TERN_DTYPE_U8;
   if (dtype == TERN_DTYPE_NONE) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tensor '%.80s' has element type %d, which is not supported", t.name().c_str(), t.data_type());
   if (t.dims_size() > kMaxRank) return TERN_FAIL(TERN_ERR_LIMIT, "tensor '%.80s' has %d dims, at most %d are supported", t.name().c_str(), t.dims_size(), kMaxRank);
-  Shape shape;
-  for (int64_t d : t.dims()) shape.push(d);
-  if (check_shape(shape, t.name().c_str()) != TERN_OK) {
+  TensorData r;
+  for (int64_t d : t.dims()) r.shape.push(d);
+  if (check_shape(r.shape, t.name().c_str()) != TERN_OK) {
     const std::string why = thread_error().message;
     return TERN_FAIL(TERN_ERR_CORRUPT, "tensor %s", why.c_str());
   }
-  const uint64_t bytes = (uint64_t)shape.elements() * dtype_size(dtype);
-  if (t.data_location() == onnx::TensorProto::EXTERNAL) {
-    OnnxFiles none("", 0);
-    TensorData r;
-    r.name = t.name();
-    r.dtype = dtype;
-    r.shape = shape;
-    TERN_TRY((files ? *files : none).read(t, bytes, dtype_size(dtype), &r.data));
-    if (dtype == TERN_DTYPE_BOOL) r.data = tidy_bools(r.data, bytes);
-    *out = std::move(r);
-    return TERN_OK;
-  }
-  const bool raw = t.has_raw_data();
-  // Before any allocation: the data must be in the file.
-  if (raw && t.raw_data().size() != bytes)
-    return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%.80s' of shape %s needs %" PRIu64 " bytes, but has %zu", t.name().c_str(), to_string(shape).c_str(), bytes, t.raw_data().size());
-  if (!raw) {
-    const int64_t have = (int64_t)t.float_data_size() + t.double_data_size() + t.int64_data_size() + t.uint64_data_size() + t.int32_data_size();
-    if (have != shape.elements()) return wrong_count(t, shape, have);
-  }
-  TensorData r;
   r.name = t.name();
   r.dtype = dtype;
-  r.shape = shape;
-  void* p = nullptr;
-  r.data = make_data(bytes, &p);
-  if (raw) {
+  r.nibbles = nibbles;
+  const Shape stored = nibbles ? Shape{r.shape.elements() / 2 + r.shape.elements() % 2} : r.shape;
+  const uint64_t bytes = (uint64_t)stored.elements() * dtype_size(dtype);
+  // Before any allocation: the data must be in the file.
+  if (t.data_location() == onnx::TensorProto::EXTERNAL) {
+    OnnxFiles none("", 0);
+    TERN_TRY((files ? *files : none).read(t, bytes, dtype_size(dtype), &r.data));
+  } else if (t.has_raw_data()) {
+    if (t.raw_data().size() != bytes)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%.80s' of shape %s needs %" PRIu64 " bytes, but has %zu", t.name().c_str(), to_string(r.shape).c_str(), bytes, t.raw_data().size());
+    void* p = nullptr;
+    r.data = make_data(bytes, &p);
     if (bytes) std::memcpy(p, t.raw_data().data(), (size_t)bytes);
   } else {
-    TERN_TRY(read_typed_data(t, dtype, shape, p));
+    const int64_t have = (int64_t)t.float_data_size() + t.double_data_size() + t.int64_data_size() + t.uint64_data_size() + t.int32_data_size();
+    if (have != stored.elements()) return wrong_count(t, r.shape, have);
+    void* p = nullptr;
+    r.data = make_data(bytes, &p);
+    TERN_TRY(read_typed_data(t, dtype, stored, p));
   }
+  if (nibbles) r.data = unpack_nibbles(r.data, dtype, r.shape.elements());
   if (dtype == TERN_DTYPE_BOOL) r.data = tidy_bools(r.data, bytes);
   *out = std::move(r);
   return TERN_OK;
@@ -342,6 +347,9 @@ tern_status OnnxImporter::lower_node(const onnx::NodeProto& node, Builder& b) {
   }
   if (node.output_size() == 0) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' has no output", full_name(node).c_str(), shown(node.name()).c_str());
   if (!n.has(0) && node.op_type() != "Loop" && node.op_type() != "Scan") return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' lacks its first input", full_name(node).c_str(), shown(node.name()).c_str());
+  if (node.op_type() == "QuantizeLinear" || node.op_type() == "CastLike")  // would take them for integers of 8 bits
+    for (const std::string& name : node.input())
+      if (const Operand* o = find(name, nullptr); o && o->tensor && o->tensor->nibbles) return n.unsupported("to integers of 4 bits"), give_up();
   const int counted = missing.total;
   tern_status s = find_onnx_op(node.op_type())->lower(n);
   if (s == TERN_OK) s = b.status();

@@ -209,13 +209,15 @@ tern_status cast_to(OnnxNode& n, DType to) {
 
 tern_status lower_cast(OnnxNode& n) {
   const DType to = onnx_dtype(n.integer("to", 0));
-  n.integer("saturate", 1);
+  n.integer("saturate", 1);  // this and the next: of floats that Tern lacks
+  n.text("round_mode", "up");
   if (to == TERN_DTYPE_NONE) return n.unsupported("to element type " + std::to_string(n.integer("to", 0)));
   return cast_to(n, to);
 }
 
 tern_status lower_cast_like(OnnxNode& n) {
   n.integer("saturate", 1);
+  n.text("round_mode", "up");
   return cast_to(n, n.dtype(1));
 }
 

@@ -306,7 +306,7 @@ tern_status lower_depth_to_space(OnnxNode& n) {
   TERN_TRY(b.status());
   if (b.rank(x) != 4) return TERN_FAIL(TERN_ERR_SHAPE, "%s: input 0 has rank %d instead of 4", n.type().c_str(), b.rank(x));
   const bool to_space = n.type() == "DepthToSpace";
-  std::string mode = to_space ? n.text("mode", "DCR") : "DCR";
+  const std::string mode = n.text("mode", "DCR");
   if (mode != "DCR" && mode != "CRD") return TERN_FAIL(TERN_ERR_CORRUPT, "%s: mode '%.40s'", n.type().c_str(), mode.c_str());
   n.set(0, from_nhwc(b, b.op(to_space ? "depth_to_space" : "space_to_depth", {to_nhwc(b, x)},
                              {{"block", n.integer("blocksize", 0)}, {"mode", mode == "DCR" ? "dcr" : "crd"}}), 4));

@@ -10,26 +10,80 @@ ValueId one_as_scalar(Builder& b, ValueId v) {
   return v != kNoValue && b.rank(v) == 1 && b.value(v).shape.elements() == 1 && b.dim(v, 0) == 1 ? b.reshape(v, {}) : v;
 }
 
+// Scales or zero points as they stand against x: one, one for each index of the axis, or one for each block along it.
+ValueId against(OnnxNode& n, ValueId v, ValueId x, int axis, int64_t block) {
+  Builder& b = n.b;
+  if (v == kNoValue || b.status() != TERN_OK || b.rank(v) == 0) return v;
+  if (block == 0) {
+    std::vector<int64_t> dims((size_t)b.rank(x), 1);
+    dims[(size_t)axis] = -1;
+    return b.reshape(v, dims);
+  }
+  std::vector<int64_t> of_index;
+  for (int64_t i = 0; i < b.dim(x, axis); ++i) of_index.push_back(i / block);
+  return b.op("gather", {v, b.integers(of_index)}, {{"axis", axis}});
+}
+
+struct Scales {
+  ValueId scale, zero;
+  int axis = 0;
+  int64_t block = 0;
+};
+
+tern_status read_scales(OnnxNode& n, ValueId x, Scales* s) {
+  Builder& b = n.b;
+  s->scale = one_as_scalar(b, n.in(1));
+  s->zero = one_as_scalar(b, n.in(2));
+  s->block = n.integer("block_size", 0);
+  const int64_t given = n.integer("axis", 1);
+  TERN_TRY(b.status());
+  if (s->scale == kNoValue) return TERN_FAIL(TERN_ERR_CORRUPT, "%s lacks its scale", n.type().c_str());
+  if (b.rank(x) > 0 && b.value(s->scale).shape.elements() > 1) TERN_TRY(n.axis(given, b.rank(x), &s->axis));
+  if (s->block == 0) return TERN_OK;
+  constexpr int64_t kMost = 1 << 20;
+  const int64_t size = b.rank(x) > 0 ? b.dim(x, s->axis) : 1;
+  if (size < 0 || size > kMost) return n.unsupported("blocks of a size that varies");
+  if (s->block < 0 || b.rank(s->scale) != b.rank(x) || b.dim(s->scale, s->axis) != (size + s->block - 1) / s->block)
+    return TERN_FAIL(TERN_ERR_SHAPE, "%s: scales of shape %s for blocks of %" PRId64 " of shape %s", n.type().c_str(), to_string(b.value(s->scale).shape).c_str(), s->block, to_string(b.value(x).shape).c_str());
+  return TERN_OK;
+}
+
 tern_status lower_quantize(OnnxNode& n) {
   Builder& b = n.b;
-  const ValueId x = n.in(0), scale = one_as_scalar(b, n.in(1)), zero = one_as_scalar(b, n.in(2));
-  TERN_TRY(b.status());
-  int axis = 0;
-  if (b.rank(x) > 0 && b.value(scale).shape.elements() > 1) TERN_TRY(n.axis(n.integer("axis", 1), b.rank(x), &axis));
-  else n.integer("axis", 1);
-  const DType dtype = zero != kNoValue ? b.dtype(zero) : TERN_DTYPE_U8;
-  std::vector<ValueId> in{x, scale};
-  if (zero != kNoValue) in.push_back(zero);
-  n.set(0, b.op("quantize_linear", in, {{"axis", axis}, {"dtype", (int64_t)dtype}}));
+  const ValueId x = n.in(0);
+  Scales s;
+  TERN_TRY(read_scales(n, x, &s));
+  n.integer("saturate", 1);  // of 8-bit floats
+  const int64_t asked = n.integer("output_dtype", 0), precision = n.integer("precision", 0);
+  if (precision != 0 && precision != onnx::TensorProto::FLOAT) return n.unsupported("precision " + std::to_string(precision));
+  const DType dtype = s.zero != kNoValue ? b.dtype(s.zero) : asked ? onnx_dtype(asked) : TERN_DTYPE_U8;
+  if (asked && dtype != onnx_dtype(asked)) return n.unsupported("to element type " + std::to_string(asked));
+  if (s.block == 0 && (dtype == TERN_DTYPE_I8 || dtype == TERN_DTYPE_U8)) {
+    n.set(0, b.op("quantize_linear", {x, s.scale, s.zero}, {{"axis", s.axis}, {"dtype", (int64_t)dtype}}));
+    return TERN_OK;
+  }
+  double low = 0, high = 0;
+  switch (dtype) {
+    case TERN_DTYPE_I8: low = INT8_MIN, high = INT8_MAX; break;
+    case TERN_DTYPE_U8: high = UINT8_MAX; break;
+    case TERN_DTYPE_I16: low = INT16_MIN, high = INT16_MAX; break;
+    case TERN_DTYPE_U16: high = UINT16_MAX; break;
+    default: return n.unsupported("to element type " + std::to_string(asked));
+  }
+  const auto wide = [&](ValueId v) { return b.cast(v, TERN_DTYPE_F32); };
+  ValueId y = b.op("round", {b.div(wide(x), wide(against(n, s.scale, x, s.axis, s.block)))});
+  if (s.zero != kNoValue) y = b.add(y, wide(against(n, s.zero, x, s.axis, s.block)));
+  n.set(0, b.cast(b.op("clip", {y}, {{"min", low}, {"max", high}}), dtype));
   return TERN_OK;
 }
 
 tern_status lower_dequantize(OnnxNode& n) {
   Builder& b = n.b;
   const TensorData *codes = n.weight(0), *scale = n.weight(1), *zero = n.weight(2);
-  const int64_t given = n.integer("axis", 1);
+  const int64_t given = n.integer("axis", 1), block = n.integer("block_size", 0), asked = n.integer("output_dtype", 0);
+  const bool as_scale = asked == 0 || (scale && onnx_dtype(asked) == scale->dtype);
   // A weight: kept as codes, dequantised where it is used.
-  if (codes && scale && (zero || !n.has(2)) && codes->elements() > 1) {
+  if (codes && scale && (zero || !n.has(2)) && codes->elements() > 1 && block == 0 && as_scale) {
     auto q = std::make_shared<QuantizedWeight>();
     q->codes = *codes;
     q->scale = *scale;
@@ -42,12 +96,21 @@ tern_status lower_dequantize(OnnxNode& n) {
     n.set_operand(0, std::move(o));
     return TERN_OK;
   }
-  std::vector<ValueId> in = n.ins();
-  for (size_t i = 1; i < in.size(); ++i) in[i] = one_as_scalar(b, in[i]);
-  TERN_TRY(b.status());
-  int axis = 0;
-  if (b.rank(in[0]) > 0 && b.value(n.in(1)).shape.elements() > 1) TERN_TRY(n.axis(given, b.rank(in[0]), &axis));
-  n.set(0, b.op("dequantize_linear", in, {{"axis", axis}}));
+  const ValueId x = n.in(0);
+  Scales s;
+  TERN_TRY(read_scales(n, x, &s));
+  const DType to = asked ? onnx_dtype(asked) : b.dtype(s.scale);
+  if (!is_float(to)) return n.unsupported("to element type " + std::to_string(asked));
+  ValueId y = kNoValue;
+  if (block == 0) {
+    y = b.op("dequantize_linear", {x, s.scale, s.zero}, {{"axis", s.axis}});
+  } else {
+    const auto wide = [&](ValueId v) { return b.cast(v, TERN_DTYPE_F32); };
+    y = wide(x);
+    if (s.zero != kNoValue) y = b.sub(y, wide(against(n, s.zero, x, s.axis, block)));
+    y = b.mul(y, wide(against(n, s.scale, x, s.axis, block)));
+  }
+  n.set(0, b.cast(y, to));
   return TERN_OK;
 }
 

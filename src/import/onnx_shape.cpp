@@ -539,7 +539,14 @@ tern_status lower_range(OnnxNode& n) {
   Builder& b = n.b;
   const ValueId start = n.constant_in(0), limit = n.constant_in(1), delta = n.constant_in(2);
   TERN_TRY(b.status());
-  n.set(0, b.op("range", {start, limit, delta}));
+  n.integer("stash_type", 1);
+  const DType dtype = b.dtype(start);
+  if (dtype != TERN_DTYPE_F16 && dtype != TERN_DTYPE_BF16) {
+    n.set(0, b.op("range", {start, limit, delta}));
+    return TERN_OK;
+  }
+  const auto wide = [&](ValueId v) { return b.cast(v, TERN_DTYPE_F32); };
+  n.set(0, b.cast(b.op("range", {wide(start), wide(limit), wide(delta)}), dtype));
   return TERN_OK;
 }
 

@@ -259,11 +259,13 @@ tern_status lower_tensor_scatter(OnnxNode& n) {
   return TERN_OK;
 }
 
+// SwiGLU: times a second input.
 tern_status lower_swish(OnnxNode& n) {
   Builder& b = n.b;
   const ValueId x = n.in(0);
   const double alpha = n.number("alpha", 1);
-  n.set(0, alpha == 1 ? b.op("silu", {x}) : b.mul(x, b.op("sigmoid", {b.mul(x, b.like(x, alpha))})));
+  const ValueId y = alpha == 1 ? b.op("silu", {x}) : b.mul(x, b.op("sigmoid", {b.mul(x, b.like(x, alpha))}));
+  n.set(0, n.type() == "SwiGLU" ? b.mul(y, n.in(1)) : y);
   return TERN_OK;
 }
 
@@ -273,6 +275,7 @@ constexpr OnnxOp kOps[] = {
     {"RMSNormalization", lower_rms_norm},
     {"TensorScatter", lower_tensor_scatter},
     {"Swish", lower_swish},
+    {"SwiGLU", lower_swish},
 };
 
 }  // namespace

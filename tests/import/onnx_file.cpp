@@ -408,3 +408,39 @@ TEST(OnnxFile, FunctionsThatDoNotFit) {
   node(function(m, "f", {"a"}, {"b"}, 1000), "Neg", {"a"}, {"b"});
   EXPECT_EQ(import_proto(m, &model), TERN_ERR_UNSUPPORTED_VERSION);
 }
+
+// ---- element types that only files have -----------------------------------------------------------------------------
+
+// Codes of 4 bits, a scale and a zero point for each block of two rows.
+TEST(OnnxFile, IntegersOfFourBits) {
+  onnx::ModelProto m = empty_model(21);
+  auto* g = m.mutable_graph();
+  value(g->add_input(), "x", {3});
+  value(g->add_output(), "y", {3});
+  auto* codes = g->add_initializer();  // [3, 3]: 1, -2, 3 / 7, -8, 0 / -1, 5, 2
+  codes->set_name("codes");
+  codes->set_data_type(22);
+  codes->add_dims(3);
+  codes->add_dims(3);
+  codes->set_raw_data(std::string("\xe1\x73\x08\x5f\x02", 5));
+  tensor(g, "scale", {2, 3}, 0.5f);
+  auto* zero = g->add_initializer();  // [2, 3]: 1, 0, 0 / 0, -1, 0
+  zero->set_name("zero");
+  zero->set_data_type(22);
+  zero->add_dims(2);
+  zero->add_dims(3);
+  for (int byte : {0x01, 0x00, 0x0f}) zero->add_int32_data(byte);
+  auto* n = node(g, "DequantizeLinear", {"codes", "scale", "zero"}, {"w"});
+  integer(n, "axis", 0);
+  integer(n, "block_size", 2);
+  node(g, "MatMul", {"x", "w"}, {"y"});
+  // w = 0, -1, 1.5 / 3, -4, 0 / -0.5, 3, 1
+  gives(m, {row({1, 10, 100})}, row({-20, 259, 101.5f}));
+  codes->mutable_raw_data()->pop_back();
+  ModelDef model;
+  EXPECT_EQ(import_proto(m, &model), TERN_ERR_CORRUPT);
+  codes->mutable_raw_data()->push_back(2);
+  node(g, "QuantizeLinear", {"y", "scale", "zero"}, {"q"});
+  EXPECT_EQ(import_proto(m, &model), TERN_ERR_UNSUPPORTED_OP);
+  EXPECT_NE(message().find("4 bits"), std::string::npos) << message();
+}
