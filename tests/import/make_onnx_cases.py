@@ -27,8 +27,9 @@ def rand(*shape, low=-2.0, high=2.0, dtype="float32"):
     return RNG.uniform(low, high, shape).astype(dtype)
 
 
-def case(name, op, inputs, opset=21, outputs=1, varies=(), evaluator=False, **attributes):
-    """inputs: arrays; ("c", array): an initializer; None: left out. varies: axes of the first input that are symbols."""
+def case(name, op, inputs, opset=21, outputs=1, varies=(), dims=None, evaluator=False, **attributes):
+    """inputs: arrays; ("c", array): an initializer; None: left out. varies: axes of the first input that are symbols.
+    dims: {input: ["B", 3, "T"]}, the declared shapes of inputs whose symbols are shared."""
     names, feeds, declared, initializers = [], {}, [], []
     for i, a in enumerate(inputs):
         key = "x%d" % i
@@ -37,6 +38,7 @@ def case(name, op, inputs, opset=21, outputs=1, varies=(), evaluator=False, **at
             initializers.append(numpy_helper.from_array(a[1], key))
         elif a is not None:
             shape = ["d%d" % k if i == 0 and k in varies else d for k, d in enumerate(a.shape)]
+            shape = (dims or {}).get(i, shape)
             declared.append(helper.make_tensor_value_info(key, helper.np_dtype_to_tensor_dtype(a.dtype), shape))
             feeds[key] = a
     results = ["y%d" % i for i in range(outputs)]
@@ -51,7 +53,7 @@ def case(name, op, inputs, opset=21, outputs=1, varies=(), evaluator=False, **at
         values = [np.asarray(v) for v in ReferenceEvaluator(plain).run(None, feeds)]
     else:
         types = ReferenceTypes.get(op, {})
-        infos = [helper.make_tensor_value_info(r, types.get(i, helper.np_dtype_to_tensor_dtype(inputs[0].dtype)), None) for i, r in enumerate(results)]
+        infos = [helper.make_tensor_value_info(r, types.get(i, helper.np_dtype_to_tensor_dtype(next(iter(feeds.values())).dtype)), None) for i, r in enumerate(results)]
         session = onnxruntime.InferenceSession(model(infos).SerializeToString(), providers=["CPUExecutionProvider"])
         values = session.run(None, feeds)
     infos = [helper.make_tensor_value_info(r, helper.np_dtype_to_tensor_dtype(v.dtype), None) for r, v in zip(results, values)]
@@ -116,6 +118,85 @@ for mode, old in (("linear", "bilinear"), ("nearest", "nearest"), ("cubic", "bic
 for corners in (0, 1):
     case("affine_grid_%d" % corners, "AffineGrid", [rand(2, 2, 3), ("c", np.array([2, 3, 4, 5], np.int64))], evaluator=True, align_corners=corners)
     case("affine_grid3d_%d" % corners, "AffineGrid", [rand(2, 3, 4), ("c", np.array([2, 3, 4, 3, 2], np.int64))], evaluator=True, align_corners=corners)
+
+# ---- transformers ----------------------------------------------------------------------------------------------------
+
+Q4, K4 = ["B", 4, "T", 8], ["B", 2, "S", 8]
+
+
+def attention(name, inputs, dims, **how):
+    case("attention_" + name, "Attention", inputs, opset=how.pop("opset", 24), dims=dims, evaluator=True, **how)
+
+
+def heads(batch, tokens, keys, kv_heads=2, value=8):
+    return [rand(batch, 4, tokens, 8), rand(batch, kv_heads, keys, 8), rand(batch, kv_heads, keys, value)]
+
+
+bits = rand(2, 1, 3, 5) > -0.5
+bits[0, 0, 1] = False
+attention("groups", heads(2, 3, 5), {0: Q4, 1: K4, 2: K4})
+attention("causal", heads(2, 3, 3), {0: Q4, 1: K4, 2: K4}, is_causal=1)
+attention("causal_more_keys", heads(1, 3, 5), {0: Q4, 1: K4, 2: K4}, is_causal=1)
+attention("causal_fewer_keys", heads(1, 5, 3), {0: Q4, 1: K4, 2: K4}, is_causal=1)
+attention("past", heads(2, 3, 3) + [None, rand(2, 2, 4, 8), rand(2, 2, 4, 8)], {0: Q4, 1: K4, 2: K4, 4: ["B", 2, "P", 8], 5: ["B", 2, "P", 8]}, outputs=3, is_causal=1)
+attention("mask", heads(2, 3, 5) + [rand(2, 1, 3, 5)], {0: Q4, 1: K4, 2: K4, 3: ["B", 1, "T", "S"]})
+attention("mask_bits", heads(2, 3, 5) + [bits], {0: Q4, 1: K4, 2: K4, 3: ["B", 1, "T", "S"]})
+attention("mask_short", heads(2, 3, 5) + [rand(3, 4)], {0: Q4, 1: K4, 2: K4, 3: ["T", "M"]}, is_causal=1)
+attention("lengths", heads(2, 2, 6) + [None, None, None, np.array([3, 6], np.int64)], {0: Q4, 1: K4, 2: K4, 6: ["B"]}, is_causal=1)
+attention("width", heads(2, 3, 5, value=3), {0: Q4, 1: K4, 2: ["B", 2, "S", 3]}, scale=0.4)
+attention("windows", heads(2, 4, 6), {0: Q4, 1: K4, 2: K4}, opset=25, left_window_size=2, right_window_size=1)
+attention("three_dims", [rand(2, 3, 32), rand(2, 5, 16), rand(2, 5, 12)], {0: ["B", "T", 32], 1: ["B", "S", 16], 2: ["B", "S", 12]}, q_num_heads=4, kv_num_heads=2)
+for mode in range(4):
+    attention("scores_%d" % mode, heads(2, 3, 5) + [rand(2, 1, 3, 5)], {0: Q4, 1: K4, 2: K4, 3: ["B", 1, "T", "S"]}, outputs=4, qk_matmul_output_mode=mode, softcap=1.5 if mode else 0.0)
+attention("cap_causal", heads(2, 3, 5), {0: Q4, 1: K4, 2: K4}, softcap=0.7, is_causal=1)
+
+angles = [rand(9, 3), rand(9, 3)]
+where = np.array([[4, 0, 8], [1, 2, 3]], np.int64)
+for interleaved in (0, 1):
+    case("rotary_positions_%d" % interleaved, "RotaryEmbedding", [rand(2, 4, 3, 8), ("c", angles[0]), ("c", angles[1]), where], opset=23,
+         dims={0: ["B", 4, "T", 8], 3: ["B", "T"]}, evaluator=True, interleaved=interleaved, rotary_embedding_dim=6)
+    case("rotary_three_dims_%d" % interleaved, "RotaryEmbedding", [rand(2, 3, 12), rand(2, 3, 3), rand(2, 3, 3)], opset=23,
+         dims={0: ["B", "T", 12], 1: ["B", "T", 3], 2: ["B", "T", 3]}, evaluator=True, interleaved=interleaved, num_heads=2)
+case("rms_norm", "RMSNormalization", [rand(2, 3, 5), ("c", rand(5))], opset=23, varies=(0, 1), evaluator=True, epsilon=1e-3)
+case("rms_norm_axis", "RMSNormalization", [rand(2, 3, 5), ("c", rand(3, 1))], opset=23, varies=(0,), evaluator=True, axis=1)
+case("swish", "Swish", [rand(2, 3)], opset=24, varies=(0, 1), evaluator=True, alpha=0.5)
+for mode in ("linear", "circular"):
+    case("tensor_scatter_" + mode, "TensorScatter", [rand(2, 3, 7, 4), rand(2, 3, 2, 4), np.array([5, 1 if mode == "linear" else 6], np.int64)], opset=24,
+         dims={0: ["B", 3, "S", 4], 1: ["B", 3, "T", 4], 2: ["B"]}, evaluator=True, mode=mode)
+
+# ---- signals, crops, scans -------------------------------------------------------------------------------------------
+
+scalar = lambda v: ("c", np.array(v, np.int64))
+case("dft", "DFT", [rand(2, 10, 1)], opset=20, varies=(0,), evaluator=True, onesided=1)
+case("dft_longer", "DFT", [rand(2, 3, 6, 2), scalar(9), scalar(-2)], opset=20, varies=(0, 1), evaluator=True)
+case("dft_shorter", "DFT", [rand(2, 7, 3, 1), scalar(5), scalar(1)], opset=20, varies=(0, 2), evaluator=True)
+case("dft_inverse", "DFT", [rand(3, 7, 2)], opset=17, varies=(0,), evaluator=True, inverse=1)
+case("dft_inverse_real", "DFT", [rand(3, 6, 2), scalar(9)], opset=20, varies=(0,), evaluator=True, inverse=1, onesided=1)
+case("stft", "STFT", [rand(2, 37, 1), scalar(5), ("c", np.hanning(12).astype(np.float32)), scalar(12)], opset=17, varies=(0, 1), evaluator=True)
+case("stft_both_sides", "STFT", [rand(2, 37, 1), scalar(4), None, scalar(10)], opset=17, varies=(0, 1), evaluator=True, onesided=0)
+case("center_crop_pad", "CenterCropPad", [rand(5, 4, 7), ("c", np.array([2, 9, 4], np.int64))], opset=18, varies=(0, 1, 2), evaluator=True)
+case("center_crop_pad_axes", "CenterCropPad", [rand(5, 4, 7), ("c", np.array([8, 1], np.int64))], opset=18, varies=(1, 2), evaluator=True, axes=[-1, 1])
+case("col2im", "Col2Im", [rand(2, 12, 12), ("c", np.array([5, 6], np.int64)), ("c", np.array([2, 3], np.int64))], opset=18, varies=(0,), evaluator=True,
+     strides=[2, 1], pads=[1, 0, 0, 0])
+for how in (dict(), dict(exclusive=1), dict(reverse=1), dict(exclusive=1, reverse=1)):
+    case("cumprod_" + "_".join(how), "CumProd", [rand(2, 7, 3), scalar(1)], opset=26, varies=(0, 2), evaluator=True, **how)
+
+
+def scan(name, opset, state, data, dims, **attributes):
+    """The body adds the slice to the state and gives both the sum and twice the slice."""
+    slices = [a.shape[-1:] for a in data]
+    infos = lambda names: [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in names]
+    body = helper.make_graph([helper.make_node("Add", ["s", "e"], ["t"]), helper.make_node("Add", ["e", "e"], ["twice"]), helper.make_node("Identity", ["t"], ["copy"])],
+                             "body", [helper.make_tensor_value_info("s", TensorProto.FLOAT, slices[0]), helper.make_tensor_value_info("e", TensorProto.FLOAT, slices[0])],
+                             infos(["t", "copy", "twice"]))
+    inputs = ([None] if opset < 9 else []) + [state] + data
+    case(name, "Scan", inputs, opset=opset, outputs=3, dims={i + (opset < 9): d for i, d in dims.items()}, body=body, num_scan_inputs=1, **attributes)
+
+
+scan("scan", 11, rand(3), [rand(5, 3)], {1: ["T", 3]})
+scan("scan_backward", 11, rand(3), [rand(5, 3)], {1: ["T", 3]}, scan_input_directions=[1], scan_output_directions=[0, 1], scan_output_axes=[0, 1])
+scan("scan_batch", 8, rand(2, 3), [rand(2, 5, 3)], {0: ["B", 3], 1: ["B", "T", 3]})
+scan("scan_batch_backward", 8, rand(2, 3), [rand(2, 5, 3)], {0: ["B", 3], 1: ["B", "T", 3]}, directions=[1])
 
 
 def write(path):
