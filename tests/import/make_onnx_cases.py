@@ -178,6 +178,11 @@ case("center_crop_pad", "CenterCropPad", [rand(5, 4, 7), ("c", np.array([2, 9, 4
 case("center_crop_pad_axes", "CenterCropPad", [rand(5, 4, 7), ("c", np.array([8, 1], np.int64))], opset=18, varies=(1, 2), evaluator=True, axes=[-1, 1])
 case("col2im", "Col2Im", [rand(2, 12, 12), ("c", np.array([5, 6], np.int64)), ("c", np.array([2, 3], np.int64))], opset=18, varies=(0,), evaluator=True,
      strides=[2, 1], pads=[1, 0, 0, 0])
+bent = [rand(2, 4, 6, 5), ("c", rand(6, 4, 3, 2)), rand(2, 12, 3, 4), ("c", rand(6)), rand(2, 6, 3, 4, low=0, high=1)]
+case("deform_conv", "DeformConv", bent, opset=19, dims={0: ["B", 4, "H", "W"], 2: ["B", 12, "h", "w"], 4: ["B", 6, "h", "w"]}, evaluator=True,
+     pads=[1, 0, 1, 0], strides=[2, 1], kernel_shape=[3, 2])
+bent = [rand(1, 4, 6, 5), ("c", rand(6, 2, 3, 2)), rand(1, 24, 4, 3)]
+case("deform_conv_groups", "DeformConv", bent, opset=19, evaluator=True, pads=[1, 0, 1, 0], dilations=[2, 2], group=2, offset_group=2)
 for how in (dict(), dict(exclusive=1), dict(reverse=1), dict(exclusive=1, reverse=1)):
     case("cumprod_" + "_".join(how), "CumProd", [rand(2, 7, 3), scalar(1)], opset=26, varies=(0, 2), evaluator=True, **how)
 
