@@ -346,7 +346,7 @@ tern_status OnnxImporter::lower_node(const onnx::NodeProto& node, Builder& b) {
     if (!a.ref_attr_name().empty()) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s': attribute '%s' refers to a function's attribute", full_name(node).c_str(), shown(node.name()).c_str(), shown(a.name()).c_str());
   }
   if (node.output_size() == 0) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' has no output", full_name(node).c_str(), shown(node.name()).c_str());
-  if (!n.has(0) && node.op_type() != "Loop" && node.op_type() != "Scan") return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' lacks its first input", full_name(node).c_str(), shown(node.name()).c_str());
+  if (!n.has(0) && node.op_type() != "Loop" && node.op_type() != "Scan" && node.op_type() != "OptionalHasElement") return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' lacks its first input", full_name(node).c_str(), shown(node.name()).c_str());
   if (node.op_type() == "QuantizeLinear" || node.op_type() == "CastLike")  // would take them for integers of 8 bits
     for (const std::string& name : node.input())
       if (const Operand* o = find(name, nullptr); o && o->tensor && o->tensor->nibbles) return n.unsupported("to integers of 4 bits"), give_up();

@@ -221,6 +221,13 @@ tern_status lower_cast_like(OnnxNode& n) {
   return cast_to(n, n.dtype(1));
 }
 
+tern_status lower_bit_cast(OnnxNode& n) {
+  const DType to = onnx_dtype(n.integer("to", 0));
+  if (to == TERN_DTYPE_NONE) return n.unsupported("to element type " + std::to_string(n.integer("to", 0)));
+  n.set(0, n.b.op("bitcast", {n.in(0)}, {{"to", (int64_t)to}}));
+  return TERN_OK;
+}
+
 // ---- reductions -----------------------------------------------------------------------------------------------------
 
 // Axes from the attribute (old versions) or the input; *none: neither, or empty.
@@ -598,6 +605,7 @@ constexpr OnnxOp kOps[] = {
     {"BitShift", lower_bit_shift}, {"Where", lower_where}, {"LeakyRelu", lower_leaky_relu}, {"Elu", lower_elu},  {"Celu", lower_celu},
     {"Selu", lower_selu},      {"ThresholdedRelu", lower_thresholded_relu}, {"HardSigmoid", lower_hard_sigmoid}, {"Gelu", lower_gelu},
     {"IsInf", lower_is_inf},   {"Shrink", lower_shrink}, {"Clip", lower_clip},      {"Cast", lower_cast},        {"CastLike", lower_cast_like},
+    {"BitCast", lower_bit_cast},
     {"ReduceSum", lower_reduce}, {"ReduceMean", lower_reduce}, {"ReduceMax", lower_reduce}, {"ReduceMin", lower_reduce},
     {"ReduceProd", lower_reduce}, {"ReduceL1", lower_reduce}, {"ReduceL2", lower_reduce}, {"ReduceLogSum", lower_reduce},
     {"ReduceLogSumExp", lower_reduce}, {"ReduceSumSquare", lower_reduce}, {"ArgMax", lower_arg}, {"ArgMin", lower_arg}, {"CumSum", lower_cumsum}, {"CumProd", lower_cumprod},

@@ -22,6 +22,13 @@ tern_status lower_identity(OnnxNode& n) {
   return TERN_OK;
 }
 
+// A tensor is always there; what is left out never.
+tern_status lower_has_element(OnnxNode& n) {
+  const uint8_t there = n.has(0);
+  n.set(0, n.b.constant(TERN_DTYPE_BOOL, Shape{}, &there));
+  return TERN_OK;
+}
+
 // A constant under another shape or with its axes permuted stays one, so that a weight is still known as such.
 bool set_constant(OnnxNode& n, const TensorData& t, DType as) {
   Operand o;
@@ -583,6 +590,8 @@ tern_status lower_reverse_sequence(OnnxNode& n) {
 
 constexpr OnnxOp kOps[] = {
     {"Identity", lower_identity},
+    {"OptionalGetElement", lower_identity},
+    {"OptionalHasElement", lower_has_element},
     {"Reshape", lower_reshape},
     {"Flatten", lower_flatten},
     {"Squeeze", lower_squeeze},
