@@ -44,7 +44,9 @@ void run_move(const void* args, int64_t, int64_t, void*) {
 }
 tern_status prepare_move(Prepare& p) {
   MoveArgs& a = p.args<MoveArgs>();
-  a.bytes = (size_t)p.out(0).shape.elements() * dtype_size(p.out(0).dtype);
+  a.bytes = (size_t)value_bytes(p.out(0));
+  if (value_bytes(p.in(0)) != a.bytes)
+    return TERN_FAIL(TERN_ERR_INTERNAL, "%s: %" PRIu64 " bytes under another shape are %zu", p.node.op->name, value_bytes(p.in(0)), a.bytes);
   p.pointer(a.x, p.node.in[0]);
   p.pointer(a.y, p.node.out[0]);
   p.call(run_move, &a, 1, 0, 0);

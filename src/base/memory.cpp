@@ -33,6 +33,12 @@ void release_default(void*, void* memory, size_t) { std::free(memory); }
 
 }  // namespace
 
+tern_status copy_whole(void* to, uint64_t room, const void* from, uint64_t bytes, const char* what) {
+  if (room != bytes) return TERN_FAIL(TERN_ERR_INTERNAL, "%s: %" PRIu64 " bytes are to be copied into %" PRIu64 "; please report this model", what, bytes, room);
+  if (bytes) std::memcpy(to, from, (size_t)bytes);
+  return TERN_OK;
+}
+
 tern_allocator default_allocator() { return {(uint32_t)sizeof(tern_allocator), nullptr, allocate_default, release_default}; }
 
 Block& Block::operator=(Block&& o) noexcept {

@@ -50,6 +50,7 @@ class GraphReader {
     root_.resize(n);
     state_of_.assign(n, -1);
     stale_.assign(n, 0);
+    is_output_.assign(n, 0);
     std::vector<uint8_t> state_used(top_level_ ? c_.states.size() : 0);
     for (uint32_t i = 0; i < n; ++i) {
       const fbs::Value& v = *file_.values()->Get(i);
@@ -87,7 +88,7 @@ class GraphReader {
       v.dtype = p.dtype, v.encoding = p.encoding, v.shape = p.shape, v.index = from.index();
     } else if (v.kind == ValueKind::constant) {
       const Constant& k = c_.constants[index];
-      v.dtype = k.dtype, v.encoding = k.encoding, v.shape = k.shape;
+      v.dtype = k.dtype, v.shape = k.shape;
       if (k.known) v.data = k.data;  // the others get theirs at the end, so that nothing reads them here
     } else {
       if (!top_level_) return TERN_FAIL(TERN_ERR_CORRUPT, "value %u: state '%s' is used in a sub-graph; pass its value as an input", i, c_.states[index].name.c_str());
@@ -126,10 +127,24 @@ class GraphReader {
       const int32_t v = file_.outputs()->Get(i);
       if (v < 0 || (size_t)v >= num_values())
         return at(file_.outputs(), TERN_FAIL(TERN_ERR_CORRUPT, "output %u is value %d of %zu", i, v, num_values()));
-      const tern_status s = check_readable(v, "output", i);
+      tern_status s = check_readable(v, "output", i);
+      if (s == TERN_OK) s = check_own_output(v, i);
       if (s != TERN_OK) return at(file_.outputs(), s);
       g_.outputs.push_back(v);
     }
+    return TERN_OK;
+  }
+
+  // Produced inside, and an output once: so a result never is a weight in the order of its encoding, an input that the
+  // caller owns, or the memory of another result.
+  tern_status check_own_output(ValueId v, uint32_t i) {
+    constexpr const char* kKinds[] = {"an input", "a run-time scalar", "a parameter", "a state", "a constant"};
+    const Value& value = g_.value(v);
+    if (value.kind != ValueKind::node)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "output %u ('%s') is %s; outputs are results of nodes", i, value.name.c_str(), kKinds[(size_t)value.kind]);
+    if (is_output_[(size_t)v])
+      return TERN_FAIL(TERN_ERR_CORRUPT, "output %u is value %d ('%s'), which is an output already", i, v, value.name.c_str());
+    is_output_[(size_t)v] = 1;
     return TERN_OK;
   }
 
@@ -289,6 +304,7 @@ class GraphReader {
   std::vector<int32_t> root_;      // of a view: the value whose bytes it is
   std::vector<int32_t> state_of_;  // the state that a value is content of, or -1
   std::vector<uint8_t> stale_;     // by root: overwritten
+  std::vector<uint8_t> is_output_;
 };
 
 }  // namespace

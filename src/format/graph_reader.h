@@ -10,7 +10,6 @@ namespace tern {
 
 struct Constant {
   DType dtype = TERN_DTYPE_NONE;
-  Encoding encoding = Encoding::plain;
   Shape shape;
   Data data;
   bool known = false;  // copied: shapes may follow from it

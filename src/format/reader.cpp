@@ -169,7 +169,9 @@ class Reader {
     for (uint32_t i = 0; i < count(model_.constants()); ++i) {
       const fbs::Tensor& t = *model_.constants()->Get(i);
       Constant k;
-      TERN_TRY(at(&t, read_tensor(t, "constant " + std::to_string(i), &k.dtype, &k.encoding, &k.shape)));
+      Encoding encoding = Encoding::plain;
+      TERN_TRY(at(&t, read_tensor(t, "constant " + std::to_string(i), &k.dtype, &encoding, &k.shape)));
+      if (encoding != Encoding::plain) return at(&t, TERN_FAIL(TERN_ERR_CORRUPT, "constant %u is encoded as %s; only parameters are", i, encoding_name(encoding)));
       k.data = data_of(t);
       c_.constants.push_back(std::move(k));
     }

@@ -18,6 +18,13 @@ Data make_data(uint64_t bytes, void** writable) {
   return d;
 }
 
+uint64_t value_bytes(const Value& v) {
+  if (v.encoding == Encoding::plain) return (uint64_t)v.shape.elements() * dtype_size(v.dtype);
+  uint64_t bytes = 0;
+  (void)encoded_bytes(v.encoding, v.dtype, v.shape, &bytes);
+  return bytes;
+}
+
 ValueId add_value(Graph& g, Value value) {
   g.values.push_back(std::move(value));
   return (ValueId)g.values.size() - 1;
@@ -50,7 +57,7 @@ ValueId add_constant(Graph& g, DType dtype, const Shape& shape, const void* data
   v.kind = ValueKind::constant;
   v.shape = shape;
   void* p = nullptr;
-  const uint64_t bytes = (uint64_t)shape.elements() * dtype_size(dtype);
+  const uint64_t bytes = value_bytes(v);
   v.data = make_data(bytes, &p);
   if (bytes) std::memcpy(p, data, bytes);
   return add_value(g, std::move(v));

@@ -49,6 +49,9 @@ struct Value {
   // constant: the content. node: the content where it is known already (it follows from dims and constants alone).
   Data data;
 };
+// The bytes that a value occupies: the one place that says so. Its shape passed check_shape; an encoding that does not take
+// the type or shape gives 0.
+uint64_t value_bytes(const Value& v);
 
 // Attributes of a node: the operator's own plain struct (ops/op.h has its description), kept inline.
 struct Attributes {

@@ -251,7 +251,7 @@ void fold_node(const Graph& g, const Node& node, const FoldSize& most, FoldBudge
   Data data[kOuts];
   for (size_t i = 0; i < outs.size(); ++i) {
     void* p = nullptr;
-    data[i] = make_data((uint64_t)outs[i].shape.elements() * dtype_size(outs[i].dtype), &p);
+    data[i] = make_data(value_bytes(outs[i]), &p);
     refs[i] = {outs[i].dtype, Encoding::plain, outs[i].shape, p};
   }
   const tern_error before = thread_error();
@@ -342,17 +342,17 @@ tern_status evaluate(const Node& node, const RefTensor* ins, const RefTensor* ou
     for (size_t i = 0; i < step.out.size(); ++i) {
       Value& v = g.value(step.out[i]);
       void* p = nullptr;
-      if (!v.data) v.data = make_data((uint64_t)v.shape.elements() * dtype_size(v.dtype), &p);
-      so[i] = {v.dtype, Encoding::plain, v.shape, const_cast<void*>(v.data.bytes)};
+      if (!v.data) v.data = make_data(value_bytes(v), &p);
+      so[i] = {v.dtype, v.encoding, v.shape, const_cast<void*>(v.data.bytes)};
     }
     TERN_TRY(evaluate(step, si.data(), so.data()));
   }
   for (size_t i = 0; i < results.size(); ++i) {
     if (results[i] == kNoValue) return TERN_FAIL(TERN_ERR_INTERNAL, "%s: its decomposition lacks output %zu", node.op->name, i);
     const Value& v = g.value(results[i]);
-    if (v.dtype != outs[i].dtype || !(v.shape == outs[i].shape))
+    if (v.dtype != outs[i].dtype || !(v.shape == outs[i].shape) || v.encoding != outs[i].encoding)
       return TERN_FAIL(TERN_ERR_INTERNAL, "%s: its decomposition gives %s%s for output %zu", node.op->name, dtype_name(v.dtype), to_string(v.shape).c_str(), i);
-    std::memcpy(outs[i].data, v.data.bytes, (size_t)v.shape.elements() * dtype_size(v.dtype));
+    std::memcpy(outs[i].data, v.data.bytes, (size_t)value_bytes(v));
   }
   return TERN_OK;
 }

@@ -34,9 +34,32 @@ tern_status Executable::build_control(int32_t node, const Model& model, const Pa
     std::unique_ptr<Executable> child;
     left.max_bytes = options.max_bytes - planned_;
     TERN_TRY(create(std::move(g), model, parameters, left, &child));
+    TERN_TRY(check_borders(n, *child, loop));
     planned_ += child->planned_;
     graph_.budget = child->graph_.budget;
     children_.push_back(std::move(child));
+  }
+  return TERN_OK;
+}
+
+// What goes in and out of a sub-graph is as large inside as outside.
+tern_status Executable::check_borders(const Node& n, const Executable& child, bool loop) const {
+  const Graph& sub = child.graph();
+  const auto check = [&](ValueId outside, uint64_t inside, const char* what) -> tern_status {
+    const Value& v = graph_.value(outside);
+    if (value_bytes(v) == inside) return TERN_OK;
+    return TERN_FAIL(TERN_ERR_INTERNAL, "%s: %s '%s' has %" PRIu64 " bytes, its sub-graph %" PRIu64, n.op->name, what, v.name.c_str(), value_bytes(v), inside);
+  };
+  const size_t carried = loop ? (size_t)n.attrs<LoopAttrs>().num_carried : 0;
+  for (size_t i = loop ? 2 : 0; i < sub.inputs.size(); ++i) TERN_TRY(check(n.in[loop ? i : i + 1], value_bytes(sub.value(sub.inputs[i])), "input"));
+  if (sub.outputs.size() != n.out.size() + (loop ? 1 : 0))
+    return TERN_FAIL(TERN_ERR_INTERNAL, "%s: %zu outputs, its sub-graph has %zu", n.op->name, n.out.size(), sub.outputs.size());
+  for (size_t i = 0; i < n.out.size(); ++i) {
+    const uint64_t inside = value_bytes(sub.value(sub.outputs[loop ? i + 1 : i]));
+    // Scanned outputs hold a row for each trip. No product overflows: their size was checked when it was inferred.
+    const uint64_t rows = loop && i >= carried ? (uint64_t)graph_.value(n.out[i]).shape[0] : 1;
+    TERN_TRY(check(n.out[i], rows * inside, "output"));
+    if (loop && i < carried) TERN_TRY(check(n.in[2 + i], inside, "carried value"));
   }
   return TERN_OK;
 }

@@ -14,17 +14,20 @@ namespace {
 
 bool is_external(const Value& v) { return v.kind != ValueKind::node && v.kind != ValueKind::scalar; }
 
-}  // namespace
-
-uint64_t value_bytes(const Value& v) {
-  uint64_t bytes = 0;
-  // Shapes were checked when the graph was specialised.
-  if (v.encoding != Encoding::plain) (void)encoded_bytes(v.encoding, v.dtype, v.shape, &bytes);
-  else bytes = (uint64_t)v.shape.elements() * dtype_size(v.dtype);
-  return bytes;
+// Values that live outside the plan are as large as their owners say, and what goes to a caller is plain.
+tern_status check_owners(const Graph& g, const ModelDef& def) {
+  for (const Value& v : g.values) {
+    uint64_t owned = value_bytes(v);
+    if (v.kind == ValueKind::parameter) owned = def.parameters[(size_t)v.index].bytes;
+    if (v.kind == ValueKind::state) TERN_TRY(encoded_bytes(Encoding::plain, def.states[(size_t)v.index].dtype, def.states[(size_t)v.index].shape, &owned));
+    if (owned != value_bytes(v))
+      return TERN_FAIL(TERN_ERR_INTERNAL, "value '%s' takes %" PRIu64 " bytes in the plan, but %" PRIu64 " in the model", v.name.c_str(), value_bytes(v), owned);
+  }
+  for (const ValueId v : g.outputs)
+    if (g.value(v).encoding != Encoding::plain)
+      return TERN_FAIL(TERN_ERR_UNSUPPORTED, "output '%s' is encoded as %s; outputs are plain tensors", g.value(v).name.c_str(), encoding_name(g.value(v).encoding));
+  return TERN_OK;
 }
-
-namespace {
 
 bool writes_states(const Graph& graph) {
   bool writes = false;
@@ -115,6 +118,7 @@ Executable::~Executable() {
 
 tern_status Executable::build(Graph graph, const Model& model, const Parameters& parameters, Options options) {
   graph_ = std::move(graph);
+  TERN_TRY(check_owners(graph_, model.def()));
   options.deterministic = options.deterministic || writes_states(graph_);  // sub-graphs follow
   model_ = Ref<const Model>::share(&model);
   backends_.assign(options.backends.begin(), options.backends.end());
@@ -517,6 +521,8 @@ tern_status Executable::copy_value(const Step& step, std::span<const void* const
   } else {
     host = host_pointer(step.value);
   }
+  if (loc.bytes != value_bytes(v) || !range_within(loc.offset, loc.bytes, part.buffers[(size_t)loc.slot].bytes))
+    return TERN_FAIL(TERN_ERR_INTERNAL, "value '%s' of %" PRIu64 " bytes has a place of %" PRIu64 " on %s", v.name.c_str(), value_bytes(v), loc.bytes, part.backend->api->name);
   return part.backend->api->copy(part.backend->self, {step.kind == StepKind::to_device ? Copy::to_device : Copy::to_host,
                                                       part.buffers[(size_t)loc.slot], loc.offset, {}, 0, host, loc.bytes});
 }

@@ -9,8 +9,6 @@
 
 namespace tern {
 
-uint64_t value_bytes(const Value& v);
-
 class Executable {
  public:
   struct Options {
@@ -106,6 +104,7 @@ class Executable {
   tern_status copy_value(const Step& step, std::span<const void* const> inputs, State& state);
   tern_status run_control(Control& control, Parameters& parameters, State& state, const RunControl& run);
   void* host_pointer(ValueId v) const;
+  tern_status check_borders(const Node& n, const Executable& child, bool loop) const;
   tern_status build_control(int32_t node, const Model& model, const Parameters& parameters, const Options& options);
 
   Graph graph_;

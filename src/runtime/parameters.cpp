@@ -21,7 +21,7 @@ tern_status Parameters::make_writable(int32_t i) {
   const Parameter& p = model_->def().parameters[(size_t)i];
   Block fresh;
   TERN_TRY(fresh.allocate(model_->context().allocator(), p.bytes));
-  std::memcpy(fresh.data(), p.data.bytes, p.bytes);
+  TERN_TRY(copy_whole(fresh.data(), fresh.bytes(), p.data.bytes, p.bytes, p.name.c_str()));
   block = std::move(fresh);
   return TERN_OK;
 }
@@ -37,7 +37,7 @@ tern_status Parameters::get(int32_t i, Ref<Tensor>* tensor) const {
   const Parameter& p = model_->def().parameters[(size_t)i];
   Ref<Tensor> t;
   TERN_TRY(Tensor::create(model_->context(), p.encoding == Encoding::plain ? p.dtype : TERN_DTYPE_F32, p.shape, &t));
-  if (p.encoding == Encoding::plain) std::memcpy(t->data(), bytes(i), p.bytes);
+  if (p.encoding == Encoding::plain) TERN_TRY(copy_whole(t->data(), t->bytes(), bytes(i), p.bytes, p.name.c_str()));
   else decode(p.encoding, p.dtype, p.shape, bytes(i), (float*)t->data());
   *tensor = std::move(t);
   return TERN_OK;
@@ -54,7 +54,7 @@ tern_status Parameters::set(int32_t i, const Tensor& tensor) {
   TERN_TRY(make_writable(i));
   void* to = overlay_[(size_t)i].data();
   if (p.encoding != Encoding::plain) encode(p.encoding, p.dtype, p.shape, (const float*)tensor.data(), to);
-  else if (tensor.dtype() == p.dtype) std::memcpy(to, tensor.data(), p.bytes);
+  else if (tensor.dtype() == p.dtype) TERN_TRY(copy_whole(to, p.bytes, tensor.data(), tensor.bytes(), p.name.c_str()));
   else
     for (int64_t k = 0, n = p.shape.elements(); k < n; ++k) store_element(p.dtype, to, k, load_element(tensor.dtype(), tensor.data(), k));
   touch();

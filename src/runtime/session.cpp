@@ -106,6 +106,10 @@ std::span<const Session::Intermediate> Session::intermediates(int32_t signature)
 
 tern_status Session::take_output(int32_t signature, int32_t k, const Value& value, Ref<Tensor>* tensor) {
   PerSignature& per = signatures_[(size_t)signature];
+  uint64_t bytes;
+  TERN_TRY(tensor_bytes(value.dtype, value.shape, &bytes));
+  if (bytes != value_bytes(value))
+    return TERN_FAIL(TERN_ERR_INTERNAL, "output '%s': the plan gives %" PRIu64 " bytes, a tensor has %" PRIu64, value.name.c_str(), value_bytes(value), bytes);
   if (per.bound_outputs[(size_t)k]) {
     const Tensor& t = *per.bound_outputs[(size_t)k];
     if (!(t.shape() == value.shape) || t.dtype() != value.dtype)

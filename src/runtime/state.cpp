@@ -81,7 +81,7 @@ tern_status State::fork(Ref<State>* out) const {
   for (size_t i = 0; i < items_.size(); ++i) {
     void* from = nullptr;
     TERN_TRY(host((int32_t)i, &from));
-    std::memcpy(copy->items_[i].host.data(), from, items_[i].bytes);
+    TERN_TRY(copy_whole(copy->items_[i].host.data(), copy->items_[i].bytes, from, items_[i].bytes, model_->def().states[i].name.c_str()));
   }
   copy->length_ = length_;
   *out = std::move(copy);
@@ -108,7 +108,7 @@ tern_status State::get(int32_t i, Ref<Tensor>* tensor) const {
   TERN_TRY(host(i, &from));
   Ref<Tensor> t;
   TERN_TRY(Tensor::create(model_->context(), decl.dtype, decl.shape, &t));
-  std::memcpy(t->data(), from, t->bytes());
+  TERN_TRY(copy_whole(t->data(), t->bytes(), from, items_[(size_t)i].bytes, decl.name.c_str()));
   *tensor = std::move(t);
   return TERN_OK;
 }
@@ -120,8 +120,7 @@ tern_status State::set(int32_t i, const Tensor& tensor) {
                      dtype_name(tensor.dtype()), to_string(tensor.shape()).c_str());
   void* to = nullptr;
   TERN_TRY(host(i, &to));
-  std::memcpy(to, tensor.data(), tensor.bytes());
-  return TERN_OK;
+  return copy_whole(to, items_[(size_t)i].bytes, tensor.data(), tensor.bytes(), decl.name.c_str());
 }
 
 }  // namespace tern

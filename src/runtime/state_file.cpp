@@ -137,7 +137,7 @@ tern_status State::load(const char* path) {
   // From here on nothing may fail: first all memory, then the bytes.
   std::vector<void*> data(items_.size());
   for (size_t i = 0; i < items_.size(); ++i) TERN_TRY(host((int32_t)i, &data[i]));
-  for (size_t i = 0; i < items_.size(); ++i) std::memcpy(data[i], file.data + layout.offsets[i], layout.bytes[i]);
+  for (size_t i = 0; i < items_.size(); ++i) TERN_TRY(copy_whole(data[i], items_[i].bytes, file.data + layout.offsets[i], layout.bytes[i], model_->def().states[i].name.c_str()));
   length_ = h.length;
   torn_ = false;
   return TERN_OK;

@@ -2,15 +2,13 @@
 #include "runtime/tensor.h"
 
 #include "base/checked.h"
+#include "base/encoding.h"
 
 namespace tern {
 
 tern_status tensor_bytes(DType dtype, const Shape& shape, uint64_t* bytes) {
   if (!is_dtype(dtype)) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%d is no element type", dtype);
-  TERN_TRY(check_shape(shape, "tensor"));
-  if (!checked_mul<uint64_t>((uint64_t)shape.elements(), dtype_size(dtype), bytes))
-    return TERN_FAIL(TERN_ERR_LIMIT, "shape %s has too many bytes", to_string(shape).c_str());
-  return TERN_OK;
+  return encoded_bytes(Encoding::plain, dtype, shape, bytes);
 }
 
 tern_status Tensor::create(Context& context, DType dtype, const Shape& shape, Ref<Tensor>* out) {

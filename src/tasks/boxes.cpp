@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/checked.h"
 #include "tasks/metadata.h"
 
 namespace tern {
@@ -13,6 +14,21 @@ double overlap(const image::Box& a, const image::Box& b) {
   if (!(w > 0) || !(h > 0)) return 0;
   const double both = w * h, sum = (a.x1 - a.x0) * (a.y1 - a.y0) + (b.x1 - b.x0) * (b.y1 - b.y0) - both;
   return sum > 0 ? both / sum : 0;
+}
+
+tern_status run_as_declared(Session& session, int32_t signature, const Tensor& input, std::span<const Tensor*> results) {
+  const Tensor* inputs[] = {&input};
+  TERN_TRY(session.run(signature, inputs, results, {}));
+  const Signature& sig = session.model().def().signatures[(size_t)signature];
+  tern_status s = TERN_OK;
+  for (size_t i = 0; i < results.size() && s == TERN_OK; ++i) {
+    const Value& v = sig.graph.value(sig.graph.outputs[i]);
+    if (results[i]->dtype() != v.dtype || !(results[i]->shape() == v.shape))
+      s = TERN_FAIL(TERN_ERR_SHAPE, "output '%s' is %s, the task needs %s at each run", sig.output_names[i].c_str(), to_string(results[i]->shape()).c_str(), to_string(v.shape).c_str());
+  }
+  if (s != TERN_OK)
+    for (const Tensor*& t : results) t->release(), t = nullptr;
+  return s;
 }
 
 tern_status BoxFinder::create(const Model& model, const char* task, const char* what, const Options& options, std::unique_ptr<BoxFinder>* out) {
@@ -84,7 +100,11 @@ tern_status BoxFinder::read_anchor_metadata(const Model& model) {
     return TERN_FAIL(TERN_ERR_CORRUPT, "outputs '%s' and '%s' must be f32 of at least 2 dims", boxes.c_str(), scores.c_str());
   box_values_ = b.shape[b.shape.rank - 1];
   num_classes_ = s.shape[s.shape.rank - 1];
-  if (box_values_ < 4 + 2 * num_points_ || b.shape.elements() != num_anchors_ * box_values_ || s.shape.elements() != num_anchors_ * num_classes_ || first_class_ >= num_classes_)
+  const auto fits = [&](const Shape& shape, int64_t row) {
+    int64_t elements;
+    return checked_mul(num_anchors_, row, &elements) && elements == shape.elements();
+  };
+  if (box_values_ < 4 + 2 * num_points_ || !fits(b.shape, box_values_) || !fits(s.shape, num_classes_) || first_class_ >= num_classes_)
     return TERN_FAIL(TERN_ERR_CORRUPT, "outputs '%s' %s and '%s' %s do not fit %" PRId64 " anchors", boxes.c_str(), to_string(b.shape).c_str(), scores.c_str(), to_string(s.shape).c_str(), num_anchors_);
   return TERN_OK;
 }
@@ -199,8 +219,7 @@ tern_status BoxFinder::run(const image::Picture& picture, std::span<const FoundB
   image::Mapping mapping;
   TERN_TRY(input_.map_whole(picture, &mapping));
   TERN_TRY(input_.fill(picture, mapping));
-  const Tensor* inputs[] = {&input_.tensor()};
-  TERN_TRY(session_->run(signature_, inputs, results_, {}));
+  TERN_TRY(run_as_declared(*session_, signature_, input_.tensor(), results_));
   candidates_.clear();
   if (centers_) decode_centers(results_.data());
   else decode_anchors((const float*)results_[(size_t)outputs_[0]]->data(), (const float*)results_[(size_t)outputs_[1]]->data());

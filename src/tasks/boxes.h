@@ -17,6 +17,10 @@ struct FoundBox {
   int32_t label = 0;
 };
 
+// Runs a signature of one input. The results have the types and shapes that the signature says, which the reader of a task's
+// metadata relied on: a size that depends on data may differ, and is refused.
+tern_status run_as_declared(Session& session, int32_t signature, const Tensor& input, std::span<const Tensor*> results);
+
 class BoxFinder {
  public:
   struct Options {

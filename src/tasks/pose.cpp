@@ -82,8 +82,7 @@ tern_status Pose::create(const Model* detector, const Model& landmarks, const Op
 
 // Runs the landmark model on the tensor that is in place and maps its points back through the region.
 tern_status Pose::read_landmarks(const image::CropRect& region, tern_person* person, bool* present) {
-  const Tensor* inputs[] = {&input_.tensor()};
-  TERN_TRY(session_->run(signature_, inputs, results_, {}));
+  TERN_TRY(run_as_declared(*session_, signature_, input_.tensor(), results_));
   const float* rows = (const float*)results_[(size_t)landmarks_]->data();
   double score = *(const float*)results_[(size_t)score_]->data();
   if (score_sigmoid_) score = sigmoid(score);

@@ -138,6 +138,22 @@ class Files(Case):
         states = json.loads(tern("info", self.model("counter.tern"), "--json").out)["states"]
         self.assertEqual([s["name"] for s in states], ["cache", "calls"])
 
+    def test_what_no_writer_makes_is_refused(self):
+        # Each with the right checksums: outputs that are no results of nodes, encodings where none is taken.
+        for name, message in {
+            "output_encoded": "('w') is a parameter; outputs are results of nodes",
+            "output_input": "('x') is an input; outputs are results of nodes",
+            "output_state": "('s') is a state; outputs are results of nodes",
+            "output_constant": "is a constant; outputs are results of nodes",
+            "output_twice": "which is an output already",
+            "output_of_branch": "('x') is an input; outputs are results of nodes",
+            "operand_encoded": "is encoded as panel32, a plain tensor is needed",
+            "constant_encoded": "is encoded as panel32; only parameters are",
+        }.items():
+            path = os.path.join(ARGS.source, "tests/fuzz/corpus/reader", name)
+            for command in ("info", "check", "run"):
+                self.assertIn(message, tern(command, path, code=4).err, (command, name))
+
     def test_check(self):
         self.assertIn("good", tern("check", self.model("small.tern"), self.model("counter.tern")).out)
         with open(self.model("small.tern"), "rb") as f:

@@ -34,6 +34,46 @@ TEST(Corpus, DISABLED_Write) {
   changed("overlap", small_model(), [](Parts& p) { p.model.parameters[1]->offset = p.model.parameters[2]->offset; });
   changed("negative_index", small_model(), [](Parts& p) { p.model.graphs[0]->outputs[0] = -1; });
   changed("invalid_text", small_model(), [](Parts& p) { p.model.metadata[0]->key = "\xed\xa0\x80"; });
+  // What no writer makes: outputs that are no results of nodes, and encodings where none is taken. y = relu(x W), W of 33
+  // rows in panels, whose padding makes it larger than the plain tensor of its shape.
+  ModelDef panels;
+  Parameter w;
+  w.name = "w", w.dtype = TERN_DTYPE_F32, w.encoding = Encoding::panel32, w.shape = {33, 2};
+  ASSERT_EQ(encoded_bytes(w.encoding, w.dtype, w.shape, &w.bytes), TERN_OK);
+  void* content = nullptr;
+  w.data = make_data(w.bytes, &content);
+  panels.parameters.push_back(w);
+  panels.states.push_back({"s", TERN_DTYPE_F32, {2}});
+  panels.signatures.resize(1);
+  panels.signatures[0].name = "f";
+  Graph& p = panels.signatures[0].graph;
+  const ValueId in = add_input(p, "x", TERN_DTYPE_F32, {1, 2});
+  Value matrix, state;
+  matrix.name = "w", matrix.dtype = TERN_DTYPE_F32, matrix.encoding = w.encoding, matrix.kind = ValueKind::parameter, matrix.shape = w.shape, matrix.index = 0;
+  state.name = "s", state.dtype = TERN_DTYPE_F32, state.kind = ValueKind::state, state.shape = {2}, state.index = 0;
+  const ValueId encoded = add_value(p, matrix), held = add_value(p, state);
+  const float ones[] = {1, 1};
+  const ValueId fixed = add_constant(p, TERN_DTYPE_F32, {1, 2}, ones);
+  const ValueId result = emit(p, "relu", {emit(p, "linear", {add(p, add(p, in, held), fixed), encoded})});
+  ASSERT_EQ(p.status, TERN_OK) << thread_error().message;
+  p.outputs = {result};
+  panels.signatures[0].output_names = {"y"};
+  for (const auto& [name, value] : {std::pair<const char*, ValueId>{"output_encoded", encoded}, {"output_input", in}, {"output_state", held}, {"output_constant", fixed}})
+    changed(name, panels, [&](Parts& q) { q.model.graphs[0]->outputs[0] = value; });
+  changed("output_twice", panels, [&](Parts& q) {
+    q.model.graphs[0]->outputs.push_back(result);
+    q.model.signatures[0]->output_names.push_back(std::make_unique<fbs::NameT>());
+    q.model.signatures[0]->output_names[1]->name = "again";
+  });
+  changed("operand_encoded", panels, [&](Parts& q) { q.model.graphs[0]->nodes[3]->inputs[0] = encoded; });
+  changed("constant_encoded", panels, [&](Parts& q) {
+    fbs::TensorT &k = *q.model.constants[0], &t = *q.model.parameters[0];
+    k.encoding = t.encoding, k.shape = t.shape, k.bytes = t.bytes, k.checksum = t.checksum;
+    k.offset = (q.weights.size() + 63) / 64 * 64;
+    q.weights.resize(k.offset + k.bytes);
+  });
+  if (has_control()) changed("output_of_branch", nested_model(2), [](Parts& q) { q.model.graphs[2]->outputs[0] = q.model.graphs[2]->inputs[1]; });
+
   ModelDef m;  // attributes of every type, several outputs, values that follow from one another
   m.signatures.resize(1);
   m.signatures[0].name = "f";

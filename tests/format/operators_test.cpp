@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "format/checksum.h"
 #include "tests/format/support.h"
 
 namespace tern::test {
@@ -49,9 +50,13 @@ std::unique_ptr<fbs::AttributeT> random_attribute(const AttrField& f, Random& r)
 File one_node(const Op& op, Random& r) {
   Parts p;
   auto& m = p.model;
-  m.operators.push_back(std::make_unique<fbs::OperatorT>());
-  m.operators[0]->name = op.name;
-  m.operators[0]->version = (uint32_t)op.version;
+  const auto add_operator = [&](const Op& o) {
+    m.operators.push_back(std::make_unique<fbs::OperatorT>());
+    m.operators.back()->name = o.name;
+    m.operators.back()->version = (uint32_t)o.version;
+  };
+  add_operator(op);
+  if (op.num_subgraphs > 0) add_operator(*find_op("stop_gradient"));
   auto g = std::make_unique<fbs::GraphT>();
   auto n = std::make_unique<fbs::NodeT>();
   const auto value = [&](uint8_t kind) -> fbs::ValueT& {
@@ -81,13 +86,7 @@ File one_node(const Op& op, Random& r) {
       auto t = std::make_unique<fbs::TensorT>();
       t->dtype = TERN_DTYPE_I64, t->bytes = content.size() * 8, t->offset = p.weights.size();
       if (content.size() != 1 || r.below(2)) t->shape = {(int64_t)content.size()};
-      ModelDef sum;  // its checksum, as the writer makes it
-      sum.signatures.resize(1);
-      sum.signatures[0].name = "f";
-      Shape shape(t->shape);
-      sum.signatures[0].graph.outputs = {add_constant(sum.signatures[0].graph, TERN_DTYPE_I64, shape, content.data())};
-      sum.signatures[0].output_names = {"y"};
-      t->checksum = take_apart(write(sum)).model.constants[0]->checksum;
+      t->checksum = checksum64(content.data(), content.size() * 8);
       p.weights.resize((p.weights.size() + content.size() * 8 + 63) / 64 * 64);
       if (!content.empty()) std::memcpy(p.weights.data() + t->offset, content.data(), content.size() * 8);
       fbs::ValueT& v = value(4);
@@ -112,7 +111,7 @@ File one_node(const Op& op, Random& r) {
     if (r.below(2)) n->attributes.push_back(random_attribute(op.attributes.fields[i], r));
   g->nodes.push_back(std::move(n));
   m.graphs.push_back(std::move(g));
-  // Sub-graphs with as many inputs, passed through.
+  // Sub-graphs with as many inputs, passed through by a node that takes every type.
   for (int32_t k = 0; k < op.num_subgraphs; ++k) {
     auto sub = std::make_unique<fbs::GraphT>();
     for (int64_t i = r.below(4); i > 0; --i) {
@@ -120,7 +119,17 @@ File one_node(const Op& op, Random& r) {
       v->kind = 0, v->dtype = (uint8_t)(r.below(2) ? common_type : int64_t(TERN_DTYPE_BOOL)), v->shape = r.below(2) ? common : std::vector<int64_t>{};
       sub->values.push_back(std::move(v));
       sub->inputs.push_back((int32_t)sub->values.size() - 1);
-      if (r.below(2)) sub->outputs.push_back((int32_t)sub->values.size() - 1);
+    }
+    for (const int32_t i : sub->inputs) {
+      if (r.below(2)) continue;
+      auto v = std::make_unique<fbs::ValueT>(*sub->values[(size_t)i]);
+      v->kind = 5, v->name.clear();
+      sub->nodes.push_back(std::make_unique<fbs::NodeT>());
+      sub->nodes.back()->op = 1;
+      sub->nodes.back()->inputs = {i};
+      sub->nodes.back()->outputs = {(int32_t)sub->values.size()};
+      sub->outputs.push_back((int32_t)sub->values.size());
+      sub->values.push_back(std::move(v));
     }
     m.graphs[0]->nodes[0]->subgraphs.push_back((uint32_t)m.graphs.size());
     m.graphs.push_back(std::move(sub));

@@ -115,7 +115,7 @@ void fill_nested(Graph& g, int depth) {
   n.subgraphs.resize(2);
   fill_nested(n.subgraphs[0], depth - 1);
   add_input(n.subgraphs[1], "condition", TERN_DTYPE_BOOL, {});
-  n.subgraphs[1].outputs = {add_input(n.subgraphs[1], "x", TERN_DTYPE_F32, {3})};
+  n.subgraphs[1].outputs = {reshape(n.subgraphs[1], add_input(n.subgraphs[1], "x", TERN_DTYPE_F32, {3}), {3})};
   g.outputs = {emit_node(g, std::move(n))};
 }
 }  // namespace

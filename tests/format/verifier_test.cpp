@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "format/checksum.h"
 #include "tests/format/support.h"
 
 namespace tern::test {
@@ -268,15 +269,8 @@ TEST(Verifier, ShapeFromConstant) {
   for (const uint8_t v : {3, 5, 255}) {
     Parts q = take_apart(write(small_model()));
     q.weights[q.model.constants[0]->offset] = v;
-    q.model.constants[0]->checksum = [&] {
-      ModelDef m;
-      m.signatures.resize(1);
-      m.signatures[0].name = "f";
-      const int64_t content[] = {v};
-      m.signatures[0].graph.outputs = {add_constant(m.signatures[0].graph, content)};
-      m.signatures[0].output_names = {"y"};
-      return take_apart(write(m)).model.constants[0]->checksum;
-    }();
+    const int64_t content = v;
+    q.model.constants[0]->checksum = checksum64(&content, sizeof content);
     expect_refused(put_together(q), kCorrupt, "");
   }
 }
@@ -596,6 +590,51 @@ TEST(Verifier, SubgraphCycles) {
   refused([&](Parts& p) { sub(p, 1)[0] = 1000; }, "does not stand behind it");
   refused([&](Parts& p) { sub(p, 0).pop_back(); }, "");
   refused([&](Parts& p) { sub(p, 0).clear(); }, "");
+}
+
+// What no writer makes: a result that is a weight in the order of its encoding, the caller's own input, another result.
+TEST(Verifier, OutputsAreResultsOfNodes) {
+  const char* const kinds[] = {"is an input", "is a run-time scalar", "is a parameter", "is a state", "is a constant"};
+  const Parts base = take_apart(write(small_model()));
+  size_t seen[5] = {};
+  for (size_t v = 0; v < base.model.graphs[0]->values.size(); ++v) {
+    const int kind = base.model.graphs[0]->values[v]->kind;
+    if (kind == kNode) continue;
+    ++seen[kind];
+    // The state is overwritten when the outputs are read.
+    expect_refused([&](Parts& p) { forward(p).outputs[0] = (int32_t)v; }, kCorrupt, kind == kState && find_op("state_write") ? "overwrites" : kinds[kind]);
+  }
+  for (const size_t n : seen) EXPECT_GT(n, 0u);
+  expect_refused([](Parts& p) { forward(p).outputs[1] = forward(p).outputs[0]; }, kCorrupt, "is an output already");
+}
+
+TEST(Verifier, OutputsOfSubgraphsAreResultsOfNodes) {
+  if (!has_control()) GTEST_SKIP() << "SKIPPED: this build has no operator 'if'";
+  Parts p = take_apart(write(nested_model(2)));
+  fbs::GraphT& branch = *p.model.graphs[2];
+  branch.outputs[0] = branch.inputs[1];
+  expect_refused(put_together(p), kCorrupt, "is an input; outputs are results of nodes");
+}
+
+// Only parameters are encoded, and only operators that say so take them.
+TEST(Verifier, EncodedValues) {
+  expect_refused(
+      [](Parts& p) {
+        fbs::TensorT& k = *p.model.constants[0];
+        k.dtype = TERN_DTYPE_F32, k.shape = {8, 4}, k.encoding = "panel32", k.bytes = 128;
+        k.offset = (p.weights.size() + 63) / 64 * 64;
+        p.weights.resize(k.offset + 128);
+      },
+      kCorrupt, "is encoded as panel32; only parameters are");
+  for (const char* encoded : {"panels", "blocks"}) {
+    const Parts base = take_apart(write(small_model()));
+    int32_t value = -1;
+    for (size_t v = 0; v < base.model.graphs[0]->values.size(); ++v)
+      if (base.model.graphs[0]->values[v]->kind == kParameter && base.model.parameters[(size_t)base.model.graphs[0]->values[v]->index]->name == encoded) value = (int32_t)v;
+    ASSERT_GE(value, 0);
+    for (const char* op : {"relu", "reduce_mean", "concat", "reshape", "shape"})
+      expect_refused([&](Parts& p) { node(p, op).inputs[0] = value; }, kCorrupt, "a plain tensor is needed");
+  }
 }
 
 TEST(Verifier, SubgraphSignatures) {

@@ -796,6 +796,35 @@ TEST(Session, StepsPerChannelAreEpilogues) {
   }
 }
 
+// The caller of an output gets a plain tensor, and what a model owns is as large as its plan takes it to be: else no plan.
+TEST(Session, SizesOfTwoRulesAreRefused) {
+  const Ref<Context> context = make_context();
+  const std::vector<float> v = random_floats(33 * 8, 5);
+  const auto status = [&](Encoding encoding, bool as_output, uint64_t bytes) {
+    ModelDef def;
+    add_parameter(def, "w", {33, 8}, v.data(), encoding);
+    if (bytes) def.parameters[0].bytes = bytes;
+    Graph g;
+    const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {1, 8}), w = use_parameter(g, def, "w");
+    g.outputs = {emit(g, "linear", {x, w})};
+    if (as_output) g.outputs.push_back(w);
+    add_signature(def, "forward", std::move(g));
+    const Ref<Model> model = make_model(*context, std::move(def));
+    Outputs out;
+    const tern_status s = run(*open(*model), 0, {make_tensor(*context, TERN_DTYPE_F32, {1, 8}).get()}, &out);
+    if (s == TERN_OK && as_output) {
+      EXPECT_EQ(std::memcmp(out.f32(1), v.data(), 33 * 8 * 4), 0);
+    }
+    return s;
+  };
+  EXPECT_EQ(status(Encoding::plain, true, 0), TERN_OK);
+  EXPECT_EQ(status(Encoding::panel32, false, 0), TERN_OK);
+  EXPECT_EQ(status(Encoding::panel32, true, 0), TERN_ERR_UNSUPPORTED);
+  EXPECT_EQ(status(Encoding::block_int8, true, 0), TERN_ERR_UNSUPPORTED);
+  EXPECT_EQ(status(Encoding::plain, false, 33 * 8 * 4 - 4), TERN_ERR_INTERNAL);
+  EXPECT_EQ(status(Encoding::panel32, false, 33 * 8 * 4), TERN_ERR_INTERNAL);
+}
+
 // What a concatenation reads is written where it belongs in its output.
 TEST(Session, PartsOfAConcatenationNeedNoMemory) {
   ModelDef def;
