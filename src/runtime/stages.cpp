@@ -63,6 +63,14 @@ bool made_for(const Stages::Stage& s, const Graph& graph, std::span<const Given>
 
 bool is_old(const Executable& e, const Parameters& parameters) { return e.prepared_version() && e.prepared_version() != parameters.version(); }
 
+// What a stage or a loop takes is as large as what the one before it gives.
+tern_status check_given(const Value& taken, DType dtype, const Shape& shape) {
+  Value given;
+  given.dtype = dtype, given.shape = shape;
+  if (taken.encoding == Encoding::plain && value_bytes(given) == value_bytes(taken)) return TERN_OK;
+  return TERN_FAIL(TERN_ERR_INTERNAL, "'%s' of %" PRIu64 " bytes is given %" PRIu64 " between two stages of a plan", taken.name.c_str(), value_bytes(taken), value_bytes(given));
+}
+
 const void* where(const Source& s, std::span<const void* const> inputs, const Stages::Stage& stage) {
   return s.input >= 0 ? inputs[(size_t)s.input] : s.output >= 0 ? stage.outputs[(size_t)s.output] : s.constant.bytes;
 }
@@ -131,6 +139,19 @@ tern_status Stages::create(Stage* before, const Graph& graph, std::span<const Gi
   Graph g;
   if (before) g.budget = graph.budget;  // one for all stages
   TERN_TRY(specialize_stage(graph, given, &g, &s->rest));
+  for (size_t i = 0; before && i < g.inputs.size(); ++i) {
+    const Rest::Input& in = before->rest.inputs[i];
+    DType dtype = in.source.dtype;
+    if (in.loop >= 0) {
+      const Graph& body = before->loops[(size_t)in.loop]->node->subgraphs[0];
+      dtype = body.value(body.outputs[1 + (size_t)in.result]).dtype;
+    } else if (in.source.output >= 0) {
+      const Graph& stage = before->executable->graph();
+      const Value& v = stage.value(stage.outputs[(size_t)in.source.output]);
+      TERN_TRY(check_given(v, in.source.dtype, in.source.shape));
+    }
+    TERN_TRY(check_given(g.value(g.inputs[i]), dtype, given[i].shape));
+  }
   TERN_TRY(check_control(control));
   if (options_.keep) name_values(g);
   if (!options_.backends[0]->limits.as_written) TERN_TRY(optimize(g));
@@ -324,6 +345,9 @@ tern_status Stages::Loop::run(const Stage& s, std::span<const void* const> stage
   for (size_t i = 2; i < count; ++i) {
     inputs[i] = at(i);
     shapes[i] = (*operands)[i].shape;
+    Value taken = node->subgraphs[0].value(node->subgraphs[0].inputs[i]);
+    taken.shape = shapes[i];
+    TERN_TRY(check_given(taken, (*operands)[i].dtype, shapes[i]));
   }
   for (size_t i = 0; i < carried; ++i) {
     Value v;
