@@ -24,7 +24,7 @@ size_t count(const auto* vector) { return vector ? vector->size() : 0; }
 const TfliteOp* find_tflite_op(const tfl::OperatorCode& code) {
   static const std::unordered_map<int, const TfliteOp*>* const builtin = [] {
     auto* t = new std::unordered_map<int, const TfliteOp*>;
-    for (auto family : {tflite_math_ops(), tflite_nn_ops(), tflite_shape_ops(), tflite_control_ops()})
+    for (auto family : {tflite_math_ops(), tflite_nn_ops(), tflite_shape_ops(), tflite_control_ops(), tflite_variable_ops()})
       for (const TfliteOp& op : family)
         if (op.code >= 0) (*t)[op.code] = &op;
     return t;
@@ -35,7 +35,7 @@ const TfliteOp* find_tflite_op(const tfl::OperatorCode& code) {
     const auto it = builtin->find(number);
     return it == builtin->end() ? nullptr : it->second;
   }
-  for (auto family : {tflite_math_ops(), tflite_nn_ops(), tflite_shape_ops(), tflite_control_ops()})
+  for (auto family : {tflite_math_ops(), tflite_nn_ops(), tflite_shape_ops(), tflite_control_ops(), tflite_variable_ops()})
     for (const TfliteOp& op : family)
       if (op.code < 0 && code.custom_code() && code.custom_code()->string_view() == op.name) return &op;
   return nullptr;
@@ -250,6 +250,8 @@ tern_status TfliteImporter::read_content(const tfl::Tensor& t, std::shared_ptr<c
 
 // Floats of more than one element are weights; the rest is part of the computation.
 ValueId TfliteImporter::value_of(TfliteTensor& t, Builder& b) {
+  if (t.variable >= 0 && b.status() == TERN_OK)
+    b.g->status = TERN_FAIL(TERN_ERR_UNSUPPORTED, "the handle of variable '%s' is passed on as a value", variables[(size_t)t.variable].name.c_str());
   if (t.id != kNoValue || !t.content || b.status() != TERN_OK) return t.id;
   TensorData data = *t.content;
   if (data.dtype != t.dtype) {
@@ -616,6 +618,7 @@ tern_status build_model(std::span<const uint8_t> file, const tfl::Model& proto, 
   Signature& signature = importer.model.signatures[0];
   signature.name = "forward";
   Builder b(importer.model, &signature.graph, sizes.any_symbol() ? &twin : nullptr);
+  importer.main = b.g;
   const auto run = [&]() -> tern_status {
     std::vector<ValueId> in, outputs;
     for (size_t i = 0; i < sizes.inputs.size(); ++i) {
@@ -626,6 +629,7 @@ tern_status build_model(std::span<const uint8_t> file, const tfl::Model& proto, 
     const tern_status s = importer.inline_graph(0, in, b, &outputs);
     if (importer.missing.any()) return importer.missing.report();
     TERN_TRY(s);
+    TERN_TRY(importer.write_variables(b));
     if (outputs.empty()) return TERN_FAIL(TERN_ERR_CORRUPT, "the model has no outputs");
     signature.output_names = read_names(proto, true);
     for (ValueId v : outputs) {

@@ -29,8 +29,18 @@ struct TfliteTensor {
   std::shared_ptr<const TensorData> content;
   ValueId id = kNoValue;    // value of the declared type
   ValueId real = kNoValue;  // of a quantised tensor: as f32
+  int32_t variable = -1;    // of a handle: index into TfliteImporter::variables
 
-  bool defined() const { return content || id != kNoValue || absent; }
+  bool defined() const { return content || id != kNoValue || absent || variable >= 0; }
+};
+
+// What resource variables of one name hold; handles of any sub-graph lead to it.
+struct TfliteVariable {
+  std::pair<std::string, std::string> key;  // container and name
+  std::string name;
+  std::shared_ptr<const TensorData> initial = nullptr;
+  ValueId current = kNoValue;  // in the main graph, so far
+  ValueId state = kNoValue;    // where it was read before it was written: its content comes from the last run
 };
 
 struct TfliteScope {
@@ -50,6 +60,10 @@ struct TfliteImporter {
   std::vector<uint32_t> calls = {};  // sub-graphs being lowered, outermost first
   uint64_t lowered = 0;              // operators and tensors, over all calls of sub-graphs
   uint64_t content_bytes = 0;        // of weights, as read
+  const Graph* main = nullptr;       // that of the signature
+  std::vector<TfliteVariable> variables = {};
+  ValueId ran = kNoValue;            // state: there was a run
+  bool initializing = false;         // within CALL_ONCE
 
   // Checks what the file says about the tensors of sub-graph `index` and reads no content.
   tern_status open_scope(uint32_t index, TfliteScope* out);
@@ -60,6 +74,8 @@ struct TfliteImporter {
   tern_status read_content(const tfl::Tensor& t, std::shared_ptr<const TensorData>* out);
   // Refuses files whose weights grow beyond all measure when they are decoded.
   tern_status account(uint64_t bytes);
+  // At the end of the main graph: what variables hold goes into the states.
+  tern_status write_variables(Builder& b);
   ValueId value_of(TfliteTensor& t, Builder& b);
   ValueId real_of(TfliteTensor& t, Builder& b);
 };
@@ -132,6 +148,7 @@ std::span<const TfliteOp> tflite_math_ops();
 std::span<const TfliteOp> tflite_nn_ops();
 std::span<const TfliteOp> tflite_shape_ops();
 std::span<const TfliteOp> tflite_control_ops();
+std::span<const TfliteOp> tflite_variable_ops();
 
 // Name of a BuiltinOperator, or NULL.
 const char* tflite_operator_name(int code);
