@@ -131,22 +131,38 @@ static inline int image_tiff_orientation_(const unsigned char* p, size_t bytes) 
   entries = image_number_(p + directory, 2, big_endian);
   for (i = 0; i < entries; ++i) {
     const unsigned char* entry;
-    uint32_t value;
+    uint32_t type, value;
     if (bytes - directory - 2 < 12 * ((size_t)i + 1)) return 1;
     entry = p + directory + 2 + 12 * (size_t)i;
     if (image_number_(entry, 2, big_endian) != 0x0112) continue;
-    /* type 3 is a 16-bit number, which then stands in the entry itself */
-    if (image_number_(entry + 2, 2, big_endian) != 3 || image_number_(entry + 4, 4, big_endian) != 1) return 1;
-    value = image_number_(entry + 8, 2, big_endian);
+    /* One number of 8, 16 or 32 bits (types 1, 3 and 4) stands in the entry itself, at the left. */
+    type = image_number_(entry + 2, 2, big_endian);
+    if ((type != 1 && type != 3 && type != 4) || image_number_(entry + 4, 4, big_endian) != 1) return 1;
+    value = image_number_(entry + 8, type == 4 ? 4 : (int)(type + 1) / 2, big_endian);
     return value >= 1 && value <= 8 ? (int)value : 1;
   }
   return 1;
 }
 
+/* Orientation of a PNG file: the chunk eXIf, which stands before or behind the pixels. */
+static inline int image_png_orientation_(const unsigned char* p, size_t bytes) {
+  size_t at = 8;
+  while (bytes - at >= 12) {
+    const uint32_t length = image_number_(p + at, 4, 1);
+    const unsigned char* data = p + at + 8;
+    if (length > bytes - at - 12) return 1;
+    if (memcmp(p + at + 4, "eXIf", 4) == 0) {
+      const size_t head = length >= 6 && memcmp(data, "Exif\0\0", 6) == 0 ? 6 : 0; /* as in JPEG files, of some writers */
+      return image_tiff_orientation_(data + head, length - head);
+    }
+    at += 12 + (size_t)length;
+  }
+  return 1;
+}
+
 /* Orientation of a JPEG file: looks through its segments up to the first scan. */
-static inline int image_orientation_(const unsigned char* p, size_t bytes) {
+static inline int image_jpeg_orientation_(const unsigned char* p, size_t bytes) {
   size_t at = 2;
-  if (bytes < 4 || p[0] != 0xFF || p[1] != 0xD8) return 1;
   while (bytes - at >= 4 && p[at] == 0xFF) {
     const int marker = p[at + 1];
     size_t length;
@@ -162,6 +178,11 @@ static inline int image_orientation_(const unsigned char* p, size_t bytes) {
     at += 2 + length;
   }
   return 1;
+}
+
+static inline int image_orientation_(const unsigned char* p, size_t bytes) {
+  if (bytes >= 8 && memcmp(p, "\x89PNG\r\n\x1a\n", 8) == 0) return image_png_orientation_(p, bytes);
+  return bytes >= 4 && p[0] == 0xFF && p[1] == 0xD8 ? image_jpeg_orientation_(p, bytes) : 1;
 }
 
 /* The end of the Huffman tables in [at, end), or 0 when one has more codes than a byte can name: stb_image writes out of

@@ -65,17 +65,18 @@ Bytes number(uint32_t v, int bytes, bool big) {
 
 void add(Bytes* to, const Bytes& more) { to->insert(to->end(), more.begin(), more.end()); }
 
-// A TIFF block with one entry before the orientation.
-Bytes tiff(int orientation, bool big) {
+// A TIFF block with one entry before the orientation, a number of 8, 16 or 32 bits (types 1, 3, 4).
+Bytes tiff(int orientation, bool big, int type = 3) {
   Bytes t = big ? Bytes{'M', 'M', 0, '*'} : Bytes{'I', 'I', '*', 0};
   add(&t, number(8, 4, big));
   add(&t, number(2, 2, big));
   for (const int tag : {0x010F, 0x0112}) {
     add(&t, number(uint32_t(tag), 2, big));
-    add(&t, number(3, 2, big));
+    add(&t, number(uint32_t(type), 2, big));
     add(&t, number(1, 4, big));
-    add(&t, number(uint32_t(tag == 0x0112 ? orientation : 99), 2, big));
-    add(&t, {0, 0});
+    const int bytes = type == 4 ? 4 : type == 3 ? 2 : 1;
+    add(&t, number(uint32_t(tag == 0x0112 ? orientation : 99), bytes, big));
+    add(&t, Bytes(size_t(4 - bytes), 0));
   }
   add(&t, number(0, 4, big));
   return t;
@@ -88,6 +89,24 @@ Bytes with_exif(const Bytes& file, const Bytes& block) {
   add(&out, {'E', 'x', 'i', 'f', 0, 0});
   add(&out, block);
   out.insert(out.end(), file.begin() + 2, file.end());
+  return out;
+}
+
+Bytes png() {
+  Bytes out;
+  stbi_write_png_to_func(append, &out, 48, 32, 3, quarters().data(), 48 * 3);
+  return out;
+}
+
+// Behind the header, or behind the pixels. stb does not look at the check sum of a chunk that it skips.
+Bytes with_exif_chunk(const Bytes& file, const Bytes& block, bool behind) {
+  const ptrdiff_t at = behind ? ptrdiff_t(file.size()) - 12 : 33;
+  Bytes out(file.begin(), file.begin() + at);
+  add(&out, number(uint32_t(block.size()), 4, true));
+  add(&out, {'e', 'X', 'I', 'f'});
+  add(&out, block);
+  add(&out, {0, 0, 0, 0});
+  out.insert(out.end(), file.begin() + at, file.end());
   return out;
 }
 
@@ -119,13 +138,25 @@ TEST(ImageHeader, TurnsByExifOrientation) {
   for (int orientation = 0; orientation <= 9; ++orientation) {
     for (const bool big : {false, true}) {
       int w = 0, h = 0;
-      const std::string s = read_corners(with_exif(jpeg(), tiff(orientation, big)), &w, &h);
-      EXPECT_EQ(s, orientation == 9 ? "RGBW" : expected[orientation]) << orientation;
-      const bool swapped = orientation >= 5 && orientation <= 8;
-      EXPECT_EQ(w, swapped ? 32 : 48);
-      EXPECT_EQ(h, swapped ? 48 : 32);
+      for (const int type : {1, 3, 4}) {
+        const Bytes block = tiff(orientation, big, type);
+        Bytes with_head = {'E', 'x', 'i', 'f', 0, 0};
+        add(&with_head, block);
+        for (const Bytes& file : {with_exif(jpeg(), block), with_exif_chunk(png(), block, false), with_exif_chunk(png(), block, true), with_exif_chunk(png(), with_head, true)}) {
+          EXPECT_EQ(read_corners(file, &w, &h), orientation == 9 ? "RGBW" : expected[orientation]) << orientation << " of type " << type;
+          const bool swapped = orientation >= 5 && orientation <= 8;
+          EXPECT_EQ(w, swapped ? 32 : 48);
+          EXPECT_EQ(h, swapped ? 48 : 32);
+        }
+      }
     }
   }
+  int w, h;  // a number that no 16 bits hold, two numbers, and a text are no orientation
+  EXPECT_EQ(read_corners(with_exif_chunk(png(), tiff(0x10006, true, 4), false), &w, &h), "RGBW");
+  Bytes two = tiff(6, true);
+  two[29] = 2;
+  EXPECT_EQ(read_corners(with_exif_chunk(png(), two, false), &w, &h), "RGBW");
+  EXPECT_EQ(read_corners(with_exif_chunk(png(), tiff(6, true, 2), false), &w, &h), "RGBW");
 }
 
 TEST(ImageHeader, BrokenExifIsIgnored) {
@@ -136,6 +167,8 @@ TEST(ImageHeader, BrokenExifIsIgnored) {
   for (size_t n = 0; n < good.size(); ++n) {
     const std::string s = read_corners(with_exif(plain, Bytes(good.begin(), good.begin() + ptrdiff_t(n))), &w, &h);
     EXPECT_TRUE(s == "RGBW" || (n >= 34 && s == "BRWG")) << n << s;
+    const std::string in_png = read_corners(with_exif_chunk(png(), Bytes(good.begin(), good.begin() + ptrdiff_t(n)), false), &w, &h);
+    EXPECT_TRUE(in_png == "RGBW" || (n >= 34 && in_png == "BRWG")) << n << in_png;
   }
   for (const uint32_t directory : {0u, 7u, 30u, 38u, 39u, 40u, 0x7FFFFFFFu, 0xFFFFFFFEu, 0xFFFFFFFFu}) {
     Bytes t = good;
@@ -151,26 +184,26 @@ TEST(ImageHeader, BrokenExifIsIgnored) {
 
 TEST(ImageHeader, OrientationParserSurvivesRandomBytes) {
   std::mt19937 random(3);
-  const Bytes good = with_exif(jpeg(), tiff(6, false));
-  for (size_t n = 0; n <= 80; ++n) {
-    // A block of its own size, so that the address sanitizer sees a read beyond it.
-    Bytes exact(good.begin(), good.begin() + ptrdiff_t(n));
-    exact.shrink_to_fit();
-    image_orientation_(exact.data(), exact.size());
-  }
-  for (int i = 0; i < 200000; ++i) {
-    Bytes b(good.begin(), good.begin() + 60 + ptrdiff_t(random() % 20));
-    for (int k = 0; k < 3; ++k) b[2 + random() % (b.size() - 2)] = uint8_t(random());
-    const int o = image_orientation_(b.data(), b.size());
-    ASSERT_TRUE(o >= 1 && o <= 8);
+  for (const Bytes& good : {with_exif(jpeg(), tiff(6, false)), with_exif_chunk(png(), tiff(6, false, 4), false)}) {
+    for (size_t n = 0; n <= 90; ++n) {
+      // A block of its own size, so that the address sanitizer sees a read beyond it.
+      Bytes exact(good.begin(), good.begin() + ptrdiff_t(n));
+      exact.shrink_to_fit();
+      image_orientation_(exact.data(), exact.size());
+    }
+    const size_t keep = good[0] == 0xFF ? 2 : 8;
+    for (int i = 0; i < 200000; ++i) {
+      Bytes b(good.begin(), good.begin() + 60 + ptrdiff_t(random() % 30));
+      for (int k = 0; k < 3; ++k) b[keep + random() % (b.size() - keep)] = uint8_t(random());
+      const int o = image_orientation_(b.data(), b.size());
+      ASSERT_TRUE(o >= 1 && o <= 8);
+    }
   }
 }
 
 TEST(ImageHeader, DamagedFilesGiveAnErrorOrAPicture) {
   std::mt19937 random(4);
-  Bytes png;
-  stbi_write_png_to_func(append, &png, 48, 32, 3, quarters().data(), 48 * 3);
-  for (const Bytes& good : {jpeg(), png}) {
+  for (const Bytes& good : {jpeg(), png(), with_exif_chunk(png(), tiff(8, true), true)}) {
     for (int i = 0; i < 300; ++i) {
       Bytes b(good.begin(), good.begin() + ptrdiff_t(random() % good.size()));
       for (int k = 0; k < 3 && !b.empty(); ++k) b[random() % b.size()] = uint8_t(random());
