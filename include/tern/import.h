@@ -13,7 +13,8 @@ extern "C" {
 typedef struct tern_import_options {
   uint32_t struct_size;
   uint32_t flags;             /* 0 */
-  const char* input_shapes;   /* "NAME=1x3x480x640;NAME2=..." overrides declared shapes; NULL = none */
+  const char* input_shapes;   /* "NAME=1x3x480x640;NAME2=..." overrides declared shapes; NULL = none. Names may hold '=' and ';': the
+                                 last '=' before a shape counts */
   const char* recipe;         /* name of a task recipe, "none", or NULL = the one that fits the model, if any */
   const char* labels;         /* text of a label file, one label a line; NULL = the file beside the source that has its name and the ending .txt, if any */
   uint64_t max_file_bytes;    /* of all files that are read together; 0 = 64 GiB */

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/status.h"
+
 namespace tern {
 
 size_t utf8_character(std::string_view s) {
@@ -146,6 +148,17 @@ void set_text(char* out, size_t size, const char* format, ...) {
   va_start(arguments, format);
   format_text(out, size, format, arguments);
   va_end(arguments);
+}
+
+void add_to_error(const char* format, ...) {
+  tern_error& e = thread_error();
+  char before[sizeof e.message], more[sizeof e.message];
+  std::memcpy(before, e.message, sizeof before);
+  va_list arguments;
+  va_start(arguments, format);
+  format_text(more, sizeof more, format, arguments);
+  va_end(arguments);
+  set_text(e.message, sizeof e.message, "%s%s", before, more);
 }
 
 }  // namespace tern

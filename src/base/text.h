@@ -15,4 +15,7 @@ size_t utf8_character(std::string_view s);
 void format_text(char* out, size_t size, const char* format, va_list arguments);
 void set_text(char* out, size_t size, const char* format, ...) __attribute__((format(printf, 3, 4)));
 
+// Adds to the message of this thread's last error. Where there is no room, the middle of the longer part goes.
+void add_to_error(const char* format, ...) __attribute__((format(printf, 1, 2)));
+
 }  // namespace tern

@@ -65,7 +65,8 @@ int run(const Arguments& a) {
   Tensors inputs;
   std::vector<Handle<const tern_tensor>> outputs;
   if (!a.number("--runs", 1, 1000000, &runs) || !a.real("--seconds", 0.01, 3600, &seconds)) return kUsage;
-  if (const int code = make_context(a, &context)) return code;
+  std::vector<std::string> warnings;
+  if (const int code = make_context(a, &context, &warnings)) return code;
   const double peak_before = peak_bytes(), begin = now_seconds();
   if (const int code = load_model(context.get(), a.words()[0], 0, &model)) return code;
   if (const int code = find_signature(model.get(), a, &signature)) return code;
@@ -96,6 +97,7 @@ int run(const Arguments& a) {
   const double peak = peak_bytes() - peak_before;
   tern_memory_report memory = TERN_MEMORY_REPORT_INIT;
   if (const tern_status s = tern_session_memory(session.get(), &memory)) return report(s, a.words()[0]);
+  const std::vector<std::string> of_plan = warnings;  // the plan of the profile below says the same again
   Placed placed;
   if (const int code = profile_nodes(a, model.get(), signature, inputs, &placed)) return code;
 
@@ -110,9 +112,14 @@ int run(const Arguments& a) {
     j.begin_list("inputs");
     for (const auto& t : inputs) j.add(nullptr, t ? tensor_text(t.get()) : std::string("position"));
     j.end().begin_object("memory").add("arena", memory.arena_bytes).add("arena_bound", memory.arena_bound).add("scratch", memory.scratch_bytes);
-    j.add("prepared", memory.prepared_bytes).add("mapped", memory.mapped_bytes).add("state", memory.state_bytes).add("output", memory.output_bytes).end();
+    j.add("prepared", memory.prepared_bytes).add("mapped", memory.mapped_bytes).add("state", memory.state_bytes).add("output", memory.output_bytes);
+    j.add("plans", memory.num_plans).add("all_plans", memory.plan_bytes).end();
     j.begin_object("placement");
     for (int k = 0; k < 4; ++k) j.begin_object(kKinds[k]).add("nodes", placed.kinds[k].nodes).add("share", share(placed.kinds[k].ns)).end();
+    j.end().begin_list("warnings");
+    for (const std::string& w : of_plan) j.add(nullptr, w);
+    j.end().begin_list("plain_loops");
+    for (const std::string& node : placed.slow) j.add(nullptr, node);
     j.end().begin_list("operators");
     for (const auto& [op, w] : ops) j.begin_object().add("op", op).add("nodes", w.nodes).add("share", share(w.ns)).end();
     j.print();
@@ -124,11 +131,13 @@ int run(const Arguments& a) {
   std::printf("  memory     arena %s (at least %s), scratch %s, prepared %s, mapped weights %s, outputs %s; peak growth %s\n", bytes_text((double)memory.arena_bytes).c_str(),
               bytes_text((double)memory.arena_bound).c_str(), bytes_text((double)memory.scratch_bytes).c_str(), bytes_text((double)memory.prepared_bytes).c_str(),
               bytes_text((double)memory.mapped_bytes).c_str(), bytes_text((double)memory.output_bytes).c_str(), bytes_text(peak).c_str());
+  if (memory.num_plans > 1) std::printf("             %d plans are kept, %s in all\n", memory.num_plans, bytes_text((double)memory.plan_bytes).c_str());
   std::printf("  nodes     ");
   for (int k = 0; k < 4; ++k)
     if (placed.kinds[k].nodes) std::printf(" %s %lld (%.1f %%)", kKinds[k], (long long)placed.kinds[k].nodes, 100 * share(placed.kinds[k].ns));
   std::printf("\n");
   for (size_t i = 0; i < ops.size() && i < 12; ++i) std::printf("  %5.1f %%    %s (%lld)\n", 100 * share(ops[i].second.ns), printable(ops[i].first.c_str(), 70).c_str(), (long long)ops[i].second.nodes);
+  for (const std::string& w : of_plan) std::printf("  slow       %s\n", printable(w.c_str(), 460).c_str());
   for (size_t i = 0; i < placed.slow.size() && i < 5; ++i) std::printf("  plain loops: %s\n", placed.slow[i].c_str());
   return kDone;
 }

@@ -5,7 +5,7 @@
 #include <csignal>
 #include <cstdio>
 
-#include "cli/tool.h"
+#include "cli/inputs.h"
 #include "tern/import.h"
 
 namespace tern::cli {
@@ -31,6 +31,31 @@ struct CleanEnd {
     for (const int s : {SIGINT, SIGTERM}) std::signal(s, SIG_DFL);
   }
 };
+#endif
+
+#ifdef TERN_WITH_IMPORT
+struct Plans {
+  tern_memory_report memory = TERN_MEMORY_REPORT_INIT;
+  bool vary = false;  // a plan for each combination of sizes
+};
+
+// Makes the plans that an app would, so that the library says what will be slow. Sizes that a model does not take say nothing.
+Plans try_plans(const tern_model* model) {
+  Plans plans;
+  Handle<tern_session> session;
+  if (make_session(model, nullptr, 0, &session) != kDone) return plans;
+  for (int32_t s = 0; s < tern_model_num_signatures(model); ++s) {
+    const auto dims = usual_dims(model, s);
+    (void)tern_session_prepare(session.get(), s, dims.empty() ? nullptr : dims.data(), (int32_t)dims.size());
+    for (int32_t i = 0; i < tern_model_num_tensors(model, s, TERN_ROLE_INPUT); ++i) {
+      tern_tensor_info info = TERN_TENSOR_INFO_INIT;
+      if (tern_model_get_tensor(model, s, TERN_ROLE_INPUT, i, &info) != TERN_OK) continue;
+      for (int32_t d = 0; d < info.rank; ++d) plans.vary = plans.vary || info.dims[d] < 0;
+    }
+  }
+  (void)tern_session_memory(session.get(), &plans.memory);
+  return plans;
+}
 #endif
 
 int run(const Arguments& a) {
@@ -74,11 +99,28 @@ int run(const Arguments& a) {
   // What was written is opened as an app would.
   Handle<tern_context> context;
   Handle<tern_model> model;
-  if (const int code = make_context(a, &context)) return code;
+  std::vector<std::string> warnings;
+  if (const int code = make_context(a, &context, &warnings)) return code;
   if (const int code = load_model(context.get(), output, 0, &model)) return code;
+  const double seconds = now_seconds() - begin;
+  const Plans plans = try_plans(model.get());
   const char* task = tern_model_find_metadata(model.get(), "task");
+  if (a.has("--json")) {
+    Json j;
+    j.begin_object().add("file", output).add("signatures", tern_model_num_signatures(model.get())).add("seconds", seconds);
+    if (task) j.add("task", task);
+    j.add("sizes_vary", plans.vary).add("plans", plans.memory.num_plans).add("plan_bytes", plans.memory.plan_bytes);
+    j.begin_list("warnings");
+    for (const std::string& w : warnings) j.add(nullptr, w);
+    j.print();
+    return kDone;
+  }
   std::printf("%s: %d signature%s%s%s, made in %.1f s\n", output.c_str(), tern_model_num_signatures(model.get()), tern_model_num_signatures(model.get()) == 1 ? "" : "s",
-              task ? ", task " : "", task ? printable(task).c_str() : "", now_seconds() - begin);
+              task ? ", task " : "", task ? printable(task).c_str() : "", seconds);
+  if (plans.vary && plans.memory.num_plans > 0)
+    std::printf("  sizes vary: a session keeps a plan for each of the last 8 combinations (tern_session_options.max_plans); one of usual sizes takes %s\n",
+                bytes_text((double)plans.memory.plan_bytes / plans.memory.num_plans).c_str());
+  for (const std::string& w : warnings) std::printf("  slow: %s\n", printable(w.c_str(), 460).c_str());
   return kDone;
 #else
   (void)a;
@@ -102,7 +144,8 @@ const Command& import_command() {
        {"--input-shape", "NAME=SHAPE", "overrides the declared shape of an input; may be repeated"},
        {"--input-value", "NAME=NUMBER", "an ONNX input that becomes a constant, such as a switch; may be repeated"},
        {"--recipe", "NAME", "what the model is for; 'none' for no task; the default is what fits the model"},
-       {"--labels", "FILE", "names of classes, one a line"}},
+       {"--labels", "FILE", "names of classes, one a line"},
+       {"--json", nullptr, "for programs; 'warnings' tells what will be slow"}},
       1,
       1,
       run};

@@ -34,29 +34,41 @@ bool make_scalar(tern_context* context, const std::string& text, Handle<tern_ten
   return true;
 }
 
-// Positions of "NAME=..." options by input; kDone or an exit code.
+// Values of "NAME=..." options by input; kDone or an exit code. Names and files may hold "=": of the inputs whose name and "="
+// the text begins with, the longest name counts.
 int assign(const std::vector<std::string>& given, const char* option, const std::vector<tern_tensor_info>& infos, bool name_may_lack, std::vector<std::string>* values) {
   values->assign(infos.size(), "");
   for (const std::string& text : given) {
-    std::string name, value;
-    size_t index = infos.size();
-    if (split_pair(text, &name, &value)) {
-      for (size_t i = 0; i < infos.size(); ++i)
-        if (name == infos[i].name) index = i;
-      if (index == infos.size() && name_may_lack && infos.size() == 1 && name.find('/') != std::string::npos) index = 0, value = text;
-    } else if (name_may_lack && infos.size() == 1) {
+    std::string value;
+    size_t index = infos.size(), longest = 0;
+    for (size_t i = 0; i < infos.size(); ++i) {
+      const size_t length = std::strlen(infos[i].name);
+      if (length < longest || text.size() <= length || text[length] != '=' || text.compare(0, length, infos[i].name) != 0) continue;
+      index = i, longest = length;
+      value = text.substr(length + 1);
+    }
+    const size_t equals = text.find('=');
+    if (index == infos.size() && name_may_lack && infos.size() == 1 && (equals == std::string::npos || text.find('/') < equals)) {
       index = 0, value = text;
-    } else {
+    } else if (index == infos.size() && equals == std::string::npos) {
       complain("%s %s: NAME=... is needed. The inputs are:%s", option, text.c_str(), known_inputs(infos).c_str());
       return kUsage;
     }
     if (index == infos.size()) {
-      complain("%s %s: there is no input '%s'. The inputs are:%s", option, text.c_str(), name.c_str(), known_inputs(infos).c_str());
+      complain("%s %s: there is no input '%s'. The inputs are:%s", option, text.c_str(), text.substr(0, equals).c_str(), known_inputs(infos).c_str());
       return kNotFound;
     }
     (*values)[index] = value;
   }
   return kDone;
+}
+
+// The smallest batch and about 320 elsewhere, where the size varies.
+std::vector<int64_t> usual_shape(const tern_tensor_info& info) {
+  std::vector<int64_t> shape(info.dims, info.dims + info.rank);
+  for (size_t a = 0; a < shape.size(); ++a)
+    if (shape[a] < 0) shape[a] = a == 0 ? info.min_dims[a] : std::clamp<int64_t>(320, info.min_dims[a], info.max_dims[a]);
+  return shape;
 }
 
 // Values from 0 to 1, as pictures mostly are; 0 for integers, which may be indices.
@@ -114,11 +126,8 @@ int make_inputs(const Arguments& arguments, tern_context* context, const tern_mo
       if (!parse_shape(values[i], &shapes[i])) return kUsage;
       continue;
     }
-    for (int32_t a = 0; a < infos[i].rank; ++a)
-      if (infos[i].dims[a] < 0) {
-        guessed = true;
-        shapes[i][(size_t)a] = a == 0 ? infos[i].min_dims[a] : std::clamp<int64_t>(320, infos[i].min_dims[a], infos[i].max_dims[a]);
-      }
+    shapes[i] = usual_shape(infos[i]);
+    guessed = guessed || std::count(infos[i].dims, infos[i].dims + infos[i].rank, -1) > 0;
   }
   inputs->clear();
   inputs->resize(infos.size());
@@ -142,6 +151,15 @@ std::vector<int64_t> all_dims(const Tensors& inputs) {
   std::vector<int64_t> dims;
   for (const auto& t : inputs)
     for (int32_t a = 0; t && a < tern_tensor_rank(t.get()); ++a) dims.push_back(tern_tensor_dim(t.get(), a));
+  return dims;
+}
+
+std::vector<int64_t> usual_dims(const tern_model* model, int32_t signature) {
+  std::vector<int64_t> dims;
+  for (const auto& info : input_infos(model, signature)) {
+    const auto shape = usual_shape(info);
+    dims.insert(dims.end(), shape.begin(), shape.end());
+  }
   return dims;
 }
 

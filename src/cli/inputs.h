@@ -15,6 +15,9 @@ int read_inputs(const Arguments& arguments, tern_context* context, const tern_mo
 // the smallest batch and about 320 elsewhere.
 int make_inputs(const Arguments& arguments, tern_context* context, const tern_model* model, int32_t signature, tern_session* session, Tensors* inputs);
 
+// Dims of all inputs in a row: the declared ones, and as make_inputs chooses where they vary.
+std::vector<int64_t> usual_dims(const tern_model* model, int32_t signature);
+
 // One run. On success outputs holds all outputs.
 tern_status run_session(tern_session* session, const tern_model* model, int32_t signature, const Tensors& inputs, std::vector<Handle<const tern_tensor>>* outputs);
 

@@ -48,11 +48,18 @@ int report(tern_status status, const std::string& what) {
   return exit_code(status);
 }
 
-int make_context(const Arguments& arguments, Handle<tern_context>* context) {
+namespace {
+void keep_warning(void* user, int32_t level, const char* message) {
+  if (level == 1) ((std::vector<std::string>*)user)->push_back(message);
+}
+}  // namespace
+
+int make_context(const Arguments& arguments, Handle<tern_context>* context, std::vector<std::string>* warnings) {
   int64_t threads = 0;
   if (!arguments.number("--threads", 1, 256, &threads)) return kUsage;
   tern_context_options options = TERN_CONTEXT_OPTIONS_INIT;
   options.num_threads = (int32_t)threads;
+  if (warnings) options.log = keep_warning, options.log_user = warnings, options.log_level = 1;
   tern_context* made = nullptr;
   if (const tern_status s = tern_context_create(&options, &made)) return report(s, "cannot begin");
   context->reset(made);
@@ -333,7 +340,7 @@ std::string bytes_text(double bytes) {
 }
 
 bool split_pair(const std::string& text, std::string* name, std::string* value) {
-  const size_t equals = text.find('=');
+  const size_t equals = text.rfind('=');
   if (equals == std::string::npos) return false;
   *name = text.substr(0, equals);
   *value = text.substr(equals + 1);

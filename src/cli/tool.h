@@ -30,7 +30,8 @@ int exit_code(tern_status status);
 int bad_file_code(const std::string& path);
 
 // Each returns kDone, or has printed why not and returns the exit code.
-int make_context(const Arguments& arguments, Handle<tern_context>* context);  // --threads
+// warnings: gets what the library says of what is right, but slow.
+int make_context(const Arguments& arguments, Handle<tern_context>* context, std::vector<std::string>* warnings = nullptr);  // --threads
 int load_model(tern_context* context, const std::string& path, uint32_t flags, Handle<tern_model>* model);
 int find_signature(const tern_model* model, const Arguments& arguments, int32_t* signature);  // --signature; the first
 int make_session(const tern_model* model, const char* backend, uint32_t flags, Handle<tern_session>* session);
@@ -93,7 +94,7 @@ std::string shape_text(const int64_t* dims, int32_t rank);
 bool parse_shape(const std::string& text, std::vector<int64_t>* dims);
 // "12.3 MB"
 std::string bytes_text(double bytes);
-// "NAME=VALUE" taken apart at the first "=". False without one.
+// "NAME=VALUE" taken apart at the last "=": names may hold one, such values do not. False without one.
 bool split_pair(const std::string& text, std::string* name, std::string* value);
 // Control characters of a text from a file do not reach the terminal.
 std::string printable(const char* text, size_t most = 200);

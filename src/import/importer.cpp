@@ -31,14 +31,24 @@ static tern_status parse_shape(std::string_view part, std::string_view text, Sha
   return TERN_OK;
 }
 
-// Calls take(part, name, what follows the last '=') for each part between semicolons; without a name both are empty.
+// Calls take(part, name, what follows the last '=') for each part between semicolons; without a name both are empty. Names may
+// hold '=' and ';': a part ends at the first semicolon that a value ("1x3x480", "-0.5e3") stands before.
 template <class F>
 static tern_status for_each_override(std::string_view text, F&& take) {
   while (!text.empty()) {
-    const size_t end = std::min(text.find(';'), text.size());
+    if (text[0] == ';') {
+      text.remove_prefix(1);
+      continue;
+    }
+    size_t end = text.size();
+    for (size_t next = text.find(';'); next != std::string_view::npos; next = text.find(';', next + 1)) {
+      const size_t equals = text.rfind('=', next);
+      if (equals == std::string_view::npos || text.substr(equals + 1, next - equals - 1).find_first_not_of("0123456789x+-.e") != std::string_view::npos) continue;
+      end = next;
+      break;
+    }
     const std::string_view part = text.substr(0, end);
-    text = text.substr(std::min(end + 1, text.size()));
-    if (part.empty()) continue;
+    text.remove_prefix(end);
     const size_t equals = part.rfind('=');
     const bool named = equals != std::string_view::npos && equals > 0;
     TERN_TRY(take(part, named ? part.substr(0, equals) : std::string_view(), named ? part.substr(equals + 1) : std::string_view()));
@@ -209,8 +219,9 @@ tern_status choose_sizes(InputSizes* sizes, const std::function<tern_status(cons
       }
       if (open) example += " --input-shape " + spec.name.substr(0, 80) + "=" + dims;
     }
-    const size_t used = std::strlen(first.message);
-    set_text(first.message + used, sizeof first.message - used, "; none of the usual sizes fits its inputs: give their shapes, as in%s", example.c_str());
+    thread_error() = first;
+    add_to_error("; none of the usual sizes fits its inputs: give their shapes, as in%s", example.c_str());
+    return first_status;
   }
   thread_error() = first;
   return first_status;

@@ -51,7 +51,7 @@ struct ShapeOverride {
   Shape shape;
   bool used = false;
 };
-// "NAME=1x3x480x640;NAME2=..."; names may hold '=' (the last one counts). Errors name the part.
+// "NAME=1x3x480x640;NAME2=..."; names may hold '=' (the last one counts) and ';'. Errors name the part.
 tern_status parse_input_shapes(std::string_view text, std::vector<ShapeOverride>* out);
 // Fails with TERN_ERR_INVALID_ARGUMENT for an override whose input does not exist; `inputs` lists the names there are.
 tern_status check_all_used(const std::vector<ShapeOverride>& overrides, const std::string& inputs);
@@ -60,7 +60,7 @@ struct InputValue {
   std::string name;
   double number = 0;
 };
-// "NAME=16000;NAME2=..."; names may hold '='. Errors name the part.
+// "NAME=16000;NAME2=..."; names may hold '=' and ';'. Errors name the part.
 tern_status parse_input_values(std::string_view text, std::vector<InputValue>* out);
 
 // ---- symbolic dims --------------------------------------------------------------------------------------------------

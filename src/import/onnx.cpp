@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/checked.h"
+#include "base/text.h"
 #include "import/onnx_files.h"
 #include "import/onnx_prepare.h"
 #include "import/onnx_scan.h"
@@ -369,6 +370,16 @@ tern_status OnnxImporter::lower_node(const onnx::NodeProto& node, Builder& b) {
   }
   error_at_op(node.op_type().c_str());
   error_at_node(b.node_name.c_str());
+  // Operators see pictures with their channels last: the shapes that stand in the file are not these.
+  if (s == TERN_ERR_SHAPE && !std::strstr(thread_error().message, "in the file: ")) {
+    std::string shapes;
+    for (const std::string& name : node.input()) {
+      OnnxScope* where = nullptr;
+      const Operand* o = name.empty() ? nullptr : find(name, &where);
+      if (o && where == scope && (o->tensor || o->id != kNoValue)) shapes += (shapes.empty() ? "" : ", ") + to_string(o->tensor ? o->tensor->shape : b.value(o->id).shape);
+    }
+    add_to_error("; %s in the file: %s", node.op_type().c_str(), shapes.c_str());
+  }
   return s;
 }
 

@@ -29,11 +29,8 @@ tern_status lower_if(OnnxNode& n) {
   tern_status s = n.branch(yes->g(), {}, {}, {}, &captures, &then_branch);
   if (s == TERN_OK) s = n.branch(no->g(), {}, {}, {}, &captures, &else_branch);
   if (s == TERN_ERR_SHAPE && sizes_decide) return n.sizes_decide("which branch is taken, and the other one does not fit them");
-  if (s == TERN_ERR_SHAPE && !b.twin_failed()) {
-    char* message = thread_error().message;
-    const size_t used = std::strlen(message);
-    set_text(message + used, sizeof thread_error().message - used, "; both branches of an If must fit the inputs' sizes, unless it is known which runs: where an input decides, give its value, as in --input-value sr=16000");
-  }
+  if (s == TERN_ERR_SHAPE && !b.twin_failed())
+    add_to_error("; both branches of an If must fit the inputs' sizes, unless it is known which runs: where an input decides, give its value, as in --input-value sr=16000");
   TERN_TRY(s);
   if (sizes_decide)
     for (size_t i = 0; i < then_branch.g.outputs.size(); ++i)

@@ -3,6 +3,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
+
+#include "base/text.h"
+#include "ops/recurrent.h"
 
 namespace tern {
 
@@ -204,7 +208,7 @@ tern_status Session::run(int32_t signature, std::span<const Tensor* const> input
   for (size_t i = 0; i < inputs.size(); ++i) per.tensors[i] = inputs[i] ? inputs[i] : per.bound_inputs[i].get();
   per.bound_ready = false;
   TERN_TRY(read_inputs(signature));
-  const tern_status status = execute(signature, false, control);
+  const tern_status status = name_inputs(signature, per.shapes, execute(signature, false, control));
   for (size_t k = 0; k < outputs.size(); ++k) {
     if (status == TERN_OK) outputs[k] = per.results[k].detach();
     else per.results[k] = {};
@@ -220,7 +224,7 @@ tern_status Session::run_bound(int32_t signature, const RunControl& control) {
     TERN_TRY(read_inputs(signature));
     per.bound_ready = true;
   }
-  const tern_status status = execute(signature, true, control);
+  const tern_status status = name_inputs(signature, per.shapes, execute(signature, true, control));
   for (Ref<Tensor>& t : per.results) t = {};
   return status;
 }
@@ -245,7 +249,19 @@ tern_status Session::bind_output(int32_t signature, int32_t index, Tensor* tenso
 
 tern_status Session::prepare(int32_t signature, std::span<const Shape> shapes, const RunControl& control) {
   TERN_TRY(check_signature(signature));
-  return signatures_[(size_t)signature].stages->prepare(shapes, *parameters_, control);
+  return name_inputs(signature, shapes, signatures_[(size_t)signature].stages->prepare(shapes, *parameters_, control));
+}
+
+tern_status Session::name_inputs(int32_t signature, std::span<const Shape> shapes, tern_status status) const {
+  if (status != TERN_ERR_SHAPE) return status;
+  const Graph& g = model_->def().signatures[(size_t)signature].graph;
+  std::string list;
+  bool pictures = false;
+  for (size_t i = 0; i < g.inputs.size() && i < shapes.size(); ++i) pictures = pictures || shapes[i].rank > 2;
+  for (size_t i = 0; i < g.inputs.size() && i < shapes.size(); ++i)
+    if (g.value(g.inputs[i]).kind == ValueKind::input) list += (list.empty() ? "'" : ", '") + g.value(g.inputs[i]).name + "' " + to_string(shapes[i]);
+  if (!list.empty()) add_to_error("; given: %s%s", list.c_str(), pictures ? " (inside, pictures have their channels last)" : "");
+  return status;
 }
 
 namespace {
@@ -266,6 +282,31 @@ void collect(const Executable& e, std::vector<Session::Placement>* out) {
 
 }  // namespace
 
+namespace {
+
+// "a, b": each name once.
+void add_once(std::string* list, const std::string& name) {
+  const std::string with = ", " + *list + ", ";
+  if (with.find(", " + name + ", ") == std::string::npos) *list += (list->empty() ? "" : ", ") + name;
+}
+
+// Composites of one group of nodes per token.
+bool is_recurrent(const char* op) { return std::strcmp(op, "lstm") == 0 || std::strcmp(op, "gru") == 0 || std::strcmp(op, "rnn") == 0; }
+
+// Nodes that could have been computed when the plan was made.
+void count_constant(const Executable& e, size_t* count, std::string* ops) {
+  const Graph& g = e.graph();
+  for (const Node& n : g.nodes) {
+    const auto varies = [&](ValueId v) { return v != kNoValue && g.value(v).kind != ValueKind::constant; };
+    if (n.in.empty() || !n.subgraphs.empty() || (n.op->flags & kWritesState) || std::any_of(n.in.begin(), n.in.end(), varies)) continue;
+    ++*count;
+    add_once(ops, n.op->name);
+  }
+  for (const auto& child : e.children()) count_constant(*child, count, ops);
+}
+
+}  // namespace
+
 void Session::announce(int32_t signature, const Stages::Stage& plan, uint64_t begin_ns, bool dropped) const {
   Context& context = model_->context();
   if (!context.logs(1)) return;
@@ -279,20 +320,23 @@ void Session::announce(int32_t signature, const Stages::Stage& plan, uint64_t be
   const Executable::Memory m = plan.executable->memory();
   context.log(2, "'%s': plan for inputs %s made in %.1f ms: %zu nodes, %.1f MiB", name, shapes.empty() ? "(none)" : shapes.c_str(), (double)(monotonic_ns() - begin_ns) * 1e-6, nodes.size(),
               (double)(m.arena + m.scratch + m.prepared) / (1 << 20));
-  size_t slow = 0;
-  std::vector<std::string> ops;
+  if (backends_[0]->limits.as_written) return;
+  size_t slow = 0, steps = 0, ahead = 0;
+  std::string slow_ops, layers, ahead_ops;
   for (const Placement& p : nodes) {
-    if (p.reason && p.reason[0]) {
+    const bool has_reason = p.reason && p.reason[0];
+    if (has_reason) {
       const char* const how = p.as == PlacedAs::reference ? "in plain loops " : p.as == PlacedAs::decomposed ? "as a part of what it was split into " : "";
       context.log(3, "'%s': %s runs %son '%s': %s", p.node.c_str(), p.op.c_str(), how, p.backend, p.reason);
     }
-    if (p.as != PlacedAs::reference || backends_[0]->limits.as_written) continue;
-    ++slow;
-    if (std::find(ops.begin(), ops.end(), p.op) == ops.end()) ops.push_back(p.op);
+    if (p.as == PlacedAs::reference) ++slow, add_once(&slow_ops, has_reason ? p.op + " (" + p.reason + ")" : p.op);
+    if (p.origin && is_recurrent(p.origin)) ++steps, add_once(&layers, p.origin);
   }
-  std::string list;
-  for (const std::string& op : ops) list += (list.empty() ? "" : ", ") + op;
-  if (slow) context.log(1, "'%s': %zu of %zu nodes run in plain loops, which are slow: %s", name, slow, nodes.size(), list.c_str());
+  count_constant(*plan.executable, &ahead, &ahead_ops);
+  if (slow) context.log(1, "'%s': %zu of %zu nodes run in plain loops, which are slow: %s", name, slow, nodes.size(), slow_ops.c_str());
+  if (steps)
+    context.log(1, "'%s': %s became %zu nodes, a group for each token: plans for long sequences are large and slow to make (at most %d tokens)", name, layers.c_str(), steps, (int)kMaxTokens);
+  if (ahead) context.log(1, "'%s': %zu nodes follow from constants alone, but are computed at every run, as the limit of what is computed ahead is reached: %s", name, ahead, ahead_ops.c_str());
 }
 
 std::vector<Session::Placement> Session::placements(int32_t signature) const {

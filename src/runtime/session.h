@@ -78,6 +78,8 @@ class Session {
   tern_status check_inputs(int32_t signature, std::span<const Tensor* const> inputs) const;
   tern_status take_output(int32_t signature, int32_t k, const Value& value, Ref<Tensor>* tensor);
   tern_status read_inputs(int32_t signature);
+  // Names the inputs after an error of shapes, which operators tell of what is inside the model.
+  tern_status name_inputs(int32_t signature, std::span<const Shape> shapes, tern_status status) const;
   void announce(int32_t signature, const Stages::Stage& plan, uint64_t begin_ns, bool dropped) const;
   tern_status execute(int32_t signature, bool bound, const RunControl& control);
   void record(int32_t signature);

@@ -61,6 +61,31 @@ def png(width, height, pixel):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+def message(*fields):
+    """Bytes of a protobuf message: (number, int | str | bytes) each."""
+    def varint(n):
+        out = b""
+        while n > 127:
+            out, n = out + bytes([n & 127 | 128]), n >> 7
+        return out + bytes([n])
+    out = b""
+    for number, value in fields:
+        value = value.encode() if isinstance(value, str) else value
+        out += varint(number << 3) + varint(value) if isinstance(value, int) else varint(number << 3 | 2) + varint(len(value)) + value
+    return out
+
+
+def onnx(nodes, inputs, outputs, **integers):
+    """Bytes of an ONNX file. nodes: (operator, inputs, output); inputs: {name: dims}, a dim that is text varies; all f32.
+    integers: attributes of the nodes that have any but Add, whole numbers or lists of them."""
+    dim = lambda d: message((2, d) if isinstance(d, str) else (1, d))
+    value = lambda name, dims: message((1, name), (2, message((1, message((1, 1), (2, message(*[(1, dim(d)) for d in dims])))))))
+    attributes = [(5, message((1, name), (3, v), (20, 2)) if isinstance(v, int) else message((1, name), *[(8, i) for i in v], (20, 7))) for name, v in integers.items()]
+    graph = [(1, message(*[(1, i) for i in ins], (2, out), (4, op), *(attributes if op != "Add" else []))) for op, ins, out in nodes]
+    graph += [(2, "g")] + [(11, value(n, d)) for n, d in inputs.items()] + [(12, value(n, d)) for n, d in outputs.items()]
+    return message((1, 8), (7, message(*graph)), (8, message((2, 13))))
+
+
 class Case(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="tern-cli-")
@@ -341,6 +366,66 @@ class Import(Case):
         self.assertIn("already", tern("import", self.model("small.tern"), "-o", out, code=4).err)
         tern("import", self.onnx, "-o", self.path("no/such/folder.tern"), code=None)
 
+    def test_names(self):
+        """Inputs of any name: the longest that fits counts."""
+        names = ["a", "a=b", "c;d e,f", "g=w;h", "\u00fc\u6f22=", "--in"]
+        sums = [("Add", [names[0], names[1]], "s1")] + [("Add", [f"s{i}", names[i + 1]], f"s{i + 1}") for i in range(1, len(names) - 1)]
+        model = self.write("names.onnx", onnx(sums, {n: ["n"] for n in names}, {f"s{len(names) - 1}": ["n"]}))
+        out = self.path("names.tern")
+        tern("import", model, "-o", out)
+        words = []
+        for i, name in enumerate(names):
+            words += ["--in", f"{name}={self.write(f'in={i}.npy', npy('<f4', (2,), floats([10.0 ** i, 2.0 * 10.0 ** i])))}"]
+        tern("run", out, *words, "--out", self.path("results"))
+        self.assertEqual(read_npy(self.path(f"results/s{len(names) - 1}.npy")), ((2,), [111111.0, 222222.0]))
+        self.assertIn("'a=b'", tern("run", out, *words[:2], *words[4:], code=2).err)  # a missing one is named
+        self.assertIn("no input 'b'", tern("run", out, "--in", "b=x.npy", code=3).err)
+        tern("bench", out, "--runs", "1", *[word for n in names for word in ("--shape", f"{n}=3")])
+        # The importer takes them as they are, too.
+        tern("import", model, "-o", out, *[word for n in names[:4] + names[5:] for word in ("--input-shape", f"{n}=4")], "--input-shape", f"{names[4]}=4")
+        shapes = {t["name"]: t["shape"] for t in json.loads(tern("info", out, "--json").out)["signatures"][0]["inputs"]}
+        self.assertEqual(shapes, {n: [4] for n in names})
+        fixed = self.write("fixed.onnx", onnx(sums, {n: [2] for n in names}, {f"s{len(names) - 1}": [2]}))
+        tern("import", fixed, "-o", out, *[word for n in names[1:] for word in ("--input-value", f"{n}=-0.5")])
+        x = self.write("x.npy", npy("<f4", (2,), floats([1.0, 2.0])))
+        tern("run", out, "--in", x, "--out", self.path("results"))
+        self.assertEqual(read_npy(self.path(f"results/s{len(names) - 1}.npy")), ((2,), [-1.5, -0.5]))
+
+    def test_shapes_as_the_file_has_them(self):
+        # Pictures lie with their channels last inside; who made the model knows them with the channels first.
+        conv = onnx([("Conv", ["x", "w"], "y")], {"x": [1, 3, 8, 9], "w": [4, 2, 3, 3]}, {"y": [1, 4, 6, 7]})
+        err = tern("import", self.write("conv.onnx", conv), "-o", self.path("a.tern"), code=None).err
+        self.assertIn("Conv in the file: [1,3,8,9], [4,2,3,3]", err)
+        # Sizes that fit one by one, but not together.
+        both = onnx([("Add", ["x", "y"], "p"), ("MaxPool", ["p"], "z")], {"x": [1, 3, "h", "w"], "y": [1, 3, "v", "u"]}, {"z": [1, 3, "h", "w"]}, kernel_shape=[2, 2])
+        out = self.path("both.tern")
+        tern("import", self.write("both.onnx", both), "-o", out)
+        err = tern("bench", out, "--shape", "x=1x3x9x10", "--shape", "y=1x3x5x10", code=1).err
+        self.assertIn("'x' [1,3,9,10], 'y' [1,3,5,10]", err)
+        self.assertIn("channels last", err)
+        # Of an input that does not fit, the declared shape is shown.
+        fixed = onnx([("MaxPool", ["x"], "y")], {"x": [1, 3, 8, 9]}, {"y": [1, 3, 7, 8]}, kernel_shape=[2, 2])
+        tern("import", self.write("fixed.onnx", fixed), "-o", out)
+        x = self.write("x.npy", npy("<f4", (1, 8, 9, 3), floats([0.0] * 216)))
+        self.assertIn("takes [1,3,8,9], the tensor is [1,8,9,3]", tern("run", out, "--in", x, code=1).err)
+
+    def test_slow_models_say_so(self):
+        self.assertNotIn("slow", tern("import", self.onnx, "-o", self.path("digits.tern")).out)
+        self.assertEqual(json.loads(tern("import", self.onnx, "-o", self.path("digits.tern"), "--json").out)["warnings"], [])
+        bench = ["bench", self.model("plain.tern"), "--runs", "1"]
+        self.assertRegex(tern(*bench).out, r"\n  slow +'forward': 1 of 1 nodes run in plain loops, which are slow: bitwise_xor \(")
+        report = json.loads(tern(*bench, "--json").out)
+        self.assertEqual((len(report["warnings"]), len(report["plain_loops"]), report["memory"]["plans"]), (1, 1, 1))
+        self.assertIn("bitwise_xor", report["warnings"][0])
+        # An LSTM of 3 tokens, 1 to 2 wide: x [tokens, batch, 1], w [1, 8, 1], r [1, 8, 2].
+        lstm = onnx([("LSTM", ["x", "w", "r"], "y")], {"x": [3, 1, 1], "w": [1, 8, 1], "r": [1, 8, 2]}, {"y": [3, 1, 1, 2]}, hidden_size=2)
+        out = self.path("lstm.tern")
+        text = tern("import", self.write("lstm.onnx", lstm), "-o", out).out
+        self.assertRegex(text, r"slow: 'forward': lstm became \d+ nodes, a group for each token")
+        self.assertIn("lstm became", json.loads(tern("import", self.path("lstm.onnx"), "-o", out, "--json").out)["warnings"][0])
+        varying = self.write("varying.onnx", onnx([("Relu", ["x"], "y")], {"x": ["n", 4]}, {"y": ["n", 4]}))
+        self.assertIn("sizes vary", tern("import", varying, "-o", out).out)
+        self.assertTrue(json.loads(tern("import", varying, "-o", out, "--json").out)["sizes_vary"])
 
     def test_interrupt(self):
         # Large enough that the file is being written for a while.
