@@ -168,8 +168,8 @@ namespace {
 const OnnxOp* find_onnx_op(const std::string& type) {
   static const std::unordered_map<std::string_view, const OnnxOp*> table = [] {
     std::unordered_map<std::string_view, const OnnxOp*> t;
-    for (auto family : {onnx_math_ops(), onnx_nn_ops(), onnx_spatial_ops(), onnx_shape_ops(), onnx_quant_ops(), onnx_control_ops(), onnx_loss_ops(),
-                        onnx_transformer_ops(), onnx_iterate_ops(), onnx_signal_ops(), onnx_geometry_ops()})
+    for (auto family : {onnx_math_ops(), onnx_nn_ops(), onnx_spatial_ops(), onnx_sampling_ops(), onnx_resize_ops(), onnx_shape_ops(), onnx_quant_ops(),
+                        onnx_control_ops(), onnx_loss_ops(), onnx_transformer_ops(), onnx_iterate_ops(), onnx_signal_ops(), onnx_geometry_ops()})
       for (const OnnxOp& op : family) t[op.type] = &op;
     return t;
   }();

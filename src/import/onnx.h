@@ -109,6 +109,8 @@ struct OnnxOp {
 std::span<const OnnxOp> onnx_math_ops();
 std::span<const OnnxOp> onnx_nn_ops();
 std::span<const OnnxOp> onnx_spatial_ops();
+std::span<const OnnxOp> onnx_sampling_ops();
+std::span<const OnnxOp> onnx_resize_ops();
 std::span<const OnnxOp> onnx_shape_ops();
 std::span<const OnnxOp> onnx_quant_ops();
 std::span<const OnnxOp> onnx_control_ops();

@@ -408,54 +408,6 @@ tern_status lower_max_unpool(OnnxNode& n) {
   return TERN_OK;
 }
 
-// ---- sampling -------------------------------------------------------------------------------------------------------
-
-tern_status lower_grid_sample(OnnxNode& n) {
-  Builder& b = n.b;
-  const ValueId x = n.in(0), grid = n.in(1);
-  TERN_TRY(check_spatial(n, x));
-  std::string mode = n.text("mode", n.opset < 20 ? "bilinear" : "linear");
-  if (mode.compare(0, 2, "bi") == 0) mode = mode.substr(2);
-  const std::string padding = n.text("padding_mode", "zeros");
-  const ValueId y = b.op("grid_sample", {b.transpose(x, channels_last(b.rank(x))), grid},
-                         {{"mode", mode.c_str()}, {"padding", padding.c_str()}, {"align_corners", n.integer("align_corners", 0) != 0}});
-  n.set(0, b.transpose(y, channels_second(b.rank(x))));
-  return TERN_OK;
-}
-
-// grid[n, o.., j] = the sum over axes a of theta[n, j, a] times the position along a, the last axis first, + theta[n, j, k].
-tern_status lower_affine_grid(OnnxNode& n) {
-  Builder& b = n.b;
-  const ValueId theta = n.in(0), size = b.cast(n.constant_in(1), TERN_DTYPE_I64);
-  TERN_TRY(b.status());
-  const int64_t k = b.rank(theta) == 3 ? b.dim(theta, 1) : -1;
-  if ((k != 2 && k != 3) || b.dim(theta, 2) != k + 1 || b.value(size).shape != Shape{k + 2})
-    return TERN_FAIL(TERN_ERR_SHAPE, "AffineGrid: theta of shape %s with a size of shape %s", to_string(b.value(theta).shape).c_str(), to_string(b.value(size).shape).c_str());
-  const bool corners = n.integer("align_corners", 0) != 0;
-  const DType dtype = b.dtype(theta), wide = dtype == TERN_DTYPE_F64 ? dtype : TERN_DTYPE_F32;
-  const auto column = [&](int64_t a) {
-    std::vector<int64_t> dims((size_t)k + 2, 1);
-    dims[0] = Builder::same(0);
-    dims[(size_t)k + 1] = k;
-    return b.reshape(b.op("gather", {b.cast(theta, wide), b.integer(a)}, {{"axis", 2}}), dims);
-  };
-  ValueId sum = column(k);
-  for (int64_t a = 0; a < k; ++a) {
-    const int64_t axis = k - 1 - a;
-    const ValueId length = b.op("gather", {size, b.integer(2 + axis)}, {{"axis", 0}}), count = b.cast(length, wide);
-    const ValueId steps = b.cast(b.op("range", {b.integer(0), length, b.integer(1)}), wide);
-    const ValueId apart = corners ? b.op("max", {b.sub(count, b.scalar(wide, 1)), b.scalar(wide, 1)}) : count;
-    ValueId at = b.mul(steps, b.scalar(wide, 2));
-    if (!corners) at = b.add(at, b.scalar(wide, 1));
-    at = b.sub(b.div(at, apart), b.scalar(wide, 1));
-    std::vector<int64_t> dims((size_t)k + 2, 1);
-    dims[(size_t)axis + 1] = Builder::same(0);
-    sum = b.add(sum, b.mul(column(a), b.reshape(at, dims)));
-  }
-  n.set(0, b.cast(sum, dtype));
-  return TERN_OK;
-}
-
 constexpr OnnxOp kOps[] = {
     {"Conv", lower_conv},
     {"ConvTranspose", lower_conv_transpose},
@@ -466,8 +418,6 @@ constexpr OnnxOp kOps[] = {
     {"GlobalMaxPool", lower_global_pool},
     {"GlobalLpPool", lower_global_lp_pool},
     {"MaxUnpool", lower_max_unpool},
-    {"GridSample", lower_grid_sample},
-    {"AffineGrid", lower_affine_grid},
 };
 
 }  // namespace

@@ -24,7 +24,7 @@ size_t count(const auto* vector) { return vector ? vector->size() : 0; }
 const TfliteOp* find_tflite_op(const tfl::OperatorCode& code) {
   static const std::unordered_map<int, const TfliteOp*>* const builtin = [] {
     auto* t = new std::unordered_map<int, const TfliteOp*>;
-    for (auto family : {tflite_math_ops(), tflite_nn_ops(), tflite_shape_ops(), tflite_control_ops(), tflite_variable_ops()})
+    for (auto family : {tflite_math_ops(), tflite_nn_ops(), tflite_volume_ops(), tflite_shape_ops(), tflite_control_ops(), tflite_variable_ops()})
       for (const TfliteOp& op : family)
         if (op.code >= 0) (*t)[op.code] = &op;
     return t;
@@ -35,7 +35,7 @@ const TfliteOp* find_tflite_op(const tfl::OperatorCode& code) {
     const auto it = builtin->find(number);
     return it == builtin->end() ? nullptr : it->second;
   }
-  for (auto family : {tflite_math_ops(), tflite_nn_ops(), tflite_shape_ops(), tflite_control_ops(), tflite_variable_ops()})
+  for (auto family : {tflite_math_ops(), tflite_nn_ops(), tflite_volume_ops(), tflite_shape_ops(), tflite_control_ops(), tflite_variable_ops()})
     for (const TfliteOp& op : family)
       if (op.code < 0 && code.custom_code() && code.custom_code()->string_view() == op.name) return &op;
   return nullptr;

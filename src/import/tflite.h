@@ -146,6 +146,7 @@ struct TfliteOp {
 
 std::span<const TfliteOp> tflite_math_ops();
 std::span<const TfliteOp> tflite_nn_ops();
+std::span<const TfliteOp> tflite_volume_ops();
 std::span<const TfliteOp> tflite_shape_ops();
 std::span<const TfliteOp> tflite_control_ops();
 std::span<const TfliteOp> tflite_variable_ops();

@@ -203,6 +203,47 @@ scan("scan_backward", 11, rand(3), [rand(5, 3)], {1: ["T", 3]}, scan_input_direc
 scan("scan_batch", 8, rand(2, 3), [rand(2, 5, 3)], {0: ["B", 3], 1: ["B", "T", 3]})
 scan("scan_batch_backward", 8, rand(2, 3), [rand(2, 5, 3)], {0: ["B", 3], 1: ["B", "T", 3]}, directions=[1])
 
+# ---- regions, deformed windows ---------------------------------------------------------------------------------------
+
+REGIONS = np.array([[0, 0, 6, 5], [1.3, 2.1, 4.4, 6.8], [-2, -1, 9, 9]], np.float32)
+for ratio in (0, 2):
+    for aligned in ("half_pixel", "output_half_pixel"):
+        case("roi_align_%d_%s" % (ratio, aligned), "RoiAlign", [rand(2, 3, 7, 8), REGIONS, np.array([0, 1, 1])], opset=16, varies=(2, 3),
+             output_height=3, output_width=2, sampling_ratio=ratio, coordinate_transformation_mode=aligned, spatial_scale=0.75)
+case("roi_align_max", "RoiAlign", [rand(1, 2, 7, 8), REGIONS, np.array([0, 0, 0])], opset=16, mode="max", output_height=2, output_width=2, sampling_ratio=2)
+for mask in (False, True):
+    case("deform_conv_%d" % mask, "DeformConv",
+         [rand(2, 4, 6, 7), ("c", rand(6, 2, 3, 2)), rand(2, 24, 3, 6), ("c", rand(6)), rand(2, 12, 3, 6, low=0, high=1) if mask else None],
+         opset=19, varies=(2, 3) if mask else (), strides=[2, 1], pads=[1, 0, 1, 1], dilations=[1, 2], group=2, offset_group=2)
+
+# ---- resizing --------------------------------------------------------------------------------------------------------
+
+for coordinates in ("half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel", "half_pixel_symmetric"):
+    for mode in ("nearest", "linear", "cubic"):
+        if coordinates != "align_corners":
+            case("resize3d_scales_%s_%s" % (mode, coordinates), "Resize", [rand(1, 2, 3, 4, 5), None, ("c", np.array([1, 1, 2, 1.5, 0.6], np.float32))],
+                 opset=19, evaluator=True, varies=(2, 4), mode=mode, coordinate_transformation_mode=coordinates)
+        case("resize3d_sizes_%s_%s" % (mode, coordinates), "Resize", [rand(2, 2, 3, 4, 5), None, None, ("c", np.array([5, 4, 3], np.int64))],
+             opset=19, evaluator=True, varies=(0, 3), mode=mode, coordinate_transformation_mode=coordinates, axes=[2, 3, 4])
+for mode in ("linear", "cubic"):
+    for outside in (0, 1):
+        case("resize_antialias_%s_%d" % (mode, outside), "Resize", [rand(1, 2, 9, 8), None, ("c", np.array([1, 1, 0.4, 1.5], np.float32))],
+             opset=19, evaluator=True, varies=(2, 3), mode=mode, antialias=1, exclude_outside=outside)
+    case("resize_crop_" + mode, "Resize", [rand(1, 2, 5, 6), ("c", np.array([0, 0, 0.2, -0.1, 1, 1, 0.7, 1.2], np.float32)), None, ("c", np.array([1, 2, 4, 7], np.int64))],
+         opset=13, evaluator=True, mode=mode, coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=9.0)
+for policy in ("not_larger", "not_smaller"):
+    case("resize_" + policy, "Resize", [rand(1, 2, 5, 6), None, None, ("c", np.array([8, 7], np.int64))], opset=19, evaluator=True, varies=(2, 3),
+         mode="linear", axes=[2, 3], keep_aspect_ratio_policy=policy)
+case("resize_bytes", "Resize", [rand(1, 2, 5, 6, low=0, high=255, dtype="uint8"), None, ("c", np.array([1, 1, 2, 2], np.float32))], opset=19,
+     mode="linear", coordinate_transformation_mode="asymmetric")
+case("resize_channels", "Resize", [rand(2, 3, 4, 5), None, None, ("c", np.array([3, 5, 4, 5], np.int64))], opset=13, evaluator=True, mode="linear")
+case("resize_matrix", "Resize", [rand(4, 5), None, ("c", np.array([2, 0.6], np.float32))], opset=13, evaluator=True, mode="linear", varies=(0, 1))
+
+# ---- normalisations of volumes ---------------------------------------------------------------------------------------
+
+case("instance_norm3d", "InstanceNormalization", [rand(2, 3, 4, 3, 2), ("c", rand(3)), ("c", rand(3))], varies=(2, 3))
+case("group_norm3d", "GroupNormalization", [rand(2, 4, 2, 3, 2), ("c", rand(4)), ("c", rand(4))], varies=(2, 3), num_groups=2)
+
 
 def write(path):
     def text(b):

@@ -501,6 +501,30 @@ def _(g):
     g.out(g.op("RESHAPE", [x, p]))
 
 
+# ---- volumes ---------------------------------------------------------------------------------------------------------
+
+def volume(name, size, kernel, out, padding, stride=(1, 1, 1), dilation=(1, 1, 1), act=0):
+    options = ("Conv3DOptions", dict(padding=padding, strideD=stride[0], strideH=stride[1], strideW=stride[2], dilationDFactor=dilation[0],
+                                     dilationHFactor=dilation[1], dilationWFactor=dilation[2], fusedActivationFunction=act))
+
+    @case(name)
+    def _(g):
+        x = g.input(rand(*size))
+        g.out(g.op("CONV_3D", [x, g.const(rand(*kernel, size[-1], out)), g.const(rand(out))], options))
+
+
+volume("conv_3d_valid", (2, 4, 5, 6, 3), (2, 3, 2), 4, VALID, (1, 2, 1))
+volume("conv_3d_same", (1, 5, 6, 7, 2), (3, 3, 2), 3, SAME, (2, 3, 1), act=1)
+volume("conv_3d_dilated", (1, 7, 6, 5, 2), (3, 2, 2), 3, VALID, dilation=(3, 2, 1))
+
+
+@case("conv_3d_transpose")
+def _(g):
+    options = ("Conv3DOptions", dict(padding=SAME, strideD=2, strideH=1, strideW=3, dilationDFactor=1, dilationHFactor=1, dilationWFactor=1))
+    shape, w = g.const(np.array([1, 6, 4, 6, 2], np.int32)), g.const(rand(3, 2, 3, 2, 3))
+    g.out(g.op("CONV_3D_TRANSPOSE", [shape, w, g.input(rand(1, 3, 4, 2, 3)), g.const(rand(2))], options))
+
+
 def tensor_bytes(a):
     return struct.pack("<II", DTYPES[str(a.dtype)], a.ndim) + struct.pack("<%dq" % a.ndim, *a.shape) + struct.pack("<I", a.nbytes) + np.ascontiguousarray(a).tobytes()
 
