@@ -128,7 +128,8 @@ tern_status lower_stft(OnnxNode& n) {
   const int rank = b.rank(x);
   const int64_t parts = rank == 3 ? b.dim(x, 2) : rank == 2 ? 1 : -1;
   if (parts != 1 && parts != 2) return TERN_FAIL(TERN_ERR_SHAPE, "STFT: input 0 has shape %s", to_string(b.value(x).shape).c_str());
-  const TensorData* window = n.weight(2);
+  DType as = TERN_DTYPE_NONE;
+  const TensorData* window = n.weight(2, &as);
   if (n.has(2) && (!window || window->shape.rank != 1)) return n.unsupported("a window that depends on data");
   int64_t step = 0, length = 0;
   TERN_TRY(known_length(n, 1, 0, &step));
@@ -137,7 +138,9 @@ tern_status lower_stft(OnnxNode& n) {
   const int64_t bins = onesided ? length / 2 + 1 : length;
   TERN_TRY(check_length(n, length, length * parts, bins * 2));
   TensorData table = transform(b.dtype(x), length, parts, bins, [&](int64_t k, int64_t r) {
-    const double weight = window ? window->load(r) : 1;
+    unsigned char rounded[8] = {};  // to the type that the node sees
+    if (window) store_element(as, rounded, 0, window->load(r));
+    const double weight = window ? load_element(as, rounded, 0) : 1;
     const Angle a = angle(k, r, length);
     return Angle{a.cosine * weight, -a.sine * weight};
   });
