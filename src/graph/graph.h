@@ -15,7 +15,8 @@
 
 namespace tern {
 
-struct Op;  // ops/op.h
+struct Op;          // ops/op.h
+struct ValueSizes;  // graph/sizes.h
 
 using ValueId = int32_t;
 constexpr ValueId kNoValue = -1;  // an optional input that is absent
@@ -48,6 +49,8 @@ struct Value {
   int32_t producer = -1;  // node, for kind node
   // constant: the content. node: the content where it is known already (it follows from dims and constants alone).
   Data data;
+  // Where dims and content come from, while a graph of varying sizes is composed; none: they do not vary.
+  std::shared_ptr<const ValueSizes> sizes;
 };
 // The bytes that a value occupies: the one place that says so. Its shape passed check_shape; an encoding that does not take
 // the type or shape gives 0.

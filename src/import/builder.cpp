@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <set>
 
 #include "base/checked.h"
 #include "base/panel.h"
+#include "passes/follow_sizes.h"
 
 namespace tern {
 
@@ -59,8 +59,7 @@ bool get_attr(const Node& node, const char* name, IntList* out) {
 
 // ---- nodes ----------------------------------------------------------------------------------------------------------
 
-std::vector<ValueId> Builder::control(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs, int num_out,
-                                      std::vector<Graph> subgraphs, std::vector<Graph> twins) {
+std::vector<ValueId> Builder::control(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs, int num_out, std::vector<Graph> subgraphs) {
   std::vector<ValueId> out((size_t)std::max(num_out, 1), kNoValue);
   if (status() != TERN_OK) return out;
   Node n;
@@ -74,37 +73,43 @@ std::vector<ValueId> Builder::control(std::string_view name, const std::vector<V
     if ((g->status = set_attr(*n.op, &n.attributes, a)) != TERN_OK) return out;
   n.in = in;
   n.name = node_name;
-  if (twin) {
-    Node t = n;
-    t.subgraphs = std::move(twins);
-    n.subgraphs = std::move(subgraphs);
-    emit_node(*g, std::move(n), num_out, &out);
-    if (g->status == TERN_OK) emit_node(*twin, std::move(t), num_out, nullptr);
-  } else {
-    n.subgraphs = std::move(subgraphs);
-    emit_node(*g, std::move(n), num_out, &out);
-  }
+  n.subgraphs = std::move(subgraphs);
+  return append(std::move(n), num_out);
+}
+
+std::vector<ValueId> Builder::append(Node node, int num_out) {
+  std::vector<ValueId> out((size_t)std::max(num_out, 1), kNoValue);
+  emit_node(*g, std::move(node), num_out, &out);
+  if (status() == TERN_OK) g->status = follow_sizes(sizes, *g, g->nodes.back());
   if (status() != TERN_OK) std::fill(out.begin(), out.end(), kNoValue);
   return out;
 }
 
 std::vector<ValueId> Builder::ops(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs, int num_out) {
-  return control(name, in, attrs, num_out, {}, {});
+  return control(name, in, attrs, num_out, {});
 }
 
-ValueId Builder::op(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs) {
-  return control(name, in, attrs, -1, {}, {})[0];
+ValueId Builder::op(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs) { return control(name, in, attrs, -1, {})[0]; }
+
+ValueId Builder::input(const InputSpec& spec, const InputSizes& given) {
+  const ValueId v = add_input(*g, spec.name, spec.dtype, given.shape(spec, given.hints));
+  auto own = std::make_shared<ValueSizes>();
+  for (int axis = 0; axis < spec.dims.rank; ++axis) {
+    const bool open = given.is_open(spec.dims[axis]);
+    own->dims[axis] = open ? sizes.symbol((int)(-1 - spec.dims[axis])) : sizes.constant(g->value(v).shape[axis]);
+    own->dims_vary = own->dims_vary || open;
+  }
+  if (own->dims_vary) g->value(v).sizes = std::move(own);
+  return v;
 }
 
-ValueId Builder::input(const std::string& name, DType dtype, const Shape& shape, const Shape& twin_shape) {
-  if (twin) add_input(*twin, name, dtype, twin_shape);
-  return add_input(*g, name, dtype, shape);
+ValueId Builder::input_like(const std::string& name, const Value& outer) {
+  const ValueId v = add_input(*g, name, outer.dtype, outer.shape);
+  if (!has_fixed_shape(outer)) g->value(v).sizes = dims_alone(*outer.sizes);
+  return v;
 }
 
-ValueId Builder::constant(DType dtype, const Shape& shape, const void* data) {
-  if (twin) add_constant(*twin, dtype, shape, data);
-  return add_constant(*g, dtype, shape, data);
-}
+ValueId Builder::constant(DType dtype, const Shape& shape, const void* data) { return add_constant(*g, dtype, shape, data); }
 
 ValueId Builder::integers(const std::vector<int64_t>& values) {
   return constant(TERN_DTYPE_I64, Shape{(int64_t)values.size()}, values.data());
@@ -135,7 +140,6 @@ static ValueId add_parameter(Builder& b, const TensorData& t, Encoding encoding,
   v.shape = t.shape;
   v.index = (int32_t)b.model.parameters.size();
   b.model.parameters.push_back(std::move(p));
-  if (b.twin) add_value(*b.twin, v);
   return add_value(*b.g, std::move(v));
 }
 
@@ -154,7 +158,6 @@ ValueId Builder::parameter_value(int32_t index) {
   v.kind = ValueKind::parameter;
   v.shape = p.shape;
   v.index = index;
-  if (twin) add_value(*twin, v);
   return add_value(*g, std::move(v));
 }
 
@@ -195,45 +198,13 @@ ValueId Builder::scale_channels(ValueId x, const TensorData& weight, ValueId bia
 // ---- what is known --------------------------------------------------------------------------------------------------
 
 int64_t Builder::dim(ValueId v, int axis) const {
-  const int64_t d = value(v).shape[axis];
-  return !twin || v < 0 || twin->value(v).shape[axis] == d ? d : -1;
+  const Value& x = value(v);
+  return !x.sizes || sizes.fixed(x.sizes->dims[axis]) ? x.shape[axis] : -1;
 }
 
-bool Builder::fixed_shape(ValueId v) const { return !twin || v < 0 || twin->value(v).shape == g->value(v).shape; }
+bool Builder::fixed_shape(ValueId v) const { return has_fixed_shape(value(v)); }
 
-bool Builder::known(ValueId v) const {
-  const Value& a = value(v);
-  if (!a.data) return false;
-  if (!twin) return true;
-  const Value& b = twin->value(v);
-  return b.data && a.shape == b.shape &&
-         std::memcmp(a.data.bytes, b.data.bytes, (size_t)a.shape.elements() * dtype_size(a.dtype)) == 0;
-}
-
-bool Builder::follows_from_sizes(ValueId v) const {
-  if (!twin) return false;
-  // These hand elements on as they are: of sizes, those that vary may have been left behind.
-  constexpr std::string_view kMoves[] = {"gather", "gather_nd", "gather_elements", "slice", "split", "reshape", "transpose", "concat", "expand", "cast"};
-  struct Step {
-    ValueId v;
-    bool moved;  // some of its elements are read
-    auto operator<=>(const Step&) const = default;
-  };
-  std::vector<Step> open{{v, false}};
-  std::set<Step> seen;
-  while (!open.empty()) {
-    const Step step = open.back();
-    open.pop_back();
-    if (step.v == kNoValue || !seen.insert(step).second) continue;
-    const Node* n = value(step.v).producer < 0 ? nullptr : &g->nodes[(size_t)value(step.v).producer];
-    const bool moves = n && std::find(std::begin(kMoves), std::end(kMoves), n->op->name) != std::end(kMoves);
-    const bool is_size = n && std::string_view(n->op->name) == "shape";
-    if (!known(step.v) && !(step.moved && (moves || is_size))) return true;
-    if (n && !is_size)
-      for (const ValueId in : n->in) open.push_back({in, moves});
-  }
-  return false;
-}
+bool Builder::known(ValueId v) const { return has_fixed_content(value(v)); }
 
 std::optional<std::vector<int64_t>> Builder::known_integers(ValueId v) const {
   if (status() != TERN_OK || !known(v)) return std::nullopt;

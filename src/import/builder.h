@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds a graph and, where the model has symbolic dims, its twin: the same nodes for other sizes of the symbols. What is
-// equal in both is fixed; what differs varies with the sizes of the inputs and must not be written into attributes.
+// Builds a graph for the hints of its symbolic dims, and follows where each dim and each known integer comes from. What
+// depends on no symbol is fixed; the rest varies with the sizes of the inputs and must not be written into attributes.
 #pragma once
 #include <optional>
 
+#include "graph/sizes.h"
 #include "import/importer.h"
 #include "ops/op.h"
 
@@ -39,22 +40,24 @@ IntList int_list(std::span<const int64_t> values);
 struct Builder {
   ModelDef& model;
   Graph* g = nullptr;
-  Graph* twin = nullptr;  // NULL: all dims are fixed
+  Sizes& sizes;
   std::string node_name;  // given to the nodes that follow
 
-  Builder(ModelDef& m, Graph* graph, Graph* twin_graph) : model(m), g(graph), twin(twin_graph) {}
+  Builder(ModelDef& m, Graph* graph, Sizes& graph_sizes) : model(m), g(graph), sizes(graph_sizes) {}
 
-  // First error of the graph or its twin.
-  tern_status status() const { return g->status != TERN_OK ? g->status : twin ? twin->status : TERN_OK; }
-  bool twin_failed() const { return g->status == TERN_OK && twin && twin->status != TERN_OK; }
+  tern_status status() const { return g->status; }
 
   ValueId op(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs = {});
   std::vector<ValueId> ops(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs, int num_out);
-  // A node with sub-graphs; twins are the sub-graphs of the twin's node.
-  std::vector<ValueId> control(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs, int num_out,
-                               std::vector<Graph> subgraphs, std::vector<Graph> twins);
+  std::vector<ValueId> control(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs, int num_out, std::vector<Graph> subgraphs);
 
-  ValueId input(const std::string& name, DType dtype, const Shape& shape, const Shape& twin_shape);
+  // A node that is ready, with its attributes set.
+  std::vector<ValueId> append(Node node, int num_out);
+
+  // An input of a model; a dim of its spec may be a symbol.
+  ValueId input(const InputSpec& spec, const InputSizes& given);
+  // An input of a sub-graph that stands for a value of the graph around it.
+  ValueId input_like(const std::string& name, const Value& outer);
   ValueId constant(DType dtype, const Shape& shape, const void* data);
   ValueId constant(const TensorData& t) { return constant(t.dtype, t.shape, t.data.bytes); }
   ValueId integers(const std::vector<int64_t>& values);            // i64 [n]
@@ -93,9 +96,8 @@ struct Builder {
   bool fixed_shape(ValueId v) const;
   // The content is known and does not vary.
   bool known(ValueId v) const;
-  // A size that varies was computed with or compared on the way to this content: it may be another for sizes beyond those of
-  // the graph and its twin, even where these two agree. (A dim on which they agree is fixed.)
-  bool follows_from_sizes(ValueId v) const;
+  // The content follows from sizes that vary: it is known when a plan is made, not here.
+  bool known_in_plan(ValueId v) const { return v >= 0 && value(v).data && !known(v); }
   // The content as integers / as one number, if known.
   std::optional<std::vector<int64_t>> known_integers(ValueId v) const;
   std::optional<double> known_number(ValueId v) const;

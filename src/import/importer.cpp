@@ -89,9 +89,9 @@ tern_status check_all_used(const std::vector<ShapeOverride>& overrides, const st
 
 // ---- symbolic dims --------------------------------------------------------------------------------------------------
 
-Shape InputSizes::shape(size_t input, const std::vector<int64_t>& sizes) const {
+Shape InputSizes::shape(const InputSpec& input, const std::vector<int64_t>& sizes) const {
   Shape s;
-  for (int64_t d : inputs[input].dims) {
+  for (int64_t d : input.dims) {
     if (d >= 0) {
       s.push(d);
       continue;
@@ -100,13 +100,6 @@ Shape InputSizes::shape(size_t input, const std::vector<int64_t>& sizes) const {
     s.push(fixed[symbol] >= 0 ? fixed[symbol] : sizes[symbol]);
   }
   return s;
-}
-
-bool InputSizes::any_symbol() const {
-  for (const InputSpec& spec : inputs)
-    for (int64_t d : spec.dims)
-      if (d < 0 && fixed[(size_t)(-1 - d)] < 0) return true;
-  return false;
 }
 
 namespace {
@@ -145,26 +138,117 @@ int64_t usual_size(Role role, int k) {
   }
 }
 
-struct Steps {
-  int64_t picture, other;
-};
-// Strides of pictures multiply to 64 at most, those of sound to some hundreds; tables of positions may end at 512.
-constexpr Steps kSteps[] = {{64, 1024}, {64, 64}};
+bool may_depend_on_sizes(tern_status s) { return s == TERN_ERR_SHAPE || s == TERN_ERR_INVALID_ARGUMENT || s == TERN_ERR_INDEX; }
 
-// Far enough from the hint to tell the two apart, and as divisible by powers of two.
-int64_t twin_size(Role role, int64_t hint, Steps step) {
-  return role == Role::batch ? 2 : hint + (role == Role::other ? step.other : step.picture);
+// Can shapes be inferred for these sizes of the symbols?
+bool infers(const InputSizes& sizes, const Graph& g, const std::vector<int64_t>& tried) {
+  std::vector<Shape> shapes;
+  for (const InputSpec& input : sizes.inputs) shapes.push_back(sizes.shape(input, tried));
+  Graph out;
+  return specialize_samples(g, shapes, &out) == TERN_OK;
 }
 
-bool may_depend_on_sizes(tern_status s) { return s == TERN_ERR_SHAPE || s == TERN_ERR_INVALID_ARGUMENT || s == TERN_ERR_INDEX; }
+// A symbol by itself, or with those that have the same hint: files often give each dim a name of its own where they must be
+// equal.
+std::vector<int64_t> with_size(const InputSizes& sizes, size_t symbol, bool alone, int64_t size) {
+  std::vector<int64_t> tried = sizes.hints;
+  for (size_t i = 0; i < tried.size(); ++i)
+    if (i == symbol || (!alone && tried[i] == sizes.hints[symbol])) tried[i] = size;
+  return tried;
+}
+
+// What the network takes: sizes from `min` on in steps of `multiple`. Constraints of networks repeat: they come from strides
+// and from tokens that are put together.
+struct Steps {
+  int64_t min = 0, multiple = 0;  // 0: no other size than the hint
+};
+
+Steps find_steps(const InputSizes& sizes, const Graph& g, size_t symbol) {
+  const int64_t hint = sizes.hints[symbol];
+  constexpr int64_t kMost = 256, kAway[] = {1, 2, 3, 5};
+  for (const bool alone : {true, false})
+    for (int64_t m = 1; m <= kMost && hint % m == 0; m *= 2) {
+      const auto takes = [&](int64_t size) { return infers(sizes, g, with_size(sizes, symbol, alone, size)); };
+      bool all = true;
+      for (const int64_t k : kAway) all = all && takes(hint + k * m);
+      if (!all || (hint > m && hint / m % 2 == 0 && !takes(hint - m) && takes(hint / 2))) continue;
+      // The smallest size: kernels must fit, and whatever is smaller does not.
+      int64_t low = m, high = hint;  // `high` is good
+      if (takes(low)) return {low, m};
+      while (high - low > m) {
+        const int64_t middle = (low + high) / 2 / m * m;
+        (takes(middle) ? high : low) = middle;
+      }
+      return {high, m};
+    }
+  return {};
+}
+
+// Fixes symbols that take no other size; true if there was one.
+bool fix_what_cannot_vary(InputSizes* sizes, const Graph& g, std::vector<Steps>* steps) {
+  const tern_error before = thread_error();
+  bool any = false;
+  for (size_t i = 0; i < sizes->symbols.size(); ++i) {
+    if (sizes->fixed[i] >= 0) continue;
+    (*steps)[i] = find_steps(*sizes, g, i);
+    if ((*steps)[i].multiple == 0) sizes->fixed[i] = sizes->hints[i], any = true;
+  }
+  thread_error() = before;
+  return any;
+}
+
+void add_symbols(const InputSizes& sizes, const std::vector<Steps>& steps, ModelDef* model) {
+  Signature& signature = model->signatures[0];
+  std::vector<int32_t> index(sizes.symbols.size(), -1);
+  std::string fixed;
+  for (size_t i = 0; i < sizes.inputs.size(); ++i) {
+    for (int axis = 0; axis < sizes.inputs[i].dims.rank; ++axis) {
+      const int64_t d = sizes.inputs[i].dims[axis];
+      if (d >= 0) continue;
+      const size_t s = (size_t)(-1 - d);
+      if (!sizes.is_open(d)) {
+        fixed += (fixed.empty() ? "" : "; ") + sizes.inputs[i].name.substr(0, 80) + " axis " + std::to_string(axis) + " = " + std::to_string(sizes.fixed[s]);
+        continue;
+      }
+      if (index[s] < 0) {
+        index[s] = (int32_t)signature.symbols.size();
+        Symbol symbol;
+        symbol.name = sizes.symbols[s];
+        symbol.hint = sizes.hints[s];
+        symbol.multiple = steps[s].multiple;
+        symbol.min = steps[s].min;
+        signature.symbols.push_back(std::move(symbol));
+      }
+      signature.symbolic_dims.push_back({(int32_t)i, axis, index[s]});
+    }
+  }
+  constexpr size_t kMost = 4096;
+  if (!fixed.empty()) model->metadata.emplace_back("import.fixed", fixed.substr(0, kMost));
+}
+
+// What the message of a failure adds: an example with every input that has open dims, names and ranks as the file has them.
+std::string example_of_shapes(const InputSizes& sizes, const std::vector<Role>& roles) {
+  std::string example;
+  for (const InputSpec& spec : sizes.inputs) {
+    std::string dims;
+    bool open = false;
+    for (int64_t d : spec.dims) {
+      const Role role = d >= 0 ? Role::other : roles[(size_t)(-1 - d)];
+      const int64_t size = d >= 0 ? d : role == Role::batch ? 1 : role == Role::height ? 480 : role == Role::width ? 640 : 512;
+      dims += (dims.empty() ? "" : "x") + std::to_string(size);
+      open = open || d < 0;
+    }
+    if (open) example += " --input-shape " + spec.name.substr(0, 80) + "=" + dims;
+  }
+  return example;
+}
 
 }  // namespace
 
-tern_status choose_sizes(InputSizes* sizes, const std::function<tern_status(const InputSizes&, Attempt*)>& build) {
+tern_status build_for_sizes(InputSizes* sizes, const BuildModel& build, ModelDef* model) {
   const size_t n = sizes->symbols.size();
   sizes->fixed.assign(n, -1);
   sizes->hints.assign(n, 1);
-  sizes->twins.assign(n, 1);
   std::vector<Role> roles(n);
   for (size_t i = 0; i < n; ++i) roles[i] = role_of(*sizes, (int)i);
   tern_error first{};
@@ -174,109 +258,35 @@ tern_status choose_sizes(InputSizes* sizes, const std::function<tern_status(cons
       sizes->hints[i] = usual_size(roles[i], k);
       sizes->fixed[i] = -1;
     }
-    const auto attempt = [&](Steps step, Attempt* result) {
-      for (size_t i = 0; i < n; ++i) sizes->twins[i] = twin_size(roles[i], sizes->hints[i], step);
-      return build(*sizes, result);
-    };
     const auto fix = [&](bool batch_only) {
       for (size_t i = 0; i < n; ++i)
         if (!batch_only || roles[i] == Role::batch) sizes->fixed[i] = sizes->hints[i];
     };
-    Attempt result = Attempt::good;
-    tern_status s = TERN_OK;
-    const auto try_steps = [&](std::initializer_list<Steps> steps) {
-      for (const Steps& step : steps) {
-        s = attempt(step, &result);
-        if (s == TERN_OK || result != Attempt::twins_failed) return;
-      }
-    };
-    try_steps({kSteps[0], kSteps[1], {kUsual[k].width, kUsual[k].width}});
+    bool sizes_decide = false;
+    tern_status s = build(*sizes, &sizes_decide, model);
+    const tern_error here = thread_error();
+    const bool open_fails = s != TERN_OK;
     for (const bool batch_only : {true, false})
-      if (s != TERN_OK && result != Attempt::hints_failed) fix(batch_only), try_steps({kSteps[0], kSteps[1]});
-    if (s == TERN_OK) return TERN_OK;
-    if (k == 0) {
-      first = thread_error();
+      if (s != TERN_OK && sizes_decide) fix(batch_only), s = build(*sizes, &sizes_decide, model);
+    std::vector<Steps> steps(n);
+    while (s == TERN_OK && fix_what_cannot_vary(sizes, model->signatures[0].graph, &steps)) s = build(*sizes, &sizes_decide, model);
+    if (s == TERN_OK) {
+      add_symbols(*sizes, steps, model);
+      return TERN_OK;
+    }
+    if (k == 0 || n == 0 || !may_depend_on_sizes(s)) {
+      first = open_fails ? here : thread_error();
       first_status = s;
     }
-    if (n == 0 || !may_depend_on_sizes(s)) {
-      first = thread_error();
-      first_status = s;
-      break;
-    }
+    if (n == 0 || !may_depend_on_sizes(s)) break;
   }
   if (n > 0 && may_depend_on_sizes(first_status)) {
-    // An example with every input that has open dims: names and ranks as the file has them, sizes to be replaced.
-    std::string example;
-    for (const InputSpec& spec : sizes->inputs) {
-      std::string dims;
-      bool open = false;
-      for (int64_t d : spec.dims) {
-        const size_t symbol = (size_t)(-1 - d);
-        const Role role = d >= 0 ? Role::other : roles[symbol];
-        const int64_t size = d >= 0 ? d : role == Role::batch ? 1 : role == Role::height ? 480 : role == Role::width ? 640 : 512;
-        dims += (dims.empty() ? "" : "x") + std::to_string(size);
-        open = open || d < 0;
-      }
-      if (open) example += " --input-shape " + spec.name.substr(0, 80) + "=" + dims;
-    }
     thread_error() = first;
-    add_to_error("; none of the usual sizes fits its inputs: give their shapes, as in%s", example.c_str());
+    add_to_error("; none of the usual sizes fits its inputs: give their shapes, as in%s", example_of_shapes(*sizes, roles).c_str());
     return first_status;
   }
   thread_error() = first;
   return first_status;
-}
-
-namespace {
-
-bool infers(const Graph& g, const std::vector<Shape>& shapes) {
-  Graph out;
-  return specialize(g, shapes, &out) == TERN_OK;
-}
-
-// The smallest power of two up to 256 in whose steps the symbol may vary around its hint: alone, or with those that have the
-// same hint, since files often give each dim a name of its own where they must be equal. 0 if there is none.
-int64_t find_multiple(const InputSizes& sizes, const Graph& g, size_t symbol) {
-  const int64_t hint = sizes.hints[symbol];
-  for (const bool alone : {true, false})
-    for (int64_t m = 1; m <= 256 && hint % m == 0; m *= 2) {
-      std::vector<int64_t> tried = sizes.hints;
-      for (size_t i = 0; i < tried.size(); ++i)
-        if (i == symbol || (!alone && tried[i] == hint)) tried[i] = hint + m;
-      std::vector<Shape> shapes;
-      for (size_t i = 0; i < sizes.inputs.size(); ++i) shapes.push_back(sizes.shape(i, tried));
-      if (infers(g, shapes)) return m;
-    }
-  return 0;
-}
-
-}  // namespace
-
-void add_symbols(const InputSizes& sizes, Signature* signature) {
-  const tern_error before = thread_error();
-  constexpr int kNew = -1, kFixed = -2;
-  std::vector<int> index(sizes.symbols.size(), kNew);
-  for (size_t i = 0; i < sizes.inputs.size(); ++i) {
-    for (int axis = 0; axis < sizes.inputs[i].dims.rank; ++axis) {
-      const int64_t d = sizes.inputs[i].dims[axis];
-      if (d >= 0 || sizes.fixed[(size_t)(-1 - d)] >= 0) continue;
-      const size_t s = (size_t)(-1 - d);
-      if (index[s] == kNew) {
-        index[s] = kFixed;
-        Symbol symbol;
-        symbol.name = sizes.symbols[s];
-        symbol.hint = sizes.hints[s];
-        symbol.multiple = find_multiple(sizes, signature->graph, s);
-        symbol.min = symbol.multiple;
-        if (symbol.multiple) {
-          index[s] = (int)signature->symbols.size();
-          signature->symbols.push_back(std::move(symbol));
-        }
-      }
-      if (index[s] != kFixed) signature->symbolic_dims.push_back({(int32_t)i, axis, index[s]});
-    }
-  }
-  thread_error() = before;
 }
 
 // ---- the rest -------------------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@
 
 namespace tern {
 
+class Sizes;  // graph/sizes.h
+
 // Content of a tensor of the file, plain row-major.
 struct TensorData {
   std::string name;
@@ -75,24 +77,21 @@ struct InputSpec {
 struct InputSizes {
   std::vector<std::string> symbols;  // names
   std::vector<InputSpec> inputs;
-  std::vector<int64_t> hints, twins; // one size a symbol each
+  std::vector<int64_t> hints;        // one size a symbol
   std::vector<int64_t> fixed;        // a symbol that cannot vary has its size here, else -1
 
-  Shape shape(size_t input, const std::vector<int64_t>& sizes) const;
-  bool any_symbol() const;
+  bool is_open(int64_t dim) const { return dim < 0 && fixed[(size_t)(-1 - dim)] < 0; }
+  Shape shape(const InputSpec& input, const std::vector<int64_t>& sizes) const;
 };
 
-// Which side of an attempt failed: the hints, or the second sizes that tell fixed dims from varying ones; or the sizes decide
-// what is computed, so that they cannot vary.
-enum class Attempt : uint8_t { good, hints_failed, twins_failed, sizes_decide };
+// Builds the model for these hints, anew at each call. *sizes_decide: it failed since something that must be known when a
+// model is imported follows from sizes that vary; it may be built where they are fixed.
+using BuildModel = std::function<tern_status(const InputSizes& sizes, bool* sizes_decide, ModelDef* model)>;
 
-// Chooses hints for which `build` succeeds: dim 0 = 1, then usual heights and widths; and twins that differ from them in
-// every symbol that can vary. A symbol that cannot becomes fixed. `build` starts anew at each call and reports which side
-// failed through *attempt. The status of the first attempt is returned if none succeeds.
-tern_status choose_sizes(InputSizes* sizes, const std::function<tern_status(const InputSizes&, Attempt*)>& build);
-
-// Adds the symbols that the inputs of the signature use, with the multiples for which shapes can be inferred.
-void add_symbols(const InputSizes& sizes, Signature* signature);
+// Chooses hints for which `build` succeeds (dim 0 = 1, then usual heights and widths), fixes the symbols that cannot vary,
+// adds the others to the signature with the steps for which shapes can be inferred, and notes in the metadata what it
+// fixed ("import.fixed"). The status of the first attempt is returned if none succeeds.
+tern_status build_for_sizes(InputSizes* sizes, const BuildModel& build, ModelDef* model);
 
 // ---- what is missing ------------------------------------------------------------------------------------------------
 
@@ -108,8 +107,8 @@ struct Missing {
 
 // ---- after lowering -------------------------------------------------------------------------------------------------
 
-// Moves transposes through the graph until they cancel (layout.cpp). `twin` is the same graph for other sizes, or NULL.
-tern_status simplify_layout(ModelDef& model, Graph& g, const Graph* twin);
+// Moves transposes through the graph until they cancel (layout.cpp). The values of g know their sizes.
+tern_status simplify_layout(ModelDef& model, Graph& g, Sizes& sizes);
 // Drops parameters that no signature uses, and gives the others names of their own.
 void drop_unused_parameters(ModelDef& model);
 }  // namespace tern

@@ -12,6 +12,7 @@
 
 #include "base/panel.h"
 #include "import/builder.h"
+#include "passes/follow_sizes.h"
 
 namespace tern {
 namespace {
@@ -36,8 +37,7 @@ int64_t position(const Perm& p, int64_t axis) { return std::find(p.begin(), p.en
 struct Layout {
   ModelDef& model;
   const Graph& old;
-  const Graph* old_twin;
-  Graph out, out_twin;
+  Graph out;
   Builder b;
 
   struct View {
@@ -54,7 +54,7 @@ struct Layout {
   std::vector<std::vector<int32_t>> readers;                  // nodes by old value
   std::map<ValueId, std::vector<int64_t>> columns;            // flattened values: old column of each new column
 
-  Layout(ModelDef& m, const Graph& g, const Graph* twin) : model(m), old(g), old_twin(twin), b(m, &out, twin ? &out_twin : nullptr) {
+  Layout(ModelDef& m, const Graph& g, Sizes& sizes) : model(m), old(g), b(m, &out, sizes) {
     view.resize(g.values.size());
     stored.resize(g.values.size());
     readers.resize(g.values.size());
@@ -65,7 +65,7 @@ struct Layout {
   }
 
   int rank(ValueId v) const { return old.value(v).shape.rank; }
-  bool fixed(ValueId v, int axis) const { return !old_twin || old_twin->value(v).shape[axis] == old.value(v).shape[axis]; }
+  bool fixed(ValueId v, int axis) const { return !old.value(v).sizes || b.sizes.fixed(old.value(v).sizes->dims[axis]); }
   bool unit(ValueId v, int axis) const { return fixed(v, axis) && old.value(v).shape[axis] == 1; }
   bool is_free(ValueId v) const {
     const Value& x = old.value(view[(size_t)v].root);
@@ -152,13 +152,7 @@ struct Layout {
     Node n = old.nodes[(size_t)index];
     n.in = in;
     if ((out.status = change(n)) != TERN_OK) return outs;
-    Node t = n;
-    emit_node(out, std::move(n), (int)outs.size(), &outs);
-    if (old_twin && out.status == TERN_OK) {
-      t.subgraphs = old_twin->nodes[(size_t)index].subgraphs;
-      emit_node(out_twin, std::move(t), (int)outs.size(), nullptr);
-    }
-    return outs;
+    return b.append(std::move(n), (int)outs.size());
   }
   std::vector<ValueId> copy(int32_t index, const std::vector<ValueId>& in) {
     return copy(index, in, [](Node&) { return (tern_status)TERN_OK; });
@@ -455,16 +449,16 @@ struct Group {
   int i0, i1, j0, j1;
 };
 
-// false where the two shapes cannot be cut into such groups for both sizes of the varying dims.
-bool find_groups(const Graph& g, const Graph* twin, ValueId from, ValueId to, std::vector<Group>* groups) {
-  const Shape &a = g.value(from).shape, &c = g.value(to).shape;
-  const Shape &a2 = twin ? twin->value(from).shape : a, &c2 = twin ? twin->value(to).shape : c;
-  const auto one = [](const Shape& s, const Shape& t, int i) { return i < s.rank && s[i] == 1 && t[i] == 1; };
+// false where the two shapes cannot be cut into such groups for all sizes of the varying dims.
+bool find_groups(Sizes& sizes, const Value& from, const Value& to, std::vector<Group>* groups) {
+  const Shape &a = from.shape, &c = to.shape;
   if (a.elements() == 0) return false;
+  const SizeId unit = sizes.constant(1);
+  const auto one = [&](const Value& v, int i) { return i < v.shape.rank && size_of(sizes, v, i) == unit; };
   int i = 0, j = 0;
   while (i < a.rank || j < c.rank) {
     Group u{i, i, j, j};
-    const bool one_a = one(a, a2, i), one_c = one(c, c2, j);
+    const bool one_a = one(from, i), one_c = one(to, j);
     if (one_a || one_c) {
       u.i1 = i += one_a;
       u.j1 = j += one_c;
@@ -472,13 +466,13 @@ bool find_groups(const Graph& g, const Graph* twin, ValueId from, ValueId to, st
       continue;
     }
     if (i == a.rank || j == c.rank) return false;
-    int64_t pa = a[i], pa2 = a2[i], pc = c[j], pc2 = c2[j];
-    ++i, ++j;
-    while (pa != pc || pa2 != pc2) {
-      const bool grow_a = pa != pc ? pa < pc : pa2 < pc2;
+    SizeId pa = size_of(sizes, from, i++), pc = size_of(sizes, to, j++);
+    while (pa != pc) {
+      // The one that is a part of the other grows; where neither shows, the smaller.
+      const bool grow_a = sizes.divide_exactly(pc, pa) ? true : sizes.divide_exactly(pa, pc) ? false : sizes.hint(pa) < sizes.hint(pc);
       if (grow_a ? i == a.rank : j == c.rank) return false;
-      if (grow_a) pa *= a[i], pa2 *= a2[i], ++i;
-      else pc *= c[j], pc2 *= c2[j], ++j;
+      if (grow_a) pa = sizes.mul(pa, size_of(sizes, from, i++));
+      else pc = sizes.mul(pc, size_of(sizes, to, j++));
     }
     u.i1 = i;
     u.j1 = j;
@@ -496,7 +490,7 @@ bool Layout::reshape(int32_t index) {
   const Perm q = natural(x);
   if (q == identity(rank(x))) return false;
   std::vector<Group> groups;
-  if (!find_groups(old, old_twin, x, y, &groups)) return false;
+  if (!find_groups(b.sizes, old.value(x), old.value(y), &groups)) return false;
   Perm solid;  // q without the axes of size 1
   for (int64_t a : q)
     if (!unit(x, (int)a)) solid.push_back(a);
@@ -615,13 +609,9 @@ tern_status Layout::run() {
     view[v] = {(ValueId)v, identity(value.shape.rank)};
     if (value.kind == ValueKind::node) continue;
     Value copy = value;
-    if (old_twin) add_value(out_twin, old_twin->values[v]);
     stored[v] = {{identity(value.shape.rank), add_value(out, std::move(copy))}};
   }
-  for (ValueId v : old.inputs) {
-    out.inputs.push_back(stored[(size_t)v][0].id);
-    out_twin.inputs.push_back(stored[(size_t)v][0].id);
-  }
+  for (ValueId v : old.inputs) out.inputs.push_back(stored[(size_t)v][0].id);
   for (int32_t i = 0; i < (int32_t)old.nodes.size(); ++i) {
     const Node& n = old.nodes[(size_t)i];
     b.node_name = n.name;
@@ -651,18 +641,16 @@ tern_status Layout::run() {
       TERN_TRY(b.status());
     }
     out.outputs.push_back(id);
-    out_twin.outputs.push_back(id);
   }
   return TERN_OK;
 }
 
 }  // namespace
 
-tern_status simplify_layout(ModelDef& model, Graph& g, const Graph* twin) {
-  for (size_t i = 0; i < g.nodes.size(); ++i)
-    for (size_t s = 0; s < g.nodes[i].subgraphs.size(); ++s)
-      TERN_TRY(simplify_layout(model, g.nodes[i].subgraphs[s], twin ? &twin->nodes[i].subgraphs[s] : nullptr));
-  Layout layout(model, g, twin);
+tern_status simplify_layout(ModelDef& model, Graph& g, Sizes& sizes) {
+  for (Node& n : g.nodes)
+    for (Graph& sub : n.subgraphs) TERN_TRY(simplify_layout(model, sub, sizes));
+  Layout layout(model, g, sizes);
   TERN_TRY(layout.run());
   g = std::move(layout.out);
   return TERN_OK;

@@ -14,6 +14,7 @@
 #include "import/onnx_prepare.h"
 #include "import/onnx_scan.h"
 #include "import/recipes.h"
+#include "passes/follow_sizes.h"
 #include "passes/eliminate.h"
 
 namespace tern {
@@ -153,12 +154,13 @@ struct OnnxImporter {
   ModelDef model{};
   OnnxScope* scope = nullptr;
   int depth = 0;
-  bool sizes_decide = false;
+  bool sizes_decide = false;  // what is refused reads sizes that vary
 
   tern_status read_graph(const onnx::GraphProto& graph, Builder& b);
   tern_status lower_node(const onnx::NodeProto& node, Builder& b);
   tern_status define(const std::string& name, Operand o);
   Operand* find(const std::string& name, OnnxScope** where);
+  bool varies(const std::string& name);
   ValueId materialise(Operand& o, Builder& b, bool constant);
   ValueId value_of(const std::string& name, Builder& b, bool constant);
 };
@@ -250,6 +252,12 @@ Operand* OnnxImporter::find(const std::string& name, OnnxScope** where) {
   return nullptr;
 }
 
+bool OnnxImporter::varies(const std::string& name) {
+  OnnxScope* where = nullptr;
+  const Operand* o = find(name, &where);
+  return o && o->id != kNoValue && where->g->value(o->id).sizes;
+}
+
 // Floats of more than one element are weights; the rest is part of the computation.
 ValueId OnnxImporter::materialise(Operand& o, Builder& b, bool constant) {
   if (o.quantized) {
@@ -264,6 +272,17 @@ ValueId OnnxImporter::materialise(Operand& o, Builder& b, bool constant) {
   return o.as != TERN_DTYPE_NONE ? b.cast(v, o.as) : v;
 }
 
+// An input of a sub-graph that stands for a value of the graph around it.
+static Value captured(const Value& v) {
+  Value copy;
+  copy.name = v.name;
+  copy.dtype = v.dtype;
+  copy.kind = ValueKind::input;
+  copy.shape = v.shape;
+  if (!has_fixed_shape(v)) copy.sizes = dims_alone(*v.sizes);
+  return copy;
+}
+
 // A value of the graph that `s` describes; values of enclosing graphs become inputs of the sub-graph.
 static ValueId capture(OnnxScope* s, OnnxScope* where, ValueId id) {
   if (s == where) return id;
@@ -272,24 +291,13 @@ static ValueId capture(OnnxScope* s, OnnxScope* where, ValueId id) {
   const auto it = s->inner.find(outer);
   if (it != s->inner.end()) return it->second;
   const Value& v = s->outer->g->value(outer);
-  const bool same = !s->twin || (s->outer->twin->value(outer).shape == v.shape);
   ValueId inner;
-  if (v.kind == ValueKind::constant && same) {
-    if (s->twin) add_constant(*s->twin, v.dtype, v.shape, v.data.bytes);
+  if (v.kind == ValueKind::constant) {
     inner = add_constant(*s->g, v.dtype, v.shape, v.data.bytes);
   } else {
     if (std::find(s->captures->begin(), s->captures->end(), outer) == s->captures->end()) s->captures->push_back(outer);
     // Kind and position among the inputs are settled when the branch is closed.
-    Value copy;
-    copy.name = v.name;
-    copy.dtype = v.dtype;
-    copy.kind = ValueKind::input;
-    copy.shape = v.shape;
-    if (s->twin) {
-      Value t = copy;
-      t.shape = s->outer->twin->value(outer).shape;
-      add_value(*s->twin, std::move(t));
-    }
+    Value copy = captured(v);
     inner = add_value(*s->g, std::move(copy));
   }
   s->inner[outer] = inner;
@@ -363,7 +371,6 @@ tern_status OnnxImporter::lower_node(const onnx::NodeProto& node, Builder& b) {
   }
   // What an operator's rule does not support is counted like an unknown operator; the graph goes on without it.
   if (s == TERN_ERR_UNSUPPORTED || s == TERN_ERR_UNSUPPORTED_OP) {
-    if (b.twin_failed()) return s;
     if (b.g->status != TERN_OK || missing.total == counted) n.unsupported(thread_error().message);
     b.g->status = TERN_OK;
     return give_up();
@@ -494,7 +501,7 @@ tern_status OnnxNode::integers_in(int i, const char* name, std::vector<int64_t>*
       *out = *known;
       return TERN_OK;
     }
-    return unsupported("input " + std::to_string(i) + " depends on data");
+    return unsupported("input " + std::to_string(i) + (b.known_in_plan(v) ? " follows from sizes that vary" : " depends on data"));
   }
   *given = name && has_attribute(name);
   if (*given) *out = integers(name);
@@ -507,37 +514,30 @@ tern_status OnnxNode::axis(int64_t value, int rank, int* out) {
 }
 
 tern_status OnnxNode::unsupported(const std::string& why) {
+  for (int i = 0; i < num_in(); ++i)
+    importer.sizes_decide = importer.sizes_decide || (has(i) && importer.varies(proto.input(i)));
   importer.missing.add(type() + " (" + why + ")");
   return TERN_ERR_UNSUPPORTED_OP;
 }
 
-tern_status OnnxNode::sizes_decide(const char* what) {
-  importer.sizes_decide = true;
-  return b.twin->status = TERN_FAIL(TERN_ERR_SHAPE, "%s: the sizes of the inputs decide %s", type().c_str(), what);
-}
-
-tern_status OnnxNode::branch(const onnx::GraphProto& graph, const std::vector<ValueId>& like, const std::vector<Shape>& shapes,
-                             const std::vector<Shape>& twin_shapes, std::vector<ValueId>* captures, Branch* out) {
+tern_status OnnxNode::branch(const onnx::GraphProto& graph, const std::vector<ValueId>& like, std::vector<ValueId>* captures, Branch* out) {
   if (importer.depth >= kMaxSubgraphDepth) return TERN_FAIL(TERN_ERR_LIMIT, "%s: sub-graphs more than %d deep", type().c_str(), kMaxSubgraphDepth);
   if ((int)like.size() != graph.input_size())
     return TERN_FAIL(TERN_ERR_CORRUPT, "%s: its sub-graph has %d inputs instead of %zu", type().c_str(), graph.input_size(), like.size());
   OnnxScope inner;
   inner.outer = importer.scope;
   inner.g = &out->g;
-  inner.twin = b.twin ? &out->twin : nullptr;
   inner.captures = captures;
-  Graph *const g = b.g, *const twin = b.twin;
+  Graph* const g = b.g;
   const std::string name = b.node_name;
   b.g = inner.g;
-  b.twin = inner.twin;
   b.g->budget = g->budget;  // one for the graph with all that is within it
-  if (twin) b.twin->budget = twin->budget;
   importer.scope = &inner;
   ++importer.depth;
   tern_status s = TERN_OK;
   for (int i = 0; i < graph.input_size() && s == TERN_OK; ++i) {
     Operand o;
-    o.id = b.input(graph.input(i).name(), g->value(like[(size_t)i]).dtype, shapes[(size_t)i], twin_shapes[(size_t)i]);
+    o.id = b.input_like(graph.input(i).name(), g->value(like[(size_t)i]));
     s = importer.define(graph.input(i).name(), std::move(o));
   }
   if (s == TERN_OK) s = importer.read_graph(graph, b);
@@ -556,7 +556,6 @@ tern_status OnnxNode::branch(const onnx::GraphProto& graph, const std::vector<Va
       const bool produced = v >= 0 && b.value(v).kind == ValueKind::node && std::find(out->g.outputs.begin(), out->g.outputs.end(), v) == out->g.outputs.end();
       const ValueId own = produced ? v : b.reshape(v, dims);
       out->g.outputs.push_back(own);
-      if (b.twin) out->twin.outputs.push_back(own);
       s = b.status();
     }
   }
@@ -564,9 +563,7 @@ tern_status OnnxNode::branch(const onnx::GraphProto& graph, const std::vector<Va
   --importer.depth;
   importer.scope = inner.outer;
   g->budget = b.g->budget;
-  if (twin) twin->budget = b.twin->budget;
   b.g = g;
-  b.twin = twin;
   b.node_name = name;
   if (s == TERN_ERR_UNSUPPORTED || s == TERN_ERR_UNSUPPORTED_OP) return TERN_ERR_UNSUPPORTED_OP;
   return s;
@@ -588,7 +585,6 @@ tern_status OnnxNode::in_place(const onnx::GraphProto& graph) {
   OnnxScope inner;
   inner.outer = importer.scope;
   inner.g = b.g;
-  inner.twin = b.twin;
   inner.captures = importer.scope->captures;
   const std::string name = b.node_name;
   importer.scope = &inner;
@@ -624,20 +620,9 @@ void OnnxNode::close_branches(std::vector<Branch*> branches, const std::vector<V
     for (ValueId outer : captures) {
       auto it = branch->inner.find(outer);
       if (it == branch->inner.end()) {
-        Value v;
-        v.name = b.value(outer).name;
-        v.dtype = b.value(outer).dtype;
-        v.kind = ValueKind::input;
-        v.shape = b.value(outer).shape;
-        if (b.twin) {
-          Value t = v;
-          t.shape = b.twin->value(outer).shape;
-          add_value(branch->twin, std::move(t));
-        }
-        it = branch->inner.emplace(outer, add_value(branch->g, std::move(v))).first;
+        it = branch->inner.emplace(outer, add_value(branch->g, captured(b.value(outer)))).first;
       }
       branch->g.inputs.push_back(it->second);
-      if (b.twin) branch->twin.inputs.push_back(it->second);
     }
   }
 }
@@ -769,24 +754,23 @@ ValueId own_output(Builder& b, ValueId v) {
 }
 
 tern_status build_model(const onnx::ModelProto& proto, const ImportOptions& options, int opset, const NodeVersions& versions, OnnxFiles& files,
-                        const InputSizes& sizes, Attempt* attempt, ModelDef* out) {
+                        const InputSizes& sizes, bool* sizes_decide, ModelDef* out) {
   files.start();
   OnnxImporter importer{options, opset, versions, files};
   importer.model.signatures.emplace_back();
-  Graph twin;
   Signature& signature = importer.model.signatures[0];
   signature.name = "forward";
-  Builder b(importer.model, &signature.graph, sizes.any_symbol() ? &twin : nullptr);
+  Sizes expressions(sizes.hints);
+  Builder b(importer.model, &signature.graph, expressions);
   OnnxScope scope;
   scope.g = b.g;
-  scope.twin = b.twin;
   importer.scope = &scope;
   const onnx::GraphProto& graph = proto.graph();
   const auto run = [&]() -> tern_status {
     for (size_t i = 0; i < sizes.inputs.size(); ++i) {
       const InputSpec& spec = sizes.inputs[i];
       Operand o;
-      o.id = b.input(spec.name, spec.dtype, sizes.shape(i, sizes.hints), sizes.shape(i, sizes.twins));
+      o.id = b.input(spec, sizes);
       TERN_TRY(check_shape(b.value(o.id).shape, spec.name.c_str()));
       TERN_TRY(importer.define(spec.name, std::move(o)));
     }
@@ -806,7 +790,6 @@ tern_status build_model(const onnx::ModelProto& proto, const ImportOptions& opti
       TERN_TRY(b.status());
       if (id == kNoValue) return TERN_FAIL(TERN_ERR_CORRUPT, "nothing produces the output '%s'", shown(v.name()).c_str());
       signature.graph.outputs.push_back(id);
-      if (b.twin) twin.outputs.push_back(id);
       if (std::find(signature.output_names.begin(), signature.output_names.end(), v.name()) != signature.output_names.end())
         return TERN_FAIL(TERN_ERR_CORRUPT, "two outputs have the name '%s'", shown(v.name()).c_str());
       signature.output_names.push_back(v.name());
@@ -815,13 +798,12 @@ tern_status build_model(const onnx::ModelProto& proto, const ImportOptions& opti
   };
   const tern_status s = run();
   if (s != TERN_OK) {
-    *attempt = importer.sizes_decide ? Attempt::sizes_decide : b.twin_failed() ? Attempt::twins_failed : Attempt::hints_failed;
+    *sizes_decide = importer.sizes_decide;
     return s;
   }
-  TERN_TRY(simplify_layout(importer.model, signature.graph, b.twin));
+  TERN_TRY(simplify_layout(importer.model, signature.graph, expressions));
   eliminate_dead(signature.graph);
   drop_unused_parameters(importer.model);
-  *attempt = Attempt::good;
   *out = std::move(importer.model);
   return TERN_OK;
 }
@@ -867,8 +849,7 @@ tern_status import_onnx(std::span<const uint8_t> file, const ImportOptions& give
   InputSizes sizes;
   TERN_TRY(read_inputs(proto.graph(), options, &sizes));
   ModelDef model;
-  TERN_TRY(choose_sizes(&sizes, [&](const InputSizes& s, Attempt* attempt) { return build_model(proto, options, opset, versions, files, s, attempt, &model); }));
-  add_symbols(sizes, &model.signatures[0]);
+  TERN_TRY(build_for_sizes(&sizes, [&](const InputSizes& s, bool* decide, ModelDef* m) { return build_model(proto, options, opset, versions, files, s, decide, m); }, &model));
   model.metadata.emplace_back("source.format", "onnx");
   if (!proto.producer_name().empty()) model.metadata.emplace_back("source.producer", proto.producer_name().substr(0, 256));
   for (const onnx::StringStringEntryProto& e : proto.metadata_props())

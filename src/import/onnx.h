@@ -29,7 +29,6 @@ struct Operand {
 struct OnnxScope {
   OnnxScope* outer = nullptr;
   Graph* g = nullptr;
-  Graph* twin = nullptr;
   std::unordered_map<std::string, Operand> names;
   // Sub-graphs: values of the enclosing graph that this one reads, shared by the sub-graphs of one node. A scope of names alone
   // (a branch lowered in place) is of the graph of the scope around it.
@@ -84,15 +83,12 @@ struct OnnxNode {
 
   // The node cannot be lowered: counted under `type (why)`.
   tern_status unsupported(const std::string& why);
-  // Runs a sub-graph's lowering. `inputs` are the dtypes and shapes of its own inputs (main and twin).
+  // Runs a sub-graph's lowering. Its own inputs are like these values of the graph around it.
   struct Branch {
-    Graph g, twin;
+    Graph g;
     std::map<ValueId, ValueId> inner;
   };
-  tern_status branch(const onnx::GraphProto& graph, const std::vector<ValueId>& like, const std::vector<Shape>& shapes,
-                     const std::vector<Shape>& twin_shapes, std::vector<ValueId>* captures, Branch* out);
-  // Fails: what is computed is not the same for all sizes.
-  tern_status sizes_decide(const char* what);
+  tern_status branch(const onnx::GraphProto& graph, const std::vector<ValueId>& like, std::vector<ValueId>* captures, Branch* out);
   // Lowers another node here; version: of the operators of that node and what is within it, 0 = as this one.
   tern_status lower(const onnx::NodeProto& node, int64_t version = 0);
   // Lowers a sub-graph without inputs of its own in place of the node, where it is known that it runs.

@@ -22,29 +22,27 @@ tern_status lower_if(OnnxNode& n) {
   TERN_TRY(b.status());
   // Exporters ask for sizes at every squeeze, and the branches' outputs differ in rank then.
   const auto taken = b.known_integers(condition);
-  if (taken && b.dtype(condition) == TERN_DTYPE_BOOL && !b.follows_from_sizes(condition)) return n.in_place((*taken)[0] ? yes->g() : no->g());
-  const bool sizes_decide = b.twin && b.value(condition).data && b.twin->value(condition).data;
+  if (taken && b.dtype(condition) == TERN_DTYPE_BOOL) return n.in_place((*taken)[0] ? yes->g() : no->g());
+  const bool in_plan = b.known_in_plan(condition);  // only the branch that runs counts then, but for its ranks
   std::vector<ValueId> captures;
   OnnxNode::Branch then_branch, else_branch;
-  tern_status s = n.branch(yes->g(), {}, {}, {}, &captures, &then_branch);
-  if (s == TERN_OK) s = n.branch(no->g(), {}, {}, {}, &captures, &else_branch);
-  if (s == TERN_ERR_SHAPE && sizes_decide) return n.sizes_decide("which branch is taken, and the other one does not fit them");
-  if (s == TERN_ERR_SHAPE && !b.twin_failed())
+  tern_status s = n.branch(yes->g(), {}, &captures, &then_branch);
+  if (s == TERN_OK) s = n.branch(no->g(), {}, &captures, &else_branch);
+  if (s == TERN_ERR_SHAPE && in_plan) return n.unsupported("a condition that follows from sizes that vary, and a branch that does not fit them");
+  if (s == TERN_ERR_SHAPE)
     add_to_error("; both branches of an If must fit the inputs' sizes, unless it is known which runs: where an input decides, give its value, as in --input-value sr=16000");
   TERN_TRY(s);
-  if (sizes_decide)
+  if (in_plan)
     for (size_t i = 0; i < then_branch.g.outputs.size(); ++i)
-      if (!(then_branch.g.value(then_branch.g.outputs[i]).shape == else_branch.g.value(else_branch.g.outputs[i]).shape))
-        return n.sizes_decide("which branch is taken, and their outputs have different shapes");
+      if (then_branch.g.value(then_branch.g.outputs[i]).shape.rank != else_branch.g.value(else_branch.g.outputs[i]).shape.rank)
+        return n.unsupported("a condition that follows from sizes that vary, and branches of different ranks");
   n.close_branches({&then_branch, &else_branch}, captures);
   std::vector<ValueId> in{condition};
   in.insert(in.end(), captures.begin(), captures.end());
-  std::vector<Graph> subgraphs, twins;
+  std::vector<Graph> subgraphs;
   subgraphs.push_back(std::move(then_branch.g));
   subgraphs.push_back(std::move(else_branch.g));
-  twins.push_back(std::move(then_branch.twin));
-  twins.push_back(std::move(else_branch.twin));
-  const std::vector<ValueId> out = b.control("if", in, {}, n.num_out(), std::move(subgraphs), std::move(twins));
+  const std::vector<ValueId> out = b.control("if", in, {}, n.num_out(), std::move(subgraphs));
   for (int i = 0; i < n.num_out(); ++i) n.set(i, out[(size_t)i]);
   return TERN_OK;
 }
@@ -62,27 +60,23 @@ tern_status lower_loop(OnnxNode& n) {
     return TERN_FAIL(TERN_ERR_CORRUPT, "Loop: its body has %d inputs and %d outputs", body->g().input_size(), body->g().output_size());
   const uint8_t yes = 1;
   std::vector<ValueId> like{b.integer(0), b.constant(TERN_DTYPE_BOOL, Shape{}, &yes)}, in{most, condition};
-  std::vector<Shape> shapes{Shape{}, Shape{}}, twin_shapes{Shape{}, Shape{}};
   for (int i = 0; i < carried; ++i) {
     const ValueId v = n.constant_in(2 + i);
     TERN_TRY(b.status());
     if (v == kNoValue) return TERN_FAIL(TERN_ERR_CORRUPT, "Loop lacks an input");
     in.push_back(v);
     like.push_back(v);
-    shapes.push_back(b.value(v).shape);
-    twin_shapes.push_back(b.twin ? b.twin->value(v).shape : b.value(v).shape);
   }
   std::vector<ValueId> captures;
   OnnxNode::Branch branch;
-  TERN_TRY(n.branch(body->g(), like, shapes, twin_shapes, &captures, &branch));
+  TERN_TRY(n.branch(body->g(), like, &captures, &branch));
   for (int i = 0; i < carried; ++i)
-    if (!(branch.g.value(branch.g.outputs[(size_t)(1 + i)]).shape == shapes[(size_t)(2 + i)])) return n.unsupported("carried values that change their shape");
+    if (!(branch.g.value(branch.g.outputs[(size_t)(1 + i)]).shape == b.value(like[(size_t)(2 + i)]).shape)) return n.unsupported("carried values that change their shape");
   n.close_branches({&branch}, captures);
   in.insert(in.end(), captures.begin(), captures.end());
-  std::vector<Graph> subgraphs, twins;
+  std::vector<Graph> subgraphs;
   subgraphs.push_back(std::move(branch.g));
-  twins.push_back(std::move(branch.twin));
-  const std::vector<ValueId> out = b.control("loop", in, {{"num_carried", carried}}, n.num_out(), std::move(subgraphs), std::move(twins));
+  const std::vector<ValueId> out = b.control("loop", in, {{"num_carried", carried}}, n.num_out(), std::move(subgraphs));
   for (int i = 0; i < n.num_out(); ++i) n.set(i, out[(size_t)i]);
   return TERN_OK;
 }

@@ -404,6 +404,8 @@ tern_status TfliteNode::activate(int code, ValueId* v) {
 }
 
 tern_status TfliteNode::unsupported(const std::string& why) {
+  for (int i = 0; i < num_in(); ++i)
+    if (has(i) && tensor(i).id != kNoValue && b.value(tensor(i).id).sizes) importer.sizes_decide = true;
   importer.missing.add(std::string(type()) + " (" + why + ")");
   return TERN_ERR_UNSUPPORTED_OP;
 }
@@ -611,19 +613,19 @@ ValueId own_output(Builder& b, ValueId v) {
 }
 
 tern_status build_model(std::span<const uint8_t> file, const tfl::Model& proto, const ImportOptions& options, const InputSizes& sizes,
-                        Attempt* attempt, ModelDef* out) {
+                        bool* sizes_decide, ModelDef* out) {
   TfliteImporter importer{options, file, proto};
   importer.model.signatures.emplace_back();
-  Graph twin;
   Signature& signature = importer.model.signatures[0];
   signature.name = "forward";
-  Builder b(importer.model, &signature.graph, sizes.any_symbol() ? &twin : nullptr);
+  Sizes expressions(sizes.hints);
+  Builder b(importer.model, &signature.graph, expressions);
   importer.main = b.g;
   const auto run = [&]() -> tern_status {
     std::vector<ValueId> in, outputs;
     for (size_t i = 0; i < sizes.inputs.size(); ++i) {
       const InputSpec& spec = sizes.inputs[i];
-      in.push_back(b.input(spec.name, spec.dtype, sizes.shape(i, sizes.hints), sizes.shape(i, sizes.twins)));
+      in.push_back(b.input(spec, sizes));
       TERN_TRY(check_shape(b.value(in.back()).shape, spec.name.c_str()));
     }
     const tern_status s = importer.inline_graph(0, in, b, &outputs);
@@ -636,17 +638,15 @@ tern_status build_model(std::span<const uint8_t> file, const tfl::Model& proto, 
       const ValueId own = own_output(b, v);
       TERN_TRY(b.status());
       signature.graph.outputs.push_back(own);
-      if (b.twin) twin.outputs.push_back(own);
     }
     return TERN_OK;
   };
   if (const tern_status s = run()) {
-    *attempt = b.twin_failed() ? Attempt::twins_failed : Attempt::hints_failed;
+    *sizes_decide = importer.sizes_decide;
     return s;
   }
   eliminate_dead(signature.graph);
   drop_unused_parameters(importer.model);
-  *attempt = Attempt::good;
   *out = std::move(importer.model);
   return TERN_OK;
 }
@@ -676,8 +676,7 @@ tern_status import_tflite(std::span<const uint8_t> file, const ImportOptions& op
   InputSizes sizes;
   TERN_TRY(read_inputs(proto, options, &sizes));
   ModelDef model;
-  TERN_TRY(choose_sizes(&sizes, [&](const InputSizes& s, Attempt* attempt) { return build_model(file, proto, options, s, attempt, &model); }));
-  add_symbols(sizes, &model.signatures[0]);
+  TERN_TRY(build_for_sizes(&sizes, [&](const InputSizes& s, bool* decide, ModelDef* m) { return build_model(file, proto, options, s, decide, m); }, &model));
   model.metadata.emplace_back("source.format", "tflite");
   if (count(proto.description())) model.metadata.emplace_back("source.description", clean_name(proto.description(), "", 0));
   TERN_TRY(apply_recipe(options, &model));

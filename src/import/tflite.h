@@ -60,6 +60,7 @@ struct TfliteImporter {
   std::vector<uint32_t> calls = {};  // sub-graphs being lowered, outermost first
   uint64_t lowered = 0;              // operators and tensors, over all calls of sub-graphs
   uint64_t content_bytes = 0;        // of weights, as read
+  bool sizes_decide = false;         // what is refused reads sizes that vary
   const Graph* main = nullptr;       // that of the signature
   std::vector<TfliteVariable> variables = {};
   ValueId ran = kNoValue;            // state: there was a run
@@ -68,7 +69,7 @@ struct TfliteImporter {
   // Checks what the file says about the tensors of sub-graph `index` and reads no content.
   tern_status open_scope(uint32_t index, TfliteScope* out);
   tern_status lower_operators(Builder& b);
-  // Lowers sub-graph `index` within b.g (and its twin): `in` are the values of its inputs.
+  // Lowers sub-graph `index` within b.g: `in` are the values of its inputs.
   tern_status inline_graph(uint32_t index, const std::vector<ValueId>& in, Builder& b, std::vector<ValueId>* out);
   // Content of a constant tensor, decoded if it is sparse. *out stays empty for a tensor without content.
   tern_status read_content(const tfl::Tensor& t, std::shared_ptr<const TensorData>* out);

@@ -8,7 +8,7 @@ namespace tern {
 namespace {
 
 struct Branch {
-  Graph g, twin;
+  Graph g;
 };
 
 // Runs `fill` with the builder on the branch. `like` are values of the caller whose types and shapes the inputs have.
@@ -17,15 +17,12 @@ tern_status build_branch(TfliteNode& n, const std::vector<ValueId>& like, Branch
   Builder& b = n.b;
   TERN_TRY(b.status());
   if (std::find(like.begin(), like.end(), kNoValue) != like.end()) return TERN_FAIL(TERN_ERR_CORRUPT, "an operator with sub-graphs lacks an input");
-  Graph *const g = b.g, *const twin = b.twin;
+  Graph* const g = b.g;
   b.g = &branch->g;
-  if (twin) b.twin = &branch->twin;
   b.g->budget = g->budget;  // one for the graph with all that is within it
-  if (twin) b.twin->budget = twin->budget;
   std::vector<ValueId> in;
   for (size_t i = 0; i < like.size(); ++i) {
-    const Shape shape = g->value(like[i]).shape;
-    in.push_back(b.input("in" + std::to_string(i), g->value(like[i]).dtype, shape, twin ? twin->value(like[i]).shape : shape));
+    in.push_back(b.input_like("in" + std::to_string(i), g->value(like[i])));
   }
   std::vector<ValueId> out;
   tern_status s = fill(in, &out);
@@ -40,13 +37,10 @@ tern_status build_branch(TfliteNode& n, const std::vector<ValueId>& like, Branch
       v = b.reshape(v, dims);
     }
     branch->g.outputs.push_back(v);
-    if (twin) branch->twin.outputs.push_back(v);
     s = b.status();
   }
   g->budget = b.g->budget;
-  if (twin) twin->budget = b.twin->budget;
   b.g = g;
-  b.twin = twin;
   return s;
 }
 
@@ -78,12 +72,9 @@ tern_status if_(TfliteNode& n) {
   TERN_TRY(build(o->else_subgraph(), &else_branch));
   if ((int)then_branch.g.outputs.size() != n.num_out() || (int)else_branch.g.outputs.size() != n.num_out())
     return TERN_FAIL(TERN_ERR_CORRUPT, "IF has %d outputs, its sub-graphs %zu and %zu", n.num_out(), then_branch.g.outputs.size(), else_branch.g.outputs.size());
-  std::vector<Graph> both, twins;
-  for (Branch* branch : {&then_branch, &else_branch}) {
-    both.push_back(std::move(branch->g));
-    if (b.twin) twins.push_back(std::move(branch->twin));
-  }
-  const std::vector<ValueId> y = b.control("if", in, {}, n.num_out(), std::move(both), std::move(twins));
+  std::vector<Graph> both;
+  for (Branch* branch : {&then_branch, &else_branch}) both.push_back(std::move(branch->g));
+  const std::vector<ValueId> y = b.control("if", in, {}, n.num_out(), std::move(both));
   for (int i = 0; i < n.num_out(); ++i) n.set(i, y[(size_t)i]);
   return TERN_OK;
 }
@@ -121,10 +112,9 @@ tern_status while_(TfliteNode& n) {
     out->insert(out->end(), next.begin(), next.end());
     return TERN_OK;
   }));
-  std::vector<Graph> graphs, twins;
+  std::vector<Graph> graphs;
   graphs.push_back(std::move(body.g));
-  if (b.twin) twins.push_back(std::move(body.twin));
-  const std::vector<ValueId> y = b.control("loop", in, {{"num_carried", (int64_t)carried.size()}}, n.num_out(), std::move(graphs), std::move(twins));
+  const std::vector<ValueId> y = b.control("loop", in, {{"num_carried", (int64_t)carried.size()}}, n.num_out(), std::move(graphs));
   for (int i = 0; i < n.num_out(); ++i) n.set(i, y[(size_t)i]);
   return TERN_OK;
 }

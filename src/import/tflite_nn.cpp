@@ -159,9 +159,17 @@ tern_status depthwise_conv_2d(TfliteNode& n) {
   return TERN_OK;
 }
 
-// y[i * stride - pad + k] += w[o, k, c] x[i, c]; the weight [O, kh, kw, C] becomes [C, kh, kw, O]. `out` holds height and
-// width of y, or is empty: then padding SAME gives in * stride and VALID all that is reached.
-tern_status transposed(TfliteNode& n, int x_index, int bias_index, const std::vector<int64_t>& out, int padding, int stride_h, int stride_w, ValueId* y) {
+// Cuts axis 1 + k of y, all that a transposed convolution of an input of size `in` reaches (and stride - 1 more), to the
+// size that is wanted, known when a plan is made: what is too much goes in equal parts, an odd pixel at the end.
+ValueId cut_reached(Builder& b, ValueId y, ValueId in, int k, const WindowSpec& s, ValueId wanted) {
+  const ValueId reached = b.add(b.mul(in, b.integers({s.strides[k]})), b.integers({s.kernel[k] - s.strides[k]}));
+  const ValueId start = b.div(b.op("max", {b.sub(reached, wanted), b.integers({0})}), b.integers({2}));
+  return b.op("slice", {y, start, b.add(start, wanted), b.integers({1 + k})});
+}
+
+// y[i * stride - pad + k] += w[o, k, c] x[i, c]; the weight [O, kh, kw, C] becomes [C, kh, kw, O]. `wanted` is the shape
+// of y, or kNoValue: then padding SAME gives in * stride and VALID all that is reached.
+tern_status transposed(TfliteNode& n, int x_index, int bias_index, ValueId wanted, int padding, int stride_h, int stride_w, ValueId* y) {
   Builder& b = n.b;
   const ValueId x = n.in(x_index);
   ValueId w = kNoValue, bias = kNoValue;
@@ -171,16 +179,19 @@ tern_status transposed(TfliteNode& n, int x_index, int bias_index, const std::ve
   WindowSpec s{padding, {ws[1], ws[2]}, {stride_h, stride_w}, {1, 1}, {0, 0, 0, 0}};
   TERN_TRY(check_window(n, s));
   int64_t more[2] = {0, 0};
+  const auto out = wanted == kNoValue ? std::nullopt : b.known_integers(wanted);
+  const bool in_plan = wanted != kNoValue && (!out || b.dim(x, 1) < 0 || b.dim(x, 2) < 0);
   for (int k = 0; k < 2; ++k) {
     int64_t total = 0;
-    if (!out.empty()) {
+    if (in_plan) {
+      more[k] = s.strides[k] - 1;
+    } else if (out) {
       const int64_t in = b.dim(x, 1 + k);
-      if (in < 0) return n.unsupported("a size that varies");
-      const int64_t reached = (in - 1) * s.strides[k] + s.kernel[k];
-      if (in < 1 || out[(size_t)k] < 1 || out[(size_t)k] > INT32_MAX || reached - out[(size_t)k] > s.kernel[k] || out[(size_t)k] - reached >= s.strides[k])
-        return TERN_FAIL(TERN_ERR_CORRUPT, "%s: an output of %" PRId64 " for an input of %" PRId64 ", kernel %" PRId64 " and stride %" PRId64, n.type(), out[(size_t)k], in, s.kernel[k], s.strides[k]);
-      total = std::max<int64_t>(0, reached - out[(size_t)k]);
-      more[k] = std::max<int64_t>(0, out[(size_t)k] - reached);
+      const int64_t size = (*out)[(size_t)(1 + k)], reached = (in - 1) * s.strides[k] + s.kernel[k];
+      if (in < 1 || size < 1 || size > INT32_MAX || reached - size > s.kernel[k] || size - reached >= s.strides[k])
+        return TERN_FAIL(TERN_ERR_CORRUPT, "%s: an output of %" PRId64 " for an input of %" PRId64 ", kernel %" PRId64 " and stride %" PRId64, n.type(), size, in, s.kernel[k], s.strides[k]);
+      total = std::max<int64_t>(0, reached - size);
+      more[k] = std::max<int64_t>(0, size - reached);
     } else if (padding == kSame) {
       total = std::max<int64_t>(0, s.kernel[k] - s.strides[k]);
       more[k] = std::max<int64_t>(0, s.strides[k] - s.kernel[k]);
@@ -193,17 +204,21 @@ tern_status transposed(TfliteNode& n, int x_index, int bias_index, const std::ve
   attrs.push_back({"output_pad_h", more[0]});
   attrs.push_back({"output_pad_w", more[1]});
   *y = b.op("conv_transpose2d", {x, w, bias}, attrs);
+  for (int k = 0; k < 2 && in_plan; ++k) {
+    const ValueId in = b.op("shape", {x}, {{"start", 1 + k}, {"end", 2 + k}});
+    *y = cut_reached(b, *y, in, k, s, b.op("slice", {wanted}, {{"starts", IntList{1 + k}}, {"ends", IntList{2 + k}}}));
+  }
   return b.status();
 }
 
 tern_status transpose_conv(TfliteNode& n) {
   const tfl::TransposeConvOptions* o = nullptr;
   TERN_TRY(n.need_options(&o));
-  std::vector<int64_t> shape;
-  TERN_TRY(n.integers_in(0, &shape));
-  if (shape.size() != 4) return TERN_FAIL(TERN_ERR_CORRUPT, "TRANSPOSE_CONV: an output of %zu dims", shape.size());
+  const ValueId shape = n.integers_value(0);
+  TERN_TRY(n.b.status());
+  if (n.b.value(shape).shape != Shape{4}) return TERN_FAIL(TERN_ERR_CORRUPT, "TRANSPOSE_CONV: an output size of shape %s", to_string(n.b.value(shape).shape).c_str());
   ValueId y = kNoValue;
-  TERN_TRY(transposed(n, 2, 3, {shape[1], shape[2]}, o->padding(), o->stride_h(), o->stride_w(), &y));
+  TERN_TRY(transposed(n, 2, 3, shape, o->padding(), o->stride_h(), o->stride_w(), &y));
   TERN_TRY(n.activate(o->activation(), &y));
   n.set(0, y);
   return TERN_OK;
@@ -217,7 +232,7 @@ tern_status convolution_2d_transpose_bias(TfliteNode& n) {
   std::memcpy(fields, o->data(), sizeof fields);
   if (fields[0] != 1 && fields[0] != 2) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: padding %d", n.type(), fields[0]);
   ValueId y = kNoValue;
-  TERN_TRY(transposed(n, 0, 2, {}, fields[0] == 1 ? kSame : kValid, fields[2], fields[1], &y));
+  TERN_TRY(transposed(n, 0, 2, kNoValue, fields[0] == 1 ? kSame : kValid, fields[2], fields[1], &y));
   n.set(0, y);
   return TERN_OK;
 }

@@ -159,9 +159,14 @@ tern_status split_into(TfliteNode& n, int x_index, int64_t wanted_axis, std::vec
   int axis = 0;
   TERN_TRY(normalize_axis(wanted_axis, b.rank(x), &axis));
   const int64_t dim = b.dim(x, axis);
-  if (dim < 0) return n.unsupported("along a size that varies");
   int64_t sum = 0;
   int open = -1;
+  if (dim < 0 && !sizes.empty()) return n.unsupported("along a size that varies");
+  if (dim < 0) {
+    const std::vector<ValueId> parts = b.ops("split", {x}, {{"axis", axis}}, n.num_out());
+    for (int i = 0; i < n.num_out(); ++i) n.set(i, parts[(size_t)i]);
+    return TERN_OK;
+  }
   if (sizes.empty()) {
     if (dim % n.num_out()) return TERN_FAIL(TERN_ERR_CORRUPT, "%s of %" PRId64 " elements into %d", n.type(), dim, n.num_out());
     sizes.assign((size_t)n.num_out(), dim / n.num_out());
@@ -218,8 +223,9 @@ tern_status slice(TfliteNode& n) {
     n.set(0, b.op("slice", {x}, {{"starts", from}, {"ends", to}}));
     return TERN_OK;
   }
-  if (!sizes || std::find(sizes->begin(), sizes->end(), -1) != sizes->end()) return n.unsupported("a size that depends on data");
-  n.set(0, b.op("slice", {x, begin, b.add(begin, size)}));
+  // A size of -1 reaches to the end.
+  const ValueId all = b.op("equal", {size, b.integer(-1)});
+  n.set(0, b.op("slice", {x, begin, b.op("where", {all, b.integer(INT64_MAX), b.add(begin, size)})}));
   return TERN_OK;
 }
 
@@ -287,6 +293,37 @@ tern_status read_strided(TfliteNode& n, ValueId x, const tfl::StridedSliceOption
   return TERN_OK;
 }
 
+// Ranges whose bounds are known when a plan is made; the masks are those of read_strided, by which `d` was made.
+ValueId slice_by_values(TfliteNode& n, ValueId x, const tfl::StridedSliceOptions& o, int entries, ValueId begin, ValueId end, const StridedDims& d) {
+  Builder& b = n.b;
+  std::vector<ValueId> starts, ends;
+  const auto put = [&](int64_t from, int64_t to) { starts.push_back(b.integers({from})), ends.push_back(b.integers({to})); };
+  int used = 0;
+  for (int i = 0; i < entries; ++i) used += !((o.ellipsis_mask() | o.new_axis_mask()) >> i & 1);
+  for (int i = 0; i < entries; ++i) {
+    if (o.ellipsis_mask() >> i & 1) {
+      for (int k = b.rank(x) - used; k > 0; --k) put(0, INT64_MAX);
+      continue;
+    }
+    if (o.new_axis_mask() >> i & 1) continue;
+    const int64_t axis = (int64_t)starts.size();
+    const auto entry = [&](ValueId list) { return b.op("slice", {list}, {{"starts", IntList{i}}, {"ends", IntList{i + 1}}}); };
+    const bool back = d.steps[axis] < 0;
+    const ValueId start = entry(begin);
+    if (o.shrink_axis_mask() >> i & 1) {
+      starts.push_back(start);
+      ends.push_back(b.op("where", {b.op("equal", {start, b.integer(-1)}), b.integer(INT64_MAX), b.add(start, b.integers({1}))}));
+      continue;
+    }
+    const ValueId stop = o.offset() ? b.add(start, entry(end)) : entry(end);
+    starts.push_back(o.begin_mask() >> i & 1 ? b.integers({back ? INT64_MAX : 0}) : start);
+    ends.push_back(o.end_mask() >> i & 1 ? b.integers({back ? INT64_MIN : INT64_MAX}) : stop);
+  }
+  while ((int)starts.size() < b.rank(x)) put(0, INT64_MAX);
+  std::vector<int64_t> steps(d.steps.begin(), d.steps.end());
+  return b.op("slice", {x, b.op("concat", starts, {{"axis", 0}}), b.op("concat", ends, {{"axis", 0}}), kNoValue, b.integers(steps)});
+}
+
 tern_status strided_slice(TfliteNode& n) {
   Builder& b = n.b;
   const tfl::StridedSliceOptions* o = nullptr;
@@ -294,15 +331,21 @@ tern_status strided_slice(TfliteNode& n) {
   n.moves({0});
   const ValueId x = n.in(0);
   std::vector<int64_t> begin, end, strides;
-  TERN_TRY(n.integers_in(1, &begin));
-  TERN_TRY(n.integers_in(2, &end));
   TERN_TRY(n.integers_in(3, &strides));
+  const ValueId from = n.integers_value(1), to = n.integers_value(2);
   TERN_TRY(b.status());
+  if (b.value(from).shape.elements() > 31 || b.value(to).shape.elements() > 31) return TERN_FAIL(TERN_ERR_CORRUPT, "STRIDED_SLICE of more than 31 dims");
+  const auto known_from = b.known_integers(from), known_to = b.known_integers(to);
+  const bool known = known_from && known_to;
+  // Where they are not known, the masks alone are read.
+  begin = known ? *known_from : std::vector<int64_t>((size_t)b.value(from).shape.elements(), 0);
+  end = known ? *known_to : std::vector<int64_t>((size_t)b.value(to).shape.elements(), 0);
   if (begin.size() != end.size() || begin.size() != strides.size() || begin.size() > 31)
     return TERN_FAIL(TERN_ERR_CORRUPT, "STRIDED_SLICE with %zu starts, %zu ends and %zu strides", begin.size(), end.size(), strides.size());
   StridedDims d;
   TERN_TRY(read_strided(n, x, *o, begin, end, strides, &d));
-  ValueId y = b.op("slice", {x}, {{"starts", d.starts}, {"ends", d.ends}, {"steps", d.steps}});
+  ValueId y = known ? b.op("slice", {x}, {{"starts", d.starts}, {"ends", d.ends}, {"steps", d.steps}})
+                    : slice_by_values(n, x, *o, (int)begin.size(), from, to, d);
   if (d.reshaped) y = b.reshape(y, d.shape);
   n.set(0, y);
   return TERN_OK;
@@ -361,9 +404,13 @@ tern_status select(TfliteNode& n) {
 
 tern_status top_k(TfliteNode& n) {
   Builder& b = n.b;
-  int64_t k = 0;
-  TERN_TRY(n.integer_in(1, &k));
-  const std::vector<ValueId> y = b.ops("top_k", {n.in(0)}, {{"k", k}, {"axis", -1}, {"largest", 1}, {"sorted", 1}}, 2);
+  const ValueId k = n.integers_value(1);
+  TERN_TRY(b.status());
+  const auto known = b.known_integers(k);
+  if (b.value(k).shape.elements() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "TOPK_V2: a count of shape %s", to_string(b.value(k).shape).c_str());
+  Attrs attrs = {{"axis", -1}, {"largest", 1}, {"sorted", 1}};
+  if (known) attrs.push_back({"k", (*known)[0]});
+  const std::vector<ValueId> y = b.ops("top_k", {n.in(0), known ? kNoValue : k}, attrs, 2);
   n.set(0, y[0]);
   n.set(1, y[1]);
   return TERN_OK;
@@ -494,17 +541,36 @@ tern_status read_pads(TfliteNode& n, ValueId x, IntList* before, IntList* after)
   return TERN_OK;
 }
 
+// Amounts that are known when a plan is made: all before, then all after; kNoValue where they are known already.
+tern_status pads_of_plan(TfliteNode& n, ValueId x, ValueId* pads) {
+  Builder& b = n.b;
+  *pads = kNoValue;
+  const ValueId v = n.integers_value(1);
+  TERN_TRY(b.status());
+  if (b.known(v)) return TERN_OK;
+  const int64_t rank = b.rank(x);
+  if (b.value(v).shape != Shape{rank, 2}) return TERN_FAIL(TERN_ERR_CORRUPT, "%s of %d dims with amounts of shape %s", n.type(), (int)rank, to_string(b.value(v).shape).c_str());
+  *pads = b.reshape(b.transpose(v, {1, 0}), {2 * rank});
+  return b.status();
+}
+
 tern_status pad(TfliteNode& n) {
   const ValueId x = n.in(0);
   IntList before, after;
-  TERN_TRY(read_pads(n, x, &before, &after));
-  Attrs attrs = {{"before", before}, {"after", after}, {"mode", "constant"}};
+  ValueId pads = kNoValue;
+  TERN_TRY(pads_of_plan(n, x, &pads));
+  Attrs attrs = {{"mode", "constant"}};
+  if (pads == kNoValue) {
+    TERN_TRY(read_pads(n, x, &before, &after));
+    attrs.push_back({"before", before});
+    attrs.push_back({"after", after});
+  }
   if (n.has(2)) {
     double value = 0;
     TERN_TRY(n.number_in(2, &value));
     attrs.push_back({"value", value});
   }
-  n.set(0, n.b.op("pad", {x}, attrs));
+  n.set(0, n.b.op("pad", {x, pads}, attrs));
   return TERN_OK;
 }
 
@@ -516,6 +582,12 @@ tern_status mirror_pad(TfliteNode& n) {
   n.moves({0});
   ValueId x = n.in(0);
   IntList before, after;
+  ValueId pads = kNoValue;
+  if (o->mode() == 0) TERN_TRY(pads_of_plan(n, x, &pads));
+  if (pads != kNoValue) {
+    n.set(0, b.op("pad", {x, pads}, {{"mode", "reflect"}}));
+    return TERN_OK;
+  }
   TERN_TRY(read_pads(n, x, &before, &after));
   if (o->mode() == 0) {
     n.set(0, b.op("pad", {x}, {{"before", before}, {"after", after}, {"mode", "reflect"}}));
@@ -592,11 +664,10 @@ tern_status one_hot(TfliteNode& n) {
   const tfl::OneHotOptions* o = nullptr;
   TERN_TRY(n.options(&o));
   n.moves({2, 3});
-  int64_t depth = 0;
-  TERN_TRY(n.integer_in(1, &depth));
+  const ValueId depth = n.integers_value(1);
   const ValueId on = b.reshape(n.in(2), {1}), off = b.reshape(n.in(3), {1});
   const ValueId values = b.op("concat", {off, on}, {{"axis", 0}});
-  n.set(0, b.op("one_hot", {n.integers_value(0), b.integer(depth), values}, {{"axis", o ? o->axis() : -1}}));
+  n.set(0, b.op("one_hot", {n.integers_value(0), depth, values}, {{"axis", o ? o->axis() : -1}}));
   return TERN_OK;
 }
 

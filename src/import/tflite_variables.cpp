@@ -10,7 +10,7 @@ namespace {
 
 constexpr int8_t kResource = 13;  // Tensor.type of a handle
 
-// A state's value. Signatures and twins number their values alike.
+// A state's value.
 ValueId state_value(Builder& b, int32_t index) {
   const StateDecl& s = b.model.states[(size_t)index];
   Value v;
@@ -19,7 +19,6 @@ ValueId state_value(Builder& b, int32_t index) {
   v.kind = ValueKind::state;
   v.shape = s.shape;
   v.index = index;
-  if (b.twin) add_value(*b.twin, v);
   return add_value(*b.g, std::move(v));
 }
 
