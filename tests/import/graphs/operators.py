@@ -608,3 +608,164 @@ def range_(g, t):
     if t in FLOATS and g.chance(0.5):
         start, limit, delta = start + 0.5, limit + 0.75, delta * 0.5
     g.node("Range", [g.constant(np.array(v), t) for v in (start, limit, delta)])
+
+
+# ---- indices and choices --------------------------------------------------------------------------------------------
+
+
+@op("GatherND", oldest=11)
+def gather_nd(g, t):
+    x = g.take(t, rank=range(1, 5), where=nonempty)
+    batch = 1 if g.opset >= 12 and x.rank > 1 and len(set(x.dims[0])) == 1 and g.chance(0.3) else 0
+    depth = g.integer(1, x.rank - batch)
+    front = [x.dims[0][0]] if batch else []
+    shape = front + g.choice([[], [1], [3], [2, 2]])
+    low = lambda d: -min(d) if g.opset >= 12 else 0
+    parts = [g.rng.integers(low(d), min(d), shape) for d in x.dims[batch:batch + depth]]
+    g.node("GatherND", [x, g.constant(np.stack(parts, -1).astype(np.int64))], batch_dims=batch or g.choice([None, 0]) if g.opset >= 12 else None)
+
+
+def reduction(g, t, since, wider):
+    if g.opset < since or t == "bool":
+        return None
+    return g.choice([None, "none", "add", "mul"] + (["max", "min"] if g.opset >= wider else []))
+
+
+@op("Scatter", "ScatterElements")
+def scatter(name, g, t):
+    x = g.take(t, rank=range(1, 5), where=nonempty)
+    axis = g.integer(0, x.rank - 1)
+    how = reduction(g, t, 16, 18) if name == "ScatterElements" else None
+    if x.elements > 400:
+        raise Reject("large")
+    shape = [g.integer(1, min(min(d), 3)) for d in x.dims]
+    if how in (None, "none"):
+        n = shape[axis]
+        at = np.apply_along_axis(lambda _: g.rng.permutation(min(x.dims[axis]))[:n], axis, np.zeros(shape))
+        if g.opset >= 11:
+            at = np.where(g.rng.random(shape) < 0.2, at - min(x.dims[axis]), at) if x.fixed else at
+    else:
+        at = g.rng.integers(0, min(x.dims[axis]), shape)
+    updates = g.fresh(t, shape)
+    g.node(name, [x, g.constant(at.astype(np.int64), g.choice(["i32", "i64"])), updates], axis=None if axis == 0 and g.chance(0.4) else axis, reduction=how)
+
+
+@op("ScatterND", oldest=11)
+def scatter_nd(g, t):
+    x = g.take(t, rank=range(1, 4), where=nonempty)
+    how = reduction(g, t, 16, 18)
+    depth = g.integer(1, x.rank)
+    rest = [g.label(d) for d in x.dims[depth:]]
+    if None in rest:
+        raise Reject("a dim that no input can have")
+    places = int(np.prod([min(d) for d in x.dims[:depth]]))
+    n = g.integer(1, min(3, places))
+    flat = g.rng.choice(places, n, replace=how not in (None, "none"))
+    at = np.stack(np.unravel_index(flat, [min(d) for d in x.dims[:depth]]), -1)
+    g.node("ScatterND", [x, g.constant(at.astype(np.int64)), g.fresh(t, [n] + rest)], reduction=how)
+
+
+@op("EyeLike", oldest=9)
+def eye_like(g, t):
+    x = g.take(t, rank=2, where=nonempty)
+    types = [t for t in ALL if t != "bf16"]
+    g.node("EyeLike", [x], dtype=ONNX_TYPES[g.choice(types)] if g.chance(0.5) else None, k=g.choice([None, 0, 1, -1, 2]))
+
+
+@op("OneHot", types=("f32", "i32", "i64", "u8"), oldest=9)
+def one_hot(g, t):
+    depth = g.integer(2, 6)
+    low = -depth if g.opset >= 11 else 0
+    x = g.take(t, rank=range(0, 4), where=lambda v: v.elements < 300 and v.holds(low, depth - 1) and all(np.array_equal(a, np.floor(a)) for a in v.exact)) \
+        if t != "f32" else g.node("Floor", [g.take("f32", rank=range(0, 4), low=0, high=depth - 0.5)])[0]
+    values = g.constant(np.array(g.choice([[0, 1], [2, 5]])), g.choice(["f32", "i32", "i64", "f64", "u8"]))
+    depth = g.constant(np.array(depth) if g.chance(0.6) else np.array([depth]), g.choice(["i64", "i32", "f32"]))
+    g.node("OneHot", [x, depth, values], axis=g.choice([None, -1, g.integer(0, x.rank)]))
+
+
+@op("NonZero", oldest=9)
+def non_zero(g, t):
+    x = g.take(t, rank=range(1, 4), where=lambda v: all(len({int((r != 0).sum())}) for r in v.x))
+    if t != "bool" and g.chance(0.5) and t in ("f32", "i32", "i64"):
+        x = g.node("Greater", [x, g.constant(np.array(0), t)])[0]
+    y = g.node("NonZero", [x])[0]
+    if g.chance(0.4) and all(a.shape[1] for a in y.x):
+        g.node("Transpose", [y], perm=[1, 0])
+
+
+@op("NonMaxSuppression", types=("f32",), oldest=10)
+def nms(g, t):
+    n = g.integer(3, 12)
+    batch, classes = g.integer(1, 2), g.integer(1, 3)
+    centre = g.chance(0.4)
+    a, b = g.rng.uniform(0, 10, (batch, n, 2)), g.rng.uniform(0.5, 5, (batch, n, 2))
+    boxes = np.concatenate([a, b] if centre else [a, a + b], -1).astype(np.float32)
+    if not centre and g.chance(0.3):
+        boxes = boxes[..., [2, 3, 0, 1]]
+    boxes = input_of(g, boxes)
+    scores = input_of(g, ((g.rng.permutation(batch * classes * n) + 0.5) / (batch * classes * n)).reshape(batch, classes, n).astype(np.float32))
+    inputs = [boxes, scores]
+    limits = [g.constant(np.array([g.integer(1, n)], np.int64)), g.constant(np.array([g.choice([0.1, 0.3, 0.5])], np.float32)), g.constant(np.array([g.choice([0.0, 0.33])], np.float32))]
+    inputs += limits[: g.integer(1, 3)]
+    g.node("NonMaxSuppression", inputs, center_point_box=1 if centre else g.choice([None, 0]))
+
+
+def input_of(g, array):
+    """An input that holds this array in every run."""
+    from graph import NAMES
+    v = g.leaf(g.name("x"), NAMES[array.dtype], [array] * g.runs)
+    g.inputs.append((v, list(array.shape)))
+    return v
+
+
+@op("Compress", oldest=9)
+def compress(g, t):
+    x = g.take(t, rank=range(1, 4), where=nonempty)
+    if g.chance(0.3):
+        n = min(v.size for v in x.x)
+        condition = g.rng.random(g.integer(1, min(n, 10))) < 0.6
+        if not condition.any():
+            condition[0] = True
+        g.node("Compress", [x, g.constant(condition)])
+        return
+    axis = g.integer(0, x.rank - 1)
+    condition = g.rng.random(g.integer(1, min(x.dims[axis]))) < 0.6
+    condition[0] = True
+    g.node("Compress", [x, g.constant(condition)], axis=axis - x.rank if g.opset >= 11 and g.chance(0.3) else axis)
+
+
+@op("ReverseSequence", oldest=10)
+def reverse_sequence(g, t):
+    x = g.take(t, rank=range(2, 5), where=nonempty)
+    time = g.integer(0, 1)
+    n = x.dims[1 - time]
+    if len(set(n)) > 1:
+        raise Reject("a batch that varies")
+    lengths = g.constant(g.rng.integers(1, min(x.dims[time]) + 1, n[0]).astype(np.int64)) if g.chance(0.7) else input_of(g, g.rng.integers(1, min(x.dims[time]) + 1, n[0]).astype(np.int64))
+    a = {} if time == 0 and g.chance(0.5) else {"time_axis": time, "batch_axis": 1 - time}
+    g.node("ReverseSequence", [x, lengths], **a)
+
+
+@op("Einsum", types=FLOATS + ("i32", "i64"))
+def einsum(g, t):
+    equation = g.choice(["ij->ji", "ij,jk->ik", "bij,bjk->bik", "bij,bkj->bik", "...ij,...jk->...ik", "ij,jk", "bhid,bhjd->bhij", "i,j->ij", "ii->i", "ij->", "ij->j",
+                         "...ij->...ji", "ij,ij->ij", "bnc,cd->bnd", "...i,ij", "nchw,oc->nohw", "b i j , b j k -> b i k", "...ij,jk", "ij,ij->"])
+    terms = equation.split("->")[0].replace(" ", "").split(",")
+    sizes, dots, inputs = {}, [g.random_dims(1)[0] for _ in range(g.integer(0, 2))], []
+    for term in terms:
+        dims = list(dots) if "..." in term and (term != terms[-1] or g.chance(0.7)) else []
+        for c in term.replace(".", ""):
+            d = sizes.get(c)
+            dims.append(sizes.setdefault(c, g.random_dims(1, 4)[0] if d is None else d))
+        if len(set(term.replace(".", ""))) < len(term.replace(".", "")) and isinstance(dims[0], str):
+            raise Reject("a diagonal that varies")
+        inputs.append(g.fresh(t, dims, -2, 2))
+    if all(v.constant for v in inputs):
+        raise Reject("constants alone")
+    g.node("Einsum", inputs, equation=equation)
+
+
+@op("HannWindow", "HammingWindow", "BlackmanWindow", types=("i32", "i64"))
+def window(name, g, t):
+    size = g.constant(np.array(g.integer(2, 12)), t)
+    g.node(name, [size], periodic=g.choice([None, 0, 1]), output_datatype=ONNX_TYPES[g.choice(["f32", "f16", "f64"])] if g.chance(0.4) else None)
