@@ -308,7 +308,7 @@ class Graph:
         """The model, its inputs and its outputs (default: all that no node reads, and some that nodes read)."""
         if outputs is None:
             computed = {o for n in self.nodes for o in n.output}
-            results = [v for v in self.values if v.name in computed and not v.constant]
+            results = [v for v in self.values if v.name in computed and v.name not in {c for n in self.nodes if n.op_type == "Constant" for c in n.output}]
             outputs = [v for v in results if v.readers == 0 or self.chance(0.08)]
             outputs = outputs or results[-1:]
         return make_model(self, outputs)
@@ -376,7 +376,10 @@ class Computation:
     def __init__(self, graph, proto, read):
         self.graph, self.proto, self.read = graph, proto, read
         self.exact_operator = proto.op_type in EXACT
-        self.evaluator = reference.Evaluator(proto, [v.name for v in read], graph.opset)
+        try:
+            self.evaluator = reference.Evaluator(proto, [v.name for v in read], graph.opset)
+        except Exception as e:
+            raise Reject(f"{proto.op_type}: {type(e).__name__}: {str(e)[:200]}") from None
 
     def run(self, arrays):
         with warnings.catch_warnings(), np.errstate(all="ignore"):

@@ -9,7 +9,7 @@ from onnx import helper
 
 from graph import FLOATS, INTEGERS, ONNX_TYPES, Reject, broadcasts
 
-OLDEST, NEWEST = 7, 21
+OLDEST, NEWEST = 7, 26
 ALL = FLOATS + INTEGERS + ("bool",)
 NUMERIC = FLOATS + INTEGERS
 SIGNED = ("i8", "i16", "i32", "i64")
@@ -62,10 +62,15 @@ def inside_of(g, t, low, high, rank=None):
 
 
 @op("Abs", "Neg", "Sign", "Floor", "Ceil", "Round", "Sqrt", "Reciprocal", "Exp", "Log", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Tanh",
-    "Asinh", "Acosh", "Atanh", "Erf", "Sigmoid", "Relu", "Softplus", "Softsign", "HardSwish", "Mish", "Not", "BitwiseNot", "Identity")
+    "Asinh", "Acosh", "Atanh", "Sigmoid", "Relu", "Softplus", "Softsign", "HardSwish", "Mish", "Not", "BitwiseNot", "Identity")
 def unary(name, g, t):
     x = inside_of(g, t, *DOMAINS[name]) if name in DOMAINS else g.take(t)
     g.node(name, [x])
+
+
+@op("Erf", types=FLOATS)
+def erf(g, t):
+    g.node("Erf", [g.take(t)])
 
 
 @op("IsNaN", "IsInf")
@@ -127,7 +132,7 @@ def where(g, t):
     g.node("Where", [c, x, y] if g.chance(0.5) else [c, y, x])
 
 
-@op("PRelu")
+@op("PRelu", types=FLOATS)
 def prelu(g, t):
     x = g.take(t)
     g.node("PRelu", [x, g.beside(x, one_way=True)])
@@ -192,7 +197,7 @@ def cast_like(g, t):
 # ---- reductions -----------------------------------------------------------------------------------------------------
 
 INPUT_AXES_SINCE = {"ReduceSum": 13}
-REDUCTIONS = ["ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"]
+REDUCTIONS = ["ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceSumSquare"]
 
 
 def some_axes(g, rank, negative=True, least=1):
@@ -201,6 +206,7 @@ def some_axes(g, rank, negative=True, least=1):
     return [a - rank if negative and g.chance(0.4) else a for a in axes]
 
 
+@op("ReduceL2", "ReduceLogSum", "ReduceLogSumExp", types=FLOATS)
 @op(*REDUCTIONS)
 def reduce(name, g, t):
     x = inside_of(g, t, 0.1, 6) if name == "ReduceLogSum" and t in FLOATS else g.take(t)

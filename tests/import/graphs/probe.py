@@ -24,5 +24,11 @@ with tempfile.TemporaryDirectory() as folder:
                     row[t][k] += 1
                     if k != "ok": why[t][msg[:200]] += 1
         print(name, opsets, {t: dict(c) for t, c in row.items() if set(c) != {"ok"}} or "all ok: " + " ".join(row), flush=True)
+        merged = collections.defaultdict(collections.Counter)
         for t, c in why.items():
+            for m, n in c.items():
+                import re
+                merged[re.sub(r"[-0-9.]+", "#", m.replace(t, "T"))[:150]][t] += n
+        for m, c in sorted(merged.items(), key=lambda i: -sum(i[1].values()))[:4]: print("    ", " ".join(f"{k}:{v}" for k,v in c.items()), m)
+        for t, c in ():
             for m, n in c.most_common(3): print(f"     {t} {n} {m}", flush=True)
