@@ -469,7 +469,7 @@ int64_t OnnxNode::integer(const char* name, int64_t otherwise) {
 
 double OnnxNode::number(const char* name, double otherwise) {
   const onnx::AttributeProto* a = attribute(name);
-  if (!a) return otherwise;
+  if (!a) return (float)otherwise;  // the format's defaults are f32, as the numbers in files are
   if (a->has_f()) return a->f();
   b.g->status = TERN_FAIL(TERN_ERR_CORRUPT, "%s: attribute '%s' is no number", type().c_str(), name);
   return otherwise;

@@ -145,13 +145,16 @@ tern_status lower_is_inf(OnnxNode& n) {
   return TERN_OK;
 }
 
-// y = x - bias where x > lambd, x + bias where x < -lambd, else 0
+// y = x - bias where x > lambd, x + bias where x < -lambd, else 0. Integers are shrunk as numbers and lose the fraction after.
 tern_status lower_shrink(OnnxNode& n) {
   Builder& b = n.b;
-  const ValueId x = n.in(0);
+  const ValueId in = n.in(0);
+  TERN_TRY(b.status());
+  const DType dtype = b.dtype(in);
+  const ValueId x = is_float(dtype) ? in : b.cast(in, TERN_DTYPE_F64);
   const double bias = n.number("bias", 0), lambd = n.number("lambd", 0.5);
   const ValueId low = b.op("where", {b.op("less", {x, b.like(x, -lambd)}), b.add(x, b.like(x, bias)), b.like(x, 0)});
-  n.set(0, b.op("where", {b.op("greater", {x, b.like(x, lambd)}), b.sub(x, b.like(x, bias)), low}));
+  n.set(0, b.cast(b.op("where", {b.op("greater", {x, b.like(x, lambd)}), b.sub(x, b.like(x, bias)), low}), dtype));
   return TERN_OK;
 }
 
