@@ -14,6 +14,7 @@ import onnx  # noqa: E402
 
 import operators  # noqa: E402
 import operators_control  # noqa: E402, F401
+import operators_more  # noqa: E402, F401
 import operators_nn  # noqa: E402, F401
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
@@ -34,10 +35,6 @@ far as the version allows them. Older sets (1 to {before}) are read too; the nod
 
 
 def rows():
-    versions = {}
-    for s in onnx.defs.get_all_schemas_with_history():
-        if s.domain == "":
-            versions.setdefault(s.name, []).append(s)
     for name in sorted(operators.OPERATORS):
         o = operators.OPERATORS[name]
         held, types = [], []
@@ -67,7 +64,7 @@ def importers_operators():
     for file in sorted(os.listdir(folder)):
         if file.startswith("onnx") and file.endswith(".cpp"):
             with open(os.path.join(folder, file)) as f:
-                for block in re.findall(r"constexpr OnnxOp \w+\[\] = \{(.*?)\n\};", f.read(), re.S):
+                for block in re.findall(r"constexpr OnnxOp \w+\[\] = \{(.*?)\};", f.read(), re.S):
                     names.update(re.findall(r'\{"(\w+)",', block))
     return names
 

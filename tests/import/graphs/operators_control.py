@@ -13,10 +13,10 @@ def tensor_info(g, name, type, dims=None):
     return helper.make_tensor_value_info(name, ONNX_TYPES[type], dims)
 
 
-def steps(g, nodes, name, others, count):
+def steps(g, nodes, name, others, count, integers=False):
     """Appends some nodes that keep the shape of the value `name`; others: names that may be the second operand. The last name."""
     for _ in range(count):
-        kind = g.choice(STEPS)
+        kind = g.choice([s for s in STEPS if s not in ("Tanh", "Sigmoid")] if integers else STEPS)
         if kind in ("Max",) and g.opset < 8:
             kind = "Add"
         out = g.name("b")
@@ -50,7 +50,7 @@ def if_(g, t):
         for _ in range(outs):
             second = [g.choice(others) for _ in range(2)]
             captured += second + [x]
-            names.append(steps(g, nodes, x.name, [v.name for v in second], g.integer(1, 3)))
+            names.append(steps(g, nodes, x.name, [v.name for v in second], g.integer(1, 3), x.type == "i32"))
         branches.append(helper.make_graph(nodes, f"branch{side}", [], [tensor_info(g, n, x.type) for n in names]))
     g.node("If", [condition], outs, captures=captured, then_branch=branches[0], else_branch=branches[1])
 

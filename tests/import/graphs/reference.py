@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 
@@ -12,6 +12,26 @@ erf = np.vectorize(math.erf, otypes=[np.float64])
 
 class Refused(Exception):
     """The evaluator cannot be trusted with this node."""
+
+
+def widened(graph):
+    """A sub-graph whose constants are f64 where they are floats of another type."""
+    graph = type(graph).FromString(graph.SerializeToString())
+    for node in graph.node:
+        for a in node.attribute:
+            if node.op_type == "Constant" and a.t.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16):
+                a.t.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(a.t).astype(np.float64), a.t.name))
+            elif a.HasField("g"):
+                a.g.CopyFrom(widened(a.g))
+    return graph
+
+
+def with_wide_bodies(proto):
+    proto = type(proto).FromString(proto.SerializeToString())
+    for a in proto.attribute:
+        if a.HasField("g"):
+            a.g.CopyFrom(widened(a.g))
+    return proto
 
 
 class Evaluator:
@@ -387,21 +407,32 @@ def pool(largest):
         x = inputs[0]
         by_dim = windows(x, attributes)
         y = np.zeros(x.shape[:2] + tuple(len(p) for p in by_dim), np.float64)
+        indices = np.zeros(y.shape, np.int64)
+        number = np.arange(x.size).reshape(x.shape)
         for at in np.ndindex(y.shape[2:]):
             chosen = [by_dim[i][o] for i, o in enumerate(at)]
-            part = x[np.ix_(np.arange(x.shape[0]), np.arange(x.shape[1]), *[c[0] for c in chosen])].astype(np.float64)
+            covered = np.ix_(np.arange(x.shape[0]), np.arange(x.shape[1]), *[c[0] for c in chosen])
+            part = x[covered].astype(np.float64)
             if part.size == 0 and x.size:
                 raise Refused("a window of padding alone")
             axes = tuple(range(2, x.ndim))
             if largest:
                 value = part.max(axis=axes)
+                flat = number[covered].reshape(x.shape[0], x.shape[1], -1)
+                best = part.reshape(flat.shape).argmax(axis=2)
+                indices[(slice(None), slice(None)) + at] = np.take_along_axis(flat, best[..., None], 2)[..., 0]
             else:
                 included = attributes.get("count_include_pad", 0)
                 value = part.sum(axis=axes) / np.prod([c[1] if included else len(c[0]) for c in chosen])
             y[(slice(None), slice(None)) + at] = value
-        return [y.astype(x.dtype)]
+        return [y.astype(x.dtype), indices][:outputs]
 
     return compute
+
+
+def global_lp(inputs, attributes, opset, outputs):
+    x, p = inputs[0], attributes.get("p", 2)
+    return [(np.sum(np.abs(x) ** p, axis=tuple(range(2, x.ndim)), keepdims=True) ** (1 / p)).astype(x.dtype)]
 
 
 class Loop:
@@ -434,6 +465,12 @@ class Loop:
         return states + [np.stack([np.asarray(r[k]) for r in scans]) for k in range(len(scans[0]))]
 
 
+def shape(inputs, attributes, opset, outputs):
+    rank = inputs[0].ndim
+    place = lambda v: min(max(v + rank if v < 0 else v, 0), rank)
+    return [np.array(inputs[0].shape[place(attributes.get("start", 0)): place(attributes.get("end", rank))], np.int64)]
+
+
 # operator -> (why the evaluator's is not used, ours)
 OWN = {
     "Div": ("rounds quotients of integers down instead of towards zero", divide),
@@ -459,6 +496,8 @@ OWN = {
     "GlobalMaxPool": ("drops dims of a signal", global_max),
     "MaxPool": ("pads and rounds sizes in its own way", pool(True)),
     "AveragePool": ("pads and rounds sizes in its own way", pool(False)),
+    "GlobalLpPool": ("lacks it", global_lp),
+    "Shape": ("start and end beyond the rank", shape),
     "Upsample": ("lacks the versions with attributes", upsample),
     "OneHot": ("refuses a depth of one element", one_hot),
     "DequantizeLinear": ("lacks old versions", dequantize),

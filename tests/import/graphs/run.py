@@ -24,6 +24,7 @@ import numpy as np  # noqa: E402
 import minimise  # noqa: E402
 import operators  # noqa: E402
 import operators_control  # noqa: E402, F401
+import operators_more  # noqa: E402, F401
 import operators_nn  # noqa: E402, F401
 from compare import check  # noqa: E402
 from graph import Graph, Reject, Value  # noqa: E402, F401
