@@ -435,6 +435,41 @@ def global_lp(inputs, attributes, opset, outputs):
     return [(np.sum(np.abs(x) ** p, axis=tuple(range(2, x.ndim)), keepdims=True) ** (1 / p)).astype(x.dtype)]
 
 
+def group_normalization(inputs, attributes, opset, outputs):
+    x, scale, bias = inputs
+    groups = attributes["num_groups"]
+    parts = x.reshape((x.shape[0], groups, -1)).astype(np.float64)
+    centred = parts - parts.mean(axis=2, keepdims=True)
+    y = centred / np.sqrt((centred * centred).mean(axis=2, keepdims=True) + attributes.get("epsilon", 1e-5))
+    return [(y.reshape(x.shape) * along_channels(scale, x) + along_channels(bias, x)).astype(x.dtype)]
+
+
+def conv_transpose(inputs, attributes, opset, outputs):
+    x, w = inputs[:2]
+    n, group = x.ndim - 2, attributes.get("group", 1)
+    strides, dilations = attributes.get("strides", [1] * n), attributes.get("dilations", [1] * n)
+    more, pads = attributes.get("output_padding", [0] * n), list(attributes.get("pads", [0] * (2 * n)))
+    automatic, wanted = attributes.get("auto_pad", b"NOTSET").decode(), attributes.get("output_shape")
+    full = [s * (d - 1) + m + (k - 1) * l + 1 for s, d, m, k, l in zip(strides, x.shape[2:], more, w.shape[2:], dilations)]
+    if wanted or automatic.startswith("SAME"):
+        for i in range(n):
+            total = full[i] - (wanted[i] if wanted else x.shape[2 + i] * strides[i])
+            if total < 0:
+                raise Refused("an output larger than what is covered")
+            pads[i] = total // 2 if automatic == "SAME_UPPER" else total - total // 2
+            pads[i + n] = total - pads[i]
+    each = w.shape[1]
+    y = np.zeros(x.shape[:1] + (group * each,) + tuple(full), x.dtype)
+    for g in range(group):
+        inner = x.shape[1] // group
+        part, kernel = x[:, g * inner: (g + 1) * inner], w[g * inner: (g + 1) * inner]
+        for at in np.ndindex(w.shape[2:]):
+            place = tuple(slice(a * l, a * l + s * (d - 1) + 1, s) for a, l, s, d in zip(at, dilations, strides, x.shape[2:]))
+            y[(slice(None), slice(g * each, (g + 1) * each)) + place] += np.moveaxis(np.tensordot(part, kernel[(slice(None), slice(None)) + at], ([1], [0])), -1, 1)
+    y = y[(slice(None), slice(None)) + tuple(slice(pads[i], full[i] - pads[i + n]) for i in range(n))]
+    return [(y if len(inputs) < 3 else y + along_channels(inputs[2], x)).astype(x.dtype)]
+
+
 class Loop:
     """Rounds of the body. The evaluator joins what is scanned along the wrong axis, and runs none without a condition."""
 
@@ -496,6 +531,8 @@ OWN = {
     "GlobalMaxPool": ("drops dims of a signal", global_max),
     "MaxPool": ("pads and rounds sizes in its own way", pool(True)),
     "AveragePool": ("pads and rounds sizes in its own way", pool(False)),
+    "GroupNormalization": ("gives f32 for other types", group_normalization),
+    "ConvTranspose": ("adds the bias of the wrong group", conv_transpose),
     "GlobalLpPool": ("lacks it", global_lp),
     "Shape": ("start and end beyond the rank", shape),
     "Upsample": ("lacks the versions with attributes", upsample),

@@ -27,16 +27,16 @@ import operators_control  # noqa: E402, F401
 import operators_more  # noqa: E402, F401
 import operators_nn  # noqa: E402, F401
 from compare import check  # noqa: E402
-from graph import Graph, Reject, Value  # noqa: E402, F401
+from graph import Graph, Reject, check_types  # noqa: E402
 from runtime import Tern  # noqa: E402
 
 LEAST_NODES = 8
 
 
-def draw(seed, number, only=None):
-    """The graph of this number, its model, inputs and outputs."""
-    rng = np.random.default_rng([seed, number])
-    varying = number % 2 == 1
+def draw(seed, only=None):
+    """A graph, its model, inputs and outputs. seed: [seed, number of the graph, attempt]."""
+    rng = np.random.default_rng(seed)
+    varying = seed[1] % 2 == 1
     opset = int(rng.integers(operators.OLDEST, operators.NEWEST + 1)) if rng.random() < 0.7 else operators.NEWEST
     symbols = {}
     if varying:
@@ -63,12 +63,22 @@ def draw(seed, number, only=None):
         else:
             rejected[f"{o.name}: given up"] += 1
     model, inputs, outputs = g.model()
+    check_types(g, model)
     return g, model, inputs, outputs, drawn, rejected
 
 
 def one(tern, folder, seed, number, out, only=None):
     """Tries one graph. Returns (kind, message, operators drawn, rejected); kind: "ok", "refused" or "wrong"."""
-    g, model, inputs, outputs, drawn, rejected = draw(seed, number, only)
+    for attempt in range(5):
+        try:
+            g, model, inputs, outputs, drawn, rejected = draw([seed, number, attempt], only)
+            break
+        except Reject as e:
+            invalid = str(e)
+    else:
+        return "wrong", f"the generator drew five graphs that are not valid, the last: {invalid}", {}, {}
+    if attempt:
+        rejected[f"whole graph: {invalid}"] += 1
     kind, message = check(tern, folder, model, inputs, outputs, g.runs)
     if kind != "ok" and out:
         small = minimise.minimise(tern, folder, g, model, inputs, outputs, (kind, message))
