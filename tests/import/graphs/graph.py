@@ -33,7 +33,7 @@ EXACT = set("""Abs And ArgMax ArgMin BitShift BitwiseAnd BitwiseNot BitwiseOr Bi
     Xor""".split())
 
 # Close to zero they are the difference of numbers near one.
-CANCELS = {"Gelu", "DFT", "STFT", "MelWeightMatrix", "HannWindow", "HammingWindow", "BlackmanWindow"}
+CANCELS = {"Gelu", "Resize", "DFT", "STFT", "MelWeightMatrix", "HannWindow", "HammingWindow", "BlackmanWindow"}
 # The evaluator computes these in f32 whatever the type: it knows no better than that.
 IN_F32 = {"Resize", "GridSample", "AffineGrid"}
 

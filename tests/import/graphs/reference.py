@@ -83,6 +83,11 @@ def divide(inputs, attributes, opset, outputs):
     return [np.asarray(a / b)]
 
 
+def default(attributes, name, otherwise):
+    """The format's defaults are f32, as the numbers in files are."""
+    return attributes.get(name, float(np.float32(otherwise)))
+
+
 def axis_of(attributes, otherwise, rank):
     axis = attributes.get("axis", otherwise)
     return axis + rank if axis < 0 else axis
@@ -195,7 +200,7 @@ def along_channels(v, x):
 
 def batch_normalization(inputs, attributes, opset, outputs):
     x, scale, bias, mean, var = inputs
-    epsilon, momentum = attributes.get("epsilon", 1e-5), attributes.get("momentum", 0.9)
+    epsilon, momentum = default(attributes, "epsilon", 1e-5), default(attributes, "momentum", 0.9)
     more = []
     if attributes.get("training_mode"):
         axes = tuple(i for i in range(x.ndim) if i != 1)
@@ -210,8 +215,8 @@ def lrn(inputs, attributes, opset, outputs):
     squares = np.zeros_like(x)
     for c in range(x.shape[1]):
         squares[:, c] = np.sum(x[:, max(0, c - (size - 1) // 2): c + size // 2 + 1] ** 2, axis=1)
-    scaled = attributes.get("bias", 1.0) + attributes.get("alpha", 1e-4) / size * squares
-    return [(x / scaled ** attributes.get("beta", 0.75)).astype(x.dtype)]
+    scaled = default(attributes, "bias", 1.0) + default(attributes, "alpha", 1e-4) / size * squares
+    return [(x / scaled ** default(attributes, "beta", 0.75)).astype(x.dtype)]
 
 
 def lp_normalization(inputs, attributes, opset, outputs):
@@ -327,7 +332,7 @@ def recurrent(kind):
                     f = 1 - i if attributes.get("input_forget", 0) else act[0](bound(wx[2] + rh[2] + p[2] * c))
                     new_c = f * c + i * act[1](bound(wx[3] + rh[3]))
                     o = act[0](bound(wx[1] + rh[1] + p[1] * new_c))
-                    new_h = o * act[2](new_c)
+                    new_h = o * act[2](bound(new_c))
                 h, c = np.where(alive, new_h, h).astype(dtype), np.where(alive, new_c, c).astype(dtype)
                 for n in range(batch):
                     if step < lengths[n]:
@@ -440,7 +445,7 @@ def group_normalization(inputs, attributes, opset, outputs):
     groups = attributes["num_groups"]
     parts = x.reshape((x.shape[0], groups, -1)).astype(np.float64)
     centred = parts - parts.mean(axis=2, keepdims=True)
-    y = centred / np.sqrt((centred * centred).mean(axis=2, keepdims=True) + attributes.get("epsilon", 1e-5))
+    y = centred / np.sqrt((centred * centred).mean(axis=2, keepdims=True) + default(attributes, "epsilon", 1e-5))
     return [(y.reshape(x.shape) * along_channels(scale, x) + along_channels(bias, x)).astype(x.dtype)]
 
 
