@@ -100,7 +100,6 @@ includedir=\${prefix}/@CMAKE_INSTALL_INCLUDEDIR@
 Name: tern-import
 Description: Makes .tern files from ONNX and TFLite models
 Version: @PROJECT_VERSION@
-Requires.private: protobuf-lite
 Libs: -L\${libdir} -ltern_import
 Cflags: -I\${includedir}
 ")

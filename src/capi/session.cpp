@@ -98,6 +98,7 @@ constexpr char kSession[] = "this session", kState[] = "the session's state", kP
 tern_status hold_for_run(tern_session* s, int32_t signature, Hold* hold) {
   TERN_TRY(hold->alone(s->in_use, kSession));
   TERN_TRY(hold->alone(s->session->state().in_use, kState));
+  if (s->session->parameters().unique()) return TERN_OK;  // nobody else has them
   const bool writes = signature >= 0 && (size_t)signature < s->writes_parameters.size() && s->writes_parameters[(size_t)signature];
   InUse& parameters = s->session->parameters().in_use;
   return writes ? hold->alone(parameters, kParameters) : hold->shared(parameters, kParameters);

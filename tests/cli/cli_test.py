@@ -379,6 +379,7 @@ class Import(Case):
         tern("run", out, *words, "--out", self.path("results"))
         self.assertEqual(read_npy(self.path(f"results/s{len(names) - 1}.npy")), ((2,), [111111.0, 222222.0]))
         self.assertIn("'a=b'", tern("run", out, *words[:2], *words[4:], code=2).err)  # a missing one is named
+        self.assertIn(f"s{len(names) - 1}", tern("compare", out, *words).out)
         self.assertIn("no input 'b'", tern("run", out, "--in", "b=x.npy", code=3).err)
         tern("bench", out, "--runs", "1", *[word for n in names for word in ("--shape", f"{n}=3")])
         # The importer takes them as they are, too.
