@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a fuzz target over the files of folders, without a fuzz engine.
-//   replay [--changes N] [--seed S] FILE_OR_FOLDER...
-// --changes N  also runs N changed copies of each file: the same ones in every run with the same seed
+//   replay [--changes N] [--seed S] [--keep FILE] FILE_OR_FOLDER...
+// --keep FILE  writes each input to FILE before it runs, for the one that ends the program
+// --changes N  also runs N changed copies of each file: the same ones in every run with the same seed (TERN_FUZZ_SEED, else 1)
 // Each run may take a second and 64 MiB beyond its input.
 #include <algorithm>
 #include <cstdint>
@@ -16,6 +17,8 @@
 #include "tests/fuzz/bounds.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+// A target may change its inputs in a way of its own, as with the fuzz engine.
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size, unsigned seed) __attribute__((weak));
 
 namespace {
 
@@ -31,6 +34,14 @@ struct Random {
   }
   size_t below(size_t n) { return n ? (size_t)(next() % n) : 0; }
 };
+
+constexpr size_t kMostBytes = 64 << 10;
+
+void change_as_target(File& f, Random& r) {
+  const size_t size = std::min(f.size(), kMostBytes);
+  f.resize(kMostBytes);
+  f.resize(LLVMFuzzerCustomMutator(f.data(), size, kMostBytes, (unsigned)r.next()));
+}
 
 // One to four of: a bit, a byte, a number that is often special, a piece copied to another place, a cut, an insertion.
 void change(File& f, Random& r) {
@@ -60,11 +71,14 @@ void change(File& f, Random& r) {
   }
 }
 
+std::string kept;  // the name of a file, or ""
+
 // False if it took too long or too much.
 bool run(const File& f, const std::string& path, size_t number) {
   using namespace tern::test;
   // Exactly as large as the content, so that a sanitizer sees the first byte behind it.
   const std::vector<uint8_t> exact(f.begin(), f.end());
+  if (!kept.empty()) std::ofstream(kept, std::ios::binary).write((const char*)exact.data(), (std::streamsize)exact.size());
   reset_peak();
   const uint64_t before = live_bytes();
   const double start = cpu_seconds();
@@ -79,11 +93,13 @@ bool run(const File& f, const std::string& path, size_t number) {
 
 int main(int argc, char** argv) {
   size_t changes = 0;
-  uint64_t seed = 1;
+  const char* const asked = std::getenv("TERN_FUZZ_SEED");
+  uint64_t seed = asked ? std::strtoull(asked, nullptr, 10) : 1;
   std::vector<std::string> files;
   for (int i = 1; i < argc; ++i) {
     const std::string a = argv[i];
     if (a == "--changes" && i + 1 < argc) changes = std::strtoull(argv[++i], nullptr, 10);
+    else if (a == "--keep" && i + 1 < argc) kept = argv[++i];
     else if (a == "--seed" && i + 1 < argc) seed = std::strtoull(argv[++i], nullptr, 10);
     else if (std::filesystem::is_directory(a)) {
       for (const auto& e : std::filesystem::recursive_directory_iterator(a))
@@ -106,9 +122,16 @@ int main(int argc, char** argv) {
     const File whole(std::istreambuf_iterator<char>(in), {});
     good = run(whole, path, 0) && good;
     Random random{seed};
+    File changed = whole;
     for (size_t k = 0; k < changes; ++k) {
       File f = whole;
-      change(f, random);
+      if (LLVMFuzzerCustomMutator) {  // one change upon another, for a while
+        if (k % 64 == 0) changed = whole;
+        change_as_target(changed, random);
+        f = changed;
+      } else {
+        change(f, random);
+      }
       good = run(f, path, k + 1) && good;
     }
     runs += 1 + changes;

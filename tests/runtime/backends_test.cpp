@@ -2,12 +2,31 @@
 // Every case of every operator (tests/ops/case.h) as a model of one node through sessions: on the CPU with each instruction
 // set that this machine runs (weights given and fixed), on oneDNN if it is there, on the reference backend, and on one that
 // refuses every second operator.
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "kernels/cpu/dispatch.h"
 #include "tests/ops/case.h"
 #include "tests/runtime/support.h"
 
 namespace tern::test {
 namespace {
+
+// A copy whose last 64 bytes, rounded up, end where the next page may not be touched: who takes a tensor to be larger than
+// value_bytes says ends the test.
+Data before_guard_page(const void* from, uint64_t bytes) {
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE), used = ((size_t)bytes + 63) / 64 * 64, pages = (used + page - 1) / page * page, whole = pages + page;
+  char* const begin = (char*)mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  EXPECT_NE((void*)begin, MAP_FAILED);
+  EXPECT_EQ(mprotect(begin + pages, page, PROT_NONE), 0);
+  char* const to = begin + pages - used;
+  std::memset(to, 0xA5, used);
+  if (bytes) std::memcpy(to, from, (size_t)bytes);
+  Data d;
+  d.bytes = to;
+  d.owner = std::shared_ptr<const void>(begin, [whole](const void* p) { munmap(const_cast<void*>(p), whole); });
+  return d;
+}
 
 // Runs a graph whose inputs are plain or encoded: the latter become parameters; with `fixed` all but the first, so that
 // backends may derive copies from them when the plan is made. Outputs lie in memory with guards.
@@ -26,9 +45,7 @@ tern_status run_in_session(Context& context, const char* backends, bool fixed, c
     Parameter p;
     p.name = v.name, p.dtype = v.dtype, p.encoding = v.encoding, p.shape = v.shape;
     p.bytes = inputs[i].bytes();
-    void* to = nullptr;
-    p.data = make_data(p.bytes, &to);
-    std::memcpy(to, inputs[i].data(), p.bytes);
+    p.data = before_guard_page(inputs[i].data(), p.bytes);
     v.kind = ValueKind::parameter;
     v.index = (int32_t)def.parameters.size();
     def.parameters.push_back(std::move(p));
@@ -168,6 +185,56 @@ TEST_P(Backends, EqualTheReference) {
     }
   }
   cpu::select_kernels(nullptr);
+}
+
+// Every operator that takes encoded inputs, with every encoding and type that its shape rule lets through: kernels and
+// reference loops read no byte more than the encoding says that there are.
+TEST(Encoded, ReadersKeepToTheBytesOfTheValue) {
+  static const Ref<Context> context = make_context(1);
+  std::map<std::string, int> runs;
+  for (const Op* op : all_ops()) {
+    if (op->num_subgraphs > 0 || op->encoded_in == 0) continue;
+    for (int32_t k = 0; k < op->cases.count; ++k) {
+      ParsedCase line;
+      std::string why;
+      ASSERT_TRUE(parse_case(*op, op->cases.items[k], &line, &why)) << why;
+      if (line.line->fails != TERN_OK) continue;
+      for (size_t i = 0; i < line.inputs.size(); ++i)
+        for (int e = 1; e < kNumEncodings && (op->encoded_in >> std::min<size_t>(i, 31) & 1); ++e)
+          for (const DType dtype : {TERN_DTYPE_F32, TERN_DTYPE_F16}) {
+            ParsedCase c = line;
+            uint64_t bytes = 0;
+            for (size_t j = 0; j < c.inputs.size(); ++j) {
+              test::Tensor& t = c.inputs[j];
+              if (!t.present || !is_float(t.dtype)) continue;
+              t.dtype = dtype;
+              t.encoding = j == i ? (Encoding)e : Encoding::plain;
+              if (encoded_bytes(t.encoding, t.dtype, t.shape, &bytes) != TERN_OK) break;
+              t.allocate();
+              Random random{(uint64_t)k + j + 1};
+              fill_random(t, random);
+            }
+            CaseGraph g;
+            if (!c.inputs[i].present || c.inputs[i].encoding != (Encoding)e || c.inputs[i].dtype != dtype || encoded_bytes((Encoding)e, dtype, c.inputs[i].shape, &bytes) != TERN_OK ||
+                build_graph(c, &g) != TERN_OK)
+              continue;
+            SCOPED_TRACE(std::string(op->name) + "/" + c.line->name + " input " + std::to_string(i) + " as " + encoding_name((Encoding)e) + " " + dtype_name(dtype));
+            std::vector<test::Tensor> inputs, outputs;
+            for (const int from : g.feeds) inputs.push_back(c.inputs[(size_t)from]);
+            for (const char* backends : {"cpu", "reference"})
+              for (const bool fixed : {false, true}) {
+                const tern_status status = run_in_session(*context, backends, fixed, g.graph, inputs, &outputs);
+                EXPECT_TRUE(status == TERN_OK || status == TERN_ERR_INDEX) << thread_error().message;
+                for (const test::Tensor& t : outputs) EXPECT_TRUE(t.guards_intact());
+              }
+            ++runs[op->name];
+          }
+    }
+  }
+  for (const Op* op : all_ops())
+    if (op->num_subgraphs == 0 && op->encoded_in != 0 && !(op->flags & kWritesState)) {
+      EXPECT_GT(runs[op->name], 1) << op->name;
+    }
 }
 
 std::vector<Named> named_ops() {
