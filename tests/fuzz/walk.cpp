@@ -48,7 +48,8 @@ bool walk_graph(const ModelDef& m, const Graph& g, int depth) {
     if (v.kind == ValueKind::parameter) REQUIRE(v.index >= 0 && (size_t)v.index < m.parameters.size());
     if (v.kind == ValueKind::state) REQUIRE(v.index >= 0 && (size_t)v.index < m.states.size());
     if (v.kind == ValueKind::constant) REQUIRE(v.data.bytes);
-    if (v.data && v.encoding == Encoding::plain) (void)checksum64(v.data.bytes, (uint64_t)v.shape.elements() * dtype_size(v.dtype));
+    REQUIRE(v.encoding == Encoding::plain || v.kind == ValueKind::parameter);
+    if (v.data) (void)checksum64(v.data.bytes, value_bytes(v));
   }
   for (const ValueId v : g.inputs) REQUIRE(inside(v) && (g.value(v).kind == ValueKind::input || g.value(v).kind == ValueKind::scalar));
   for (size_t i = 0; i < g.nodes.size(); ++i) {
@@ -63,7 +64,11 @@ bool walk_graph(const ModelDef& m, const Graph& g, int depth) {
     REQUIRE((int)n.subgraphs.size() == n.op->num_subgraphs);
     for (const Graph& s : n.subgraphs) REQUIRE(walk_graph(m, s, depth + 1));
   }
-  for (const ValueId v : g.outputs) REQUIRE(inside(v) && there[(size_t)v]);
+  std::set<ValueId> outputs;
+  for (const ValueId v : g.outputs) {
+    REQUIRE(inside(v) && there[(size_t)v] && outputs.insert(v).second);
+    REQUIRE(g.value(v).kind == ValueKind::node && g.value(v).encoding == Encoding::plain);
+  }
   for (const char t : there) REQUIRE(t);
   return true;
 }
