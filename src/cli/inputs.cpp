@@ -63,11 +63,11 @@ int assign(const std::vector<std::string>& given, const char* option, const std:
   return kDone;
 }
 
-// The smallest batch and about 320 elsewhere, where the size varies.
+// The smallest batch that is not empty and about 320 elsewhere, where the size varies.
 std::vector<int64_t> usual_shape(const tern_tensor_info& info) {
   std::vector<int64_t> shape(info.dims, info.dims + info.rank);
   for (size_t a = 0; a < shape.size(); ++a)
-    if (shape[a] < 0) shape[a] = a == 0 ? info.min_dims[a] : std::clamp<int64_t>(320, info.min_dims[a], info.max_dims[a]);
+    if (shape[a] < 0) shape[a] = a == 0 ? std::max<int64_t>(1, info.min_dims[a]) : std::clamp<int64_t>(320, info.min_dims[a], info.max_dims[a]);
   return shape;
 }
 

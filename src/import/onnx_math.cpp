@@ -361,8 +361,7 @@ tern_status lower_softmax(OnnxNode& n) {
     unsigned char values[16] = {};
     store_element(dtype, values, 1, 1);
     const ValueId off_on = b.constant(dtype, Shape{2}, values);
-    if (b.dim(in, (int)at) < 0) return n.unsupported("over a size that varies");
-    y = b.op("one_hot", {winner, b.integer(b.dim(in, (int)at)), off_on}, {{"axis", at}});
+    y = b.op("one_hot", {winner, b.reshape(b.size_of_axes(in, (int)at, (int)at + 1), {}), off_on}, {{"axis", at}});
   } else {
     y = b.op(n.type() == "Softmax" ? "softmax" : "log_softmax", {in}, {{"axis", at}});
   }
@@ -572,6 +571,49 @@ tern_status lower_einsum(OnnxNode& n) {
   return TERN_OK;
 }
 
+// The determinant of each matrix [.., n, n]: elimination with the largest entry of a column as pivot, one step after the other.
+tern_status lower_det(OnnxNode& n) {
+  Builder& b = n.b;
+  const ValueId x = n.in(0);
+  TERN_TRY(b.status());
+  const int rank = b.rank(x);
+  if (rank < 2) return TERN_FAIL(TERN_ERR_SHAPE, "Det: input 0 has rank %d", rank);
+  const int64_t size = b.dim(x, rank - 1);
+  if (size < 0 || b.dim(x, rank - 2) != size) return n.unsupported("of matrices whose size varies");
+  constexpr int64_t kMost = 32;
+  if (size > kMost) return n.unsupported("of matrices with more than 32 rows");
+  const auto zero = b.scalar(TERN_DTYPE_F64, 0), one = b.scalar(TERN_DTYPE_F64, 1), two = b.integer(2);
+  ValueId m = b.op("reshape", {b.cast(x, TERN_DTYPE_F64), b.op("concat", {b.size_of_axes(x, 0, rank - 2), b.integers({size, size})}, {{"axis", 0}})}, {{"allow_zero", 1}});
+  ValueId det = b.op("expand", {one, b.size_of_axes(x, 0, rank - 2)});
+  const Attrs by_batch = {{"batch_dims", 1}}, last = {{"axis", -1}};
+  const auto column = [&](ValueId v) { return b.op("gather", {v, b.integer(0)}, last); };
+  const auto other_columns = [&](ValueId v, int64_t count) { return b.op("gather", {v, b.op("range", {b.integer(1), b.integer(count), b.integer(1)})}, last); };
+  const auto as_column = [&](ValueId v, int dims) {
+    IntList shape{-1, 1};
+    if (dims == 3) shape = IntList{0, 0, 1};
+    return b.op("reshape", {v}, {{"shape", shape}});
+  };
+  for (int64_t left = size; left > 0 && b.status() == TERN_OK; --left) {
+    const ValueId place = b.op("arg_max", {b.op("abs", {column(m)})}, {{"axis", 1}, {"keep_dims", 0}});
+    const ValueId row = b.op("gather_nd", {m, as_column(place, 2)}, by_batch), pivot = column(row);
+    // Moving the row to the top swaps it with each one above.
+    const ValueId odd = b.cast(b.op("mod", {place, two}), TERN_DTYPE_F64);
+    det = b.mul(b.mul(det, pivot), b.sub(one, b.add(odd, odd)));
+    if (left == 1) break;
+    const ValueId counted = b.op("range", {b.integer(0), b.integer(left - 1), b.integer(1)});
+    const ValueId beyond = b.cast(b.op("greater_equal", {counted, as_column(place, 2)}), TERN_DTYPE_I64);
+    const ValueId rest = b.op("gather_nd", {m, as_column(b.add(counted, beyond), 3)}, by_batch);
+    const ValueId divisor = b.op("where", {b.op("equal", {pivot, zero}), one, pivot});
+    const ValueId factor = as_column(b.div(column(rest), as_column(divisor, 2)), 3);
+    const ValueId top = b.op("reshape", {other_columns(row, left)}, {{"shape", IntList{-1, 1, left - 1}}});
+    m = b.sub(other_columns(rest, left), b.mul(factor, top));
+  }
+  det = b.cast(det, b.dtype(x));
+  if (rank == 2) n.set(0, b.op("reshape", {det}, {{"shape", IntList{}}}));
+  else n.set(0, b.op("reshape", {det, b.op("shape", {x}, {{"start", 0}, {"end", rank - 2}})}, {{"allow_zero", 1}}));
+  return TERN_OK;
+}
+
 // ---- tables ---------------------------------------------------------------------------------------------------------
 
 // 0, 1, ... size-1 for a known size, run through a window function.
@@ -613,7 +655,7 @@ constexpr OnnxOp kOps[] = {
     {"ReduceProd", lower_reduce}, {"ReduceL1", lower_reduce}, {"ReduceL2", lower_reduce}, {"ReduceLogSum", lower_reduce},
     {"ReduceLogSumExp", lower_reduce}, {"ReduceSumSquare", lower_reduce}, {"ArgMax", lower_arg}, {"ArgMin", lower_arg}, {"CumSum", lower_cumsum}, {"CumProd", lower_cumprod},
     {"Softmax", lower_softmax}, {"LogSoftmax", lower_softmax}, {"Hardmax", lower_softmax}, {"MatMul", lower_matmul}, {"Gemm", lower_gemm},
-    {"Einsum", lower_einsum},  {"HannWindow", lower_window}, {"HammingWindow", lower_window}, {"BlackmanWindow", lower_window},
+    {"Det", lower_det},        {"Einsum", lower_einsum},  {"HannWindow", lower_window}, {"HammingWindow", lower_window}, {"BlackmanWindow", lower_window},
 };
 
 }  // namespace

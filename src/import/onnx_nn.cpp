@@ -156,7 +156,6 @@ tern_status lower_dropout(OnnxNode& n) {
   if (n.wants(1)) {
     const ValueId x = n.in(0);
     TERN_TRY(b.status());
-    if (!b.fixed_shape(x)) return n.unsupported("mask of a size that varies");
     const uint8_t yes = 1;
     n.set(1, b.op("expand", {b.constant(TERN_DTYPE_BOOL, Shape{}, &yes), b.shape_of(x)}));
   }

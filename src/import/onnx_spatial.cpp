@@ -41,6 +41,8 @@ tern_status read_steps(OnnxNode& n, ValueId x, const std::vector<int64_t>& kerne
   w->kernel = kernel;
   if (n.has_attribute("kernel_shape")) TERN_TRY(read_list(n, "kernel_shape", spatial, 1, &w->kernel));
   if (!kernel.empty() && w->kernel != kernel) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: kernel_shape differs from the weight's shape", n.type().c_str());
+  for (int64_t k : w->kernel)
+    if (k < 1) return TERN_FAIL(TERN_ERR_SHAPE, "%s: a kernel of %" PRId64 " taps", n.type().c_str(), k);
   TERN_TRY(read_list(n, "strides", spatial, 1, &w->strides));
   TERN_TRY(read_list(n, "dilations", spatial, 1, &w->dilations));
   w->before.assign((size_t)spatial, 0);

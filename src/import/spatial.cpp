@@ -7,6 +7,10 @@ namespace tern {
 
 ValueId reshape_to(Builder& b, ValueId x, const std::vector<DimOf>& dims) {
   if (b.status() != TERN_OK) return kNoValue;
+  if (dims.size() > (size_t)kMaxRank) {
+    b.g->status = TERN_FAIL(TERN_ERR_LIMIT, "reshape to %zu dims, at most %d are supported", dims.size(), kMaxRank);
+    return kNoValue;
+  }
   std::vector<ValueId> parts;
   IntList list;
   int open = 0;
@@ -15,7 +19,7 @@ ValueId reshape_to(Builder& b, ValueId x, const std::vector<DimOf>& dims) {
     const ValueId part = d.v == kNoValue ? b.integers({d.size}) : b.size_of_axes(d.v, d.from, d.to);
     const auto known = b.known_integers(part);
     parts.push_back(part);
-    if (list.count < kMaxRank) list.items[list.count++] = known ? (*known)[0] : -1;
+    list.items[list.count++] = known ? (*known)[0] : -1;
     open += !known;
     empty = empty || (known && (*known)[0] == 0);
   }

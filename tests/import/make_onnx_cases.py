@@ -203,6 +203,59 @@ scan("scan_backward", 11, rand(3), [rand(5, 3)], {1: ["T", 3]}, scan_input_direc
 scan("scan_batch", 8, rand(2, 3), [rand(2, 5, 3)], {0: ["B", 3], 1: ["B", "T", 3]})
 scan("scan_batch_backward", 8, rand(2, 3), [rand(2, 5, 3)], {0: ["B", 3], 1: ["B", "T", 3]}, directions=[1])
 
+# ---- empty batches ---------------------------------------------------------------------------------------------------
+
+NONE4, NONE3, NONE2 = rand(0, 4, 6, 6), rand(0, 3, 4), rand(0, 8)
+W2 = ("c", rand(8, 3))
+EMPTY = [
+    ("conv", "Conv", [NONE4, ("c", rand(5, 4, 3, 3)), ("c", rand(5))], {}),
+    ("conv_depthwise", "Conv", [NONE4, ("c", rand(4, 1, 3, 3)), ("c", rand(4))], dict(group=4, pads=[1, 1, 1, 1], strides=[2, 2])),
+    ("conv3d", "Conv", [rand(0, 2, 4, 4, 4), ("c", rand(3, 2, 3, 3, 3)), ("c", rand(3))], {}),
+    ("conv_transpose", "ConvTranspose", [NONE4, ("c", rand(4, 3, 3, 3))], dict(strides=[2, 2])),
+    ("max_pool", "MaxPool", [NONE4], dict(kernel_shape=[2, 2])),
+    ("max_pool3d", "MaxPool", [rand(0, 2, 4, 4, 4)], dict(kernel_shape=[2, 2, 2])),
+    ("average_pool", "AveragePool", [NONE4], dict(kernel_shape=[2, 2])),
+    ("global_average_pool", "GlobalAveragePool", [NONE4], {}),
+    ("batch_norm", "BatchNormalization", [NONE4] + [("c", rand(4, low=0.5)) for _ in range(4)], {}),
+    ("instance_norm", "InstanceNormalization", [NONE4, ("c", rand(4)), ("c", rand(4))], {}),
+    ("layer_norm", "LayerNormalization", [NONE3, ("c", rand(4)), ("c", rand(4))], {}),
+    ("matmul", "MatMul", [NONE2, W2], {}),
+    ("matmul_batches", "MatMul", [rand(0, 5, 8), W2], {}),
+    ("gemm", "Gemm", [NONE2, W2, ("c", rand(3))], {}),
+    ("softmax", "Softmax", [NONE3], {}),
+    ("softmax_rows", "Softmax", [NONE3], dict(axis=0)),
+    ("resize", "Resize", [NONE4, None, ("c", np.array([1, 1, 2, 2], np.float32))], dict(mode="linear")),
+    ("concat", "Concat", [NONE3, ("c", rand(2, 3, 4))], dict(axis=0)),
+    ("transpose", "Transpose", [NONE3], dict(perm=[1, 2, 0])),
+    ("reshape", "Reshape", [NONE3, ("c", np.array([-1, 12]))], {}),
+    ("flatten", "Flatten", [NONE3], {}),
+    ("slice", "Slice", [NONE3, ("c", np.array([0])), ("c", np.array([2])), ("c", np.array([0]))], {}),
+    ("pad", "Pad", [NONE3, ("c", np.array([0, 1, 1, 0, 1, 1]))], {}),
+    ("gather", "Gather", [NONE3, ("c", np.array([1, 0]))], dict(axis=1)),
+    ("tile", "Tile", [NONE2, ("c", np.array([2, 2]))], {}),
+    ("expand", "Expand", [rand(0, 1), ("c", np.array([1, 4]))], {}),
+    ("arg_max", "ArgMax", [NONE2], dict(axis=1, evaluator=True)),
+    ("cumsum", "CumSum", [NONE2, ("c", np.array(1))], {}),
+    ("einsum", "Einsum", [rand(0, 5, 8), W2], dict(equation="bij,jk->bik")),
+    ("depth_to_space", "DepthToSpace", [NONE4], dict(blocksize=2)),
+    ("lrn", "LRN", [NONE4], dict(size=3)),
+    ("reduce_sum", "ReduceSum", [NONE3, ("c", np.array([0]))], dict(keepdims=0)),
+    ("reduce_max", "ReduceMax", [NONE3, ("c", np.array([0]))], dict(keepdims=0, evaluator=True)),
+    ("reduce_prod", "ReduceProd", [NONE3], dict(keepdims=0, evaluator=True)),
+    ("det", "Det", [rand(0, 3, 3)], dict(evaluator=True)),
+]
+for _name, _op, _inputs, _how in EMPTY:
+    case("empty_" + _name, _op, _inputs, opset=18, varies=(0,), **_how)
+case("empty_grid_sample", "GridSample", [NONE4, rand(0, 3, 3, 2)], opset=16, dims={0: ["N", 4, 6, 6], 1: ["N", 3, 3, 2]})
+
+# ---- matrices --------------------------------------------------------------------------------------------------------
+
+case("det", "Det", [rand(5, 5)], opset=11, evaluator=True)
+case("det_batch", "Det", [rand(2, 3, 4, 4)], opset=11, evaluator=True, varies=(0, 1))
+case("det_one", "Det", [rand(3, 1, 1)], opset=11, evaluator=True)
+case("det_singular", "Det", [np.array([[[1, 2], [2, 4]], [[0, 0], [1, 3]], [[0, 2], [3, 1]]], np.float32)], opset=11, evaluator=True)
+case("hardmax_varies", "Hardmax", [rand(3, 4, 5)], varies=(0, 2), opset=13)
+
 # ---- regions, deformed windows ---------------------------------------------------------------------------------------
 
 REGIONS = np.array([[0, 0, 6, 5], [1.3, 2.1, 4.4, 6.8], [-2, -1, 9, 9]], np.float32)
@@ -250,7 +303,7 @@ def write(path):
         return struct.pack("<I", len(b)) + b
 
     def tensor(a):
-        a = np.ascontiguousarray(a)
+        a = np.asarray(a, order="C")
         return struct.pack("<II", DTYPES[str(a.dtype)], a.ndim) + struct.pack("<%dq" % a.ndim, *a.shape) + text(a.tobytes())
 
     with open(path, "wb") as f:
