@@ -557,34 +557,23 @@ tern_status lower_range(OnnxNode& n) {
   return TERN_OK;
 }
 
-// With known lengths: each sequence reversed on its own, by a table of positions.
+// Each sequence reversed on its own: the element at t comes from length - 1 - t, behind its length from t.
 tern_status lower_reverse_sequence(OnnxNode& n) {
   Builder& b = n.b;
-  const auto lengths = b.known_integers(n.constant_in(1));
   const ValueId x = n.in(0);
-  TERN_TRY(b.status());
   const int64_t batch_axis = n.integer("batch_axis", 1), time_axis = n.integer("time_axis", 0);
-  if (!lengths || b.rank(x) < 2 || !b.fixed_shape(x)) return n.unsupported("lengths that depend on data");
+  TERN_TRY(b.status());
+  const int rank = b.rank(x);
+  if (rank < 2) return TERN_FAIL(TERN_ERR_SHAPE, "ReverseSequence: input 0 has rank %d", rank);
   if (batch_axis + time_axis != 1 || batch_axis < 0 || batch_axis > 1) return TERN_FAIL(TERN_ERR_CORRUPT, "ReverseSequence: axes %" PRId64 " and %" PRId64, batch_axis, time_axis);
-  const int64_t batch = b.dim(x, (int)batch_axis), time = b.dim(x, (int)time_axis);
-  int64_t total = 0;
-  if ((int64_t)lengths->size() != batch || !checked_mul(batch, time, &total) || total > (1 << 20)) return TERN_FAIL(TERN_ERR_SHAPE, "ReverseSequence: %zu lengths", lengths->size());
-  // x as rows [dim 0 * dim 1, rest], rows taken in another order.
-  std::vector<int64_t> rows((size_t)total);
-  for (int64_t i = 0; i < batch; ++i) {
-    const int64_t length = (*lengths)[(size_t)i];
-    if (length < 0 || length > time) return TERN_FAIL(TERN_ERR_CORRUPT, "ReverseSequence: a length of %" PRId64, length);
-    for (int64_t t = 0; t < time; ++t) {
-      const int64_t from = t < length ? length - 1 - t : t;
-      const int64_t row = batch_axis == 0 ? i * time + t : t * batch + i;
-      rows[(size_t)row] = batch_axis == 0 ? i * time + from : from * batch + i;
-    }
-  }
-  std::vector<int64_t> flat{total}, shape;
-  for (int i = 0; i < b.rank(x); ++i) shape.push_back(b.dim(x, i));
-  flat.insert(flat.end(), shape.begin() + 2, shape.end());
-  const ValueId picked = b.op("gather", {b.reshape(x, flat), b.integers(rows)}, {{"axis", 0}});
-  n.set(0, b.reshape(picked, shape));
+  std::vector<int64_t> along_time((size_t)rank, 1), along_batch((size_t)rank, 1);
+  along_time[(size_t)time_axis] = -1;
+  along_batch[(size_t)batch_axis] = -1;
+  const ValueId times = b.reshape(b.size_of_axes(x, (int)time_axis, (int)time_axis + 1), {});
+  const ValueId t = b.reshape(b.op("range", {b.integer(0), times, b.integer(1)}), along_time);
+  const ValueId length = b.reshape(b.cast(n.constant_in(1), TERN_DTYPE_I64), along_batch);
+  const ValueId from = b.op("where", {b.op("less", {t, length}), b.sub(b.sub(length, b.integer(1)), t), t});
+  n.set(0, b.op("gather_elements", {x, b.op("expand", {from, b.shape_of(x)})}, {{"axis", time_axis}}));
   return TERN_OK;
 }
 

@@ -376,6 +376,48 @@ TEST(OnnxLowering, AScaleOfOneElementAndAZeroPointWithoutDims) {
 }
 
 // A depthwise convolution of one tap is a scale and a shift per channel; a bias that does not fit is refused all the same.
+TEST(OnnxLowering, SequencesOfLengthsGivenAtRunTime) {
+  onnx::ModelProto m = empty_model();
+  auto* g = m.mutable_graph();
+  value(g->add_input(), "x", {2, 3, 1});
+  value(g->add_input(), "n", {2}, 7);
+  auto* n = node(g, "ReverseSequence", {"x", "n"}, {"y"});
+  integer(n, "batch_axis", 0);
+  integer(n, "time_axis", 1);
+  g->add_output()->set_name("y");
+  ModelDef model;
+  ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
+  TensorData lengths = make_tensor(TERN_DTYPE_I64, Shape{2});
+  for (int64_t i = 0; i < 2; ++i) store_integer(TERN_DTYPE_I64, const_cast<void*>(lengths.data.bytes), i, 2 + i);
+  std::vector<TensorData> out;
+  ASSERT_EQ(evaluate_graph(model, model.signatures[0].graph, {filled({2, 3, 1}), lengths}, &out), TERN_OK) << message();
+  ASSERT_EQ(out[0].shape, (Shape{2, 3, 1}));
+  const double wanted[] = {1, 0, 2, 5, 4, 3};
+  for (int64_t i = 0; i < 6; ++i) EXPECT_EQ(out[0].load(i), wanted[i]) << i;
+}
+
+TEST(OnnxLowering, IntegersAreShrunkAsNumbers) {
+  onnx::ModelProto m = empty_model();
+  auto* g = m.mutable_graph();
+  value(g->add_input(), "x", {5}, 7);
+  auto* n = node(g, "Shrink", {"x"}, {"y"});
+  for (const auto& [name, number] : {std::pair{"bias", 0.7f}, std::pair{"lambd", 1.5f}}) {
+    auto* a = n->add_attribute();
+    a->set_name(name);
+    a->set_type(onnx::AttributeProto::FLOAT);
+    a->set_f(number);
+  }
+  g->add_output()->set_name("y");
+  ModelDef model;
+  ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
+  TensorData x = make_tensor(TERN_DTYPE_I64, Shape{5});
+  const int64_t given[] = {-4, -1, 0, 1, 4}, wanted[] = {-3, 0, 0, 0, 3};
+  for (int64_t i = 0; i < 5; ++i) store_integer(TERN_DTYPE_I64, const_cast<void*>(x.data.bytes), i, given[i]);
+  std::vector<TensorData> out;
+  ASSERT_EQ(evaluate_graph(model, model.signatures[0].graph, {x}, &out), TERN_OK) << message();
+  for (int64_t i = 0; i < 5; ++i) EXPECT_EQ(out[0].load(i), (double)wanted[i]) << i;
+}
+
 TEST(OnnxLowering, ADepthwiseConvolutionOfOneTap) {
   const auto model_of = [](int64_t biases, int64_t stride) {
     onnx::ModelProto m = empty_model();

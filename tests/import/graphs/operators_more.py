@@ -170,3 +170,15 @@ def scan(g, t):
     body = helper.make_graph(nodes, "body", [tensor_info(g, state, t), tensor_info(g, row, t)], [tensor_info(g, end, t), tensor_info(g, seen, t)])
     g.node("Scan", [start, rows], 2, body=body, num_scan_inputs=1, scan_input_directions=[1] if g.chance(0.3) else None,
            scan_output_directions=[1] if g.chance(0.3) else None)
+
+
+@op("RoiAlign", types=FEW, oldest=16)
+def roi_align(g, t):
+    x = g.fresh(t, [g.integer(1, 2), g.integer(1, 3), g.integer(5, 9), g.integer(5, 9)], constant=False)
+    count = g.integer(1, 3)
+    corner = g.rng.uniform(0, 3, (count, 2))
+    boxes = np.concatenate([corner, corner + g.rng.uniform(1, 4, (count, 2))], 1)
+    image = g.rng.integers(0, x.dims[0][0], count).astype(np.int64)
+    mode = g.choice([None, "avg", "max"])
+    g.node("RoiAlign", [x, g.constant(boxes, t), g.constant(image)], mode=mode, output_height=g.integer(1, 3), output_width=g.integer(1, 3), sampling_ratio=g.integer(1, 2),
+           spatial_scale=g.choice([None, 1.0, 0.5]), coordinate_transformation_mode=g.choice([None, "half_pixel", "output_half_pixel"]))

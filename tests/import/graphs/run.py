@@ -26,6 +26,7 @@ import operators  # noqa: E402
 import operators_control  # noqa: E402, F401
 import operators_more  # noqa: E402, F401
 import operators_nn  # noqa: E402, F401
+import patterns  # noqa: E402
 from compare import check  # noqa: E402
 from graph import Graph, Reject, check_types  # noqa: E402
 from runtime import Tern  # noqa: E402
@@ -49,6 +50,12 @@ def draw(seed, only=None):
     drawn, rejected = collections.Counter(), collections.Counter()
     while sum(1 for n in g.nodes if n.op_type != "Constant") < target and tries < 400:
         tries += 1
+        if g.chance(0.12 if varying else 0.04) and opset >= patterns.OLDEST and only is None:
+            try:
+                patterns.draw(g)
+                drawn["sizes"] += 1
+            except Reject as e:
+                rejected[f"sizes: {e}"] += 1
         o = g.choice(menu)
         types = o.types(opset)
         type = "f32" if "f32" in types and g.chance(0.4) else g.choice(types)
