@@ -435,16 +435,12 @@ tern_status lower_eye_like(OnnxNode& n) {
   Builder& b = n.b;
   const ValueId x = n.in(0);
   TERN_TRY(b.status());
-  if (b.rank(x) != 2 || !b.fixed_shape(x)) return n.unsupported("of a size that varies");
-  const int64_t k = n.integer("k", 0), rows = b.dim(x, 0), columns = b.dim(x, 1);
+  if (b.rank(x) != 2) return TERN_FAIL(TERN_ERR_SHAPE, "EyeLike: input 0 has rank %d instead of 2", b.rank(x));
   const DType dtype = n.has_attribute("dtype") ? onnx_dtype(n.integer("dtype", 1)) : b.dtype(x);
-  if (dtype == TERN_DTYPE_NONE || rows > 1024 || columns > 1024) return n.unsupported("element type or size");
-  std::vector<unsigned char> bytes((size_t)(rows * columns) * dtype_size(dtype));
-  for (int64_t r = 0; r < rows; ++r) {
-    int64_t c;
-    if (checked_add(r, k, &c) && c >= 0 && c < columns) store_element(dtype, bytes.data(), r * columns + c, 1);
-  }
-  n.set(0, b.constant(dtype, Shape{rows, columns}, bytes.data()));
+  if (dtype == TERN_DTYPE_NONE) return n.unsupported("element type");
+  const auto places = [&](int axis) { return b.op("range", {b.integer(0), b.reshape(b.size_of_axes(x, axis, axis + 1), {}), b.integer(1)}); };
+  const ValueId row = b.add(b.reshape(places(0), {-1, 1}), b.integer(std::clamp<int64_t>(n.integer("k", 0), INT32_MIN, INT32_MAX)));
+  n.set(0, b.cast(b.op("equal", {row, b.reshape(places(1), {1, -1})}), dtype));
   return TERN_OK;
 }
 

@@ -416,10 +416,10 @@ class Computation:
         types = [w.type for w in self.read if w.type in FLOATS] + [NAMES[r.dtype] for r in results if r is not None and NAMES.get(r.dtype) in FLOATS]
         return max([EPSILON[t] for t in types] + [EPSILON["f32"]] * (self.proto.op_type in IN_F32), default=0.0)
 
-    def moved(self, run, by_error, by_rounding, times):
-        """Inputs moved by what is behind them, and by this node's own rounding."""
-        rng, moved = self.graph.rng, []
-        for v in self.read:
+    def moved(self, run, signs, by_error, by_rounding, times):
+        """Inputs moved by what is behind them, and by this node's own rounding, each element up or down as `signs` says."""
+        moved = []
+        for v, sign in zip(self.read, signs):
             x = v.exact[run]
             if v.type in FLOATS:
                 step = np.zeros(x.shape)
@@ -428,7 +428,7 @@ class Computation:
                 if by_rounding:
                     step = step + by_rounding * np.abs(x)
                 with np.errstate(all="ignore"):
-                    x = x + times * step * rng.choice([-1.0, 1.0], x.shape)
+                    x = x + times * step * sign
             moved.append(x)
         return moved
 
@@ -443,11 +443,11 @@ class Computation:
             loose = any(v.error[run] is not None for v in self.read)
             inexact = eps and not self.exact_operator
             trials, own = [], []
+            signs = [g.rng.choice([-1.0, 1.0], v.exact[run].shape) for v in self.read]
             if loose:
-                trials = [self.run(self.moved(run, True, 0, 1)) for _ in range(2)]
-                trials.append(self.run(self.moved(run, True, 0, 8)))
+                trials = [self.run(self.moved(run, signs, True, 0, times)) for times in (1, -1, 8, -8)]
             if inexact:
-                own = [self.run(self.moved(run, False, eps, 1)), self.run(self.moved(run, False, eps, 8))]
+                own = [self.run(self.moved(run, signs, False, eps, times)) for times in (1, -8)]
             for i, name in enumerate(names):
                 if not name:
                     continue
@@ -502,7 +502,7 @@ class Computation:
             away = lambda t: np.abs(np.where(good, t, 0) - base)
             error = np.zeros(y.shape)
             if trials:
-                error = error + 1.25 * np.maximum.reduce([away(trials[0]), away(trials[1]), away(trials[2]) / 8])
+                error = error + 1.25 * np.maximum.reduce([away(trials[0]), away(trials[1]), away(trials[2]) / 8, away(trials[3]) / 8])
             if own:
                 error = error + 8 * away(own[0]) + away(own[1]) + 8 * eps * np.abs(base)
             if not trials and not own:

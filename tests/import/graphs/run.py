@@ -64,6 +64,7 @@ def draw(seed, only=None):
             try:
                 o.draw(g, type)
                 drawn[o.name] += 1
+                drawn[f"{o.name} {type}"] += 1
                 break
             except Reject as e:
                 rejected[f"{o.name}: {e}"] += 1
@@ -187,6 +188,8 @@ def main():
     if options.statistics:
         for name in sorted(operators.OPERATORS, key=lambda n: drawn[n]):
             print(f"{drawn[name]:6d}  {name}")
+        never = [f"{o.name} {t}" for o in operators.OPERATORS.values() for t in {t: 1 for s in range(operators.OLDEST, operators.NEWEST + 1) for t in o.types(s)} if not drawn[f"{o.name} {t}"]]
+        print("never drawn:", ", ".join(never) or "nothing")
         for reason, n in rejected.most_common(60):
             print(f"{n:6d}  rejected {reason}")
     total = sum(kinds.values())
