@@ -241,8 +241,10 @@ bool Layout::elementwise(int32_t index) {
   const Perm q = cheapest(n.in, out_rank);
   int full = 0;
   for (ValueId v : n.in) full += v != kNoValue && rank(v) == out_rank && !is_free(v);
+  // Prelu's result has the shape of its first operand, which then keeps its ones.
+  const bool first_decides = std::string_view(n.op->name) == "prelu";
   std::vector<ValueId> in;
-  for (ValueId v : n.in) in.push_back(broadcast_operand(v, out_rank, q, full > 0));
+  for (size_t i = 0; i < n.in.size(); ++i) in.push_back(broadcast_operand(n.in[i], out_rank, q, full > 0 && !(first_decides && i == 0)));
   define(n.out[0], q, copy(index, in)[0]);
   return true;
 }

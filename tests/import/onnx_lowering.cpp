@@ -396,6 +396,23 @@ TEST(OnnxLowering, SequencesOfLengthsGivenAtRunTime) {
   for (int64_t i = 0; i < 6; ++i) EXPECT_EQ(out[0].load(i), wanted[i]) << i;
 }
 
+TEST(OnnxLowering, ASlopeThatIsAnInputOfAConstant) {
+  onnx::ModelProto m = empty_model(16);
+  auto* g = m.mutable_graph();
+  value(g->add_input(), "s", {1, 1});
+  tensor(g, "c", {1, 3}, -2);
+  node(g, "PRelu", {"c", "s"}, {"y"});
+  g->add_output()->set_name("y");
+  ModelDef model;
+  ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
+  TensorData slope = make_tensor(TERN_DTYPE_F32, Shape{1, 1});
+  store_element(TERN_DTYPE_F32, const_cast<void*>(slope.data.bytes), 0, 0.25);
+  std::vector<TensorData> out;
+  ASSERT_EQ(evaluate_graph(model, model.signatures[0].graph, {slope}, &out), TERN_OK) << message();
+  ASSERT_EQ(out[0].shape, (Shape{1, 3}));
+  for (int64_t i = 0; i < 3; ++i) EXPECT_EQ(out[0].load(i), -0.5);
+}
+
 TEST(OnnxLowering, IntegersAreShrunkAsNumbers) {
   onnx::ModelProto m = empty_model();
   auto* g = m.mutable_graph();
