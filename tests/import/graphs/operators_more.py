@@ -182,3 +182,9 @@ def roi_align(g, t):
     mode = g.choice([None, "avg", "max"])
     g.node("RoiAlign", [x, g.constant(boxes, t), g.constant(image)], mode=mode, output_height=g.integer(1, 3), output_width=g.integer(1, 3), sampling_ratio=g.integer(1, 2),
            spatial_scale=g.choice([None, 1.0, 0.5]), coordinate_transformation_mode=g.choice([None, "half_pixel", "output_half_pixel"]))
+
+
+@op("Det", types=FEW, oldest=11)
+def det(g, t):
+    n = g.integer(1, 4)
+    g.node("Det", [g.fresh(t, g.random_dims(g.integer(0, 1), 4) + [n, n], constant=False)])
