@@ -380,12 +380,12 @@ void change_constant(Graph& g, Random& r) {
     if (g.values[v].kind == ValueKind::constant) list.push_back((ValueId)v);
   if (list.empty()) return;
   Value& v = g.value(any(list, r));
+  const Value old = v;
   if (r.one_in(4)) v.dtype = any_dtype(r);
   if (r.one_in(4)) v.shape = any_shape(r);
   if (!is_small(v.dtype, v.shape)) v.shape = {1};
   void* data = nullptr;
-  const bool keep = v.data && r.one_in(3);
-  Value old = v;
+  const bool keep = old.data && r.one_in(3);
   v.data = make_data(value_bytes(v), &data);
   fill(v.dtype, v.shape, data, r);
   if (keep && old.dtype == v.dtype && old.shape == v.shape && v.shape.elements() > 0) {  // one element
