@@ -104,11 +104,12 @@ Shape InputSizes::shape(const InputSpec& input, const std::vector<int64_t>& size
 
 namespace {
 
-// Sizes that models with open dims accept: pictures of usual sizes, text lines, sequences.
+// Sizes that models with open dims accept: pictures of usual sizes, text lines, sequences; at last, first dims that are no batch.
 constexpr struct {
-  int64_t height, width, other;
+  int64_t height, width, other, batch = 1;
 } kUsual[] = {{48, 320, 64}, {64, 64, 32}, {32, 32, 16},   {224, 224, 128}, {256, 256, 8},   {320, 320, 4},
-              {640, 640, 2}, {512, 512, 1}, {128, 128, 256}, {48, 48, 10},   {112, 112, 77}, {1, 1, 512}};
+              {640, 640, 2}, {512, 512, 1}, {128, 128, 256}, {48, 48, 10},   {112, 112, 77}, {1, 1, 512},
+              {48, 48, 48, 48},  {8, 8, 8, 8}};
 constexpr int kNumUsual = (int)(sizeof kUsual / sizeof kUsual[0]);
 
 enum class Role : uint8_t { batch, height, width, other };
@@ -131,7 +132,7 @@ Role role_of(const InputSizes& s, int symbol) {
 
 int64_t usual_size(Role role, int k) {
   switch (role) {
-    case Role::batch: return 1;
+    case Role::batch: return kUsual[k].batch;
     case Role::height: return kUsual[k].height;
     case Role::width: return kUsual[k].width;
     default: return kUsual[k].other;

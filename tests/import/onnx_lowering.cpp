@@ -413,6 +413,18 @@ TEST(OnnxLowering, ASlopeThatIsAnInputOfAConstant) {
   for (int64_t i = 0; i < 3; ++i) EXPECT_EQ(out[0].load(i), -0.5);
 }
 
+TEST(OnnxLowering, AFirstDimOfMoreThanOne) {
+  onnx::ModelProto m = empty_model();
+  auto* g = m.mutable_graph();
+  open_input(g, "x", {"rows", "columns"});
+  value(g->add_input(), "i", {3, 3}, 7);
+  node(g, "GatherElements", {"x", "i"}, {"y"});
+  g->add_output()->set_name("y");
+  ModelDef model;
+  ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
+  EXPECT_EQ(model.signatures[0].symbols.size(), 2u);
+}
+
 TEST(OnnxLowering, IntegersAreShrunkAsNumbers) {
   onnx::ModelProto m = empty_model();
   auto* g = m.mutable_graph();
