@@ -28,14 +28,21 @@ NOT_DRAWN = {
     "OptionalHasElement": "optional values; its node tests pass",
     "SwiGLU": "from set 27 on",
 }
+# What is claimed in part.
+NOTES = {
+    "CumProd": "along an axis of fixed size",
+    "MaxUnpool": "windows that do not overlap",
+    "QuantizeLinear": "to 8 bits, one scale or one a channel",
+    "DequantizeLinear": "one scale or one a channel",
+}
 HEADER = """# What the ONNX importer claims
 
 Made by `tests/import/graphs/claims.py` from the list that the generator of random graphs draws from; do not edit. For each operator
 the versions of it within operator sets {oldest} to {newest}, and the types of its main input that hold for some of these versions, as
 far as the version allows them. Older sets (1 to {before}) are read too; the node tests of ONNX cover them.
 
-| operator | versions | types |
-| --- | --- | --- |
+| operator | versions | types | what is drawn |
+| --- | --- | --- | --- |
 """
 
 
@@ -52,7 +59,7 @@ def rows():
                 held.append(since)
             types += [t for t in here if t not in types]
         order = [t for t in operators.ALL if t in types]
-        yield f"| {name} | {', '.join(str(v) for v in held)} | {'all' if len(order) == len(operators.ALL) else ' '.join(order)} |"
+        yield f"| {name} | {', '.join(str(v) for v in held)} | {'all' if len(order) == len(operators.ALL) else ' '.join(order)} | {NOTES.get(name, '')} |"
 
 
 def table():
