@@ -28,9 +28,10 @@ NOT_DRAWN = {
     "OptionalHasElement": "optional values; its node tests pass",
     "SwiGLU": "from set 27 on",
 }
-# What is claimed in part.
+# What is drawn in part.
 NOTES = {
     "CumProd": "along an axis of fixed size",
+    "GridSample": "cubic without border and reflection",
     "MaxUnpool": "windows that do not overlap",
     "QuantizeLinear": "to 8 bits, one scale or one a channel",
     "DequantizeLinear": "one scale or one a channel",
@@ -39,9 +40,9 @@ HEADER = """# What the ONNX importer claims
 
 Made by `tests/import/graphs/claims.py` from the list that the generator of random graphs draws from; do not edit. For each operator
 the versions of it within operator sets {oldest} to {newest}, and the types of its main input that hold for some of these versions, as
-far as the version allows them. Older sets (1 to {before}) are read too; the node tests of ONNX cover them.
+far as the version allows them; the last column says what of an operator the graphs are limited to. Older sets (1 to {before}) are read too; the node tests of ONNX cover them.
 
-| operator | versions | types | what is drawn |
+| operator | versions | types | in part |
 | --- | --- | --- | --- |
 """
 

@@ -293,7 +293,7 @@ def dequantize(g, t):
 
 @op("DynamicQuantizeLinear", oldest=11)
 def dynamic_quantize(g, t):
-    g.node("DynamicQuantizeLinear", [g.take("f32", where=nonempty)], 3)
+    g.node("DynamicQuantizeLinear", [g.take("f32", where=lambda v: nonempty(v) and all(x.any() for x in v.x))], 3)  # of zeros the scale is anybody's
 
 
 def codes(g, q, dims, constant=None):
