@@ -171,7 +171,8 @@ const OnnxOp* find_onnx_op(const std::string& type) {
   static const std::unordered_map<std::string_view, const OnnxOp*> table = [] {
     std::unordered_map<std::string_view, const OnnxOp*> t;
     for (auto family : {onnx_math_ops(), onnx_nn_ops(), onnx_spatial_ops(), onnx_sampling_ops(), onnx_resize_ops(), onnx_shape_ops(), onnx_quant_ops(),
-                        onnx_control_ops(), onnx_loss_ops(), onnx_transformer_ops(), onnx_iterate_ops(), onnx_signal_ops(), onnx_geometry_ops()})
+                        onnx_control_ops(), onnx_loss_ops(), onnx_transformer_ops(), onnx_iterate_ops(), onnx_signal_ops(), onnx_geometry_ops(),
+                        onnx_sequence_ops()})
       for (const OnnxOp& op : family) t[op.type] = &op;
     return t;
   }();
@@ -308,6 +309,10 @@ ValueId OnnxImporter::value_of(const std::string& name, Builder& b, bool constan
   OnnxScope* where = nullptr;
   Operand* o = find(name, &where);
   if (!o || o->absent) return kNoValue;
+  if (o->sequence) {
+    b.g->status = TERN_FAIL(TERN_ERR_UNSUPPORTED, "'%s' is a sequence, a tensor is needed", shown(name).c_str());
+    return kNoValue;
+  }
   if (o->id != kNoValue) {
     const Value& v = where->g->value(o->id);
     return where->g != scope->g && v.kind == ValueKind::parameter ? b.parameter_value(v.index) : capture(scope, where, o->id);
@@ -355,7 +360,8 @@ tern_status OnnxImporter::lower_node(const onnx::NodeProto& node, Builder& b) {
     if (!a.ref_attr_name().empty()) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s': attribute '%s' refers to a function's attribute", full_name(node).c_str(), shown(node.name()).c_str(), shown(a.name()).c_str());
   }
   if (node.output_size() == 0) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' has no output", full_name(node).c_str(), shown(node.name()).c_str());
-  if (!n.has(0) && node.op_type() != "Loop" && node.op_type() != "Scan" && node.op_type() != "OptionalHasElement") return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' lacks its first input", full_name(node).c_str(), shown(node.name()).c_str());
+  const bool may_lack = node.op_type() == "Loop" || node.op_type() == "Scan" || node.op_type() == "OptionalHasElement" || node.op_type() == "SequenceEmpty";
+  if (!n.has(0) && !may_lack) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' lacks its first input", full_name(node).c_str(), shown(node.name()).c_str());
   if (node.op_type() == "QuantizeLinear" || node.op_type() == "CastLike")  // would take them for integers of 8 bits
     for (const std::string& name : node.input())
       if (const Operand* o = find(name, nullptr); o && o->tensor && o->tensor->nibbles) return n.unsupported("to integers of 4 bits"), give_up();

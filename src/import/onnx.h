@@ -18,12 +18,20 @@ struct QuantizedWeight {
 
 // What a name stands for: a value of the graph being built, or the content of a weight that becomes a constant or a
 // parameter when it is known how it is used.
+struct OnnxSequence;
 struct Operand {
   ValueId id = kNoValue;
   std::shared_ptr<const TensorData> tensor;
   DType as = TERN_DTYPE_NONE;  // a weight seen through a Cast
   std::shared_ptr<const QuantizedWeight> quantized;
+  std::shared_ptr<const OnnxSequence> sequence;
   bool absent = false;         // produced by an operator that is not supported
+};
+
+// Tensors by position, known when the model is read. Its values are of graph g.
+struct OnnxSequence {
+  const Graph* g = nullptr;
+  std::vector<Operand> elements;
 };
 
 struct OnnxScope {
@@ -115,6 +123,7 @@ std::span<const OnnxOp> onnx_transformer_ops();
 std::span<const OnnxOp> onnx_iterate_ops();
 std::span<const OnnxOp> onnx_signal_ops();
 std::span<const OnnxOp> onnx_geometry_ops();
+std::span<const OnnxOp> onnx_sequence_ops();
 
 // TERN_DTYPE_NONE for what Tern lacks (strings, complex numbers).
 DType onnx_dtype(int64_t data_type);

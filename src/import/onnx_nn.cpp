@@ -96,8 +96,10 @@ tern_status lower_layer_norm(OnnxNode& n) {
   if (n.wants(1) || n.wants(2)) {
     IntList axes;
     for (int i = axis; i < b.rank(x); ++i) axes.items[axes.count++] = i;
-    const ValueId mean = b.op("reduce_mean", {x}, {{"axes", axes}, {"keep_dims", 1}});
-    const ValueId centred = b.sub(x, mean);
+    // In the type of stash_type, which is f32 for narrower floats.
+    const ValueId wide = b.dtype(x) == TERN_DTYPE_F64 ? x : b.cast(x, TERN_DTYPE_F32);
+    const ValueId mean = b.op("reduce_mean", {wide}, {{"axes", axes}, {"keep_dims", 1}});
+    const ValueId centred = b.sub(wide, mean);
     const ValueId variance = b.op("reduce_mean", {b.mul(centred, centred)}, {{"axes", axes}, {"keep_dims", 1}});
     n.set(1, mean);
     n.set(2, b.op("reciprocal", {b.op("sqrt", {b.add(variance, b.like(variance, epsilon))})}));

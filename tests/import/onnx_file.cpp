@@ -444,3 +444,61 @@ TEST(OnnxFile, IntegersOfFourBits) {
   EXPECT_EQ(import_proto(m, &model), TERN_ERR_UNSUPPORTED_OP);
   EXPECT_NE(message().find("4 bits"), std::string::npos) << message();
 }
+
+// ---- sequences ------------------------------------------------------------------------------------------------------
+
+TEST(OnnxFile, SequencesThatAreKnown) {
+  onnx::ModelProto m = empty_model();
+  auto* g = m.mutable_graph();
+  value(g->add_input(), "x", {5});
+  value(g->add_output(), "y", {8});
+  const auto index = [&](const char* name, int64_t v) {
+    auto* t = g->add_initializer();
+    t->set_name(name);
+    t->set_data_type(7);
+    t->add_int64_data(v);
+  };
+  index("two", 2);
+  index("last", -1);
+  index("first", 0);
+  node(g, "SplitToSequence", {"x", "two"}, {"s"});            // 1 2 | 3 4 | 5
+  node(g, "SequenceAt", {"s", "last"}, {"five"});
+  node(g, "SequenceInsert", {"s", "five", "first"}, {"s2"});  // 5 | 1 2 | 3 4 | 5
+  node(g, "SequenceErase", {"s2", "two"}, {"s3"});            // 5 | 1 2 | 5
+  node(g, "SequenceLength", {"s3"}, {"n"});
+  node(g, "SequenceEmpty", {}, {"none"});
+  node(g, "SequenceInsert", {"none", "x"}, {"one"});
+  node(g, "SequenceAt", {"one", "first"}, {"again"});
+  integer(node(g, "ConcatFromSequence", {"s3"}, {"z"}), "axis", 0);
+  node(g, "Gather", {"again", "n"}, {"fourth"});
+  node(g, "Unsqueeze", {"fourth", "zero"}, {"fourth_row"});
+  index("zero", 0);
+  g->mutable_initializer(3)->add_dims(1);
+  node(g, "Neg", {"z"}, {"minus"});
+  node(g, "SequenceConstruct", {"minus", "fourth_row", "x"}, {"s4"});
+  node(g, "SequenceErase", {"s4"}, {"s5"});
+  node(g, "SequenceInsert", {"s5", "z"}, {"s6"});
+  node(g, "SequenceErase", {"s6", "last"}, {"s7"});
+  integer(node(g, "ConcatFromSequence", {"s7"}, {"w"}), "axis", 0);
+  node(g, "SequenceConstruct", {"w", "pad"}, {"s8"});
+  tensor(g, "pad", {3}, 7.f);
+  integer(node(g, "ConcatFromSequence", {"s8"}, {"y"}), "axis", -1);
+  gives(m, {row({1, 2, 3, 4, 5})}, row({-5, -1, -2, -5, 4, 7, 7, 7}));
+  node(g, "Neg", {"s8"}, {"bad"});
+  ModelDef model;
+  EXPECT_EQ(import_proto(m, &model), TERN_ERR_UNSUPPORTED_OP);
+  EXPECT_NE(message().find("sequence"), std::string::npos) << message();
+}
+
+TEST(OnnxFile, SequencesThatAreStacked) {
+  onnx::ModelProto m = empty_model();
+  auto* g = m.mutable_graph();
+  value(g->add_input(), "x", {2, 3});
+  value(g->add_output(), "y", {3, 2});
+  integer(node(g, "SplitToSequence", {"x"}, {"s"}), "keepdims", 0);
+  auto* n = node(g, "ConcatFromSequence", {"s"}, {"y"});
+  integer(n, "axis", -1);
+  integer(n, "new_axis", 1);
+  const TensorData x = with_shape(row({1, 2, 3, 4, 5, 6}), Shape{2, 3});
+  gives(m, {x}, with_shape(row({1, 4, 2, 5, 3, 6}), Shape{3, 2}));
+}
