@@ -66,13 +66,17 @@ typedef struct tern_tensor_info {
   int32_t rank;
   int32_t is_scalar;          /* 1: a run-time scalar (rank 0, i64): a new value never makes a new plan; 2: set by the session itself */
   const char* name;
-  int64_t dims[TERN_MAX_RANK];     /* -1 where the size varies */
+  int64_t dims[TERN_MAX_RANK];     /* -1 where the size varies: of an output with the sizes of the inputs, or with data */
   int64_t min_dims[TERN_MAX_RANK]; /* inputs: smallest and largest size allowed, equal to dims where fixed */
   int64_t max_dims[TERN_MAX_RANK];
   const char* encoding;       /* parameters: "plain", "panel32", "block_int8" */
   uint64_t bytes;             /* parameters, states: bytes stored; 0 otherwise */
+  int64_t step_dims[TERN_MAX_RANK]; /* inputs: a size that varies must be a multiple of this; 1 otherwise */
+  /* Outputs with a dim of -1: how the dims follow from those of the inputs, as "batch, floor(width / 8), 6625", by the names that
+   * the file gives to the sizes; "?" for what depends on data or is not followed. NULL otherwise. */
+  const char* sizes;
 } tern_tensor_info;
-#define TERN_TENSOR_INFO_INIT { (uint32_t)sizeof(tern_tensor_info), 0, 0, 0, NULL, {0}, {0}, {0}, NULL, 0 }
+#define TERN_TENSOR_INFO_INIT { (uint32_t)sizeof(tern_tensor_info), 0, 0, 0, NULL, {0}, {0}, {0}, NULL, 0, {0}, NULL }
 
 typedef enum tern_tensor_role {
   TERN_ROLE_INPUT = 0,     /* of one signature */

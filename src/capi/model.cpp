@@ -3,7 +3,6 @@
 
 #include "capi/handle.h"
 #include "format/reader.h"
-#include "passes/specialize.h"
 
 using namespace tern;
 using namespace tern::capi;
@@ -59,28 +58,13 @@ tern_status get_signature(const tern_model* model, int32_t signature, const Sign
   return *out ? TERN_OK : TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "signature %d: the model has %zu", signature, to_object(model)->def().signatures.size());
 }
 
-// Another allowed size of a symbol than the one that the file's shapes hold for, or the same if there is none.
-int64_t other_size(const Symbol& s) {
-  if (s.hint <= s.max - s.multiple) return s.hint + s.multiple;
-  return s.hint - s.multiple >= s.min ? s.hint - s.multiple : s.hint;
-}
-
-// Marks the dims of an output that change with the sizes of inputs: all symbols get another size, and shapes are inferred
-// again. A size that the operators refuse says nothing; then the file's sizes stand.
-void mark_varying(const Signature& sig, size_t output, tern_tensor_info* info) {
-  if (sig.symbolic_dims.empty()) return;
-  std::vector<Shape> shapes;
-  for (const ValueId v : sig.graph.inputs) shapes.push_back(sig.graph.value(v).shape);
-  for (const SymbolicDim& d : sig.symbolic_dims) shapes[(size_t)d.input][d.axis] = other_size(sig.symbols[(size_t)d.symbol]);
-  Graph g;
-  const tern_error before = thread_error();
-  if (specialize(sig.graph, shapes, &g) != TERN_OK) {
-    thread_error() = before;
-    return;
-  }
-  const Shape& there = g.value(g.outputs[output]).shape;
+// Dims of an output that change with the sizes of inputs or with data.
+void mark_varying(const Model& model, size_t signature, size_t output, tern_tensor_info* info) {
+  const OutputSizes& sizes = model.output_sizes(signature)[output];
+  if (sizes.text.empty()) return;
+  info->sizes = sizes.text.c_str();
   for (int a = 0; a < info->rank; ++a) {
-    if (a < there.rank && there[a] == info->dims[a]) continue;
+    if (!sizes.varies[a]) continue;
     info->dims[a] = -1;
     info->min_dims[a] = 0;
     info->max_dims[a] = INT64_MAX;
@@ -92,7 +76,7 @@ void fill(const char* name, DType dtype, const Shape& shape, Encoding encoding, 
   info->rank = shape.rank;
   info->name = name;
   info->encoding = encoding_name(encoding);
-  for (int a = 0; a < shape.rank; ++a) info->dims[a] = info->min_dims[a] = info->max_dims[a] = shape[a];
+  for (int a = 0; a < shape.rank; ++a) info->dims[a] = info->min_dims[a] = info->max_dims[a] = shape[a], info->step_dims[a] = 1;
 }
 
 void fill_input(const Signature& sig, size_t index, tern_tensor_info* info) {
@@ -105,6 +89,7 @@ void fill_input(const Signature& sig, size_t index, tern_tensor_info* info) {
     info->dims[d.axis] = -1;
     info->min_dims[d.axis] = s.min;
     info->max_dims[d.axis] = s.max;
+    info->step_dims[d.axis] = s.multiple;
   }
 }
 
@@ -254,7 +239,7 @@ tern_status tern_model_get_tensor(const tern_model* model, int32_t signature, in
       const Signature& sig = def.signatures[(size_t)signature];
       const Value& v = sig.graph.value(sig.graph.outputs[i]);
       fill(sig.output_names[i].c_str(), v.dtype, v.shape, v.encoding, &result);
-      mark_varying(sig, i, &result);
+      mark_varying(*to_object(model), (size_t)signature, i, &result);
     } else if (role == TERN_ROLE_PARAMETER) {
       const Parameter& p = def.parameters[i];
       fill(p.name.c_str(), p.dtype, p.shape, p.encoding, &result);

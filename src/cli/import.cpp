@@ -105,10 +105,12 @@ int run(const Arguments& a) {
   const double seconds = now_seconds() - begin;
   const Plans plans = try_plans(model.get());
   const char* task = tern_model_find_metadata(model.get(), "task");
+  const char* fixed = tern_model_find_metadata(model.get(), "import.fixed");
   if (a.has("--json")) {
     Json j;
     j.begin_object().add("file", output).add("signatures", tern_model_num_signatures(model.get())).add("seconds", seconds);
     if (task) j.add("task", task);
+    if (fixed) j.add("fixed", fixed);
     j.add("sizes_vary", plans.vary).add("plans", plans.memory.num_plans).add("plan_bytes", plans.memory.plan_bytes);
     j.begin_list("warnings");
     for (const std::string& w : warnings) j.add(nullptr, w);
@@ -117,6 +119,7 @@ int run(const Arguments& a) {
   }
   std::printf("%s: %d signature%s%s%s, made in %.1f s\n", output.c_str(), tern_model_num_signatures(model.get()), tern_model_num_signatures(model.get()) == 1 ? "" : "s",
               task ? ", task " : "", task ? printable(task).c_str() : "", seconds);
+  if (fixed) std::printf("  fixed, since the network takes no other size beside it: %s\n    (--input-shape chooses another)\n", printable(fixed, 460).c_str());
   if (plans.vary && plans.memory.num_plans > 0)
     std::printf("  sizes vary: a session keeps a plan for each of the last 8 combinations (tern_session_options.max_plans); one of usual sizes takes %s\n",
                 bytes_text((double)plans.memory.plan_bytes / plans.memory.num_plans).c_str());

@@ -26,13 +26,14 @@ std::string range_text(const tern_tensor_info& t) {
     if (t.dims[a] >= 0) continue;
     s += s.empty() ? "  (dim " : ", dim ";
     s += std::to_string(a) + ": " + std::to_string(t.min_dims[a]) + (t.max_dims[a] == INT64_MAX ? " or more" : " to " + std::to_string(t.max_dims[a]));
+    if (t.step_dims[a] > 1) s += " in steps of " + std::to_string(t.step_dims[a]);
   }
   return s.empty() ? s : s + ")";
 }
 
 void print_tensors(const char* title, const std::vector<tern_tensor_info>& list, bool ranges) {
   for (const auto& t : list)
-    std::printf("    %-8s %-24s %s%s%s\n", title, printable(t.name, 80).c_str(), tensor_text(t.dtype, t.dims, t.rank).c_str(), ranges ? range_text(t).c_str() : "",
+    std::printf("    %-8s %-24s %s%s%s\n", title, printable(t.name, 80).c_str(), tensor_text(t.dtype, t.dims, t.rank).c_str(), ranges ? range_text(t).c_str() : t.sizes ? ("  (" + printable(t.sizes, 200) + ")").c_str() : "",
                 t.is_scalar ? " (scalar)" : "");
 }
 
@@ -56,7 +57,8 @@ void json_tensors(Json& j, const char* key, const std::vector<tern_tensor_info>&
   j.begin_list(key);
   for (const auto& t : list) {
     j.begin_object().add("name", t.name).add("dtype", tern_dtype_name(t.dtype)).add_numbers("shape", t.dims, t.rank);
-    if (input) j.add_numbers("min", t.min_dims, t.rank).add_numbers("max", t.max_dims, t.rank).add("scalar", t.is_scalar != 0);
+    if (input) j.add_numbers("min", t.min_dims, t.rank).add_numbers("max", t.max_dims, t.rank).add_numbers("step", t.step_dims, t.rank).add("scalar", t.is_scalar != 0);
+    if (t.sizes) j.add("sizes", t.sizes);
     if (stored) j.add("encoding", t.encoding).add("bytes", t.bytes);
     j.end();
   }

@@ -161,7 +161,7 @@ std::vector<int64_t> with_size(const InputSizes& sizes, size_t symbol, bool alon
 // What the network takes: sizes from `min` on in steps of `multiple`. Constraints of networks repeat: they come from strides
 // and from tokens that are put together.
 struct Steps {
-  int64_t min = 0, multiple = 0;  // 0: no other size than the hint
+  int64_t min = 0, multiple = 0, max = INT64_MAX;  // multiple 0: no other size than the hint
 };
 
 Steps find_steps(const InputSizes& sizes, const Graph& g, size_t symbol) {
@@ -182,6 +182,15 @@ Steps find_steps(const InputSizes& sizes, const Graph& g, size_t symbol) {
       }
       return {high, m};
     }
+  // Or a few sizes beside the hint, as where what is left of a height must be one row.
+  constexpr int64_t kFew = 32;
+  for (int64_t m = 1; m <= kMost && hint % m == 0; m *= 2) {
+    const auto takes = [&](int64_t size) { return size > 0 && infers(sizes, g, with_size(sizes, symbol, true, size)); };
+    Steps s{hint, m, hint};
+    for (int64_t k = 0; k < kFew && takes(s.max + m); ++k) s.max += m;
+    for (int64_t k = 0; k < kFew && takes(s.min - m); ++k) s.min -= m;
+    if (s.min < s.max) return s;
+  }
   return {};
 }
 
@@ -218,6 +227,7 @@ void add_symbols(const InputSizes& sizes, const std::vector<Steps>& steps, Model
         symbol.hint = sizes.hints[s];
         symbol.multiple = steps[s].multiple;
         symbol.min = steps[s].min;
+        symbol.max = steps[s].max;
         signature.symbols.push_back(std::move(symbol));
       }
       signature.symbolic_dims.push_back({(int32_t)i, axis, index[s]});

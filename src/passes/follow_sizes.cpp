@@ -691,6 +691,64 @@ std::shared_ptr<const ValueSizes> dims_alone(const ValueSizes& sizes) {
   return own;
 }
 
+namespace {
+
+// The inputs of g have their sizes; so do its values afterwards.
+tern_status follow_graph(Sizes& sizes, Graph& g) {
+  for (Node& n : g.nodes) {
+    for (Graph& sub : n.subgraphs) {
+      // The condition of an `if` stands in front of what the branches take; a loop gives two scalars of its own.
+      const size_t first = is_if(n) ? 1 : 0, own = is_loop(n) ? 2 : 0;
+      for (size_t i = own; i < sub.inputs.size() && i + first < n.in.size(); ++i) {
+        const ValueId from = n.in[i + first];
+        if (from != kNoValue && !has_fixed_shape(g.value(from))) sub.value(sub.inputs[i]).sizes = dims_alone(*g.value(from).sizes);
+      }
+      TERN_TRY(follow_graph(sizes, sub));
+    }
+    TERN_TRY(follow_sizes(sizes, g, n));
+  }
+  return TERN_OK;
+}
+
+}  // namespace
+
+std::vector<OutputSizes> sizes_of_outputs(const Signature& signature) {
+  std::vector<int64_t> hints;
+  std::vector<std::string> names;
+  for (const Symbol& s : signature.symbols) {
+    hints.push_back(s.hint);
+    names.push_back(s.name);
+  }
+  Sizes sizes(hints);
+  Graph g = signature.graph;
+  std::vector<ValueSizes> inputs(g.inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i)
+    for (int a = 0; a < g.value(g.inputs[i]).shape.rank; ++a) inputs[i].dims[a] = sizes.constant(g.value(g.inputs[i]).shape[a]);
+  for (const SymbolicDim& d : signature.symbolic_dims) {
+    inputs[(size_t)d.input].dims[d.axis] = sizes.symbol(d.symbol);
+    inputs[(size_t)d.input].dims_vary = true;
+  }
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (inputs[i].dims_vary) g.value(g.inputs[i]).sizes = std::make_shared<ValueSizes>(inputs[i]);
+  const tern_error before = thread_error();
+  const bool good = follow_graph(sizes, g) == TERN_OK;
+  thread_error() = before;
+  std::vector<OutputSizes> list;
+  for (const ValueId v : signature.graph.outputs) {
+    OutputSizes o;
+    const Value& value = g.value(v);
+    bool any = false;
+    for (int a = 0; a < value.shape.rank; ++a) {
+      const SizeId d = good ? size_of(sizes, value, a) : sizes.unknown(value.shape[a]);
+      any = any || (o.varies[a] = !sizes.fixed(d));
+      o.text += (a ? ", " : "") + sizes.text(d, names);
+    }
+    if (!any) o.text.clear();
+    list.push_back(std::move(o));
+  }
+  return list;
+}
+
 tern_status follow_sizes(Sizes& sizes, Graph& g, const Node& node) {
   if (!reads_varying(g, node)) return TERN_OK;
   Follow f{sizes, g, node, std::vector<Dims>(node.out.size()), std::vector<Dims>(node.out.size())};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Follows sizes through a graph: which expression of the inputs' sizes each dim and each known integer is.
 #pragma once
-#include "graph/graph.h"
+#include "graph/model_def.h"
 #include "graph/sizes.h"
 
 namespace tern {
@@ -18,5 +18,14 @@ bool has_fixed_shape(const Value& v);
 bool has_fixed_content(const Value& v);
 // Without the content: for a value of the same shape that is given from outside.
 std::shared_ptr<const ValueSizes> dims_alone(const ValueSizes& sizes);
+
+// The sizes of one output of a signature.
+struct OutputSizes {
+  bool varies[kMaxRank] = {};
+  // "batch, floor(width / 8), 6625": how they follow from the symbols; "?" for what depends on data or is not followed. Empty
+  // where no dim varies.
+  std::string text;
+};
+std::vector<OutputSizes> sizes_of_outputs(const Signature& signature);
 
 }  // namespace tern

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A loaded model: immutable, shared by any number of threads.
 #pragma once
-#include "graph/model_def.h"
+#include <mutex>
+
+#include "passes/follow_sizes.h"
 #include "runtime/context.h"
 
 namespace tern {
@@ -15,12 +17,21 @@ class Model : public RefCounted<Model> {
   Context& context() const { return *context_; }
   const ModelDef& def() const { return def_; }
   uint64_t max_planned_bytes() const { return max_planned_bytes_; }
+  // Of the outputs of a signature; found when they are first asked for.
+  const std::vector<OutputSizes>& output_sizes(size_t signature) const {
+    std::call_once(sizes_found_, [&] {
+      for (const Signature& s : def_.signatures) output_sizes_.push_back(sizes_of_outputs(s));
+    });
+    return output_sizes_[signature];
+  }
 
  private:
   Ref<Context> context_;
   std::shared_ptr<const void> owner_;
   ModelDef def_;
   uint64_t max_planned_bytes_;
+  mutable std::once_flag sizes_found_;
+  mutable std::vector<std::vector<OutputSizes>> output_sizes_;
 };
 
 }  // namespace tern
