@@ -255,13 +255,15 @@ SizeId Sizes::floor_div(SizeId a, SizeId b) {
   }
   if (!checked_mul(whole_hint, *y, &taken) || !checked_sub(hint(a), taken, &rest_hint)) return lost({a, b}, *at_hint);
   const SizeId r = intern(std::move(rest), rest_hint), q = intern(std::move(whole), whole_hint);
-  // (x / m) / n = x / (m * n)
-  const Terms& single = polys_[(size_t)r].terms;
-  if (single.size() == 1 && single[0].factor == 1 && single[0].atoms.size() == 1) {
-    const Atom inner = atoms_[(size_t)single[0].atoms[0]];
+  // (x / m + c) / n = (x + c * m) / (m * n)
+  const Terms parts = polys_[(size_t)r].terms;  // the constant stands first
+  const bool shifted = parts.size() == 2 && parts[0].atoms.empty();
+  if ((parts.size() == 1 || shifted) && parts.back().factor == 1 && parts.back().atoms.size() == 1) {
+    const Atom inner = atoms_[(size_t)parts.back().atoms[0]];
     const auto m = inner.op == SizeOp::floor_div ? fixed((SizeId)inner.b) : std::nullopt;
-    int64_t both = 0;
-    if (m && *m > 0 && checked_mul(*m, *y, &both)) return add(q, floor_div((SizeId)inner.a, constant(both)));
+    int64_t both = 0, shift = 0;
+    if (m && *m > 0 && checked_mul(*m, *y, &both) && (!shifted || checked_mul(parts[0].factor, *m, &shift)))
+      return add(q, floor_div(add((SizeId)inner.a, constant(shift)), constant(both)));
   }
   const auto r_hint = size_arithmetic(SizeOp::floor_div, rest_hint, *y);
   return add(q, atom(SizeOp::floor_div, r, b, *r_hint));
@@ -378,11 +380,11 @@ bool Sizes::append_text(SizeId id, std::span<const std::string> symbols, bool in
       }
       constexpr const char* kBefore[] = {"", "", "floor(", "trunc(", "(", "min(", "max(", "(", "(", "broadcast("};
       constexpr const char* kBetween[] = {"", "", " / ", " / ", " mod ", ", ", ", ", " < ", " == ", ", "};
-      const bool infix = x.op != SizeOp::min && x.op != SizeOp::max && x.op != SizeOp::broadcast;
+      const bool product = x.op == SizeOp::floor_div || x.op == SizeOp::trunc_div || x.op == SizeOp::mod;
       *out += kBefore[(size_t)x.op];
-      if (!append_text((SizeId)x.a, symbols, infix && x.op == SizeOp::mod, out)) return false;
+      if (!append_text((SizeId)x.a, symbols, product, out)) return false;
       *out += kBetween[(size_t)x.op];
-      if (!append_text((SizeId)x.b, symbols, infix, out)) return false;
+      if (!append_text((SizeId)x.b, symbols, product, out)) return false;
       *out += ")";
       constexpr size_t kMostText = 400;
       if (out->size() > kMostText) return false;

@@ -740,7 +740,8 @@ std::vector<OutputSizes> sizes_of_outputs(const Signature& signature) {
     bool any = false;
     for (int a = 0; a < value.shape.rank; ++a) {
       const SizeId d = good ? size_of(sizes, value, a) : sizes.unknown(value.shape[a]);
-      any = any || (o.varies[a] = !sizes.fixed(d));
+      o.varies[a] = !sizes.fixed(d);
+      any = any || o.varies[a];
       o.text += (a ? ", " : "") + sizes.text(d, names);
     }
     if (!any) o.text.clear();
