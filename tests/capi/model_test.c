@@ -19,10 +19,11 @@ static void signatures_and_tensors(const tern_model* m) {
 
   OK(tern_model_get_tensor(m, 0, TERN_ROLE_INPUT, 0, &info));
   CHECK(info.dtype == TERN_DTYPE_F32 && info.rank == 2 && !info.is_scalar && strcmp(info.name, "x") == 0);
-  CHECK(info.dims[0] == -1 && info.min_dims[0] == 1 && info.max_dims[0] == 64);
+  CHECK(info.dims[0] == -1 && info.min_dims[0] == 1 && info.max_dims[0] == 64 && info.step_dims[0] == 1 && info.sizes == NULL);
   CHECK(info.dims[1] == 16 && info.min_dims[1] == 16 && info.max_dims[1] == 16);
   OK(tern_model_get_tensor(m, 0, TERN_ROLE_OUTPUT, 0, &info));
   CHECK(strcmp(info.name, "y") == 0 && info.dims[0] == -1 && info.dims[1] == 8);
+  CHECK(info.sizes && strcmp(info.sizes, "batch, 8") == 0);
   OK(tern_model_get_tensor(m, 2, TERN_ROLE_INPUT, 1, &info));
   CHECK(info.is_scalar == 1 && info.rank == 0 && info.dtype == TERN_DTYPE_I64 && strcmp(info.name, "factor") == 0);
   OK(tern_model_get_tensor(m, 0, TERN_ROLE_PARAMETER, 0, &info));
