@@ -52,7 +52,12 @@ bool EpilogueMatch::extend(const Graph& g, const Node& n, ValueId value) {
     last_clip_ = &n;
     return true;
   }
-  if (op == "prelu" && !is_per_channel(g, n.in[1], channels)) return false;
+  if (op == "prelu") {
+    if (!is_per_channel(g, n.in[1], channels)) return false;
+    // One slope for all channels is repeated when the plan is made: it must be there by then.
+    const Value& slope = g.value(n.in[1]);
+    if (slope.shape.elements() != channels && slope.kind != ValueKind::constant && slope.kind != ValueKind::parameter) return false;
+  }
   for (const char* known : {"relu", "clip", "prelu", "leaky_relu", "hard_swish", "hard_sigmoid", "sigmoid", "tanh", "silu", "gelu"})
     if (op == known) {
       // Behind a residual that no activation preceded, a clip could be either; the activation it is.

@@ -796,6 +796,27 @@ TEST(Session, StepsPerChannelAreEpilogues) {
   }
 }
 
+// One slope for all channels that is given at each run: nothing that a plan could repeat.
+TEST(Session, ASlopeThatIsAnInput) {
+  ModelDef def;
+  add_parameter(def, "w", {3, 1, 1, 2}, random_floats(6, 1).data());
+  Graph g;
+  const ValueId in = add_input(g, "x", TERN_DTYPE_F32, {1, 2, 2, 2}), slope = add_input(g, "s", TERN_DTYPE_F32, {1});
+  g.outputs = {emit(g, "prelu", {emit(g, "conv2d", {in, use_parameter(g, def, "w")}, Conv2dAttrs{}), slope})};
+  add_signature(def, "forward", std::move(g));
+  const Ref<Context> context = make_context(1);
+  const Ref<Model> model = make_model(*context, std::move(def));
+  const std::vector<float> v = random_floats(8, 2);
+  const std::unique_ptr<Session> cpu = open(*model), reference = open(*model, "reference");
+  for (const float s : {0.25f, -2.0f}) {
+    const Ref<Tensor> x = make_tensor(*context, TERN_DTYPE_F32, {1, 2, 2, 2}, v.data()), given = make_tensor(*context, TERN_DTYPE_F32, {1}, &s);
+    Outputs got, want;
+    TERN_OKAY(run(*cpu, 0, {x.get(), given.get()}, &got));
+    TERN_OKAY(run(*reference, 0, {x.get(), given.get()}, &want));
+    EXPECT_LT(relative_error(got.f32(0), want.f32(0), 12), 1e-5);
+  }
+}
+
 // The caller of an output gets a plain tensor, and what a model owns is as large as its plan takes it to be: else no plan.
 TEST(Session, SizesOfTwoRulesAreRefused) {
   const Ref<Context> context = make_context();
