@@ -173,9 +173,9 @@ Steps find_steps(const InputSizes& sizes, const Graph& g, size_t symbol) {
       bool all = true;
       for (const int64_t k : kAway) all = all && takes(hint + k * m);
       if (!all || (hint > m && hint / m % 2 == 0 && !takes(hint - m) && takes(hint / 2))) continue;
-      // The smallest size: kernels must fit, and whatever is smaller does not.
+      // The smallest size: kernels must fit, and whatever is smaller does not. A batch may be empty.
       int64_t low = m, high = hint;  // `high` is good
-      if (takes(low)) return {low, m};
+      if (takes(low)) return {takes(0) ? 0 : low, m};
       while (high - low > m) {
         const int64_t middle = (low + high) / 2 / m * m;
         (takes(middle) ? high : low) = middle;

@@ -392,6 +392,16 @@ class Import(Case):
         tern("run", out, "--in", x, "--out", self.path("results"))
         self.assertEqual(read_npy(self.path(f"results/s{len(names) - 1}.npy")), ((2,), [-1.5, -0.5]))
 
+    def test_empty_batch(self):
+        nodes = [("MaxPool", ["x"], "p"), ("Add", ["p", "p"], "y")]
+        model = self.write("empty.onnx", onnx(nodes, {"x": ["n", 3, 4, 4]}, {"y": ["n", 3, 4, 4]}, kernel_shape=[1, 1]))
+        tern("import", model, "-o", self.path("empty.tern"))
+        for rows in (0, 2):
+            x = self.write("x.npy", npy("<f4", (rows, 3, 4, 4), floats([1.0] * (rows * 48))))
+            tern("run", self.path("empty.tern"), "--in", x, "--out", self.path("out"))
+            self.assertEqual(read_npy(self.path("out/y.npy")), ((rows, 3, 4, 4), [2.0] * (rows * 48)))
+        self.assertIn("x", tern("bench", self.path("empty.tern")).out)
+
     def test_shapes_as_the_file_has_them(self):
         # Pictures lie with their channels last inside; who made the model knows them with the channels first.
         conv = onnx([("Conv", ["x", "w"], "y")], {"x": [1, 3, 8, 9], "w": [4, 2, 3, 3]}, {"y": [1, 4, 6, 7]})
