@@ -101,20 +101,16 @@ const char* refuse_batch_norm(const Graph& g, const Node& n) {
   return refuse_unless_f32(g, n);
 }
 
-// Scale and shift from the four vectors, made anew in every run where they may change.
+// The factor of a channel, made anew in every run since it may change.
 struct FoldArgs {
-  const float *scale = nullptr, *bias = nullptr, *mean = nullptr, *variance = nullptr;
-  float *k = nullptr, *t = nullptr;
+  const float *scale = nullptr, *variance = nullptr;
+  float* k = nullptr;
   double epsilon = 0;
   int64_t channels = 0;
 };
 void run_fold(const void* args, int64_t, int64_t, void*) {
   const FoldArgs& a = *(const FoldArgs*)args;
-  for (int64_t i = 0; i < a.channels; ++i) {
-    const double k = (double)a.scale[i] / std::sqrt((double)a.variance[i] + a.epsilon);
-    a.k[i] = (float)k;
-    a.t[i] = (float)((double)a.bias[i] - (double)a.mean[i] * k);
-  }
+  for (int64_t i = 0; i < a.channels; ++i) a.k[i] = (float)((double)a.scale[i] / std::sqrt((double)a.variance[i] + a.epsilon));
 }
 
 tern_status prepare_batch_norm(Prepare& p) {
@@ -123,14 +119,13 @@ tern_status prepare_batch_norm(Prepare& p) {
   f.channels = x[x.rank - 1];
   f.epsilon = p.node.attrs<BatchNormAttrs>().epsilon;
   f.k = p.array<float>((size_t)f.channels);
-  f.t = p.array<float>((size_t)f.channels);
   p.pointer(f.scale, p.node.in[1]);
-  p.pointer(f.bias, p.node.in[2]);
-  p.pointer(f.mean, p.node.in[3]);
   p.pointer(f.variance, p.node.in[4]);
   p.call(run_fold, &f, 1, 0, 0);
   ScaleShiftArgs& a = p.args<ScaleShiftArgs>();
-  a.scale = f.k, a.shift = f.t;
+  a.scale = f.k;
+  p.pointer(a.shift, p.node.in[2]);
+  p.pointer(a.center, p.node.in[3]);
   a.channels = f.channels;
   a.rows = f.channels ? x.elements() / f.channels : 0;
   p.pointer(a.x, p.node.in[0]);

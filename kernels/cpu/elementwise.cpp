@@ -78,7 +78,7 @@ void unary_row(Unary op, float p0, float p1, const float* x, float* y, int64_t n
     case Unary::erf: return map_row_long(x, y, n, [](Vec v) { return verf(v); });
     case Unary::hard_sigmoid: return map_row(x, y, n, [=](Vec v) { return min(one, max(zero, a * v + b)); });
     case Unary::hard_swish:
-      return map_row(x, y, n, [=](Vec v) { return v * min(splat(6.0f), max(zero, v + splat(3.0f))) * splat(1.0f / 6); });
+      return map_row(x, y, n, [=](Vec v) { return v * (min(splat(6.0f), max(zero, v + splat(3.0f))) * splat(1.0f / 6)); });
     case Unary::silu: return map_row_long(x, y, n, [](Vec v) { return v * vsigmoid(v); });
     case Unary::gelu_erf:
       return map_row_long(x, y, n, [=](Vec v) { return splat(0.5f) * v * (one + verf(v * splat(0.707106781f))); });

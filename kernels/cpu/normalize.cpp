@@ -17,6 +17,9 @@ TERN_INLINE void write(float* p, Vec v, int n) {
 }
 TERN_INLINE int lanes_left(int64_t n, int64_t i) { return n - i < kLanes ? (int)(n - i) : kLanes; }
 
+// Where the values of a mean are measured from, so that its error follows their spread and not their size: one of them.
+TERN_INLINE float origin_of(float x) { return x > -1e30f && x < 1e30f ? x : 0; }
+
 // Sum of f(x[i]); the lanes past the end are set to zero after f.
 template <class F>
 float sum_row(const float* x, int64_t n, F f) {
@@ -49,7 +52,9 @@ void row_norm(const void* args, int64_t begin, int64_t end, void*) {
   for (int64_t r = begin; r < end; ++r) {
     const float* x = a.x + r * n;
     float* y = a.y + r * n;
-    const float mean = a.kind == RowNorm::layer ? sum_row(x, n, [](Vec v) { return v; }) / (float)n : 0.0f;
+    const float origin = origin_of(x[0]);
+    const Vec shift = splat(origin);
+    const float mean = a.kind == RowNorm::layer ? sum_row(x, n, [shift](Vec v) { return v - shift; }) / (float)n + origin : 0.0f;
     const Vec center = splat(mean);
     const float squares = sum_row(x, n, [center](Vec v) {
       const Vec d = v - center;
@@ -79,14 +84,15 @@ void row_norm(const void* args, int64_t begin, int64_t end, void*) {
   }
 }
 
-// sums[c] = sum over rows of x (centers NULL) or of (x - centers[c])^2, for n columns, n a run of at most kLanes.
+// sums[c] = sum over rows of x - centers[c], or of its square, for n columns, n a run of at most kLanes.
+template <bool squared>
 void sum_columns(const float* x, int64_t rows, int64_t stride, int n, const float* centers, float* sums) {
   Vec low = splat(0.0f), middle = splat(0.0f), high = splat(0.0f);
-  const Vec center = centers ? read(centers, n) : splat(0.0f);
+  const Vec center = read(centers, n);
   int in_low = 0, in_middle = 0;
   for (int64_t r = 0; r < rows; ++r) {
-    const Vec v = read(x + r * stride, n), d = v - center;
-    low += centers ? d * d : v;
+    const Vec d = read(x + r * stride, n) - center;
+    low += squared ? d * d : d;
     if (++in_low == kLevel) {
       middle += low, low = splat(0.0f), in_low = 0;
       if (++in_middle == kLevel) high += middle, middle = splat(0.0f), in_middle = 0;
@@ -96,19 +102,20 @@ void sum_columns(const float* x, int64_t rows, int64_t stride, int n, const floa
 }
 
 // The same for any number of columns: four vectors at a time share one walk over the rows.
+template <bool squared>
 void sum_all_columns(const float* x, int64_t rows, int64_t stride, int64_t cols, const float* centers, float* sums) {
   int64_t c = 0;
   for (; c + 4 * kLanes <= cols; c += 4 * kLanes) {
     Vec low[4], middle[4], high[4], center[4];
     for (int k = 0; k < 4; ++k) {
       low[k] = middle[k] = high[k] = splat(0.0f);
-      center[k] = centers ? load(centers + c + k * kLanes) : splat(0.0f);
+      center[k] = load(centers + c + k * kLanes);
     }
     int in_low = 0, in_middle = 0;
     for (int64_t r = 0; r < rows; ++r) {
       for (int k = 0; k < 4; ++k) {
-        const Vec v = load(x + r * stride + c + k * kLanes), d = v - center[k];
-        low[k] += centers ? d * d : v;
+        const Vec d = load(x + r * stride + c + k * kLanes) - center[k];
+        low[k] += squared ? d * d : d;
       }
       if (++in_low == kLevel) {
         for (int k = 0; k < 4; ++k) middle[k] += low[k], low[k] = splat(0.0f);
@@ -122,7 +129,7 @@ void sum_all_columns(const float* x, int64_t rows, int64_t stride, int64_t cols,
     for (int k = 0; k < 4; ++k) store(sums + c + k * kLanes, (low[k] + middle[k]) + high[k]);
   }
   for (; c < cols; c += kLanes)
-    sum_columns(x + c, rows, stride, lanes_left(cols, c), centers ? centers + c : nullptr, sums + c);
+    sum_columns<squared>(x + c, rows, stride, lanes_left(cols, c), centers + c, sums + c);
 }
 
 void group_norm(const void* args, int64_t begin, int64_t end, void* scratch) {
@@ -138,14 +145,16 @@ void group_norm(const void* args, int64_t begin, int64_t end, void* scratch) {
     float* factors = means + unit_groups * per_group;
     const float* x = a.x + picture * a.pixels * a.channels + first;
     float* y = a.y + picture * a.pixels * a.channels + first;
-    sum_all_columns(x, a.pixels, a.channels, cols, nullptr, means);
+    for (int64_t c = 0; c < cols; ++c) factors[c] = origin_of(a.pixels ? x[c - c % per_group] : 0.0f);
+    sum_all_columns<false>(x, a.pixels, a.channels, cols, factors, means);
     for (int64_t g = 0; g < groups; ++g) {
       float sum = 0;
       for (int64_t c = 0; c < per_group; ++c) sum += means[g * per_group + c];
-      for (int64_t c = 0; c < per_group; ++c) means[g * per_group + c] = sum / count;
-      if (a.mean) a.mean[picture * a.groups + group + g] = sum / count;
+      const float mean = sum / count + factors[g * per_group];
+      for (int64_t c = 0; c < per_group; ++c) means[g * per_group + c] = mean;
+      if (a.mean) a.mean[picture * a.groups + group + g] = mean;
     }
-    sum_all_columns(x, a.pixels, a.channels, cols, means, factors);
+    sum_all_columns<true>(x, a.pixels, a.channels, cols, means, factors);
     for (int64_t g = 0; g < groups; ++g) {
       float sum = 0;
       for (int64_t c = 0; c < per_group; ++c) sum += factors[g * per_group + c];
@@ -166,7 +175,7 @@ TERN_INLINE Vec activate(Vec v, Activation activation, Vec lo, Vec hi) {
   switch (activation) {
     case Activation::relu: return max(splat(0.0f), v);
     case Activation::clip: return min(hi, max(lo, v));
-    case Activation::hard_swish: return v * min(splat(6.0f), max(splat(0.0f), v + splat(3.0f))) * splat(1.0f / 6);
+    case Activation::hard_swish: return v * (min(splat(6.0f), max(splat(0.0f), v + splat(3.0f))) * splat(1.0f / 6));
     default: return v;
   }
 }
@@ -178,11 +187,12 @@ void scale_shift_rows(const ScaleShiftArgs& a, const float* x, float* y, int64_t
   for (int64_t c = 0; c < n; c += kLanes) {  // constants stay in registers, rows stay in the first-level cache
     const int left = lanes_left(n, c);
     const Vec scale = read(a.scale + c, left), shift = a.shift ? read(a.shift + c, left) : splat(0.0f);
+    const Vec center = a.center ? read(a.center + c, left) : splat(0.0f);
     if (left == kLanes) {
-      for (int64_t r = 0; r < rows; ++r) store(y + r * n + c, activate(fma(load(x + r * n + c), scale, shift), activation, lo, hi));
+      for (int64_t r = 0; r < rows; ++r) store(y + r * n + c, activate(fma(load(x + r * n + c) - center, scale, shift), activation, lo, hi));
     } else {
       for (int64_t r = 0; r < rows; ++r)
-        store_part(y + r * n + c, activate(fma(load_part(x + r * n + c, left), scale, shift), activation, lo, hi), left);
+        store_part(y + r * n + c, activate(fma(load_part(x + r * n + c, left) - center, scale, shift), activation, lo, hi), left);
     }
   }
 }
@@ -207,9 +217,11 @@ void channel_stats(const void* args, int64_t begin, int64_t end, void*) {
   const ChannelStatsArgs& a = *(const ChannelStatsArgs*)args;
   for (int64_t u = begin; u < end; ++u) {
     const int64_t first = u * kNormCols, cols = a.channels - first < kNormCols ? a.channels - first : kNormCols;
-    sum_all_columns(a.x + first, a.rows, a.channels, cols, nullptr, a.mean + first);
-    for (int64_t c = first; c < first + cols; ++c) a.mean[c] /= (float)a.rows;
-    sum_all_columns(a.x + first, a.rows, a.channels, cols, a.mean + first, a.variance + first);
+    float origins[kNormCols];
+    for (int64_t c = 0; c < cols; ++c) origins[c] = origin_of(a.x[first + c]);
+    sum_all_columns<false>(a.x + first, a.rows, a.channels, cols, origins, a.mean + first);
+    for (int64_t c = 0; c < cols; ++c) a.mean[first + c] = a.mean[first + c] / (float)a.rows + origins[c];
+    sum_all_columns<true>(a.x + first, a.rows, a.channels, cols, a.mean + first, a.variance + first);
     for (int64_t c = first; c < first + cols; ++c) a.variance[c] /= (float)a.rows;
   }
 }

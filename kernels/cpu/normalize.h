@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Normalisations, f32, channels last. Means and variances are taken in two passes (mean first, then squared deviations).
+// Normalisations, f32, channels last. Means and variances are taken in two passes (mean first, then squared deviations);
+// the mean of equal values is that value.
 #pragma once
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/strides.h"
@@ -54,11 +55,12 @@ inline size_t group_norm_scratch(const GroupNormArgs& a) {
   return a.channels == 0 ? 0 : (size_t)(a.channels / a.groups * group_norm_unit_groups(a)) * 2 * sizeof(float);
 }
 
-// Batch norm at inference and any per-channel affine map: y = activation(x * scale[c] + shift[c]).
-// x, y: [rows, channels]; x == y allowed; shift may be NULL. activation: none, relu, clip [lo, hi], hard_swish.
+// Batch norm at inference and any per-channel affine map: y = activation((x - center[c]) * scale[c] + shift[c]).
+// x, y: [rows, channels]; x == y allowed; center and shift may be NULL (0). activation: none, relu, clip [lo, hi], hard_swish.
 // Units: blocks of scale_shift_rows rows. No scratch.
 struct ScaleShiftArgs {
   const float* x = nullptr;
+  const float* center = nullptr;
   const float* scale = nullptr;
   const float* shift = nullptr;
   float* y = nullptr;

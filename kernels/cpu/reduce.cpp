@@ -16,12 +16,13 @@ bool is_sum(Reduce op) { return op != Reduce::max && op != Reduce::min && op != 
 TERN_INLINE Vec greater(Vec m, Vec v) { return select(v > m, v, select(v == v, m, v)); }  // NaN wins and stays
 TERN_INLINE Vec lesser(Vec m, Vec v) { return select(v < m, v, select(v == v, m, v)); }
 
-// The element as it enters a sum. `shift` is the maximum, for log_sum_exp.
+// The element as it enters a sum. `shift` is the maximum, for log_sum_exp, and one of the elements, for a mean.
 template <Reduce op>
 TERN_INLINE Vec term(Vec v, Vec shift) {
   if constexpr (op == Reduce::sum_squares) return v * v;
   else if constexpr (op == Reduce::l1) return abs(v);
   else if constexpr (op == Reduce::log_sum_exp) return vexp_negative(v - shift);
+  else if constexpr (op == Reduce::mean) return v - shift;
   else return v;
 }
 
@@ -91,6 +92,7 @@ float run(Reduce op, const float* x, int64_t n, float first, float shift) {
     case Reduce::l2: return run<Reduce::sum_squares>(x, n, first, 0);
     case Reduce::l1: return run<Reduce::l1>(x, n, first, 0);
     case Reduce::log_sum_exp: return run<Reduce::log_sum_exp>(x, n, first, shift);
+    case Reduce::mean: return run<Reduce::mean>(x, n, first, shift);
     default: return run<Reduce::sum>(x, n, first, 0);
   }
 }
@@ -112,7 +114,7 @@ struct Indices {
 
 float finish(Reduce op, float v, float shift, int64_t count) {
   switch (op) {
-    case Reduce::mean: return v / (float)count;
+    case Reduce::mean: return v / (float)count + shift;
     case Reduce::l2: return sqrtf(v);
     case Reduce::log_sum: return logf(v);
     case Reduce::log_sum_exp: return logf(v) + shift;
@@ -121,6 +123,9 @@ float finish(Reduce op, float v, float shift, int64_t count) {
 }
 
 float finite_or_zero(float m) { return m - m == 0 ? m : 0; }
+
+// What a mean is measured from, so that its error follows the spread of the elements and not their size.
+float origin_of(float x) { return x > -1e30f && x < 1e30f ? x : 0; }
 
 [[gnu::noinline]] float reduce_rows(const ReduceArgs& a, Reduce op, const float* x, float shift) {
   const float first = start(op);
@@ -181,6 +186,7 @@ void columns(Reduce op, const ReduceArgs& a, const float* x, int n, const float*
     case Reduce::l2: return columns<Reduce::sum_squares>(a, x, n, shift, y);
     case Reduce::l1: return columns<Reduce::l1>(a, x, n, shift, y);
     case Reduce::log_sum_exp: return columns<Reduce::log_sum_exp>(a, x, n, shift, y);
+    case Reduce::mean: return columns<Reduce::mean>(a, x, n, shift, y);
     default: return columns<Reduce::sum>(a, x, n, shift, y);
   }
 }
@@ -201,7 +207,7 @@ void reduce_f32(const ReduceArgs& a, int64_t begin, int64_t end) {
   if (a.inner_reduced) {
     for (int64_t u = begin; u < end; ++u) {
       const float* row = x + kept_offset(a, u);
-      float shift = 0;
+      float shift = a.op == Reduce::mean && count > 0 ? origin_of(*row) : 0;
       if (a.op == Reduce::log_sum_exp) {
         const float m = reduce_rows(a, Reduce::max, row, 0);
         shift = finite_or_zero(m);
@@ -224,6 +230,8 @@ void reduce_f32(const ReduceArgs& a, int64_t begin, int64_t end) {
     if (a.op == Reduce::log_sum_exp) {
       columns(Reduce::max, a, from, n, shift, greatest);
       for (int i = 0; i < n; ++i) shift[i] = finite_or_zero(greatest[i]);
+    } else if (a.op == Reduce::mean && count > 0) {
+      for (int i = 0; i < n; ++i) shift[i] = origin_of(from[i]);
     }
     columns(a.op, a, from, n, shift, result);
     for (int i = 0; i < n; ++i)

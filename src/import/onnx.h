@@ -131,6 +131,12 @@ class OnnxFiles;
 // files: those beside the model, for tensors that lie there; NULL = there are none.
 tern_status read_onnx_tensor(const onnx::TensorProto& t, TensorData* out, OnnxFiles* files = nullptr);
 
+// f16 and bf16 become f32, so that what is made of several steps is rounded once; other types stay.
+inline ValueId widened(Builder& b, ValueId x) {
+  const DType d = b.dtype(x);
+  return d == TERN_DTYPE_F16 || d == TERN_DTYPE_BF16 ? b.cast(x, TERN_DTYPE_F32) : x;
+}
+
 // x [N,C,L] or [N,C,H,W] to NHWC and back (rank 3: height 1).
 ValueId to_nhwc(Builder& b, ValueId x);
 ValueId from_nhwc(Builder& b, ValueId y, int rank);

@@ -74,6 +74,11 @@ tern_status lower_binary(OnnxNode& n) {
     dims[0] = Builder::same(0);
     if (n.rank(0) > 2) y = n.b.reshape(y, dims);
   }
+  if (n.type() == "PRelu" && is_integer(n.dtype(0))) {
+    const ValueId x = n.in(0);
+    n.set(0, n.b.op("where", {n.b.op("less", {x, n.b.like(x, 0)}), n.b.mul(x, y), x}));
+    return TERN_OK;
+  }
   n.set(0, n.b.op(look_up(kBinary, n.type()), {n.in(0), y}));
   return TERN_OK;
 }
@@ -81,10 +86,14 @@ tern_status lower_binary(OnnxNode& n) {
 tern_status lower_variadic(OnnxNode& n) {
   constexpr Names names[] = {{"Max", "max"}, {"Min", "min"}, {"Sum", "add"}, {"Mean", "add"}};
   if (n.num_in() == 0) return TERN_FAIL(TERN_ERR_CORRUPT, "%s has no inputs", n.type().c_str());
-  ValueId y = n.in(0);
-  for (int i = 1; i < n.num_in(); ++i) y = n.b.op(look_up(names, n.type()), {y, n.in(i)});
+  const ValueId first = n.in(0);
+  TERN_TRY(n.b.status());
+  const bool sums = n.type() == "Sum" || n.type() == "Mean";
+  const auto operand = [&](int i) { return sums ? widened(n.b, n.in(i)) : n.in(i); };
+  ValueId y = operand(0);
+  for (int i = 1; i < n.num_in(); ++i) y = n.b.op(look_up(names, n.type()), {y, operand(i)});
   if (n.type() == "Mean" && n.num_in() > 1) y = n.b.div(y, n.b.like(y, n.num_in()));
-  n.set(0, y);
+  n.set(0, n.b.cast(y, n.b.dtype(first)));
   return TERN_OK;
 }
 
@@ -190,14 +199,36 @@ tern_status lower_clip(OnnxNode& n) {
   return TERN_OK;
 }
 
-// A constant seen through a cast between float types stays what it is.
+// Does every number of a float type have the same value in the other?
+bool widens(DType from, DType to) {
+  return from == to || to == TERN_DTYPE_F64 || (to == TERN_DTYPE_F32 && from != TERN_DTYPE_F64);
+}
+
+// The content of a weight rounded to another float type.
+TensorData rounded(const TensorData& t, DType to) {
+  TensorData r;
+  r.name = t.name;
+  r.dtype = to;
+  r.shape = t.shape;
+  void* p = nullptr;
+  r.data = make_data(r.bytes(), &p);
+  for (int64_t i = 0, n = r.elements(); i < n; ++i) store_element(to, p, i, t.load(i));
+  return r;
+}
+
+// A weight seen through a cast to a float type stays a weight: its content as it is where the type holds every number, else
+// rounded here.
 tern_status cast_to(OnnxNode& n, DType to) {
   DType as = TERN_DTYPE_NONE;
   const TensorData* t = n.weight(0, &as);
   if (t && t->elements() > 1 && is_float(to) && is_float(as)) {
     Operand o;
-    o.tensor = n.operand(0)->tensor;
-    o.as = to;
+    if (widens(t->dtype, to)) {
+      o.tensor = n.operand(0)->tensor;
+      o.as = to;
+    } else {
+      o.tensor = std::make_shared<TensorData>(rounded(*t, to));
+    }
     n.set_operand(0, std::move(o));
     return TERN_OK;
   }
@@ -259,34 +290,38 @@ tern_status lower_reduce(OnnxNode& n) {
   TERN_TRY(b.status());
   TERN_TRY(reduce_axes(n, &axes, &none));
   const std::string& type = n.type();
-  if (type == "ReduceL1") x = b.op("abs", {x});
-  if (type == "ReduceL2" || type == "ReduceSumSquare") x = b.mul(x, x);
-  if (none && noop) {
-    if (type == "ReduceL2") x = b.op("sqrt", {x});
-    if (type == "ReduceLogSum") x = b.op("log", {x});
-    if (type == "ReduceSum" || type == "ReduceMean" || type == "ReduceMax" || type == "ReduceMin" || type == "ReduceProd") {
-      if (const Operand* o = n.operand(0)) n.set_operand(0, *o);
-      return TERN_OK;
-    }
-    n.set(0, x);
+  constexpr Names names[] = {{"ReduceMean", "reduce_mean"}, {"ReduceMax", "reduce_max"}, {"ReduceMin", "reduce_min"}, {"ReduceProd", "reduce_prod"}, {"ReduceSum", "reduce_sum"}};
+  const char* const name = look_up(names, type);
+  if (*name != '?' && none && noop) {
+    if (const Operand* o = n.operand(0)) n.set_operand(0, *o);
     return TERN_OK;
   }
   // No axes: all of them, or of a scalar none, for which there is nothing to do.
   const Attrs attrs = {{"axes", axes}, {"keep_dims", keep != 0}};
-  constexpr Names names[] = {{"ReduceMean", "reduce_mean"}, {"ReduceMax", "reduce_max"}, {"ReduceMin", "reduce_min"}, {"ReduceProd", "reduce_prod"}};
-  ValueId y;
-  if (type == "ReduceLogSumExp") {
-    const ValueId top = b.op("reduce_max", {x}, {{"axes", axes}, {"keep_dims", 1}});
-    const ValueId sum = b.op("reduce_sum", {b.op("exp", {b.sub(x, top)})}, attrs);
-    y = b.add(b.op("log", {sum}), keep ? top : b.op("reduce_max", {x}, attrs));
-  } else if (const char* name = look_up(names, type); *name != '?') {
-    y = b.op(name, {x}, attrs);
-  } else {
-    y = b.op("reduce_sum", {x}, attrs);
-    if (type == "ReduceL2") y = b.op("sqrt", {y});
-    if (type == "ReduceLogSum") y = b.op("log", {y});
+  if (*name != '?') {
+    n.set(0, b.op(name, {x}, attrs));
+    return TERN_OK;
   }
-  n.set(0, y);
+  // Squares, roots and logarithms of halves are kept in f32 between the steps; roots and logarithms of integers in f64.
+  const DType dtype = b.dtype(x);
+  const bool exact = type == "ReduceL1" || type == "ReduceSumSquare";
+  if (dtype == TERN_DTYPE_F16 || dtype == TERN_DTYPE_BF16) x = b.cast(x, TERN_DTYPE_F32);
+  else if (!is_float(dtype) && !exact) x = b.cast(x, TERN_DTYPE_F64);
+  if (type == "ReduceL1") x = b.op("abs", {x});
+  if (type == "ReduceL2" || type == "ReduceSumSquare") x = b.mul(x, x);
+  const auto sum = [&](ValueId v) { return none && noop ? v : b.op("reduce_sum", {v}, attrs); };
+  if (type == "ReduceLogSumExp" && !(none && noop)) {
+    // Bounded, since infinity less infinity is no number.
+    const double most = b.dtype(x) == TERN_DTYPE_F64 ? std::numeric_limits<double>::max() : std::numeric_limits<float>::max();
+    const ValueId top = b.op("clip", {b.op("reduce_max", {x}, {{"axes", axes}, {"keep_dims", 1}})}, {{"min", -most}, {"max", most}});
+    const ValueId exps = b.op("exp", {b.sub(x, top)});
+    x = b.add(b.op("log", {sum(exps)}), keep ? top : b.op("reduce_max", {x}, attrs));
+  } else if (type != "ReduceLogSumExp") {
+    x = sum(x);
+    if (type == "ReduceL2") x = b.op("sqrt", {x});
+    if (type == "ReduceLogSum") x = b.op("log", {x});
+  }
+  n.set(0, b.cast(x, dtype));
   return TERN_OK;
 }
 
@@ -411,6 +446,8 @@ tern_status lower_gemm(OnnxNode& n) {
   TERN_TRY(b.status());
   if (b.rank(a) != 2) return TERN_FAIL(TERN_ERR_SHAPE, "Gemm: input 0 has rank %d instead of 2", b.rank(a));
   n.integer("broadcast", 1);
+  const DType dtype = b.dtype(a);
+  a = widened(b, a);
   ValueId w = kNoValue;
   if (b.dtype(a) == TERN_DTYPE_F32 && alpha == 1) w = linear_weight(n, 1, !tb);
   ValueId y;
@@ -421,25 +458,25 @@ tern_status lower_gemm(OnnxNode& n) {
     DType as = TERN_DTYPE_NONE;
     const TensorData* bias = beta == 1 ? n.weight(2, &as) : nullptr;
     const int64_t outputs = b.value(w).shape[0];
-    if (bias && as == bias->dtype && bias->dtype == TERN_DTYPE_F32 && bias->elements() == outputs && bias->shape.rank >= 1 && bias->shape[bias->shape.rank - 1] == outputs) {
+    if (bias && as == TERN_DTYPE_F32 && bias->dtype == TERN_DTYPE_F32 && bias->elements() == outputs && bias->shape.rank >= 1 && bias->shape[bias->shape.rank - 1] == outputs) {
       in.push_back(b.parameter(with_shape(*bias, Shape{outputs})));
       biased = true;
     }
     y = b.op("linear", in);
   } else {
-    y = b.op("matmul", {a, n.in(1)}, {{"transpose_a", ta}, {"transpose_b", tb}});
+    y = b.op("matmul", {a, widened(b, n.in(1))}, {{"transpose_a", ta}, {"transpose_b", tb}});
     if (alpha != 1) y = b.mul(y, b.like(y, alpha));
   }
   if (n.has(2) && !biased && beta != 0) {
-    ValueId c = n.in(2);
+    ValueId c = widened(b, n.in(2));
     if (beta != 1) c = b.mul(c, b.like(c, beta));
     y = b.add(y, c);
   }
-  n.set(0, y);
+  n.set(0, b.cast(y, dtype));
   return TERN_OK;
 }
 
-// Einstein sums of one or two operands, letters once each per operand (or, for one operand, a diagonal).
+// Einstein sums, letters once each per operand (or a diagonal); several operands are joined from the left.
 struct Term {
   std::string letters;
   ValueId value;
@@ -454,6 +491,41 @@ ValueId sum_letters(Builder& b, Term& t, const std::string& keep) {
   }
   t.letters = left;
   return axes.count ? b.op("reduce_sum", {t.value}, {{"axes", axes}, {"keep_dims", 0}}) : t.value;
+}
+
+// The product of two terms, summed over the letters that both have and `keep` lacks.
+Term product_of(Builder& b, const Term& x, const Term& y, const std::string& keep) {
+  std::string batch, rows, columns, inner;
+  for (char c : x.letters) {
+    const bool in_y = y.letters.find(c) != std::string::npos, kept = keep.find(c) != std::string::npos;
+    (in_y ? (kept ? batch : inner) : rows) += c;
+  }
+  for (char c : y.letters)
+    if (x.letters.find(c) == std::string::npos) columns += c;
+  const auto arrange = [&](const Term& t, const std::string& order) {
+    std::vector<int64_t> p;
+    for (char l : order) p.push_back((int64_t)t.letters.find(l));
+    return b.transpose(t.value, p);
+  };
+  // [batch.., rows, inner] x [batch.., inner, columns]; groups of letters become one dim each.
+  const ValueId xa = arrange(x, batch + rows + inner), ya = arrange(y, batch + inner + columns);
+  const int nb = (int)batch.size(), nr = (int)rows.size(), nc = (int)columns.size(), ni = (int)inner.size();
+  const auto grouped = [&](ValueId v, int first, int second) {
+    if (first == 1 && second == 1) return v;
+    std::vector<ValueId> parts;
+    for (int i = 0; i < nb; ++i) parts.push_back(b.size_of_axes(v, i, i + 1));
+    parts.push_back(b.size_of_axes(v, nb, nb + first));
+    parts.push_back(b.size_of_axes(v, nb + first, nb + first + second));
+    return b.op("reshape", {v, b.op("concat", parts, {{"axis", 0}})}, {{"allow_zero", 1}});
+  };
+  const ValueId product = b.op("matmul", {grouped(xa, nr, ni), grouped(ya, ni, nc)});
+  if (b.status() != TERN_OK || (nr == 1 && nc == 1)) return {batch + rows + columns, product};
+  std::vector<ValueId> parts;
+  for (int i = 0; i < nb; ++i) parts.push_back(b.size_of_axes(product, i, i + 1));  // an axis of 1 meets a longer one
+  for (int i = 0; i < nr; ++i) parts.push_back(b.size_of_axes(xa, nb + i, nb + i + 1));
+  for (int i = 0; i < nc; ++i) parts.push_back(b.size_of_axes(ya, nb + ni + i, nb + ni + i + 1));
+  if (parts.empty()) return {"", b.op("reshape", {product}, {{"shape", IntList{}}})};
+  return {batch + rows + columns, b.op("reshape", {product, parts.size() == 1 ? parts[0] : b.op("concat", parts, {{"axis", 0}})}, {{"allow_zero", 1}})};
 }
 
 tern_status lower_einsum(OnnxNode& n) {
@@ -500,10 +572,11 @@ tern_status lower_einsum(OnnxNode& n) {
     std::map<char, int> count;
     for (const Term& t : terms)
       for (char c : t.letters) ++count[c];
+    // The axes of "..." in their order, then the letters that stand once, sorted.
+    for (int i = most; i > 0; --i) out += (char)('0' + i);
     for (const auto& [c, k] : count)
-      if (k == 1 || c < 'A') out += c;
+      if (k == 1 && c >= 'A') out += c;
   }
-  if (terms.empty() || terms.size() > 2) return n.unsupported("with " + std::to_string(terms.size()) + " operands");
   for (Term& t : terms) {
     // A letter twice in one operand: its diagonal, taken with a mask of ones.
     for (size_t i = 0; i < t.letters.size(); ++i) {
@@ -514,51 +587,29 @@ tern_status lower_einsum(OnnxNode& n) {
       Shape shape;
       for (int a = 0; a < b.rank(t.value); ++a) shape.push(a == (int)i || a == (int)k ? d : 1);
       const DType dtype = b.dtype(t.value);
-      std::vector<unsigned char> eye((size_t)(d * d) * dtype_size(dtype));
-      for (int64_t e = 0; e < d; ++e) store_element(dtype, eye.data(), e * d + e, 1);
-      t.value = b.op("reduce_sum", {b.mul(t.value, b.constant(dtype, shape, eye.data()))}, {{"axes", IntList{(int64_t)k}}, {"keep_dims", 0}});
+      std::vector<unsigned char> eye((size_t)(d * d));
+      for (int64_t e = 0; e < d; ++e) eye[(size_t)(e * d + e)] = 1;
+      const ValueId diagonal = b.op("where", {b.constant(TERN_DTYPE_BOOL, shape, eye.data()), t.value, b.scalar(dtype, 0)});
+      t.value = b.op("reduce_sum", {diagonal}, {{"axes", IntList{(int64_t)k}}, {"keep_dims", 0}});
       t.letters.erase(k, 1);
       --i;
     }
   }
   for (char c : out)
     if (std::count(out.begin(), out.end(), c) != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "Einsum: '%.80s' repeats an output", equation.c_str());
-  for (size_t i = 0; i < terms.size(); ++i) terms[i].value = sum_letters(b, terms[i], out + (terms.size() == 2 ? terms[1 - i].letters : ""));
+  const auto rest = [&](size_t from) {
+    std::string letters = out;
+    for (size_t i = from; i < terms.size(); ++i) letters += terms[i].letters;
+    return letters;
+  };
   Term result = terms[0];
-  if (terms.size() == 2) {
-    Term &x = terms[0], &y = terms[1];
-    std::string batch, rows, columns, inner;
-    for (char c : x.letters) {
-      const bool in_y = y.letters.find(c) != std::string::npos, in_out = out.find(c) != std::string::npos;
-      (in_y ? (in_out ? batch : inner) : rows) += c;
-    }
-    for (char c : y.letters)
-      if (x.letters.find(c) == std::string::npos) columns += c;
-    const auto arrange = [&](Term& t, const std::string& a, const std::string& c, const std::string& d) {
-      std::vector<int64_t> p;
-      for (char l : a + c + d) p.push_back((int64_t)t.letters.find(l));
-      return b.transpose(t.value, p);
-    };
-    // [batch.., rows, inner] x [batch.., inner, columns]; groups of letters become one dim each.
-    const ValueId xa = arrange(x, batch, rows, inner), ya = arrange(y, batch, inner, columns);
+  result.value = sum_letters(b, result, rest(1));
+  for (size_t i = 1; i < terms.size(); ++i) {
+    terms[i].value = sum_letters(b, terms[i], result.letters + rest(i + 1));
+    result.value = sum_letters(b, result, terms[i].letters + rest(i + 1));
     TERN_TRY(b.status());
-    const int nb = (int)batch.size(), nr = (int)rows.size(), nc = (int)columns.size(), ni = (int)inner.size();
-    const auto grouped = [&](ValueId v, int first, int second) {
-      std::vector<ValueId> parts;
-      for (int i = 0; i < nb; ++i) parts.push_back(b.size_of_axes(v, i, i + 1));
-      parts.push_back(b.size_of_axes(v, nb, nb + first));
-      parts.push_back(b.size_of_axes(v, nb + first, nb + first + second));
-      return first == 1 && second == 1 ? v : b.op("reshape", {v, b.op("concat", parts, {{"axis", 0}})}, {{"allow_zero", 1}});
-    };
-    const ValueId product = b.op("matmul", {grouped(xa, nr, ni), grouped(ya, ni, nc)});
-    std::vector<ValueId> parts;
-    for (int i = 0; i < nb; ++i) parts.push_back(b.size_of_axes(xa, i, i + 1));
-    for (int i = 0; i < nr; ++i) parts.push_back(b.size_of_axes(xa, nb + i, nb + i + 1));
-    for (int i = 0; i < nc; ++i) parts.push_back(b.size_of_axes(ya, nb + ni + i, nb + ni + i + 1));
-    result.letters = batch + rows + columns;
-    result.value = nr == 1 && nc == 1 ? product
-                   : parts.empty()    ? b.op("reshape", {product}, {{"shape", IntList{}}})
-                                      : b.op("reshape", {product, parts.size() == 1 ? parts[0] : b.op("concat", parts, {{"axis", 0}})}, {{"allow_zero", 1}});
+    result = product_of(b, result, terms[i], rest(i + 1));
+    TERN_TRY(b.status());
   }
   std::vector<int64_t> p;
   for (char c : out) {

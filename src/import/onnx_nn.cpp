@@ -41,7 +41,14 @@ tern_status lower_batch_norm(OnnxNode& n) {
   if (n.opset < 7 && n.integer("is_test", 0) == 0) return n.unsupported("before version 7");
   const ValueId last = b.transpose(x, channels_last(rank));
   if (!training) {
-    n.set(0, b.transpose(b.op("batch_norm", {last, n.in(1), n.in(2), n.in(3), n.in(4)}, {{"epsilon", epsilon}}), channels_second(rank)));
+    // Scale, bias, mean and variance may be of other types than x.
+    std::vector<ValueId> in{last, n.in(1), n.in(2), n.in(3), n.in(4)};
+    const DType dtype = b.dtype(x);
+    for (int i = 1; i < 5; ++i)
+      if (b.status() == TERN_OK && b.dtype(in[(size_t)i]) != dtype) in[0] = widened(b, last);
+    TERN_TRY(b.status());
+    for (ValueId& v : in) v = b.cast(v, b.dtype(in[0]));
+    n.set(0, b.transpose(b.cast(b.op("batch_norm", in, {{"epsilon", epsilon}}), dtype), channels_second(rank)));
     return TERN_OK;
   }
   const std::vector<ValueId> out = b.ops("batch_norm_train", {last, n.in(1), n.in(2)}, {{"epsilon", epsilon}}, 3);
@@ -114,10 +121,10 @@ tern_status lower_mean_variance_norm(OnnxNode& n) {
   std::vector<int64_t> list = n.integers("axes");
   if (!n.has_attribute("axes")) list = {0, 2, 3};
   const Attrs attrs = {{"axes", int_list(list)}, {"keep_dims", 1}};
-  const ValueId mean = b.op("reduce_mean", {x}, attrs);
-  const ValueId mean2 = b.op("reduce_mean", {b.mul(x, x)}, attrs);
-  const ValueId deviation = b.op("sqrt", {b.sub(mean2, b.mul(mean, mean))});
-  n.set(0, b.div(b.sub(x, mean), b.add(deviation, b.like(x, 1e-9))));
+  const DType dtype = b.dtype(x);
+  const ValueId wide = widened(b, x), centred = b.sub(wide, b.op("reduce_mean", {wide}, attrs));
+  const ValueId deviation = b.op("sqrt", {b.op("reduce_mean", {b.mul(centred, centred)}, attrs)});
+  n.set(0, b.cast(b.div(centred, b.add(deviation, b.like(deviation, 1e-9))), dtype));
   return TERN_OK;
 }
 
@@ -141,8 +148,13 @@ tern_status lower_lp_norm(OnnxNode& n) {
   TERN_TRY(n.axis(n.integer("axis", -1), b.rank(x), &axis));
   const int64_t p = n.integer("p", 2);
   if (p != 1 && p != 2) return n.unsupported("p = " + std::to_string(p));
-  if (p == 2) n.set(0, b.op("l2_normalize", {x}, {{"axis", axis}}));
-  else n.set(0, b.div(x, b.op("reduce_sum", {b.op("abs", {x})}, {{"axes", IntList{axis}}, {"keep_dims", 1}})));
+  const DType dtype = b.dtype(x);
+  const ValueId wide = widened(b, x);
+  ValueId length = b.op("reduce_sum", {p == 2 ? b.mul(wide, wide) : b.op("abs", {wide})}, {{"axes", IntList{axis}}, {"keep_dims", 1}});
+  if (p == 2) length = b.op("sqrt", {length});
+  // A vector of zeros stays one.
+  const ValueId divisor = b.op("where", {b.op("equal", {length, b.like(length, 0)}), b.like(length, 1), length});
+  n.set(0, b.cast(b.div(wide, divisor), dtype));
   return TERN_OK;
 }
 

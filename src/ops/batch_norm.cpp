@@ -13,8 +13,8 @@ void decompose(DecomposeArgs& a) {
   Graph& g = a.g;
   const DType dtype = g.value(a.in(0)).dtype;
   const ValueId factor = divide_by_root(g, widened(g, a.in(1)), widened(g, a.in(4)), a.attrs<BatchNormAttrs>().epsilon);
-  const ValueId term = sub(g, widened(g, a.in(2)), mul(g, widened(g, a.in(3)), factor));
-  a.set(0, narrowed(g, add(g, mul(g, widened(g, a.in(0)), factor), term), dtype));
+  const ValueId centered = sub(g, widened(g, a.in(0)), widened(g, a.in(3)));
+  a.set(0, narrowed(g, add(g, mul(g, centered, factor), widened(g, a.in(2))), dtype));
 }
 
 constexpr Case kCases[] = {
@@ -23,6 +23,7 @@ constexpr Case kCases[] = {
     {"vector", "f32[5] f32[5] f32[5] f32[5] f32[5]:0.1..2"},
     {"rank5", "f32[1,2,1,3,5] f32[5] f32[5] f32[5] f32[5]:0.1..2"},
     {"half", "f16[3,5] f16[5] f16[5] f16[5] f16[5]:0.1..2", "", 4e-3},
+    {"far", "f32[2,2]{1234.567,-99.3,1234.567,-99.3} f32[2] f32[2] f32[2]{1234.567,-99.3} f32[2]{0,0}"},
     {"empty", "f32[0,5] f32[5] f32[5] f32[5] f32[5]:0.1..2"},
     {"scalar", "f32[] f32[1] f32[1] f32[1] f32[1]", "", 0, TERN_ERR_SHAPE},
     {"channels", "f32[3,4] f32[5] f32[5] f32[5] f32[5]:0.1..2", "", 0, TERN_ERR_SHAPE},

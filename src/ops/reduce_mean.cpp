@@ -8,14 +8,37 @@ namespace tern {
 namespace {
 
 int64_t count(const Shape& x, const Shape& y) { return y.elements() == 0 ? 0 : x.elements() / y.elements(); }
-double mean(double sum, int64_t n) { return sum / (double)n; }
-int64_t mean(int64_t sum, int64_t n) { return n == 0 ? 0 : sum / n; }
-uint64_t mean(uint64_t sum, int64_t n) { return n == 0 ? 0 : sum / (uint64_t)n; }
+
+// Whole parts and remainders are summed apart: the sum of large integers may be beyond their type.
+template <class T>
+struct Parts {
+  T whole = 0, rest = 0;
+};
+
+template <class T, class Load>
+void integer_means(RefArgs& a, T n, Load load) {
+  const auto store = [&](int64_t i, Parts<T> p) {
+    T mean = p.whole + p.rest / n;
+    const T rest = p.rest % n;  // towards zero as a whole
+    if (mean > 0 && rest < 0) --mean;
+    if (mean < 0 && rest > 0) ++mean;
+    a.out(0).store_int(i, (int64_t)mean);
+  };
+  reduce_loop(a, Parts<T>{}, load, store, [n](Parts<T> p, T v) { return Parts<T>{p.whole + v / n, p.rest + v % n}; });
+}
 
 tern_status reference(RefArgs& a) {
-  const int64_t n = count(a.in(0).shape, a.out(0).shape);
-  return reference_reduce(a, 0, 0, [](auto acc, auto x) { return wrapping_add(acc, x); },
-                          [&](auto sum) { return mean(sum, n); });
+  const RefTensor& x = a.in(0);
+  const int64_t n = count(x.shape, a.out(0).shape);
+  if (is_float(x.dtype)) return reference_reduce(a, 0, 0, [](auto acc, auto v) { return wrapping_add(acc, v); }, [n](auto sum) { return sum / (decltype(sum))n; });
+  if (n == 0) {
+    for (int64_t i = 0; i < a.out(0).elements(); ++i) a.out(0).store_int(i, 0);
+  } else if (x.dtype == TERN_DTYPE_U64) {
+    integer_means(a, (uint64_t)n, [&](int64_t i) { return (uint64_t)x.load_int(i); });
+  } else {
+    integer_means(a, n, [&](int64_t i) { return x.load_int(i); });
+  }
+  return TERN_OK;
 }
 
 void vjp(VjpArgs& a) {
@@ -45,6 +68,11 @@ constexpr Case kCases[] = {
     {"empty", "f32[0,3]", "axes=1"},
     {"towards_zero", "i32[2,2]{-3,-4,3,4}", "axes=1"},
     {"nothing_integer", "i32[0,3]", "axes=0"},
+    {"constant", "f32[2,67]:1234.567..1234.567", "axes=1 keep_dims=1", 1e-9},
+    {"constant_rows", "f32[67,3]:1234.567..1234.567", "axes=0", 1e-9},
+    {"infinite", "f32[3,2]{inf,1,2,-inf,inf,3}", "axes=1"},
+    {"large_integers", "i64[2,2]{9223372036854775807,9223372036854775805,-9223372036854775807,-4}", "axes=1"},
+    {"large_unsigned", "u64[2]{18446744073709551615,18446744073709551613}"},
     {"axis", "f32[3,4]", "axes=2", 0, TERN_ERR_INVALID_ARGUMENT},
     {"twice", "f32[3,4]", "axes=1,-1", 0, TERN_ERR_INVALID_ARGUMENT},
     {"type", "bool[3]", "", 0, TERN_ERR_TYPE},
