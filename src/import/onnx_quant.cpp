@@ -148,43 +148,30 @@ tern_status lower_qlinear_matmul(OnnxNode& n) {
   return TERN_OK;
 }
 
-// Integer convolutions are computed in floats, exact up to 2^24: x and w minus their zero points, products below 2^17.
-ValueId without_zero(Builder& b, ValueId v, ValueId zero, int channel_axis) {
-  ValueId f = b.cast(v, TERN_DTYPE_F32);
-  if (zero == kNoValue || b.status() != TERN_OK) return f;
-  ValueId z = b.cast(zero, TERN_DTYPE_F32);
-  if (b.rank(zero) == 1 && b.value(zero).shape[0] > 1) {
-    std::vector<int64_t> dims((size_t)b.rank(v), 1);
-    dims[(size_t)channel_axis] = Builder::same(0);
-    z = b.reshape(z, dims);
-  }
-  return b.sub(f, z);
-}
-
 struct IntegerConv {
   ValueId x, w, x_zero = kNoValue, w_zero = kNoValue;
 };
 
+// The sums as i32, channels last.
 tern_status integer_conv(OnnxNode& n, const IntegerConv& c, ValueId* y) {
   Builder& b = n.b;
   TERN_TRY(b.status());
-  if (b.rank(c.x) != 4 || b.rank(c.w) != 4) return n.unsupported(std::to_string(b.rank(c.x) - 2) + " spatial dims");
-  const ValueId x = without_zero(b, c.x, c.x_zero, 1), w = without_zero(b, c.w, c.w_zero, 0);
-  const std::vector<int64_t> strides = n.integers("strides"), dilations = n.integers("dilations"), pads = n.integers("pads");
-  n.integers("kernel_shape");
-  if (n.text("auto_pad", "NOTSET") != "NOTSET") return n.unsupported("auto_pad");
-  if ((!strides.empty() && strides.size() != 2) || (!dilations.empty() && dilations.size() != 2) || (!pads.empty() && pads.size() != 4))
-    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: wrong number of strides, dilations or pads", n.type().c_str());
-  *y = b.op("conv2d", {to_nhwc(b, x), b.transpose(w, {0, 2, 3, 1})},
-            {{"strides", strides.empty() ? IntList{1, 1} : int_list(strides)}, {"dilations", dilations.empty() ? IntList{1, 1} : int_list(dilations)},
-             {"pads", pads.empty() ? IntList{0, 0, 0, 0} : int_list(pads)}, {"groups", n.integer("group", 1)}});
+  const int rank = b.rank(c.x);
+  if (rank != 3 && rank != 4) return n.unsupported(std::to_string(rank - 2) + " spatial dims");
+  if (b.rank(c.w) != rank) return TERN_FAIL(TERN_ERR_SHAPE, "%s: the weight has rank %d, the input %d", n.type().c_str(), b.rank(c.w), rank);
+  const Shape& ws = b.value(c.w).shape;
+  WindowAttrs a;
+  TERN_TRY(read_window(n, c.x, rank == 3 ? IntList{1, ws[2]} : IntList{ws[2], ws[3]}, true, &a));
+  const ValueId w = rank == 3 ? b.reshape(c.w, {Builder::same(0), Builder::same(1), 1, Builder::same(2)}) : c.w;
+  *y = b.op("conv2d_integer", {to_nhwc(b, c.x), b.transpose(w, {0, 2, 3, 1}), one_as_scalar(b, c.x_zero), c.w_zero},
+            {{"strides", a.strides}, {"dilations", a.dilations}, {"pads", a.pads}, {"groups", n.integer("group", 1)}});
   return TERN_OK;
 }
 
 tern_status lower_conv_integer(OnnxNode& n) {
   ValueId y = kNoValue;
   TERN_TRY(integer_conv(n, {n.in(0), n.in(1), n.in(2), n.in(3)}, &y));
-  n.set(0, from_nhwc(n.b, n.b.cast(y, TERN_DTYPE_I32), 4));
+  n.set(0, from_nhwc(n.b, y, n.rank(0)));
   return TERN_OK;
 }
 
@@ -196,10 +183,10 @@ tern_status lower_qlinear_conv(OnnxNode& n) {
   ValueId y = kNoValue;
   TERN_TRY(integer_conv(n, {in[0], in[3], in[2], in[5]}, &y));
   // The result is NHWC: scales a channel and the bias stand at the last axis as they are.
-  if (in.size() > 8 && in[8] != kNoValue) y = b.add(y, b.cast(in[8], TERN_DTYPE_F32));
-  y = b.mul(y, b.mul(in[1], in[4]));
+  if (in.size() > 8 && in[8] != kNoValue) y = b.add(y, in[8]);
+  y = b.mul(b.cast(y, TERN_DTYPE_F32), b.mul(in[1], in[4]));
   y = b.op("quantize_linear", {y, in[6], in[7]}, {{"axis", 0}, {"dtype", (int64_t)b.dtype(in[7])}});
-  n.set(0, from_nhwc(b, y, 4));
+  n.set(0, from_nhwc(b, y, b.rank(in[0])));
   return TERN_OK;
 }
 

@@ -5,8 +5,6 @@
 //   dx = conv2d_input_grad(dy, w), dw = conv2d_weight_grad(x, dy), dbias = dy (summed to its shape)
 #include "ops/conv2d.h"
 
-#include <cstddef>
-
 #include "base/checked.h"
 
 namespace tern {
@@ -59,9 +57,6 @@ void vjp(VjpArgs& a) {
     a.set(1, emit(a.g, "conv2d_weight_grad", {a.in(0), a.dout(0)}, Conv2dWeightGradAttrs{p.strides, p.pads, p.dilations, p.groups, w[1], w[2]}));
   if (a.wanted(2)) a.set(2, a.dout(0));
 }
-
-constexpr AttrField kFields[] = {TERN_ATTR(Conv2dAttrs, strides, integers, 1, INT32_MAX), TERN_ATTR(Conv2dAttrs, pads, integers, 0, INT32_MAX),
-                                 TERN_ATTR(Conv2dAttrs, dilations, integers, 1, INT32_MAX), TERN_ATTR(Conv2dAttrs, groups, integer, 1, INT32_MAX)};
 
 constexpr Case kCases[] = {
     {"pointwise", "f32[1,4,5,7] f32[9,1,1,7] f32[9]"}, {"3x3", "f32[2,5,6,3] f32[4,3,3,3]", "pads=1,1,1,1"},
@@ -131,7 +126,7 @@ tern_status require_conv_weight(const InferArgs& a, int x, int w, int64_t groups
   return TERN_OK;
 }
 
-extern constinit const Op op_conv2d = checked_op({.name = "conv2d", .min_in = 2, .max_in = 3, .encoded_in = 1u << 1, .attributes = attr_schema<Conv2dAttrs>(kFields),
+extern constinit const Op op_conv2d = checked_op({.name = "conv2d", .min_in = 2, .max_in = 3, .encoded_in = 1u << 1, .attributes = attr_schema<Conv2dAttrs>(kConv2dFields),
     .infer = infer, .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attributes and geometry of the convolution family. Pictures are NHWC; weights are [O, kh, kw, C / groups].
 #pragma once
+#include <cstddef>
+
 #include "ops/op.h"
 
 namespace tern {
@@ -11,6 +13,9 @@ struct Conv2dAttrs {
   IntList dilations = {1, 1};
   int64_t groups = 1;
 };
+
+inline constexpr AttrField kConv2dFields[] = {TERN_ATTR(Conv2dAttrs, strides, integers, 1, INT32_MAX), TERN_ATTR(Conv2dAttrs, pads, integers, 0, INT32_MAX),
+                                 TERN_ATTR(Conv2dAttrs, dilations, integers, 1, INT32_MAX), TERN_ATTR(Conv2dAttrs, groups, integer, 1, INT32_MAX)};
 
 // conv2d_input_grad: height and width of x
 struct Conv2dInputGradAttrs {
