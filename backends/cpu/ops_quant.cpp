@@ -217,6 +217,8 @@ void set_channels(const Shape& x, const Shape& scale, int64_t axis, QuantArgs& a
 }
 
 const char* refuse_quantize(const Graph& g, const Node& n) {
+  const DType to = g.value(n.out[0]).dtype;
+  if (to != TERN_DTYPE_U8 && to != TERN_DTYPE_I8) return "the kernel makes bytes only";
   return g.value(n.in[0]).dtype == TERN_DTYPE_F32 && g.value(n.in[1]).dtype == TERN_DTYPE_F32 ? nullptr : "the kernel takes f32 only";
 }
 

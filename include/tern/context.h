@@ -40,6 +40,14 @@ typedef enum tern_wait {
   TERN_WAIT_SPIN = 2             /* never sleeps during a run, and as 0 between runs: fastest hand-over */
 } tern_wait;
 
+/* Numbers below the smallest normal one (1.2e-38 in f32): many processors take some hundred times as long for them. Only
+ * the threads of a run are switched, while they work for it: the caller's thread has its own mode again, and its rounding
+ * mode, when a call returns. Neither mode of the caller changes a result. */
+typedef enum tern_denormals {
+  TERN_DENORMALS_FLUSH = 0, /* taken for zero, where the processor can */
+  TERN_DENORMALS_KEEP = 1   /* computed with */
+} tern_denormals;
+
 typedef struct tern_context_options {
   uint32_t struct_size;            /* TERN_CONTEXT_OPTIONS_INIT sets it */
   int32_t num_threads;             /* threads of a run including the caller's; 0 = CPUs that this process may use; at most 256 */
@@ -51,8 +59,9 @@ typedef struct tern_context_options {
   void* parallel_user;
   tern_log_fn log; /* NULL = silent */
   void* log_user;
+  int32_t denormals; /* tern_denormals */
 } tern_context_options;
-#define TERN_CONTEXT_OPTIONS_INIT { (uint32_t)sizeof(tern_context_options), 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL }
+#define TERN_CONTEXT_OPTIONS_INIT { (uint32_t)sizeof(tern_context_options), 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, 0 }
 
 /* Fills `options` with defaults; for bindings that cannot use the macro. size = sizeof of the caller's struct. */
 TERN_API tern_status tern_context_options_init(tern_context_options* options, size_t size) TERN_NOEXCEPT;

@@ -9,6 +9,8 @@
 #include <sched.h>
 #endif
 
+#include "base/float_mode.h"
+
 namespace tern {
 namespace {
 
@@ -125,6 +127,7 @@ bool ThreadPool::claim(int32_t i, uint32_t job) {
 }
 
 void ThreadPool::work(int32_t index) {
+  const FloatMode mode(options_.keep_denormals);
   uint32_t seen = 0;
   for (;;) {
     await_change(job_, seen, options_.wait, awake_);
@@ -137,11 +140,29 @@ void ThreadPool::work(int32_t index) {
   }
 }
 
+namespace {
+
+// A task on threads of the host.
+struct HostTask {
+  void (*task)(void*, int32_t);
+  void* user;
+  bool keep_denormals;
+};
+void run_host_task(void* user, int32_t i) {
+  const HostTask& h = *(const HostTask*)user;
+  const FloatMode mode(h.keep_denormals);
+  h.task(h.user, i);
+}
+
+}  // namespace
+
 void ThreadPool::run(int32_t count, void (*task)(void*, int32_t), void* user) {
+  const FloatMode mode(options_.keep_denormals);
   if (count > 1 && busy_.try_lock()) {
     std::lock_guard<std::mutex> lock(busy_, std::adopt_lock);
     if (options_.parallel) {
-      options_.parallel(options_.parallel_user, count, task, user);
+      HostTask h{task, user, options_.keep_denormals};
+      options_.parallel(options_.parallel_user, count, run_host_task, &h);
       return;
     }
     if (started_ < num_threads_) start();

@@ -22,6 +22,7 @@ class ThreadPool {
     int32_t wait = TERN_WAIT_SPIN_THEN_SLEEP;
     tern_parallel_fn parallel = nullptr;  // the host's pool, used instead of own threads
     void* parallel_user = nullptr;
+    bool keep_denormals = false;
   };
 
   explicit ThreadPool(const Options& options);
@@ -30,6 +31,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int32_t num_threads() const { return num_threads_; }
+  // All threads work in the mode FloatMode(keep_denormals).
+  bool keep_denormals() const { return options_.keep_denormals; }
 
   // While one lives, workers that wait by TERN_WAIT_SPIN do not sleep.
   class Awake {

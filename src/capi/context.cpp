@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstddef>
+
 #include "backends/cpu/backend.h"
 #include "backends/onednn/backend.h"
 #include "base/text.h"
@@ -17,9 +19,12 @@ std::span<const BackendApi* const> backends() {
 
 constexpr int32_t kMaxThreads = 256;
 
+// Of the first version of the struct.
+constexpr size_t kFirstSize = offsetof(tern_context_options, denormals);
+
 tern_status read_context_options(const tern_context_options* given, Context::Options* out) {
   tern_context_options o = TERN_CONTEXT_OPTIONS_INIT;
-  TERN_TRY(read_options(given, &o, "tern_context_options"));
+  TERN_TRY(read_options(given, &o, "tern_context_options", kFirstSize));
   if (o.num_threads < 0 || o.num_threads > kMaxThreads)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "num_threads is %d, allowed is 0 (as many as there are CPUs) to %d", o.num_threads, kMaxThreads);
   if (o.wait < TERN_WAIT_SPIN_THEN_SLEEP || o.wait > TERN_WAIT_SPIN) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "wait is %d, which is no tern_wait", o.wait);
@@ -30,7 +35,9 @@ tern_status read_context_options(const tern_context_options* given, Context::Opt
     if (!allocator.allocate || !allocator.release) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_allocator: allocate and release must be set");
     out->allocator = allocator;
   }
-  out->threads = {o.num_threads, o.affinity_mask, o.wait, o.parallel, o.parallel_user};
+  if (o.denormals < TERN_DENORMALS_FLUSH || o.denormals > TERN_DENORMALS_KEEP)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "denormals is %d, which is no tern_denormals", o.denormals);
+  out->threads = {o.num_threads, o.affinity_mask, o.wait, o.parallel, o.parallel_user, o.denormals == TERN_DENORMALS_KEEP};
   out->log = o.log;
   out->log_user = o.log_user;
   out->log_level = o.log_level;
@@ -43,7 +50,7 @@ extern "C" {
 
 tern_status tern_context_options_init(tern_context_options* options, size_t size) noexcept {
   const tern_context_options defaults = TERN_CONTEXT_OPTIONS_INIT;
-  return init_struct(options, size, &defaults, sizeof defaults, sizeof defaults, "tern_context_options");
+  return init_struct(options, size, &defaults, kFirstSize, sizeof defaults, "tern_context_options");
 }
 
 tern_status tern_context_create(const tern_context_options* options, tern_context** context) noexcept {

@@ -131,6 +131,13 @@ class OnnxFiles;
 // files: those beside the model, for tensors that lie there; NULL = there are none.
 tern_status read_onnx_tensor(const onnx::TensorProto& t, TensorData* out, OnnxFiles* files = nullptr);
 
+// A convolution of bytes: x [N,C,spatial..], w [O,C / groups,k..], zero points of their types (kNoValue = 0). The sums as i32,
+// channels last.
+struct IntegerConv {
+  ValueId x, w, x_zero = kNoValue, w_zero = kNoValue;
+};
+tern_status integer_conv(OnnxNode& n, const IntegerConv& c, ValueId* y);
+
 // f16 and bf16 become f32, so that what is made of several steps is rounded once; other types stay.
 inline ValueId widened(Builder& b, ValueId x) {
   const DType d = b.dtype(x);

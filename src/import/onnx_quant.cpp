@@ -58,7 +58,7 @@ tern_status lower_quantize(OnnxNode& n) {
   if (precision != 0 && precision != onnx::TensorProto::FLOAT) return n.unsupported("precision " + std::to_string(precision));
   const DType dtype = s.zero != kNoValue ? b.dtype(s.zero) : asked ? onnx_dtype(asked) : TERN_DTYPE_U8;
   if (asked && dtype != onnx_dtype(asked)) return n.unsupported("to element type " + std::to_string(asked));
-  if (s.block == 0 && (dtype == TERN_DTYPE_I8 || dtype == TERN_DTYPE_U8)) {
+  if (s.block == 0 && (dtype == TERN_DTYPE_I8 || dtype == TERN_DTYPE_U8 || dtype == TERN_DTYPE_I16 || dtype == TERN_DTYPE_U16)) {
     n.set(0, b.op("quantize_linear", {x, s.scale, s.zero}, {{"axis", s.axis}, {"dtype", (int64_t)dtype}}));
     return TERN_OK;
   }
@@ -148,29 +148,9 @@ tern_status lower_qlinear_matmul(OnnxNode& n) {
   return TERN_OK;
 }
 
-struct IntegerConv {
-  ValueId x, w, x_zero = kNoValue, w_zero = kNoValue;
-};
-
-// The sums as i32, channels last.
-tern_status integer_conv(OnnxNode& n, const IntegerConv& c, ValueId* y) {
-  Builder& b = n.b;
-  TERN_TRY(b.status());
-  const int rank = b.rank(c.x);
-  if (rank != 3 && rank != 4) return n.unsupported(std::to_string(rank - 2) + " spatial dims");
-  if (b.rank(c.w) != rank) return TERN_FAIL(TERN_ERR_SHAPE, "%s: the weight has rank %d, the input %d", n.type().c_str(), b.rank(c.w), rank);
-  const Shape& ws = b.value(c.w).shape;
-  WindowAttrs a;
-  TERN_TRY(read_window(n, c.x, rank == 3 ? IntList{1, ws[2]} : IntList{ws[2], ws[3]}, true, &a));
-  const ValueId w = rank == 3 ? b.reshape(c.w, {Builder::same(0), Builder::same(1), 1, Builder::same(2)}) : c.w;
-  *y = b.op("conv2d_integer", {to_nhwc(b, c.x), b.transpose(w, {0, 2, 3, 1}), one_as_scalar(b, c.x_zero), c.w_zero},
-            {{"strides", a.strides}, {"dilations", a.dilations}, {"pads", a.pads}, {"groups", n.integer("group", 1)}});
-  return TERN_OK;
-}
-
 tern_status lower_conv_integer(OnnxNode& n) {
   ValueId y = kNoValue;
-  TERN_TRY(integer_conv(n, {n.in(0), n.in(1), n.in(2), n.in(3)}, &y));
+  TERN_TRY(integer_conv(n, {n.in(0), n.in(1), one_as_scalar(n.b, n.in(2)), n.in(3)}, &y));
   n.set(0, from_nhwc(n.b, y, n.rank(0)));
   return TERN_OK;
 }
@@ -181,7 +161,7 @@ tern_status lower_qlinear_conv(OnnxNode& n) {
   TERN_TRY(b.status());
   if (in.size() < 8) return TERN_FAIL(TERN_ERR_CORRUPT, "QLinearConv has %zu inputs instead of 8 or 9", in.size());
   ValueId y = kNoValue;
-  TERN_TRY(integer_conv(n, {in[0], in[3], in[2], in[5]}, &y));
+  TERN_TRY(integer_conv(n, {in[0], in[3], one_as_scalar(b, in[2]), in[5]}, &y));
   // The result is NHWC: scales a channel and the bias stand at the last axis as they are.
   if (in.size() > 8 && in[8] != kNoValue) y = b.add(y, in[8]);
   y = b.mul(b.cast(y, TERN_DTYPE_F32), b.mul(in[1], in[4]));

@@ -209,6 +209,26 @@ tern_status lower_conv(OnnxNode& n) {
   return TERN_OK;
 }
 
+}  // namespace
+
+tern_status integer_conv(OnnxNode& n, const IntegerConv& c, ValueId* y) {
+  Builder& b = n.b;
+  TERN_TRY(check_spatial(n, c.x));
+  const int rank = b.rank(c.x);
+  if (rank > 4) return n.unsupported(std::to_string(rank - 2) + " spatial dims");
+  if (b.rank(c.w) != rank) return TERN_FAIL(TERN_ERR_SHAPE, "%s: the weight has rank %d, the input %d", n.type().c_str(), b.rank(c.w), rank);
+  OnnxWindow w;
+  TERN_TRY(read_window(n, c.x, kernel_of(b.value(c.w).shape), &w));
+  if (!w.open.empty()) return n.unsupported("auto_pad for a size that varies");
+  const ValueId weight = rank == 3 ? b.reshape(c.w, {Builder::same(0), Builder::same(1), 1, Builder::same(2)}) : c.w;
+  *y = b.op("conv2d_integer", {to_nhwc(b, c.x), b.transpose(weight, {0, 2, 3, 1}), c.x_zero, c.w_zero},
+            {{"strides", int_list(w.strides)}, {"dilations", int_list(w.dilations)}, {"pads", IntList{w.before[0], w.before[1], w.after[0], w.after[1]}},
+             {"groups", n.integer("group", 1)}});
+  return TERN_OK;
+}
+
+namespace {
+
 tern_status lower_conv_transpose(OnnxNode& n) {
   Builder& b = n.b;
   const ValueId x = n.in(0);

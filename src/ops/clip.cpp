@@ -13,15 +13,37 @@ namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
+// The bounds as integers of the type, and compared as such: a double does not hold all of 64 bits.
+template <class T>
+void clip_as(RefArgs& a, T low, T high) {
+  const RefTensor &x = a.in(0), &y = a.out(0);
+  for (int64_t i = 0, n = y.elements(); i < n; ++i) {
+    const T v = (T)x.load_int(i), raised = v < low ? low : v;
+    y.store_int(i, (int64_t)(raised > high ? high : raised));
+  }
+}
+
+tern_status clip_integers(RefArgs& a) {
+  const ClipAttrs& p = a.attrs<ClipAttrs>();
+  const DType dtype = a.in(0).dtype;
+  int64_t bounds[2] = {};
+  store_element(dtype, &bounds[0], 0, p.min);
+  store_element(dtype, &bounds[1], 0, p.max);
+  const int64_t low = load_integer(dtype, &bounds[0], 0), high = load_integer(dtype, &bounds[1], 0);
+  if (dtype == TERN_DTYPE_U64) clip_as(a, (uint64_t)low, (uint64_t)high);
+  else clip_as(a, low, high);
+  return TERN_OK;
+}
+
 tern_status reference(RefArgs& a) {
   const ClipAttrs& p = a.attrs<ClipAttrs>();
   const RefTensor &x = a.in(0), &y = a.out(0);
+  if (is_integer(x.dtype)) return clip_integers(a);
   for (int64_t i = 0, n = y.elements(); i < n; ++i) {
     const double v = x.load(i);
     if (v > p.max || (p.min > p.max && v == v)) y.store(i, p.max);
     else if (v < p.min) y.store(i, p.min);
-    else if (is_float(x.dtype)) y.store(i, v);
-    else y.store_int(i, x.load_int(i));
+    else y.store(i, v);
   }
   return TERN_OK;
 }
@@ -50,6 +72,9 @@ constexpr Case kCases[] = {
     {"integer", "i32[9]", "min=-3 max=4"},
     {"long", "i64[3]{9007199254740993,-5,7}", "min=0"},
     {"bytes", "u8[7]:0..255", "min=-5 max=100"},
+    {"unsigned", "u64[3]{18446744073709551615,9007199254740993,7}", "min=8"},
+    {"lowest", "i64[2]{-9223372036854775807,9223372036854775807}", "min=-9e18 max=9e18"},
+    {"crossed_integers", "i32[9]", "min=4 max=-3"},
     {"type", "bool[3]", "", 0, TERN_ERR_TYPE},
 };
 

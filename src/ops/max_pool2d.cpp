@@ -7,6 +7,7 @@
 
 #include "ops/move.h"
 #include "ops/pool.h"
+#include "ops/reduce.h"
 
 namespace tern {
 namespace {
@@ -25,15 +26,23 @@ tern_status reference(RefArgs& a) {
   const MaxPool2dAttrs& p = a.attrs<MaxPool2dAttrs>();
   const RefTensor &x = a.in(0), &y = a.out(0);
   const Window wy = pool_window(p, 0, x.shape[1], y.shape[1]), wx = pool_window(p, 1, x.shape[2], y.shape[2]);
-  const int64_t channels = x.shape[3];
+  const int64_t channels = x.shape[3], lowest = lowest_integer(x.dtype);
   for (Coordinates c(y.shape); c.valid(); c.next()) {
-    double best = -std::numeric_limits<double>::infinity();  // the lowest integer where the type is one
+    double best = -std::numeric_limits<double>::infinity();
+    int64_t best_integer = lowest;
     for (int64_t ky = wy.first(c.at[1]); ky < wy.last(c.at[1]); ++ky)
       for (int64_t kx = wx.first(c.at[2]); kx < wx.last(c.at[2]); ++kx) {
-        const double v = x.load(((c.at[0] * wy.in + wy.at(c.at[1], ky)) * wx.in + wx.at(c.at[2], kx)) * channels + c.at[3]);
-        if (v > best || v != v) best = v;
+        const int64_t at = ((c.at[0] * wy.in + wy.at(c.at[1], ky)) * wx.in + wx.at(c.at[2], kx)) * channels + c.at[3];
+        if (is_integer(x.dtype)) {
+          const int64_t v = x.load_int(at);
+          if (x.dtype == TERN_DTYPE_U64 ? (uint64_t)v > (uint64_t)best_integer : v > best_integer) best_integer = v;
+        } else {
+          const double v = x.load(at);
+          if (v > best || v != v) best = v;
+        }
       }
-    y.store(c.flat, best);
+    if (is_integer(x.dtype)) y.store_int(c.flat, best_integer);
+    else y.store(c.flat, best);
   }
   return TERN_OK;
 }
@@ -45,7 +54,8 @@ constexpr Case kCases[] = {
     {"ceil", "f32[1,6,5,2]", "kernel=3,2 strides=2,2 ceil_mode=1"}, {"ceil_dropped", "f32[1,3,3,2]", "kernel=1,1 strides=2,2 pads=0,0,0,0 ceil_mode=1"},
     {"ceil_pads", "f32[1,4,4,1]", "kernel=2,2 strides=3,3 pads=1,1,1,1 ceil_mode=1"},
     {"dilated", "f32[1,8,9,2]", "kernel=2,3 dilation_h=3 dilation_w=2"}, {"all", "f32[1,5,6,4]", "kernel=5,6"}, {"half", "f16[1,4,4,8]", "kernel=2,2 strides=2,2"},
-    {"bytes", "u8[1,4,4,3]:0..255", "kernel=2,2"}, {"integers", "i8[1,3,3,2]", "kernel=2,2"}, {"long", "i64[1,3,3,1]", "kernel=2,2"}, {"no_picture", "f32[0,4,4,1]", "kernel=2,2"},
+    {"bytes", "u8[1,4,4,3]:0..255", "kernel=2,2"}, {"integers", "i8[1,3,3,2]", "kernel=2,2"}, {"long", "i64[1,2,2,1]{9007199254740993,9007199254740992,-9223372036854775807,0}", "kernel=2,2"},
+    {"nan", "f32[1,3,3,1]{1,nan,2,3,4,5,6,7,inf}", "kernel=2,2"}, {"nan_wide", "f32[1,2,2,19]:nan..nan", "kernel=2,2"}, {"no_picture", "f32[0,4,4,1]", "kernel=2,2"},
     {"no_channels", "f32[1,4,4,0]", "kernel=2,2"}, {"stride_beyond", "f32[1,3,3,1]", "kernel=2,2 strides=2147483647,3"},
     {"kernel_too_large", "f32[1,3,3,1]", "kernel=4,1", 0, TERN_ERR_SHAPE}, {"pads_too_large", "f32[1,3,3,1]", "kernel=2,2 pads=2,0,0,0", 0, TERN_ERR_SHAPE},
     {"huge_kernel", "f32[1,3,3,1]", "kernel=2147483647,2147483647 dilation_h=2147483647", 0, TERN_ERR_SHAPE}, {"list", "f32[1,3,3,1]", "kernel=2", 0, TERN_ERR_INVALID_ARGUMENT},

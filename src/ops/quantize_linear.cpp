@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // quantize_linear: y = saturate(round(x / scale) + zero point), half to even; NaN gives the zero point
 //   x  float or i32; scale  float, one or (rank 1) one per index of `axis`; zero_point  optional, shape of the scale, type of y
-//   y  u8 or i8 (dtype), shape of x. The quotient is taken in f32 (f64 for an x of f64)
+//   y  u8, i8, u16 or i16 (dtype), shape of x. The quotient is taken in f32 (f64 for an x of f64)
 #include <cstddef>
 
 #include "ops/quantize.h"
@@ -35,7 +35,7 @@ tern_status reference(RefArgs& a) {
 }
 
 constexpr AttrField kFields[] = {TERN_ATTR(QuantizeLinearAttrs, axis, integer, -kMaxRank, kMaxRank - 1),
-                                 TERN_ATTR(QuantizeLinearAttrs, dtype, integer, TERN_DTYPE_I8, TERN_DTYPE_U8)};
+                                 TERN_ATTR(QuantizeLinearAttrs, dtype, integer, TERN_DTYPE_I8, TERN_DTYPE_U16)};
 
 constexpr Case kCases[] = {
     {"small", "f32[4,7]:-50..50 f32[]{0.5}"},
@@ -49,6 +49,8 @@ constexpr Case kCases[] = {
     {"odd_scales", "f32[1,6]{1,1,1,1,1,0} f32[6]{nan,inf,-inf,1e-40,-0.5,1e-40} u8[6]{1,2,3,4,5,6}"},
     {"zero_scale", "f32[3]{1,-1,0} f32[]{0} u8[]{7}"},
     {"integer", "i32[9] f32[]{2}", "dtype=5"},
+    {"words", "f32[33]:-70000..70000 f32[]{1.5} u16[]{32768}", "dtype=8"},
+    {"signed_words", "f32[33]:-70000..70000 f32[]{1.5}", "dtype=7"},
     {"half", "f16[9] f16[]{0.5}"},
     {"rank5", "f32[2,1,3,2,2]:-50..50 f32[3]:0.5..1", "axis=2"},
     {"scalar", "f32[] f32[]{0.5}"},

@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "ops/recurrent.h"
 
+#include "base/float_mode.h"
+
 namespace tern {
 
 tern_status Session::create(const Model& model, const Options& options, std::unique_ptr<Session>* out) {
@@ -197,6 +199,7 @@ tern_status Session::execute(int32_t signature, bool bound, const RunControl& co
 }
 
 tern_status Session::run(int32_t signature, std::span<const Tensor* const> inputs, std::span<const Tensor*> outputs, const RunControl& control) {
+  const FloatMode mode(model_->context().pool().keep_denormals());
   TERN_TRY(check_signature(signature));
   PerSignature& per = signatures_[(size_t)signature];
   const Signature& sig = model_->def().signatures[(size_t)signature];
@@ -217,6 +220,7 @@ tern_status Session::run(int32_t signature, std::span<const Tensor* const> input
 }
 
 tern_status Session::run_bound(int32_t signature, const RunControl& control) {
+  const FloatMode mode(model_->context().pool().keep_denormals());
   TERN_TRY(check_signature(signature));
   PerSignature& per = signatures_[(size_t)signature];
   if (!per.bound_ready) {
@@ -248,6 +252,7 @@ tern_status Session::bind_output(int32_t signature, int32_t index, Tensor* tenso
 }
 
 tern_status Session::prepare(int32_t signature, std::span<const Shape> shapes, const RunControl& control) {
+  const FloatMode mode(model_->context().pool().keep_denormals());
   TERN_TRY(check_signature(signature));
   return name_inputs(signature, shapes, signatures_[(size_t)signature].stages->prepare(shapes, *parameters_, control));
 }

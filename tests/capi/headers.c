@@ -11,7 +11,7 @@
 #define SIZE(type, bytes) STATIC_CHECK(type, sizeof(type) == (bytes));
 SIZE(tern_error, 640)
 SIZE(tern_allocator, 32)
-SIZE(tern_context_options, 64)
+SIZE(tern_context_options, 72)
 SIZE(tern_device_info, 312)
 SIZE(tern_limits, 80)
 SIZE(tern_load_options, 16)

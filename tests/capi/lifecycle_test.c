@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making and letting go: every order of releases, options of other sizes, models from files, memory and descriptors. */
 #include <fcntl.h>
+#include <stddef.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -105,7 +106,19 @@ static void options_of_other_versions(void) {
   CHECK(context == NULL && says("tern_context_options"));
   options.known.struct_size = 0;
   FAILS(TERN_ERR_INVALID_ARGUMENT, tern_context_create(&options.known, &context));
-  options.known.struct_size = (uint32_t)sizeof(tern_context_options) - 1;
+  options.known.struct_size = (uint32_t)offsetof(tern_context_options, denormals); /* an app made for the first version */
+  options.known.denormals = 77;
+  OK(tern_context_create(&options.known, &context));
+  tern_context_release(context);
+  context = NULL;
+  options.known.struct_size = (uint32_t)sizeof(tern_context_options);
+  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_context_create(&options.known, &context));
+  CHECK(context == NULL && says("denormals"));
+  options.known.denormals = TERN_DENORMALS_KEEP;
+  OK(tern_context_create(&options.known, &context));
+  tern_context_release(context);
+  context = NULL;
+  options.known.struct_size = (uint32_t)offsetof(tern_context_options, denormals) - 1;
   FAILS(TERN_ERR_INVALID_ARGUMENT, tern_context_create(&options.known, &context));
   options.known.struct_size = 0xFFFFFFFFu;
   FAILS(TERN_ERR_INVALID_ARGUMENT, tern_context_create(&options.known, &context));

@@ -2,6 +2,8 @@
 // What a session promises: no allocation after the first run, a bounded cache of plans, a report of what ran where, runs
 // that can be ended between nodes, outputs that stay as they are while held, the same bits for any number of threads.
 #include <atomic>
+#include <cfenv>
+#include <thread>
 
 #include "ops/concat.h"
 #include "ops/control.h"
@@ -479,6 +481,60 @@ TEST(Session, ThreadsDoNotChangeBits) {
       EXPECT_EQ(y, one) << threads << " threads";
     }
   }
+}
+
+// Neither the rounding mode of the caller's thread nor its treatment of denormal numbers changes a result, and both are as
+// before after a run. Numbers below the smallest normal one are zero unless the context keeps them.
+TEST(Session, TheModeOfTheCallersThread) {
+#if defined(__SSE2__)
+  constexpr bool flushes = true;
+#elif defined(__aarch64__)
+  constexpr bool flushes = true;
+#else
+  constexpr bool flushes = false;
+#endif
+  ModelDef def;
+  Graph& g = def.signatures.emplace_back().graph;
+  const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {1 << 16});
+  g.outputs = {mul(g, x, scalar_like(g, x, 0.3)), mul(g, emit(g, "exp", {x}), scalar_like(g, x, 1.1))};
+  def.signatures[0].name = "forward";
+  def.signatures[0].output_names = {"scaled", "other"};
+  std::vector<float> in(1 << 16), nearest;
+  for (size_t i = 0; i < in.size(); ++i) in[i] = i % 2 ? 1e-39f : (float)i / 65536;
+  for (const bool keep : {false, true})
+    for (const bool on_host : {false, true})
+      for (const int mode : {FE_TONEAREST, FE_UPWARD, FE_TOWARDZERO}) {
+        static const BackendApi* const tables[] = {&cpu::backend(), &reference_backend()};
+        Context::Options options;
+        options.threads.num_threads = 4;
+        options.threads.keep_denormals = keep;
+        if (on_host)  // a pool of the host, whose threads have a mode of their own
+          options.threads.parallel = [](void*, int32_t n, void (*task)(void*, int32_t), void* user) {
+            for (int32_t i = 0; i < n; ++i)
+              std::thread([=] {
+                std::fesetround(FE_DOWNWARD);
+                task(user, i);
+                EXPECT_EQ(std::fegetround(), FE_DOWNWARD);
+              }).join();
+          };
+        const Ref<Context> context = Ref<Context>::adopt(new Context(options, tables));
+        const Ref<Model> model = make_model(*context, def);
+        const std::unique_ptr<Session> session = open(*model);
+        const Ref<tern::Tensor> tensor = make_tensor(*context, TERN_DTYPE_F32, {1 << 16}, in.data());
+        Outputs out;
+        ASSERT_EQ(std::fesetround(mode), 0);
+        volatile float smallest = 1e-39f;
+        const tern_status status = run(*session, 0, {tensor.get()}, &out);
+        EXPECT_EQ(std::fegetround(), mode);
+        EXPECT_GT(smallest * 0.5f, 0.0f);  // the caller's own arithmetic keeps them
+        std::fesetround(FE_TONEAREST);
+        TERN_OKAY(status);
+        EXPECT_EQ(out.f32(0)[1] != 0, keep || !flushes);
+        std::vector<float> y(out.f32(1), out.f32(1) + (1 << 16));
+        y.insert(y.end(), out.f32(0), out.f32(0) + 2 * (keep ? 0 : 1 << 15));
+        if (mode == FE_TONEAREST && !on_host) nearest = y;
+        EXPECT_TRUE(y == nearest) << keep << on_host << mode;
+      }
 }
 
 // (iteration, condition, x, step) -> (iteration < 3, 2 x + step): four iterations.
