@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/round_to_odd.h"
 #include "kernels/cpu/simd.h"
 
 namespace tern::cpu::TERN_ISA {
@@ -119,8 +120,11 @@ void from_double(int32_t to, const double* m, void* y, int64_t n) {
       return;
     default: break;
   }
-  float* f = to == TERN_DTYPE_F32 ? (float*)y : t;
-  for (int64_t i = 0; i < n; ++i) f[i] = (float)m[i];
+  if (to == TERN_DTYPE_F32) {
+    for (int64_t i = 0; i < n; ++i) ((float*)y)[i] = (float)m[i];
+    return;
+  }
+  for (int64_t i = 0; i < n; ++i) t[i] = round_to_odd_f32(m[i]);
   if (to == TERN_DTYPE_F16) f32_to_f16_row(t, (uint16_t*)y, n);
   if (to == TERN_DTYPE_BF16) f32_to_bf16_row(t, (uint16_t*)y, n);
 }

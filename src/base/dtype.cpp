@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/dtype.h"
 
+#include "base/round_to_odd.h"
+
 namespace tern {
 namespace {
 template <class T>
@@ -48,8 +50,8 @@ double load_element(DType d, const void* data, int64_t i) {
 void store_element(DType d, void* data, int64_t i, double v) {
   switch (d) {
     case TERN_DTYPE_F32: write(data, i, (float)v); break;
-    case TERN_DTYPE_F16: write(data, i, f32_to_f16((float)v)); break;
-    case TERN_DTYPE_BF16: write(data, i, f32_to_bf16((float)v)); break;
+    case TERN_DTYPE_F16: write(data, i, f32_to_f16(round_to_odd_f32(v))); break;
+    case TERN_DTYPE_BF16: write(data, i, f32_to_bf16(round_to_odd_f32(v))); break;
     case TERN_DTYPE_F64: write(data, i, v); break;
     case TERN_DTYPE_I8: write(data, i, saturate<int8_t>(v)); break;
     case TERN_DTYPE_U8: write(data, i, saturate<uint8_t>(v)); break;

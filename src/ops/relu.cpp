@@ -9,7 +9,8 @@ namespace tern {
 namespace {
 
 tern_status reference(RefArgs& a) {
-  return reference_unary(a, [](double x) { return x > 0 || x != x ? x : 0.0; });
+  const bool is_unsigned = a.in(0).dtype == TERN_DTYPE_U64;
+  return reference_unary(a, [](double x) { return x > 0 || x != x ? x : 0.0; }, [=](int64_t x) { return x > 0 || is_unsigned ? x : 0; });
 }
 
 void vjp(VjpArgs& a) {
@@ -18,7 +19,7 @@ void vjp(VjpArgs& a) {
 }
 
 constexpr Case kCases[] = {
-    {"small", "f32[4,7]"}, {"half", "f16[3,1,5]", "", 2e-3}, {"integer", "i32[9]"}, {"empty", "f32[0,3]"}, {"scalar", "f32[]"},
+    {"small", "f32[4,7]"}, {"half", "f16[3,1,5]", "", 2e-3}, {"integer", "i32[9]"}, {"long", "i64[3]{9007199254740993,-9007199254740993,1}"}, {"unsigned", "u64[2]{18446744073709551615,0}"}, {"nan", "f32[3]{nan,-1,inf}"}, {"empty", "f32[0,3]"}, {"scalar", "f32[]"},
 };
 
 }  // namespace
