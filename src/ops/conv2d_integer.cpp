@@ -72,7 +72,7 @@ void decompose_as_product(DecomposeArgs& a, const Operands& v, const Shape& xs, 
   const int64_t kh = ws[1], kw = ws[2], groups = p.groups, per_group = ws[3], outs = ws[0] / groups;
   ValueId x = v.x;
   if (kh != 1 || kw != 1 || !(ys[1] == xs[1] && ys[2] == xs[2])) {
-    const PadAttrs edge{.after = {0, 1, 1, 0}};
+    const PadAttrs edge{.before = {0, 0, 0, 0}, .after = {0, 1, 1, 0}};
     x = v.zx == kNoValue ? emit(g, "pad", {x}, edge) : emit(g, "pad", {x, kNoValue, v.zx}, edge);
     x = gather_taps(g, x, 1, conv_window(p, 0, xs[1], ys[1], kh));
     x = gather_taps(g, x, 2, conv_window(p, 1, xs[2], ys[2], kw));
