@@ -49,8 +49,8 @@ inline BlockInt8 block_int8_view(const void* buffer, int64_t rows, int64_t cols,
   return {(const int8_t*)buffer, (const char*)buffer + offset, rows, cols, scale_bytes};
 }
 
-// Encodes one row of f32 (cols elements, finite) into codes [blocks * 32] and scales [blocks]. Scale = max|w| / 127,
-// rounded to its type before the codes are taken; a block of zeros has scale 0.
+// Encodes one row of f32 (cols elements) into codes [blocks * 32] and scales [blocks]. Scale = max|w| / 127, rounded to its
+// type before the codes are taken; a block of zeros has scale 0. NaN becomes 0, an infinity the largest finite number.
 void block_int8_encode_row(const float* row, int64_t cols, int32_t scale_bytes, int8_t* codes, void* scales);
 
 }  // namespace tern

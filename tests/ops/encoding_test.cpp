@@ -61,6 +61,26 @@ TEST(Encoding, PanelsLieAsThePackerPutsThem) {
   EXPECT_EQ(packed, encoded);
 }
 
+// A training step that diverged, or a caller, may give anything.
+TEST(Encoding, BlocksOfWhatIsNoNumber) {
+  std::vector<float> in = numbers(3 * 33);
+  in[0] = NAN, in[33] = INFINITY, in[34] = -INFINITY, in[35] = NAN;
+  Tensor t;
+  t.encoding = Encoding::block_int8;
+  t.dtype = TERN_DTYPE_F32;
+  t.shape = {3, 33};
+  t.allocate(0xFF);
+  encode(t.encoding, t.dtype, t.shape, in.data(), t.data());
+  std::vector<float> out(in.size());
+  decode(t.encoding, t.dtype, t.shape, t.data(), out.data());
+  for (const float v : out) EXPECT_TRUE(std::isfinite(v));
+  EXPECT_EQ(out[0], 0);
+  EXPECT_NEAR(out[1], in[1], 2.0 / 127);
+  EXPECT_GT(out[33], 8e6f);
+  EXPECT_EQ(out[34], -out[33]);
+  EXPECT_EQ(out[35], 0);
+}
+
 TEST(Encoding, RefusesWhatItDoesNotHold) {
   uint64_t bytes = 7;
   const int64_t huge = (int64_t)1 << 59;
