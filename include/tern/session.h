@@ -84,7 +84,8 @@ TERN_API tern_status tern_session_prepare(tern_session* session, int32_t signatu
 
 typedef struct tern_memory_report {
   uint32_t struct_size;
-  int32_t num_plans;         /* kept, one for each combination of input shapes; at most max_plans for each signature */
+  int32_t num_plans;         /* kept, one for each combination of input shapes; at most max_plans for each signature. Where sizes
+                              * depend on data, one more for each size that came by, of which max_plans are kept */
   uint64_t arena_bytes;      /* activations of the largest plan, all backends */
   uint64_t arena_bound;      /* most bytes alive at one node of that plan: no placement can be smaller */
   uint64_t scratch_bytes;    /* work space of kernels, of that plan */

@@ -144,7 +144,7 @@ static ValueId add_parameter(Builder& b, const TensorData& t, Encoding encoding,
 }
 
 ValueId Builder::parameter(const TensorData& t) {
-  return parameter_once(t.data.bytes, to_string(t.shape), [&] { return add_parameter(*this, t, Encoding::plain, t.data, t.bytes()); });
+  return parameter_once(t.data, to_string(t.shape), [&] { return add_parameter(*this, t, Encoding::plain, t.data, t.bytes()); });
 }
 
 ValueId Builder::parameter_value(int32_t index) {
@@ -173,7 +173,7 @@ ValueId Builder::panel_parameter(const TensorData& t) {
 }
 
 ValueId Builder::channel_parameter(const TensorData& t) {
-  return parameter_once(t.data.bytes, "channels", [&] {
+  return parameter_once(t.data, "channels", [&] {
     TensorData wide;
     wide.name = t.name;
     wide.dtype = TERN_DTYPE_F32;

@@ -74,15 +74,19 @@ struct Builder {
   ValueId channel_parameter(const TensorData& t);
   // The parameter made before under this key (address of a content, and what was done with it), or what `make` makes.
   template <class F>
-  ValueId parameter_once(const void* content, const std::string& how, F&& make) {
-    const auto it = made.find({content, how});
-    if (it != made.end()) return parameter_value(it->second);
+  ValueId parameter_once(const Data& content, const std::string& how, F&& make) {
+    const auto it = made.find({content.bytes, how});
+    if (it != made.end()) return parameter_value(it->second.index);
     const ValueId v = make();
-    if (v != kNoValue && value(v).kind == ValueKind::parameter) made[{content, how}] = value(v).index;
+    if (v != kNoValue && value(v).kind == ValueKind::parameter) made[{content.bytes, how}] = {value(v).index, content};
     return v;
   }
   ValueId parameter_value(int32_t index);
-  std::map<std::pair<const void*, std::string>, int32_t> made;
+  struct Made {
+    int32_t index;
+    Data content;  // kept: no other content may come to lie at its address
+  };
+  std::map<std::pair<const void*, std::string>, Made> made;
 
   // kNoValue (an input that a file leaves out) has no type, no dims and no content; operators refuse it where they need it.
   const Value& value(ValueId v) const {
@@ -102,6 +106,18 @@ struct Builder {
   std::optional<std::vector<int64_t>> known_integers(ValueId v) const;
   std::optional<double> known_number(ValueId v) const;
 
+  // v for sizes of what follows: where its content depends on data, it is marked as such (data_sizes), or what it is computed
+  // from. Without a run each element of what is marked counts as `sample`.
+  ValueId sized(ValueId v, double sample = 1, int depth = 0);
+  // As sized, for a shape to which x can be reshaped.
+  ValueId sized_shape(ValueId v, ValueId x);
+  // Does its content, which counts as known, depend on data?
+  bool from_data(ValueId v) const;
+  // The size of these axes (bits) of an input depends on data.
+  void open_axes(ValueId v, uint32_t axes);
+  // As sized, but v itself is marked.
+  ValueId sized_itself(ValueId v, double sample = 1);
+
   ValueId transpose(ValueId x, const std::vector<int64_t>& permutation);
   // Target dims: >= 0 a size; kSame - k: the size of axis k of x.
   static constexpr int64_t kSame = -1000;
@@ -120,6 +136,17 @@ struct Builder {
   // Elements of a range of axes, as i64 [1].
   ValueId size_of_axes(ValueId x, int from, int to);
 };
+
+// Do the outputs of two branches have as many dims, and of the same sizes?
+struct BranchSizes {
+  bool same_rank = true, same_shape = true;
+};
+BranchSizes compare_branches(Sizes& sizes, const Graph& yes, const Graph& no);
+
+// Does a sub-graph hold what needs the plan to know the sizes or the way? Then a plan is made for it alone.
+bool decides_in_plan(const Graph& graph);
+// Does it hold sizes that depend on data?
+bool depends_on_data(const Graph& graph);
 
 // New tensor with the axes of t permuted: out.dim[i] = t.dim[permutation[i]].
 TensorData permute(const TensorData& t, std::span<const int64_t> permutation);

@@ -115,12 +115,13 @@ constexpr int kNumUsual = (int)(sizeof kUsual / sizeof kUsual[0]);
 enum class Role : uint8_t { batch, height, width, other };
 
 // What a symbol stands for, from its place: dim 0 is the batch; of a picture the two last dims (channels first) or the two
-// in the middle (channels last) are height and width.
+// in the middle (channels last) are height and width. What a recurrent layer keeps is [layers, batch, size].
 Role role_of(const InputSizes& s, int symbol) {
   for (const InputSpec& spec : s.inputs) {
     for (int axis = 0; axis < spec.dims.rank; ++axis) {
       if (spec.dims[axis] != -1 - symbol) continue;
       if (axis == 0) return Role::batch;
+      if (spec.dims.rank == 3 && axis == 1 && spec.dims[0] >= 0 && spec.dims[2] >= 0) return Role::batch;
       if (spec.dims.rank != 4) return Role::other;
       const bool channels_last = spec.dims[3] >= 0 && spec.dims[3] <= 4 && !(spec.dims[1] >= 0 && spec.dims[1] <= 4);
       const int height = channels_last ? 1 : 2;

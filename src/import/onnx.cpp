@@ -526,7 +526,7 @@ tern_status OnnxNode::unsupported(const std::string& why) {
   return TERN_ERR_UNSUPPORTED_OP;
 }
 
-tern_status OnnxNode::branch(const onnx::GraphProto& graph, const std::vector<ValueId>& like, std::vector<ValueId>* captures, Branch* out) {
+tern_status OnnxNode::branch(const onnx::GraphProto& graph, const std::vector<ValueId>& like, std::vector<ValueId>* captures, Branch* out, std::span<const uint32_t> open) {
   if (importer.depth >= kMaxSubgraphDepth) return TERN_FAIL(TERN_ERR_LIMIT, "%s: sub-graphs more than %d deep", type().c_str(), kMaxSubgraphDepth);
   if ((int)like.size() != graph.input_size())
     return TERN_FAIL(TERN_ERR_CORRUPT, "%s: its sub-graph has %d inputs instead of %zu", type().c_str(), graph.input_size(), like.size());
@@ -544,6 +544,7 @@ tern_status OnnxNode::branch(const onnx::GraphProto& graph, const std::vector<Va
   for (int i = 0; i < graph.input_size() && s == TERN_OK; ++i) {
     Operand o;
     o.id = b.input_like(graph.input(i).name(), g->value(like[(size_t)i]));
+    if (!open.empty()) b.open_axes(o.id, open[(size_t)i]);
     s = importer.define(graph.input(i).name(), std::move(o));
   }
   if (s == TERN_OK) s = importer.read_graph(graph, b);
@@ -585,7 +586,14 @@ tern_status OnnxNode::lower(const onnx::NodeProto& node, int64_t version) {
   return s;
 }
 
-tern_status OnnxNode::in_place(const onnx::GraphProto& graph) {
+OnnxNode::Counted OnnxNode::counted() const { return {importer.missing, importer.sizes_decide}; }
+
+void OnnxNode::set_counted(const Counted& before) {
+  importer.missing = before.missing;
+  importer.sizes_decide = before.sizes_decide;
+}
+
+tern_status OnnxNode::in_place(const onnx::GraphProto& graph, ValueId choice) {
   if (graph.input_size()) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: its sub-graph has %d inputs instead of 0", type().c_str(), graph.input_size());
   if (importer.depth >= kMaxSubgraphDepth) return TERN_FAIL(TERN_ERR_LIMIT, "%s: sub-graphs more than %d deep", type().c_str(), kMaxSubgraphDepth);
   OnnxScope inner;
@@ -617,7 +625,15 @@ tern_status OnnxNode::in_place(const onnx::GraphProto& graph) {
   --importer.depth;
   importer.scope = inner.outer;
   b.node_name = name;
-  for (size_t i = 0; i < results.size() && s == TERN_OK; ++i) set_operand((int)i, std::move(results[i]));
+  for (size_t i = 0; i < results.size() && s == TERN_OK; ++i) {
+    if (choice == kNoValue) {
+      set_operand((int)i, std::move(results[i]));
+      continue;
+    }
+    const ValueId v = results[i].id != kNoValue ? results[i].id : importer.materialise(results[i], b, false);
+    TERN_TRY(b.status());
+    set((int)i, b.op("assume", {v, choice, b.constant(b.dtype(choice), b.value(choice).shape, b.value(choice).data.bytes)}));
+  }
   return s == TERN_ERR_UNSUPPORTED ? TERN_ERR_UNSUPPORTED_OP : s;
 }
 

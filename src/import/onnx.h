@@ -96,11 +96,20 @@ struct OnnxNode {
     Graph g;
     std::map<ValueId, ValueId> inner;
   };
-  tern_status branch(const onnx::GraphProto& graph, const std::vector<ValueId>& like, std::vector<ValueId>* captures, Branch* out);
   // Lowers another node here; version: of the operators of that node and what is within it, 0 = as this one.
   tern_status lower(const onnx::NodeProto& node, int64_t version = 0);
-  // Lowers a sub-graph without inputs of its own in place of the node, where it is known that it runs.
-  tern_status in_place(const onnx::GraphProto& graph);
+  // open: of each of them, axes (bits) whose size is not known.
+  tern_status branch(const onnx::GraphProto& graph, const std::vector<ValueId>& like, std::vector<ValueId>* captures, Branch* out, std::span<const uint32_t> open = {});
+  // Lowers a sub-graph without inputs of its own in place of the node, where it is known that it runs: always, or as long as
+  // `choice` has the content that it has now.
+  tern_status in_place(const onnx::GraphProto& graph, ValueId choice = kNoValue);
+  // What was refused so far. Put back where a sub-graph turns out not to matter.
+  struct Counted {
+    Missing missing;
+    bool sizes_decide = false;
+  };
+  Counted counted() const;
+  void set_counted(const Counted& before);
   // Gives each branch all captures as inputs, in order, after its own inputs.
   void close_branches(std::vector<Branch*> branches, const std::vector<ValueId>& captures);
 };

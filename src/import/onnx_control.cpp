@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // ONNX operators with sub-graphs, and recurrent layers.
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 
 #include "base/text.h"
 #include "import/onnx.h"
+#include "passes/open_axes.h"
 
 namespace tern {
 namespace {
@@ -23,19 +25,24 @@ tern_status lower_if(OnnxNode& n) {
   // Exporters ask for sizes at every squeeze, and the branches' outputs differ in rank then.
   const auto taken = b.known_integers(condition);
   if (taken && b.dtype(condition) == TERN_DTYPE_BOOL) return n.in_place((*taken)[0] ? yes->g() : no->g());
-  const bool in_plan = b.known_in_plan(condition);  // only the branch that runs counts then, but for its ranks
+  const bool by_sizes = b.value(condition).data && !b.from_data(condition);
   std::vector<ValueId> captures;
   OnnxNode::Branch then_branch, else_branch;
+  const OnnxNode::Counted counted = n.counted();
   tern_status s = n.branch(yes->g(), {}, &captures, &then_branch);
   if (s == TERN_OK) s = n.branch(no->g(), {}, &captures, &else_branch);
-  if (s == TERN_ERR_SHAPE && in_plan) return n.unsupported("a condition that follows from sizes that vary, and a branch that does not fit them");
+  const BranchSizes outcome = s == TERN_OK ? compare_branches(b.sizes, then_branch.g, else_branch.g) : BranchSizes{false, false};
+  if (!outcome.same_rank && by_sizes) {
+    // What comes behind it is for one of the branches: that of these sizes, and of all for which the condition is the same.
+    n.set_counted(counted);
+    return n.in_place(load_integer(TERN_DTYPE_BOOL, b.value(condition).data.bytes, 0) ? yes->g() : no->g(), condition);
+  }
+  if (s == TERN_OK && !outcome.same_rank) return n.unsupported("a condition that depends on data, and branches whose outputs differ in their number of dims");
   if (s == TERN_ERR_SHAPE)
     add_to_error("; both branches of an If must fit the inputs' sizes, unless it is known which runs: where an input decides, give its value, as in --input-value sr=16000");
   TERN_TRY(s);
-  if (in_plan)
-    for (size_t i = 0; i < then_branch.g.outputs.size(); ++i)
-      if (then_branch.g.value(then_branch.g.outputs[i]).shape.rank != else_branch.g.value(else_branch.g.outputs[i]).shape.rank)
-        return n.unsupported("a condition that follows from sizes that vary, and branches of different ranks");
+  // Only the branch that runs need fit the sizes of a run.
+  if (!outcome.same_shape || decides_in_plan(then_branch.g) || decides_in_plan(else_branch.g)) condition = b.sized_itself(condition);
   n.close_branches({&then_branch, &else_branch}, captures);
   std::vector<ValueId> in{condition};
   in.insert(in.end(), captures.begin(), captures.end());
@@ -45,6 +52,16 @@ tern_status lower_if(OnnxNode& n) {
   const std::vector<ValueId> out = b.control("if", in, {}, n.num_out(), std::move(subgraphs));
   for (int i = 0; i < n.num_out(); ++i) n.set(i, out[(size_t)i]);
   return TERN_OK;
+}
+
+// Is it known that nothing but the number of trips, which a plan knows, ends the loop?
+bool runs_all_trips(const Builder& b, const Graph& body, ValueId most, ValueId condition) {
+  const auto holds = [](const Value& v) { return has_fixed_content(v) && load_integer(v.dtype, v.data.bytes, 0) != 0; };
+  if (most == kNoValue || !b.value(most).data || (condition != kNoValue && !holds(b.value(condition)))) return false;
+  ValueId again = body.outputs[0];
+  while (body.value(again).producer >= 0 && std::string_view(body.nodes[(size_t)body.value(again).producer].op->name) == "reshape")
+    again = body.nodes[(size_t)body.value(again).producer].in[0];
+  return again == body.inputs[1] || holds(body.value(again));
 }
 
 tern_status lower_loop(OnnxNode& n) {
@@ -69,14 +86,22 @@ tern_status lower_loop(OnnxNode& n) {
   }
   std::vector<ValueId> captures;
   OnnxNode::Branch branch;
-  TERN_TRY(n.branch(body->g(), like, &captures, &branch));
-  for (int i = 0; i < carried; ++i)
-    if (!(branch.g.value(branch.g.outputs[(size_t)(1 + i)]).shape == b.value(like[(size_t)(2 + i)]).shape)) return n.unsupported("carried values that change their shape");
+  // Dims of carried values that another iteration may find changed, until no more of them turn up.
+  std::vector<uint32_t> open(like.size());
+  for (bool again = true; again;) {
+    again = false;
+    captures.clear();
+    branch = {};
+    TERN_TRY(n.branch(body->g(), like, &captures, &branch, open));
+    if (!find_open_axes(b.sizes, branch.g, (size_t)carried, &open, &again)) return n.unsupported("carried values that change their number of dims");
+  }
+  const bool grows = std::any_of(open.begin(), open.end(), [](uint32_t axes) { return axes != 0; }) || depends_on_data(branch.g) ||
+                     (n.num_out() > carried && !runs_all_trips(b, branch.g, most, condition));
   n.close_branches({&branch}, captures);
   in.insert(in.end(), captures.begin(), captures.end());
   std::vector<Graph> subgraphs;
   subgraphs.push_back(std::move(branch.g));
-  const std::vector<ValueId> out = b.control("loop", in, {{"num_carried", carried}}, n.num_out(), std::move(subgraphs));
+  const std::vector<ValueId> out = b.control("loop", in, {{"num_carried", carried}, {"grows", grows}}, n.num_out(), std::move(subgraphs));
   for (int i = 0; i < n.num_out(); ++i) n.set(i, out[(size_t)i]);
   return TERN_OK;
 }

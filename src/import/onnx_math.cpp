@@ -420,7 +420,7 @@ ValueId linear_weight(OnnxNode& n, int i, bool is_kn) {
   const TensorData* t = n.weight(i, &as);
   if (!t || t->shape.rank != 2 || !panel_dtype(t->dtype) || as == TERN_DTYPE_F64 || t->elements() == 0) return kNoValue;
   const int64_t swap[] = {1, 0};
-  return n.b.parameter_once(t->data.bytes, is_kn ? "linear kn" : "linear nk", [&] { return n.b.panel_parameter(is_kn ? permute(*t, swap) : *t); });
+  return n.b.parameter_once(t->data, is_kn ? "linear kn" : "linear nk", [&] { return n.b.panel_parameter(is_kn ? permute(*t, swap) : *t); });
 }
 
 tern_status lower_matmul(OnnxNode& n) {

@@ -71,7 +71,7 @@ tern_status lower_reshape(OnnxNode& n) {
   }
   const ValueId x = n.in(0);
   if (known && (int)known->size() <= kMaxRank) n.set(0, b.op("reshape", {x}, {{"shape", int_list(*known)}, {"allow_zero", allow_zero != 0}}));
-  else n.set(0, b.op("reshape", {x, b.cast(shape, TERN_DTYPE_I64)}, {{"allow_zero", allow_zero != 0}}));
+  else n.set(0, b.op("reshape", {x, b.cast(b.sized_shape(shape, x), TERN_DTYPE_I64)}, {{"allow_zero", allow_zero != 0}}));
   return TERN_OK;
 }
 
@@ -272,8 +272,9 @@ tern_status lower_slice(OnnxNode& n) {
     a = axis;
   }
   if (!known) {
-    // Bounds that follow from dims: known when the plan is made.
-    n.set(0, b.op("slice", {x, b.cast(n.constant_in(1), TERN_DTYPE_I64), b.cast(n.constant_in(2), TERN_DTYPE_I64), b.integers(axes), b.integers(steps)}));
+    // Bounds that follow from dims or data: known when the plan is made.
+    const ValueId from = b.sized(n.constant_in(1), 0), to = b.sized(n.constant_in(2));
+    n.set(0, b.op("slice", {x, b.cast(from, TERN_DTYPE_I64), b.cast(to, TERN_DTYPE_I64), b.integers(axes), b.integers(steps)}));
     return TERN_OK;
   }
   IntList from, to, step;
@@ -330,7 +331,7 @@ tern_status lower_pad(OnnxNode& n) {
   if (mode != "constant" && mode != "reflect" && mode != "edge" && mode != "wrap") return TERN_FAIL(TERN_ERR_CORRUPT, "Pad: mode '%.40s'", mode.c_str());
   double value = n.number("value", 0);
   if (n.has(1) && !b.known_integers(n.constant_in(1)) && !n.has(3)) {
-    std::vector<ValueId> in{x, b.cast(n.constant_in(1), TERN_DTYPE_I64)};
+    std::vector<ValueId> in{x, b.cast(b.sized(n.constant_in(1), 0), TERN_DTYPE_I64)};
     if (n.has(2)) in.push_back(n.constant_in(2));
     n.set(0, b.op("pad", in, {{"mode", mode.c_str()}}));
     return TERN_OK;
@@ -367,7 +368,7 @@ tern_status lower_expand(OnnxNode& n) {
   const auto known = b.known_integers(shape);
   if (known && (int)known->size() > kMaxRank) return TERN_FAIL(TERN_ERR_LIMIT, "Expand to %zu dims", known->size());
   if (known) n.set(0, b.op("expand", {x}, {{"shape", int_list(*known)}}));
-  else n.set(0, b.op("expand", {x, b.cast(shape, TERN_DTYPE_I64)}));
+  else n.set(0, b.op("expand", {x, b.cast(b.sized(shape), TERN_DTYPE_I64)}));
   return TERN_OK;
 }
 
@@ -378,7 +379,7 @@ tern_status lower_tile(OnnxNode& n) {
   const auto known = b.known_integers(repeats);
   if (known && (int)known->size() > kMaxRank) return TERN_FAIL(TERN_ERR_LIMIT, "Tile of %zu dims", known->size());
   if (known) n.set(0, b.op("tile", {x}, {{"repeats", int_list(*known)}}));
-  else n.set(0, b.op("tile", {x, b.cast(repeats, TERN_DTYPE_I64)}));
+  else n.set(0, b.op("tile", {x, b.cast(b.sized(repeats), TERN_DTYPE_I64)}));
   return TERN_OK;
 }
 
@@ -423,7 +424,7 @@ tern_status lower_constant_of_shape(OnnxNode& n) {
   const auto known = b.known_integers(shape);
   const Attrs attrs = {{"value", value}, {"dtype", (int64_t)dtype}};
   if (!known) {
-    n.set(0, b.op("fill", {b.cast(shape, TERN_DTYPE_I64)}, attrs));
+    n.set(0, b.op("fill", {b.cast(b.sized(shape), TERN_DTYPE_I64)}, attrs));
     return TERN_OK;
   }
   if ((int)known->size() > kMaxRank) return TERN_FAIL(TERN_ERR_LIMIT, "ConstantOfShape of %zu dims", known->size());
@@ -449,13 +450,12 @@ tern_status lower_one_hot(OnnxNode& n) {
   const ValueId depth = n.constant_in(1), values = n.constant_in(2);
   TERN_TRY(b.status());
   const ValueId indices = n.in(0);
-  const auto known = b.known_integers(depth);
-  if (!known || known->size() != 1) return n.unsupported("depth depends on data");
+  if (depth == kNoValue || b.value(depth).shape.elements() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "OneHot: its depth is no single number");
   const int rank = b.rank(indices) + 1;
   int axis = 0;
   TERN_TRY(n.axis(n.integer("axis", -1), rank, &axis));
   ValueId ids = is_integer(b.dtype(indices)) ? indices : b.cast(indices, TERN_DTYPE_I64);
-  n.set(0, b.op("one_hot", {ids, b.integer((*known)[0]), values}, {{"axis", axis}}));
+  n.set(0, b.op("one_hot", {ids, b.reshape(b.cast(b.sized(depth), TERN_DTYPE_I64), {}), values}, {{"axis", axis}}));
   return TERN_OK;
 }
 
@@ -475,7 +475,7 @@ tern_status lower_top_k(OnnxNode& n) {
       if (known->size() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "TopK: k has %zu elements", known->size());
       attrs.push_back({"k", (*known)[0]});
     } else {
-      in.push_back(b.reshape(v, {}));
+      in.push_back(b.reshape(b.sized(v), {}));
     }
   } else {
     attrs.push_back({"k", n.integer("k", -1)});
@@ -485,9 +485,20 @@ tern_status lower_top_k(OnnxNode& n) {
   return TERN_OK;
 }
 
-// As many columns as there are elements; those beyond the count are what the operator says.
+// The first `count` along an axis of what an operator with a bounded result gives.
+ValueId first_of(Builder& b, ValueId x, ValueId count, int axis) {
+  if (b.status() != TERN_OK) return kNoValue;
+  const ValueId size = b.reshape(b.sized_itself(count, (double)std::min<int64_t>(1, b.value(x).shape[axis])), {1});
+  return b.op("slice", {x, b.integers({0}), size, b.integers({axis})});
+}
+
+ValueId non_zero(Builder& b, ValueId x) {
+  const std::vector<ValueId> found = b.ops("non_zero", {x}, {}, 2);
+  return first_of(b, found[0], found[1], 1);
+}
+
 tern_status lower_non_zero(OnnxNode& n) {
-  n.set(0, n.b.ops("non_zero", {n.in(0)}, {}, 2)[0]);
+  n.set(0, non_zero(n.b, n.in(0)));
   return TERN_OK;
 }
 
@@ -496,34 +507,34 @@ tern_status lower_nms(OnnxNode& n) {
   std::vector<ValueId> in{n.in(0), n.in(1)};
   Attrs attrs = {{"center_point_box", n.integer("center_point_box", 0)}};
   const auto most = b.known_number(n.constant_in(2)), iou = b.known_number(n.constant_in(3)), score = b.known_number(n.constant_in(4));
-  if (n.has(2) && !most) return n.unsupported("a maximum that depends on data");
   attrs.push_back({"max_per_class", (int64_t)std::min(most.value_or(0), 1e9)});
   if (n.has(3) && iou) attrs.push_back({"iou_threshold", *iou});
   if (n.has(4) && score) attrs.push_back({"score_threshold", *score});
-  if ((n.has(3) && !iou) || (n.has(4) && !score)) {
-    in.push_back(kNoValue);
+  if ((n.has(2) && !most) || (n.has(3) && !iou) || (n.has(4) && !score)) {
+    in.push_back(n.has(2) && !most ? n.in(2) : kNoValue);
     in.push_back(n.has(3) && !iou ? n.in(3) : kNoValue);
     in.push_back(n.has(4) && !score ? n.in(4) : kNoValue);
   }
-  n.set(0, b.ops("nms", in, attrs, 2)[0]);
+  const std::vector<ValueId> found = b.ops("nms", in, attrs, 2);
+  n.set(0, first_of(b, found[0], found[1], 0));
   return TERN_OK;
 }
 
-// With a known condition only: the kept positions are a table.
+// Where the condition is known the kept positions are a table.
 tern_status lower_compress(OnnxNode& n) {
   Builder& b = n.b;
   const auto condition = b.known_integers(n.constant_in(1));
   const ValueId x = n.in(0);
   TERN_TRY(b.status());
-  if (!condition) return n.unsupported("a condition that depends on data");
   std::vector<int64_t> kept;
-  for (size_t i = 0; i < condition->size(); ++i)
+  for (size_t i = 0; condition && i < condition->size(); ++i)
     if ((*condition)[i]) kept.push_back((int64_t)i);
+  const ValueId positions = condition ? b.integers(kept) : b.reshape(non_zero(b, b.reshape(n.constant_in(1), {-1})), {-1});
   ValueId flat = x;
   int axis = 0;
   if (n.has_attribute("axis")) TERN_TRY(n.axis(n.integer("axis", 0), b.rank(x), &axis));
   else flat = b.reshape(x, {-1});
-  n.set(0, b.op("gather", {flat, b.integers(kept)}, {{"axis", axis}}));
+  n.set(0, b.op("gather", {flat, positions}, {{"axis", axis}}));
   return TERN_OK;
 }
 
@@ -540,7 +551,7 @@ tern_status lower_trilu(OnnxNode& n) {
 
 tern_status lower_range(OnnxNode& n) {
   Builder& b = n.b;
-  const ValueId start = n.constant_in(0), limit = n.constant_in(1), delta = n.constant_in(2);
+  const ValueId start = b.sized(n.constant_in(0), 0), limit = b.sized(n.constant_in(1)), delta = b.sized(n.constant_in(2));
   TERN_TRY(b.status());
   n.integer("stash_type", 1);
   const DType dtype = b.dtype(start);

@@ -163,7 +163,7 @@ ValueId conv_weight(OnnxNode& n, int i, bool panels, DType x, const std::vector<
   if (t && as == x && is_float(t->dtype) && (t->dtype == as || t->dtype == TERN_DTYPE_F16)) {
     std::string how = panels ? "conv panels" : "conv";
     for (int64_t k : tap) how += " " + std::to_string(k);
-    return b.parameter_once(t->data.bytes, how, [&] {
+    return b.parameter_once(t->data, how, [&] {
       const TensorData w = permute(at_tap(*t, tap), p);
       const bool packs = panels && w.elements() > 0 && (t->dtype == TERN_DTYPE_F32 || t->dtype == TERN_DTYPE_F16);
       return packs ? b.panel_parameter(w) : b.parameter(w);

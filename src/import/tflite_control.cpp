@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "import/tflite.h"
+#include "passes/open_axes.h"
 
 namespace tern {
 namespace {
@@ -11,9 +12,10 @@ struct Branch {
   Graph g;
 };
 
-// Runs `fill` with the builder on the branch. `like` are values of the caller whose types and shapes the inputs have.
+// Runs `fill` with the builder on the branch. `like` are values of the caller whose types and shapes the inputs have, but for
+// the axes of each that are in `open` (bits), whose size is not known.
 template <class Fill>
-tern_status build_branch(TfliteNode& n, const std::vector<ValueId>& like, Branch* branch, Fill fill) {
+tern_status build_branch(TfliteNode& n, const std::vector<ValueId>& like, Branch* branch, std::span<const uint32_t> open, Fill fill) {
   Builder& b = n.b;
   TERN_TRY(b.status());
   if (std::find(like.begin(), like.end(), kNoValue) != like.end()) return TERN_FAIL(TERN_ERR_CORRUPT, "an operator with sub-graphs lacks an input");
@@ -23,6 +25,7 @@ tern_status build_branch(TfliteNode& n, const std::vector<ValueId>& like, Branch
   std::vector<ValueId> in;
   for (size_t i = 0; i < like.size(); ++i) {
     in.push_back(b.input_like("in" + std::to_string(i), g->value(like[i])));
+    if (!open.empty()) b.open_axes(in.back(), open[i]);
   }
   std::vector<ValueId> out;
   tern_status s = fill(in, &out);
@@ -64,7 +67,7 @@ tern_status if_(TfliteNode& n) {
   const std::vector<ValueId> captures(in.begin() + 1, in.end());
   Branch then_branch, else_branch;
   const auto build = [&](int32_t index, Branch* branch) {
-    return build_branch(n, captures, branch, [&](const std::vector<ValueId>& args, std::vector<ValueId>* out) {
+    return build_branch(n, captures, branch, {}, [&](const std::vector<ValueId>& args, std::vector<ValueId>* out) {
       return n.importer.inline_graph((uint32_t)index, args, b, out);
     });
   };
@@ -72,6 +75,10 @@ tern_status if_(TfliteNode& n) {
   TERN_TRY(build(o->else_subgraph(), &else_branch));
   if ((int)then_branch.g.outputs.size() != n.num_out() || (int)else_branch.g.outputs.size() != n.num_out())
     return TERN_FAIL(TERN_ERR_CORRUPT, "IF has %d outputs, its sub-graphs %zu and %zu", n.num_out(), then_branch.g.outputs.size(), else_branch.g.outputs.size());
+  const BranchSizes outcome = compare_branches(b.sizes, then_branch.g, else_branch.g);
+  if (!outcome.same_rank) return n.unsupported("branches whose outputs differ in their number of dims");
+  // Only the branch that runs need fit the sizes of a run.
+  if (!outcome.same_shape || decides_in_plan(then_branch.g) || decides_in_plan(else_branch.g)) in[0] = b.sized_itself(in[0]);
   std::vector<Graph> both;
   for (Branch* branch : {&then_branch, &else_branch}) both.push_back(std::move(branch->g));
   const std::vector<ValueId> y = b.control("if", in, {}, n.num_out(), std::move(both));
@@ -102,7 +109,9 @@ tern_status while_(TfliteNode& n) {
   std::vector<ValueId> like = {b.integer(0), in[1]};
   like.insert(like.end(), carried.begin(), carried.end());
   Branch body;
-  TERN_TRY(build_branch(n, like, &body, [&](const std::vector<ValueId>& args, std::vector<ValueId>* out) -> tern_status {
+  // Axes of carried values that another iteration may find changed, until no more of them turn up.
+  std::vector<uint32_t> open(like.size());
+  const auto fill = [&](const std::vector<ValueId>& args, std::vector<ValueId>* out) -> tern_status {
     std::vector<ValueId> next;
     TERN_TRY(n.importer.inline_graph((uint32_t)o->body_subgraph(), {args.begin() + 2, args.end()}, b, &next));
     if (next.size() != carried.size()) return TERN_FAIL(TERN_ERR_CORRUPT, "WHILE carries %zu values, its body gives %zu", carried.size(), next.size());
@@ -111,10 +120,16 @@ tern_status while_(TfliteNode& n) {
     out->push_back(more);
     out->insert(out->end(), next.begin(), next.end());
     return TERN_OK;
-  }));
+  };
+  for (bool again = true; again;) {
+    body = {};
+    TERN_TRY(build_branch(n, like, &body, open, fill));
+    if (!find_open_axes(b.sizes, body.g, carried.size(), &open, &again)) return n.unsupported("carried values that change their number of dims");
+  }
+  const bool grows = std::any_of(open.begin(), open.end(), [](uint32_t axes) { return axes != 0; }) || depends_on_data(body.g);
   std::vector<Graph> graphs;
   graphs.push_back(std::move(body.g));
-  const std::vector<ValueId> y = b.control("loop", in, {{"num_carried", (int64_t)carried.size()}}, n.num_out(), std::move(graphs));
+  const std::vector<ValueId> y = b.control("loop", in, {{"num_carried", (int64_t)carried.size()}, {"grows", grows}}, n.num_out(), std::move(graphs));
   for (int i = 0; i < n.num_out(); ++i) n.set(i, y[(size_t)i]);
   return TERN_OK;
 }

@@ -23,7 +23,7 @@ tern_status reshape(TfliteNode& n) {
     TERN_TRY(b.status());
     const auto known = b.known_integers(wanted);
     if (!known) {
-      n.set(0, b.op("reshape", {x, wanted}, {{"allow_zero", 1}}));
+      n.set(0, b.op("reshape", {x, b.sized_shape(wanted, x)}, {{"allow_zero", 1}}));
       return TERN_OK;
     }
     shape = *known;
@@ -224,8 +224,8 @@ tern_status slice(TfliteNode& n) {
     return TERN_OK;
   }
   // A size of -1 reaches to the end.
-  const ValueId all = b.op("equal", {size, b.integer(-1)});
-  n.set(0, b.op("slice", {x, begin, b.op("where", {all, b.integer(INT64_MAX), b.add(begin, size)})}));
+  const ValueId from = b.sized(begin, 0), length = b.sized(size), all = b.op("equal", {length, b.integer(-1)});
+  n.set(0, b.op("slice", {x, from, b.op("where", {all, b.integer(INT64_MAX), b.add(from, length)})}));
   return TERN_OK;
 }
 
@@ -410,7 +410,7 @@ tern_status top_k(TfliteNode& n) {
   if (b.value(k).shape.elements() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "TOPK_V2: a count of shape %s", to_string(b.value(k).shape).c_str());
   Attrs attrs = {{"axis", -1}, {"largest", 1}, {"sorted", 1}};
   if (known) attrs.push_back({"k", (*known)[0]});
-  const std::vector<ValueId> y = b.ops("top_k", {n.in(0), known ? kNoValue : k}, attrs, 2);
+  const std::vector<ValueId> y = b.ops("top_k", {n.in(0), known ? kNoValue : b.sized(k)}, attrs, 2);
   n.set(0, y[0]);
   n.set(1, y[1]);
   return TERN_OK;
@@ -613,13 +613,13 @@ tern_status mirror_pad(TfliteNode& n) {
 
 tern_status tile(TfliteNode& n) {
   n.moves({0});
-  n.set(0, n.b.op("tile", {n.in(0), n.integers_value(1)}));
+  n.set(0, n.b.op("tile", {n.in(0), n.b.sized(n.integers_value(1))}));
   return TERN_OK;
 }
 
 tern_status broadcast_to(TfliteNode& n) {
   n.moves({0});
-  n.set(0, n.b.op("expand", {n.in(0), n.integers_value(1)}));
+  n.set(0, n.b.op("expand", {n.in(0), n.b.sized(n.integers_value(1))}));
   return TERN_OK;
 }
 
@@ -643,7 +643,7 @@ tern_status fill(TfliteNode& n) {
   const ValueId value = n.in(1);
   TERN_TRY(n.b.status());
   if (n.b.value(value).shape.elements() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "FILL with %s values", to_string(n.b.value(value).shape).c_str());
-  n.set(0, n.b.op("expand", {n.b.reshape(value, {}), n.integers_value(0)}));
+  n.set(0, n.b.op("expand", {n.b.reshape(value, {}), n.b.sized(n.integers_value(0))}));
   return TERN_OK;
 }
 
@@ -655,7 +655,7 @@ tern_status zeros_like(TfliteNode& n) {
 }
 
 tern_status range(TfliteNode& n) {
-  n.set(0, n.b.op("range", {n.in(0), n.in(1), n.in(2)}));
+  n.set(0, n.b.op("range", {n.b.sized(n.in(0), 0), n.b.sized(n.in(1)), n.b.sized(n.in(2))}));
   return TERN_OK;
 }
 
@@ -667,7 +667,7 @@ tern_status one_hot(TfliteNode& n) {
   const ValueId depth = n.integers_value(1);
   const ValueId on = b.reshape(n.in(2), {1}), off = b.reshape(n.in(3), {1});
   const ValueId values = b.op("concat", {off, on}, {{"axis", 0}});
-  n.set(0, b.op("one_hot", {n.integers_value(0), depth, values}, {{"axis", o ? o->axis() : -1}}));
+  n.set(0, b.op("one_hot", {n.integers_value(0), b.sized(depth), values}, {{"axis", o ? o->axis() : -1}}));
   return TERN_OK;
 }
 

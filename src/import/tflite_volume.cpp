@@ -19,7 +19,7 @@ ValueId weight_at(TfliteNode& n, int64_t tap, bool panels) {
   const TensorData* content = n.weight(1);
   if (!content || n.is_quantized(1)) return b.transpose(b.op("gather", {n.in(1), b.integer(tap)}, {{"axis", 0}}), order);
   const std::string how = (panels ? "volume panels " : "volume ") + std::to_string(tap);
-  return b.parameter_once(content->data.bytes, how, [&] {
+  return b.parameter_once(content->data, how, [&] {
     TensorData slice = *content;
     const Shape& s = content->shape;
     slice.shape = Shape{s[1], s[2], s[3], s[4]};

@@ -253,7 +253,7 @@ bool Follow::follow_dims() {
     return true;
   }
   if (names(n, {"batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm", "l2_normalize", "log_softmax", "softmax", "lrn", "cumsum", "reverse", "trilu", "scatter_elements",
-                "scatter_nd", "stop_gradient", "quantize_linear", "dequantize_linear", "state_write", "data_sizes"}))
+                "scatter_nd", "stop_gradient", "assume", "quantize_linear", "dequantize_linear", "state_write", "data_sizes"}))
     return all_of(0);
   if (name == "grid_sample") {
     dims[0] = dims_of(1);

@@ -120,6 +120,13 @@ class Specializer {
     if (is_if(n) && g_.value(n.in[0]).data) return take_branch(scope, node, n);
     TERN_TRY(restate_subgraphs(g_, g_.budget, n));
     if (rest_ && is_growing_loop(n)) return add_loop(scope, node, std::move(n));
+    if (is_assume(n)) {  // it holds, or the shape rule fails
+      std::vector<Value> checked;
+      n.out = node.out;
+      TERN_TRY(infer_node(g_, n, &checked));
+      scope.here[(size_t)node.out[0]] = n.in[0];
+      return TERN_OK;
+    }
     std::vector<ValueId> outs;
     emit_node(g_, std::move(n), (int)node.out.size(), &outs);
     TERN_TRY(g_.status);
@@ -147,6 +154,11 @@ class Specializer {
     TERN_TRY(add_nodes(inner));
     for (size_t i = 0; i < node.out.size(); ++i) {
       const ValueId from = branch.outputs[i], to = node.out[i];
+      const bool here = inner.here[(size_t)from] != kNoValue;
+      const Value &y = here ? g_.value(inner.here[(size_t)from]) : rest_->graph.value(inner.left[(size_t)from]), &claimed = scope.graph.value(to);
+      if (y.dtype != claimed.dtype || y.shape.rank != claimed.shape.rank)
+        return TERN_FAIL(TERN_ERR_SHAPE, "if: the branch that runs gives %s%s for output %zu, %d dims of %s are expected", dtype_name(y.dtype), to_string(y.shape).c_str(), i,
+                         claimed.shape.rank, dtype_name(claimed.dtype));
       scope.here[(size_t)to] = inner.here[(size_t)from];
       scope.left[(size_t)to] = inner.left[(size_t)from];
     }

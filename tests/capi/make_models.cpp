@@ -10,6 +10,7 @@
 //   wild_*.tern   detectors and landmarks whose results are NaN, infinite and huge
 //   train.tern    step: x f32[3,4] -> loss f32[], a step of gradient descent on a state
 //   plain.tern    forward: x i64[4,4] -> y i64[4,4], x xor 5, for which there is no kernel
+//   mask.tern     forward: x f32[6] -> above f32[?], the elements of x above 0
 //   slow.tern     forward: x f32[512,512] -> y f32[512,512], some seconds of work
 #include <cmath>
 #include <cstdio>
@@ -135,6 +136,25 @@ ModelDef counter_model() {
   return m;
 }
 
+ModelDef mask_model() {
+  ModelDef m;
+  Signature& s = add_signature(m, "forward");
+  Graph& g = s.graph;
+  const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {6});
+  Node n;
+  n.op = find_op("non_zero");
+  set_default_attributes(*n.op, &n.attributes);
+  n.in = {emit(g, "relu", {x})};
+  std::vector<ValueId> found;
+  emit_node(g, std::move(n), 2, &found);
+  const int64_t zero = 0, one = 1, two = 2;
+  const ValueId count = reshape(g, emit(g, "data_sizes", {found[1], add_constant(g, TERN_DTYPE_I64, {}, &two)}), {1});
+  const ValueId first = add_constant(g, TERN_DTYPE_I64, {1}, &zero), axis = add_constant(g, TERN_DTYPE_I64, {1}, &one);
+  const ValueId columns = emit(g, "slice", {found[0], first, count, axis});
+  add_output(s, emit(g, "gather", {x, reshape(g, columns, {-1})}, GatherAttrs{0}), "above");
+  return m;
+}
+
 ModelDef spots_model() {
   ModelDef m;
   static constexpr float kAnchors[] = {0.25f, 0.25f, 0.5f, 0.5f, 0.75f, 0.25f, 0.5f, 0.5f, 0.25f, 0.75f, 0.5f, 0.5f, 0.75f, 0.75f, 0.5f, 0.5f};
@@ -248,5 +268,5 @@ int main(int argc, char** argv) {
          write(points_model(kFar, kInf), folder + "/wild_far.tern") | write(points_model(kPoints, NAN), folder + "/wild_score.tern") |
          write(wild_detector("hard"), folder + "/wild_hard.tern") | write(wild_detector("weighted"), folder + "/wild_weighted.tern") |
          write(train_model(), folder + "/train.tern") | write(small_model(), folder + "/small.tern") | write(counter_model(), folder + "/counter.tern") | write(spots_model(), folder + "/spots.tern") |
-         write(plain_model(), folder + "/plain.tern") | write(slow_model(), folder + "/slow.tern");
+         write(plain_model(), folder + "/plain.tern") | write(mask_model(), folder + "/mask.tern") | write(slow_model(), folder + "/slow.tern");
 }

@@ -54,6 +54,40 @@ static void runs(tern_context* context, const tern_model* model) {
   tern_session_release(s);
 }
 
+/* As many elements as the content of the input says: known after a run, and told before it. */
+static void sizes_that_depend_on_data(tern_context* context) {
+  static const float values[2][6] = {{1, -2, 3, -4, 5, -6}, {-1, -2, 7, -4, -5, -6}};
+  tern_model* m = load(context, "mask.tern");
+  tern_session* s = NULL;
+  tern_tensor_info info = TERN_TENSOR_INFO_INIT;
+  tern_memory_report memory = TERN_MEMORY_REPORT_INIT;
+  tern_tensor *x = make_tensor(context, TERN_DTYPE_F32, 1, 6, 0), *bound = make_tensor(context, TERN_DTYPE_F32, 1, 3, 0);
+  const tern_tensor *in = x, *out = NULL;
+  int i;
+  if (!m) return;
+  OK(tern_model_get_tensor(m, 0, TERN_ROLE_OUTPUT, 0, &info));
+  CHECK(info.rank == 1 && info.dims[0] == -1);
+  NEED(tern_session_create(m, NULL, &s));
+  for (i = 0; i < 6; ++i) {
+    memcpy(tern_tensor_data(x), values[i % 2], sizeof values[0]);
+    OK(tern_session_run(s, 0, &in, 1, &out, 1, NULL));
+    CHECK(tern_tensor_dim(out, 0) == (i % 2 ? 1 : 3) && first(out) == (i % 2 ? 7 : 1));
+    tern_tensor_release(out);
+  }
+  OK(tern_session_memory(s, &memory));
+  CHECK(memory.num_plans == 3); /* one up to the size, one for each size */
+  OK(tern_session_bind_input(s, 0, 0, x));
+  OK(tern_session_bind_output(s, 0, 0, bound));
+  FAILS(TERN_ERR_SHAPE, tern_session_run_bound(s, 0, NULL));
+  memcpy(tern_tensor_data(x), values[0], sizeof values[0]);
+  OK(tern_session_run_bound(s, 0, NULL));
+  CHECK(first(bound) == 1 && ((const float*)tern_tensor_const_data(bound))[2] == 5);
+  tern_session_release(s);
+  tern_model_release(m);
+  tern_tensor_release(x);
+  tern_tensor_release(bound);
+}
+
 static void scalars_and_indices(tern_context* context, const tern_model* model) {
   tern_session* s = NULL;
   tern_tensor *x = make_tensor(context, TERN_DTYPE_F32, 1, 4, 0), *factor = make_tensor(context, TERN_DTYPE_I64, 0, 0, 0);
@@ -550,6 +584,7 @@ MAIN_BEGIN
   NEED(tern_context_create(NULL, &context));
   model = load(context, "small.tern");
   runs(context, model);
+  sizes_that_depend_on_data(context);
   scalars_and_indices(context, model);
   wrong_calls(context, model);
   bound_runs(context, model);

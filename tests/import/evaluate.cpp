@@ -4,7 +4,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "ops/op.h"
+#include "ops/data_sizes.h"
+#include "passes/specialize.h"
 
 namespace tern::test {
 
@@ -114,6 +115,97 @@ tern_status evaluate_graph(const ModelDef& model, const Graph& g, const std::vec
   outputs->clear();
   for (ValueId v : g.outputs) outputs->push_back(values[(size_t)v]);
   return TERN_OK;
+}
+
+namespace {
+
+// A loop between two stages. operands: as the node has them; without data where absent.
+tern_status run_growing_loop(const ModelDef& model, const Node& n, const std::vector<TensorData>& operands, std::vector<TensorData>* results) {
+  const size_t carried = (size_t)n.attrs<LoopAttrs>().num_carried;
+  const auto given = [&](size_t i) { return i < operands.size() && operands[i].data; };
+  const int64_t most = given(0) ? operands[0].load_int(0) : INT64_MAX;
+  bool go = !given(1) || operands[1].load(0) != 0;
+  std::vector<TensorData> inner(operands);
+  inner.resize(n.subgraphs[0].inputs.size());
+  std::vector<std::vector<TensorData>> rows(n.out.size() - carried);
+  for (int64_t i = 0; go && i < most; ++i) {
+    if (i > 100000) return TERN_FAIL(TERN_ERR_LIMIT, "loop without end");
+    inner[0] = make_tensor(TERN_DTYPE_I64, Shape{});
+    inner[1] = make_tensor(TERN_DTYPE_BOOL, Shape{});
+    store_integer(TERN_DTYPE_I64, const_cast<void*>(inner[0].data.bytes), 0, i);
+    store_element(TERN_DTYPE_BOOL, const_cast<void*>(inner[1].data.bytes), 0, go);
+    std::vector<TensorData> out;
+    TERN_TRY(run_graph(model, n.subgraphs[0], inner, &out));
+    go = out[0].load(0) != 0;
+    for (size_t k = 0; k < carried; ++k) inner[2 + k] = out[1 + k];
+    for (size_t k = 0; k < rows.size(); ++k) rows[k].push_back(out[1 + carried + k]);
+  }
+  results->assign(inner.begin() + 2, inner.begin() + 2 + (ptrdiff_t)carried);
+  for (size_t k = 0; k < rows.size(); ++k) {
+    const Value& row = n.subgraphs[0].value(n.subgraphs[0].outputs[1 + carried + k]);
+    Shape s{(int64_t)rows[k].size()};
+    for (const int64_t d : rows[k].empty() ? row.shape : rows[k][0].shape) s.push(d);
+    TensorData t = make_tensor(row.dtype, s);
+    char* at = (char*)const_cast<void*>(t.data.bytes);
+    for (const TensorData& r : rows[k]) {
+      if (!(r.shape == rows[k][0].shape)) return TERN_FAIL(TERN_ERR_SHAPE, "rows of a loop differ in shape");
+      if (r.bytes()) std::memcpy(at, r.data.bytes, (size_t)r.bytes());
+      at += r.bytes();
+    }
+    results->push_back(std::move(t));
+  }
+  return TERN_OK;
+}
+
+}  // namespace
+
+tern_status run_graph(const ModelDef& model, const Graph& canonical, const std::vector<TensorData>& inputs, std::vector<TensorData>* outputs) {
+  const Graph* g = &canonical;
+  std::vector<TensorData> in = inputs;
+  outputs->assign(canonical.outputs.size(), {});
+  std::vector<int32_t> of_whole;  // which output of the whole graph each of g is
+  for (size_t k = 0; k < canonical.outputs.size(); ++k) of_whole.push_back((int32_t)k);
+  std::vector<Given> given;
+  for (const TensorData& t : in) given.push_back({t.shape, nullptr});
+  Rest rest;
+  for (int stages = 0; stages < 64; ++stages) {
+    Graph stage;
+    Rest next;
+    TERN_TRY(specialize_stage(*g, given, &stage, &next));
+    std::vector<TensorData> out;
+    TERN_TRY(evaluate_graph(model, stage, in, &out));
+    for (size_t k = 0; k < next.made.size(); ++k) (*outputs)[(size_t)of_whole[(size_t)next.made[k]]] = out[k];
+    if (next.inputs.empty()) return TERN_OK;
+    const auto source = [&](const Source& s) {
+      if (s.input >= 0) return in[(size_t)s.input];
+      if (s.output >= 0) return out[(size_t)s.output];
+      TensorData t;
+      t.dtype = s.dtype;
+      t.shape = s.shape;
+      t.data = s.constant;
+      return t;
+    };
+    std::vector<std::vector<TensorData>> results;
+    for (const Rest::Loop& loop : next.loops) {
+      std::vector<TensorData> operands;
+      for (const Source& s : loop.operands) operands.push_back(source(s));
+      results.emplace_back();
+      TERN_TRY(run_growing_loop(model, loop.node, operands, &results.back()));
+    }
+    std::vector<TensorData> following;
+    given.clear();
+    for (const Rest::Input& i : next.inputs) {
+      following.push_back(i.loop >= 0 ? results[(size_t)i.loop][(size_t)i.result] : source(i.source));
+      given.push_back({following.back().shape, i.sizes ? following.back().data.bytes : nullptr});
+    }
+    in = std::move(following);
+    std::vector<int32_t> left;
+    for (const int32_t k : next.left) left.push_back(of_whole[(size_t)k]);
+    of_whole = std::move(left);
+    rest = std::move(next);
+    g = &rest.graph;
+  }
+  return TERN_FAIL(TERN_ERR_LIMIT, "too many stages");
 }
 
 bool close_to(const TensorData& a, const TensorData& b, double relative, double absolute, std::string* why) {

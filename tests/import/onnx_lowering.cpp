@@ -202,14 +202,16 @@ TEST(OnnxLowering, AnOpenDimIsCompared) {
     no->add_output()->set_name("b");
     g->add_output()->set_name("y");
     ModelDef model;
-    ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
-    EXPECT_EQ(model.signatures[0].symbols.size(), 1u);
-    for (const int64_t tokens : {30, 3000}) {
-      Graph plan;
-      ASSERT_EQ(specialize(model.signatures[0].graph, std::vector<Shape>{{tokens}}, &plan), TERN_OK) << message();
+    for (const char* given : {"", "x=30", "x=3000"}) {
+      ASSERT_EQ(import_proto(m, &model, given), TERN_OK) << message();
+      for (const int64_t tokens : {30, 3000}) {
+        if (given[0] && "x=" + std::to_string(tokens) != given) continue;
+        std::vector<TensorData> out;
+        ASSERT_EQ(run_graph(model, model.signatures[0].graph, {filled({tokens})}, &out), TERN_OK) << message();
+        EXPECT_EQ(out[0].load(29), tokens > 2000 ? 34 : 29);
+      }
       std::vector<TensorData> out;
-      ASSERT_EQ(evaluate_graph(model, plan, {filled({tokens})}, &out), TERN_OK) << message();
-      EXPECT_EQ(out[0].load(29), tokens > 2000 ? 34 : 29);
+      if (!given[0] && !fits) EXPECT_EQ(run_graph(model, model.signatures[0].graph, {filled({2500})}, &out), TERN_ERR_SHAPE);
     }
   }
 }
@@ -240,7 +242,7 @@ TEST(OnnxLowering, SizesThatVaryTogether) {
   EXPECT_EQ(specialize(s.graph, std::vector<Shape>{{1, 100}, {1, 99}}, &other), TERN_ERR_SHAPE);
 }
 
-// A sub-graph follows the sizes around it.
+// A sub-graph that stays takes what comes from outside in every size.
 TEST(OnnxLowering, SizesWithinABranchThatStays) {
   onnx::ModelProto m = empty_model();
   auto* g = m.mutable_graph();
@@ -256,9 +258,14 @@ TEST(OnnxLowering, SizesWithinABranchThatStays) {
   ModelDef model;
   ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
   EXPECT_EQ(model.signatures[0].symbols.size(), 2u);
-  Graph other;
-  ASSERT_EQ(specialize(model.signatures[0].graph, std::vector<Shape>{{3, 7}, {}}, &other), TERN_OK) << message();
-  EXPECT_EQ(other.value(other.outputs[0]).shape, (Shape{3, 7}));
+  for (const bool yes_runs : {true, false}) {
+    TensorData c = make_tensor(TERN_DTYPE_BOOL, {});
+    store_integer(TERN_DTYPE_BOOL, const_cast<void*>(c.data.bytes), 0, yes_runs);
+    std::vector<TensorData> out;
+    ASSERT_EQ(run_graph(model, model.signatures[0].graph, {filled({3, 7}), c}, &out), TERN_OK) << message();
+    EXPECT_EQ(out[0].shape, (Shape{3, 7}));
+    EXPECT_EQ(out[0].load(20), yes_runs ? 20 : -20);
+  }
 }
 
 namespace {

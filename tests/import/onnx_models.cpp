@@ -3,6 +3,7 @@
 // results node by node with the operators' own references (the larger ones do so in the tests of the runtime).
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 
 #include "evaluate.h"
@@ -81,5 +82,38 @@ TEST_P(OnnxModel, KeepsItsDimsAndFewTransposes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Fetched, OnnxModel, testing::ValuesIn(kExpected), [](const auto& info) { return std::string(info.param.golden); });
+
+// Its authors' file, as it is: which of two networks runs is said at run time by the sampling rate, and each takes another
+// number of samples. Right values: ONNX Runtime 1.31.1, onnxruntime.InferenceSession(file).run, twice with the state handed on.
+TEST(OnnxModels, TheSamplingRateIsGivenAtRunTime) {
+  Golden golden;
+  golden.model = cache_folder() + "/models/silero_vad_v5.onnx";
+  if (!model_fetched(golden)) GTEST_SKIP() << "SKIPPED: " << golden.model << " is not fetched (samples/fetch models)";
+  std::vector<uint8_t> file;
+  ASSERT_TRUE(read_bytes(golden.model, &file));
+  ModelDef model;
+  ASSERT_EQ(import_onnx(file, {}, &model), TERN_OK) << thread_error().message;
+  struct Call {
+    int64_t rate, samples;
+    float voice[2], state[6];
+  };
+  const Call calls[] = {{16000, 576, {0.32061866f, 0.06087387f}, {0.0285058f, 0.3389753f, 0.2000613f, 0.2724966f, -0.2770396f, 0.9080983f}},
+                        {8000, 288, {0.00655571f, 0.00263569f}, {0.0204817f, -0.4681961f, 0.0408905f, 0.2258199f, 0.8868158f, 0.0421134f}}};
+  for (const Call& call : calls) {
+    std::vector<TensorData> in{make_tensor(TERN_DTYPE_F32, {1, call.samples}), make_tensor(TERN_DTYPE_F32, {2, 1, 128}), make_tensor(TERN_DTYPE_I64, {})}, out;
+    for (int64_t i = 0; i < call.samples; ++i)
+      store_element(TERN_DTYPE_F32, const_cast<void*>(in[0].data.bytes), i, 0.3 * std::sin(0.05 * (double)i) + 0.2 * std::sin(0.31 * (double)i) * std::sin(0.002 * (double)i));
+    store_integer(TERN_DTYPE_I64, const_cast<void*>(in[2].data.bytes), 0, call.rate);
+    for (const float voice : call.voice) {
+      ASSERT_EQ(run_graph(model, model.signatures[0].graph, in, &out), TERN_OK) << thread_error().message;
+      ASSERT_EQ(out[0].shape, (Shape{1, 1}));
+      EXPECT_NEAR(out[0].load(0), voice, 1e-5) << call.rate;
+      ASSERT_EQ(out[1].shape, in[1].shape);
+      in[1] = out[1];
+    }
+    const int64_t at[] = {0, 5, 127, 128, 200, 255};
+    for (int k = 0; k < 6; ++k) EXPECT_NEAR(out[1].load(at[k]), call.state[k], 1e-5) << call.rate;
+  }
+}
 
 }  // namespace

@@ -246,6 +246,33 @@ TEST(Stages, WrongSizesAreErrors) {
   }
 }
 
+// Each size is known only when the one before it was met: the number of such steps is bounded.
+TEST(Stages, TheNumberOfStepsIsBounded) {
+  const Ref<Context> context = make_context();
+  for (const int steps : {3, 70}) {
+    ModelDef def;
+    Graph g;
+    ValueId x = add_input(g, "x", TERN_DTYPE_F32, {3});
+    for (int i = 0; i < steps; ++i) {
+      std::vector<ValueId> found;
+      emit_outs(g, "non_zero", {x}, 2, &found);
+      const int64_t three = 3;
+      const ValueId count = sized(g, found[1], add_constant(g, TERN_DTYPE_I64, {}, &three));
+      x = emit(g, "slice", {x, integers(g, {0}), reshape(g, count, {1})});
+    }
+    g.outputs = {x};
+    add_signature(def, "forward", std::move(g));
+    const Ref<Model> model = make_model(*context, std::move(def));
+    const std::unique_ptr<Session> session = open(*model);
+    const float values[] = {1, 2, 0};
+    const Ref<Tensor> in = make_tensor(*context, TERN_DTYPE_F32, {3}, values);
+    Outputs out;
+    ASSERT_EQ(run(*session, 0, {in.get()}, &out), steps > 64 ? TERN_ERR_LIMIT : TERN_OK) << thread_error().message;
+    if (steps > 64) continue;
+    EXPECT_EQ(floats(*out.tensors[0]), (std::vector<float>{1, 2}));
+  }
+}
+
 // ---- control --------------------------------------------------------------------------------------------------------
 
 TEST(Stages, TheBranchThatRunsDecidesTheShape) {
@@ -260,7 +287,7 @@ TEST(Stages, TheBranchThatRunsDecidesTheShape) {
   n.in = {sized(g, c, add_constant(g, TERN_DTYPE_BOOL, {}, &yes)), x};
   Graph a, b;
   a.outputs = {emit(a, "relu", {add_input(a, "x", TERN_DTYPE_F32, {2, 3})})};
-  b.outputs = {emit(b, "reduce_sum", {add_input(b, "x", TERN_DTYPE_F32, {2, 3})}, ReduceAttrs{.axes = {1}})};
+  b.outputs = {emit(b, "reduce_sum", {add_input(b, "x", TERN_DTYPE_F32, {2, 3})}, ReduceAttrs{.axes = {1}, .keep_dims = 1})};
   n.subgraphs.push_back(std::move(a));
   n.subgraphs.push_back(std::move(b));
   g.outputs = {emit(g, "neg", {emit_node(g, std::move(n), 1)})};
