@@ -112,9 +112,11 @@ tern_status lower_squeeze(OnnxNode& n) {
     TERN_TRY(n.axis(a, rank, &axis));
     drop |= 1u << axis;
   }
-  if (!given)
-    for (int i = 0; i < rank; ++i)
-      if ((t ? t->shape[i] : b.dim(x, i)) == 1) drop |= 1u << i;
+  for (int i = 0; i < rank && !given; ++i) {
+    // The rank of the result is that of the size here: one row is squeezed, more are not.
+    if (!t && b.dim(x, i) < 0 && b.value(x).shape[i] == 1) return n.unsupported("without axes, of a size that varies");
+    if ((t ? t->shape[i] : b.dim(x, i)) == 1) drop |= 1u << i;
+  }
   std::vector<int64_t> dims;
   Shape s;
   for (int i = 0; i < rank; ++i) {

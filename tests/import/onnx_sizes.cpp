@@ -305,6 +305,21 @@ TEST(OnnxSizes, TokensOfAPicture) {
   check_shapes(m, {{1, 48, 320}, {3, 5, 7}, {2, 1, 64}}, [](const auto& s) { return Shape{s[0], s[1] * s[2], 8}; });
 }
 
+// Without axes the rank of the result depends on the size: it is fixed, and said so.
+TEST(OnnxSizes, SqueezeOfWhatIsOne) {
+  Small m;
+  m.open_input("x", {"n", "1", "4"});
+  m.output(m.op("Squeeze", {"x"}));
+  ModelDef model;
+  ASSERT_EQ(import_small(m, &model), TERN_OK) << message();
+  const Graph& g = model.signatures[0].graph;
+  EXPECT_EQ(g.value(g.outputs[0]).shape, Shape{4});
+  EXPECT_TRUE(model.signatures[0].symbols.empty());
+  const std::string* fixed = find_metadata(model, "import.fixed");
+  ASSERT_TRUE(fixed);
+  EXPECT_EQ(*fixed, "x axis 0 = 1");
+}
+
 // A condition on sizes, with branches of different shapes.
 TEST(OnnxSizes, TheBranchFollowsTheSize) {
   Small m;
