@@ -33,11 +33,13 @@ EXACT = set("""Abs And ArgMax ArgMin BitShift BitwiseAnd BitwiseNot BitwiseOr Bi
     Xor""".split())
 
 # Close to zero they are the difference of numbers near one.
-CANCELS = {"Gelu", "Resize", "DFT", "STFT", "MelWeightMatrix", "HannWindow", "HammingWindow", "BlackmanWindow"}
+CANCELS = {"Gelu", "If", "Loop", "Scan", "Resize", "DFT", "STFT", "MelWeightMatrix", "HannWindow", "HammingWindow", "BlackmanWindow"}
+# Operators whose results are as long as the data says.
+COUNTS = {"NonZero", "NonMaxSuppression", "Loop", "Unique"}
 # Sums of products: rounding goes with the sum of their sizes, whatever is left of it.
 SUMS = {"AveragePool", "Conv", "ConvTranspose", "CumSum", "Einsum", "Gemm", "GlobalAveragePool", "MatMul", "Mean", "ReduceMean", "ReduceSum", "Sum"}
 # The evaluator computes these in f32 whatever the type: it knows no better than that.
-IN_F32 = {"Resize", "GridSample", "AffineGrid"}
+IN_F32 = {"Resize", "GridSample", "AffineGrid", "Attention"}
 
 
 class Reject(Exception):
@@ -54,6 +56,7 @@ class Value:
     constant: bool = False
     readers: int = 0
     finite: bool = True
+    counted: bool = False  # its size follows from data
 
     @property
     def rank(self):
@@ -62,11 +65,12 @@ class Value:
     @property
     def dims(self):
         """Each dim as a tuple: its size for each size of the inputs."""
-        return [tuple(int(x.shape[i]) for x in self.x) for i in range(self.rank)]
+        # One that data decides is never the same, whatever it is in the runs that are tried.
+        return [tuple(int(x.shape[i]) for x in self.x) + (-1,) * self.counted for i in range(self.rank)]
 
     @property
     def fixed(self):
-        return all(x.shape == self.x[0].shape for x in self.x)
+        return not self.counted and all(x.shape == self.x[0].shape for x in self.x)
 
     @property
     def elements(self):
@@ -490,13 +494,14 @@ class Computation:
         # One with zeros and infinities in a chain tells little; at its end it tells whether they stand where they should.
         if any(types[n] in FLOATS and not finite[n] for n in finite) and not g.chance(0.15):
             raise Reject("not finite")
+        counted = not all_constant and (self.proto.op_type in COUNTS or any(v.counted for v in self.read))
         result = []
         for n in names:
             if not n:
                 continue
             if len({a.ndim for a in rows[n][0]}) != 1:
                 raise Reject("a rank that varies")
-            result.append(Value(n, types[n], *rows[n], constant=all_constant, finite=finite[n]))
+            result.append(Value(n, types[n], *rows[n], constant=all_constant, finite=finite[n], counted=counted))
         return result
 
     def error(self, type, x, y, trials, own, eps):
