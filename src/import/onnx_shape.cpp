@@ -500,7 +500,23 @@ ValueId non_zero(Builder& b, ValueId x) {
 }
 
 tern_status lower_non_zero(OnnxNode& n) {
-  n.set(0, non_zero(n.b, n.in(0)));
+  Builder& b = n.b;
+  const ValueId x = n.constant_in(0);
+  TERN_TRY(b.status());
+  if (!b.known(x) || b.rank(x) == 0) {
+    n.set(0, non_zero(b, x));
+    return TERN_OK;
+  }
+  const Shape& shape = b.value(x).shape;
+  std::vector<std::vector<int64_t>> rows((size_t)shape.rank);
+  for (int64_t i = 0; i < shape.elements(); ++i) {
+    if (load_element(b.dtype(x), b.value(x).data.bytes, i) == 0) continue;
+    int64_t rest = i;
+    for (int axis = shape.rank; axis-- > 0; rest /= shape[axis]) rows[(size_t)axis].push_back(rest % shape[axis]);
+  }
+  std::vector<int64_t> places;
+  for (const std::vector<int64_t>& row : rows) places.insert(places.end(), row.begin(), row.end());
+  n.set(0, b.constant(TERN_DTYPE_I64, Shape{shape.rank, (int64_t)rows[0].size()}, places.data()));
   return TERN_OK;
 }
 

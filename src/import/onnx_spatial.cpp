@@ -105,7 +105,7 @@ tern_status read_window(OnnxNode& n, ValueId x, const std::vector<int64_t>& kern
   return TERN_OK;
 }
 
-ValueId pad_open(Builder& b, ValueId picture, const OnnxWindow& w, double value) {
+ValueId pad_open_with(Builder& b, ValueId picture, const OnnxWindow& w, ValueId value) {
   if (w.open.empty() || b.status() != TERN_OK) return picture;
   const ValueId zero = b.integers({0});
   std::vector<ValueId> before((size_t)b.rank(picture), zero), after = before;
@@ -114,7 +114,11 @@ ValueId pad_open(Builder& b, ValueId picture, const OnnxWindow& w, double value)
     varying_same_padding(b, picture, i + 1, w.span(i), w.strides[(size_t)i], w.lower, &before[axis], &after[axis]);
   }
   before.insert(before.end(), after.begin(), after.end());
-  return b.op("pad", {picture, b.op("concat", before, {{"axis", 0}}), b.like(picture, value)});
+  return b.op("pad", {picture, b.op("concat", before, {{"axis", 0}}), value});
+}
+
+ValueId pad_open(Builder& b, ValueId picture, const OnnxWindow& w, double value) {
+  return w.open.empty() || b.status() != TERN_OK ? picture : pad_open_with(b, picture, w, b.like(picture, value));
 }
 
 tern_status check_spatial(OnnxNode& n, ValueId x) {
@@ -219,9 +223,10 @@ tern_status integer_conv(OnnxNode& n, const IntegerConv& c, ValueId* y) {
   if (b.rank(c.w) != rank) return TERN_FAIL(TERN_ERR_SHAPE, "%s: the weight has rank %d, the input %d", n.type().c_str(), b.rank(c.w), rank);
   OnnxWindow w;
   TERN_TRY(read_window(n, c.x, kernel_of(b.value(c.w).shape), &w));
-  if (!w.open.empty()) return n.unsupported("auto_pad for a size that varies");
+  ValueId x = to_nhwc(b, c.x);
+  if (!w.open.empty()) x = pad_open_with(b, x, w, c.x_zero != kNoValue ? c.x_zero : b.like(x, 0));
   const ValueId weight = rank == 3 ? b.reshape(c.w, {Builder::same(0), Builder::same(1), 1, Builder::same(2)}) : c.w;
-  *y = b.op("conv2d_integer", {to_nhwc(b, c.x), b.transpose(weight, {0, 2, 3, 1}), c.x_zero, c.w_zero},
+  *y = b.op("conv2d_integer", {x, b.transpose(weight, {0, 2, 3, 1}), c.x_zero, c.w_zero},
             {{"strides", int_list(w.strides)}, {"dilations", int_list(w.dilations)}, {"pads", IntList{w.before[0], w.before[1], w.after[0], w.after[1]}},
              {"groups", n.integer("group", 1)}});
   return TERN_OK;

@@ -432,6 +432,26 @@ TEST(OnnxLowering, AFirstDimOfMoreThanOne) {
   EXPECT_EQ(model.signatures[0].symbols.size(), 2u);
 }
 
+TEST(OnnxLowering, TheNonZeroOfAConstantIsOne) {
+  onnx::ModelProto m = empty_model();
+  auto* g = m.mutable_graph();
+  value(g->add_input(), "x", {6, 2});
+  tensor(g, "c", {2, 3}, 1);
+  node(g, "NonZero", {"c"}, {"places"});
+  node(g, "Cast", {"places"}, {"numbers"});
+  integer(g->mutable_node(1), "to", 1);
+  node(g, "MatMul", {"numbers", "x"}, {"y"});
+  g->add_output()->set_name("y");
+  ModelDef model;
+  ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
+  std::vector<TensorData> out;
+  ASSERT_EQ(evaluate_graph(model, model.signatures[0].graph, {filled({6, 2})}, &out), TERN_OK) << message();
+  ASSERT_EQ(out[0].shape, (Shape{2, 2}));
+  // Rows 0 0 0 1 1 1 and columns 0 1 2 0 1 2, of x = 0 1 2 ... 11
+  const double wanted[] = {24, 27, 38, 44};
+  for (int64_t i = 0; i < 4; ++i) EXPECT_EQ(out[0].load(i), wanted[i]) << i;
+}
+
 TEST(OnnxLowering, IntegersAreShrunkAsNumbers) {
   onnx::ModelProto m = empty_model();
   auto* g = m.mutable_graph();

@@ -494,7 +494,7 @@ class Computation:
         # One with zeros and infinities in a chain tells little; at its end it tells whether they stand where they should.
         if any(types[n] in FLOATS and not finite[n] for n in finite) and not g.chance(0.15):
             raise Reject("not finite")
-        counted = not all_constant and (self.proto.op_type in COUNTS or any(v.counted for v in self.read))
+        counted = (self.proto.op_type in COUNTS or any(v.counted for v in self.read))
         result = []
         for n in names:
             if not n:
