@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+
 #include "base/float16.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernel_test.h"
@@ -13,6 +15,15 @@ int size_of(int32_t t) {
     case TERN_DTYPE_F64: case TERN_DTYPE_I64: case TERN_DTYPE_U64: return 8;
     default: return 4;
   }
+}
+// v rounded once, to nearest even: the nearest of a number close to it and the two beside that one.
+uint16_t nearest(double v, uint16_t close, float (*to_f32)(uint16_t)) {
+  uint16_t best = close;
+  for (const uint16_t candidate : {(uint16_t)(close - 1), (uint16_t)(close + 1)}) {
+    const double gain = std::fabs(v - (double)to_f32(best)) - std::fabs(v - (double)to_f32(candidate));
+    if (gain > 0 || (gain == 0 && candidate % 2 == 0)) best = candidate;
+  }
+  return best;
 }
 double read(int32_t t, const char* p) {
   switch (t) {
@@ -35,8 +46,8 @@ void write(int32_t t, double v, char* p) {
   switch (t) {
     case TERN_DTYPE_F32: return put((float)v);
     case TERN_DTYPE_F64: return put(v);
-    case TERN_DTYPE_F16: return put(f32_to_f16((float)v));
-    case TERN_DTYPE_BF16: return put(f32_to_bf16((float)v));
+    case TERN_DTYPE_F16: return put(nearest(v, f32_to_f16((float)v), f16_to_f32));
+    case TERN_DTYPE_BF16: return put(nearest(v, f32_to_bf16((float)v), bf16_to_f32));
     case TERN_DTYPE_I8: return put((int8_t)v);
     case TERN_DTYPE_U8: return put((uint8_t)v);
     case TERN_DTYPE_I16: return put((int16_t)v);
@@ -66,6 +77,44 @@ TEST(ConvertKernels, EveryPair) {
             ASSERT_EQ(std::memcmp(want, y.data() + i * size_of(to), size_of(to)), 0) << from << " to " << to << " element " << i;
           }
         }
+  });
+}
+
+// f16 as NumPy rounds; bf16 from rational numbers, as ml_dtypes rounds twice.
+TEST(ConvertKernels, DoublesAreRoundedOnce) {
+  struct Example {
+    double value;
+    uint16_t f16, bf16;
+  };
+  const Example examples[] = {
+      {0x1.002p0, 0x3c00, 0x3f80},
+      {0x1.0020000001p0, 0x3c01, 0x3f80},
+      {0x1.005fffffffp0, 0x3c01, 0x3f80},
+      {-0x1.0020000001p0, 0xbc01, 0xbf80},
+      {0x1.0100000001p0, 0x3c04, 0x3f81},
+      {0x1.02ffffffffp0, 0x3c0c, 0x3f81},
+      {-0x1.0100000001p0, 0xbc04, 0xbf81},
+      {0x1p-25, 0x0000, 0x3300},
+      {0x1.0000000001p-25, 0x0001, 0x3300},
+      {0x1.7fffffffffp-24, 0x0001, 0x33c0},
+      {0x1.ffdfffffffp15, 0x7bff, 0x4780},
+      {0x1.ffep15, 0x7c00, 0x4780},
+      {0x1p-134, 0x0000, 0x0000},
+      {0x1.0000000001p-134, 0x0000, 0x0001},
+      {0x1.fefffffffffffp127, 0x7c00, 0x7f7f},
+      {0x1.ffp127, 0x7c00, 0x7f80},
+      {0x1p1000, 0x7c00, 0x7f80},
+      {-0x1p-1000, 0x8000, 0x8000},
+  };
+  for_each_set([&](const Kernels& k) {
+    for (const Example& e : examples)
+      for (const int32_t to : {TERN_DTYPE_F16, TERN_DTYPE_BF16}) {
+        uint16_t got;
+        ConvertArgs a;
+        a.from = TERN_DTYPE_F64, a.to = to, a.x = &e.value, a.y = &got, a.count = 1;
+        k.convert->convert(&a, 0, 1, nullptr);
+        EXPECT_EQ(got, to == TERN_DTYPE_F16 ? e.f16 : e.bf16) << e.value << " to " << to;
+      }
   });
 }
 
