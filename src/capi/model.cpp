@@ -249,7 +249,7 @@ tern_status tern_model_get_tensor(const tern_model* model, int32_t signature, in
       fill(s.name.c_str(), s.dtype, s.shape, Encoding::plain, &result);
       TERN_TRY(tensor_bytes(s.dtype, s.shape, &result.bytes));
     }
-    return write_struct(result, info, "tern_tensor_info");
+    return write_struct(result, info, "tern_tensor_info", offsetof(tern_tensor_info, step_dims));
   });
 }
 

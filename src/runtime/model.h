@@ -19,9 +19,12 @@ class Model : public RefCounted<Model> {
   uint64_t max_planned_bytes() const { return max_planned_bytes_; }
   // Of the outputs of a signature; found when they are first asked for.
   const std::vector<OutputSizes>& output_sizes(size_t signature) const {
-    std::call_once(sizes_found_, [&] {
-      for (const Signature& s : def_.signatures) output_sizes_.push_back(sizes_of_outputs(s));
-    });
+    const std::lock_guard lock(sizes_lock_);
+    if (output_sizes_.empty()) {
+      std::vector<std::vector<OutputSizes>> found;
+      for (const Signature& s : def_.signatures) found.push_back(sizes_of_outputs(s));
+      output_sizes_ = std::move(found);
+    }
     return output_sizes_[signature];
   }
 
@@ -30,7 +33,7 @@ class Model : public RefCounted<Model> {
   std::shared_ptr<const void> owner_;
   ModelDef def_;
   uint64_t max_planned_bytes_;
-  mutable std::once_flag sizes_found_;
+  mutable std::mutex sizes_lock_;  // (an error of memory may not leave std::call_once)
   mutable std::vector<std::vector<OutputSizes>> output_sizes_;
 };
 

@@ -218,12 +218,12 @@ tern_status Stages::prepare(std::span<const Shape> shapes, const Parameters& par
   Stage* s = nullptr;
   TERN_TRY(find(roots_, nullptr, *graph_, given_, parameters, control, &s));
   latest_.assign(1, s);
-  kept_.clear();
   return TERN_OK;
 }
 
 tern_status Stages::run(std::span<const Shape> shapes, std::span<const void* const> inputs, const OutputSink& sink, Parameters& parameters, State& state,
                         const RunControl& control) {
+  kept_.clear();
   TERN_TRY(prepare(shapes, parameters, control));
   while (true) {
     Stage& s = *latest_.back();

@@ -178,12 +178,21 @@ static const tern_error error_details = TERN_ERROR_INIT;
 #define RANK N(2, 4, -1, 9, INT32_MAX, INT32_MIN)
 #define ROLE N(TERN_ROLE_INPUT, 4, -1, 4, INT32_MAX, INT32_MIN)
 #define INDEX N(0, 4, -1, 9, INT32_MAX, INT32_MIN)
-#define INIT_SIZE(type) W(sizeof(type)), N(sizeof(type), 5, 0, 4, sizeof(type) - 1, 65537, INT64_MAX)
+#define INIT_SIZE_FROM(type, first) W(sizeof(type)), N(sizeof(type), 5, 0, 4, (first) - 1, 65537, INT64_MAX)
+#define INIT_SIZE(type) INIT_SIZE_FROM(type, sizeof(type))
+
+/* Size of a struct in the first release: some have grown since. */
+static uint32_t first_size(const void* s, uint32_t size) {
+  if (s == (const void*)&memory_report) return (uint32_t)offsetof(tern_memory_report, plan_bytes);
+  if (s == (const void*)&context_options) return (uint32_t)offsetof(tern_context_options, denormals);
+  if (s == (const void*)&tensor_info) return (uint32_t)offsetof(tern_tensor_info, step_dims);
+  return size;
+}
 
 static int run_table(int64_t file_bytes, int fd, const char* const* names, int num_names) {
   const function functions[] = {
       {"tern_cancel_create", cancel_create, {W(POINTER)}, release_cancel},
-      {"tern_context_options_init", context_options_init, {INIT_SIZE(tern_context_options)}, NULL},
+      {"tern_context_options_init", context_options_init, {INIT_SIZE_FROM(tern_context_options, offsetof(tern_context_options, denormals))}, NULL},
       {"tern_limits_init", limits_init, {INIT_SIZE(tern_limits)}, NULL},
       {"tern_load_options_init", load_options_init, {INIT_SIZE(tern_load_options)}, NULL},
       {"tern_session_options_init", session_options_init, {INIT_SIZE(tern_session_options)}, NULL},
@@ -298,7 +307,7 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
       }
       if (c->kind == STRUCT || c->kind == OPTIONS || c->kind == RESULT) {
         /* Too small, rubbish; a newer caller's, with and without what is not known here. */
-        const uint32_t first = c->pointer == (const void*)&memory_report ? (uint32_t)offsetof(tern_memory_report, plan_bytes) : size;  /* of the first release */
+        const uint32_t first = first_size(c->pointer, size);
         const uint32_t sizes[] = {0, 3, 4, first - 1, 65537, UINT32_MAX};
         for (j = 0; j < 6; ++j) {
           PREPARE();
