@@ -193,7 +193,7 @@ def resize(g, t):
         raise Reject("cubic of integers")
     scale = [g.choice([1.0, 2.0, 0.5, 1.5, 3.0, 0.75]) for _ in range(spatial)]
     fixed = all(len(set(d)) == 1 for d in x.dims)
-    if any(int(min(d) * s) < 1 for d, s in zip(x.dims[2:], scale)):
+    if any(int(min(d) * s) < 2 for d, s in zip(x.dims[2:], scale)):
         raise Reject("nothing is left")
     if g.opset == 10:
         g.node("Resize", [x, g.constant(np.array([1.0, 1.0] + scale, np.float32))], mode=mode)
@@ -218,7 +218,8 @@ def resize(g, t):
         return
     empty = None if g.opset >= 13 else g.constant(np.zeros(0, np.float32))
     if fixed:
-        sizes = [g.integer(1, 10) for _ in range(spatial)]
+        # To one pixel the evaluator and runtimes differ in "pytorch_half_pixel", which the format says is 0.
+        sizes = [g.integer(2 if coordinates == "pytorch_half_pixel" else 1, 10) for _ in range(spatial)]
         sizes = g.ints(sizes if by_axes else [x.dims[0][0], x.dims[1][0]] + sizes)
     else:
         if by_axes:
