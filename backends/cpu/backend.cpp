@@ -129,6 +129,14 @@ bool is_idle(const Graph& g, const Node& n) {
   return !n.out.empty() && std::none_of(n.out.begin(), n.out.end(), full) && std::none_of(n.in.begin(), n.in.end(), index);
 }
 
+// A view that lies where its source lies is there already. Nothing may be written then, not even the same bytes: the source
+// may be a parameter in a file mapped for reading.
+bool is_in_place(const Partition& partition, const Node& n) {
+  if (!(n.op->flags & kView)) return false;
+  const Location &x = partition.locations[(size_t)n.in[0]], &y = partition.locations[(size_t)n.out[0]];
+  return x.slot >= 0 && x.slot == y.slot && x.offset == y.offset && x.bytes == y.bytes && x.pitch == y.pitch;
+}
+
 tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
   const Device& device = device_of(self);
   auto plan = std::make_unique<Plan>();
@@ -136,7 +144,8 @@ tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
   plan->profile = partition.profile;
   for (const int32_t i : partition.nodes) {
     TERN_TRY(check_control(partition.control));
-    if (is_idle(*partition.graph, partition.graph->nodes[(size_t)i])) continue;
+    const Node& node = partition.graph->nodes[(size_t)i];
+    if (is_idle(*partition.graph, node) || is_in_place(partition, node)) continue;
     Prepare p(partition, i, kernels(), *device.allocator, device.pool->num_threads(), plan->memory, plan->calls, plan->patches);
     const CpuOp* op = device.plain ? nullptr : find_cpu_op(p.node.op);
     if (op && !op->refuses(p.g, p.node)) TERN_TRY(op->prepare(p));

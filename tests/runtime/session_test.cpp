@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a session promises: no allocation after the first run, a bounded cache of plans, a report of what ran where, runs
 // that can be ended between nodes, outputs that stay as they are while held, the same bits for any number of threads.
+#include <sys/mman.h>
+
 #include <atomic>
 #include <cfenv>
 #include <thread>
@@ -10,6 +12,7 @@
 #include "ops/conv2d.h"
 #include "ops/elementwise.h"
 #include "ops/pad.h"
+#include "ops/recurrent.h"
 #include "ops/reduce.h"
 #include "ops/resize.h"
 #include "ops/slice.h"
@@ -243,6 +246,55 @@ TEST(Session, BackendsShareTheMemoryOfTheHost) {
     EXPECT_GT(counts[1], 0);
     EXPECT_EQ(std::memcmp(out.f32(0), expected.f32(0), kClasses * sizeof(float)), 0);
     EXPECT_LT(session->memory().plan.arena, arena + arena / 4) << "a second arena";
+  }
+}
+
+// The parameters of a file are mapped for reading: a view of one is no copy onto itself, by whatever loops.
+TEST(Session, ViewsOfMappedParametersWriteNothing) {
+  static const BackendApi* const tables[] = {&cpu::backend(), &cpu::reference_backend(), &halting_backend()};
+  const Ref<Context> context = Ref<Context>::adopt(new Context({}, tables));
+  static constexpr size_t kBytes = 4096;
+  constexpr int64_t kInputs = 3, kHidden = 2, kTokens = 4;
+  ModelDef def;
+  const auto mapped = [&](const std::string& name, const Shape& shape, uint32_t seed) {
+    const std::vector<float> values = random_floats((size_t)shape.elements(), seed);
+    void* page = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) std::abort();
+    std::memcpy(page, values.data(), values.size() * sizeof(float));
+    mprotect(page, kBytes, PROT_READ);
+    const int32_t i = add_parameter(def, name, shape, values.data());
+    def.parameters[(size_t)i].data = {page, std::shared_ptr<const void>(page, [](const void* p) { munmap(const_cast<void*>(p), kBytes); })};
+  };
+  mapped("w", {1, 4 * kHidden, kInputs}, 1);
+  mapped("r", {1, 4 * kHidden, kHidden}, 2);
+  mapped("bias", {kTokens, kInputs}, 3);
+  Graph g;
+  const ValueId in = add_input(g, "x", TERN_DTYPE_F32, {kTokens, 1, kInputs}), bias = use_parameter(g, def, "bias");
+  const ValueId choice = add_constant(g, 1.0f);
+  ValueId x = add(g, in, reshape(g, bias, {kTokens, 1, kInputs}));
+  x = add(g, x, reshape(g, emit(g, "stop_gradient", {bias}), {kTokens, 1, kInputs}));
+  x = add(g, x, emit(g, "assume", {reshape(g, bias, {kTokens, 1, kInputs}), choice, choice}));
+  Node lstm;
+  lstm.op = find_op("lstm");
+  lstm.in = {x, use_parameter(g, def, "w"), use_parameter(g, def, "r")};
+  set_default_attributes(*lstm.op, &lstm.attributes);
+  std::vector<ValueId> out;
+  emit_node(g, std::move(lstm), 3, &out);
+  g.outputs = {out[0], x};
+  add_signature(def, "forward", std::move(g));
+  const Ref<Model> model = make_model(*context, std::move(def));
+  const std::vector<float> values = random_floats((size_t)(kTokens * kInputs), 4);
+  const Ref<Tensor> input = make_tensor(*context, TERN_DTYPE_F32, {kTokens, 1, kInputs}, values.data());
+  const auto* parameter = (const float*)model->def().parameters[2].data.bytes;
+  Outputs expected;
+  for (const char* backends : {"cpu", "reference", "halting,cpu"}) {
+    SCOPED_TRACE(backends);
+    const std::unique_ptr<Session> session = open(*model, backends);
+    Outputs y;
+    TERN_OKAY(run(*session, 0, {input.get()}, &y));
+    for (size_t i = 0; i < values.size(); ++i) EXPECT_NEAR(y.f32(1)[i], values[i] + 3 * parameter[i], 1e-6) << i;
+    if (expected.tensors.empty()) expected.tensors.push_back(y.tensors[0]);
+    EXPECT_LT(relative_error(y.f32(0), expected.f32(0), kTokens * kHidden), 1e-5);
   }
 }
 
