@@ -195,6 +195,57 @@ TEST(OnnxTypes, HalvesAreRoundedOnce) {
   expect(gemm.run(), TERN_DTYPE_F16, {1, 1}, {2050});  // 2049 alone would become 2048
 }
 
+// What is made of several steps takes none of them in f32.
+TEST(OnnxTypes, DoublesStayDoubles) {
+  constexpr DType kF64 = TERN_DTYPE_F64;
+  const Numbers x = {0.1, 0.7, -0.3, 1.9, -1.1, 0.4}, scale = {0.1, 1.1, 1.0 / 3}, four = {1.0 / 3, 2.0 / 3, -1.0 / 7, 5.0 / 7};
+  const auto number = [](onnx::NodeProto* n, const char* name, float value) {
+    auto* a = n->add_attribute();
+    a->set_name(name);
+    a->set_type(onnx::AttributeProto::FLOAT);
+    a->set_f(value);
+  };
+  const struct {
+    const char* attribute;
+    float value;
+    Numbers want;
+  } attentions[] = {
+      {"", 0, {0.006317740055466651, 0.6993682259944533, -0.08024975284574755, 0.7080249752845748}},
+      {"scale", 0.3f, {0.0559575491763706, 0.6944042450823629, 0.004672210960682428, 0.6995327789039317}},
+      {"softcap", 0.5f, {0.03454089888404987, 0.6965459101115951, 0.005921972563054063, 0.6994078027436946}},
+  };
+  for (const auto& a : attentions) {
+    SCOPED_TRACE(a.attribute);
+    Model m(23);
+    m.input("q", kF64, {1, 1, 2, 2}, x).input("k", kF64, {1, 1, 2, 2}, {0.3, -0.2, 0.9, 1.3}).input("v", kF64, {1, 1, 2, 2}, four);
+    auto* n = m.add("Attention", {"q", "k", "v"});
+    if (*a.attribute) number(n, a.attribute, a.value);
+    expect(m.run(), kF64, {1, 1, 2, 2}, a.want, 1e-15);
+  }
+  const std::pair<const char*, Numbers> norms[] = {
+      {"LayerNormalization", {-0.01622166187362846, 1.4275062448793048, -0.37850544371799744, 0.12247407889292, -1.34721486782212, 0}},
+      {"RMSNormalization", {0.022548807572617763, 1.7362581830915673, -0.22548807572617757, 0.1474681557036915, -0.9391393073761409, 0.10348642505522213}},
+  };
+  for (const auto& [type, want] : norms) {
+    SCOPED_TRACE(type);
+    Model m(23);
+    m.input("x", kF64, {2, 3}, x).weight("s", kF64, {3}, scale).add(type, {"x", "s"});
+    expect(m.run(), kF64, {2, 3}, want, 2e-15);
+  }
+  Model softmax;
+  softmax.input("x", kF64, {2, 3}, x).add("LogSoftmax", {"x"});
+  expect(softmax.run(), kF64, {2, 3}, {-1.2506003020246401, -0.6506003020246401, -1.6506003020246403, -0.24131129665715703, -3.241311296657157, -1.7413112966571571}, 2e-15);
+  Model neighbours;
+  auto* lrn = neighbours.input("x", kF64, {1, 6, 1, 1}, x).add("LRN", {"x"});
+  integer(lrn, "size", 3);
+  number(lrn, "alpha", 0.5f);
+  expect(neighbours.run(), kF64, {1, 6, 1, 1}, {0.09417343686381681, 0.652450272509095, -0.20165270612725847, 1.2133845919607582, -0.6991242522895071, 0.34282525934452684}, 2e-15);
+  Model recurrent;
+  recurrent.input("x", kF64, {2, 1, 1}, x).weight("w", kF64, {1, 4, 1}, {0.3, -0.2, 0.9, 1.3}).weight("r", kF64, {1, 4, 1}, four);
+  integer(recurrent.add("LSTM", {"x", "w", "r"}), "hidden_size", 1);
+  expect(recurrent.run(), kF64, {2, 1, 1, 1}, {0.03242835206457278, 0.19809835743040585}, 1e-15);
+}
+
 TEST(OnnxTypes, ReductionsOfInfinityAndIntegers) {
   Model sum;
   sum.input("x", TERN_DTYPE_F32, {3, 2}, {kInf, 1, -kInf, -kInf, 0, 0}).weight("axes", TERN_DTYPE_I64, {1}, {1});

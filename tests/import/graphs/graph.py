@@ -39,7 +39,9 @@ COUNTS = {"NonZero", "NonMaxSuppression", "Loop", "Unique"}
 # Sums of products: rounding goes with the sum of their sizes, whatever is left of it.
 SUMS = {"AveragePool", "Conv", "ConvTranspose", "CumSum", "Einsum", "Gemm", "GlobalAveragePool", "MatMul", "Mean", "ReduceMean", "ReduceSum", "Sum"}
 # The evaluator computes these in f32 whatever the type: it knows no better than that.
-IN_F32 = {"Resize", "GridSample", "AffineGrid", "Attention"}
+IN_F32 = {"Resize", "GridSample", "AffineGrid"}
+# Here only the root of this attribute.
+ROOT_IN_F32 = {"Attention": "scale"}
 
 
 class Reject(Exception):
@@ -420,7 +422,9 @@ class Computation:
     def epsilon(self, results):
         """Rounding of this node: that of its narrowest float."""
         types = [w.type for w in self.read if w.type in FLOATS] + [NAMES[r.dtype] for r in results if r is not None and NAMES.get(r.dtype) in FLOATS]
-        return max([EPSILON[t] for t in types] + [EPSILON["f32"]] * (self.proto.op_type in IN_F32), default=0.0)
+        kind = self.proto.op_type
+        in_f32 = kind in IN_F32 or any(a.name == ROOT_IN_F32.get(kind) for a in self.proto.attribute)
+        return max([EPSILON[t] for t in types] + [EPSILON["f32"]] * in_f32, default=0.0)
 
     def moved(self, run, signs, by_error, by_rounding, times):
         """Inputs moved by what is behind them, and by this node's own rounding, each element up or down as `signs` says."""
