@@ -17,7 +17,7 @@ struct RoiAlignAttrs {
 };
 
 inline constexpr AttrField kRoiAlignFields[] = {
-    TERN_ATTR(RoiAlignAttrs, height, integer, 1, 1 << 20), TERN_ATTR(RoiAlignAttrs, width, integer, 1, 1 << 20), TERN_ATTR(RoiAlignAttrs, sampling_ratio, integer, 0, 1 << 10),
+    TERN_ATTR(RoiAlignAttrs, height, integer, 1, 1 << 20), TERN_ATTR(RoiAlignAttrs, width, integer, 1, 1 << 20), TERN_ATTR(RoiAlignAttrs, sampling_ratio, integer, 0, 1 << 7),
     TERN_ATTR(RoiAlignAttrs, spatial_scale, number, 0, 1e9), TERN_ATTR(RoiAlignAttrs, max, integer, 0, 1), TERN_ATTR(RoiAlignAttrs, aligned, integer, 0, 1)};
 
 // Samples of one axis of a region: sample i of cell o lies at start + o * cell + (i + 0.5) * cell / count.
