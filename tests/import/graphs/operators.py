@@ -388,6 +388,8 @@ def squeeze(g, t):
     axes = [a for a in ones if g.chance(0.7)] or ones[:1]
     axes = [a - x.rank if g.opset >= 11 and g.chance(0.3) else a for a in axes]
     if g.opset < 13:
+        if not axes:
+            raise Reject("Squeeze: no dim of one")
         g.node("Squeeze", [x], axes=axes)
     else:
         g.node("Squeeze", [x, g.ints(axes)])
