@@ -59,6 +59,8 @@ bool Sizes::atom_not_negative(const Atom& x) const {
   return false;
 }
 
+bool Sizes::full() const { return polys_.size() > 2 * kMostPolys; }
+
 std::optional<int64_t> Sizes::atom_upper(const Atom& x) const {
   if (x.op == SizeOp::less || x.op == SizeOp::equal) return 1;
   if (x.op != SizeOp::mod && x.op != SizeOp::min) return std::nullopt;

@@ -37,6 +37,8 @@ class Sizes {
 
   SizeId constant(int64_t v);
   SizeId symbol(int index);
+  // There are more expressions than any network needs: no more should be made.
+  bool full() const;
   // A new one. from_data: it is known during a run only.
   SizeId unknown(int64_t hint, bool from_data = false);
 

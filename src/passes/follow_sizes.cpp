@@ -752,6 +752,7 @@ std::vector<OutputSizes> sizes_of_outputs(const Signature& signature) {
 
 tern_status follow_sizes(Sizes& sizes, Graph& g, const Node& node) {
   if (!reads_varying(g, node)) return TERN_OK;
+  if (sizes.full()) return TERN_FAIL(TERN_ERR_LIMIT, "%s: too many sizes that vary", node.op->name);
   Follow f{sizes, g, node, std::vector<Dims>(node.out.size()), std::vector<Dims>(node.out.size())};
   if (!f.follow_dims())
     for (Dims& d : f.dims) d.clear();

@@ -8,7 +8,8 @@ namespace tern {
 
 // Sets Value::sizes of the outputs of a node of g, whose inputs have theirs (and the outputs of its sub-graphs, if it has
 // any). An operator without a rule of its own has outputs whose dims are unknown wherever an input varies.
-// Fails with TERN_ERR_INTERNAL where a rule does not give the size that the graph has at the hints.
+// Fails with TERN_ERR_INTERNAL where a rule does not give the size that the graph has at the hints, with TERN_ERR_LIMIT where
+// there are too many sizes.
 tern_status follow_sizes(Sizes& sizes, Graph& g, const Node& node);
 
 // Dim of a value as an expression.
