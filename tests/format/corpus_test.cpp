@@ -59,7 +59,7 @@ TEST(Corpus, DISABLED_Write) {
   p.outputs = {result};
   panels.signatures[0].output_names = {"y"};
   for (const auto& [name, value] : {std::pair<const char*, ValueId>{"output_encoded", encoded}, {"output_input", in}, {"output_state", held}, {"output_constant", fixed}})
-    changed(name, panels, [&](Parts& q) { q.model.graphs[0]->outputs[0] = value; });
+    changed(name, panels, [&, v = value](Parts& q) { q.model.graphs[0]->outputs[0] = v; });
   changed("output_twice", panels, [&](Parts& q) {
     q.model.graphs[0]->outputs.push_back(result);
     q.model.signatures[0]->output_names.push_back(std::make_unique<fbs::NameT>());
