@@ -122,7 +122,9 @@ tern_status lower_mean_variance_norm(OnnxNode& n) {
   if (!n.has_attribute("axes")) list = {0, 2, 3};
   const Attrs attrs = {{"axes", int_list(list)}, {"keep_dims", 1}};
   const DType dtype = b.dtype(x);
-  const ValueId wide = widened(b, x), centred = b.sub(wide, b.op("reduce_mean", {wide}, attrs));
+  const ValueId wide = widened(b, x), near = b.sub(wide, b.op("reduce_mean", {wide}, attrs));
+  // The mean of numbers that are close to one another is rounded by a part of their distance: what is left is taken off, too.
+  const ValueId centred = b.sub(near, b.op("reduce_mean", {near}, attrs));
   const ValueId deviation = b.op("sqrt", {b.op("reduce_mean", {b.mul(centred, centred)}, attrs)});
   n.set(0, b.cast(b.div(centred, b.add(deviation, b.like(deviation, 1e-9))), dtype));
   return TERN_OK;

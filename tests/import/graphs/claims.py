@@ -43,6 +43,7 @@ NOTES = {
     "CumProd": "along an axis of fixed size",
     "GridSample": "cubic without border and reflection",
     "MaxUnpool": "windows that do not overlap",
+    "Squeeze": "without axes where no dim varies",
     "QuantizeLinear": "to 8 bits, one scale or one a channel",
     "DequantizeLinear": "one scale or one a channel",
 }

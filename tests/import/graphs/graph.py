@@ -33,7 +33,7 @@ EXACT = set("""Abs And ArgMax ArgMin BitShift BitwiseAnd BitwiseNot BitwiseOr Bi
     Xor""".split())
 
 # Close to zero they are the difference of numbers near one.
-CANCELS = {"BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization", "MeanVarianceNormalization", "Gelu", "If", "Loop", "Scan", "Resize", "AffineGrid", "DFT", "STFT", "MelWeightMatrix", "HannWindow", "HammingWindow", "BlackmanWindow"}
+CANCELS = {"BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization", "MeanVarianceNormalization", "SoftmaxCrossEntropyLoss", "LogSoftmax", "Gelu", "If", "Loop", "Scan", "Resize", "AffineGrid", "DFT", "STFT", "MelWeightMatrix", "HannWindow", "HammingWindow", "BlackmanWindow"}
 # Operators whose results are as long as the data says.
 COUNTS = {"NonZero", "NonMaxSuppression", "Loop", "Unique"}
 # Sums of products: rounding goes with the sum of their sizes, whatever is left of it.
