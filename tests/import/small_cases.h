@@ -39,7 +39,7 @@ struct CaseReader {
     for (uint32_t rank = get<uint32_t>(); rank > 0 && rank <= 8; --rank) shape.push(get<int64_t>());
     TensorData t = make_tensor(dtype, shape);
     const std::vector<uint8_t> content = bytes();
-    if (content.size() == t.bytes()) std::memcpy(const_cast<void*>(t.data.bytes), content.data(), content.size());
+    if (!content.empty() && content.size() == t.bytes()) std::memcpy(const_cast<void*>(t.data.bytes), content.data(), content.size());
     return t;
   }
 };
