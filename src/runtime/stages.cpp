@@ -156,9 +156,9 @@ tern_status Stages::create(Stage* before, const Graph& graph, std::span<const Gi
   if (options_.keep) name_values(g);
   if (!options_.backends[0]->limits.as_written) TERN_TRY(optimize(g));
   const size_t own = g.outputs.size();
-  if (options_.keep) TERN_TRY(keep_values(g, s.get()));
   s->planned = before ? before->planned : 0;
   const uint64_t most = std::min(max_bytes, model_->max_planned_bytes());
+  if (options_.keep) TERN_TRY(keep_values(g, most, s.get()));
   const Executable::Options options{options_.backends, most - std::min(most, s->planned), options_.deterministic, options_.profile, control};
   TERN_TRY(Executable::create(std::move(g), *model_, parameters, options, &s->executable));
   const Executable::Memory m = s->executable->memory();
@@ -198,11 +198,13 @@ tern_status Stages::create(Stage* before, const Graph& graph, std::span<const Gi
 }
 
 // Makes what the nodes compute outputs of the plan.
-tern_status Stages::keep_values(Graph& g, Stage* s) {
+tern_status Stages::keep_values(Graph& g, uint64_t most, Stage* s) {
   for (const Node& n : g.nodes)
     for (const ValueId v : n.out) {
       const Value& value = g.value(v);
       if (value.kind != ValueKind::node || value.encoding != Encoding::plain) continue;
+      if (!checked_add(s->planned, value_bytes(value), &s->planned) || s->planned > most)
+        return TERN_FAIL(TERN_ERR_LIMIT, "what the nodes compute needs %" PRIu64 " bytes to be kept, the limit of the plan is %" PRIu64, s->planned, most);
       g.outputs.push_back(v);
       s->kept.push_back({value.name, n.name, describe_op(n), {}});
       TERN_TRY(Tensor::create(model_->context(), value.dtype, value.shape, &s->kept.back().tensor));

@@ -83,7 +83,8 @@ class Stages {
   static void visit(const Stage& s, F& f);
   tern_status find(List& list, Stage* before, const Graph& graph, std::span<const Given> given, const Parameters& parameters, const RunControl& control, Stage** found);
   tern_status create(Stage* before, const Graph& graph, std::span<const Given> given, const Parameters& parameters, const RunControl& control, std::unique_ptr<Stage>* out);
-  tern_status keep_values(Graph& g, Stage* s);
+  // They count as bytes of the chain, which may have `most`.
+  tern_status keep_values(Graph& g, uint64_t most, Stage* s);
   tern_status run_stage(Stage& s, std::span<const void* const> inputs, const OutputSink& sink, Parameters& parameters, State& state, const RunControl& control);
   tern_status pass_on(Stage& s, std::span<const void* const> inputs, Parameters& parameters, State& state, const RunControl& control);
   bool make_room();

@@ -373,5 +373,26 @@ TEST(Stages, ALoopWithoutAnEndMeetsTheLimit) {
   EXPECT_EQ(run(*session, 0, {zero.get(), limit.get()}, &out), TERN_ERR_LIMIT);
 }
 
+// What nodes compute is kept within the limit of a plan, before memory is asked for it.
+TEST(Stages, WhatIsKeptMeetsTheLimit) {
+  const Ref<Context> context = make_context();
+  Session::Options keep;
+  keep.keep = true;
+  for (const uint64_t limit : {uint64_t{1} << 20, uint64_t{1} << 30}) {
+    ModelDef def;
+    Graph g;
+    const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {1, 1});
+    const ValueId wide = emit(g, "expand", {x, integers(g, {1024, 1024})});
+    g.outputs = {reduce_sum(g, wide, std::vector<int64_t>{0, 1}, false)};
+    add_signature(def, "forward", std::move(g));
+    const Ref<Model> model = Ref<Model>::adopt(new Model(*context, std::move(def), {}, limit));
+    const std::unique_ptr<Session> session = open(*model, keep);
+    const float two = 2;
+    const Ref<Tensor> given = make_tensor(*context, TERN_DTYPE_F32, {1, 1}, &two);
+    Outputs out;
+    EXPECT_EQ(run(*session, 0, {given.get()}, &out), limit == 1 << 20 ? TERN_ERR_LIMIT : TERN_OK) << thread_error().message;
+  }
+}
+
 }  // namespace
 }  // namespace tern::test
