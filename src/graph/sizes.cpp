@@ -94,13 +94,11 @@ SizeId Sizes::intern(Terms terms, int64_t hint) {
   for (const Term& t : terms) {
     for (const int32_t i : t.atoms) {
       const Atom& x = atoms_[(size_t)i];
-      if (x.op == SizeOp::symbol) p.symbols |= uint64_t{1} << std::min<int64_t>(x.a, 63);
       if (x.op == SizeOp::unknown) p.unknown = true;
       p.from_data = p.from_data || atom_from_data_[(size_t)i];
       if (x.op == SizeOp::symbol || x.op == SizeOp::unknown) continue;
       for (const int64_t child : {x.a, x.b}) {
         const Poly& c = polys_[(size_t)child];
-        p.symbols |= c.symbols;
         p.from_data = p.from_data || c.from_data;
         p.unknown = p.unknown || c.unknown;
         p.depth = std::max(p.depth, c.depth + 1);

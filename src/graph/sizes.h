@@ -65,12 +65,11 @@ class Sizes {
   // At the hints.
   int64_t hint(SizeId a) const { return polys_[(size_t)a].hint; }
   bool from_data(SizeId a) const { return polys_[(size_t)a].from_data; }
-  // Symbols that it depends on, one bit each (those from 63 on share a bit).
-  uint64_t symbols(SizeId a) const { return polys_[(size_t)a].symbols; }
   // It is known to be at least 0.
   bool not_negative(SizeId a) const { return polys_[(size_t)a].lower.value_or(-1) >= 0; }
 
-  // All expressions for these sizes of the symbols, by number; nothing where one is unknown, or not defined there.
+  // All expressions for these sizes of the symbols, by number; nothing where one is unknown, or not defined there. (Tests compare
+  // them with the shape rules.)
   std::vector<std::optional<int64_t>> evaluate(std::span<const int64_t> symbols) const;
   // "floor(height / 2) + 1"; "?" where it is unknown or its text is too long.
   std::string text(SizeId a, std::span<const std::string> symbols) const;
@@ -90,7 +89,6 @@ class Sizes {
   struct Poly {
     Terms terms;
     int64_t hint = 0;
-    uint64_t symbols = 0;
     bool from_data = false, unknown = false;
     std::optional<int64_t> lower;  // it is at least this
     int depth = 0;
