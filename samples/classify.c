@@ -19,7 +19,8 @@ int main(int argc, char** argv) {
   if (width != 28 || height != 28) return fprintf(stderr, "%s: 28 x 28 pixels are needed\n", argv[2]), free(rgb), 1;
   for (i = 0; i < 28 * 28; ++i) ink[i] = (float)rgb[3 * i] / 255;
   /* The tensor uses `ink` in place. */
-  good = tern_context_create(NULL, &context) == TERN_OK && tern_model_load_file(context, argv[1], NULL, &model) == TERN_OK &&
+  good = tern_context_create(NULL, &context) == TERN_OK &&
+         tern_model_load_file(context, argv[1], NULL, &model) == TERN_OK &&
          tern_session_create(model, NULL, &session) == TERN_OK &&
          tern_tensor_wrap(context, TERN_DTYPE_F32, dims, 4, ink, sizeof ink, NULL, NULL, &image) == TERN_OK;
   input = image;

@@ -20,12 +20,15 @@ int main(int argc, char** argv) {
   picture.planes[0] = rgb;
   picture.strides[0] = 3 * (int64_t)width;
   /* What the model wants (size, value range, anchors, thresholds, labels) is in its file. */
-  good = tern_context_create(NULL, &context) == TERN_OK && tern_model_load_file(context, argv[1], NULL, &model) == TERN_OK &&
-         tern_detector_create(model, NULL, &detector) == TERN_OK && tern_detector_run(detector, &picture, found, 50, &count) == TERN_OK;
+  good = tern_context_create(NULL, &context) == TERN_OK &&
+         tern_model_load_file(context, argv[1], NULL, &model) == TERN_OK &&
+         tern_detector_create(model, NULL, &detector) == TERN_OK &&
+         tern_detector_run(detector, &picture, found, 50, &count) == TERN_OK;
   if (!good) fprintf(stderr, "%s\n", tern_last_error_message());
   for (i = 0; good && i < count && i < 50; ++i) {
     const char* label = tern_detector_label(detector, found[i].label);
-    printf("%s %.2f  left %.0f top %.0f right %.0f bottom %.0f\n", label ? label : "?", found[i].score, found[i].x0, found[i].y0, found[i].x1, found[i].y1);
+    printf("%s %.2f  left %.0f top %.0f right %.0f bottom %.0f\n", label ? label : "?", found[i].score, found[i].x0,
+           found[i].y0, found[i].x1, found[i].y1);
     image_draw_box(rgb, width, height, found[i].x0, found[i].y0, found[i].x1, found[i].y1, 3, 0xFFB000);
   }
   if (good && !image_write_png(argv[3], rgb, width, height)) good = 0, fprintf(stderr, "%s\n", image_error());

@@ -73,7 +73,8 @@ static inline const char* image_error(void) { return image_error_text_(); }
 #if defined(__GNUC__)
 __attribute__((format(printf, 1, 2)))
 #endif
-static inline void image_fail_(const char* format, ...) {
+static inline void
+image_fail_(const char* format, ...) {
   va_list args;
   va_start(args, format);
   vsnprintf(image_error_text_(), 512, format, args);
@@ -120,12 +121,9 @@ static inline int image_tiff_orientation_(const unsigned char* p, size_t bytes) 
   int big_endian;
   uint32_t directory, entries, i;
   if (bytes < 8) return 1;
-  if (memcmp(p, "MM\0*", 4) == 0)
-    big_endian = 1;
-  else if (memcmp(p, "II*\0", 4) == 0)
-    big_endian = 0;
-  else
-    return 1;
+  if (memcmp(p, "MM\0*", 4) == 0) big_endian = 1;
+  else if (memcmp(p, "II*\0", 4) == 0) big_endian = 0;
+  else return 1;
   directory = image_number_(p + 4, 4, big_endian);
   if (directory > bytes - 2) return 1;
   entries = image_number_(p + directory, 2, big_endian);
@@ -152,7 +150,8 @@ static inline int image_png_orientation_(const unsigned char* p, size_t bytes) {
     const unsigned char* data = p + at + 8;
     if (length > bytes - at - 12) return 1;
     if (memcmp(p + at + 4, "eXIf", 4) == 0) {
-      const size_t head = length >= 6 && memcmp(data, "Exif\0\0", 6) == 0 ? 6 : 0; /* as in JPEG files, of some writers */
+      /* as in JPEG files, of some writers */
+      const size_t head = length >= 6 && memcmp(data, "Exif\0\0", 6) == 0 ? 6 : 0;
       return image_tiff_orientation_(data + head, length - head);
     }
     at += 12 + (size_t)length;
@@ -185,8 +184,8 @@ static inline int image_orientation_(const unsigned char* p, size_t bytes) {
   return bytes >= 4 && p[0] == 0xFF && p[1] == 0xD8 ? image_jpeg_orientation_(p, bytes) : 1;
 }
 
-/* The end of the Huffman tables in [at, end), or 0 when one has more codes than a byte can name: stb_image writes out of
- * its bounds then. */
+/* The end of the Huffman tables in [at, end), or 0 when one has more codes than a byte can name: stb_image writes out
+ * of its bounds then. */
 static inline size_t image_huffman_end_(const unsigned char* p, size_t at, size_t end) {
   while (at < end) {
     size_t codes = 0;
@@ -322,14 +321,10 @@ static inline int image_write_(const char* path, const unsigned char* rgb, int w
     encoded = quality == 0 ? stbi_write_png_to_func(image_sink_write_, &sink, width, height, 3, rgb, width * 3)
                            : stbi_write_jpg_to_func(image_sink_write_, &sink, width, height, 3, rgb, quality);
     closed = fclose(sink.file) == 0;
-    if (!encoded)
-      image_fail_("%s: could not be encoded", path);
-    else if (sink.failed || !closed)
-      image_fail_("%s: could not be written; is the disk full?", part);
-    else if (rename(part, path) != 0)
-      image_fail_("%s: %s", path, strerror(errno));
-    else
-      done = 1;
+    if (!encoded) image_fail_("%s: could not be encoded", path);
+    else if (sink.failed || !closed) image_fail_("%s: could not be written; is the disk full?", part);
+    else if (rename(part, path) != 0) image_fail_("%s: %s", path, strerror(errno));
+    else done = 1;
     if (!done) remove(part);
   }
   free(part);

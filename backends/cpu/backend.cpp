@@ -17,12 +17,12 @@ namespace {
 
 struct Plan : BackendPlan {
   std::vector<Call> calls;
-  std::vector<Patch> patches;     // sorted by slot
-  std::vector<size_t> first_patch;     // per slot, and one more
-  std::vector<void*> bound;            // per slot: where the patches point
+  std::vector<Patch> patches;       // sorted by slot
+  std::vector<size_t> first_patch;  // per slot, and one more
+  std::vector<void*> bound;         // per slot: where the patches point
   PlanMemory memory;
   Block scratch;
-  size_t scratch_stride = 0;           // bytes of each thread
+  size_t scratch_stride = 0;  // bytes of each thread
   std::vector<NodeTime> times;
   const Graph* graph = nullptr;
   bool profile = false;
@@ -32,7 +32,6 @@ struct Device : HostDevice {
   bool plain = false;  // without kernels
 };
 const Device& device_of(const void* self) { return *static_cast<const Device*>((const HostDevice*)self); }
-
 
 void copy_text(char* out, size_t n, const char* text) { std::snprintf(out, n, "%s", text); }
 
@@ -65,7 +64,9 @@ tern_status open(const DeviceInfo*, const tern_allocator* allocator, ThreadPool*
 }
 
 tern_status probe_plain(DeviceInfo* infos, int32_t capacity, int32_t* count) {
-  if (capacity > 0) copy_text(infos[0].device, sizeof infos[0].device, "plain loops on one thread, without fusion: slow, to compare with");
+  if (capacity > 0)
+    copy_text(infos[0].device, sizeof infos[0].device,
+              "plain loops on one thread, without fusion: slow, to compare with");
   *count = 1;
   return TERN_OK;
 }
@@ -80,14 +81,15 @@ void close(void* self) { delete &device_of(self); }
 DeviceLimits limits(void* self) { return {.host_memory = true, .as_written = device_of(self).plain}; }
 
 Support supports(void* self, const Graph& graph, const Node& node) {
-  if (device_of(self).plain) return {node.op->reference ? SupportKind::reference : SupportKind::no, "plain loops were asked for"};
+  if (device_of(self).plain)
+    return {node.op->reference ? SupportKind::reference : SupportKind::no, "plain loops were asked for"};
   const CpuOp* op = find_cpu_op(node.op);
   const char* why = op ? op->refuses(graph, node) : "no kernel for this operator";
   if (!why) return {SupportKind::kernel, ""};
   return {node.op->reference ? SupportKind::reference : SupportKind::no, why};
 }
 
-// ---- an operator's own reference loops as a call ---------------------------------------------------------------------
+// ---- an operator's own reference loops as a call ----
 
 struct ReferenceArgs {
   const Node* node;
@@ -126,11 +128,12 @@ void prepare_reference(Prepare& p) {
 bool is_idle(const Graph& g, const Node& n) {
   const auto full = [&](ValueId v) { return v != kNoValue && g.value(v).shape.elements() > 0; };
   const auto index = [&](ValueId v) { return full(v) && is_integer(g.value(v).dtype); };
-  return !n.out.empty() && std::none_of(n.out.begin(), n.out.end(), full) && std::none_of(n.in.begin(), n.in.end(), index);
+  return !n.out.empty() && std::none_of(n.out.begin(), n.out.end(), full) &&
+         std::none_of(n.in.begin(), n.in.end(), index);
 }
 
-// A view that lies where its source lies is there already. Nothing may be written then, not even the same bytes: the source
-// may be a parameter in a file mapped for reading.
+// A view that lies where its source lies is there already. Nothing may be written then, not even the same bytes: the
+// source may be a parameter in a file mapped for reading.
 bool is_in_place(const Partition& partition, const Node& n) {
   if (!(n.op->flags & kView)) return false;
   const Location &x = partition.locations[(size_t)n.in[0]], &y = partition.locations[(size_t)n.out[0]];
@@ -146,15 +149,18 @@ tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
     TERN_TRY(check_control(partition.control));
     const Node& node = partition.graph->nodes[(size_t)i];
     if (is_idle(*partition.graph, node) || is_in_place(partition, node)) continue;
-    Prepare p(partition, i, kernels(), *device.allocator, device.pool->num_threads(), plan->memory, plan->calls, plan->patches);
+    Prepare p(partition, i, kernels(), *device.allocator, device.pool->num_threads(), plan->memory, plan->calls,
+              plan->patches);
     const CpuOp* op = device.plain ? nullptr : find_cpu_op(p.node.op);
     if (op && !op->refuses(p.g, p.node)) TERN_TRY(op->prepare(p));
     else prepare_reference(p);
   }
-  std::stable_sort(plan->patches.begin(), plan->patches.end(), [](const Patch& a, const Patch& b) { return a.slot < b.slot; });
+  std::stable_sort(plan->patches.begin(), plan->patches.end(),
+                   [](const Patch& a, const Patch& b) { return a.slot < b.slot; });
   plan->first_patch.assign((size_t)partition.num_slots + 1, plan->patches.size());
   for (size_t i = plan->patches.size(); i-- > 0;) plan->first_patch[(size_t)plan->patches[i].slot] = i;
-  for (size_t s = (size_t)partition.num_slots; s-- > 0;) plan->first_patch[s] = std::min(plan->first_patch[s], plan->first_patch[s + 1]);
+  for (size_t s = (size_t)partition.num_slots; s-- > 0;)
+    plan->first_patch[s] = std::min(plan->first_patch[s], plan->first_patch[s + 1]);
   plan->bound.assign((size_t)partition.num_slots, nullptr);
   size_t scratch = 0;
   for (const Call& c : plan->calls) {
@@ -191,13 +197,14 @@ void run_share(void* user, int32_t i) {
   if (begin < end) c.fn(c.args, begin, end, job.scratch + (c.scratch + 63) / 64 * 64 * (size_t)i);
 }
 
-tern_status submit(void* self, BackendPlan* base, std::span<const Buffer> slots, std::span<const int64_t>, const RunControl& control, std::span<const Fence>,
-                   Fence* done) {
+tern_status submit(void* self, BackendPlan* base, std::span<const Buffer> slots, std::span<const int64_t>,
+                   const RunControl& control, std::span<const Fence>, Fence* done) {
   HostDevice& device = *(HostDevice*)self;
   Plan* plan = static_cast<Plan*>(base);
   for (size_t s = 0; s < slots.size(); ++s) {
     if (plan->bound[s] == slots[s].handle) continue;
-    for (size_t i = plan->first_patch[s]; i < plan->first_patch[s + 1]; ++i) *plan->patches[i].field = (char*)slots[s].handle + plan->patches[i].offset;
+    for (size_t i = plan->first_patch[s]; i < plan->first_patch[s + 1]; ++i)
+      *plan->patches[i].field = (char*)slots[s].handle + plan->patches[i].offset;
     plan->bound[s] = slots[s].handle;
   }
   plan->times.clear();
@@ -243,27 +250,64 @@ const char* refuse_unless_f32(const Graph& g, const Node& n) {
   if (g.value(n.in[0]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 only";
   for (const auto* list : {&n.in, &n.out})
     for (const ValueId v : *list)
-      if (v != kNoValue && is_float(g.value(v).dtype) && (g.value(v).dtype != TERN_DTYPE_F32 || g.value(v).encoding != Encoding::plain)) return "the kernel takes f32 only";
+      if (v != kNoValue && is_float(g.value(v).dtype) &&
+          (g.value(v).dtype != TERN_DTYPE_F32 || g.value(v).encoding != Encoding::plain))
+        return "the kernel takes f32 only";
   return nullptr;
 }
 
 const CpuOp* find_cpu_op(const Op* op) {
   // Operators are few and names are compared when a plan is made only.
-  for (const auto& list : {cpu_ops_linear(), cpu_ops_conv(), cpu_ops_elementwise(), cpu_ops_reduce(), cpu_ops_shape(), cpu_ops_vision(), cpu_ops_state(), cpu_ops_quant()})
+  for (const auto& list : {cpu_ops_linear(), cpu_ops_conv(), cpu_ops_elementwise(), cpu_ops_reduce(), cpu_ops_shape(),
+                           cpu_ops_vision(), cpu_ops_state(), cpu_ops_quant()})
     for (const CpuOp& c : list)
       if (std::strcmp(c.op, op->name) == 0) return &c;
   return nullptr;
 }
 
 const BackendApi& backend() {
-  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi), 1, "cpu", probe, open, close, limits, supports, host_alloc, host_import, host_free, host_copy, compile,
-                                     plan_release, plan_stats, plan_times, submit, wait, writes_pitch};
+  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi),
+                                     1,
+                                     "cpu",
+                                     probe,
+                                     open,
+                                     close,
+                                     limits,
+                                     supports,
+                                     host_alloc,
+                                     host_import,
+                                     host_free,
+                                     host_copy,
+                                     compile,
+                                     plan_release,
+                                     plan_stats,
+                                     plan_times,
+                                     submit,
+                                     wait,
+                                     writes_pitch};
   return api;
 }
 
 const BackendApi& reference_backend() {
-  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi), 1, "reference", probe_plain, open_plain, close, limits, supports, host_alloc, host_import, host_free, host_copy, compile,
-                                     plan_release, plan_stats, plan_times, submit, wait, nullptr};
+  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi),
+                                     1,
+                                     "reference",
+                                     probe_plain,
+                                     open_plain,
+                                     close,
+                                     limits,
+                                     supports,
+                                     host_alloc,
+                                     host_import,
+                                     host_free,
+                                     host_copy,
+                                     compile,
+                                     plan_release,
+                                     plan_stats,
+                                     plan_times,
+                                     submit,
+                                     wait,
+                                     nullptr};
   return api;
 }
 

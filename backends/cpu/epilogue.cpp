@@ -75,7 +75,8 @@ void run_affine(const void* args, int64_t, int64_t, void*) {
 }
 
 // Sets *scale and *shift; false if the scale is 1 everywhere.
-bool fill_affine(Prepare& p, ValueId bias, std::span<const EpilogueMatch::Affine> steps, int64_t channels, const float** scale, const float** shift) {
+bool fill_affine(Prepare& p, ValueId bias, std::span<const EpilogueMatch::Affine> steps, int64_t channels,
+                 const float** scale, const float** shift) {
   AffineArgs& a = p.args<AffineArgs>();
   AffineStep* to = p.array<AffineStep>(steps.size());
   bool fixed = true, scaled = false;
@@ -138,9 +139,12 @@ tern_status fill_epilogue(Prepare& p, const Product& product, int64_t channels, 
     const std::string_view op = n->op->name;
     if (op == "relu") e->activation = Activation::relu;
     else if (op == "clip") e->activation = Activation::clip, set_clip(*n, &e->lo, &e->hi);
-    else if (op == "leaky_relu") e->activation = Activation::leaky_relu, e->lo = (float)n->attrs<LeakyReluAttrs>().alpha;
+    else if (op == "leaky_relu")
+      e->activation = Activation::leaky_relu, e->lo = (float)n->attrs<LeakyReluAttrs>().alpha;
     else if (op == "hard_swish") e->activation = Activation::hard_swish;
-    else if (op == "hard_sigmoid") e->activation = Activation::hard_sigmoid, e->lo = (float)n->attrs<HardSigmoidAttrs>().alpha, e->hi = (float)n->attrs<HardSigmoidAttrs>().beta;
+    else if (op == "hard_sigmoid")
+      e->activation = Activation::hard_sigmoid, e->lo = (float)n->attrs<HardSigmoidAttrs>().alpha,
+      e->hi = (float)n->attrs<HardSigmoidAttrs>().beta;
     else if (op == "sigmoid") e->activation = Activation::sigmoid;
     else if (op == "tanh") e->activation = Activation::tanh;
     else if (op == "silu") e->activation = Activation::silu;

@@ -22,10 +22,12 @@ bool is_depthwise(const Product& c) {
 const char* refuse_product(const Product& c) {
   const Graph& g = *c.graph;
   const Node& n = *c.node;
-  if (g.value(n.in[0]).dtype != TERN_DTYPE_F32 || g.value(n.out[0]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 pictures only";
+  if (g.value(n.in[0]).dtype != TERN_DTYPE_F32 || g.value(n.out[0]).dtype != TERN_DTYPE_F32)
+    return "the kernel takes f32 pictures only";
   const DType w = g.value(n.in[1]).dtype;
   if (w != TERN_DTYPE_F32 && w != TERN_DTYPE_F16) return "the kernel takes f32 and f16 weights only";
-  if (n.in.size() > 2 && n.in[2] != kNoValue && g.value(n.in[2]).dtype != TERN_DTYPE_F32 && g.value(n.in[2]).dtype != TERN_DTYPE_F16)
+  if (n.in.size() > 2 && n.in[2] != kNoValue && g.value(n.in[2]).dtype != TERN_DTYPE_F32 &&
+      g.value(n.in[2]).dtype != TERN_DTYPE_F16)
     return "the kernel takes f32 and f16 biases only";
   return nullptr;
 }
@@ -40,7 +42,8 @@ int32_t narrow(int64_t v) { return (int32_t)v; }
 // Filters of a depthwise convolution: [kernel][outputs].
 tern_status fill_depthwise(Prepare& p, Product& c, DepthwiseArgs* a) {
   const Conv2dAttrs& attrs = c.node->attrs<Conv2dAttrs>();
-  const Shape &x = c.graph->value(c.node->in[0]).shape, &w = c.graph->value(c.node->in[1]).shape, &y = c.graph->value(c.node->out[0]).shape;
+  const Shape &x = c.graph->value(c.node->in[0]).shape, &w = c.graph->value(c.node->in[1]).shape,
+              &y = c.graph->value(c.node->out[0]).shape;
   a->batch = x[0], a->in_h = x[1], a->in_w = x[2], a->channels = x[3];
   a->out_h = y[1], a->out_w = y[2];
   a->multiplier = narrow(w[0] / x[3]);
@@ -56,7 +59,8 @@ tern_status fill_depthwise(Prepare& p, Product& c, DepthwiseArgs* a) {
 
 tern_status prepare_dense(Prepare& p, Product& c) {
   const Conv2dAttrs& attrs = c.node->attrs<Conv2dAttrs>();
-  const Shape &x = c.graph->value(c.node->in[0]).shape, &w = c.graph->value(c.node->in[1]).shape, &y = c.graph->value(c.node->out[0]).shape;
+  const Shape &x = c.graph->value(c.node->in[0]).shape, &w = c.graph->value(c.node->in[1]).shape,
+              &y = c.graph->value(c.node->out[0]).shape;
   ConvArgs& a = p.args<ConvArgs>();
   a.batch = x[0], a.in_h = x[1], a.in_w = x[2], a.in_c = x[3];
   a.out_h = y[1], a.out_w = y[2], a.out_c = y[3];
@@ -71,7 +75,8 @@ tern_status prepare_dense(Prepare& p, Product& c) {
   TERN_TRY(pack_weights(p, c.in(1), {PackOrder::panels, w[0], w[1] * w[2] * w[3], attrs.groups}, &a.w, &a.w_f16));
 
   // Winograd pays from about 64 input channels on; its weights are made once.
-  const bool fits = a.kernel_h == 3 && a.kernel_w == 3 && a.stride_h == 1 && a.stride_w == 1 && a.dilation_h == 1 && a.dilation_w == 1 && a.groups == 1;
+  const bool fits = a.kernel_h == 3 && a.kernel_w == 3 && a.stride_h == 1 && a.stride_w == 1 && a.dilation_h == 1 &&
+                    a.dilation_w == 1 && a.groups == 1;
   if (fits && a.in_c >= 64 && a.out_c >= 16 && y[1] * y[2] >= 64 && p.fixed(c.in(1))) {
     ConvWinogradWeightsArgs u;
     u.method = a.method = ConvMethod::winograd2;
@@ -116,7 +121,8 @@ tern_status prepare_conv_transpose(Prepare& p) {
   Product c;
   if (!read_product(p.g, p.node, {}, &c)) return TERN_FAIL(TERN_ERR_INTERNAL, "conv_transpose2d: unknown chain");
   const ConvTranspose2dAttrs& attrs = c.node->attrs<ConvTranspose2dAttrs>();
-  const Shape &x = c.graph->value(c.node->in[0]).shape, &w = c.graph->value(c.node->in[1]).shape, &y = c.graph->value(c.node->out[0]).shape;
+  const Shape &x = c.graph->value(c.node->in[0]).shape, &w = c.graph->value(c.node->in[1]).shape,
+              &y = c.graph->value(c.node->out[0]).shape;
   ConvTransposeArgs& a = p.args<ConvTransposeArgs>();
   a.batch = x[0], a.in_h = x[1], a.in_w = x[2], a.in_c = x[3];
   a.out_h = y[1], a.out_w = y[2], a.out_c = y[3];
@@ -134,7 +140,8 @@ tern_status prepare_conv_transpose(Prepare& p) {
   TERN_TRY(pack_weights(p, c.in(1), shape, &a.w, &a.w_f16));
   p.pointer(a.x, c.in(0));
   p.pointer(a.y, p.node.out[0]);
-  p.call(p.k.conv_transpose->conv_transpose, &a, conv_transpose_units(a), conv_transpose_unit_flops(a), conv_transpose_scratch_bytes(a));
+  p.call(p.k.conv_transpose->conv_transpose, &a, conv_transpose_units(a), conv_transpose_unit_flops(a),
+         conv_transpose_scratch_bytes(a));
   return TERN_OK;
 }
 
@@ -177,7 +184,8 @@ tern_status prepare_inverted_residual(Prepare& p) {
   // The layers must count as present when sizes are asked for, before their pointers are known.
   InvertedResidualArgs sized = a;
   sized.expand.w = sized.project.w = &a;
-  p.call(p.k.inverted_residual->inverted_residual, &a, inverted_residual_units(sized), inverted_residual_unit_flops(sized), inverted_residual_scratch_bytes(sized));
+  p.call(p.k.inverted_residual->inverted_residual, &a, inverted_residual_units(sized),
+         inverted_residual_unit_flops(sized), inverted_residual_scratch_bytes(sized));
   return TERN_OK;
 }
 
@@ -185,7 +193,9 @@ FusedPattern pattern_of(const Node& n) { return (FusedPattern)n.attrs<FusedAttrs
 
 const char* refuse_fused(const Graph& g, const Node& n) {
   switch (pattern_of(n)) {
-    case FusedPattern::conv2d: return std::strcmp(n.subgraphs[0].nodes[0].op->name, "conv_transpose2d") == 0 ? refuse_conv_transpose(g, n) : refuse_conv(g, n);
+    case FusedPattern::conv2d:
+      return std::strcmp(n.subgraphs[0].nodes[0].op->name, "conv_transpose2d") == 0 ? refuse_conv_transpose(g, n)
+                                                                                    : refuse_conv(g, n);
     case FusedPattern::inverted_residual: return refuse_inverted_residual(g, n);
     case FusedPattern::linear: return refuse_fused_linear(g, n);
     case FusedPattern::chain: return refuse_fused_chain(g, n);
@@ -195,7 +205,9 @@ const char* refuse_fused(const Graph& g, const Node& n) {
 
 tern_status prepare_fused(Prepare& p) {
   switch (pattern_of(p.node)) {
-    case FusedPattern::conv2d: return std::strcmp(p.node.subgraphs[0].nodes[0].op->name, "conv_transpose2d") == 0 ? prepare_conv_transpose(p) : prepare_conv(p);
+    case FusedPattern::conv2d:
+      return std::strcmp(p.node.subgraphs[0].nodes[0].op->name, "conv_transpose2d") == 0 ? prepare_conv_transpose(p)
+                                                                                         : prepare_conv(p);
     case FusedPattern::inverted_residual: return prepare_inverted_residual(p);
     case FusedPattern::linear: return prepare_fused_linear(p);
     case FusedPattern::chain: return prepare_fused_chain(p);

@@ -17,14 +17,50 @@ struct UnaryName {
   bool integers = false;  // i32 and i64 too
 };
 constexpr UnaryName kUnary[] = {
-    {"neg", Unary::neg, true}, {"abs", Unary::abs, true}, {"sign", Unary::sign, true}, {"square", Unary::square, true}, {"relu", Unary::relu, true},
-    {"clip", Unary::clip}, {"leaky_relu", Unary::leaky_relu}, {"elu", Unary::elu}, {"selu", Unary::selu}, {"celu", Unary::celu}, {"exp", Unary::exp},
-    {"log", Unary::log}, {"sqrt", Unary::sqrt}, {"rsqrt", Unary::rsqrt}, {"reciprocal", Unary::reciprocal}, {"floor", Unary::floor}, {"ceil", Unary::ceil},
-    {"round", Unary::round}, {"round_ste", Unary::round}, {"sin", Unary::sin}, {"cos", Unary::cos}, {"tan", Unary::tan}, {"asin", Unary::asin},
-    {"acos", Unary::acos}, {"atan", Unary::atan}, {"sinh", Unary::sinh}, {"cosh", Unary::cosh}, {"asinh", Unary::asinh}, {"acosh", Unary::acosh},
-    {"atanh", Unary::atanh}, {"tanh", Unary::tanh}, {"sigmoid", Unary::sigmoid}, {"erf", Unary::erf}, {"hard_sigmoid", Unary::hard_sigmoid},
-    {"hard_swish", Unary::hard_swish}, {"silu", Unary::silu}, {"gelu", Unary::gelu_erf}, {"softplus", Unary::softplus}, {"softsign", Unary::softsign},
-    {"mish", Unary::mish}, {"thresholded_relu", Unary::threshold}, {"is_nan", Unary::is_nan}, {"is_inf", Unary::is_inf}, {"stop_gradient", Unary::identity, true},
+    {"neg", Unary::neg, true},
+    {"abs", Unary::abs, true},
+    {"sign", Unary::sign, true},
+    {"square", Unary::square, true},
+    {"relu", Unary::relu, true},
+    {"clip", Unary::clip},
+    {"leaky_relu", Unary::leaky_relu},
+    {"elu", Unary::elu},
+    {"selu", Unary::selu},
+    {"celu", Unary::celu},
+    {"exp", Unary::exp},
+    {"log", Unary::log},
+    {"sqrt", Unary::sqrt},
+    {"rsqrt", Unary::rsqrt},
+    {"reciprocal", Unary::reciprocal},
+    {"floor", Unary::floor},
+    {"ceil", Unary::ceil},
+    {"round", Unary::round},
+    {"round_ste", Unary::round},
+    {"sin", Unary::sin},
+    {"cos", Unary::cos},
+    {"tan", Unary::tan},
+    {"asin", Unary::asin},
+    {"acos", Unary::acos},
+    {"atan", Unary::atan},
+    {"sinh", Unary::sinh},
+    {"cosh", Unary::cosh},
+    {"asinh", Unary::asinh},
+    {"acosh", Unary::acosh},
+    {"atanh", Unary::atanh},
+    {"tanh", Unary::tanh},
+    {"sigmoid", Unary::sigmoid},
+    {"erf", Unary::erf},
+    {"hard_sigmoid", Unary::hard_sigmoid},
+    {"hard_swish", Unary::hard_swish},
+    {"silu", Unary::silu},
+    {"gelu", Unary::gelu_erf},
+    {"softplus", Unary::softplus},
+    {"softsign", Unary::softsign},
+    {"mish", Unary::mish},
+    {"thresholded_relu", Unary::threshold},
+    {"is_nan", Unary::is_nan},
+    {"is_inf", Unary::is_inf},
+    {"stop_gradient", Unary::identity, true},
 };
 
 struct BinaryName {
@@ -33,8 +69,12 @@ struct BinaryName {
   bool compares = false;
 };
 constexpr BinaryName kBinary[] = {
-    {"add", Binary::add}, {"sub", Binary::sub}, {"mul", Binary::mul}, {"div", Binary::div}, {"min", Binary::min}, {"max", Binary::max}, {"pow", Binary::pow},
-    {"mod", Binary::mod}, {"prelu", Binary::prelu}, {"equal", Binary::eq, true}, {"less", Binary::lt, true}, {"less_equal", Binary::le, true},
+    {"add", Binary::add},          {"sub", Binary::sub},
+    {"mul", Binary::mul},          {"div", Binary::div},
+    {"min", Binary::min},          {"max", Binary::max},
+    {"pow", Binary::pow},          {"mod", Binary::mod},
+    {"prelu", Binary::prelu},      {"equal", Binary::eq, true},
+    {"less", Binary::lt, true},    {"less_equal", Binary::le, true},
     {"greater", Binary::gt, true}, {"greater_equal", Binary::ge, true},
 };
 
@@ -59,7 +99,9 @@ Unary unary_of(const Node& n, float* p0, float* p1) {
     case Unary::selu: *p0 = (float)n.attrs<SeluAttrs>().alpha, *p1 = (float)n.attrs<SeluAttrs>().gamma; break;
     case Unary::celu: *p0 = (float)n.attrs<CeluAttrs>().alpha; break;
     case Unary::threshold: *p0 = (float)n.attrs<ThresholdedReluAttrs>().alpha, *p1 = 0; break;
-    case Unary::hard_sigmoid: *p0 = (float)n.attrs<HardSigmoidAttrs>().alpha, *p1 = (float)n.attrs<HardSigmoidAttrs>().beta; break;
+    case Unary::hard_sigmoid:
+      *p0 = (float)n.attrs<HardSigmoidAttrs>().alpha, *p1 = (float)n.attrs<HardSigmoidAttrs>().beta;
+      break;
     case Unary::is_inf: *p0 = (float)n.attrs<IsInfAttrs>().negative, *p1 = (float)n.attrs<IsInfAttrs>().positive; break;
     case Unary::gelu_erf:
       if (n.attrs<GeluAttrs>().approximate == kGeluTanh) u = Unary::gelu_tanh;
@@ -102,12 +144,15 @@ tern_status prepare_logical_not(Prepare& p) {
 
 const char* refuse_binary(const Graph& g, const Node& n) {
   const DType d = g.value(n.in[0]).dtype;
-  if (g.value(n.in[0]).encoding != Encoding::plain || g.value(n.in[1]).encoding != Encoding::plain) return "the kernel takes plain tensors only";
+  if (g.value(n.in[0]).encoding != Encoding::plain || g.value(n.in[1]).encoding != Encoding::plain)
+    return "the kernel takes plain tensors only";
   if (g.value(n.in[1]).dtype != d) return "the kernel takes operands of one type only";
-  if (d != TERN_DTYPE_F32 && d != TERN_DTYPE_I32 && d != TERN_DTYPE_I64) return "the kernel takes f32, i32 and i64 only";
+  if (d != TERN_DTYPE_F32 && d != TERN_DTYPE_I32 && d != TERN_DTYPE_I64)
+    return "the kernel takes f32, i32 and i64 only";
   if (std::string_view(n.op->name) == "div" && d != TERN_DTYPE_F32) return "integers are divided by the reference";
   if (std::string_view(n.op->name) == "prelu" && d != TERN_DTYPE_F32) return "the kernel takes f32 only";
-  if ((std::string_view(n.op->name) == "mod" || std::string_view(n.op->name) == "pow") && d != TERN_DTYPE_F32) return "the kernel takes f32 only";
+  if ((std::string_view(n.op->name) == "mod" || std::string_view(n.op->name) == "pow") && d != TERN_DTYPE_F32)
+    return "the kernel takes f32 only";
   return nullptr;
 }
 
@@ -169,7 +214,9 @@ tern_status prepare_where(Prepare& p) {
   return TERN_OK;
 }
 
-const char* refuse_cast(const Graph& g, const Node& n) { return g.value(n.in[0]).encoding == Encoding::plain ? nullptr : "the kernel takes plain tensors only"; }
+const char* refuse_cast(const Graph& g, const Node& n) {
+  return g.value(n.in[0]).encoding == Encoding::plain ? nullptr : "the kernel takes plain tensors only";
+}
 
 tern_status prepare_cast(Prepare& p) {
   ConvertArgs& a = p.args<ConvertArgs>();
@@ -182,10 +229,11 @@ tern_status prepare_cast(Prepare& p) {
   return TERN_OK;
 }
 
-// ---- chains ---------------------------------------------------------------------------------------------------------
+// ---- chains ----
 
 // The operand `v` of a chain's sub-graph as the kernel sees it; false if it has none of the forms.
-bool chain_operand(const Graph& plan_graph, const Node& fused, ValueId v, ChainArgs& a, ValueId* tensors, const std::vector<int>& step_of, ChainOperand* out) {
+bool chain_operand(const Graph& plan_graph, const Node& fused, ValueId v, ChainArgs& a, ValueId* tensors,
+                   const std::vector<int>& step_of, ChainOperand* out) {
   const Graph& sub = fused.subgraphs[0];
   if (step_of[(size_t)v] >= 0) {
     *out = {ChainSource::step, step_of[(size_t)v], 0};
@@ -260,23 +308,76 @@ bool read_chain(const Graph& g, const Node& fused, ChainArgs& a, ValueId* tensor
 }
 
 constexpr CpuOp kOps[] = {
-#define TERN_UNARY(name) {name, refuse_unary, prepare_unary}
-    TERN_UNARY("neg"), TERN_UNARY("abs"), TERN_UNARY("sign"), TERN_UNARY("square"), TERN_UNARY("relu"), TERN_UNARY("clip"), TERN_UNARY("leaky_relu"),
-    TERN_UNARY("elu"), TERN_UNARY("selu"), TERN_UNARY("celu"), TERN_UNARY("exp"), TERN_UNARY("log"), TERN_UNARY("sqrt"), TERN_UNARY("rsqrt"),
-    TERN_UNARY("reciprocal"), TERN_UNARY("floor"), TERN_UNARY("ceil"), TERN_UNARY("round"), TERN_UNARY("round_ste"), TERN_UNARY("sin"), TERN_UNARY("cos"),
-    TERN_UNARY("tan"), TERN_UNARY("asin"), TERN_UNARY("acos"), TERN_UNARY("atan"), TERN_UNARY("sinh"), TERN_UNARY("cosh"), TERN_UNARY("asinh"),
-    TERN_UNARY("acosh"), TERN_UNARY("atanh"), TERN_UNARY("tanh"), TERN_UNARY("sigmoid"), TERN_UNARY("erf"), TERN_UNARY("hard_sigmoid"),
-    TERN_UNARY("hard_swish"), TERN_UNARY("silu"), TERN_UNARY("gelu"), TERN_UNARY("softplus"), TERN_UNARY("softsign"), TERN_UNARY("mish"),
-    TERN_UNARY("thresholded_relu"), TERN_UNARY("is_nan"), TERN_UNARY("is_inf"), TERN_UNARY("stop_gradient"),
+#define TERN_UNARY(name) \
+  { name, refuse_unary, prepare_unary }
+    TERN_UNARY("neg"),
+    TERN_UNARY("abs"),
+    TERN_UNARY("sign"),
+    TERN_UNARY("square"),
+    TERN_UNARY("relu"),
+    TERN_UNARY("clip"),
+    TERN_UNARY("leaky_relu"),
+    TERN_UNARY("elu"),
+    TERN_UNARY("selu"),
+    TERN_UNARY("celu"),
+    TERN_UNARY("exp"),
+    TERN_UNARY("log"),
+    TERN_UNARY("sqrt"),
+    TERN_UNARY("rsqrt"),
+    TERN_UNARY("reciprocal"),
+    TERN_UNARY("floor"),
+    TERN_UNARY("ceil"),
+    TERN_UNARY("round"),
+    TERN_UNARY("round_ste"),
+    TERN_UNARY("sin"),
+    TERN_UNARY("cos"),
+    TERN_UNARY("tan"),
+    TERN_UNARY("asin"),
+    TERN_UNARY("acos"),
+    TERN_UNARY("atan"),
+    TERN_UNARY("sinh"),
+    TERN_UNARY("cosh"),
+    TERN_UNARY("asinh"),
+    TERN_UNARY("acosh"),
+    TERN_UNARY("atanh"),
+    TERN_UNARY("tanh"),
+    TERN_UNARY("sigmoid"),
+    TERN_UNARY("erf"),
+    TERN_UNARY("hard_sigmoid"),
+    TERN_UNARY("hard_swish"),
+    TERN_UNARY("silu"),
+    TERN_UNARY("gelu"),
+    TERN_UNARY("softplus"),
+    TERN_UNARY("softsign"),
+    TERN_UNARY("mish"),
+    TERN_UNARY("thresholded_relu"),
+    TERN_UNARY("is_nan"),
+    TERN_UNARY("is_inf"),
+    TERN_UNARY("stop_gradient"),
 #undef TERN_UNARY
     {"logical_not", refuse_logical_not, prepare_logical_not},
-#define TERN_BINARY(name) {name, refuse_binary, prepare_binary}
-    TERN_BINARY("add"), TERN_BINARY("sub"), TERN_BINARY("mul"), TERN_BINARY("div"), TERN_BINARY("min"), TERN_BINARY("max"), TERN_BINARY("pow"),
-    TERN_BINARY("mod"), TERN_BINARY("prelu"), TERN_BINARY("equal"), TERN_BINARY("less"), TERN_BINARY("less_equal"), TERN_BINARY("greater"),
+#define TERN_BINARY(name) \
+  { name, refuse_binary, prepare_binary }
+    TERN_BINARY("add"),
+    TERN_BINARY("sub"),
+    TERN_BINARY("mul"),
+    TERN_BINARY("div"),
+    TERN_BINARY("min"),
+    TERN_BINARY("max"),
+    TERN_BINARY("pow"),
+    TERN_BINARY("mod"),
+    TERN_BINARY("prelu"),
+    TERN_BINARY("equal"),
+    TERN_BINARY("less"),
+    TERN_BINARY("less_equal"),
+    TERN_BINARY("greater"),
     TERN_BINARY("greater_equal"),
 #undef TERN_BINARY
-    {"logical_and", refuse_logical, prepare_logical}, {"logical_or", refuse_logical, prepare_logical}, {"logical_xor", refuse_logical, prepare_logical},
-    {"where", refuse_where, prepare_where}, {"cast", refuse_cast, prepare_cast},
+    {"logical_and", refuse_logical, prepare_logical},
+    {"logical_or", refuse_logical, prepare_logical},
+    {"logical_xor", refuse_logical, prepare_logical},
+    {"where", refuse_where, prepare_where},
+    {"cast", refuse_cast, prepare_cast},
 };
 
 }  // namespace

@@ -11,11 +11,13 @@ namespace {
 const char* refuse_product(const Product& c) {
   const Graph& g = *c.graph;
   const Node& n = *c.node;
-  if (g.value(n.in[0]).dtype != TERN_DTYPE_F32 || g.value(n.out[0]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 inputs only";
+  if (g.value(n.in[0]).dtype != TERN_DTYPE_F32 || g.value(n.out[0]).dtype != TERN_DTYPE_F32)
+    return "the kernel takes f32 inputs only";
   const Value& w = g.value(n.in[1]);
   if (w.encoding == Encoding::block_int8) return "the kernel takes a bias only behind block_int8 weights";
   if (w.dtype != TERN_DTYPE_F32 && w.dtype != TERN_DTYPE_F16) return "the kernel takes f32 and f16 weights only";
-  if (n.in.size() > 2 && n.in[2] != kNoValue && g.value(n.in[2]).dtype != TERN_DTYPE_F32 && g.value(n.in[2]).dtype != TERN_DTYPE_F16)
+  if (n.in.size() > 2 && n.in[2] != kNoValue && g.value(n.in[2]).dtype != TERN_DTYPE_F32 &&
+      g.value(n.in[2]).dtype != TERN_DTYPE_F16)
     return "the kernel takes f32 and f16 biases only";
   return nullptr;
 }
@@ -42,7 +44,8 @@ tern_status prepare_linear(Prepare& p) {
   TERN_TRY(pack_weights(p, c.in(1), {PackOrder::panels, a.n, a.k, 1}, &a.w, &a.w_f16));
   p.pointer(a.x, c.in(0));
   p.pointer(a.y, p.node.out[0]);
-  p.call(p.k.matmul->panel_matmul, &a, panel_matmul_units(a), panel_matmul_unit_flops(a), panel_matmul_scratch_bytes(a));
+  p.call(p.k.matmul->panel_matmul, &a, panel_matmul_units(a), panel_matmul_unit_flops(a),
+         panel_matmul_scratch_bytes(a));
   return TERN_OK;
 }
 
@@ -94,7 +97,9 @@ tern_status prepare_matmul(Prepare& p) {
   a.a_stride = x[x.rank - 1], a.b_stride = z[z.rank - 1], a.y_stride = a.n;
   // Matrices that follow one another and meet the same right factor are one of more rows.
   for (const int level : {1, 0}) {
-    if (a.a_transposed || a.b_batch[level] || a.a_batch[level] != a.m * a.a_stride || a.y_batch[level] != a.m * a.y_stride) break;
+    if (a.a_transposed || a.b_batch[level] || a.a_batch[level] != a.m * a.a_stride ||
+        a.y_batch[level] != a.m * a.y_stride)
+      break;
     a.m *= a.batch[level];
     a.batch[level] = 1;
   }

@@ -36,7 +36,7 @@ void view_blocks(Prepare& p, ValueId v, BlockInt8& w) {
   p.pointer(w.scales, v, (uint64_t)offset);
 }
 
-// ---- rows of plain and panel weights as f32 ---------------------------------------------------------------------------
+// ---- rows of plain and panel weights as f32 ----
 
 struct Matrix {
   const void* data = nullptr;
@@ -74,7 +74,7 @@ void run_decode(const void* args, int64_t begin, int64_t end, void*) {
   for (int64_t i = begin; i < end; ++i) read_row(a.w, i, a.out + i * a.w.cols);
 }
 
-// ---- linear_t -----------------------------------------------------------------------------------------------------------
+// ---- linear_t ----
 
 const char* refuse_linear_t(const Graph& g, const Node& n) {
   const Value& w = g.value(n.in[1]);
@@ -91,7 +91,8 @@ tern_status prepare_linear_t(Prepare& p) {
     a.m = m, a.x_stride = w[0], a.y_stride = w[1];
     p.pointer(a.x, p.node.in[0]);
     p.pointer(a.y, p.node.out[0]);
-    p.call(p.k.quant->block_int8_matmul_t, &a, block_int8_transposed_units(a), 2.0 * (double)(m * w[0] * kBlockInt8Cols), 0);
+    p.call(p.k.quant->block_int8_matmul_t, &a, block_int8_transposed_units(a),
+           2.0 * (double)(m * w[0] * kBlockInt8Cols), 0);
     return TERN_OK;
   }
   MatmulArgs& a = p.args<MatmulArgs>();
@@ -119,7 +120,7 @@ tern_status prepare_linear_t(Prepare& p) {
   return TERN_OK;
 }
 
-// ---- gather_rows ----------------------------------------------------------------------------------------------------------
+// ---- gather_rows ----
 
 struct GatherRowsArgs {
   Matrix w;
@@ -145,7 +146,8 @@ void run_gather_rows(const void* args, int64_t begin, int64_t end, void*) {
 const char* refuse_gather_rows(const Graph& g, const Node& n) {
   const Value &w = g.value(n.in[0]), &ids = g.value(n.in[1]);
   if (!is_half_or_single(w.dtype)) return "the kernel takes f32 and f16 weights only";
-  if (w.encoding == Encoding::block_int8 && ids.dtype != TERN_DTYPE_I32 && ids.dtype != TERN_DTYPE_I64) return "the kernel takes i32 and i64 ids only";
+  if (w.encoding == Encoding::block_int8 && ids.dtype != TERN_DTYPE_I32 && ids.dtype != TERN_DTYPE_I64)
+    return "the kernel takes i32 and i64 ids only";
   return nullptr;
 }
 
@@ -172,7 +174,7 @@ tern_status prepare_gather_rows(Prepare& p) {
   return TERN_OK;
 }
 
-// ---- quantize_linear, dequantize_linear -----------------------------------------------------------------------------------
+// ---- quantize_linear, dequantize_linear ----
 
 struct WidenArgs {
   const void* in = nullptr;
@@ -219,7 +221,9 @@ void set_channels(const Shape& x, const Shape& scale, int64_t axis, QuantArgs& a
 const char* refuse_quantize(const Graph& g, const Node& n) {
   const DType to = g.value(n.out[0]).dtype;
   if (to != TERN_DTYPE_U8 && to != TERN_DTYPE_I8) return "the kernel makes bytes only";
-  return g.value(n.in[0]).dtype == TERN_DTYPE_F32 && g.value(n.in[1]).dtype == TERN_DTYPE_F32 ? nullptr : "the kernel takes f32 only";
+  return g.value(n.in[0]).dtype == TERN_DTYPE_F32 && g.value(n.in[1]).dtype == TERN_DTYPE_F32
+             ? nullptr
+             : "the kernel takes f32 only";
 }
 
 tern_status prepare_quantize(Prepare& p) {
@@ -237,8 +241,12 @@ tern_status prepare_quantize(Prepare& p) {
 const char* refuse_dequantize(const Graph& g, const Node& n) {
   if (g.value(n.in[1]).dtype != TERN_DTYPE_F32) return "the kernel gives f32 only";
   switch (g.value(n.in[0]).dtype) {
-    case TERN_DTYPE_I8: case TERN_DTYPE_U8: case TERN_DTYPE_I16: case TERN_DTYPE_U16: return nullptr;
-    case TERN_DTYPE_I32: return n.in.size() > 2 && n.in[2] != kNoValue ? "the kernel takes no zero point of i32" : nullptr;
+    case TERN_DTYPE_I8:
+    case TERN_DTYPE_U8:
+    case TERN_DTYPE_I16:
+    case TERN_DTYPE_U16: return nullptr;
+    case TERN_DTYPE_I32:
+      return n.in.size() > 2 && n.in[2] != kNoValue ? "the kernel takes no zero point of i32" : nullptr;
     default: return "the kernel takes integers of up to 32 bits only";
   }
 }
@@ -255,7 +263,7 @@ tern_status prepare_dequantize(Prepare& p) {
   return TERN_OK;
 }
 
-// ---- matmul_integer ---------------------------------------------------------------------------------------------------
+// ---- matmul_integer ----
 
 struct PackInt8Args {
   const void* w = nullptr;
@@ -268,7 +276,9 @@ void run_pack_int8(const void* args, int64_t, int64_t, void*) {
   pack_int8((const int8_t*)a.w, a.n, a.k, 1, a.n, a.packed);
 }
 
-bool is_one(const Graph& g, const Node& n, size_t i) { return n.in.size() <= i || n.in[i] == kNoValue || g.value(n.in[i]).shape.elements() == 1; }
+bool is_one(const Graph& g, const Node& n, size_t i) {
+  return n.in.size() <= i || n.in[i] == kNoValue || g.value(n.in[i]).shape.elements() == 1;
+}
 
 const char* refuse_matmul_integer(const Graph& g, const Node& n) {
   const Value &a = g.value(n.in[0]), &b = g.value(n.in[1]);
@@ -276,7 +286,8 @@ const char* refuse_matmul_integer(const Graph& g, const Node& n) {
   if (b.dtype != TERN_DTYPE_I8) return "the kernel takes signed weights only";
   if (b.shape[0] > 32768) return "the kernel takes sums of up to 32768 products only";
   if (!is_one(g, n, 2)) return "the kernel takes one zero point on the left only";
-  if (!is_one(g, n, 3) && g.value(n.in[3]).shape.rank != 1) return "the kernel takes one zero point for each column only";
+  if (!is_one(g, n, 3) && g.value(n.in[3]).shape.rank != 1)
+    return "the kernel takes one zero point for each column only";
   return nullptr;
 }
 
@@ -339,12 +350,14 @@ constexpr CpuOp kOps[] = {{"linear_t", refuse_linear_t, prepare_linear_t},
 }  // namespace
 
 bool is_block_linear(const Graph& g, const Node& n) {
-  return std::string_view(n.op->name) == "linear" && n.in.size() > 1 && g.value(n.in[1]).encoding == Encoding::block_int8;
+  return std::string_view(n.op->name) == "linear" && n.in.size() > 1 &&
+         g.value(n.in[1]).encoding == Encoding::block_int8;
 }
 
 const char* refuse_block_linear(const Graph& g, const Node& n) {
   if (g.value(n.in[0]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 inputs only";
-  if (n.in.size() > 2 && n.in[2] != kNoValue && g.value(n.in[2]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 biases only";
+  if (n.in.size() > 2 && n.in[2] != kNoValue && g.value(n.in[2]).dtype != TERN_DTYPE_F32)
+    return "the kernel takes f32 biases only";
   return nullptr;
 }
 

@@ -29,14 +29,19 @@ const char* refuse_reduce(const Graph& g, const Node& n) {
   const Value& x = g.value(n.in[0]);
   if (x.encoding != Encoding::plain) return "the kernel takes plain tensors only";
   if (x.dtype == TERN_DTYPE_F32) return nullptr;
-  if ((x.dtype == TERN_DTYPE_I32 || x.dtype == TERN_DTYPE_I64) && std::string_view(n.op->name) != "reduce_mean") return nullptr;
+  if ((x.dtype == TERN_DTYPE_I32 || x.dtype == TERN_DTYPE_I64) && std::string_view(n.op->name) != "reduce_mean")
+    return nullptr;
   return "the kernel takes f32, i32 and i64 only";
 }
 
 tern_status prepare_reduce(Prepare& p) {
   ReduceArgs& a = p.args<ReduceArgs>();
   const std::string_view op = p.node.op->name;
-  a.op = op == "reduce_sum" ? Reduce::sum : op == "reduce_mean" ? Reduce::mean : op == "reduce_max" ? Reduce::max : op == "reduce_min" ? Reduce::min : Reduce::prod;
+  a.op = op == "reduce_sum"    ? Reduce::sum
+         : op == "reduce_mean" ? Reduce::mean
+         : op == "reduce_max"  ? Reduce::max
+         : op == "reduce_min"  ? Reduce::min
+                               : Reduce::prod;
   a.dtype = p.in(0).dtype;
   uint32_t mask = 0;
   TERN_TRY(reduced_axes(p.node.attrs<ReduceAttrs>().axes, p.in(0).shape.rank, &mask));
@@ -49,7 +54,9 @@ tern_status prepare_reduce(Prepare& p) {
 
 const char* refuse_arg(const Graph& g, const Node& n) {
   const DType d = g.value(n.in[0]).dtype;
-  return d == TERN_DTYPE_F32 || d == TERN_DTYPE_I32 || d == TERN_DTYPE_I64 || d == TERN_DTYPE_U8 || d == TERN_DTYPE_I8 ? nullptr : "the kernel does not take this type";
+  return d == TERN_DTYPE_F32 || d == TERN_DTYPE_I32 || d == TERN_DTYPE_I64 || d == TERN_DTYPE_U8 || d == TERN_DTYPE_I8
+             ? nullptr
+             : "the kernel does not take this type";
 }
 
 tern_status prepare_arg(Prepare& p) {
@@ -62,13 +69,15 @@ tern_status prepare_arg(Prepare& p) {
   a.outer = s.outer, a.axis = s.axis, a.inner = s.inner;
   p.pointer(a.x, p.node.in[0]);
   p.pointer(a.y, p.node.out[0]);
-  p.call(p.k.reduce->arg_reduce, &a, units(a), 4.0 * (double)p.in(0).shape.elements() / (double)(units(a) ? units(a) : 1), 0);
+  p.call(p.k.reduce->arg_reduce, &a, units(a),
+         4.0 * (double)p.in(0).shape.elements() / (double)(units(a) ? units(a) : 1), 0);
   return TERN_OK;
 }
 
 const char* refuse_cumsum(const Graph& g, const Node& n) {
   const DType d = g.value(n.in[0]).dtype;
-  return d == TERN_DTYPE_F32 || d == TERN_DTYPE_I32 || d == TERN_DTYPE_I64 ? nullptr : "the kernel takes f32, i32 and i64 only";
+  return d == TERN_DTYPE_F32 || d == TERN_DTYPE_I32 || d == TERN_DTYPE_I64 ? nullptr
+                                                                           : "the kernel takes f32, i32 and i64 only";
 }
 
 tern_status prepare_cumsum(Prepare& p) {
@@ -80,7 +89,8 @@ tern_status prepare_cumsum(Prepare& p) {
   a.outer = s.outer, a.axis = s.axis, a.inner = s.inner;
   p.pointer(a.x, p.node.in[0]);
   p.pointer(a.y, p.node.out[0]);
-  p.call(p.k.gather->cumsum, &a, units(a), 4.0 * (double)p.in(0).shape.elements() / (double)(units(a) ? units(a) : 1), 0);
+  p.call(p.k.gather->cumsum, &a, units(a), 4.0 * (double)p.in(0).shape.elements() / (double)(units(a) ? units(a) : 1),
+         0);
   return TERN_OK;
 }
 
@@ -91,11 +101,12 @@ tern_status prepare_softmax(Prepare& p) {
   a.log = std::string_view(p.node.op->name) == "log_softmax";
   p.pointer(a.x, p.node.in[0]);
   p.pointer(a.y, p.node.out[0]);
-  p.call(p.k.softmax->softmax, &a, units(a), 40.0 * (double)p.in(0).shape.elements() / (double)(units(a) ? units(a) : 1), 0);
+  p.call(p.k.softmax->softmax, &a, units(a),
+         40.0 * (double)p.in(0).shape.elements() / (double)(units(a) ? units(a) : 1), 0);
   return TERN_OK;
 }
 
-// ---- normalisations -------------------------------------------------------------------------------------------------
+// ---- normalisations ----
 
 // Scale and bias of [channels] or absent.
 bool vector_or_absent(const Graph& g, const Node& n, size_t i, int64_t channels) {
@@ -107,7 +118,9 @@ const char* refuse_row_norm(const Graph& g, const Node& n) {
   const Shape& x = g.value(n.in[0]).shape;
   int64_t axis = n.attrs<LayerNormAttrs>().axis, channels = 1;
   for (int64_t i = axis < 0 ? axis + x.rank : axis; i < x.rank; ++i) channels *= x[(int)i];
-  return vector_or_absent(g, n, 1, channels) && vector_or_absent(g, n, 2, channels) ? nullptr : "the kernel takes one scale per element only";
+  return vector_or_absent(g, n, 1, channels) && vector_or_absent(g, n, 2, channels)
+             ? nullptr
+             : "the kernel takes one scale per element only";
 }
 
 tern_status prepare_row_norm(Prepare& p) {
@@ -160,18 +173,20 @@ tern_status prepare_group_norm(Prepare& p) {
   if (p.has(1)) p.pointer(a.gamma, p.node.in[1]);
   if (p.has(2)) p.pointer(a.beta, p.node.in[2]);
   p.pointer(a.y, p.node.out[0]);
-  p.call(p.k.normalize->group_norm, &a, units(a), 12.0 * (double)x.elements() / (double)(units(a) ? units(a) : 1), group_norm_scratch(a));
+  p.call(p.k.normalize->group_norm, &a, units(a), 12.0 * (double)x.elements() / (double)(units(a) ? units(a) : 1),
+         group_norm_scratch(a));
   return TERN_OK;
 }
 
-// ---- attention ------------------------------------------------------------------------------------------------------
+// ---- attention ----
 
 const char* refuse_attention(const Graph& g, const Node& n) {
   if (const char* why = refuse_unless_f32(g, n)) return why;
   if (n.in.size() > 3 && n.in[3] != kNoValue) {
     const Value& mask = g.value(n.in[3]);
     if (mask.dtype != TERN_DTYPE_F32) return "the kernel takes f32 masks only";
-    if (mask.shape.rank < 1 || mask.shape[mask.shape.rank - 1] != g.value(n.in[1]).shape[2]) return "the kernel takes masks over all keys only";
+    if (mask.shape.rank < 1 || mask.shape[mask.shape.rank - 1] != g.value(n.in[1]).shape[2])
+      return "the kernel takes masks over all keys only";
   }
   return nullptr;
 }
@@ -201,16 +216,27 @@ tern_status prepare_attention(Prepare& p) {
     p.pointer(a.mask, p.node.in[3]);
   }
   if (p.has(4)) p.pointer(a.kv_valid, p.node.in[4]);
-  p.call(p.k.attention->attention, &a, units(a), 2.0 * kAttentionQueries * (double)a.kv_tokens * (double)(a.dim + a.v_dim), attention_scratch(a));
+  p.call(p.k.attention->attention, &a, units(a),
+         2.0 * kAttentionQueries * (double)a.kv_tokens * (double)(a.dim + a.v_dim), attention_scratch(a));
   return TERN_OK;
 }
 
 constexpr CpuOp kOps[] = {
-    {"reduce_sum", refuse_reduce, prepare_reduce}, {"reduce_mean", refuse_reduce, prepare_reduce}, {"reduce_max", refuse_reduce, prepare_reduce},
-    {"reduce_min", refuse_reduce, prepare_reduce}, {"reduce_prod", refuse_reduce, prepare_reduce}, {"arg_max", refuse_arg, prepare_arg},
-    {"arg_min", refuse_arg, prepare_arg}, {"cumsum", refuse_cumsum, prepare_cumsum}, {"softmax", refuse_unless_f32, prepare_softmax},
-    {"log_softmax", refuse_unless_f32, prepare_softmax}, {"layer_norm", refuse_row_norm, prepare_row_norm}, {"rms_norm", refuse_row_norm, prepare_row_norm},
-    {"l2_normalize", refuse_l2, prepare_l2}, {"instance_norm", refuse_unless_f32, prepare_group_norm}, {"group_norm", refuse_unless_f32, prepare_group_norm},
+    {"reduce_sum", refuse_reduce, prepare_reduce},
+    {"reduce_mean", refuse_reduce, prepare_reduce},
+    {"reduce_max", refuse_reduce, prepare_reduce},
+    {"reduce_min", refuse_reduce, prepare_reduce},
+    {"reduce_prod", refuse_reduce, prepare_reduce},
+    {"arg_max", refuse_arg, prepare_arg},
+    {"arg_min", refuse_arg, prepare_arg},
+    {"cumsum", refuse_cumsum, prepare_cumsum},
+    {"softmax", refuse_unless_f32, prepare_softmax},
+    {"log_softmax", refuse_unless_f32, prepare_softmax},
+    {"layer_norm", refuse_row_norm, prepare_row_norm},
+    {"rms_norm", refuse_row_norm, prepare_row_norm},
+    {"l2_normalize", refuse_l2, prepare_l2},
+    {"instance_norm", refuse_unless_f32, prepare_group_norm},
+    {"group_norm", refuse_unless_f32, prepare_group_norm},
     {"attention", refuse_attention, prepare_attention},
 };
 

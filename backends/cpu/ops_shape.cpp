@@ -46,7 +46,8 @@ tern_status prepare_move(Prepare& p) {
   MoveArgs& a = p.args<MoveArgs>();
   a.bytes = (size_t)value_bytes(p.out(0));
   if (value_bytes(p.in(0)) != a.bytes)
-    return TERN_FAIL(TERN_ERR_INTERNAL, "%s: %" PRIu64 " bytes under another shape are %zu", p.node.op->name, value_bytes(p.in(0)), a.bytes);
+    return TERN_FAIL(TERN_ERR_INTERNAL, "%s: %" PRIu64 " bytes under another shape are %zu", p.node.op->name,
+                     value_bytes(p.in(0)), a.bytes);
   p.pointer(a.x, p.node.in[0]);
   p.pointer(a.y, p.node.out[0]);
   p.call(run_move, &a, 1, 0, 0);
@@ -192,7 +193,8 @@ tern_status prepare_tile(Prepare& p) {
 }
 
 const char* refuse_pad(const Graph& g, const Node& n) {
-  if (n.in.size() > 2 && n.in[2] != kNoValue && !g.value(n.in[2]).data) return "the kernel takes a fill value that is known only";
+  if (n.in.size() > 2 && n.in[2] != kNoValue && !g.value(n.in[2]).data)
+    return "the kernel takes a fill value that is known only";
   return refuse_encoded(g, n);
 }
 
@@ -217,7 +219,8 @@ tern_status prepare_pad(Prepare& p) {
 }
 
 const char* refuse_depth(const Graph& g, const Node& n) {
-  if (std::string_view(n.op->name) == "space_to_depth" && n.attrs<DepthToSpaceAttrs>().mode != 0) return "the kernel takes mode dcr only";
+  if (std::string_view(n.op->name) == "space_to_depth" && n.attrs<DepthToSpaceAttrs>().mode != 0)
+    return "the kernel takes mode dcr only";
   return refuse_encoded(g, n);
 }
 
@@ -226,7 +229,8 @@ tern_status prepare_depth(Prepare& p) {
   const DepthToSpaceAttrs& attrs = p.node.attrs<DepthToSpaceAttrs>();
   const Shape &x = p.in(0).shape, &y = p.out(0).shape;
   a.elem_size = (int32_t)dtype_size(p.in(0).dtype);
-  if (std::string_view(p.node.op->name) == "depth_to_space") plan_depth_to_space(a, x[0], x[1], x[2], x[3], attrs.block, attrs.mode == 1);
+  if (std::string_view(p.node.op->name) == "depth_to_space")
+    plan_depth_to_space(a, x[0], x[1], x[2], x[3], attrs.block, attrs.mode == 1);
   else plan_space_to_depth(a, y[0], y[1], y[2], x[3], attrs.block);
   p.pointer(a.x, p.node.in[0]);
   p.pointer(a.y, p.node.out[0]);
@@ -234,7 +238,7 @@ tern_status prepare_depth(Prepare& p) {
   return TERN_OK;
 }
 
-// ---- at indices -----------------------------------------------------------------------------------------------------
+// ---- at indices ----
 
 const char* refuse_index(const Graph& g, const Node& n) {
   const DType d = g.value(n.in[1]).dtype;
@@ -301,12 +305,12 @@ tern_status prepare_gather_nd(Prepare& p) {
   return TERN_OK;
 }
 
-
-// ---- top k ----------------------------------------------------------------------------------------------------------
+// ---- top k ----
 
 const char* refuse_top_k(const Graph& g, const Node& n) {
   const DType d = g.value(n.in[0]).dtype;
-  return d == TERN_DTYPE_F32 || d == TERN_DTYPE_I32 || d == TERN_DTYPE_I64 ? nullptr : "the kernel takes f32, i32 and i64 only";
+  return d == TERN_DTYPE_F32 || d == TERN_DTYPE_I32 || d == TERN_DTYPE_I64 ? nullptr
+                                                                           : "the kernel takes f32, i32 and i64 only";
 }
 
 tern_status prepare_top_k(Prepare& p) {
@@ -328,11 +332,20 @@ tern_status prepare_top_k(Prepare& p) {
 }
 
 constexpr CpuOp kOps[] = {
-    {"reshape", refuse_encoded, prepare_move}, {"transpose", refuse_encoded, prepare_transpose}, {"concat", refuse_encoded, prepare_concat},
-    {"split", refuse_encoded, prepare_split}, {"slice", refuse_encoded, prepare_slice}, {"reverse", refuse_encoded, prepare_reverse},
-    {"expand", refuse_encoded, prepare_expand}, {"tile", refuse_tile, prepare_tile}, {"pad", refuse_pad, prepare_pad},
-    {"depth_to_space", refuse_depth, prepare_depth}, {"space_to_depth", refuse_depth, prepare_depth}, {"gather", refuse_index, prepare_gather},
-    {"gather_elements", refuse_index, prepare_gather_elements}, {"gather_nd", refuse_index, prepare_gather_nd},
+    {"reshape", refuse_encoded, prepare_move},
+    {"transpose", refuse_encoded, prepare_transpose},
+    {"concat", refuse_encoded, prepare_concat},
+    {"split", refuse_encoded, prepare_split},
+    {"slice", refuse_encoded, prepare_slice},
+    {"reverse", refuse_encoded, prepare_reverse},
+    {"expand", refuse_encoded, prepare_expand},
+    {"tile", refuse_tile, prepare_tile},
+    {"pad", refuse_pad, prepare_pad},
+    {"depth_to_space", refuse_depth, prepare_depth},
+    {"space_to_depth", refuse_depth, prepare_depth},
+    {"gather", refuse_index, prepare_gather},
+    {"gather_elements", refuse_index, prepare_gather_elements},
+    {"gather_nd", refuse_index, prepare_gather_nd},
     {"top_k", refuse_top_k, prepare_top_k},
 };
 

@@ -27,16 +27,21 @@ void run_write(const void* args, int64_t, int64_t, void*) {
     return;
   }
   if (at > a.state_rows - a.update_rows) {
-    *a.error = TERN_FAIL(TERN_ERR_LIMIT, "state_write: %" PRId64 " entries at position %" PRId64 " exceed the capacity %" PRId64, a.update_rows, at, a.state_rows);
+    *a.error = TERN_FAIL(TERN_ERR_LIMIT,
+                         "state_write: %" PRId64 " entries at position %" PRId64 " exceed the capacity %" PRId64,
+                         a.update_rows, at, a.state_rows);
     return;
   }
   for (int64_t o = 0; o < a.outer; ++o)
-    std::memcpy(a.state + (o * a.state_rows + at) * a.row_bytes, a.update + o * a.update_rows * a.row_bytes, (size_t)(a.update_rows * a.row_bytes));
+    std::memcpy(a.state + (o * a.state_rows + at) * a.row_bytes, a.update + o * a.update_rows * a.row_bytes,
+                (size_t)(a.update_rows * a.row_bytes));
 }
 
 const char* refuse_write(const Graph& g, const Node& n) {
-  if (g.value(n.in[0]).encoding != Encoding::plain || g.value(n.in[1]).encoding != Encoding::plain) return "the kernel takes plain tensors only";
-  return g.value(n.in[0]).dtype == g.value(n.in[1]).dtype ? nullptr : "the kernel takes an update of the state's type only";
+  if (g.value(n.in[0]).encoding != Encoding::plain || g.value(n.in[1]).encoding != Encoding::plain)
+    return "the kernel takes plain tensors only";
+  return g.value(n.in[0]).dtype == g.value(n.in[1]).dtype ? nullptr
+                                                          : "the kernel takes an update of the state's type only";
 }
 
 tern_status prepare_write(Prepare& p) {

@@ -78,7 +78,8 @@ tern_status prepare_resize(Prepare& p) {
   }
   if (taps == 1) {
     ResizeNearestArgs& a = p.args<ResizeNearestArgs>();
-    a.batch = x[0], a.height = x[1], a.width = x[2], a.channels = x[3], a.out_height = y[1], a.out_width = y[2], a.y_pixel = p.row_step(p.node.out[0]);
+    a.batch = x[0], a.height = x[1], a.width = x[2], a.channels = x[3], a.out_height = y[1], a.out_width = y[2],
+    a.y_pixel = p.row_step(p.node.out[0]);
     a.row = index[0], a.col = index[1];
     p.pointer(a.x, p.node.in[0]);
     p.pointer(a.y, p.node.out[0]);
@@ -86,7 +87,8 @@ tern_status prepare_resize(Prepare& p) {
     return TERN_OK;
   }
   ResizeFilterArgs& a = p.args<ResizeFilterArgs>();
-  a.batch = x[0], a.height = x[1], a.width = x[2], a.channels = x[3], a.out_height = y[1], a.out_width = y[2], a.y_pixel = p.row_step(p.node.out[0]);
+  a.batch = x[0], a.height = x[1], a.width = x[2], a.channels = x[3], a.out_height = y[1], a.out_width = y[2],
+  a.y_pixel = p.row_step(p.node.out[0]);
   a.row_taps = a.col_taps = taps;
   a.row = index[0], a.row_weight = weight[0], a.col = index[1], a.col_weight = weight[1];
   p.pointer(a.x, p.node.in[0]);
@@ -97,7 +99,8 @@ tern_status prepare_resize(Prepare& p) {
 
 const char* refuse_batch_norm(const Graph& g, const Node& n) {
   for (size_t i = 1; i < 5; ++i)
-    if (g.value(n.in[i]).kind != ValueKind::constant && g.value(n.in[i]).kind != ValueKind::parameter) return "the kernel takes fixed statistics only";
+    if (g.value(n.in[i]).kind != ValueKind::constant && g.value(n.in[i]).kind != ValueKind::parameter)
+      return "the kernel takes fixed statistics only";
   return refuse_unless_f32(g, n);
 }
 
@@ -110,7 +113,8 @@ struct FoldArgs {
 };
 void run_fold(const void* args, int64_t, int64_t, void*) {
   const FoldArgs& a = *(const FoldArgs*)args;
-  for (int64_t i = 0; i < a.channels; ++i) a.k[i] = (float)((double)a.scale[i] / std::sqrt((double)a.variance[i] + a.epsilon));
+  for (int64_t i = 0; i < a.channels; ++i)
+    a.k[i] = (float)((double)a.scale[i] / std::sqrt((double)a.variance[i] + a.epsilon));
 }
 
 tern_status prepare_batch_norm(Prepare& p) {
@@ -134,7 +138,7 @@ tern_status prepare_batch_norm(Prepare& p) {
   return TERN_OK;
 }
 
-// ---- non-maximum suppression ----------------------------------------------------------------------------------------
+// ---- non-maximum suppression ----
 
 const char* refuse_nms(const Graph& g, const Node& n) {
   for (size_t i = 2; i < n.in.size(); ++i)
@@ -146,7 +150,9 @@ tern_status prepare_nms(Prepare& p) {
   const NmsAttrs& attrs = p.node.attrs<NmsAttrs>();
   const Shape &boxes = p.in(0).shape, &scores = p.in(1).shape;
   NmsArgs& a = p.args<NmsArgs>();
-  const auto number = [&](int i, double otherwise) { return p.has(i) ? load_element(p.in(i).dtype, p.in(i).data.bytes, 0) : otherwise; };
+  const auto number = [&](int i, double otherwise) {
+    return p.has(i) ? load_element(p.in(i).dtype, p.in(i).data.bytes, 0) : otherwise;
+  };
   a.batch = boxes[0], a.num_boxes = boxes[1], a.classes = scores[1];
   const double most = number(2, (double)attrs.max_per_class);
   a.max_per_class = most <= 0 ? 0 : most >= (double)a.num_boxes ? a.num_boxes : (int64_t)most;
@@ -168,8 +174,11 @@ tern_status prepare_nms(Prepare& p) {
 }
 
 constexpr CpuOp kOps[] = {
-    {"max_pool2d", refuse_unless_f32, prepare_max_pool}, {"avg_pool2d", refuse_unless_f32, prepare_avg_pool}, {"resize", refuse_resize, prepare_resize, true},
-    {"batch_norm", refuse_batch_norm, prepare_batch_norm}, {"nms", refuse_nms, prepare_nms},
+    {"max_pool2d", refuse_unless_f32, prepare_max_pool},
+    {"avg_pool2d", refuse_unless_f32, prepare_avg_pool},
+    {"resize", refuse_resize, prepare_resize, true},
+    {"batch_norm", refuse_batch_norm, prepare_batch_norm},
+    {"nms", refuse_nms, prepare_nms},
 };
 
 }  // namespace

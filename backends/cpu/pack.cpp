@@ -16,7 +16,9 @@ struct PackArgs {
   bool panels = false;  // the source is in panel order already
 };
 
-float source_at(const PackArgs& a, int64_t i) { return a.dtype == TERN_DTYPE_F16 ? f16_to_f32(((const uint16_t*)a.source)[i]) : ((const float*)a.source)[i]; }
+float source_at(const PackArgs& a, int64_t i) {
+  return a.dtype == TERN_DTYPE_F16 ? f16_to_f32(((const uint16_t*)a.source)[i]) : ((const float*)a.source)[i];
+}
 
 // Rows [begin, end) of target[kernel][outputs] = source[outputs][kernel].
 template <class T>
@@ -33,7 +35,8 @@ void turn(const PackArgs& a, int64_t begin, int64_t end) {
 void run_pack(const void* args, int64_t begin, int64_t end, void*) {
   const PackArgs& a = *(const PackArgs*)args;
   const PackShape& s = a.shape;
-  if (s.order == PackOrder::depthwise) return a.dtype == TERN_DTYPE_F16 ? turn<uint16_t>(a, begin, end) : turn<float>(a, begin, end);
+  if (s.order == PackOrder::depthwise)
+    return a.dtype == TERN_DTYPE_F16 ? turn<uint16_t>(a, begin, end) : turn<float>(a, begin, end);
   const int64_t per_group = s.outputs / s.groups, panels = (per_group + kPanelWidth - 1) / kPanelWidth;
   for (int64_t u = begin; u < end; ++u) {
     const int64_t group = u / panels, n0 = u % panels * kPanelWidth, width = panel_width(per_group, n0);
@@ -44,7 +47,8 @@ void run_pack(const void* args, int64_t begin, int64_t end, void*) {
         const int64_t n = n0 + i, output = group * per_group + n;
         float v = 0;
         if (n < per_group) {
-          if (s.order == PackOrder::transposed_panels) v = source_at(a, ((group * channels + k % channels) * s.kernel + k / channels) * per_group + n);
+          if (s.order == PackOrder::transposed_panels)
+            v = source_at(a, ((group * channels + k % channels) * s.kernel + k / channels) * per_group + n);
           else if (a.panels) v = source_at(a, panel_index(output, k, s.outputs, s.inputs));
           else v = source_at(a, output * s.inputs + k);
         }
@@ -68,8 +72,11 @@ tern_status pack_weights(Prepare& p, ValueId v, const PackShape& shape, const vo
   a.dtype = value.dtype;
   a.panels = panels;
   const int64_t per_group = shape.outputs / shape.groups;
-  const uint64_t elements = shape.order == PackOrder::depthwise ? (uint64_t)(shape.outputs * shape.inputs) : (uint64_t)(shape.groups * panel_elements(per_group, shape.inputs));
-  const int64_t units = shape.order == PackOrder::depthwise ? shape.inputs : shape.groups * ((per_group + kPanelWidth - 1) / kPanelWidth);
+  const uint64_t elements = shape.order == PackOrder::depthwise
+                                ? (uint64_t)(shape.outputs * shape.inputs)
+                                : (uint64_t)(shape.groups * panel_elements(per_group, shape.inputs));
+  const int64_t units =
+      shape.order == PackOrder::depthwise ? shape.inputs : shape.groups * ((per_group + kPanelWidth - 1) / kPanelWidth);
   void* target = nullptr;
   const bool half = shape.order == PackOrder::depthwise && value.dtype == TERN_DTYPE_F16;  // else widened
   TERN_TRY(p.prepared(elements * (half ? sizeof(uint16_t) : sizeof(float)), &target));

@@ -15,11 +15,11 @@ struct PackShape {
   PackOrder order;
   int64_t outputs, inputs;  // of the whole matrix; inputs: of one output (kernel size times channels of its group)
   int64_t groups = 1;
-  int64_t kernel = 1;       // transposed_panels
+  int64_t kernel = 1;  // transposed_panels
 };
 
-// Points *w at weight `v` in the order wanted: in place where it lies so already, else at a copy that is made now if the
-// weight is fixed for the life of the plan, or before every use if it is not.
+// Points *w at weight `v` in the order wanted: in place where it lies so already, else at a copy that is made now if
+// the weight is fixed for the life of the plan, or before every use if it is not.
 tern_status pack_weights(Prepare& p, ValueId v, const PackShape& shape, const void** w, int32_t* w_f16);
 
 }  // namespace tern::cpu

@@ -15,9 +15,9 @@ struct Call {
   KernelFn fn;
   const void* args;
   int64_t units;
-  int32_t threads;     // among which the units are split
+  int32_t threads;  // among which the units are split
   int32_t node;
-  size_t scratch;      // bytes for each thread
+  size_t scratch;  // bytes for each thread
 };
 
 // A pointer inside an argument struct that follows its slot.
@@ -30,17 +30,25 @@ struct Patch {
 // What a plan owns. Addresses of arguments never change.
 struct PlanMemory {
   std::deque<std::unique_ptr<unsigned char[]>> arguments;
-  std::deque<Block> prepared;          // weights in another order
+  std::deque<Block> prepared;  // weights in another order
   std::deque<std::unique_ptr<Graph>> graphs;
-  std::deque<int32_t> error_flags;     // set by kernels that find a bad index
+  std::deque<int32_t> error_flags;  // set by kernels that find a bad index
 };
 
 class Prepare {
  public:
-  Prepare(const Partition& partition, int32_t node, const Kernels& kernels, const tern_allocator& allocator, int32_t max_threads, PlanMemory& memory,
-          std::vector<Call>& calls, std::vector<Patch>& patches)
-      : node(partition.graph->nodes[(size_t)node]), g(*partition.graph), k(kernels), partition_(partition), node_index_(node), allocator_(allocator),
-        max_threads_(max_threads), memory_(memory), calls_(calls), patches_(patches) {}
+  Prepare(const Partition& partition, int32_t node, const Kernels& kernels, const tern_allocator& allocator,
+          int32_t max_threads, PlanMemory& memory, std::vector<Call>& calls, std::vector<Patch>& patches)
+      : node(partition.graph->nodes[(size_t)node]),
+        g(*partition.graph),
+        k(kernels),
+        partition_(partition),
+        node_index_(node),
+        allocator_(allocator),
+        max_threads_(max_threads),
+        memory_(memory),
+        calls_(calls),
+        patches_(patches) {}
 
   const Node& node;
   const Graph& g;
@@ -101,7 +109,8 @@ class Prepare {
     memory_.error_flags.push_back(0);
     return &memory_.error_flags.back();
   }
-  // Appends a call. flops: of one unit, for the choice of the number of threads (3 microseconds of work are worth a thread).
+  // Appends a call. flops: of one unit, for the choice of the number of threads (3 microseconds of work are worth a
+  // thread).
   void call(KernelFn fn, const void* args, int64_t units, double flops, size_t scratch);
   // A graph that lives as long as the plan.
   Graph& keep(Graph graph) {

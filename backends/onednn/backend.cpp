@@ -36,10 +36,10 @@ struct Patch {
 struct Plan : BackendPlan {
   std::vector<Call> calls;
   std::vector<Patch> patches;
-  std::vector<void*> bound;              // per slot: where the patches point
-  std::vector<Block> prepared;           // weights in oneDNN's order
+  std::vector<void*> bound;     // per slot: where the patches point
+  std::vector<Block> prepared;  // weights in oneDNN's order
   Block scratch;
-  std::vector<Stream> streams;   // one for each share that runs at a time
+  std::vector<Stream> streams;  // one for each share that runs at a time
   std::vector<NodeTime> times;
   bool profile = false;
 };
@@ -73,24 +73,28 @@ void close(void* self) { delete (Device*)self; }
 
 DeviceLimits limits(void*) { return {.host_memory = true, .varies = true}; }
 
-// Is oneDNN faster than the CPU's own kernels? Measured on Zen 3 with the vision models of tests/bench: first layers run 1.1 to
-// 1.5 times as fast; depthwise with unlike strides, where the CPU has no tiles, 3.7 times. All else is slower: matrix products
-// and 1x1 0.9, other depthwise 0.8, dense 3x3 (Winograd on the CPU) 0.6 to 0.9.
+// Is oneDNN faster than the CPU's own kernels? Measured on Zen 3 with the vision models of tests/bench: first layers
+// run 1.1 to
+// 1.5 times as fast; depthwise with unlike strides, where the CPU has no tiles, 3.7 times. All else is slower: matrix
+// products and 1x1 0.9, other depthwise 0.8, dense 3x3 (Winograd on the CPU) 0.6 to 0.9.
 bool is_fast(const Operation& op) {
   if (op.kind == Operation::matmul) return false;
   if (op.groups == 1) return (op.kernel_h > 1 || op.kernel_w > 1) && op.in_c <= 4 && op.flops > 15e6;
-  const bool tiles = op.kernel_h == op.kernel_w && (op.kernel_h == 3 || op.kernel_h == 5) && op.stride_h == 2 && op.stride_w == 1;
+  const bool tiles =
+      op.kernel_h == op.kernel_w && (op.kernel_h == 3 || op.kernel_h == 5) && op.stride_h == 2 && op.stride_w == 1;
   return op.groups == op.in_c && op.groups == op.out_c && op.stride_h != op.stride_w && !tiles;
 }
 
 Support supports(void* self, const Graph& graph, const Node& node) {
   Operation op;
   if (const char* why = read_operation(graph, node, &op)) return {SupportKind::no, why};
-  if (!g_take_all.load(std::memory_order_relaxed) && !is_fast(op)) return {SupportKind::no, "the CPU's own kernel is faster"};
+  if (!g_take_all.load(std::memory_order_relaxed) && !is_fast(op))
+    return {SupportKind::no, "the CPU's own kernel is faster"};
   const OneThread alone;
   Band whole;
   whole.end = divisible_units(op);
-  if (describe(op, ((Device*)self)->engine.get(), nullptr, &whole) != TERN_OK) return {SupportKind::no, "oneDNN has no kernel for this"};
+  if (describe(op, ((Device*)self)->engine.get(), nullptr, &whole) != TERN_OK)
+    return {SupportKind::no, "oneDNN has no kernel for this"};
   return {SupportKind::kernel, ""};
 }
 
@@ -102,7 +106,9 @@ void read_weights(const Value& w, const void* data, const std::vector<double>& s
     const float s = (float)scale[(size_t)i];
     for (int64_t j = 0; j < k; ++j) {
       const int64_t at = panels ? panel_index(i, j, n, k) : i * k + j;
-      const float v = w.dtype == TERN_DTYPE_F32 ? ((const float*)data)[at] : w.dtype == TERN_DTYPE_F16 ? f16_to_f32(((const uint16_t*)data)[at]) : (float)load_element(w.dtype, data, at);
+      const float v = w.dtype == TERN_DTYPE_F32   ? ((const float*)data)[at]
+                      : w.dtype == TERN_DTYPE_F16 ? f16_to_f32(((const uint16_t*)data)[at])
+                                                  : (float)load_element(w.dtype, data, at);
       out[i * k + j] = v * s;
     }
   }
@@ -112,10 +118,15 @@ void read_weights(const Value& w, const void* data, const std::vector<double>& s
 class Builder {
  public:
   Builder(Device& device, const Partition& partition, int32_t node, Plan& plan)
-      : device_(device), partition_(partition), node_(partition.graph->nodes[(size_t)node]), plan_(plan), call_{node, {}} {}
+      : device_(device),
+        partition_(partition),
+        node_(partition.graph->nodes[(size_t)node]),
+        plan_(plan),
+        call_{node, {}} {}
 
   tern_status build() {
-    if (const char* why = read_operation(*partition_.graph, node_, &op_)) return TERN_FAIL(TERN_ERR_INTERNAL, "oneDNN: %s: %s", node_.op->name, why);
+    if (const char* why = read_operation(*partition_.graph, node_, &op_))
+      return TERN_FAIL(TERN_ERR_INTERNAL, "oneDNN: %s: %s", node_.op->name, why);
     TERN_TRY(describe_bands());
     if (op_.kind == Operation::convolution) TERN_TRY(prepare_weights());
     for (Band& band : bands_) TERN_TRY(add_share(band));
@@ -142,7 +153,9 @@ class Builder {
   }
 
   // That of the first band holds for all.
-  const dnnl_memory_desc* weights_layout() const { return api().primitive_desc_query_md(bands_[0].primitive.get(), kQueryWeights, 0); }
+  const dnnl_memory_desc* weights_layout() const {
+    return api().primitive_desc_query_md(bands_[0].primitive.get(), kQueryWeights, 0);
+  }
 
   tern_status allocate(uint64_t bytes, void** data) {
     Block block;
@@ -162,7 +175,8 @@ class Builder {
     if (op_.product.slope != kNoValue) {
       const Value& v = partition_.graph->value(op_.product.slope);
       TERN_TRY(allocate((uint64_t)op_.out_c * sizeof(float), (void**)&slope_));
-      for (int64_t i = 0; i < op_.out_c; ++i) slope_[i] = ((const float*)partition_.fixed[(size_t)op_.product.slope])[v.shape.elements() == 1 ? 0 : i];
+      for (int64_t i = 0; i < op_.out_c; ++i)
+        slope_[i] = ((const float*)partition_.fixed[(size_t)op_.product.slope])[v.shape.elements() == 1 ? 0 : i];
     }
     const ValueId id = op_.product.in(1);
     const Value& w = partition_.graph->value(id);
@@ -184,12 +198,14 @@ class Builder {
     PrimitiveDesc desc;
     Primitive primitive;
     Memory source, target;
-    TERN_TRY(check(api().reorder_primitive_desc_create(desc.out(), from_layout, engine, to_layout, engine, nullptr), "reordering of weights"));
+    TERN_TRY(check(api().reorder_primitive_desc_create(desc.out(), from_layout, engine, to_layout, engine, nullptr),
+                   "reordering of weights"));
     TERN_TRY(check(api().primitive_create(primitive.out(), desc.get()), "reordering of weights"));
     TERN_TRY(check(api().memory_create(source.out(), from_layout, engine, from), "weights"));
     TERN_TRY(check(api().memory_create(target.out(), to_layout, engine, to), "weights"));
     const Argument arguments[] = {{kSource, source.get()}, {kTarget, target.get()}};
-    return check(api().primitive_execute(primitive.get(), plan_.streams[0].get(), 2, arguments), "reordering of weights");
+    return check(api().primitive_execute(primitive.get(), plan_.streams[0].get(), 2, arguments),
+                 "reordering of weights");
   }
 
   tern_status add_argument(Share& share, int index, const dnnl_memory_desc* layout, void* data) {
@@ -227,7 +243,9 @@ class Builder {
         TERN_TRY(describe_channels(op_, true, &channels));
         TERN_TRY(add_argument(share, post_op_argument(op_.activation_index()) | kWeights, channels.get(), slope_));
       }
-      if (p.residual != kNoValue) TERN_TRY(add_value(share, post_op_argument(op_.residual_index()) | kSource1, band.y.get(), p.residual, band.y_offset));
+      if (p.residual != kNoValue)
+        TERN_TRY(add_value(share, post_op_argument(op_.residual_index()) | kSource1, band.y.get(), p.residual,
+                           band.y_offset));
     }
     TERN_TRY(add_value(share, kTarget, band.y.get(), node_.out[0], band.y_offset));
     const dnnl_memory_desc* scratch = api().primitive_desc_query_md(band.primitive.get(), kQueryScratchpad, 0);
@@ -257,7 +275,10 @@ tern_status allocate_scratch(const tern_allocator& allocator, Plan& plan) {
   TERN_TRY(plan.scratch.allocate(allocator, stride * plan.streams.size()));
   for (const Call& call : plan.calls)
     for (size_t i = 0; i < call.shares.size(); ++i)
-      if (call.shares[i].scratch) TERN_TRY(check(api().memory_set_data_handle(call.shares[i].memories.back().get(), (char*)plan.scratch.data() + stride * i), "work space"));
+      if (call.shares[i].scratch)
+        TERN_TRY(check(
+            api().memory_set_data_handle(call.shares[i].memories.back().get(), (char*)plan.scratch.data() + stride * i),
+            "work space"));
   return TERN_OK;
 }
 
@@ -268,7 +289,8 @@ tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
   plan->profile = partition.profile;
   plan->bound.assign((size_t)partition.num_slots, nullptr);
   plan->streams.resize((size_t)device.pool->num_threads());
-  for (Stream& s : plan->streams) TERN_TRY(check(api().stream_create(s.out(), device.engine.get(), kInOrder), "stream"));
+  for (Stream& s : plan->streams)
+    TERN_TRY(check(api().stream_create(s.out(), device.engine.get(), kInOrder), "stream"));
   for (const int32_t i : partition.nodes) {
     TERN_TRY(check_control(partition.control));
     TERN_TRY(Builder(device, partition, i, *plan).build());
@@ -301,16 +323,18 @@ void run_share(void* user, int32_t i) {
   Job& job = *(Job*)user;
   const Share& share = job.call->shares[(size_t)i];
   const OneThread alone;
-  const int result = api().primitive_execute(share.primitive.get(), job.streams[i].get(), (int)share.arguments.size(), share.arguments.data());
+  const int result = api().primitive_execute(share.primitive.get(), job.streams[i].get(), (int)share.arguments.size(),
+                                             share.arguments.data());
   if (result != kOk) job.result.store(result, std::memory_order_relaxed);
 }
 
-tern_status submit(void* self, BackendPlan* base, std::span<const Buffer> slots, std::span<const int64_t>, const RunControl& control, std::span<const Fence>,
-                   Fence* done) {
+tern_status submit(void* self, BackendPlan* base, std::span<const Buffer> slots, std::span<const int64_t>,
+                   const RunControl& control, std::span<const Fence>, Fence* done) {
   Plan* plan = static_cast<Plan*>(base);
   for (const Patch& p : plan->patches) {
     const Buffer& slot = slots[(size_t)p.slot];
-    if (plan->bound[(size_t)p.slot] != slot.handle) TERN_TRY(check(api().memory_set_data_handle(p.memory, (char*)slot.handle + p.offset), "tensor"));
+    if (plan->bound[(size_t)p.slot] != slot.handle)
+      TERN_TRY(check(api().memory_set_data_handle(p.memory, (char*)slot.handle + p.offset), "tensor"));
   }
   for (size_t s = 0; s < slots.size(); ++s) plan->bound[s] = slots[s].handle;
   plan->times.clear();
@@ -331,8 +355,25 @@ tern_status wait(void*, Fence, uint64_t) { return TERN_OK; }
 }  // namespace
 
 const BackendApi& backend() {
-  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi), 1, "onednn", probe, open, close, limits, supports, host_alloc, host_import, host_free, host_copy, compile,
-                                     plan_release, plan_stats, plan_times, submit, wait, nullptr};
+  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi),
+                                     1,
+                                     "onednn",
+                                     probe,
+                                     open,
+                                     close,
+                                     limits,
+                                     supports,
+                                     host_alloc,
+                                     host_import,
+                                     host_free,
+                                     host_copy,
+                                     compile,
+                                     plan_release,
+                                     plan_stats,
+                                     plan_times,
+                                     submit,
+                                     wait,
+                                     nullptr};
   return api;
 }
 

@@ -10,14 +10,37 @@ namespace tern::onednn {
 namespace {
 
 constexpr const char* kNames[] = {
-    "dnnl_version", "dnnl_engine_create", "dnnl_engine_destroy", "dnnl_stream_create", "dnnl_stream_destroy",
-    "dnnl_memory_desc_create_with_strides", "dnnl_memory_desc_create_with_tag", "dnnl_memory_desc_destroy", "dnnl_memory_desc_get_size", "dnnl_memory_desc_equal",
-    "dnnl_memory_create", "dnnl_memory_set_data_handle", "dnnl_memory_destroy",
-    "dnnl_post_ops_create", "dnnl_post_ops_destroy", "dnnl_post_ops_append_eltwise", "dnnl_post_ops_append_binary", "dnnl_post_ops_append_prelu",
-    "dnnl_primitive_attr_create", "dnnl_primitive_attr_destroy", "dnnl_primitive_attr_set_post_ops", "dnnl_primitive_attr_set_scratchpad_mode",
-    "dnnl_convolution_forward_primitive_desc_create", "dnnl_matmul_primitive_desc_create", "dnnl_reorder_primitive_desc_create",
-    "dnnl_primitive_desc_query_md", "dnnl_primitive_desc_query", "dnnl_primitive_desc_destroy",
-    "dnnl_primitive_create", "dnnl_primitive_execute", "dnnl_primitive_destroy",
+    "dnnl_version",
+    "dnnl_engine_create",
+    "dnnl_engine_destroy",
+    "dnnl_stream_create",
+    "dnnl_stream_destroy",
+    "dnnl_memory_desc_create_with_strides",
+    "dnnl_memory_desc_create_with_tag",
+    "dnnl_memory_desc_destroy",
+    "dnnl_memory_desc_get_size",
+    "dnnl_memory_desc_equal",
+    "dnnl_memory_create",
+    "dnnl_memory_set_data_handle",
+    "dnnl_memory_destroy",
+    "dnnl_post_ops_create",
+    "dnnl_post_ops_destroy",
+    "dnnl_post_ops_append_eltwise",
+    "dnnl_post_ops_append_binary",
+    "dnnl_post_ops_append_prelu",
+    "dnnl_primitive_attr_create",
+    "dnnl_primitive_attr_destroy",
+    "dnnl_primitive_attr_set_post_ops",
+    "dnnl_primitive_attr_set_scratchpad_mode",
+    "dnnl_convolution_forward_primitive_desc_create",
+    "dnnl_matmul_primitive_desc_create",
+    "dnnl_reorder_primitive_desc_create",
+    "dnnl_primitive_desc_query_md",
+    "dnnl_primitive_desc_query",
+    "dnnl_primitive_desc_destroy",
+    "dnnl_primitive_create",
+    "dnnl_primitive_execute",
+    "dnnl_primitive_destroy",
 };
 constexpr size_t kNumNames = sizeof kNames / sizeof *kNames;
 static_assert(sizeof(Api) == kNumNames * sizeof(void*));
@@ -60,8 +83,10 @@ tern_status open_library() {
   void* library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
   if (!library) {
     const char* why = dlerror();
-    if (named) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "oneDNN: TERN_ONEDNN_LIBRARY cannot be opened: %s", why ? why : file);
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "oneDNN is not installed: set TERN_ONEDNN_LIBRARY to a libdnnl.so.3 (pip: onednn-cpu-gomp)");
+    if (named)
+      return TERN_FAIL(TERN_ERR_UNSUPPORTED, "oneDNN: TERN_ONEDNN_LIBRARY cannot be opened: %s", why ? why : file);
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                     "oneDNN is not installed: set TERN_ONEDNN_LIBRARY to a libdnnl.so.3 (pip: onednn-cpu-gomp)");
   }
   if (const char* why = bind(library)) {
     const tern_status status = TERN_FAIL(TERN_ERR_UNSUPPORTED, "oneDNN: %s %s", file, why);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of oneDNN's C API 3.x that is used: types, numbers and functions of its binary interface, which stay the same
-// throughout version 3. The library is opened at run time; its headers are needed by a test only, which compares them.
+// The part of oneDNN's C API 3.x that is used: types, numbers and functions of its binary interface, which stay the
+// same throughout version 3. The library is opened at run time; its headers are needed by a test only, which compares
+// them.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -26,7 +27,8 @@ constexpr int kCpu = 1;                                       // engines
 constexpr unsigned kInOrder = 1;                              // streams
 constexpr int kF32 = 3, kAnyLayout = 1;                       // descriptors of memory
 constexpr int kForwardInference = 96, kDirect = 1;            // convolutions
-constexpr int kRelu = 32, kTanh = 33, kHardSigmoid = 40, kLogistic = 41, kGeluTanh = 43, kSwish = 44, kClip = 46, kGeluErf = 49, kHardSwish = 52;
+constexpr int kRelu = 32, kTanh = 33, kHardSigmoid = 40, kLogistic = 41, kGeluTanh = 43, kSwish = 44, kClip = 46,
+              kGeluErf = 49, kHardSwish = 52;
 constexpr int kBinaryAdd = 131056;
 constexpr int kScratchpadOfUser = 1;
 constexpr int kQueryImplementation = 8, kQueryWeights = 131, kQueryScratchpad = 136;
@@ -52,7 +54,8 @@ struct Api {
   int (*engine_destroy)(dnnl_engine*);
   int (*stream_create)(dnnl_stream**, dnnl_engine*, unsigned flags);
   int (*stream_destroy)(dnnl_stream*);
-  int (*memory_desc_create_with_strides)(dnnl_memory_desc**, int num_dims, const Dims dims, int type, const Dims strides);
+  int (*memory_desc_create_with_strides)(dnnl_memory_desc**, int num_dims, const Dims dims, int type,
+                                         const Dims strides);
   int (*memory_desc_create_with_tag)(dnnl_memory_desc**, int num_dims, const Dims dims, int type, int tag);
   int (*memory_desc_destroy)(dnnl_memory_desc*);
   size_t (*memory_desc_get_size)(const dnnl_memory_desc*);
@@ -69,13 +72,16 @@ struct Api {
   int (*primitive_attr_destroy)(dnnl_primitive_attr*);
   int (*primitive_attr_set_post_ops)(dnnl_primitive_attr*, const dnnl_post_ops*);
   int (*primitive_attr_set_scratchpad_mode)(dnnl_primitive_attr*, int mode);
-  int (*convolution_forward_primitive_desc_create)(dnnl_primitive_desc**, dnnl_engine*, int propagation, int algorithm, const dnnl_memory_desc* source,
-                                                   const dnnl_memory_desc* weights, const dnnl_memory_desc* bias, const dnnl_memory_desc* target, const Dims strides,
-                                                   const Dims dilations, const Dims pads_before, const Dims pads_after, const dnnl_primitive_attr*);
-  int (*matmul_primitive_desc_create)(dnnl_primitive_desc**, dnnl_engine*, const dnnl_memory_desc* source, const dnnl_memory_desc* weights,
-                                      const dnnl_memory_desc* bias, const dnnl_memory_desc* target, const dnnl_primitive_attr*);
-  int (*reorder_primitive_desc_create)(dnnl_primitive_desc**, const dnnl_memory_desc* source, dnnl_engine*, const dnnl_memory_desc* target, dnnl_engine*,
-                                       const dnnl_primitive_attr*);
+  int (*convolution_forward_primitive_desc_create)(dnnl_primitive_desc**, dnnl_engine*, int propagation, int algorithm,
+                                                   const dnnl_memory_desc* source, const dnnl_memory_desc* weights,
+                                                   const dnnl_memory_desc* bias, const dnnl_memory_desc* target,
+                                                   const Dims strides, const Dims dilations, const Dims pads_before,
+                                                   const Dims pads_after, const dnnl_primitive_attr*);
+  int (*matmul_primitive_desc_create)(dnnl_primitive_desc**, dnnl_engine*, const dnnl_memory_desc* source,
+                                      const dnnl_memory_desc* weights, const dnnl_memory_desc* bias,
+                                      const dnnl_memory_desc* target, const dnnl_primitive_attr*);
+  int (*reorder_primitive_desc_create)(dnnl_primitive_desc**, const dnnl_memory_desc* source, dnnl_engine*,
+                                       const dnnl_memory_desc* target, dnnl_engine*, const dnnl_primitive_attr*);
   const dnnl_memory_desc* (*primitive_desc_query_md)(const dnnl_primitive_desc*, int what, int index);
   int (*primitive_desc_query)(const dnnl_primitive_desc*, int what, int index, void* result);
   int (*primitive_desc_destroy)(dnnl_primitive_desc*);
@@ -84,8 +90,8 @@ struct Api {
   int (*primitive_destroy)(dnnl_primitive*);
 };
 
-// Opens the library at the first call that finds one: the file named by the environment variable TERN_ONEDNN_LIBRARY, or
-// libdnnl.so.3 where the system looks for libraries. It stays open to the end of the process. Any thread.
+// Opens the library at the first call that finds one: the file named by the environment variable TERN_ONEDNN_LIBRARY,
+// or libdnnl.so.3 where the system looks for libraries. It stays open to the end of the process. Any thread.
 // TERN_ERR_UNSUPPORTED: there is none of version 3 that can be used; the message says what to do.
 tern_status open_library();
 // Only after open_library has succeeded.

@@ -14,22 +14,27 @@
 namespace tern::onednn {
 namespace {
 
-bool is_fixed(const Graph& g, ValueId v) { return v == kNoValue || g.value(v).kind == ValueKind::constant || g.value(v).kind == ValueKind::parameter; }
+bool is_fixed(const Graph& g, ValueId v) {
+  return v == kNoValue || g.value(v).kind == ValueKind::constant || g.value(v).kind == ValueKind::parameter;
+}
 
 const char* refuse_operands(const Graph& g, const Product& p) {
   const Value &x = p.graph->value(p.node->in[0]), &w = p.graph->value(p.node->in[1]);
-  if (x.dtype != TERN_DTYPE_F32 || p.graph->value(p.node->out[0]).dtype != TERN_DTYPE_F32) return "f32 activations only";
+  if (x.dtype != TERN_DTYPE_F32 || p.graph->value(p.node->out[0]).dtype != TERN_DTYPE_F32)
+    return "f32 activations only";
   if (!is_float(w.dtype) || w.encoding == Encoding::block_int8) return "weights of floats only";
   if (!p.out_affine.empty()) return "no scale behind an activation";
   bool fixed = is_fixed(g, p.in(1)) && is_fixed(g, p.bias) && is_fixed(g, p.slope);
-  for (const EpilogueMatch::Affine& a : p.affine) fixed = fixed && is_fixed(g, a.a) && is_fixed(g, a.b) && is_fixed(g, a.c) && is_fixed(g, a.d);
+  for (const EpilogueMatch::Affine& a : p.affine)
+    fixed = fixed && is_fixed(g, a.a) && is_fixed(g, a.b) && is_fixed(g, a.c) && is_fixed(g, a.d);
   return fixed ? nullptr : "weights that do not change only";
 }
 
 void read_conv(Operation& op) {
   const Product& p = op.product;
   const Conv2dAttrs& attrs = p.node->attrs<Conv2dAttrs>();
-  const Shape &x = p.graph->value(p.node->in[0]).shape, &w = p.graph->value(p.node->in[1]).shape, &y = p.graph->value(p.node->out[0]).shape;
+  const Shape &x = p.graph->value(p.node->in[0]).shape, &w = p.graph->value(p.node->in[1]).shape,
+              &y = p.graph->value(p.node->out[0]).shape;
   op.batch = x[0], op.in_h = x[1], op.in_w = x[2], op.in_c = x[3];
   op.out_h = y[1], op.out_w = y[2], op.out_c = y[3];
   op.kernel_h = w[1], op.kernel_w = w[2], op.groups = attrs.groups;
@@ -44,7 +49,8 @@ void read_conv(Operation& op) {
 }
 
 void read_linear(Operation& op) {
-  const Shape &x = op.product.graph->value(op.product.node->in[0]).shape, &w = op.product.graph->value(op.product.node->in[1]).shape;
+  const Shape &x = op.product.graph->value(op.product.node->in[0]).shape,
+              &w = op.product.graph->value(op.product.node->in[1]).shape;
   op.in_c = w[1], op.out_c = w[0];
   op.in_w = 1;
   for (int i = 0; i + 1 < x.rank; ++i) op.in_w *= x[i];
@@ -53,14 +59,16 @@ void read_linear(Operation& op) {
 
 const char* read_matmul(const Graph& g, const Node& n, Operation& op) {
   const Value &a = g.value(n.in[0]), &b = g.value(n.in[1]);
-  if (a.dtype != TERN_DTYPE_F32 || b.dtype != TERN_DTYPE_F32 || b.encoding != Encoding::plain) return "f32 matrices only";
+  if (a.dtype != TERN_DTYPE_F32 || b.dtype != TERN_DTYPE_F32 || b.encoding != Encoding::plain)
+    return "f32 matrices only";
   if (a.shape.rank < 2 || b.shape.rank < 2) return "matrices only";
   const MatmulAttrs& attrs = n.attrs<MatmulAttrs>();
   op.kind = Operation::matmul;
   op.a_transposed = attrs.transpose_a != 0, op.b_transposed = attrs.transpose_b != 0;
   op.y = g.value(n.out[0]).shape;
   for (auto [shape, aligned] : {std::pair{&a.shape, &op.a}, {&b.shape, &op.b}})
-    for (int i = 0; i < op.y.rank; ++i) aligned->push(i < op.y.rank - shape->rank ? 1 : (*shape)[i - (op.y.rank - shape->rank)]);
+    for (int i = 0; i < op.y.rank; ++i)
+      aligned->push(i < op.y.rank - shape->rank ? 1 : (*shape)[i - (op.y.rank - shape->rank)]);
   op.flops = 2.0 * (double)op.y.elements() * (double)op.a[op.y.rank - (op.a_transposed ? 2 : 1)];
   return op.flops > 0 ? nullptr : "nothing to do";
 }
@@ -71,7 +79,8 @@ tern_status describe_picture(int64_t batch, int64_t h, int64_t w, int64_t c, Mem
 }
 
 // Rows [begin, end) of a matrix with batch dims; all of it where `end` < 0. *offset: elements before the first row.
-tern_status describe_matrix(const Shape& shape, bool transposed, int64_t begin, int64_t end, int64_t* offset, MemoryDesc* out) {
+tern_status describe_matrix(const Shape& shape, bool transposed, int64_t begin, int64_t end, int64_t* offset,
+                            MemoryDesc* out) {
   Dims dims = {}, strides = {};
   int64_t stride = 1;
   for (int i = shape.rank; i-- > 0; stride *= shape[i]) dims[i] = shape[i], strides[i] = stride;
@@ -84,7 +93,9 @@ tern_status describe_matrix(const Shape& shape, bool transposed, int64_t begin, 
 
 tern_status append_clip(dnnl_post_ops* ops, const Node& n) {
   if (std::string_view(n.op->name) == "relu") return check(api().post_ops_append_eltwise(ops, kRelu, 0, 0), "relu");
-  return check(api().post_ops_append_eltwise(ops, kClip, (float)n.attrs<ClipAttrs>().min, (float)n.attrs<ClipAttrs>().max), "clip");
+  return check(
+      api().post_ops_append_eltwise(ops, kClip, (float)n.attrs<ClipAttrs>().min, (float)n.attrs<ClipAttrs>().max),
+      "clip");
 }
 
 tern_status append_activation(dnnl_post_ops* ops, const Node& n) {
@@ -94,7 +105,9 @@ tern_status append_activation(dnnl_post_ops* ops, const Node& n) {
   int algorithm = kHardSwish;
   float alpha = 1.0f / 6, beta = 0.5f;
   if (op == "leaky_relu") algorithm = kRelu, alpha = (float)n.attrs<LeakyReluAttrs>().alpha, beta = 0;
-  else if (op == "hard_sigmoid") algorithm = kHardSigmoid, alpha = (float)n.attrs<HardSigmoidAttrs>().alpha, beta = (float)n.attrs<HardSigmoidAttrs>().beta;
+  else if (op == "hard_sigmoid")
+    algorithm = kHardSigmoid, alpha = (float)n.attrs<HardSigmoidAttrs>().alpha,
+    beta = (float)n.attrs<HardSigmoidAttrs>().beta;
   else if (op == "sigmoid") algorithm = kLogistic, alpha = beta = 0;
   else if (op == "tanh") algorithm = kTanh, alpha = beta = 0;
   else if (op == "silu") algorithm = kSwish, alpha = 1, beta = 0;
@@ -122,13 +135,16 @@ struct Rows {
   int64_t first, count, pad_before, pad_after;
 };
 Rows rows_read(const Operation& op, int64_t begin, int64_t end) {
-  const int64_t from = begin * op.stride_h - op.pad_top, to = (end - 1) * op.stride_h - op.pad_top + (op.kernel_h - 1) * op.dilation_h + 1;
+  const int64_t from = begin * op.stride_h - op.pad_top,
+                to = (end - 1) * op.stride_h - op.pad_top + (op.kernel_h - 1) * op.dilation_h + 1;
   const int64_t first = std::clamp<int64_t>(from, 0, op.in_h), last = std::clamp<int64_t>(to, first, op.in_h);
   return {first, last - first, first - from, to - last};
 }
 
 // Pixels that do not depend on each other.
-bool is_one_row(const Operation& op) { return op.in_h == 1 && op.out_h == 1 && op.kernel_w == 1 && op.stride_w == 1 && !op.pad_left && !op.pad_right; }
+bool is_one_row(const Operation& op) {
+  return op.in_h == 1 && op.out_h == 1 && op.kernel_w == 1 && op.stride_w == 1 && !op.pad_left && !op.pad_right;
+}
 
 tern_status describe_conv(const Operation& op, dnnl_engine* engine, const dnnl_memory_desc* weights, Band* band) {
   int64_t batch = op.batch, in_w = op.in_w, out_w = op.out_w, out_h = op.out_h;
@@ -159,13 +175,17 @@ tern_status describe_conv(const Operation& op, dnnl_engine* engine, const dnnl_m
   if (op.has_bias()) TERN_TRY(describe_channels(op, false, &bias));
   PrimitiveAttr attr;
   TERN_TRY(describe_epilogue(op.product, band->y.get(), &attr));
-  const Dims strides = {op.stride_h, op.stride_w}, dilations = {op.dilation_h - 1, op.dilation_w - 1}, before = {rows.pad_before, op.pad_left};
-  const int64_t after_h = (out_h - 1) * op.stride_h + (op.kernel_h - 1) * op.dilation_h + 1 - rows.pad_before - rows.count;
+  const Dims strides = {op.stride_h, op.stride_w}, dilations = {op.dilation_h - 1, op.dilation_w - 1},
+             before = {rows.pad_before, op.pad_left};
+  const int64_t after_h =
+      (out_h - 1) * op.stride_h + (op.kernel_h - 1) * op.dilation_h + 1 - rows.pad_before - rows.count;
   const int64_t after_w = (out_w - 1) * op.stride_w + (op.kernel_w - 1) * op.dilation_w + 1 - op.pad_left - in_w;
   const Dims after = {after_h, after_w};
-  return check(api().convolution_forward_primitive_desc_create(band->primitive.out(), engine, kForwardInference, kDirect, band->a.get(), weights ? weights : any.get(),
-                                                               bias.get(), band->y.get(), strides, dilations, before, after, attr.get()),
-               "convolution");
+  return check(
+      api().convolution_forward_primitive_desc_create(band->primitive.out(), engine, kForwardInference, kDirect,
+                                                      band->a.get(), weights ? weights : any.get(), bias.get(),
+                                                      band->y.get(), strides, dilations, before, after, attr.get()),
+      "convolution");
 }
 
 tern_status describe_matmul(const Operation& op, dnnl_engine* engine, Band* band) {
@@ -175,7 +195,9 @@ tern_status describe_matmul(const Operation& op, dnnl_engine* engine, Band* band
   TERN_TRY(describe_matrix(op.y, false, band->begin, band->end, &band->y_offset, &band->y));
   PrimitiveAttr attr;
   TERN_TRY(describe_epilogue(op.product, band->y.get(), &attr));
-  return check(api().matmul_primitive_desc_create(band->primitive.out(), engine, band->a.get(), band->b.get(), nullptr, band->y.get(), attr.get()), "matrix product");
+  return check(api().matmul_primitive_desc_create(band->primitive.out(), engine, band->a.get(), band->b.get(), nullptr,
+                                                  band->y.get(), attr.get()),
+               "matrix product");
 }
 
 }  // namespace
@@ -185,7 +207,8 @@ const char* read_operation(const Graph& g, const Node& n, Operation* out) {
   if (std::string_view(n.op->name) == "matmul") return read_matmul(g, n, *out);
   if (!n.subgraphs.empty()) {
     const FusedPattern pattern = (FusedPattern)n.attrs<FusedAttrs>().pattern;
-    if (pattern != FusedPattern::conv2d && pattern != FusedPattern::linear) return "convolutions and matrix products only";
+    if (pattern != FusedPattern::conv2d && pattern != FusedPattern::linear)
+      return "convolutions and matrix products only";
   }
   const Node& product = n.subgraphs.empty() ? n : n.subgraphs[0].nodes[0];
   const std::string_view op = product.op->name;
@@ -196,7 +219,8 @@ const char* read_operation(const Graph& g, const Node& n, Operation* out) {
   if (const char* why = refuse_operands(g, p)) return why;
   if (op == "conv2d") read_conv(*out);
   else read_linear(*out);
-  out->flops = 2.0 * (double)p.shape.elements() * (double)out->kernel_h * (double)out->kernel_w * (double)(out->in_c / out->groups);
+  out->flops = 2.0 * (double)p.shape.elements() * (double)out->kernel_h * (double)out->kernel_w *
+               (double)(out->in_c / out->groups);
   return out->flops > 0 ? nullptr : "nothing to do";
 }
 
@@ -210,26 +234,33 @@ tern_status describe(const Operation& op, dnnl_engine* engine, const dnnl_memory
   TERN_TRY(op.kind == Operation::matmul ? describe_matmul(op, engine, band) : describe_conv(op, engine, weights, band));
   const char* name = nullptr;
   TERN_TRY(check(api().primitive_desc_query(band->primitive.get(), kQueryImplementation, 0, &name), "description"));
-  if (!name || std::strncmp(name, "ref", 3) == 0) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "oneDNN has plain loops only for this");
+  if (!name || std::strncmp(name, "ref", 3) == 0)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "oneDNN has plain loops only for this");
   return TERN_OK;
 }
 
 tern_status describe_channels(const Operation& op, bool picture, MemoryDesc* out) {
   const Dims dims = {picture ? 1 : op.out_c, op.out_c, 1, 1}, strides = {picture ? op.out_c : 1, 1, 1, 1};
-  return check(api().memory_desc_create_with_strides(out->out(), picture ? 4 : 1, dims, kF32, strides), "numbers of channels");
+  return check(api().memory_desc_create_with_strides(out->out(), picture ? 4 : 1, dims, kF32, strides),
+               "numbers of channels");
 }
 
 tern_status describe_weights(const Operation& op, bool any_layout, MemoryDesc* out) {
   const int64_t in = op.in_c / op.groups, outputs = op.out_c / op.groups, taps = op.kernel_h * op.kernel_w;
-  const Dims dims = {op.groups, outputs, in, op.kernel_h, op.kernel_w}, strides = {outputs * taps * in, taps * in, 1, op.kernel_w * in, in};
+  const Dims dims = {op.groups, outputs, in, op.kernel_h, op.kernel_w},
+             strides = {outputs * taps * in, taps * in, 1, op.kernel_w * in, in};
   const int skip = op.groups > 1 ? 0 : 1;
-  return check(any_layout ? api().memory_desc_create_with_tag(out->out(), 5 - skip, dims + skip, kF32, kAnyLayout)
-                          : api().memory_desc_create_with_strides(out->out(), 5 - skip, dims + skip, kF32, strides + skip),
+  return check(any_layout
+                   ? api().memory_desc_create_with_tag(out->out(), 5 - skip, dims + skip, kF32, kAnyLayout)
+                   : api().memory_desc_create_with_strides(out->out(), 5 - skip, dims + skip, kF32, strides + skip),
                "weights");
 }
 
-void fold_affine(const Graph& g, std::span<const void* const> fixed, const Product& product, int64_t channels, std::vector<double>* scale, std::vector<double>* shift) {
-  const auto at = [&](ValueId v, int64_t i) { return load_element(g.value(v).dtype, fixed[(size_t)v], g.value(v).shape.elements() == 1 ? 0 : i); };
+void fold_affine(const Graph& g, std::span<const void* const> fixed, const Product& product, int64_t channels,
+                 std::vector<double>* scale, std::vector<double>* shift) {
+  const auto at = [&](ValueId v, int64_t i) {
+    return load_element(g.value(v).dtype, fixed[(size_t)v], g.value(v).shape.elements() == 1 ? 0 : i);
+  };
   scale->assign((size_t)channels, 1.0);
   shift->assign((size_t)channels, 0.0);
   for (int64_t i = 0; i < channels; ++i) {

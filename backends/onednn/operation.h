@@ -30,17 +30,19 @@ struct Operation {
 // Why oneDNN is not asked to run the node, or NULL.
 const char* read_operation(const Graph& g, const Node& n, Operation* out);
 
-// What the bias and the steps per channel come to: sums * scale[i] + shift[i]. fixed: per value of `g`, bytes that stay as they are.
-void fold_affine(const Graph& g, std::span<const void* const> fixed, const Product& product, int64_t channels, std::vector<double>* scale, std::vector<double>* shift);
+// What the bias and the steps per channel come to: sums * scale[i] + shift[i]. fixed: per value of `g`, bytes that stay
+// as they are.
+void fold_affine(const Graph& g, std::span<const void* const> fixed, const Product& product, int64_t channels,
+                 std::vector<double>* scale, std::vector<double>* shift);
 
 // What may be divided among threads: images, rows of a picture, pixels of a picture of one row, rows of a matrix.
 int64_t divisible_units(const Operation& op);
 
 // A part of an operation that one thread does.
 struct Band {
-  int64_t begin = 0, end = 0;      // units
+  int64_t begin = 0, end = 0;          // units
   int64_t a_offset = 0, y_offset = 0;  // elements from the start of the first operand and of the result
-  MemoryDesc a, b, y;              // operands and result of this part; b of matmul only
+  MemoryDesc a, b, y;                  // operands and result of this part; b of matmul only
   PrimitiveDesc primitive;
 };
 

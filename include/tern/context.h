@@ -26,9 +26,11 @@ typedef struct tern_allocator {
  * Calls may run in any order and on any thread. */
 typedef void (*tern_parallel_fn)(void* user, int32_t n, void (*task)(void* task_user, int32_t i), void* task_user);
 
-/* What happens beside the results. `message` is one line of UTF-8, valid during the call. Called by the thread whose call of the
- * library it is about, so by any; it may call the library, but not with the objects of that call (TERN_ERR_STATE).
- * level  0 error        a model could not be loaded, a session not be made, a run or plan failed (not: was cancelled or late)
+/* What happens beside the results. `message` is one line of UTF-8, valid during the call. Called by the thread whose
+ * call of the library it is about, so by any; it may call the library, but not with the objects of that call
+ * (TERN_ERR_STATE).
+ * level  0 error        a model could not be loaded, a session not be made, a run or plan failed (not: was cancelled or
+ * late)
  *        1 warning      right, but slow: nodes in plain loops; plans that push each other out
  *        2 information  models loaded, backends opened, sessions and plans made, with times and bytes
  *        3 detail       each node that does not run as the backend in front would: where it runs, and why */
@@ -40,9 +42,9 @@ typedef enum tern_wait {
   TERN_WAIT_SPIN = 2             /* never sleeps during a run, and as 0 between runs: fastest hand-over */
 } tern_wait;
 
-/* Numbers below the smallest normal one (1.2e-38 in f32): many processors take some hundred times as long for them. Only
- * the threads of a run are switched, while they work for it: the caller's thread has its own mode again, and its rounding
- * mode, when a call returns. Neither mode of the caller changes a result. */
+/* Numbers below the smallest normal one (1.2e-38 in f32): many processors take some hundred times as long for them.
+ * Only the threads of a run are switched, while they work for it: the caller's thread has its own mode again, and its
+ * rounding mode, when a call returns. Neither mode of the caller changes a result. */
 typedef enum tern_denormals {
   TERN_DENORMALS_FLUSH = 0, /* taken for zero, where the processor can */
   TERN_DENORMALS_KEEP = 1   /* computed with */
@@ -50,7 +52,8 @@ typedef enum tern_denormals {
 
 typedef struct tern_context_options {
   uint32_t struct_size;            /* TERN_CONTEXT_OPTIONS_INIT sets it */
-  int32_t num_threads;             /* threads of a run including the caller's; 0 = CPUs that this process may use; at most 256 */
+  /* threads of a run including the caller's; 0 = CPUs that this process may use; at most 256 */
+  int32_t num_threads;
   uint64_t affinity_mask;          /* bit i: worker threads may run on CPU i (0..63); 0 = not pinned */
   int32_t wait;                    /* tern_wait */
   int32_t log_level;               /* messages up to this level reach `log` */
@@ -61,7 +64,8 @@ typedef struct tern_context_options {
   void* log_user;
   int32_t denormals; /* tern_denormals */
 } tern_context_options;
-#define TERN_CONTEXT_OPTIONS_INIT { (uint32_t)sizeof(tern_context_options), 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, 0 }
+#define TERN_CONTEXT_OPTIONS_INIT \
+  { (uint32_t)sizeof(tern_context_options), 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, 0 }
 
 /* Fills `options` with defaults; for bindings that cannot use the macro. size = sizeof of the caller's struct. */
 TERN_API tern_status tern_context_options_init(tern_context_options* options, size_t size) TERN_NOEXCEPT;
@@ -72,9 +76,9 @@ TERN_API tern_status tern_context_create(const tern_context_options* options, te
 /* Models, sessions and tensors made in a context keep it alive. NULL is fine. */
 TERN_API void tern_context_release(tern_context* context) TERN_NOEXCEPT;
 
-/* Backends. Index 0 is always "cpu". "onednn" runs convolutions and matrix products with oneDNN 3.x in the CPU's memory, where
- * that library is found at run time: the file that the environment variable TERN_ONEDNN_LIBRARY names, or libdnnl.so.3 where
- * the system looks for libraries. It stays loaded to the end of the process. */
+/* Backends. Index 0 is always "cpu". "onednn" runs convolutions and matrix products with oneDNN 3.x in the CPU's
+ * memory, where that library is found at run time: the file that the environment variable TERN_ONEDNN_LIBRARY names, or
+ * libdnnl.so.3 where the system looks for libraries. It stays loaded to the end of the process. */
 typedef struct tern_device_info {
   uint32_t struct_size;
   char backend[32];        /* name for tern_session_options.backends */
@@ -87,7 +91,8 @@ typedef struct tern_device_info {
 
 TERN_API int32_t tern_context_num_devices(const tern_context* context) TERN_NOEXCEPT;
 /* Errors: TERN_ERR_INVALID_ARGUMENT for an index outside [0, num_devices). */
-TERN_API tern_status tern_context_get_device(const tern_context* context, int32_t index, tern_device_info* info) TERN_NOEXCEPT;
+TERN_API tern_status tern_context_get_device(const tern_context* context, int32_t index,
+                                             tern_device_info* info) TERN_NOEXCEPT;
 
 /* A flag that stops a running call from another thread. */
 typedef struct tern_cancel tern_cancel;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libtern_import: makes a `.tern` file from a model of another format. A library of its own, which hands over files only,
- * so that an app that runs models does not carry the readers. Messages of errors: tern_import_error. C99. */
+/* libtern_import: makes a `.tern` file from a model of another format. A library of its own, which hands over files
+ * only, so that an app that runs models does not carry the readers. Messages of errors: tern_import_error. C99. */
 #ifndef TERN_IMPORT_H
 #define TERN_IMPORT_H
 
@@ -13,24 +13,30 @@ extern "C" {
 typedef struct tern_import_options {
   uint32_t struct_size;
   uint32_t flags;             /* 0 */
-  const char* input_shapes;   /* "NAME=1x3x480x640;NAME2=..." overrides declared shapes; NULL = none. Names may hold '=' and ';': the
-                                 last '=' before a shape counts */
+  /* "NAME=1x3x480x640;NAME2=..." overrides declared shapes; NULL = none. Names may hold '=' and ';': the last '='
+   * before a shape counts */
+  const char* input_shapes;
   const char* recipe;         /* name of a task recipe, "none", or NULL = the one that fits the model, if any */
-  const char* labels;         /* text of a label file, one label a line; NULL = the file beside the source that has its name and the ending .txt, if any */
+  /* text of a label file, one label a line; NULL = the file beside the source that has its name and the ending .txt, if
+   * any */
+  const char* labels;
   uint64_t max_file_bytes;    /* of all files that are read together; 0 = 64 GiB */
-  const char* input_values;   /* ONNX: "NAME=16000;NAME2=..." inputs of fixed shape that become constants (each element this number); NULL = none */
+  /* ONNX: "NAME=16000;NAME2=..." inputs of fixed shape that become constants (each element this number); NULL = none */
+  const char* input_values;
 } tern_import_options;
 #define TERN_IMPORT_OPTIONS_INIT { (uint32_t)sizeof(tern_import_options), 0, NULL, NULL, NULL, 0, NULL }
 TERN_API tern_status tern_import_options_init(tern_import_options* options, size_t size) TERN_NOEXCEPT;
 
-/* Reads an ONNX or TFLite file (told apart by content) and writes a `.tern` file. Weights that an ONNX file keeps in other
- * files are read from the folder of `source` alone: regular files with plain names, no paths and no links; they are mapped
- * and must not be cut meanwhile. The `.tern` file is written by a new file that is renamed at the end:
- * on error an existing `output` is untouched. The new file is called OUTPUT.tmpPID.N until then, with the process' number
- * and N from 0 on; a process that is killed leaves it behind.
+/* Reads an ONNX or TFLite file (told apart by content) and writes a `.tern` file. Weights that an ONNX file keeps in
+ * other files are read from the folder of `source` alone: regular files with plain names, no paths and no links; they
+ * are mapped and must not be cut meanwhile. The `.tern` file is written by a new file that is renamed at the end:
+ * on error an existing `output` is untouched. The new file is called OUTPUT.tmpPID.N until then, with the process'
+ * number and N from 0 on; a process that is killed leaves it behind.
  * Errors  TERN_ERR_NOT_FOUND, TERN_ERR_IO, TERN_ERR_CORRUPT, TERN_ERR_UNSUPPORTED_OP (the message lists all missing
- *         operators with counts), TERN_ERR_LIMIT, TERN_ERR_MEMORY, TERN_ERR_INVALID_ARGUMENT (an override or value that does not fit) */
-TERN_API tern_status tern_import_file(const char* source, const char* output, const tern_import_options* options) TERN_NOEXCEPT;
+ *         operators with counts), TERN_ERR_LIMIT, TERN_ERR_MEMORY, TERN_ERR_INVALID_ARGUMENT (an override or value that
+ *         does not fit) */
+TERN_API tern_status tern_import_file(const char* source, const char* output,
+                                      const tern_import_options* options) TERN_NOEXCEPT;
 
 /* Text of the last error of this thread in this library ("" if none). Borrowed until its next failing call. */
 TERN_API const char* tern_import_error(void) TERN_NOEXCEPT;

@@ -42,8 +42,8 @@ typedef struct tern_load_options {
 TERN_API tern_status tern_limits_init(tern_limits* limits, size_t size) TERN_NOEXCEPT;
 TERN_API tern_status tern_load_options_init(tern_load_options* options, size_t size) TERN_NOEXCEPT;
 
-/* Loads a model. The file is verified before anything of it is used: a hostile file gives an error. A mapped file must not
- * be truncated while the model lives (the system would stop the process): use TERN_LOAD_COPY where that may happen.
+/* Loads a model. The file is verified before anything of it is used: a hostile file gives an error. A mapped file must
+ * not be truncated while the model lives (the system would stop the process): use TERN_LOAD_COPY where that may happen.
  * options  NULL = defaults
  * Errors   TERN_ERR_IO, TERN_ERR_NOT_FOUND (no such file), TERN_ERR_CORRUPT, TERN_ERR_CHECKSUM, TERN_ERR_LIMIT,
  *          TERN_ERR_UNSUPPORTED_OP, TERN_ERR_UNSUPPORTED_VERSION, TERN_ERR_MEMORY */
@@ -54,8 +54,9 @@ TERN_API tern_status tern_model_load_memory(tern_context* context, const void* d
                                             const tern_load_options* options, tern_model** model) TERN_NOEXCEPT;
 /* From an open descriptor: `bytes` from `offset` (0 = to the end). The descriptor stays the caller's and may be closed
  * after the call. For assets inside a package. `offset` must be a multiple of 64 unless TERN_LOAD_COPY. */
-TERN_API tern_status tern_model_load_descriptor(tern_context* context, int32_t descriptor, uint64_t offset, uint64_t bytes,
-                                                const tern_load_options* options, tern_model** model) TERN_NOEXCEPT;
+TERN_API tern_status tern_model_load_descriptor(tern_context* context, int32_t descriptor, uint64_t offset,
+                                                uint64_t bytes, const tern_load_options* options,
+                                                tern_model** model) TERN_NOEXCEPT;
 TERN_API void tern_model_retain(const tern_model* model) TERN_NOEXCEPT;
 TERN_API void tern_model_release(const tern_model* model) TERN_NOEXCEPT;
 
@@ -64,16 +65,18 @@ typedef struct tern_tensor_info {
   uint32_t struct_size;
   int32_t dtype;
   int32_t rank;
-  int32_t is_scalar;          /* 1: a run-time scalar (rank 0, i64): a new value never makes a new plan; 2: set by the session itself */
+  /* 1: a run-time scalar (rank 0, i64): a new value never makes a new plan; 2: set by the session itself */
+  int32_t is_scalar;
   const char* name;
-  int64_t dims[TERN_MAX_RANK];     /* -1 where the size varies: of an output with the sizes of the inputs, or with data */
+  /* -1 where the size varies: of an output with the sizes of the inputs, or with data */
+  int64_t dims[TERN_MAX_RANK];
   int64_t min_dims[TERN_MAX_RANK]; /* inputs: smallest and largest size allowed, equal to dims where fixed */
   int64_t max_dims[TERN_MAX_RANK];
   const char* encoding;       /* parameters: "plain", "panel32", "block_int8" */
   uint64_t bytes;             /* parameters, states: bytes stored; 0 otherwise */
   int64_t step_dims[TERN_MAX_RANK]; /* inputs: a size that varies must be a multiple of this; 1 otherwise */
-  /* Outputs with a dim of -1: how the dims follow from those of the inputs, as "batch, floor(width / 8), 6625", by the names that
-   * the file gives to the sizes; "?" for what depends on data or is not followed. NULL otherwise. */
+  /* Outputs with a dim of -1: how the dims follow from those of the inputs, as "batch, floor(width / 8), 6625", by the
+   * names that the file gives to the sizes; "?" for what depends on data or is not followed. NULL otherwise. */
   const char* sizes;
 } tern_tensor_info;
 #define TERN_TENSOR_INFO_INIT { (uint32_t)sizeof(tern_tensor_info), 0, 0, 0, NULL, {0}, {0}, {0}, NULL, 0, {0}, NULL }
@@ -89,7 +92,8 @@ TERN_API int32_t tern_model_num_signatures(const tern_model* model) TERN_NOEXCEP
 /* Name of a signature; NULL if index is outside [0, num_signatures). Borrowed. */
 TERN_API const char* tern_model_signature_name(const tern_model* model, int32_t signature) TERN_NOEXCEPT;
 /* Index of a signature by name. Errors: TERN_ERR_NOT_FOUND, whose message lists the names there are. */
-TERN_API tern_status tern_model_find_signature(const tern_model* model, const char* name, int32_t* signature) TERN_NOEXCEPT;
+TERN_API tern_status tern_model_find_signature(const tern_model* model, const char* name,
+                                               int32_t* signature) TERN_NOEXCEPT;
 /* Number of tensors of a role; -1 for an unknown role or signature. */
 TERN_API int32_t tern_model_num_tensors(const tern_model* model, int32_t signature, int32_t role) TERN_NOEXCEPT;
 TERN_API tern_status tern_model_get_tensor(const tern_model* model, int32_t signature, int32_t role, int32_t index,
@@ -100,7 +104,8 @@ TERN_API tern_status tern_model_find_tensor(const tern_model* model, int32_t sig
 
 /* Metadata: UTF-8 key and value pairs. Borrowed from the model. */
 TERN_API int32_t tern_model_num_metadata(const tern_model* model) TERN_NOEXCEPT;
-TERN_API tern_status tern_model_get_metadata(const tern_model* model, int32_t index, const char** key, const char** value) TERN_NOEXCEPT;
+TERN_API tern_status tern_model_get_metadata(const tern_model* model, int32_t index, const char** key,
+                                             const char** value) TERN_NOEXCEPT;
 /* Value of a key, or NULL. */
 TERN_API const char* tern_model_find_metadata(const tern_model* model, const char* key) TERN_NOEXCEPT;
 
@@ -108,7 +113,8 @@ TERN_API const char* tern_model_find_metadata(const tern_model* model, const cha
 TERN_API tern_status tern_model_check_weights(const tern_model* model) TERN_NOEXCEPT;
 
 /* Number of nodes and of distinct operators of a signature, sub-graphs included. */
-TERN_API tern_status tern_model_count_nodes(const tern_model* model, int32_t signature, int64_t* nodes, int64_t* operators) TERN_NOEXCEPT;
+TERN_API tern_status tern_model_count_nodes(const tern_model* model, int32_t signature, int64_t* nodes,
+                                            int64_t* operators) TERN_NOEXCEPT;
 
 #ifdef __cplusplus
 }

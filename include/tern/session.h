@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Session: runs the signatures of a model on chosen backends. One thread at a time uses a session (a call meanwhile gives
- * TERN_ERR_STATE); sessions of one model are independent. C99. */
+/* Session: runs the signatures of a model on chosen backends. One thread at a time uses a session (a call meanwhile
+ * gives TERN_ERR_STATE); sessions of one model are independent. C99. */
 #ifndef TERN_SESSION_H
 #define TERN_SESSION_H
 
@@ -13,19 +13,21 @@ extern "C" {
 typedef struct tern_session tern_session;
 
 enum {
-  TERN_SESSION_DETERMINISTIC = 1, /* no backend whose bits depend on the machine or on threads (onednn); signatures that write
-                                     states or parameters never use one */
-  TERN_SESSION_PROFILE = 2,       /* record the time of every node (tern_session_write_profile) */
-  TERN_SESSION_KEEP_INTERMEDIATES = 4 /* keep what every node computes (tern_session_get_intermediate). Kernels and fusion stay
-                                         as they are, memory does not: everything is alive to the end of a run */
+  /* no backend whose bits depend on the machine or on threads (onednn); signatures that write states or parameters
+   * never use one */
+  TERN_SESSION_DETERMINISTIC = 1,
+  TERN_SESSION_PROFILE = 2, /* record the time of every node (tern_session_write_profile) */
+  /* keep what every node computes (tern_session_get_intermediate). Kernels and fusion stay as they are, memory does
+   * not: everything is alive to the end of a run */
+  TERN_SESSION_KEEP_INTERMEDIATES = 4
 };
 
 typedef struct tern_session_options {
   uint32_t struct_size;
   uint32_t flags;              /* TERN_SESSION_* */
-  const char* backends;        /* names in order of preference, separated by commas ("onednn,cpu"); NULL = "cpu". What none
-                                  of them takes runs on the CPU. "reference" runs the model's nodes as they are written, in plain
-                                  loops: the oracle of all others */
+  /* names in order of preference, separated by commas ("onednn,cpu"); NULL = "cpu". What none of them takes runs on the
+   * CPU. "reference" runs the model's nodes as they are written, in plain loops: the oracle of all others */
+  const char* backends;
   tern_parameters* parameters; /* retained; NULL = the file's own */
   tern_state* state;           /* retained; NULL = a new one */
   int32_t max_plans;           /* plans kept for different input shapes; 0 = 8 */
@@ -33,9 +35,10 @@ typedef struct tern_session_options {
 #define TERN_SESSION_OPTIONS_INIT { (uint32_t)sizeof(tern_session_options), 0, NULL, NULL, NULL, 0 }
 TERN_API tern_status tern_session_options_init(tern_session_options* options, size_t size) TERN_NOEXCEPT;
 
-/* Errors: TERN_ERR_INVALID_ARGUMENT, TERN_ERR_NOT_FOUND (a backend; the message lists those there are), TERN_ERR_UNSUPPORTED (a
- * backend that this machine cannot run; the message says what is missing), TERN_ERR_MEMORY. */
-TERN_API tern_status tern_session_create(const tern_model* model, const tern_session_options* options, tern_session** session) TERN_NOEXCEPT;
+/* Errors: TERN_ERR_INVALID_ARGUMENT, TERN_ERR_NOT_FOUND (a backend; the message lists those there are),
+ * TERN_ERR_UNSUPPORTED (a backend that this machine cannot run; the message says what is missing), TERN_ERR_MEMORY. */
+TERN_API tern_status tern_session_create(const tern_model* model, const tern_session_options* options,
+                                         tern_session** session) TERN_NOEXCEPT;
 /* The model stays alive as long as its sessions. */
 TERN_API void tern_session_release(tern_session* session) TERN_NOEXCEPT;
 /* The state that the session reads and writes. Borrowed. */
@@ -47,45 +50,58 @@ typedef struct tern_run_options {
   uint32_t struct_size;
   uint32_t flags;            /* 0; unknown bits give TERN_ERR_INVALID_ARGUMENT */
   const tern_cancel* cancel; /* NULL = cannot be cancelled; borrowed during the call */
-  uint64_t timeout_ns;       /* nanoseconds from the start of the call; 0 = none. Both are looked at between nodes, and between the
-                                steps of making a plan */
+  /* nanoseconds from the start of the call; 0 = none. Both are looked at between nodes, and between the steps of making
+   * a plan */
+  uint64_t timeout_ns;
 } tern_run_options;
 #define TERN_RUN_OPTIONS_INIT { (uint32_t)sizeof(tern_run_options), 0, NULL, 0 }
 TERN_API tern_status tern_run_options_init(tern_run_options* options, size_t size) TERN_NOEXCEPT;
 
 /* Runs one signature.
- * inputs   n_inputs tensors in signature order; shapes within the declared ranges. NULL: the bound one; NULL also for is_scalar 2.
- * outputs  filled on success, n_outputs in signature order: retained for the caller, who releases each; never overwritten
+ * inputs   n_inputs tensors in signature order; shapes within the declared ranges. NULL: the bound one; NULL also for
+ * is_scalar 2.
+ * outputs  filled on success, n_outputs in signature order: retained for the caller, who releases each; never
+ * overwritten
  *          while held. An entry for a bound output is the bound tensor.
  * Errors   TERN_ERR_SHAPE, TERN_ERR_TYPE  an input does not fit (the message names it)
  *          TERN_ERR_INDEX      an index in an input is out of range
  *          TERN_ERR_CANCELLED, TERN_ERR_DEADLINE  states are as before the run; the session may run again
  *          TERN_ERR_LIMIT      a state's capacity or a limit of the model is passed
  *          TERN_ERR_DEVICE_LOST create a new session
- *          TERN_ERR_STATE      an earlier run failed (no memory, a lost device) while it wrote the parameters or the state:
+ *          TERN_ERR_STATE      an earlier run failed (no memory, a lost device) while it wrote the parameters or the
+ *                              state:
  *                              parts are new, parts old. Create new parameters; load a saved state, or create a new one
- *          TERN_ERR_STATE      also: another thread is in a call with this session, its state, or parameters that either writes
- * Threads  one call at a time for a session, and for a state; parameters may be read by many at a time, written by one alone.
- *          A second call is refused with TERN_ERR_STATE and changes nothing. Only tern_session_release must wait by itself */
-TERN_API tern_status tern_session_run(tern_session* session, int32_t signature, const tern_tensor* const* inputs, int32_t n_inputs,
-                                      const tern_tensor** outputs, int32_t n_outputs, const tern_run_options* options) TERN_NOEXCEPT;
+ *          TERN_ERR_STATE      also: another thread is in a call with this session, its state, or parameters that
+ *                              either writes
+ * Threads  one call at a time for a session, and for a state; parameters may be read by many at a time, written by one
+ * alone.
+ *          A second call is refused with TERN_ERR_STATE and changes nothing. Only tern_session_release must wait by
+ *          itself */
+TERN_API tern_status tern_session_run(tern_session* session, int32_t signature, const tern_tensor* const* inputs,
+                                      int32_t n_inputs, const tern_tensor** outputs, int32_t n_outputs,
+                                      const tern_run_options* options) TERN_NOEXCEPT;
 
 /* Binds a tensor to an input or output for all later runs (retained; NULL unbinds). A bound output is written in place:
  * its shape and type must be those of the result. */
-TERN_API tern_status tern_session_bind_input(tern_session* session, int32_t signature, int32_t index, const tern_tensor* tensor) TERN_NOEXCEPT;
-TERN_API tern_status tern_session_bind_output(tern_session* session, int32_t signature, int32_t index, tern_tensor* tensor) TERN_NOEXCEPT;
+TERN_API tern_status tern_session_bind_input(tern_session* session, int32_t signature, int32_t index,
+                                             const tern_tensor* tensor) TERN_NOEXCEPT;
+TERN_API tern_status tern_session_bind_output(tern_session* session, int32_t signature, int32_t index,
+                                              tern_tensor* tensor) TERN_NOEXCEPT;
 /* A prepared run: all inputs and outputs are bound. Looks nothing up; the fastest way for small models called often.
  * Errors: as tern_session_run, and TERN_ERR_STATE if something is not bound. */
-TERN_API tern_status tern_session_run_bound(tern_session* session, int32_t signature, const tern_run_options* options) TERN_NOEXCEPT;
+TERN_API tern_status tern_session_run_bound(tern_session* session, int32_t signature,
+                                            const tern_run_options* options) TERN_NOEXCEPT;
 
 /* Makes the plan for these input shapes ahead of the first run. dims: for each input rank numbers, one after another;
  * NULL = the declared shapes (TERN_ERR_SHAPE if they vary). */
-TERN_API tern_status tern_session_prepare(tern_session* session, int32_t signature, const int64_t* dims, int32_t n_dims) TERN_NOEXCEPT;
+TERN_API tern_status tern_session_prepare(tern_session* session, int32_t signature, const int64_t* dims,
+                                          int32_t n_dims) TERN_NOEXCEPT;
 
 typedef struct tern_memory_report {
   uint32_t struct_size;
-  int32_t num_plans;         /* kept, one for each combination of input shapes; at most max_plans for each signature. Where sizes
-                              * depend on data, one more for each size that came by, of which max_plans are kept */
+  /* kept, one for each combination of input shapes; at most max_plans for each signature. Where sizes depend on data,
+   * one more for each size that came by, of which max_plans are kept */
+  int32_t num_plans;
   uint64_t arena_bytes;      /* activations of the largest plan, all backends */
   uint64_t arena_bound;      /* most bytes alive at one node of that plan: no placement can be smaller */
   uint64_t scratch_bytes;    /* work space of kernels, of that plan */
@@ -120,14 +136,16 @@ typedef struct tern_placement {
 #define TERN_PLACEMENT_INIT { (uint32_t)sizeof(tern_placement), 0, NULL, NULL, NULL, NULL, NULL, 0 }
 /* Number of entries, in order of execution; -1 before the first plan. */
 TERN_API int32_t tern_session_num_placements(const tern_session* session, int32_t signature) TERN_NOEXCEPT;
-TERN_API tern_status tern_session_get_placement(const tern_session* session, int32_t signature, int32_t index, tern_placement* placement) TERN_NOEXCEPT;
+TERN_API tern_status tern_session_get_placement(const tern_session* session, int32_t signature, int32_t index,
+                                                tern_placement* placement) TERN_NOEXCEPT;
 
-/* What the nodes of the latest run of a signature computed, in order of execution. What was fused into one kernel is one node;
- * sub-graphs of control flow are not looked into. To compare two sessions, match by name: it belongs to the value in the model,
- * whatever a backend fused. */
+/* What the nodes of the latest run of a signature computed, in order of execution. What was fused into one kernel is
+ * one node; sub-graphs of control flow are not looked into. To compare two sessions, match by name: it belongs to the
+ * value in the model, whatever a backend fused. */
 typedef struct tern_intermediate {
   uint32_t struct_size;
-  const char* name;           /* of the value; not empty, not given twice; borrowed until the session's next call, as the others */
+  /* of the value; not empty, not given twice; borrowed until the session's next call, as the others */
+  const char* name;
   const char* node;           /* or "" */
   const char* op;             /* operator, with what was fused into it: "conv2d+relu" */
   const tern_tensor* tensor;  /* one that is retained is not overwritten by later runs */

@@ -9,8 +9,8 @@
 extern "C" {
 #endif
 
-/* One set of a model's parameters: the file's own, and an overlay of those that were changed. Sessions bound to a set see
- * its changes at their next run; other sets of the same model are not affected. */
+/* One set of a model's parameters: the file's own, and an overlay of those that were changed. Sessions bound to a set
+ * see its changes at their next run; other sets of the same model are not affected. */
 typedef struct tern_parameters tern_parameters;
 
 TERN_API tern_status tern_parameters_create(const tern_model* model, tern_parameters** parameters) TERN_NOEXCEPT;
@@ -18,12 +18,17 @@ TERN_API void tern_parameters_retain(tern_parameters* parameters) TERN_NOEXCEPT;
 TERN_API void tern_parameters_release(tern_parameters* parameters) TERN_NOEXCEPT;
 /* Grows with every change. */
 TERN_API uint64_t tern_parameters_version(const tern_parameters* parameters) TERN_NOEXCEPT;
-/* A copy of a parameter as a plain row-major tensor (f32 for encoded ones). Errors: TERN_ERR_NOT_FOUND, TERN_ERR_MEMORY. */
-TERN_API tern_status tern_parameters_get(const tern_parameters* parameters, const char* name, tern_tensor** tensor) TERN_NOEXCEPT;
-/* Replaces a parameter in the overlay. Same shape; dtype f32 or the parameter's own. Not while a session bound to it runs. */
-TERN_API tern_status tern_parameters_set(tern_parameters* parameters, const char* name, const tern_tensor* tensor) TERN_NOEXCEPT;
+/* A copy of a parameter as a plain row-major tensor (f32 for encoded ones). Errors: TERN_ERR_NOT_FOUND,
+ * TERN_ERR_MEMORY. */
+TERN_API tern_status tern_parameters_get(const tern_parameters* parameters, const char* name,
+                                         tern_tensor** tensor) TERN_NOEXCEPT;
+/* Replaces a parameter in the overlay. Same shape; dtype f32 or the parameter's own. Not while a session bound to it
+ * runs. */
+TERN_API tern_status tern_parameters_set(tern_parameters* parameters, const char* name,
+                                         const tern_tensor* tensor) TERN_NOEXCEPT;
 
-/* The states of a model, all together: tensors of fixed capacity and one valid length. A new state is zeros, length 0. */
+/* The states of a model, all together: tensors of fixed capacity and one valid length. A new state is zeros, length 0.
+ * */
 typedef struct tern_state tern_state;
 
 TERN_API tern_status tern_state_create(const tern_model* model, tern_state** state) TERN_NOEXCEPT;
@@ -33,14 +38,16 @@ TERN_API void tern_state_release(tern_state* state) TERN_NOEXCEPT;
 TERN_API tern_status tern_state_fork(const tern_state* state, tern_state** copy) TERN_NOEXCEPT;
 /* Positions that are valid; runs of a signature with a position append after it. */
 TERN_API int64_t tern_state_length(const tern_state* state) TERN_NOEXCEPT;
-/* Forgets all positions from `length` on. Errors: TERN_ERR_INVALID_ARGUMENT if negative or beyond the present length. */
+/* Forgets all positions from `length` on. Errors: TERN_ERR_INVALID_ARGUMENT if negative or beyond the present length.
+ * */
 TERN_API tern_status tern_state_truncate(tern_state* state, int64_t length) TERN_NOEXCEPT;
 /* A copy of one state tensor / replaces it (same shape and type). */
 TERN_API tern_status tern_state_get(const tern_state* state, const char* name, tern_tensor** tensor) TERN_NOEXCEPT;
 TERN_API tern_status tern_state_set(tern_state* state, const char* name, const tern_tensor* tensor) TERN_NOEXCEPT;
 /* Writes to a new file, syncs it and renames it over `path`: an interrupted save leaves the old file or the new one. */
 TERN_API tern_status tern_state_save(const tern_state* state, const char* path) TERN_NOEXCEPT;
-/* Replaces the content by a saved one of the same model. On error the state is as it was. Nobody may cut the file meanwhile.
+/* Replaces the content by a saved one of the same model. On error the state is as it was. Nobody may cut the file
+ * meanwhile.
  * Errors: TERN_ERR_IO, TERN_ERR_CORRUPT, TERN_ERR_CHECKSUM, TERN_ERR_SHAPE (another model's). */
 TERN_API tern_status tern_state_load(tern_state* state, const char* path) TERN_NOEXCEPT;
 

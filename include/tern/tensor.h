@@ -20,17 +20,20 @@ TERN_API tern_status tern_tensor_create(tern_context* context, int32_t dtype, co
 /* Wraps memory of the caller, who keeps it valid and unmoved until the last reference is released.
  * data     aligned to the element size; NULL only if the tensor has no element.
  * bytes    size of the memory; at least elements * element size.
- * release  called once with release_user when the tensor goes, by the thread that released last; NULL = nothing to do. */
-TERN_API tern_status tern_tensor_wrap(tern_context* context, int32_t dtype, const int64_t* dims, int32_t rank, void* data,
-                                      size_t bytes, void (*release)(void* release_user), void* release_user,
+ * release  called once with release_user when the tensor goes, by the thread that released last; NULL = nothing to
+ *          do. */
+TERN_API tern_status tern_tensor_wrap(tern_context* context, int32_t dtype, const int64_t* dims, int32_t rank,
+                                      void* data, size_t bytes, void (*release)(void* release_user), void* release_user,
                                       tern_tensor** tensor) TERN_NOEXCEPT;
 
 /* A view of rows [begin, end) of the first dimension; shares memory and keeps `tensor` alive.
  * Errors: TERN_ERR_SHAPE for rank 0 or a range outside the tensor. */
-TERN_API tern_status tern_tensor_view(tern_tensor* tensor, int64_t begin, int64_t end, tern_tensor** view) TERN_NOEXCEPT;
+TERN_API tern_status tern_tensor_view(tern_tensor* tensor, int64_t begin, int64_t end,
+                                      tern_tensor** view) TERN_NOEXCEPT;
 
 /* A view with other dims and the same number of elements. */
-TERN_API tern_status tern_tensor_reshape(tern_tensor* tensor, const int64_t* dims, int32_t rank, tern_tensor** view) TERN_NOEXCEPT;
+TERN_API tern_status tern_tensor_reshape(tern_tensor* tensor, const int64_t* dims, int32_t rank,
+                                         tern_tensor** view) TERN_NOEXCEPT;
 
 TERN_API void tern_tensor_retain(const tern_tensor* tensor) TERN_NOEXCEPT;
 TERN_API void tern_tensor_release(const tern_tensor* tensor) TERN_NOEXCEPT;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Vision tasks: pictures in, boxes and key points in picture pixels out. What a model needs (size, value range, anchors,
- * labels, thresholds) is in its metadata. C99. */
+/* Vision tasks: pictures in, boxes and key points in picture pixels out. What a model needs (size, value range,
+ * anchors, labels, thresholds) is in its metadata. C99. */
 #ifndef TERN_VISION_H
 #define TERN_VISION_H
 
@@ -50,7 +50,8 @@ typedef struct tern_detector_options {
 #define TERN_DETECTOR_OPTIONS_INIT { (uint32_t)sizeof(tern_detector_options), 0, 0, 0, NULL }
 
 /* Errors: TERN_ERR_UNSUPPORTED if the model's metadata does not describe a detector. */
-TERN_API tern_status tern_detector_create(const tern_model* model, const tern_detector_options* options, tern_detector** detector) TERN_NOEXCEPT;
+TERN_API tern_status tern_detector_create(const tern_model* model, const tern_detector_options* options,
+                                          tern_detector** detector) TERN_NOEXCEPT;
 TERN_API void tern_detector_release(tern_detector* detector) TERN_NOEXCEPT;
 /* Finds objects in a picture, best first.
  * detections  up to `capacity` are written; count: how many were found (may exceed capacity).
@@ -85,14 +86,18 @@ typedef struct tern_pose_options {
 } tern_pose_options;
 #define TERN_POSE_OPTIONS_INIT { (uint32_t)sizeof(tern_pose_options), 0, 0, NULL }
 
-/* detector  finds persons (its boxes carry the two points that give centre and size of a body); NULL = the whole picture
+/* detector  finds persons (its boxes carry the two points that give centre and size of a body); NULL = the whole
+ * picture
  *           holds one person
  * landmarks key points of one person */
-TERN_API tern_status tern_pose_create(const tern_model* detector, const tern_model* landmarks, const tern_pose_options* options, tern_pose** pose) TERN_NOEXCEPT;
+TERN_API tern_status tern_pose_create(const tern_model* detector, const tern_model* landmarks,
+                                      const tern_pose_options* options, tern_pose** pose) TERN_NOEXCEPT;
 TERN_API void tern_pose_release(tern_pose* pose) TERN_NOEXCEPT;
 /* Threads  one call at a time for a pose task; a second one gives TERN_ERR_STATE. */
-TERN_API tern_status tern_pose_run(tern_pose* pose, const tern_picture* picture, tern_person* persons, int32_t capacity, int32_t* count) TERN_NOEXCEPT;
-/* Name of a key point ("left knee"), or NULL; pairs of key points that a drawing joins, as 2 * num indices. Borrowed. */
+TERN_API tern_status tern_pose_run(tern_pose* pose, const tern_picture* picture, tern_person* persons, int32_t capacity,
+                                   int32_t* count) TERN_NOEXCEPT;
+/* Name of a key point ("left knee"), or NULL; pairs of key points that a drawing joins, as 2 * num indices. Borrowed.
+ * */
 TERN_API const char* tern_pose_keypoint_name(const tern_pose* pose, int32_t keypoint) TERN_NOEXCEPT;
 TERN_API tern_status tern_pose_skeleton(const tern_pose* pose, const int32_t** pairs, int32_t* num) TERN_NOEXCEPT;
 

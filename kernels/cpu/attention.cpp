@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keys are taken 64 at a time: transposed once for the 16 queries of a unit, so that a vector holds the scores of
-// neighbouring keys and every score is one sum over dim in order. The running maximum, the sum of weights and the weighted
-// sum of values are rescaled when the maximum grows. A query's arithmetic is the same alone or in a tile.
+// neighbouring keys and every score is one sum over dim in order. The running maximum, the sum of weights and the
+// weighted sum of values are rescaled when the maximum grows. A query's arithmetic is the same alone or in a tile.
 #include "kernels/cpu/attention.h"
 
 #include "kernels/cpu/math.h"
@@ -10,7 +10,7 @@ namespace tern::cpu::TERN_ISA {
 namespace {
 
 constexpr int kQueries = (int)kAttentionQueries, kKeys = (int)kAttentionKeys;
-constexpr int kTile = 4;                   // queries side by side in registers
+constexpr int kTile = 4;                      // queries side by side in registers
 constexpr int kPairs = kKeys / (2 * kLanes);  // pairs of score vectors
 
 struct State {  // of the queries of a unit
@@ -79,8 +79,8 @@ float weigh(float* scores, int n, const float* mask, float* greatest, float* sum
 
 // sums[t][:] = sums[t][:] * factor[t] + sum over j < n of weights[t][j] * v[j][:], in the order of j.
 template <int tile>
-void add_values(const float* weights, const float* factor, const float* v, int64_t stride, int n, int64_t dim, int64_t sums_stride,
-                float* sums) {
+void add_values(const float* weights, const float* factor, const float* v, int64_t stride, int n, int64_t dim,
+                int64_t sums_stride, float* sums) {
   int64_t d = 0;
   for (; d + 2 * kLanes <= dim; d += 2 * kLanes) {
     Vec s[tile][2];
@@ -153,17 +153,21 @@ void attention(const void* args, int64_t begin, int64_t end, void* scratch) {
         for (int t = i; t < i + tile; ++t) {
           const int64_t left = state.limit[t] - start;
           seen[t] = left < 0 ? 0 : left < n ? (int)left : n;
-          factor[t] = seen[t] == 0 ? 1.0f
-              : weigh(scores + t * kKeys, seen[t], mask ? mask + t * a.mask_token + start : nullptr, &state.greatest[t], &state.sum[t]);
+          factor[t] = seen[t] == 0
+                          ? 1.0f
+                          : weigh(scores + t * kKeys, seen[t], mask ? mask + t * a.mask_token + start : nullptr,
+                                  &state.greatest[t], &state.sum[t]);
         }
         i += tile;
       }
       const float* values = v + start * a.v_token;
       for (int i = 0; i < queries;) {
-        const bool even = queries - i >= kTile && seen[i] == n && seen[i + 1] == n && seen[i + 2] == n && seen[i + 3] == n;
+        const bool even =
+            queries - i >= kTile && seen[i] == n && seen[i + 1] == n && seen[i + 2] == n && seen[i + 3] == n;
         float* to = sums + i * sums_stride;
         if (even) add_values<kTile>(scores + i * kKeys, factor + i, values, a.v_token, n, a.v_dim, sums_stride, to);
-        else if (seen[i] > 0) add_values<1>(scores + i * kKeys, factor + i, values, a.v_token, seen[i], a.v_dim, sums_stride, to);
+        else if (seen[i] > 0)
+          add_values<1>(scores + i * kKeys, factor + i, values, a.v_token, seen[i], a.v_dim, sums_stride, to);
         i += even ? kTile : 1;
       }
     }

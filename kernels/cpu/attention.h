@@ -14,8 +14,8 @@ constexpr int64_t kAttentionKeys = 64;     // keys taken in one step
 // contiguous. mask: NULL, or strides may be 0 to broadcast, the key stride is 1; -inf hides a key.
 // Keys j >= *kv_valid are not read (NULL: all kv_tokens). causal: query i sees the keys j <= *position + i (NULL:
 // position = valid - tokens). kv_valid and position are read when the kernel runs, one value for the whole batch.
-// A query that sees no key gives zeros. A query's result does not depend on the other queries of the call, nor on keys beyond
-// its valid or causal limit, in any bit (a key that only the mask hides must hold finite values).
+// A query that sees no key gives zeros. A query's result does not depend on the other queries of the call, nor on keys
+// beyond its valid or causal limit, in any bit (a key that only the mask hides must hold finite values).
 // Units: batch * heads * blocks of kAttentionQueries queries. Scratch: attention_scratch bytes.
 // Cost per unit: 2 * 16 * keys * (dim + v_dim) flop.
 struct AttentionArgs {

@@ -18,7 +18,7 @@ struct Block {
   int64_t row, col;  // first element
   int64_t n;
   float* y;
-  bool whole_rows;   // the block is a number of whole rows, else a part of one
+  bool whole_rows;  // the block is a number of whole rows, else a part of one
 };
 
 // Channel vectors repeat within a block of whole rows; they are laid out again only when the group changes.
@@ -32,7 +32,8 @@ void lay_out(Block& b, int index, ChainSource source, int64_t* laid_group) {
       for (int64_t c = 0; c < a.channels; ++c) *out++ = x[b.row + r];
     return;
   }
-  const int64_t first = a.group_rows > 0 ? b.row / a.group_rows : 0, last = a.group_rows > 0 ? (b.row + rows - 1) / a.group_rows : 0;
+  const int64_t first = a.group_rows > 0 ? b.row / a.group_rows : 0,
+                last = a.group_rows > 0 ? (b.row + rows - 1) / a.group_rows : 0;
   if (first == last && *laid_group == first) return;
   for (int64_t r = 0; r < rows; ++r) {
     const int64_t group = a.group_rows > 0 ? (b.row + r) / a.group_rows : 0;
@@ -91,7 +92,8 @@ void chain(const void* args, int64_t begin, int64_t end, void* scratch) {
   for (int s = 0; s < a.steps; ++s)
     for (int k = 0; k <= (a.step[s].is_binary ? 1 : 0); ++k) {
       const ChainOperand& o = k ? a.step[s].b : a.step[s].a;
-      if (o.source == ChainSource::channel || o.source == ChainSource::row) needed[o.index] = true, source[o.index] = o.source;
+      if (o.source == ChainSource::channel || o.source == ChainSource::row)
+        needed[o.index] = true, source[o.index] = o.source;
     }
   const int64_t col_blocks = (a.channels + a.block_cols - 1) / a.block_cols;
   b.whole_rows = a.channels <= kChainBlock && a.rows > 1;

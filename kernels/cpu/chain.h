@@ -6,8 +6,8 @@
 
 namespace tern::cpu {
 
-constexpr int kChainSteps = 16;     // steps of one program
-constexpr int kChainTensors = 6;    // tensors, channel vectors and row scalars together
+constexpr int kChainSteps = 16;   // steps of one program
+constexpr int kChainTensors = 6;  // tensors, channel vectors and row scalars together
 constexpr int64_t kChainBlock = 512;
 
 enum class ChainSource : int32_t {
@@ -24,11 +24,11 @@ struct ChainOperand {
 };
 struct ChainStep {
   int32_t is_binary = 0;
-  Unary unary = Unary::identity;     // any f32 -> f32 op, with p0 and p1
-  Binary binary = Binary::add;       // any f32 -> f32 op; compare ops are not allowed
+  Unary unary = Unary::identity;  // any f32 -> f32 op, with p0 and p1
+  Binary binary = Binary::add;    // any f32 -> f32 op; compare ops are not allowed
   float p0 = 0, p1 = 0;
-  ChainOperand a, b;                 // b only for a binary step
-  int32_t slot = 0;                  // filled by plan()
+  ChainOperand a, b;  // b only for a binary step
+  int32_t slot = 0;   // filled by plan()
 };
 
 // y = result of the last step, dense f32 [rows, channels]; y may be the same memory as a tensor operand.
@@ -43,7 +43,7 @@ struct ChainArgs {
   float* y = nullptr;
   int64_t rows = 1, channels = 0, group_rows = 0;
   // Filled by plan().
-  int32_t slots = 0;                 // block buffers in use at once
+  int32_t slots = 0;  // block buffers in use at once
   int64_t block_rows = 0, block_cols = 0, units = 0;
 };
 
@@ -51,10 +51,12 @@ struct ChainKernels {
   KernelFn chain;  // ChainArgs
 };
 
-inline size_t chain_scratch(const ChainArgs& a) { return (size_t)(a.slots + kChainTensors) * kChainBlock * sizeof(float); }
+inline size_t chain_scratch(const ChainArgs& a) {
+  return (size_t)(a.slots + kChainTensors) * kChainBlock * sizeof(float);
+}
 
-// Checks the program, gives each step a buffer and cuts the work into units. False: the program is not valid (an operand
-// names a later step, a tensor that is NULL, or a binary op that is not f32 -> f32).
+// Checks the program, gives each step a buffer and cuts the work into units. False: the program is not valid (an
+// operand names a later step, a tensor that is NULL, or a binary op that is not f32 -> f32).
 inline bool plan(ChainArgs& a) {
   if (a.steps < 1 || a.steps > kChainSteps) return false;
   int last_use[kChainSteps];

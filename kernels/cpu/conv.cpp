@@ -105,7 +105,8 @@ void conv_rows(const ConvArgs& a, int64_t begin, int64_t end, float* scratch) {
 
 // Dot products of kLanes pixels, `step` floats apart, with w[runs][length]. PART: only the first `pixels` exist.
 template <bool PART>
-Vec dots(const float* const* runs, int64_t n_runs, int64_t length, const float* w, int64_t offset, int64_t step, int pixels) {
+Vec dots(const float* const* runs, int64_t n_runs, int64_t length, const float* w, int64_t offset, int64_t step,
+         int pixels) {
   Vec acc[kLanes];
 #pragma GCC unroll 16
   for (int i = 0; i < kLanes; ++i) acc[i] = splat(0);
@@ -146,15 +147,18 @@ void conv_head(const ConvArgs& a, int64_t begin, int64_t end, float* scratch) {
   Epilogue rest = a.epilogue;  // behind the bias
   rest.scale = nullptr;
   // One output, side by side: pixels take the place of channels.
-  const bool is_flat = a.out_c == 1 && a.y_pixel == 1 && !rest.out_scale && (!rest.residual || rest.residual_stride == 1);
-  if (is_flat && rest.activation == Activation::prelu) rest.activation = Activation::leaky_relu, rest.lo = rest.slope[0], rest.slope = nullptr;
+  const bool is_flat =
+      a.out_c == 1 && a.y_pixel == 1 && !rest.out_scale && (!rest.residual || rest.residual_stride == 1);
+  if (is_flat && rest.activation == Activation::prelu)
+    rest.activation = Activation::leaky_relu, rest.lo = rest.slope[0], rest.slope = nullptr;
 
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t runs = ring.runs(unit, pointers);
     const int64_t step = a.stride_w * a.in_c, length = ring.run_length();
     for (int64_t x0 = 0; x0 < a.out_w; x0 += kLanes) {
       const int pixels = a.out_w < kLanes ? (int)a.out_w : kLanes;
-      const int64_t x = x0 + pixels <= a.out_w ? x0 : a.out_w - pixels;  // the last block is moved back: the same bits again
+      // the last block is moved back: the same bits again
+      const int64_t x = x0 + pixels <= a.out_w ? x0 : a.out_w - pixels;
       for (int64_t n = 0; n < a.out_c; ++n) {
         const Vec d = pixels == kLanes ? dots<false>(pointers, runs, length, w + n * k, x * step, step, pixels)
                                        : dots<true>(pointers, runs, length, w + n * k, x * step, step, pixels);
@@ -174,7 +178,8 @@ void conv_head(const ConvArgs& a, int64_t begin, int64_t end, float* scratch) {
 // ---- any shape: the inputs of some pixels side by side
 
 // out[kernel_h][kernel_w][c]: what output pixel (oy, ox) of a picture reads of channels [first, first + c)
-void gather_pixel(const ConvArgs& a, const float* picture, int64_t oy, int64_t ox, int64_t first, int64_t c, float* out) {
+void gather_pixel(const ConvArgs& a, const float* picture, int64_t oy, int64_t ox, int64_t first, int64_t c,
+                  float* out) {
   const int64_t ix0 = ox * a.stride_w - a.pad_left;
   const bool adjacent = a.dilation_w == 1 && a.x_pixel == c && ix0 >= 0 && ix0 + a.kernel_w <= a.in_w;
   for (int64_t ky = 0; ky < a.kernel_h; ++ky) {
@@ -217,7 +222,8 @@ void conv_gather(const ConvArgs& a, int64_t begin, int64_t end, float* scratch) 
     } else if (gathered != block) {
       for (int64_t i = 0; i < p.rows; ++i) {
         const int64_t row = (pixel + i) / a.out_w, image = row / a.out_h;
-        gather_pixel(a, a.x + image * a.in_h * a.in_w * a.x_pixel, row % a.out_h, (pixel + i) % a.out_w, group * c, c, scratch + i * k);
+        gather_pixel(a, a.x + image * a.in_h * a.in_w * a.x_pixel, row % a.out_h, (pixel + i) % a.out_w, group * c, c,
+                     scratch + i * k);
       }
       gathered = block;
     }
@@ -270,7 +276,8 @@ TERN_INLINE void input_tile(const float* in, int64_t row, int64_t pixel, float* 
   for (int x = 0; x < P; ++x) {
     Vec column[P], o[P];
 #pragma GCC unroll 6
-    for (int y = 0; y < P; ++y) column[y] = PART ? load_part(in + y * row + x * pixel, lanes) : load(in + y * row + x * pixel);
+    for (int y = 0; y < P; ++y)
+      column[y] = PART ? load_part(in + y * row + x * pixel, lanes) : load(in + y * row + x * pixel);
     input_transform<M>(column, o);
 #pragma GCC unroll 6
     for (int y = 0; y < P; ++y) d[y][x] = o[y];
@@ -301,7 +308,9 @@ TERN_INLINE void output_tile(const OutputTile& t, const float* sums, int64_t poi
   constexpr int P = M + 2;
   const ConvArgs& a = *t.a;
   const auto get = [&](const float* p) __attribute__((always_inline)) { return PART ? load_part(p, lanes) : load(p); };
-  const auto put = [&](float* p, Vec v) __attribute__((always_inline)) { PART ? store_part(p, v, lanes) : store(p, v); };
+  const auto put = [&](float* p, Vec v) __attribute__((always_inline)) {
+    PART ? store_part(p, v, lanes) : store(p, v);
+  };
   Vec d[M][P], o[M * M];
 #pragma GCC unroll 6
   for (int x = 0; x < P; ++x) {
@@ -328,7 +337,8 @@ TERN_INLINE void output_tile(const OutputTile& t, const float* sums, int64_t poi
       for (int x = 0; x < t.columns; ++x)
         o[y * M + x] = o[y * M + x] + get(t.end->residual + (t.pixel + y * a.out_w + x) * t.end->residual_stride + n);
   };
-  finish(*t.end, each, [&](const float* p, int) __attribute__((always_inline)) { return get(p + n); }, add_residual);
+  finish(
+      *t.end, each, [&](const float* p, int) __attribute__((always_inline)) { return get(p + n); }, add_residual);
   for (int y = 0; y < t.rows; ++y)
     for (int x = 0; x < t.columns; ++x) {
       const int64_t pixel = t.pixel + y * a.out_w + x;
@@ -347,7 +357,8 @@ TERN_INLINE void output_tile(const OutputTile& t, const float* sums, int64_t poi
 template <int M>
 void conv_winograd(const ConvArgs& a, int64_t begin, int64_t end, float* scratch) {
   constexpr int P = M + 2;
-  const int64_t block = conv_winograd_block(a), tiles = conv_winograd_tiles(a), c = a.in_c, n_padded = (a.out_c + 7) / 8 * 8;
+  const int64_t block = conv_winograd_block(a), tiles = conv_winograd_tiles(a), c = a.in_c,
+                n_padded = (a.out_c + 7) / 8 * 8;
   const int64_t tiles_x = (a.out_w + M - 1) / M, tiles_y = (a.out_h + M - 1) / M;
   float *v = scratch, *sums = v + P * P * block * c, *patch = sums + P * P * block * n_padded;
   const Ending ending = ending_of(a.epilogue);
@@ -383,12 +394,14 @@ void conv_winograd(const ConvArgs& a, int64_t begin, int64_t end, float* scratch
       matmul_kernels.panel_rows(p);
     }
     for (int64_t t = 0; t < count; ++t) {
-      const int64_t row = (first + t) / tiles_x, image = row / tiles_y, oy = row % tiles_y * M, ox = (first + t) % tiles_x * M;
+      const int64_t row = (first + t) / tiles_x, image = row / tiles_y, oy = row % tiles_y * M,
+                    ox = (first + t) % tiles_x * M;
       OutputTile tile = {&a, &ending, (image * a.out_h + oy) * a.out_w + ox, M, M};
       if (a.out_h - oy < M) tile.rows = (int)(a.out_h - oy);
       if (a.out_w - ox < M) tile.columns = (int)(a.out_w - ox);
       int64_t i = 0;
-      for (; i + kLanes <= a.out_c; i += kLanes) output_tile<M, false>(tile, sums + t * n_padded + i, sums_point, i, kLanes);
+      for (; i + kLanes <= a.out_c; i += kLanes)
+        output_tile<M, false>(tile, sums + t * n_padded + i, sums_point, i, kLanes);
       if (i < a.out_c) output_tile<M, true>(tile, sums + t * n_padded + i, sums_point, i, (int)(a.out_c - i));
     }
   }
@@ -396,8 +409,12 @@ void conv_winograd(const ConvArgs& a, int64_t begin, int64_t end, float* scratch
 
 void winograd_weights(const void* args, int64_t begin, int64_t end, void*) {
   static constexpr double kTwo[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
-  static constexpr double kFour[6][3] = {{1.0 / 4, 0, 0},          {-1.0 / 6, -1.0 / 6, -1.0 / 6}, {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-                                         {1.0 / 24, 1.0 / 12, 1.0 / 6}, {1.0 / 24, -1.0 / 12, 1.0 / 6}, {0, 0, 1}};
+  static constexpr double kFour[6][3] = {{1.0 / 4, 0, 0},
+                                         {-1.0 / 6, -1.0 / 6, -1.0 / 6},
+                                         {-1.0 / 6, 1.0 / 6, -1.0 / 6},
+                                         {1.0 / 24, 1.0 / 12, 1.0 / 6},
+                                         {1.0 / 24, -1.0 / 12, 1.0 / 6},
+                                         {0, 0, 1}};
   const ConvWinogradWeightsArgs& a = *(const ConvWinogradWeightsArgs*)args;
   const int size = a.method == ConvMethod::winograd2 ? 4 : 6;
   const double(*g)[3] = a.method == ConvMethod::winograd2 ? kTwo : kFour;

@@ -2,7 +2,8 @@
 // Convolution, NHWC f32, zero padding.
 //   x [batch, in_h, in_w, in_c]    pixel p (counted over batch, rows and columns) at x + p * x_pixel
 //   w panel order of [out_c / groups][kernel_h][kernel_w][in_c / groups], the groups one after another; f32 or f16
-//   y [batch, out_h, out_w, out_c] pixel p at y + p * y_pixel: a slice of channels of a wider tensor is written in place
+//   y [batch, out_h, out_w, out_c] pixel p at y + p * y_pixel: a slice of channels of a wider tensor is written in
+//   place
 //   residual of the epilogue: pixel p at residual + p * residual_stride
 // y may be the residual, but must not overlap x or w.
 #pragma once
@@ -44,22 +45,25 @@ struct ConvWinogradWeightsArgs {
   int32_t w_f16 = 0;
   ConvMethod method = ConvMethod::winograd2;
 };
-static inline int64_t conv_winograd_weights_units(const ConvWinogradWeightsArgs& a) { return (a.out_c + kPanelWidth - 1) / kPanelWidth; }
+static inline int64_t conv_winograd_weights_units(const ConvWinogradWeightsArgs& a) {
+  return (a.out_c + kPanelWidth - 1) / kPanelWidth;
+}
 
 // How a direct convolution is computed.
 enum class ConvPath : int32_t {
   pointwise,  // 1x1 without padding: a matrix product over all pixels
   head,       // 1 to 4 outputs: dot products along the channels. Unit: an output row
   rows,       // rows are copied once, with their padding, into a ring; tiles of pixels read it. Unit: an output row
-  gather,     // the inputs of a block of pixels are copied side by side. Unit: a block of pixels times a group of panels
-  winograd,   // unit: a block of output tiles
+  // the inputs of a block of pixels are copied side by side. Unit: a block of pixels times a group of panels
+  gather,
+  winograd,  // unit: a block of output tiles
 };
 static inline ConvPath conv_path(const ConvArgs& a) {
   if (a.method != ConvMethod::direct) return ConvPath::winograd;
   const bool same_size = a.out_h == a.in_h && a.out_w == a.in_w;
   if (a.groups == 1 && a.out_c <= 4 && (int64_t)a.kernel_w * a.in_c >= 8) return ConvPath::head;
-  if (a.kernel_h == 1 && a.kernel_w == 1 && a.stride_h == 1 && a.stride_w == 1 && a.pad_top == 0 && a.pad_left == 0 && same_size &&
-      a.groups == 1)
+  if (a.kernel_h == 1 && a.kernel_w == 1 && a.stride_h == 1 && a.stride_w == 1 && a.pad_top == 0 && a.pad_left == 0 &&
+      same_size && a.groups == 1)
     return ConvPath::pointwise;
   return a.groups == 1 && a.out_w >= 24 && a.out_c <= 96 ? ConvPath::rows : ConvPath::gather;
 }
@@ -132,7 +136,9 @@ static inline double conv_unit_flops(const ConvArgs& a) {
 
 // f16 weights of the rows path are widened once per call when they fit into so many floats, otherwise panel by panel.
 constexpr int64_t kConvWidenFloats = 1 << 16;
-static inline bool conv_widens_all(const ConvArgs& a, int64_t k) { return a.w_f16 && panel_elements(a.out_c, k) <= kConvWidenFloats; }
+static inline bool conv_widens_all(const ConvArgs& a, int64_t k) {
+  return a.w_f16 && panel_elements(a.out_c, k) <= kConvWidenFloats;
+}
 
 static inline size_t conv_scratch_bytes(const ConvArgs& a) {
   const int64_t c = a.in_c / a.groups, k = (int64_t)a.kernel_h * a.kernel_w * c;
@@ -143,14 +149,16 @@ static inline size_t conv_scratch_bytes(const ConvArgs& a) {
   switch (conv_path(a)) {
     case ConvPath::pointwise: break;
     case ConvPath::head: floats = (ring_rows + 1) * round(span_w * c) + round(a.out_c * k) + a.out_w * a.out_c; break;
-    case ConvPath::rows: floats = (ring_rows + 1) * round(span_w * c) + (conv_widens_all(a, k) ? panel_elements(a.out_c, k) : 0); break;
+    case ConvPath::rows:
+      floats = (ring_rows + 1) * round(span_w * c) + (conv_widens_all(a, k) ? panel_elements(a.out_c, k) : 0);
+      break;
     case ConvPath::gather: floats = conv_gather_rows(k) * k; break;
     case ConvPath::winograd: {
       const int64_t points = conv_winograd_points(a.method), n = (a.out_c + 7) / 8 * 8;
       return (size_t)(conv_winograd_block(a) * points * (c + n) + points * c) * sizeof(float);
     }
   }
-  return (size_t)round(floats) * sizeof(float) + panel_scratch_bytes(k, a.w_f16) + 
+  return (size_t)round(floats) * sizeof(float) + panel_scratch_bytes(k, a.w_f16) +
          (size_t)a.kernel_h * a.kernel_w * sizeof(void*);
 }
 

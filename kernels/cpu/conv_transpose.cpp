@@ -12,13 +12,13 @@ extern const MatmulKernels matmul_kernels;
 namespace {
 
 struct Taps {
-  const float** x;    // first input pixel of each tap
-  int64_t* w_first;   // its weights, counted in inputs of the product
+  const float** x;   // first input pixel of each tap
+  int64_t* w_first;  // its weights, counted in inputs of the product
 };
 
 // Columns ox = first, first + stride_w, ... of output row oy in one picture and group.
-void columns(const ConvTransposeArgs& a, const PanelRows& base, const Taps& taps, const float* picture, int64_t oy, int64_t first,
-             const Epilogue& e, float* y, int64_t y_pixel, int64_t c) {
+void columns(const ConvTransposeArgs& a, const PanelRows& base, const Taps& taps, const float* picture, int64_t oy,
+             int64_t first, const Epilogue& e, float* y, int64_t y_pixel, int64_t c) {
   const int64_t count = (a.out_w - first + a.stride_w - 1) / a.stride_w;
   for (int64_t j = 0; j < count;) {
     int64_t n = 0, end = count;  // taps valid at column j, and the next column where that changes
@@ -51,7 +51,8 @@ void columns(const ConvTransposeArgs& a, const PanelRows& base, const Taps& taps
 
 // y[ix * kernel_w + kx][n] = x[ix] * w[n][ky][kx]: a product with kernel_w * out_c columns, kx-major.
 void side_by_side(const ConvTransposeArgs& a, int64_t begin, int64_t end, float* scratch) {
-  const int64_t used = a.out_c * a.kernel_w, columns = (used + 7) / 8 * 8, k = (int64_t)a.kernel_h * a.kernel_w * a.in_c;
+  const int64_t used = a.out_c * a.kernel_w, columns = (used + 7) / 8 * 8,
+                k = (int64_t)a.kernel_h * a.kernel_w * a.in_c;
   float *w = scratch, *sums = scratch + columns * a.in_c;
   alignas(64) float bias[kPanelWidth] = {}, scale[kPanelWidth] = {};
   for (int64_t i = 0; i < used && a.epilogue.bias; ++i) bias[i] = a.epilogue.bias[i % a.out_c];
@@ -65,7 +66,9 @@ void side_by_side(const ConvTransposeArgs& a, int64_t begin, int64_t end, float*
       for (int64_t c = 0; c < a.in_c; ++c)
         for (int64_t i = 0; i < columns; ++i) {
           const int64_t at = panel_index(i % a.out_c, (ky * a.kernel_w + i / a.out_c) * a.in_c + c, a.out_c, k);
-          w[c * columns + i] = i >= used ? 0 : a.w_f16 ? f16_to_f32(((const uint16_t*)a.w)[at]) : ((const float*)a.w)[at];
+          w[c * columns + i] = i >= used ? 0
+                               : a.w_f16 ? f16_to_f32(((const uint16_t*)a.w)[at])
+                                         : ((const float*)a.w)[at];
         }
     packed = ky;
     const float* x = a.x + (image * a.in_h + oy / a.stride_h) * a.in_w * a.x_pixel;
@@ -79,7 +82,8 @@ void side_by_side(const ConvTransposeArgs& a, int64_t begin, int64_t end, float*
     e.scale = nullptr;
     float* y = a.y + unit * a.out_w * a.y_pixel;
     const bool flat = a.out_c == 1 && a.y_pixel == 1 && !e.out_scale && (!e.residual || e.residual_stride == 1);
-    if (flat && e.activation == Activation::prelu) e.activation = Activation::leaky_relu, e.lo = e.slope[0], e.slope = nullptr;
+    if (flat && e.activation == Activation::prelu)
+      e.activation = Activation::leaky_relu, e.lo = e.slope[0], e.slope = nullptr;
     if (flat) matmul_kernels.finish_rows({sums, y, 0, 0, 1, a.out_w, &e});
     else matmul_kernels.finish_rows({sums, y, a.out_c, a.y_pixel, a.out_w, a.out_c, &e});
   }

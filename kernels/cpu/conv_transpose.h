@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Transposed convolution, NHWC f32: y[oy][ox] = sum over the taps (ky, kx) and inputs (iy, ix) with
-// oy = iy * stride_h - pad_top + ky * dilation_h and ox = ix * stride_w - pad_left + kx * dilation_w of w[ky][kx] * x[iy][ix].
+// oy = iy * stride_h - pad_top + ky * dilation_h and ox = ix * stride_w - pad_left + kx * dilation_w of w[ky][kx] *
+// x[iy][ix].
 //   x [batch, in_h, in_w, in_c]    pixel p (over batch, rows and columns) at x + p * x_pixel
 //   w panel order of [out_c / groups][kernel_h][kernel_w][in_c / groups], the groups one after another; f32 or f16
 //   y [batch, out_h, out_w, out_c] pixel p at y + p * y_pixel
@@ -27,18 +28,20 @@ struct ConvTransposeArgs {
 
 static inline int64_t conv_transpose_units(const ConvTransposeArgs& a) { return a.batch * a.out_h; }
 static inline double conv_transpose_unit_flops(const ConvTransposeArgs& a) {
-  return 2.0 * (double)a.out_w * (double)a.out_c * (double)(a.in_c / a.groups) * a.kernel_h * a.kernel_w / a.stride_h / a.stride_w;
+  return 2.0 * (double)a.out_w * (double)a.out_c * (double)(a.in_c / a.groups) * a.kernel_h * a.kernel_w / a.stride_h /
+         a.stride_w;
 }
 // f16 weights are widened once per call when they fit into so many floats, otherwise panel by panel.
 constexpr int64_t kConvTransposeWidenFloats = 1 << 18;
 static inline int64_t conv_transpose_weights(const ConvTransposeArgs& a) {
   return a.groups * panel_elements(a.out_c / a.groups, (int64_t)a.kernel_h * a.kernel_w * (a.in_c / a.groups));
 }
-// Few outputs and taps that never meet (kernel = stride, no padding): all outputs of an input pixel at once, `side by side`.
+// Few outputs and taps that never meet (kernel = stride, no padding): all outputs of an input pixel at once, `side by
+// side`.
 static inline bool conv_transpose_side_by_side(const ConvTransposeArgs& a) {
-  return a.groups == 1 && a.out_c < 8 && a.out_c * a.kernel_w <= kPanelWidth && a.kernel_h == a.stride_h && a.kernel_w == a.stride_w &&
-         a.dilation_h == 1 && a.dilation_w == 1 && a.pad_top == 0 && a.pad_left == 0 && a.out_h <= a.in_h * a.stride_h &&
-         a.out_w <= a.in_w * a.stride_w;
+  return a.groups == 1 && a.out_c < 8 && a.out_c * a.kernel_w <= kPanelWidth && a.kernel_h == a.stride_h &&
+         a.kernel_w == a.stride_w && a.dilation_h == 1 && a.dilation_w == 1 && a.pad_top == 0 && a.pad_left == 0 &&
+         a.out_h <= a.in_h * a.stride_h && a.out_w <= a.in_w * a.stride_w;
 }
 
 // Widened weights, and for each tap a pointer and the position of its weights.
@@ -49,7 +52,9 @@ static inline size_t conv_transpose_scratch_bytes(const ConvTransposeArgs& a) {
     return (size_t)(columns * a.in_c + columns * a.in_w) * sizeof(float);
   }
   size_t widened = 0;
-  if (a.w_f16) widened = weights <= kConvTransposeWidenFloats ? (size_t)(weights + 15) / 16 * 64 : panel_scratch_bytes(taps * (a.in_c / a.groups), 1);
+  if (a.w_f16)
+    widened = weights <= kConvTransposeWidenFloats ? (size_t)(weights + 15) / 16 * 64
+                                                   : panel_scratch_bytes(taps * (a.in_c / a.groups), 1);
   return widened + (size_t)taps * (sizeof(void*) + sizeof(int64_t));
 }
 

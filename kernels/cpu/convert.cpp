@@ -65,7 +65,7 @@ T saturate(F v, F least, F end, T lowest, T greatest) {
 template <class T, class F>
 void float_to_int_row(const F* x, T* y, int64_t n) {
   constexpr bool is_signed = (T)-1 < (T)0;
-  constexpr T greatest = is_signed ? (T)(((uint64_t)1 << (sizeof(T) * 8 - 1)) - 1) : (T)~(T)0;
+  constexpr T greatest = is_signed ? (T)(((uint64_t)1 << (sizeof(T) * 8 - 1)) - 1) : (T) ~(T)0;
   constexpr T lowest = is_signed ? (T)(-greatest - 1) : (T)0;
   const F end = (F)((uint64_t)greatest / 2 + 1) * 2, least = is_signed ? -end - (sizeof(T) < sizeof(F) ? 1 : 0) : (F)-1;
   for (int64_t i = 0; i < n; ++i) y[i] = saturate<T, F>(x[i], least, end, lowest, greatest);
@@ -172,7 +172,8 @@ bool convert_directly(int32_t from, int32_t to, const void* x, void* y, int64_t 
       case TERN_DTYPE_U8:
       case TERN_DTYPE_BOOL: int_to_f32_row((const uint8_t*)x, (float*)y, n); return true;
       case TERN_DTYPE_I32: int_to_f32_row((const int32_t*)x, (float*)y, n); return true;
-      case TERN_DTYPE_I64: int_to_f32_row((const int64_t*)x, (float*)y, n); return true;  // rounded once, not by way of double
+      // rounded once, not by way of double
+      case TERN_DTYPE_I64: int_to_f32_row((const int64_t*)x, (float*)y, n); return true;
       case TERN_DTYPE_U64: int_to_f32_row((const uint64_t*)x, (float*)y, n); return true;
       default: return false;
     }

@@ -28,14 +28,16 @@ void transpose_tile(const uint32_t* x, int64_t xs, uint32_t* y, int64_t ys) {
 #if defined(__AVX512F__)
   __m512i r[16], t[16];
   for (int i = 0; i < 16; ++i) r[i] = _mm512_loadu_si512(x + i * xs);
-  for (int i = 0; i < 16; i += 2) t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]), t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+  for (int i = 0; i < 16; i += 2)
+    t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]), t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
   for (int i = 0; i < 16; i += 4) {
     r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]), r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
     r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]), r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
   }
   for (int i = 0; i < 4; ++i) {  // r[4 g + i]: rows 4 g .. 4 g + 3 of columns i, i + 4, i + 8, i + 12
     t[i] = _mm512_shuffle_i32x4(r[i], r[4 + i], 0x88), t[4 + i] = _mm512_shuffle_i32x4(r[i], r[4 + i], 0xdd);
-    t[8 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0x88), t[12 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0xdd);
+    t[8 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0x88),
+          t[12 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0xdd);
   }
   for (int i = 0; i < 4; ++i) {
     _mm512_storeu_si512(y + i * ys, _mm512_shuffle_i32x4(t[i], t[8 + i], 0x88));
@@ -114,7 +116,8 @@ void copy_units(const CopyArgs& a, int64_t begin, int64_t end) {
   const int64_t inner = a.dims[last], all_rows = last > 0 ? a.dims[last - 1] : 1;
   const int64_t xc = a.x_strides[last], yc = a.y_strides[last];
   const int64_t xr = last > 0 ? a.x_strides[last - 1] : 0, yr = last > 0 ? a.y_strides[last - 1] : 0;
-  const int64_t col_blocks = (inner + a.block_cols - 1) / a.block_cols, row_blocks = (all_rows + a.block_rows - 1) / a.block_rows;
+  const int64_t col_blocks = (inner + a.block_cols - 1) / a.block_cols,
+                row_blocks = (all_rows + a.block_rows - 1) / a.block_rows;
   for (int64_t u = begin; u < end; ++u) {
     const int64_t col = u % col_blocks * a.block_cols, row = u / col_blocks % row_blocks * a.block_rows;
     int64_t rest = u / col_blocks / row_blocks, x = row * xr + col * xc, y = row * yr + col * yc;
@@ -201,8 +204,10 @@ void pad(const void* args, int64_t begin, int64_t end, void*) {
       fill(y, left * a.inner, a.elem_size, a.value);
       fill(y + right * bytes, (out - right) * a.inner, a.elem_size, a.value);
     } else {
-      for (int64_t i = 0; i < left; ++i) memcpy(y + i * bytes, x + pad_source(a.mode, i - before, in) * bytes, (size_t)bytes);
-      for (int64_t i = right; i < out; ++i) memcpy(y + i * bytes, x + pad_source(a.mode, i - before, in) * bytes, (size_t)bytes);
+      for (int64_t i = 0; i < left; ++i)
+        memcpy(y + i * bytes, x + pad_source(a.mode, i - before, in) * bytes, (size_t)bytes);
+      for (int64_t i = right; i < out; ++i)
+        memcpy(y + i * bytes, x + pad_source(a.mode, i - before, in) * bytes, (size_t)bytes);
     }
     if (right > left) memcpy(y + left * bytes, x + (left - before) * bytes, (size_t)((right - left) * bytes));
   }

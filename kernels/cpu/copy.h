@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Moving elements without arithmetic: strided copy (transpose, slice, concat, tile, expand, flip, depth to space) and pad.
+// Moving elements without arithmetic: strided copy (transpose, slice, concat, tile, expand, flip, depth to space) and
+// pad.
 #pragma once
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/strides.h"
@@ -18,7 +19,8 @@ struct CopyArgs {
   int32_t rank = 0;
   int64_t dims[kMaxRank] = {};
   int64_t x_strides[kMaxRank] = {}, y_strides[kMaxRank] = {};
-  // Filled by plan(): dims are sorted so that the last one is (nearly) contiguous in y; the last two are cut into blocks.
+  // Filled by plan(): dims are sorted so that the last one is (nearly) contiguous in y; the last two are cut into
+  // blocks.
   int64_t block_rows = 0, block_cols = 0, units = 0;
 };
 
@@ -41,19 +43,22 @@ inline void plan(CopyArgs& a) {
       if (strides[0][i] == 1 || strides[0][i] == -1) best = i;
     if (best >= 0) {
       const int64_t d = a.dims[best], sx = strides[0][best], sy = strides[1][best];
-      for (int i = best; i < a.rank - 2; ++i) a.dims[i] = a.dims[i + 1], strides[0][i] = strides[0][i + 1], strides[1][i] = strides[1][i + 1];
+      for (int i = best; i < a.rank - 2; ++i)
+        a.dims[i] = a.dims[i + 1], strides[0][i] = strides[0][i + 1], strides[1][i] = strides[1][i + 1];
       a.dims[a.rank - 2] = d, strides[0][a.rank - 2] = sx, strides[1][a.rank - 2] = sy;
     }
   }
   for (int i = 0; i < a.rank; ++i) a.x_strides[i] = strides[0][i], a.y_strides[i] = strides[1][i];
-  const int64_t block = kCopyBlockBytes / a.elem_size, inner = a.dims[a.rank - 1], rows = a.rank > 1 ? a.dims[a.rank - 2] : 1;
+  const int64_t block = kCopyBlockBytes / a.elem_size, inner = a.dims[a.rank - 1],
+                rows = a.rank > 1 ? a.dims[a.rank - 2] : 1;
   const bool transposes = a.rank > 1 && a.x_strides[a.rank - 1] != 1 && a.x_strides[a.rank - 1] != 0;
   a.block_cols = transposes ? (inner < 256 ? inner : 256) : inner < block ? inner : block;
   a.block_rows = a.block_cols > 0 ? block / a.block_cols : 1;
   if (a.block_rows > rows) a.block_rows = rows;
   if (a.block_rows < 1) a.block_rows = 1;
   a.units = inner == 0 || rows == 0 ? 0
-      : ceil_div(inner, a.block_cols) * ceil_div(rows, a.block_rows) * num_elements(a.rank > 1 ? a.rank - 2 : 0, a.dims);
+                                    : ceil_div(inner, a.block_cols) * ceil_div(rows, a.block_rows) *
+                                          num_elements(a.rank > 1 ? a.rank - 2 : 0, a.dims);
 }
 
 // A dense tensor whose dim i of the output is dim `order[i]` of the input.
@@ -90,8 +95,8 @@ inline void plan_space_to_depth(CopyArgs& a, int64_t n, int64_t h, int64_t w, in
 enum class Pad : int32_t { constant, reflect /* without the edge */, symmetric /* with the edge */, edge, wrap };
 
 // y = x with `before[i]` elements added in front of dim i (negative: cut off) and whatever out_dims leaves behind. Both
-// dense. constant: `value` holds the bits of one element. reflect needs dims > 1 where it pads, and no mode but constant
-// works on an empty dim. Units: rows of the last padded dim. Call plan() after filling in. No scratch.
+// dense. constant: `value` holds the bits of one element. reflect needs dims > 1 where it pads, and no mode but
+// constant works on an empty dim. Units: rows of the last padded dim. Call plan() after filling in. No scratch.
 struct PadArgs {
   const void* x = nullptr;
   void* y = nullptr;
@@ -106,7 +111,8 @@ struct PadArgs {
 
 inline void plan(PadArgs& a) {
   a.inner = 1;
-  while (a.rank > 0 && a.before[a.rank - 1] == 0 && a.dims[a.rank - 1] == a.out_dims[a.rank - 1]) a.inner *= a.dims[--a.rank];
+  while (a.rank > 0 && a.before[a.rank - 1] == 0 && a.dims[a.rank - 1] == a.out_dims[a.rank - 1])
+    a.inner *= a.dims[--a.rank];
   if (a.rank == 0) a.rank = 1, a.dims[0] = a.out_dims[0] = 1, a.before[0] = 0;
   a.units = a.out_dims[a.rank - 1] == 0 || a.inner == 0 ? 0 : num_elements(a.rank - 1, a.out_dims);
 }

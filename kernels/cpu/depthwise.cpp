@@ -22,8 +22,8 @@ struct Job {
   Ending end;
 };
 
-// TY x TX outputs of kLanes channels of a K x K kernel with strides SY and SX: each input vector is loaded once and used by
-// every output that it touches. EDGE: columns may lie outside the picture.
+// TY x TX outputs of kLanes channels of a K x K kernel with strides SY and SX: each input vector is loaded once and
+// used by every output that it touches. EDGE: columns may lie outside the picture.
 template <int K, int SY, int SX, int TY, int TX, bool EDGE>
 TERN_INLINE void outputs(const Job& j, int64_t ox, int64_t c) {
   constexpr int kRows = (TY - 1) * SY + K, kColumns = (TX - 1) * SX + K;
@@ -45,11 +45,13 @@ TERN_INLINE void outputs(const Job& j, int64_t ox, int64_t c) {
 #pragma GCC unroll 8
         for (int x = 0; x < TX; ++x) {
           const int ky = iy - y * SY, kx = ix - x * SX;
-          if (ky >= 0 && ky < K && kx >= 0 && kx < K) acc[y * TX + x] = fma(v, load(w + (ky * K + kx) * j.channels), acc[y * TX + x]);
+          if (ky >= 0 && ky < K && kx >= 0 && kx < K)
+            acc[y * TX + x] = fma(v, load(w + (ky * K + kx) * j.channels), acc[y * TX + x]);
         }
     }
   }
-  finish_all<TY * TX>(acc, j.end, [c](const float* p) __attribute__((always_inline)) { return load(p + c); });
+  finish_all<TY * TX>(
+      acc, j.end, [c](const float* p) __attribute__((always_inline)) { return load(p + c); });
 #pragma GCC unroll 8
   for (int y = 0; y < TY; ++y)
 #pragma GCC unroll 8
@@ -108,7 +110,8 @@ void any_pixels(const Job& j, const DepthwiseArgs& a, int y, int64_t ox, int64_t
       const auto each = [&](auto f) __attribute__((always_inline)) {  // f(vector, channel, lanes)
         for (int v = 0; v < vecs; ++v) acc[v] = f(acc[v], c0 + v * kLanes, v + 1 < vecs ? kLanes : last);
       };
-      if (j.end.bias) each([&](Vec, int64_t c, int n) __attribute__((always_inline)) { return load_part(j.end.bias + c, n); });
+      if (j.end.bias)
+        each([&](Vec, int64_t c, int n) __attribute__((always_inline)) { return load_part(j.end.bias + c, n); });
       for (int64_t ky = 0; ky < a.kernel_h; ++ky)
         for (int64_t kx = kx0; kx < a.kernel_w; ++kx) {
           const int64_t ix = ix0 + kx * a.dilation_w;
@@ -119,7 +122,8 @@ void any_pixels(const Job& j, const DepthwiseArgs& a, int y, int64_t ox, int64_t
 #pragma GCC unroll 4
             for (int v = 0; v < 4; ++v) acc[v] = fma(load(p + c0 + v * kLanes), load(w + c0 + v * kLanes), acc[v]);
           } else {
-            each([&](Vec s, int64_t c, int n) __attribute__((always_inline)) { return fma(load_part(p + c, n), load_part(w + c, n), s); });
+            each([&](Vec s, int64_t c, int n)
+                     __attribute__((always_inline)) { return fma(load_part(p + c, n), load_part(w + c, n), s); });
           }
         }
       alignas(64) float sums[4 * kLanes];
@@ -136,7 +140,8 @@ void row(const Job& j, const DepthwiseArgs& a) {
   for (int64_t ox = 0; ox < a.out_w;) {
 #if defined(__AVX512BW__)
     if (K == 3 && SY == 1 && SX == 1 && j.channels < kLanes) {
-      if (TY == 2 && j.x_pixel == 8 && j.y_pixel == 8 && ox >= j.pad_left && ox + 8 <= a.out_w && ox - j.pad_left + 10 <= j.in_w) {
+      if (TY == 2 && j.x_pixel == 8 && j.y_pixel == 8 && ox >= j.pad_left && ox + 8 <= a.out_w &&
+          ox - j.pad_left + 10 <= j.in_w) {
         pixels_of_8(j, ox);
         ox += 8;
       } else {
@@ -179,7 +184,8 @@ void multiplied_row(const Job& j, const DepthwiseArgs& a, int y) {
 void rows(const DepthwiseRows& r) {
   const DepthwiseArgs& a = *r.shape;
   Job j;
-  j.x = r.x, j.w = r.w, j.in_w = a.in_w, j.channels = a.channels, j.x_pixel = a.x_pixel, j.y_pixel = a.y_pixel, j.pad_left = a.pad_left;
+  j.x = r.x, j.w = r.w, j.in_w = a.in_w, j.channels = a.channels, j.x_pixel = a.x_pixel, j.y_pixel = a.y_pixel,
+  j.pad_left = a.pad_left;
   j.end = ending_of(a.epilogue);
   for (int y = 0; y < r.rows; ++y) {
     j.y[y] = r.y[y];
@@ -191,7 +197,8 @@ void rows(const DepthwiseRows& r) {
     return;
   }
   const bool square = a.kernel_h == a.kernel_w && a.dilation_h == 1 && a.dilation_w == 1;
-  const bool twice = j.end.kind == Finish::later || a.epilogue.residual;  // sums first, then what follows them while the row is in the cache
+  // sums first, then what follows them while the row is in the cache
+  const bool twice = j.end.kind == Finish::later || a.epilogue.residual;
   const bool narrow = a.channels == 8 && !twice;  // any_pixels would finish its part itself
   const bool in_place = a.epilogue.residual && j.epilogue[0].residual == j.y[0];  // sums would overwrite it
   const bool tiles = square && !in_place && a.out_w >= 4 && (a.channels >= kLanes || narrow);
@@ -222,7 +229,8 @@ void depthwise(const void* args, int64_t begin, int64_t end, void* scratch) {
   char* free = (char*)scratch;
   const float* w = (const float*)a.w;
   if (a.w_f16) {
-    matmul_kernels.widen((const uint16_t*)a.w, (float*)free, (int64_t)a.kernel_h * a.kernel_w * a.channels * a.multiplier);
+    matmul_kernels.widen((const uint16_t*)a.w, (float*)free,
+                         (int64_t)a.kernel_h * a.kernel_w * a.channels * a.multiplier);
     w = (const float*)free;
     free += depthwise_filter_bytes(a);
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Depthwise convolution, NHWC f32, zero padding: each input channel has `multiplier` filters of its own.
 //   x [batch, in_h, in_w, channels]                  pixel p (over batch, rows and columns) at x + p * x_pixel
-//   w [kernel_h][kernel_w][channels * multiplier]    row-major, f32 or f16; output channel = channel * multiplier + filter
+//   w [kernel_h][kernel_w][channels * multiplier]    row-major, f32 or f16; output channel = channel * multiplier +
+//                                                    filter
 //   y [batch, out_h, out_w, channels * multiplier]   pixel p at y + p * y_pixel
 //   residual of the epilogue: pixel p at residual + p * residual_stride
 // y may be the residual, but must not overlap x or w. Unit: two output rows of one picture.
@@ -42,12 +43,14 @@ static inline size_t depthwise_scratch_bytes(const DepthwiseArgs& a) {
 
 // One or two output rows from row pointers, for kernels that keep rows in a ring.
 struct DepthwiseRows {
-  const float* const* x = nullptr;  // depthwise_input_rows pointers (fewer for one row); a row outside the picture: zeros
-  const float* w = nullptr;         // f32 [kernel_h][kernel_w][channels * multiplier]
-  float* y[2] = {};                 // output rows; y[1] is not used when rows is 1
+  // depthwise_input_rows pointers (fewer for one row); a row outside the picture: zeros
+  const float* const* x = nullptr;
+  const float* w = nullptr;  // f32 [kernel_h][kernel_w][channels * multiplier]
+  float* y[2] = {};          // output rows; y[1] is not used when rows is 1
   int32_t rows = 1;
   int64_t residual_offset[2] = {};  // of each output row within epilogue.residual, floats
-  const DepthwiseArgs* shape = nullptr;  // in_w, out_w, channels, multiplier, kernel, strides, pad_left, pixels, epilogue
+  // in_w, out_w, channels, multiplier, kernel, strides, pad_left, pixels, epilogue
+  const DepthwiseArgs* shape = nullptr;
 };
 
 struct DepthwiseKernels {

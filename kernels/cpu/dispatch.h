@@ -5,8 +5,9 @@
 
 namespace tern::cpu {
 
-// The table in use: the best one that this processor runs. The first call decides; the environment variable TERN_CPU_ISA
-// (a name, as "avx2") asks for another one and is ignored when the name is unknown or the processor cannot run it.
+// The table in use: the best one that this processor runs. The first call decides; the environment variable
+// TERN_CPU_ISA (a name, as "avx2") asks for another one and is ignored when the name is unknown or the processor cannot
+// run it.
 // May be called from any thread.
 const Kernels& kernels();
 

@@ -9,7 +9,7 @@
 namespace tern::cpu::TERN_ISA {
 namespace {
 
-// ---- rows of f32 ---------------------------------------------------------------------------------------------------
+// ---- rows of f32 ----
 
 template <class F>
 void map_row(const float* x, float* y, int64_t n, F f) {
@@ -78,7 +78,8 @@ void unary_row(Unary op, float p0, float p1, const float* x, float* y, int64_t n
     case Unary::erf: return map_row_long(x, y, n, [](Vec v) { return verf(v); });
     case Unary::hard_sigmoid: return map_row(x, y, n, [=](Vec v) { return min(one, max(zero, a * v + b)); });
     case Unary::hard_swish:
-      return map_row(x, y, n, [=](Vec v) { return v * (min(splat(6.0f), max(zero, v + splat(3.0f))) * splat(1.0f / 6)); });
+      return map_row(x, y, n,
+                     [=](Vec v) { return v * (min(splat(6.0f), max(zero, v + splat(3.0f))) * splat(1.0f / 6)); });
     case Unary::silu: return map_row_long(x, y, n, [](Vec v) { return v * vsigmoid(v); });
     case Unary::gelu_erf:
       return map_row_long(x, y, n, [=](Vec v) { return splat(0.5f) * v * (one + verf(v * splat(0.707106781f))); });
@@ -166,13 +167,15 @@ void binary_row(Binary op, const float* a, int a_scalar, const float* b, int b_s
       if (b_scalar && *b == 1.0f) return unary_row(Unary::identity, 0, 0, a, y, n);
       return map_scalar_pairs(a, a_scalar, b, b_scalar, y, n, [](float p, float q) { return powf(p, q); });
     case Binary::mod: return map_scalar_pairs(a, a_scalar, b, b_scalar, y, n, floor_mod);
-    case Binary::fmod: return map_scalar_pairs(a, a_scalar, b, b_scalar, y, n, [](float p, float q) { return fmodf(p, q); });
-    case Binary::atan2: return map_scalar_pairs(a, a_scalar, b, b_scalar, y, n, [](float p, float q) { return atan2f(p, q); });
+    case Binary::fmod:
+      return map_scalar_pairs(a, a_scalar, b, b_scalar, y, n, [](float p, float q) { return fmodf(p, q); });
+    case Binary::atan2:
+      return map_scalar_pairs(a, a_scalar, b, b_scalar, y, n, [](float p, float q) { return atan2f(p, q); });
     default: return;
   }
 }
 
-// ---- rows of other types -------------------------------------------------------------------------------------------
+// ---- rows of other types ----
 // Integers are rare and small (shapes, masks, indices): plain loops, a tenth of the code that vectors would take.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC push_options
@@ -263,17 +266,22 @@ void integer_row(Binary op, const T* a, const T* b, T* y, int64_t n) {
     case Binary::bit_and: return map_pairs(a, b, y, n, [](T p, T q) { return (T)(p & q); });
     case Binary::bit_or: return map_pairs(a, b, y, n, [](T p, T q) { return (T)(p | q); });
     case Binary::bit_xor: return map_pairs(a, b, y, n, [](T p, T q) { return (T)(p ^ q); });
-    case Binary::shift_left: return map_pairs(a, b, y, n, [](T p, T q) { return q >= 0 && q < bits ? (T)((U)p << (U)q) : (T)0; });
-    case Binary::shift_right: return map_pairs(a, b, y, n, [](T p, T q) { return q >= 0 && q < bits ? (T)(p >> q) : (T)0; });
+    case Binary::shift_left:
+      return map_pairs(a, b, y, n, [](T p, T q) { return q >= 0 && q < bits ? (T)((U)p << (U)q) : (T)0; });
+    case Binary::shift_right:
+      return map_pairs(a, b, y, n, [](T p, T q) { return q >= 0 && q < bits ? (T)(p >> q) : (T)0; });
     default: return compare_row(op, a, b, (uint8_t*)y, n);
   }
 }
 
 void bool_row(Binary op, const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n) {
   switch (op) {
-    case Binary::logical_and: return map_pairs(a, b, y, n, [](uint8_t p, uint8_t q) { return (uint8_t)((p != 0) & (q != 0)); });
-    case Binary::logical_or: return map_pairs(a, b, y, n, [](uint8_t p, uint8_t q) { return (uint8_t)((p != 0) | (q != 0)); });
-    case Binary::logical_xor: return map_pairs(a, b, y, n, [](uint8_t p, uint8_t q) { return (uint8_t)((p != 0) ^ (q != 0)); });
+    case Binary::logical_and:
+      return map_pairs(a, b, y, n, [](uint8_t p, uint8_t q) { return (uint8_t)((p != 0) & (q != 0)); });
+    case Binary::logical_or:
+      return map_pairs(a, b, y, n, [](uint8_t p, uint8_t q) { return (uint8_t)((p != 0) | (q != 0)); });
+    case Binary::logical_xor:
+      return map_pairs(a, b, y, n, [](uint8_t p, uint8_t q) { return (uint8_t)((p != 0) ^ (q != 0)); });
     default: return integer_row(op, a, b, y, n);
   }
 }
@@ -282,7 +290,7 @@ void bool_row(Binary op, const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t
 #pragma GCC pop_options
 #endif
 
-// ---- blocks of broadcast operands ----------------------------------------------------------------------------------
+// ---- blocks of broadcast operands ----
 
 constexpr int64_t kChunk = 512;  // elements of an operand that is copied into order first
 constexpr int kMaxOperands = 3;
@@ -295,7 +303,7 @@ struct Walk {
   const void* args;
   RowFn row;
   int operands, rank;
-  int scalars;   // the row function takes scalars
+  int scalars;  // the row function takes scalars
   int y_size;
   int size[kMaxOperands];
   const char* base[kMaxOperands];
@@ -323,7 +331,8 @@ void walk_units(const Walk& w, int64_t begin, int64_t end) {
   alignas(64) char buffer[kMaxOperands][kChunk * 8];
   const int last = w.rank - 1;
   const int64_t inner = w.dims[last], all_rows = last > 0 ? w.dims[last - 1] : 1;
-  const int64_t col_blocks = (inner + w.block_cols - 1) / w.block_cols, row_blocks = (all_rows + w.block_rows - 1) / w.block_rows;
+  const int64_t col_blocks = (inner + w.block_cols - 1) / w.block_cols,
+                row_blocks = (all_rows + w.block_rows - 1) / w.block_rows;
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t col = unit % col_blocks * w.block_cols, row = unit / col_blocks % row_blocks * w.block_rows;
     const int64_t outer = unit / col_blocks / row_blocks;
@@ -381,7 +390,7 @@ void walk_units(const Walk& w, int64_t begin, int64_t end) {
   }
 }
 
-// ---- kernels -------------------------------------------------------------------------------------------------------
+// ---- kernels ----
 
 void float_row(const Walk& w, const char* const* p, const int* scalar, char* y, int64_t n) {
   const BinaryArgs& a = *(const BinaryArgs*)w.args;
@@ -412,9 +421,19 @@ void binary(const void* args, int64_t begin, int64_t end, void*) {
   const BinaryArgs& a = *(const BinaryArgs*)args;
   const bool compares = a.op >= Binary::eq, floats = a.dtype == TERN_DTYPE_F32 && !compares;
   const int size = size_of(a.dtype);
-  const Walk w = {args, floats ? float_row : other_row, 2, a.rank, floats, compares ? 1 : size, {size, size, 0},
-                  {(const char*)a.a, (const char*)a.b, nullptr}, {a.a_strides, a.b_strides, nullptr}, a.dims, (char*)a.y,
-                  a.block_rows, a.block_cols};
+  const Walk w = {args,
+                  floats ? float_row : other_row,
+                  2,
+                  a.rank,
+                  floats,
+                  compares ? 1 : size,
+                  {size, size, 0},
+                  {(const char*)a.a, (const char*)a.b, nullptr},
+                  {a.a_strides, a.b_strides, nullptr},
+                  a.dims,
+                  (char*)a.y,
+                  a.block_rows,
+                  a.block_cols};
   walk_units(w, begin, end);
 }
 
@@ -435,9 +454,19 @@ void select_row(const Walk& w, const char* const* p, const int*, char* y, int64_
 
 void select_kernel(const void* args, int64_t begin, int64_t end, void*) {
   const SelectArgs& a = *(const SelectArgs*)args;
-  const Walk w = {args, select_row, 3, a.rank, 0, a.elem_size, {1, a.elem_size, a.elem_size},
+  const Walk w = {args,
+                  select_row,
+                  3,
+                  a.rank,
+                  0,
+                  a.elem_size,
+                  {1, a.elem_size, a.elem_size},
                   {(const char*)a.condition, (const char*)a.a, (const char*)a.b},
-                  {a.condition_strides, a.a_strides, a.b_strides}, a.dims, (char*)a.y, a.block_rows, a.block_cols};
+                  {a.condition_strides, a.a_strides, a.b_strides},
+                  a.dims,
+                  (char*)a.y,
+                  a.block_rows,
+                  a.block_cols};
   walk_units(w, begin, end);
 }
 

@@ -11,30 +11,57 @@ namespace tern::cpu {
 
 // f32 unless noted. p0 and p1 are UnaryArgs::p0 and p1. NaN gives NaN, except for threshold, shrink and step.
 enum class Unary : int32_t {
-  identity, neg, abs, sign, square, relu,   // these and clip, bitwise_not: i32 and i64 too
-  clip,                                     // min(max(x, p0), p1); integers: bounds in i0, i1
-  leaky_relu,                               // x < 0 ? p0 * x : x
-  elu,                                      // x < 0 ? p0 * (exp(x) - 1) : x
-  selu,                                     // p1 * elu with p0
-  celu,                                     // max(0, x) + min(0, p0 * (exp(x / p0) - 1))
-  exp, expm1, log, log1p, sqrt, rsqrt, reciprocal,
-  floor, ceil, trunc, round,                // round: half to even
-  sin, cos, tan, asin, acos, atan, sinh, cosh, asinh, acosh, atanh,
-  tanh, sigmoid, erf,
-  hard_sigmoid,                             // clip(p0 * x + p1, 0, 1)
-  hard_swish,                               // x * clip(x + 3, 0, 6) / 6
-  silu,                                     // x * sigmoid(x)
-  gelu_erf,                                 // x * (1 + erf(x / sqrt 2)) / 2
-  gelu_tanh,                                // x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2
-  softplus,                                 // log(1 + exp(x))
-  softsign,                                 // x / (1 + |x|)
-  mish,                                     // x * tanh(softplus(x))
-  threshold,                                // x > p0 ? x : p1 (thresholded relu with p1 = 0)
-  shrink,                                   // x < -p0 ? x + p1 : x > p0 ? x - p1 : 0
-  step,                                     // x > p0 ? 1 : 0 (for gradients of relu and clip)
-  bitwise_not,                              // i32, i64 and u8
-  logical_not,                              // bool only
-  is_nan, is_inf,                           // f32 -> bool; is_inf: p0 != 0 accepts -inf, p1 != 0 accepts +inf
+  identity,
+  neg,
+  abs,
+  sign,
+  square,
+  relu,        // these and clip, bitwise_not: i32 and i64 too
+  clip,        // min(max(x, p0), p1); integers: bounds in i0, i1
+  leaky_relu,  // x < 0 ? p0 * x : x
+  elu,         // x < 0 ? p0 * (exp(x) - 1) : x
+  selu,        // p1 * elu with p0
+  celu,        // max(0, x) + min(0, p0 * (exp(x / p0) - 1))
+  exp,
+  expm1,
+  log,
+  log1p,
+  sqrt,
+  rsqrt,
+  reciprocal,
+  floor,
+  ceil,
+  trunc,
+  round,  // round: half to even
+  sin,
+  cos,
+  tan,
+  asin,
+  acos,
+  atan,
+  sinh,
+  cosh,
+  asinh,
+  acosh,
+  atanh,
+  tanh,
+  sigmoid,
+  erf,
+  hard_sigmoid,  // clip(p0 * x + p1, 0, 1)
+  hard_swish,    // x * clip(x + 3, 0, 6) / 6
+  silu,          // x * sigmoid(x)
+  gelu_erf,      // x * (1 + erf(x / sqrt 2)) / 2
+  gelu_tanh,     // x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2
+  softplus,      // log(1 + exp(x))
+  softsign,      // x / (1 + |x|)
+  mish,          // x * tanh(softplus(x))
+  threshold,     // x > p0 ? x : p1 (thresholded relu with p1 = 0)
+  shrink,        // x < -p0 ? x + p1 : x > p0 ? x - p1 : 0
+  step,          // x > p0 ? 1 : 0 (for gradients of relu and clip)
+  bitwise_not,   // i32, i64 and u8
+  logical_not,   // bool only
+  is_nan,
+  is_inf,  // f32 -> bool; is_inf: p0 != 0 accepts -inf, p1 != 0 accepts +inf
   count_
 };
 
@@ -47,25 +74,39 @@ struct UnaryArgs {
   float p0 = 0, p1 = 0;
   int64_t i0 = INT64_MIN, i1 = INT64_MAX;
   const void* x = nullptr;
-  void* y = nullptr;               // type of x; bool for is_nan and is_inf
+  void* y = nullptr;  // type of x; bool for is_nan and is_inf
   int64_t count = 0;
 };
 inline int64_t units(const UnaryArgs& a) { return ceil_div(a.count, kUnaryBlock); }
 
 // The compare ops and the logical ops write bool (one byte, 0 or 1).
 enum class Binary : int32_t {
-  add, sub, mul,
-  div,                    // integers: towards zero; x / 0 = 0, INT_MIN / -1 = INT_MIN
-  min, max,               // NaN wins
-  pow,                    // integers: x^y wraps; a negative y gives 0 unless |x| = 1
-  mod,                    // sign of the divisor (x - y * floor(x / y)); integers: x mod 0 = 0
-  fmod,                   // sign of the dividend, truncating
-  prelu,                  // a < 0 ? a * b : a
-  squared_difference,     // (a - b)^2
-  atan2,                  // f32 only
-  bit_and, bit_or, bit_xor, shift_left, shift_right,  // integers only (u8, i32, i64); shifts of >= width give 0
-  eq, ne, lt, le, gt, ge,
-  logical_and, logical_or, logical_xor,               // bool only
+  add,
+  sub,
+  mul,
+  div,  // integers: towards zero; x / 0 = 0, INT_MIN / -1 = INT_MIN
+  min,
+  max,                 // NaN wins
+  pow,                 // integers: x^y wraps; a negative y gives 0 unless |x| = 1
+  mod,                 // sign of the divisor (x - y * floor(x / y)); integers: x mod 0 = 0
+  fmod,                // sign of the dividend, truncating
+  prelu,               // a < 0 ? a * b : a
+  squared_difference,  // (a - b)^2
+  atan2,               // f32 only
+  bit_and,
+  bit_or,
+  bit_xor,
+  shift_left,
+  shift_right,  // integers only (u8, i32, i64); shifts of >= width give 0
+  eq,
+  ne,
+  lt,
+  le,
+  gt,
+  ge,
+  logical_and,
+  logical_or,
+  logical_xor,  // bool only
   count_
 };
 
@@ -104,7 +145,8 @@ struct SelectArgs {
 };
 
 // y[i] = (to)x[i]; dense, no overlap unless x == y and the sizes are equal. Any pair of the types of tern_dtype.
-// To a float: nearest even. Float to integer: towards zero, saturating, NaN gives 0. Integer to narrower integer: wraps.
+// To a float: nearest even. Float to integer: towards zero, saturating, NaN gives 0. Integer to narrower integer:
+// wraps.
 // To bool: x != 0. f64 to f16 or bf16 goes through f32. Units: blocks of kConvertBlock elements. No scratch.
 constexpr int64_t kConvertBlock = 4096;
 struct ConvertArgs {
@@ -115,14 +157,16 @@ struct ConvertArgs {
 };
 inline int64_t units(const ConvertArgs& a) { return ceil_div(a.count, kConvertBlock); }
 
-// The f32 -> f32 ops on one row of n elements, for other kernels. y may be x, a or b. *_scalar: the operand is one number.
+// The f32 -> f32 ops on one row of n elements, for other kernels. y may be x, a or b. *_scalar: the operand is one
+// number.
 using UnaryRowFn = void (*)(Unary op, float p0, float p1, const float* x, float* y, int64_t n);
-using BinaryRowFn = void (*)(Binary op, const float* a, int a_scalar, const float* b, int b_scalar, float* y, int64_t n);
+using BinaryRowFn = void (*)(Binary op, const float* a, int a_scalar, const float* b, int b_scalar, float* y,
+                             int64_t n);
 
 struct ElementwiseKernels {
-  KernelFn unary;    // UnaryArgs
-  KernelFn binary;   // BinaryArgs
-  KernelFn select;   // SelectArgs
+  KernelFn unary;   // UnaryArgs
+  KernelFn binary;  // BinaryArgs
+  KernelFn select;  // SelectArgs
   UnaryRowFn unary_row;
   BinaryRowFn binary_row;
 };
@@ -136,7 +180,9 @@ inline void plan_blocks(int rank, const int64_t* dims, int64_t block, int64_t* r
   *cols = inner > block ? block : inner;
   *rows = inner >= block || inner == 0 ? 1 : block / inner < outer_rows ? block / inner : outer_rows;
   if (*rows < 1) *rows = 1;
-  *units = inner == 0 ? 0 : ceil_div(inner, *cols) * ceil_div(outer_rows, *rows) * num_elements(rank > 1 ? rank - 2 : 0, dims);
+  *units = inner == 0
+               ? 0
+               : ceil_div(inner, *cols) * ceil_div(outer_rows, *rows) * num_elements(rank > 1 ? rank - 2 : 0, dims);
 }
 inline void plan(BinaryArgs& a) {
   int64_t strides[2][kMaxRank];
@@ -147,9 +193,11 @@ inline void plan(BinaryArgs& a) {
 }
 inline void plan(SelectArgs& a) {
   int64_t strides[3][kMaxRank];
-  for (int i = 0; i < kMaxRank; ++i) strides[0][i] = a.condition_strides[i], strides[1][i] = a.a_strides[i], strides[2][i] = a.b_strides[i];
+  for (int i = 0; i < kMaxRank; ++i)
+    strides[0][i] = a.condition_strides[i], strides[1][i] = a.a_strides[i], strides[2][i] = a.b_strides[i];
   a.rank = collapse_dims(a.rank, a.dims, 3, strides);
-  for (int i = 0; i < kMaxRank; ++i) a.condition_strides[i] = strides[0][i], a.a_strides[i] = strides[1][i], a.b_strides[i] = strides[2][i];
+  for (int i = 0; i < kMaxRank; ++i)
+    a.condition_strides[i] = strides[0][i], a.a_strides[i] = strides[1][i], a.b_strides[i] = strides[2][i];
   plan_blocks(a.rank, a.dims, kBinaryBlock, &a.block_rows, &a.block_cols, &a.units);
 }
 

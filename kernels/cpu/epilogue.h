@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Epilogues inside kernels: what is cheap is applied to sums in registers; costly activations (those with an exponential)
-// are applied by MatmulKernels::finish_rows to rows that were just stored. Included only by sources that are built once per set.
+// Epilogues inside kernels: what is cheap is applied to sums in registers; costly activations (those with an
+// exponential) are applied by MatmulKernels::finish_rows to rows that were just stored. Included only by sources that
+// are built once per set.
 #pragma once
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/simd.h"
@@ -9,12 +10,13 @@ namespace tern::cpu::TERN_ISA {
 
 enum class Finish : int32_t { none, clip, slope, leaky, hard_swish, later };
 
-// An epilogue as tiles apply it: sums start from `bias`, or where there is a scale from 0 and get `shift` behind it. For
-// `later` all that follows the sum (and its bias) is left to finish_rows.
+// An epilogue as tiles apply it: sums start from `bias`, or where there is a scale from 0 and get `shift` behind it.
+// For `later` all that follows the sum (and its bias) is left to finish_rows.
 struct Ending {
   Finish kind = Finish::none;
   float lo = 0, hi = 0;  // of clip; lo is the slope of leaky
-  const float *bias = nullptr, *scale = nullptr, *shift = nullptr, *slope = nullptr, *out_scale = nullptr, *out_bias = nullptr;
+  const float *bias = nullptr, *scale = nullptr, *shift = nullptr, *slope = nullptr, *out_scale = nullptr,
+              *out_bias = nullptr;
   const float* residual = nullptr;
   int64_t residual_stride = 0;
   bool residual_first = false, clip_residual = false;
@@ -56,7 +58,8 @@ TERN_INLINE Vec leak(Vec v, Vec slope) { return select(v < splat(0), v * slope, 
 // get(p, i): those channels of a list; add_residual(): of all sums.
 template <class Each, class Get, class AddResidual>
 TERN_INLINE void finish(const Ending& e, Each each, Get get, AddResidual add_residual) {
-  if (e.scale) each([&](Vec x, int i) __attribute__((always_inline)) { return fma(x, get(e.scale, i), get(e.shift, i)); });
+  if (e.scale)
+    each([&](Vec x, int i) __attribute__((always_inline)) { return fma(x, get(e.scale, i), get(e.shift, i)); });
   if (e.residual && e.residual_first) add_residual();
   switch (e.kind) {
     case Finish::none:
@@ -66,7 +69,9 @@ TERN_INLINE void finish(const Ending& e, Each each, Get get, AddResidual add_res
       each([&](Vec x, int) __attribute__((always_inline)) { return clip(x, lo, hi); });
       break;
     }
-    case Finish::slope: each([&](Vec x, int i) __attribute__((always_inline)) { return leak(x, get(e.slope, i)); }); break;
+    case Finish::slope:
+      each([&](Vec x, int i) __attribute__((always_inline)) { return leak(x, get(e.slope, i)); });
+      break;
     case Finish::leaky: {
       const Vec slope = splat(e.lo);
       each([&](Vec x, int) __attribute__((always_inline)) { return leak(x, slope); });
@@ -74,7 +79,8 @@ TERN_INLINE void finish(const Ending& e, Each each, Get get, AddResidual add_res
     }
     case Finish::hard_swish: each([](Vec x, int) __attribute__((always_inline)) { return hard_swish(x); }); break;
   }
-  if (e.out_scale) each([&](Vec x, int i) __attribute__((always_inline)) { return fma(x, get(e.out_scale, i), get(e.out_bias, i)); });
+  if (e.out_scale)
+    each([&](Vec x, int i) __attribute__((always_inline)) { return fma(x, get(e.out_scale, i), get(e.out_bias, i)); });
   if (e.residual) {
     if (!e.residual_first) add_residual();
     if (e.clip_residual) {
@@ -91,7 +97,8 @@ TERN_INLINE void finish_all(Vec* acc, const Ending& e, Get get) {
 #pragma GCC unroll 16
     for (int i = 0; i < N; ++i) acc[i] = f(acc[i], 0);
   };
-  finish(e, each, [&](const float* p, int) __attribute__((always_inline)) { return get(p); }, []() {});
+  finish(
+      e, each, [&](const float* p, int) __attribute__((always_inline)) { return get(p); }, []() {});
 }
 
 }  // namespace tern::cpu::TERN_ISA

@@ -110,9 +110,11 @@ void update(Scatter op, int32_t dtype, int elem_size, void* y, const void* u, in
   if (op == Scatter::assign) {
     memcpy(y, u, (size_t)(n * elem_size));
   } else if (dtype == TERN_DTYPE_I32) {
-    for (int64_t i = 0; i < n; ++i) ((int32_t*)y)[i] = combine<int32_t, uint32_t>(op, ((int32_t*)y)[i], ((const int32_t*)u)[i]);
+    for (int64_t i = 0; i < n; ++i)
+      ((int32_t*)y)[i] = combine<int32_t, uint32_t>(op, ((int32_t*)y)[i], ((const int32_t*)u)[i]);
   } else if (dtype == TERN_DTYPE_I64) {
-    for (int64_t i = 0; i < n; ++i) ((int64_t*)y)[i] = combine<int64_t, uint64_t>(op, ((int64_t*)y)[i], ((const int64_t*)u)[i]);
+    for (int64_t i = 0; i < n; ++i)
+      ((int64_t*)y)[i] = combine<int64_t, uint64_t>(op, ((int64_t*)y)[i], ((const int64_t*)u)[i]);
   } else {
     for (int64_t i = 0; i < n; ++i) ((float*)y)[i] = combine<float, float>(op, ((float*)y)[i], ((const float*)u)[i]);
   }
@@ -214,6 +216,7 @@ void cumsum(const void* args, int64_t begin, int64_t end, void*) {
 }  // namespace
 
 extern const GatherKernels gather_kernels;
-const GatherKernels gather_kernels = {gather, gather_nd, gather_elements, scatter_elements, scatter_nd, one_hot, cumsum};
+const GatherKernels gather_kernels = {gather,     gather_nd, gather_elements, scatter_elements,
+                                      scatter_nd, one_hot,   cumsum};
 
 }  // namespace tern::cpu::TERN_ISA

@@ -39,8 +39,8 @@ struct GatherNdArgs {
 };
 inline int64_t units(const GatherNdArgs& a) { return a.batch * ceil_div(a.count, kGatherRows); }
 
-// y[i] = x[i with i[axis] replaced by index[i]]; index and y dense over index_dims, x dense over dims; index_dims <= dims
-// but for `axis`. Units: rows (all dims of index but the last). No scratch. elem_size 1, 2, 4, 8.
+// y[i] = x[i with i[axis] replaced by index[i]]; index and y dense over index_dims, x dense over dims; index_dims <=
+// dims but for `axis`. Units: rows (all dims of index but the last). No scratch. elem_size 1, 2, 4, 8.
 struct GatherElementsArgs {
   const void* x = nullptr;
   const void* index = nullptr;
@@ -55,9 +55,9 @@ inline int64_t units(const GatherElementsArgs& a) {
 
 enum class Scatter : int32_t { assign, add, mul, min, max };
 
-// y[i with i[axis] replaced by index[i]] op= updates[i], in the order of index (the last assignment wins, sums are added
-// in order). y holds the data already (copy it first). Shapes as GatherElementsArgs, updates as index. dtype: any for
-// assign, else F32, I32, I64. Units: lines along `axis`, so that no two units meet. No scratch.
+// y[i with i[axis] replaced by index[i]] op= updates[i], in the order of index (the last assignment wins, sums are
+// added in order). y holds the data already (copy it first). Shapes as GatherElementsArgs, updates as index. dtype: any
+// for assign, else F32, I32, I64. Units: lines along `axis`, so that no two units meet. No scratch.
 struct ScatterElementsArgs {
   Scatter op = Scatter::assign;
   int32_t dtype = TERN_DTYPE_F32;

@@ -13,8 +13,8 @@ namespace {
 int64_t round16(int64_t floats) { return (floats + 15) / 16 * 16; }
 
 // y[rows][n] = layer(x[rows][k]); the epilogue's residual starts at row 0
-void pointwise(const PointwiseLayer& layer, const Epilogue& e, const float* x, int64_t x_stride, int64_t rows, int64_t k, int64_t n,
-               float* y, int64_t y_stride, float* panel) {
+void pointwise(const PointwiseLayer& layer, const Epilogue& e, const float* x, int64_t x_stride, int64_t rows,
+               int64_t k, int64_t n, float* y, int64_t y_stride, float* panel) {
   PanelRows p;
   p.a = &x, p.run_length = k, p.a_stride = x_stride, p.rows = rows;
   p.w = layer.w, p.w_f16 = layer.w_f16, p.n = n, p.n_end = n, p.k = k;
@@ -63,8 +63,8 @@ void inverted_residual(const void* args, int64_t begin, int64_t end, void* scrat
       if (next < first) next = first;
       while (next < last) {  // in two pieces where the ring ends
         const int64_t slot = next % ring_rows, n = last - next < ring_rows - slot ? last - next : ring_rows - slot;
-        pointwise(a.expand, a.expand.epilogue, x + next * d.in_w * a.x_pixel, a.x_pixel, n * d.in_w, a.in_c, d.channels, ring + slot * row,
-                  d.channels, panel);
+        pointwise(a.expand, a.expand.epilogue, x + next * d.in_w * a.x_pixel, a.x_pixel, n * d.in_w, a.in_c, d.channels,
+                  ring + slot * row, d.channels, panel);
         next += n;
       }
     }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A row-streamed group: 1x1 convolution (expand) -> depthwise convolution -> 1x1 convolution (project). The tensors between
-// exist only as a few rows in scratch, so they stay in the cache. The results have the same bits as the three kernels one by
-// one. Without expand or project (w NULL) it is a group of two.
+// A row-streamed group: 1x1 convolution (expand) -> depthwise convolution -> 1x1 convolution (project). The tensors
+// between exist only as a few rows in scratch, so they stay in the cache. The results have the same bits as the three
+// kernels one by one. Without expand or project (w NULL) it is a group of two.
 //   x [batch, in_h, in_w, in_c]     pixel p (over batch, rows and columns) at x + p * x_pixel
 //   y [batch, out_h, out_w, out_c]  pixel p at y + p * y_pixel
-// y must not overlap x (halo rows of x are read again) or weights. A residual add is the project's epilogue (or, in a group
-// that ends in the depthwise convolution, its epilogue): pixel p at residual + p * residual_stride.
-// It pays while the expanded tensor exceeds the L2 cache. Unit: kInvertedResidualRows output rows of one picture; a call
-// recomputes the expanded halo rows at its begin only, so give each thread one contiguous range.
+// y must not overlap x (halo rows of x are read again) or weights. A residual add is the project's epilogue (or, in a
+// group that ends in the depthwise convolution, its epilogue): pixel p at residual + p * residual_stride.
+// It pays while the expanded tensor exceeds the L2 cache. Unit: kInvertedResidualRows output rows of one picture; a
+// call recomputes the expanded halo rows at its begin only, so give each thread one contiguous range.
 #pragma once
 #include "kernels/cpu/depthwise.h"
 #include "kernels/cpu/kernel.h"
@@ -57,7 +57,8 @@ static inline size_t inverted_residual_scratch_bytes(const InvertedResidualArgs&
   int64_t floats = (d.in_w * x_pixel + 15) / 16 * 16;  // a row of zeros
   if (a.expand.w) floats += (inverted_residual_ring_rows(a) * d.in_w * d.channels + 15) / 16 * 16;
   if (a.project.w) floats += (kInvertedResidualRows * d.out_w * d.channels * d.multiplier + 15) / 16 * 16;
-  const size_t widest = panel_scratch_bytes(a.in_c, a.expand.w_f16), last = panel_scratch_bytes(d.channels * d.multiplier, a.project.w_f16);
+  const size_t widest = panel_scratch_bytes(a.in_c, a.expand.w_f16),
+               last = panel_scratch_bytes(d.channels * d.multiplier, a.project.w_f16);
   return (size_t)floats * sizeof(float) + depthwise_filter_bytes(d) + (widest > last ? widest : last) +
          ((size_t)depthwise_input_rows(d) * sizeof(void*) + 63) / 64 * 64;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The contract of every CPU kernel: a function over a range of independent work units.
 //
-// Kernels work on raw pointers. They allocate nothing, throw nothing and never read or write outside the ranges that their
-// arguments name. Every output element is computed within one unit and summed in a fixed order, so results do not depend
-// on how units are split over threads.
+// Kernels work on raw pointers. They allocate nothing, throw nothing and never read or write outside the ranges that
+// their arguments name. Every output element is computed within one unit and summed in a fixed order, so results do not
+// depend on how units are split over threads.
 //
 // A source `kernels/cpu/<name>.cpp` is compiled once per instruction set with TERN_ISA set to that set's name, which is
 // the namespace of everything in it. `<name>.h` declares the argument structs (shared by all sets) and a struct of
@@ -20,17 +20,28 @@ namespace tern::cpu {
 using KernelFn = void (*)(const void* args, int64_t begin, int64_t end, void* scratch);
 
 enum class Activation : int32_t {
-  none, relu, clip /* [lo, hi] */, prelu /* slope per channel */, leaky_relu /* slope = lo */, hard_swish /* x*clip(x+3,0,6)/6 */,
-  hard_sigmoid /* clip(lo*x+hi, 0, 1) */, sigmoid, tanh, silu, gelu /* erf */, gelu_tanh,
+  none,
+  relu,
+  clip /* [lo, hi] */,
+  prelu /* slope per channel */,
+  leaky_relu /* slope = lo */,
+  hard_swish /* x*clip(x+3,0,6)/6 */,
+  hard_sigmoid /* clip(lo*x+hi, 0, 1) */,
+  sigmoid,
+  tanh,
+  silu,
+  gelu /* erf */,
+  gelu_tanh,
 };
 
-// What happens to a sum before it is stored, in this order: * scale, + bias, (+ residual if residual_first), activation,
+// What happens to a sum before it is stored, in this order: * scale, + bias, (+ residual if residual_first),
+// activation,
 // * out_scale + out_bias, (+ residual otherwise), clip to [residual_lo, residual_hi] if there is a residual.
 struct Epilogue {
-  const float* scale = nullptr;     // [channels], then bias is there too; or NULL
-  const float* bias = nullptr;      // [channels] or NULL
-  const float* slope = nullptr;     // [channels], for prelu
-  const float* out_scale = nullptr; // [channels], then out_bias is there too; or NULL
+  const float* scale = nullptr;      // [channels], then bias is there too; or NULL
+  const float* bias = nullptr;       // [channels] or NULL
+  const float* slope = nullptr;      // [channels], for prelu
+  const float* out_scale = nullptr;  // [channels], then out_bias is there too; or NULL
   const float* out_bias = nullptr;
   const float* residual = nullptr;  // laid out as the output, rows `residual_stride` floats apart, or NULL
   int64_t residual_stride = 0;      // floats from one output row (pixel) to the next

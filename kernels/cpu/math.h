@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Elementary functions on vectors, shared by the kernels. Included only by sources that are built once per set.
 //
-// Greatest relative errors over all floats with a normal result, against double, on every set: vexp 0.9e-7, vlog 0.8e-7,
-// vexpm1 1.2e-7, vlog1p 1.4e-7, vtanh 1.5e-7, vsigmoid 1.9e-7 (below -87 it gives 0), verf 1.1e-7.
+// Greatest relative errors over all floats with a normal result, against double, on every set: vexp 0.9e-7, vlog
+// 0.8e-7, vexpm1 1.2e-7, vlog1p 1.4e-7, vtanh 1.5e-7, vsigmoid 1.9e-7 (below -87 it gives 0), verf 1.1e-7.
 // NaN gives NaN. Infinities and zeros give the exact limits; vexp gives denormals.
 // vexp_negative takes x <= 0 and gives 0 below -87: one multiplication less, for softmax and its like.
 #pragma once
@@ -10,7 +10,9 @@
 
 namespace tern::cpu::TERN_ISA {
 
-TERN_INLINE Vec with_sign_of(Vec magnitude, Vec sign) { return from_bits((bits(magnitude) & VecI(INT32_MAX)) | (bits(sign) & VecI(INT32_MIN))); }
+TERN_INLINE Vec with_sign_of(Vec magnitude, Vec sign) {
+  return from_bits((bits(magnitude) & VecI(INT32_MAX)) | (bits(sign) & VecI(INT32_MIN)));
+}
 TERN_INLINE Vec power_of_two(VecI n) { return from_bits((n + VecI(127)) << 23); }  // -126 <= n <= 127
 TERN_INLINE Vec infinity() { return splat(__builtin_inff()); }
 

@@ -26,7 +26,8 @@ constexpr int kMaxRows = 6, kChunk = 8;  // 12 of 16
 
 // Rows of the next tile when so many are left: tiles of 14, but rather two middling ones than a full and a tiny one.
 #if defined(__AVX512BW__)
-constexpr uint8_t kRowsLeft[] = {0, 1, 2, 3, 2, 5, 3, 7, 8, 7, 10, 8, 12, 8, 14, 8, 8, 10, 10, 12, 10, 14, 12, 8, 12, 10, 14, 12};
+constexpr uint8_t kRowsLeft[] = {0,  1, 2, 3,  2,  5,  3,  7,  8,  7, 10, 8,  12, 8,
+                                 14, 8, 8, 10, 10, 12, 10, 14, 12, 8, 12, 10, 14, 12};
 #else
 constexpr uint8_t kRowsLeft[] = {0, 1, 2, 3, 4, 5, 6, 4, 4, 5, 5, 6};
 #endif
@@ -45,7 +46,9 @@ TERN_INLINE Vec whole(Half h) { return _mm512_zextps256_ps512(h); }
 struct Half {};
 TERN_INLINE Half half_zero() { return {}; }
 template <class W>
-TERN_INLINE Half half_load(const W*) { return {}; }
+TERN_INLINE Half half_load(const W*) {
+  return {};
+}
 TERN_INLINE Half half_fma(const float*, Half, Half) { return {}; }
 TERN_INLINE Half lower_half(Vec) { return {}; }
 TERN_INLINE Vec whole(Half) { return splat(0); }
@@ -107,11 +110,11 @@ struct Tile {
   float* y;
   int64_t y_stride;
   const Ending* end;
-  int64_t n;                                     // the chunk's first column in lists per channel
-  const float* residual;                         // of the tile's first output; NULL if none
-  const float* start;                            // sums start from here, or (NULL) from the bias
+  int64_t n;              // the chunk's first column in lists per channel
+  const float* residual;  // of the tile's first output; NULL if none
+  const float* start;     // sums start from here, or (NULL) from the bias
   int64_t start_stride;
-  int32_t fetch_rows;                            // prefetch the next rows of A
+  int32_t fetch_rows;  // prefetch the next rows of A
 };
 
 #if TERN_TILE_HALF
@@ -128,7 +131,8 @@ TERN_INLINE Vec load_columns(const float* row, int v, int) { return load(row + v
 TERN_INLINE void store_columns(float* row, int v, int, Vec x) { store(row + v * kLanes, x); }
 #endif
 
-// ROWS rows times NV vectors (and HALF a one) of columns. Rows are addressed from one base per five: base + {0,1,2,3,4} * stride.
+// ROWS rows times NV vectors (and HALF a one) of columns. Rows are addressed from one base per five: base + {0,1,2,3,4}
+// * stride.
 template <int ROWS, int NV, int HALF, class W>
 void tile(const Tile& t) {
   constexpr int kVecs = NV + HALF;
@@ -211,7 +215,8 @@ void tile(const Tile& t) {
 #pragma GCC unroll 16
     for (int m = 0; m < ROWS; ++m)
 #pragma GCC unroll 8
-      for (int v = 0; v < kVecs; ++v) acc[m][v] = acc[m][v] + load_columns(t.residual + m * t.end->residual_stride, v, NV);
+      for (int v = 0; v < kVecs; ++v)
+        acc[m][v] = acc[m][v] + load_columns(t.residual + m * t.end->residual_stride, v, NV);
   };
   finish(*t.end, each, get, add_residual);
 
@@ -227,9 +232,11 @@ using TileFn = void (*)(const Tile&);
 template <class W, int NV, int HALF>
 TileFn tile_for_rows(int rows) {
 #if defined(__AVX512BW__)
-  static constexpr TileFn kSmall[] = {tile<1, NV, HALF, W>, tile<2, NV, HALF, W>, tile<3, NV, HALF, W>, tile<5, NV, HALF, W>, tile<7, NV, HALF, W>};
+  static constexpr TileFn kSmall[] = {tile<1, NV, HALF, W>, tile<2, NV, HALF, W>, tile<3, NV, HALF, W>,
+                                      tile<5, NV, HALF, W>, tile<7, NV, HALF, W>};
   if constexpr (sizeof(W) == 4) {  // f16 is widened beforehand for so many rows
-    static constexpr TileFn kLarge[] = {tile<8, NV, HALF, W>, tile<10, NV, HALF, W>, tile<12, NV, HALF, W>, tile<14, NV, HALF, W>};
+    static constexpr TileFn kLarge[] = {tile<8, NV, HALF, W>, tile<10, NV, HALF, W>, tile<12, NV, HALF, W>,
+                                        tile<14, NV, HALF, W>};
     if (rows >= 8) return kLarge[(rows - 8) / 2];
   }
   constexpr int8_t kIndex[] = {0, 0, 1, 2, 0, 3, 0, 4};
@@ -265,8 +272,8 @@ void widen(const uint16_t* w, float* out, int64_t n) {
 
 // ---- rows times panels
 
-// Rows that go through all panels before the next rows are taken: their part of A stays in the L2 cache. Not too few, since
-// f16 panels are widened anew for each block.
+// Rows that go through all panels before the next rows are taken: their part of A stays in the L2 cache. Not too few,
+// since f16 panels are widened anew for each block.
 int64_t rows_per_block(const PanelRows& p) {
   constexpr int64_t kFloats = 80 << 10, kStep = kMaxRows * 2;
   const int64_t k = p.runs * p.run_length, rows = kFloats / (k > 0 ? k : 1) / kStep * kStep;
@@ -274,9 +281,10 @@ int64_t rows_per_block(const PanelRows& p) {
   return rows < 4 * kStep ? 4 * kStep : rows > kMost ? kMost : rows;
 }
 
-// A tile that ends in zero columns, or whose activation is costly: it is computed in a full-width copy of everything that
-// is as wide as its outputs. t is of row r and output n.
-[[gnu::noinline]] void finish_tile(const PanelRows& p, Tile t, TileFn run, int64_t r, int64_t n, int rows, int columns) {
+// A tile that ends in zero columns, or whose activation is costly: it is computed in a full-width copy of everything
+// that is as wide as its outputs. t is of row r and output n.
+[[gnu::noinline]] void finish_tile(const PanelRows& p, Tile t, TileFn run, int64_t r, int64_t n, int rows,
+                                   int columns) {
   constexpr int64_t kStride = kPanelWidth;
   alignas(64) float sums[kMaxRows * kStride], residual[kMaxRows * kStride], lists[6][kStride];
   const auto copy = [columns](float* out, const float* in) __attribute__((always_inline)) {
@@ -376,7 +384,8 @@ void panel_matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
   while (begin < end) {
     const int64_t group = begin / u.row_blocks, first = begin % u.row_blocks;
     const int64_t last = end - begin < u.row_blocks - first ? first + (end - begin) : u.row_blocks;
-    const int64_t r0 = first * u.rows_per_block, r1 = last * u.rows_per_block < a.rows ? last * u.rows_per_block : a.rows;
+    const int64_t r0 = first * u.rows_per_block,
+                  r1 = last * u.rows_per_block < a.rows ? last * u.rows_per_block : a.rows;
     const float* x = a.x + r0 * a.x_stride;
     const Epilogue e = epilogue_at(a.epilogue, r0, 0);
     PanelRows p;
@@ -399,7 +408,8 @@ void transpose(const float* in, int64_t in_stride, int64_t rows, int64_t columns
   const auto block = [](const float* p, int64_t ps, float* q, int64_t qs) {
     __m256 r[8], s[8];
     for (int i = 0; i < 8; ++i) r[i] = _mm256_loadu_ps(p + i * ps);
-    for (int i = 0; i < 8; i += 2) s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]), s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    for (int i = 0; i < 8; i += 2)
+      s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]), s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
     for (int i = 0; i < 8; i += 4) {
       r[i] = _mm256_shuffle_ps(s[i], s[i + 2], 0x44), r[i + 1] = _mm256_shuffle_ps(s[i], s[i + 2], 0xee);
       r[i + 2] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0x44), r[i + 3] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0xee);
@@ -426,7 +436,8 @@ void transpose(const float* in, int64_t in_stride, int64_t rows, int64_t columns
   int64_t i = 0;
   for (; i + kBlock <= rows; i += kBlock) {
     int64_t j = 0;
-    for (; j + kBlock <= columns; j += kBlock) block(in + i * in_stride + j, in_stride, out + j * out_stride + i, out_stride);
+    for (; j + kBlock <= columns; j += kBlock)
+      block(in + i * in_stride + j, in_stride, out + j * out_stride + i, out_stride);
     for (; j < columns; ++j)
       for (int64_t q = i; q < i + kBlock; ++q) out[j * out_stride + q] = in[q * in_stride + j];
   }
@@ -435,7 +446,8 @@ void transpose(const float* in, int64_t in_stride, int64_t rows, int64_t columns
 }
 
 // [depth][columns] of op(b), starting at (k0, n0), to panel order
-void pack_b(const MatmulArgs& a, const float* b, int64_t k0, int64_t depth, int64_t n0, int64_t columns, float* panels) {
+void pack_b(const MatmulArgs& a, const float* b, int64_t k0, int64_t depth, int64_t n0, int64_t columns,
+            float* panels) {
   for (int64_t c = 0; c < columns; c += kPanelWidth) {
     const int64_t width = panel_width(columns, c), used = columns - c < width ? columns - c : width;
     if (a.b_transposed) {
@@ -455,8 +467,8 @@ void pack_b(const MatmulArgs& a, const float* b, int64_t k0, int64_t depth, int6
   }
 }
 
-// sums[r][j] = start[j] + row r of x times row j of b, for ROWS rows and n rows of b; start may be NULL. With so few rows, to
-// pack B would take longer than to read it once.
+// sums[r][j] = start[j] + row r of x times row j of b, for ROWS rows and n rows of b; start may be NULL. With so few
+// rows, to pack B would take longer than to read it once.
 template <int ROWS>
 void dot_rows(const MatmulArgs& a, const float* x, const float* b, int64_t n, const float* start, float* sums) {
   constexpr int kColumns = 8 / ROWS;
@@ -476,7 +488,8 @@ void dot_rows(const MatmulArgs& a, const float* x, const float* b, int64_t n, co
       }
     }
     for (int r = 0; r < ROWS; ++r)
-      for (int c = 0; c < kColumns && j + c < n; ++c) sums[r * kMatmulColumns + j + c] = sum_lanes(s[r][c]) + (start ? start[j + c] : 0);
+      for (int c = 0; c < kColumns && j + c < n; ++c)
+        sums[r * kMatmulColumns + j + c] = sum_lanes(s[r][c]) + (start ? start[j + c] : 0);
   }
 }
 
@@ -484,16 +497,19 @@ void dot_rows(const MatmulArgs& a, const float* x, const float* b, int64_t n, co
 void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
   const MatmulArgs& a = *(const MatmulArgs*)args;
   float *panels = (float*)scratch, *rows = panels + kMatmulColumns * kMatmulDepth;
-  const int64_t row_blocks = (a.m + kMatmulRows - 1) / kMatmulRows, column_blocks = (a.n + kMatmulColumns - 1) / kMatmulColumns;
+  const int64_t row_blocks = (a.m + kMatmulRows - 1) / kMatmulRows,
+                column_blocks = (a.n + kMatmulColumns - 1) / kMatmulColumns;
   for (int64_t unit = begin; unit < end;) {
-    const int64_t i = unit % row_blocks, j = unit / row_blocks % column_blocks, batch = unit / row_blocks / column_blocks;
+    const int64_t i = unit % row_blocks, j = unit / row_blocks % column_blocks,
+                  batch = unit / row_blocks / column_blocks;
     const int64_t blocks = end - unit < row_blocks - i ? end - unit : row_blocks - i;
     unit += blocks;
     const int64_t outer = batch / a.batch[1], inner = batch % a.batch[1];
     const float* x = a.a + outer * a.a_batch[0] + inner * a.a_batch[1];
     const float* b = a.b + outer * a.b_batch[0] + inner * a.b_batch[1];
     float* y = a.y + outer * a.y_batch[0] + inner * a.y_batch[1];
-    const int64_t m0 = i * kMatmulRows, m1 = (i + blocks) * kMatmulRows < a.m ? (i + blocks) * kMatmulRows : a.m, n0 = j * kMatmulColumns;
+    const int64_t m0 = i * kMatmulRows, m1 = (i + blocks) * kMatmulRows < a.m ? (i + blocks) * kMatmulRows : a.m,
+                  n0 = j * kMatmulColumns;
     const int64_t n = a.n - n0 < kMatmulColumns ? a.n - n0 : kMatmulColumns;
     if (a.b_transposed && !a.a_transposed && !a.accumulate && a.m <= 2) {
       const Epilogue e = epilogue_at(a.epilogue, m0, n0);

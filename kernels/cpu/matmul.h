@@ -2,8 +2,8 @@
 // Matrix products in f32.
 //   panel_matmul   weights in panel order (base/panel.h), f32 or f16, read as they lie in the model file
 //   matmul         both factors are run-time matrices, row-major, either may be transposed, batches with strides
-// Each output is one chain of fused multiply-adds over k in ascending order, whatever the number of rows: a row's result
-// does not depend on its neighbours, nor on the split over threads.
+// Each output is one chain of fused multiply-adds over k in ascending order, whatever the number of rows: a row's
+// result does not depend on its neighbours, nor on the split over threads.
 // Any alignment works; weights that start at a multiple of 64 bytes are up to a third faster.
 #pragma once
 #include "base/panel.h"
@@ -22,8 +22,9 @@ struct PanelMatmulArgs {
   Epilogue epilogue;
 };
 
-// A unit is a block of rows with all panels, so that a thread has the same rows of a picture from layer to layer. Where the
-// weights are more than the rows it is a block times a group of panels, groups varying slowest: a thread has its weights.
+// A unit is a block of rows with all panels, so that a thread has the same rows of a picture from layer to layer. Where
+// the weights are more than the rows it is a block times a group of panels, groups varying slowest: a thread has its
+// weights.
 struct PanelMatmulUnits {
   int64_t row_blocks, rows_per_block, panel_groups, panels_per_group;
 };
@@ -54,27 +55,32 @@ static inline double panel_matmul_unit_flops(const PanelMatmulArgs& a) {
   return units ? 2.0 * (double)a.rows * (double)a.n * (double)a.k / (double)units : 0;
 }
 // Scratch for one panel of f16 weights widened to f32.
-static inline size_t panel_scratch_bytes(int64_t k, int32_t w_f16) { return w_f16 ? (size_t)k * kPanelWidth * sizeof(float) : 0; }
+static inline size_t panel_scratch_bytes(int64_t k, int32_t w_f16) {
+  return w_f16 ? (size_t)k * kPanelWidth * sizeof(float) : 0;
+}
 static inline size_t panel_matmul_scratch_bytes(const PanelMatmulArgs& a) { return panel_scratch_bytes(a.k, a.w_f16); }
 
 // y = epilogue(op(a) * op(b)), [m][n] per batch; with accumulate: y += op(a) * op(b), and no epilogue.
-// op(a) is [m][k]: stored so, or with a_transposed as [k][m]. op(b) is [k][n]: stored so, or with b_transposed as [n][k].
+// op(a) is [m][k]: stored so, or with a_transposed as [k][m]. op(b) is [k][n]: stored so, or with b_transposed as
+// [n][k].
 // The batch has two levels (as batch and heads); a stride of 0 repeats a factor. A residual needs batch 1 and is not y.
 struct MatmulArgs {
   const float *a = nullptr, *b = nullptr;
   float* y = nullptr;
   int64_t m = 0, n = 0, k = 0;
-  int64_t a_stride = 0, b_stride = 0, y_stride = 0;  // floats from one stored row to the next
-  int64_t batch[2] = {1, 1};                         // outer, inner
+  int64_t a_stride = 0, b_stride = 0, y_stride = 0;                       // floats from one stored row to the next
+  int64_t batch[2] = {1, 1};                                              // outer, inner
   int64_t a_batch[2] = {0, 0}, b_batch[2] = {0, 0}, y_batch[2] = {0, 0};  // floats from one matrix to the next
   int32_t a_transposed = 0, b_transposed = 0;
   int32_t accumulate = 0;
   Epilogue epilogue;
 };
 
-constexpr int64_t kMatmulRows = 112, kMatmulColumns = 128, kMatmulDepth = 256;  // of one unit; k is cut into such depths
+// of one unit; k is cut into such depths
+constexpr int64_t kMatmulRows = 112, kMatmulColumns = 128, kMatmulDepth = 256;
 static inline int64_t matmul_units(const MatmulArgs& a) {
-  return a.batch[0] * a.batch[1] * ((a.m + kMatmulRows - 1) / kMatmulRows) * ((a.n + kMatmulColumns - 1) / kMatmulColumns);
+  return a.batch[0] * a.batch[1] * ((a.m + kMatmulRows - 1) / kMatmulRows) *
+         ((a.n + kMatmulColumns - 1) / kMatmulColumns);
 }
 static inline double matmul_unit_flops(const MatmulArgs& a) {
   const int64_t units = matmul_units(a);
@@ -87,26 +93,28 @@ static inline size_t matmul_scratch_bytes(const MatmulArgs&) {
 
 // ---- for other kernels of the same set
 
-// Rows of a product whose left factor is a sum over runs of contiguous floats (one for a matrix, kernel_h for a convolution):
+// Rows of a product whose left factor is a sum over runs of contiguous floats (one for a matrix, kernel_h for a
+// convolution):
 //   y[r][j] = epilogue(sum over i < runs, t < run_length of a[i][r * a_stride + t] * w[j][w_first[i] + t])
 struct PanelRows {
-  const float* const* a = nullptr;    // runs pointers, each to its first float of row 0
-  const int64_t* w_first = nullptr;   // first input of each run within w's k inputs; NULL: runs follow one another from 0
+  const float* const* a = nullptr;  // runs pointers, each to its first float of row 0
+  // first input of each run within w's k inputs; NULL: runs follow one another from 0
+  const int64_t* w_first = nullptr;
   int64_t runs = 1, run_length = 0, a_stride = 0, rows = 0;
   const void* w = nullptr;
-  int64_t n = 0, k = 0;               // of w
-  int64_t n_begin = 0, n_end = 0;     // outputs to compute; n_begin a multiple of 32, n_end too or n
+  int64_t n = 0, k = 0;            // of w
+  int64_t n_begin = 0, n_end = 0;  // outputs to compute; n_begin a multiple of 32, n_end too or n
   int32_t w_f16 = 0;
-  int32_t load_y = 0;                 // sums start from y instead of the bias
-  int32_t store_sums = 0;             // store sums as they are: the epilogue follows in a later call
-  float* y = nullptr;                 // [row 0][output 0]
+  int32_t load_y = 0;      // sums start from y instead of the bias
+  int32_t store_sums = 0;  // store sums as they are: the epilogue follows in a later call
+  float* y = nullptr;      // [row 0][output 0]
   int64_t y_stride = 0;
-  const Epilogue* epilogue = nullptr; // lists of output 0, residual of row 0
-  float* panel = nullptr;             // panel_scratch_bytes(k, w_f16); NULL if 0
+  const Epilogue* epilogue = nullptr;  // lists of output 0, residual of row 0
+  float* panel = nullptr;              // panel_scratch_bytes(k, w_f16); NULL if 0
 };
 
-// y[rows][n] = what follows the sums[rows][n] of an epilogue: they hold its bias unless it has a scale. Lists and residual
-// as in PanelRows.
+// y[rows][n] = what follows the sums[rows][n] of an epilogue: they hold its bias unless it has a scale. Lists and
+// residual as in PanelRows.
 // y may be sums or the residual.
 struct FinishRows {
   const float* sums = nullptr;

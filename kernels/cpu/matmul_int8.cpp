@@ -27,7 +27,8 @@ TERN_INLINE uint32_t read_four(const uint8_t* p, int64_t left, uint32_t flip) {
   return v ^ flip;
 }
 
-// dots<rows>: acc[r][i] = sum over k of x[r][k] * w[i][k] for the 32 outputs of a panel. kTile: rows that fit the registers.
+// dots<rows>: acc[r][i] = sum over k of x[r][k] * w[i][k] for the 32 outputs of a panel. kTile: rows that fit the
+// registers.
 #if defined(__AVX512VNNI__)
 constexpr int kTile = 8;
 TERN_INLINE void dot(__m512i& acc, __m512i x, __m512i w) {  // as assembly: the intrinsic makes g++ 12 spill the sums
@@ -107,13 +108,17 @@ constexpr int kTile = 2;
 using Pairs = __m512i;
 TERN_INLINE Pairs zero_pairs() { return _mm512_setzero_si512(); }
 TERN_INLINE Pairs widen_weights(const int8_t* w) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i*)w)); }
-TERN_INLINE Pairs widen_four(uint32_t v) { return _mm512_broadcastq_epi64(_mm_cvtepu8_epi16(_mm_cvtsi32_si128((int32_t)v))); }
+TERN_INLINE Pairs widen_four(uint32_t v) {
+  return _mm512_broadcastq_epi64(_mm_cvtepu8_epi16(_mm_cvtsi32_si128((int32_t)v)));
+}
 TERN_INLINE Pairs add_products(Pairs acc, Pairs w, Pairs x) { return _mm512_add_epi32(acc, _mm512_madd_epi16(w, x)); }
 #elif defined(__AVX2__)
 using Pairs = __m256i;
 TERN_INLINE Pairs zero_pairs() { return _mm256_setzero_si256(); }
 TERN_INLINE Pairs widen_weights(const int8_t* w) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)w)); }
-TERN_INLINE Pairs widen_four(uint32_t v) { return _mm256_broadcastq_epi64(_mm_cvtepu8_epi16(_mm_cvtsi32_si128((int32_t)v))); }
+TERN_INLINE Pairs widen_four(uint32_t v) {
+  return _mm256_broadcastq_epi64(_mm_cvtepu8_epi16(_mm_cvtsi32_si128((int32_t)v)));
+}
 TERN_INLINE Pairs add_products(Pairs acc, Pairs w, Pairs x) { return _mm256_add_epi32(acc, _mm256_madd_epi16(w, x)); }
 #elif defined(__x86_64__)
 using Pairs = __m128i;
@@ -183,7 +188,8 @@ int32_t wrap_add(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_
 int32_t sum_of_codes(const uint8_t* x, int64_t k, uint32_t flip) {
   uint32_t sum = 0;
   const uint8_t top = (uint8_t)flip;
-  for (int64_t i = 0; i < k; ++i) sum += kUnsigned ? (uint32_t)(uint8_t)(x[i] ^ top) : (uint32_t)(int32_t)(int8_t)(x[i] ^ top);
+  for (int64_t i = 0; i < k; ++i)
+    sum += kUnsigned ? (uint32_t)(uint8_t)(x[i] ^ top) : (uint32_t)(int32_t)(int8_t)(x[i] ^ top);
   return (int32_t)sum;
 }
 

@@ -43,18 +43,18 @@ constexpr int64_t kInt8Rows = 16;
 struct MatmulInt8Args {
   int32_t x_dtype = TERN_DTYPE_U8, y_dtype = TERN_DTYPE_I32;  // y: I32, F32, I8, U8
   const void* x = nullptr;
-  const void* w = nullptr;               // packed_int8_bytes
+  const void* w = nullptr;  // packed_int8_bytes
   void* y = nullptr;
   int64_t m = 0, n = 0, k = 0, x_stride = 0, y_stride = 0;
   int32_t x_zero = 0;
-  const int32_t* x_zeros = nullptr;      // [m]: one zero point per row instead of x_zero, or NULL
-  const int32_t* w_zero = nullptr;       // [n] or NULL = 0
-  const int32_t* bias_s32 = nullptr;     // [n] or NULL
+  const int32_t* x_zeros = nullptr;   // [m]: one zero point per row instead of x_zero, or NULL
+  const int32_t* w_zero = nullptr;    // [n] or NULL = 0
+  const int32_t* bias_s32 = nullptr;  // [n] or NULL
   float x_scale = 1;
-  const float* x_scales = nullptr;       // [m]: one scale per row instead of x_scale, or NULL
-  const float* w_scale = nullptr;        // [n]; f32 output only; NULL = 1
-  const float* bias = nullptr;           // [n] or NULL; f32 output only
-  const float* multiplier = nullptr;     // [n]; s8, u8 output only
+  const float* x_scales = nullptr;    // [m]: one scale per row instead of x_scale, or NULL
+  const float* w_scale = nullptr;     // [n]; f32 output only; NULL = 1
+  const float* bias = nullptr;        // [n] or NULL; f32 output only
+  const float* multiplier = nullptr;  // [n]; s8, u8 output only
   int32_t y_zero = 0, y_min = -128, y_max = 127;
   Activation activation = Activation::none;
   float lo = 0, hi = 0;

@@ -37,7 +37,9 @@ struct Candidate {
   int32_t index;
 };
 
-bool better(const Candidate& a, const Candidate& b) { return a.score > b.score || (a.score == b.score && a.index < b.index); }
+bool better(const Candidate& a, const Candidate& b) {
+  return a.score > b.score || (a.score == b.score && a.index < b.index);
+}
 
 // heap[0] is the best candidate.
 void sink(Candidate* heap, int64_t n, int64_t i) {
@@ -59,7 +61,8 @@ void select_kernel(const void* args, int64_t begin, int64_t end, void* scratch) 
     int32_t* winners = a.winners + u * a.max_per_class;
     int64_t n = 0;
     for (int64_t i = 0; i < a.num_boxes; ++i)
-      if (scores[i] == scores[i] && (!a.use_score_threshold || scores[i] > a.score_threshold)) heap[n++] = {scores[i], (int32_t)i};
+      if (scores[i] == scores[i] && (!a.use_score_threshold || scores[i] > a.score_threshold))
+        heap[n++] = {scores[i], (int32_t)i};
     for (int64_t i = n / 2; i-- > 0;) sink(heap, n, i);
     int32_t chosen = 0;
     while (n > 0 && chosen < a.max_per_class) {

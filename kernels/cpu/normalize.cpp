@@ -54,7 +54,8 @@ void row_norm(const void* args, int64_t begin, int64_t end, void*) {
     float* y = a.y + r * n;
     const float origin = origin_of(x[0]);
     const Vec shift = splat(origin);
-    const float mean = a.kind == RowNorm::layer ? sum_row(x, n, [shift](Vec v) { return v - shift; }) / (float)n + origin : 0.0f;
+    const float mean =
+        a.kind == RowNorm::layer ? sum_row(x, n, [shift](Vec v) { return v - shift; }) / (float)n + origin : 0.0f;
     const Vec center = splat(mean);
     const float squares = sum_row(x, n, [center](Vec v) {
       const Vec d = v - center;
@@ -128,14 +129,14 @@ void sum_all_columns(const float* x, int64_t rows, int64_t stride, int64_t cols,
     }
     for (int k = 0; k < 4; ++k) store(sums + c + k * kLanes, (low[k] + middle[k]) + high[k]);
   }
-  for (; c < cols; c += kLanes)
-    sum_columns<squared>(x + c, rows, stride, lanes_left(cols, c), centers + c, sums + c);
+  for (; c < cols; c += kLanes) sum_columns<squared>(x + c, rows, stride, lanes_left(cols, c), centers + c, sums + c);
 }
 
 void group_norm(const void* args, int64_t begin, int64_t end, void* scratch) {
   const GroupNormArgs& a = *(const GroupNormArgs*)args;
   const int64_t per_group = a.channels / a.groups, unit_groups = (kNormCols + per_group - 1) / per_group < a.groups
-                                                                     ? (kNormCols + per_group - 1) / per_group : a.groups;
+                                                                     ? (kNormCols + per_group - 1) / per_group
+                                                                     : a.groups;
   const int64_t blocks = (a.groups + unit_groups - 1) / unit_groups;
   const float count = (float)a.pixels * (float)per_group;
   for (int64_t u = begin; u < end; ++u) {
@@ -160,7 +161,8 @@ void group_norm(const void* args, int64_t begin, int64_t end, void* scratch) {
       for (int64_t c = 0; c < per_group; ++c) sum += factors[g * per_group + c];
       const float factor = 1.0f / sqrtf(sum / count + a.epsilon);
       if (a.rstd) a.rstd[picture * a.groups + group + g] = factor;
-      for (int64_t c = g * per_group; c < (g + 1) * per_group; ++c) factors[c] = factor * (a.gamma ? a.gamma[first + c] : 1.0f);
+      for (int64_t c = g * per_group; c < (g + 1) * per_group; ++c)
+        factors[c] = factor * (a.gamma ? a.gamma[first + c] : 1.0f);
     }
     for (int64_t p = 0; p < a.pixels; ++p)
       for (int64_t c = 0; c < cols; c += kLanes) {
@@ -189,10 +191,12 @@ void scale_shift_rows(const ScaleShiftArgs& a, const float* x, float* y, int64_t
     const Vec scale = read(a.scale + c, left), shift = a.shift ? read(a.shift + c, left) : splat(0.0f);
     const Vec center = a.center ? read(a.center + c, left) : splat(0.0f);
     if (left == kLanes) {
-      for (int64_t r = 0; r < rows; ++r) store(y + r * n + c, activate(fma(load(x + r * n + c) - center, scale, shift), activation, lo, hi));
+      for (int64_t r = 0; r < rows; ++r)
+        store(y + r * n + c, activate(fma(load(x + r * n + c) - center, scale, shift), activation, lo, hi));
     } else {
       for (int64_t r = 0; r < rows; ++r)
-        store_part(y + r * n + c, activate(fma(load_part(x + r * n + c, left) - center, scale, shift), activation, lo, hi), left);
+        store_part(y + r * n + c,
+                   activate(fma(load_part(x + r * n + c, left) - center, scale, shift), activation, lo, hi), left);
     }
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Normalisations, f32, channels last. Means and variances are taken in two passes (mean first, then squared deviations);
-// the mean of equal values is that value.
+// Normalisations, f32, channels last. Means and variances are taken in two passes (mean first, then squared
+// deviations); the mean of equal values is that value.
 #pragma once
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/strides.h"
@@ -16,8 +16,8 @@ enum class RowNorm : int32_t {
   l2_inside,  // x / sqrt(max(sum(x^2), epsilon))
 };
 
-// x, y: [rows, channels]; x == y allowed. gamma, beta: [channels] or NULL (1 and 0). mean, rstd: [rows] or NULL: what was
-// subtracted (layer only) and the factor. Units: rows. No scratch. Cost per unit: three passes over a row.
+// x, y: [rows, channels]; x == y allowed. gamma, beta: [channels] or NULL (1 and 0). mean, rstd: [rows] or NULL: what
+// was subtracted (layer only) and the factor. Units: rows. No scratch. Cost per unit: three passes over a row.
 struct RowNormArgs {
   RowNorm kind = RowNorm::layer;
   float epsilon = 0;
@@ -56,7 +56,8 @@ inline size_t group_norm_scratch(const GroupNormArgs& a) {
 }
 
 // Batch norm at inference and any per-channel affine map: y = activation((x - center[c]) * scale[c] + shift[c]).
-// x, y: [rows, channels]; x == y allowed; center and shift may be NULL (0). activation: none, relu, clip [lo, hi], hard_swish.
+// x, y: [rows, channels]; x == y allowed; center and shift may be NULL (0). activation: none, relu, clip [lo, hi],
+// hard_swish.
 // Units: blocks of scale_shift_rows rows. No scratch.
 struct ScaleShiftArgs {
   const float* x = nullptr;
@@ -68,7 +69,9 @@ struct ScaleShiftArgs {
   Activation activation = Activation::none;
   float lo = 0, hi = 0;
 };
-inline int64_t scale_shift_rows(const ScaleShiftArgs& a) { return a.channels >= 4096 || a.channels <= 0 ? 1 : 4096 / a.channels; }
+inline int64_t scale_shift_rows(const ScaleShiftArgs& a) {
+  return a.channels >= 4096 || a.channels <= 0 ? 1 : 4096 / a.channels;
+}
 inline int64_t units(const ScaleShiftArgs& a) { return a.channels == 0 ? 0 : ceil_div(a.rows, scale_shift_rows(a)); }
 
 // Batch norm in training: mean[c] and biased variance[c] over the rows of x [rows, channels], rows >= 1.

@@ -75,7 +75,8 @@ void winners(const PoolArgs& a, const Window& p, int64_t* y) {
     for (int64_t kd = p.d.first; kd < p.d.stop; ++kd)
       for (int64_t kh = p.h.first; kh < p.h.stop; ++kh)
         for (int64_t kw = p.w.first; kw < p.w.stop; ++kw) {
-          const int64_t id = p.d.start + kd * a.dilation[0], ih = p.h.start + kh * a.dilation[1], iw = p.w.start + kw * a.dilation[2];
+          const int64_t id = p.d.start + kd * a.dilation[0], ih = p.h.start + kh * a.dilation[1],
+                        iw = p.w.start + kw * a.dilation[2];
           const int64_t flat = (id * a.in[1] + ih) * a.in[2] + iw;
           const float v = p.x[flat * p.channels + c];
           if (at < 0 || v > best || (v != v && best == best)) best = v, at = flat;

@@ -8,7 +8,7 @@
 namespace tern::cpu::TERN_ISA {
 namespace {
 
-// ---- one scale per tensor, channel or row --------------------------------------------------------------------------
+// ---- one scale per tensor, channel or row ----
 
 struct Limits {
   float low, high;
@@ -21,7 +21,9 @@ Limits limits(int32_t dtype) {
     default: return {-128, 127};
   }
 }
-int size_of(int32_t dtype) { return dtype == TERN_DTYPE_I32 ? 4 : dtype == TERN_DTYPE_I16 || dtype == TERN_DTYPE_U16 ? 2 : 1; }
+int size_of(int32_t dtype) {
+  return dtype == TERN_DTYPE_I32 ? 4 : dtype == TERN_DTYPE_I16 || dtype == TERN_DTYPE_U16 ? 2 : 1;
+}
 
 void store_codes(int32_t dtype, const int32_t* codes, void* q, int n) {
   if (size_of(dtype) == 1)
@@ -31,7 +33,8 @@ void store_codes(int32_t dtype, const int32_t* codes, void* q, int n) {
 }
 
 // step 0: one scale and zero point for all; 1: one each.
-void quantise_row(int32_t dtype, Limits limit, const float* x, const float* scale, const int32_t* zero, int step, char* q, int64_t n) {
+void quantise_row(int32_t dtype, Limits limit, const float* x, const float* scale, const int32_t* zero, int step,
+                  char* q, int64_t n) {
   constexpr int kBlock = 64;
   alignas(64) int32_t codes[kBlock];
   alignas(64) float zeros[kLanes] = {};
@@ -69,7 +72,8 @@ void dequantise_row(const T* q, const float* scale, const int32_t* zero, int ste
   }
 }
 
-void dequantise_row(int32_t dtype, const char* q, const float* scale, const int32_t* zero, int step, float* x, int64_t n) {
+void dequantise_row(int32_t dtype, const char* q, const float* scale, const int32_t* zero, int step, float* x,
+                    int64_t n) {
   switch (dtype) {
     case TERN_DTYPE_I8: return dequantise_row((const int8_t*)q, scale, zero, step, x, n);
     case TERN_DTYPE_U8: return dequantise_row((const uint8_t*)q, scale, zero, step, x, n);
@@ -132,7 +136,8 @@ void quantise_rows(const void* args, int64_t begin, int64_t end, void*) {
       scale = (high > -low ? high : -low) / 127.0f;
     }
     if (scale != 0) {
-      quantise_row(a.dtype, a.dtype == TERN_DTYPE_U8 ? Limits{0, 255} : Limits{-127, 127}, x, &scale, &zero, 0, q, a.cols);
+      quantise_row(a.dtype, a.dtype == TERN_DTYPE_U8 ? Limits{0, 255} : Limits{-127, 127}, x, &scale, &zero, 0, q,
+                   a.cols);
     } else {
       memset(q, 0, (size_t)a.cols);
     }
@@ -141,7 +146,7 @@ void quantise_rows(const void* args, int64_t begin, int64_t end, void*) {
   }
 }
 
-// ---- block_int8 ----------------------------------------------------------------------------------------------------
+// ---- block_int8 ----
 
 constexpr int kBlockVecs = (int)kBlockInt8 / kLanes;
 constexpr int kScaleChunk = 64;  // blocks whose scales are widened at a time
@@ -233,7 +238,8 @@ void dot_tile(const BlockInt8Args& a, int64_t m, int64_t r) {
 void block_int8_matmul(const void* args, int64_t begin, int64_t end, void*) {
   const BlockInt8Args& a = *(const BlockInt8Args*)args;
   for (int64_t u = begin; u < end; ++u) {
-    const int64_t first = u * kBlockInt8Rows, stop = first + kBlockInt8Rows < a.w.rows ? first + kBlockInt8Rows : a.w.rows;
+    const int64_t first = u * kBlockInt8Rows,
+                  stop = first + kBlockInt8Rows < a.w.rows ? first + kBlockInt8Rows : a.w.rows;
     int64_t m = 0;
     for (; m + 4 <= a.m; m += 4) {
       int64_t r = first;
@@ -313,7 +319,8 @@ void block_int8_gather(const void* args, int64_t begin, int64_t end, void*) {
     const int8_t* codes = a.w.codes + row * blocks * kBlockInt8;
     alignas(64) float scales[kScaleChunk];
     for (int64_t b = 0; b < blocks; ++b) {
-      if (b % kScaleChunk == 0) read_scales(a.w, row, blocks, b, blocks - b < kScaleChunk ? (int)(blocks - b) : kScaleChunk, scales);
+      if (b % kScaleChunk == 0)
+        read_scales(a.w, row, blocks, b, blocks - b < kScaleChunk ? (int)(blocks - b) : kScaleChunk, scales);
       const float scale = scales[b % kScaleChunk];
       const int64_t stop = (b + 1) * kBlockInt8 < a.w.cols ? (b + 1) * kBlockInt8 : a.w.cols;
       for (int64_t k = b * kBlockInt8; k < stop; ++k) y[k] = (float)codes[k] * scale;
@@ -324,6 +331,7 @@ void block_int8_gather(const void* args, int64_t begin, int64_t end, void*) {
 }  // namespace
 
 extern const QuantKernels quant_kernels;
-const QuantKernels quant_kernels = {quant<true>, quant<false>, quantise_rows, block_int8_matmul, block_int8_matmul_t, block_int8_gather};
+const QuantKernels quant_kernels = {quant<true>,       quant<false>,        quantise_rows,
+                                    block_int8_matmul, block_int8_matmul_t, block_int8_gather};
 
 }  // namespace tern::cpu::TERN_ISA

@@ -10,18 +10,19 @@
 
 namespace tern::cpu {
 
-// f32 <-> integers, x and y as [outer, channels, inner], one scale and zero point per channel (channels = 1: per tensor).
+// f32 <-> integers, x and y as [outer, channels, inner], one scale and zero point per channel (channels = 1: per
+// tensor).
 //   quantise:   q = clamp(round half to even(x / scale[c]) + zero[c]) to the range of the type; NaN gives zero[c]
 //   dequantise: x = (q - zero[c]) * scale[c]
 // type of q: I8, U8, I16, U16, I32 (I32 only dequantises). zero: NULL = 0. Units: blocks of kQuantBlock elements when
 // channels == 1, else outer * blocks of channels (inner == 1), or outer * channels. Call units(). No scratch.
 constexpr int64_t kQuantBlock = 4096;
 struct QuantArgs {
-  int32_t dtype = TERN_DTYPE_I8;   // of q
-  const float* scale = nullptr;    // [channels]
-  const int32_t* zero = nullptr;   // [channels] or NULL
-  float* x = nullptr;              // written by dequantise
-  void* q = nullptr;               // written by quantise
+  int32_t dtype = TERN_DTYPE_I8;  // of q
+  const float* scale = nullptr;   // [channels]
+  const int32_t* zero = nullptr;  // [channels] or NULL
+  float* x = nullptr;             // written by dequantise
+  void* q = nullptr;              // written by quantise
   int64_t outer = 1, channels = 1, inner = 0;
 };
 inline int64_t units(const QuantArgs& a) {
@@ -35,24 +36,26 @@ inline int64_t units(const QuantArgs& a) {
 struct QuantRowsArgs {
   int32_t dtype = TERN_DTYPE_I8;
   const float* x = nullptr;
-  void* q = nullptr;               // [rows, q_stride]
-  float* scale = nullptr;          // [rows]
-  int32_t* zero = nullptr;         // [rows]; may be NULL for I8
+  void* q = nullptr;                         // [rows, q_stride]
+  float* scale = nullptr;                    // [rows]
+  int32_t* zero = nullptr;                   // [rows]; may be NULL for I8
   int64_t rows = 0, cols = 0, q_stride = 0;  // q_stride in bytes, >= cols; the bytes between stay as they are
 };
 inline int64_t units(const QuantRowsArgs& a) { return a.rows; }
 
 // y[m, n] = sum over k of x[m, k] * W[n, k]: W is `rows` x `cols` in the layout of base/block_int8.h.
-// Per block of 32: f32 products of code and activation, their sum times the scale, added in the order of blocks; a row of
-// y does not depend on the others. x: f32 [m, cols], rows x_stride apart; y: f32 [m, rows], rows y_stride apart (floats).
-// Units: blocks of kBlockInt8Rows rows of W. No scratch. Cost per unit: reads the unit's rows of W once for every 4 rows of x.
+// Per block of 32: f32 products of code and activation, their sum times the scale, added in the order of blocks; a row
+// of y does not depend on the others. x: f32 [m, cols], rows x_stride apart; y: f32 [m, rows], rows y_stride apart
+// (floats).
+// Units: blocks of kBlockInt8Rows rows of W. No scratch. Cost per unit: reads the unit's rows of W once for every 4
+// rows of x.
 constexpr int64_t kBlockInt8Rows = 16;
 struct BlockInt8Args {
   BlockInt8 w;
   const float* x = nullptr;
   float* y = nullptr;
   int64_t m = 0, x_stride = 0, y_stride = 0;
-  const float* bias = nullptr;     // [rows] or NULL (matmul only)
+  const float* bias = nullptr;  // [rows] or NULL (matmul only)
 };
 inline int64_t units(const BlockInt8Args& a) { return ceil_div(a.w.rows, kBlockInt8Rows); }
 

@@ -35,7 +35,10 @@ TERN_INLINE Vec join(Vec m, Vec v, Vec shift) {
 }
 
 float start(Reduce op) {
-  return op == Reduce::max ? -__builtin_inff() : op == Reduce::min ? __builtin_inff() : op == Reduce::prod ? 1.0f : 0.0f;
+  return op == Reduce::max    ? -__builtin_inff()
+         : op == Reduce::min  ? __builtin_inff()
+         : op == Reduce::prod ? 1.0f
+                              : 0.0f;
 }
 
 float join_scalars(Reduce op, float a, float b) {
@@ -235,7 +238,8 @@ void reduce_f32(const ReduceArgs& a, int64_t begin, int64_t end) {
     }
     columns(a.op, a, from, n, shift, result);
     for (int i = 0; i < n; ++i)
-      to[i] = a.op == Reduce::log_sum_exp && shift[i] != greatest[i] ? greatest[i] : finish(a.op, result[i], shift[i], count);
+      to[i] = a.op == Reduce::log_sum_exp && shift[i] != greatest[i] ? greatest[i]
+                                                                     : finish(a.op, result[i], shift[i], count);
   }
 }
 

@@ -102,7 +102,8 @@ void blend_columns(const ResizeFilterArgs& a, const float* x, float* y) {
       const Vec v = splat(weight[0]), w = splat(weight[1]);
       int64_t c = 0;
       const int tail = (int)(channels % kLanes);
-      if (j + 1 < a.out_width && index[0] == index[2] && index[1] == index[3]) {  // enlarging: the next pixel blends the same two
+      // enlarging: the next pixel blends the same two
+      if (j + 1 < a.out_width && index[0] == index[2] && index[1] == index[3]) {
         const Vec v1 = splat(weight[2]), w1 = splat(weight[3]);
         float* z = y + step;
         for (; c + kLanes <= channels; c += kLanes) {
@@ -154,7 +155,8 @@ void filter(const void* args, int64_t begin, int64_t end, void* scratch) {
   float* blended = (float*)scratch;
   for (int64_t u = begin; u < end; ++u) {
     const int64_t i = u % a.out_height, picture = u / a.out_height;
-    blend_rows(a.x + picture * a.height * in_row, in_row, a.row + i * a.row_taps, a.row_weight + i * a.row_taps, a.row_taps, blended);
+    blend_rows(a.x + picture * a.height * in_row, in_row, a.row + i * a.row_taps, a.row_weight + i * a.row_taps,
+               a.row_taps, blended);
     if (a.channels <= 2) blend_columns_narrow(a, blended, a.y + u * out_row);
     else blend_columns(a, blended, a.y + u * out_row);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Resizing of pictures [batch, height, width, channels] by tables made at plan time: nearest, and separable filters of
-// any number of taps (2 = bilinear, 4 = bicubic, more = antialias). Output pixel p is at y + p * y_pixel elements: a slice of
-// the channels of a wider tensor is written in place.
+// any number of taps (2 = bilinear, 4 = bicubic, more = antialias). Output pixel p is at y + p * y_pixel elements: a
+// slice of the channels of a wider tensor is written in place.
 #pragma once
 #include <cmath>
 
@@ -9,7 +9,14 @@
 
 namespace tern::cpu {
 
-enum class ResizeCoordinate : int32_t { half_pixel, align_corners, asymmetric, pytorch_half_pixel, half_pixel_symmetric, tf_half_pixel };
+enum class ResizeCoordinate : int32_t {
+  half_pixel,
+  align_corners,
+  asymmetric,
+  pytorch_half_pixel,
+  half_pixel_symmetric,
+  tf_half_pixel
+};
 enum class ResizeRound : int32_t { prefer_floor, prefer_ceil, floor, ceil };
 
 // Position in the source of output pixel i. scale = out / in unless the model gives its own.
@@ -29,7 +36,8 @@ inline double resize_position(ResizeCoordinate mode, int64_t i, int64_t in, int6
 }
 
 // index[out]: source pixel of each output pixel, within [0, in). in >= 1.
-inline void resize_nearest_table(ResizeCoordinate mode, ResizeRound round, int64_t in, int64_t out, double scale, int32_t* index) {
+inline void resize_nearest_table(ResizeCoordinate mode, ResizeRound round, int64_t in, int64_t out, double scale,
+                                 int32_t* index) {
   for (int64_t i = 0; i < out; ++i) {
     const double p = resize_position(mode, i, in, out, scale);
     double r = 0;
@@ -44,7 +52,8 @@ inline void resize_nearest_table(ResizeCoordinate mode, ResizeRound round, int64
 }
 
 // index[out][2], weight[out][2] of bilinear sampling; positions outside are clamped to the edge. in >= 1.
-inline void resize_linear_table(ResizeCoordinate mode, int64_t in, int64_t out, double scale, int32_t* index, float* weight) {
+inline void resize_linear_table(ResizeCoordinate mode, int64_t in, int64_t out, double scale, int32_t* index,
+                                float* weight) {
   for (int64_t i = 0; i < out; ++i) {
     double p = resize_position(mode, i, in, out, scale);
     p = p < 0 ? 0 : p > (double)(in - 1) ? (double)(in - 1) : p;
@@ -55,10 +64,10 @@ inline void resize_linear_table(ResizeCoordinate mode, int64_t in, int64_t out, 
   }
 }
 
-// index[out][4], weight[out][4] of bicubic sampling with coefficient `a` (ONNX: -0.75). Neighbours outside are clamped to
-// the edge, or left out and the rest made to sum to 1 if `exclude_outside`. in >= 1.
-inline void resize_cubic_table(ResizeCoordinate mode, int64_t in, int64_t out, double scale, double a, bool exclude_outside,
-                               int32_t* index, float* weight) {
+// index[out][4], weight[out][4] of bicubic sampling with coefficient `a` (ONNX: -0.75). Neighbours outside are clamped
+// to the edge, or left out and the rest made to sum to 1 if `exclude_outside`. in >= 1.
+inline void resize_cubic_table(ResizeCoordinate mode, int64_t in, int64_t out, double scale, double a,
+                               bool exclude_outside, int32_t* index, float* weight) {
   for (int64_t i = 0; i < out; ++i) {
     const double p = resize_position(mode, i, in, out, scale), base = std::floor(p), t = p - base;
     double w[4] = {((a * (t + 1) - 5 * a) * (t + 1) + 8 * a) * (t + 1) - 4 * a, ((a + 2) * t - (a + 3)) * t * t + 1,
@@ -75,13 +84,14 @@ inline void resize_cubic_table(ResizeCoordinate mode, int64_t in, int64_t out, d
   }
 }
 
-// y[b, i, j, :] = x[b, row[i], col[j], :]. elem_size 1, 2, 4 or 8 bytes. Units: output rows, batch * out_height. No scratch.
+// y[b, i, j, :] = x[b, row[i], col[j], :]. elem_size 1, 2, 4 or 8 bytes. Units: output rows, batch * out_height. No
+// scratch.
 struct ResizeNearestArgs {
   const void* x = nullptr;
   void* y = nullptr;
   int32_t elem_size = 4;
   int64_t batch = 0, height = 0, width = 0, channels = 0, out_height = 0, out_width = 0;
-  int64_t y_pixel = 0;  // >= channels
+  int64_t y_pixel = 0;           // >= channels
   const int32_t* row = nullptr;  // [out_height]
   const int32_t* col = nullptr;  // [out_width]
 };
@@ -95,13 +105,15 @@ struct ResizeFilterArgs {
   int64_t batch = 0, height = 0, width = 0, channels = 0, out_height = 0, out_width = 0;
   int64_t y_pixel = 0;  // >= channels
   int32_t row_taps = 2, col_taps = 2;
-  const int32_t* row = nullptr;        // [out_height][row_taps]
+  const int32_t* row = nullptr;  // [out_height][row_taps]
   const float* row_weight = nullptr;
-  const int32_t* col = nullptr;        // [out_width][col_taps]
+  const int32_t* col = nullptr;  // [out_width][col_taps]
   const float* col_weight = nullptr;
 };
 inline int64_t units(const ResizeFilterArgs& a) { return a.batch * a.out_height; }
-inline size_t resize_filter_scratch(const ResizeFilterArgs& a) { return (size_t)(a.width * a.channels) * sizeof(float); }
+inline size_t resize_filter_scratch(const ResizeFilterArgs& a) {
+  return (size_t)(a.width * a.channels) * sizeof(float);
+}
 
 struct ResizeKernels {
   KernelFn nearest;  // ResizeNearestArgs

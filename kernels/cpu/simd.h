@@ -33,7 +33,8 @@
 #error "TERN_ISA must name the instruction set under compilation"
 #endif
 
-// Small functions of the inner loops: a call would cost more than they do, and would leave a weak symbol in debug builds.
+// Small functions of the inner loops: a call would cost more than they do, and would leave a weak symbol in debug
+// builds.
 #define TERN_INLINE [[maybe_unused]] static inline __attribute__((always_inline))
 
 namespace tern::cpu::TERN_ISA {
@@ -110,8 +111,10 @@ TERN_INLINE R map(A a, A b, F f) {
   for (int i = 0; i < 4; ++i) r.v[i] = f(a.v[i], b.v[i]);
   return r;
 }
-#define TERN_OPERATOR(R, A, op) \
-  TERN_INLINE R operator op(A a, A b) { return map<R>(a, b, [](auto x, auto y) { return x op y; }); }
+#define TERN_OPERATOR(R, A, op)                                 \
+  TERN_INLINE R operator op(A a, A b) {                         \
+    return map<R>(a, b, [](auto x, auto y) { return x op y; }); \
+  }
 TERN_OPERATOR(Vec, Vec, +)
 TERN_OPERATOR(Vec, Vec, -)
 TERN_OPERATOR(Vec, Vec, *)
@@ -128,23 +131,51 @@ TERN_OPERATOR(VecI, VecI, ^)
 TERN_OPERATOR(Mask, Mask, &)
 TERN_OPERATOR(Mask, Mask, |)
 #undef TERN_OPERATOR
-TERN_INLINE VecI operator+(VecI a, VecI b) { return map<VecI>(a, b, [](int32_t x, int32_t y) { return (int32_t)((uint32_t)x + (uint32_t)y); }); }
-TERN_INLINE VecI operator-(VecI a, VecI b) { return map<VecI>(a, b, [](int32_t x, int32_t y) { return (int32_t)((uint32_t)x - (uint32_t)y); }); }
-TERN_INLINE VecI operator<<(VecI a, int n) { return map<VecI>(a, [n](int32_t x) { return (int32_t)((uint32_t)x << n); }); }
-TERN_INLINE VecI operator>>(VecI a, int n) { return map<VecI>(a, [n](int32_t x) { return x >> n; }); }
-TERN_INLINE Mask operator!(Mask a) { return map<Mask>(a, [](bool x) { return !x; }); }
-TERN_INLINE Vec operator-(Vec a) { return map<Vec>(a, [](float x) { return -x; }); }
+TERN_INLINE VecI operator+(VecI a, VecI b) {
+  return map<VecI>(a, b, [](int32_t x, int32_t y) { return (int32_t)((uint32_t)x + (uint32_t)y); });
+}
+TERN_INLINE VecI operator-(VecI a, VecI b) {
+  return map<VecI>(a, b, [](int32_t x, int32_t y) { return (int32_t)((uint32_t)x - (uint32_t)y); });
+}
+TERN_INLINE VecI operator<<(VecI a, int n) {
+  return map<VecI>(a, [n](int32_t x) { return (int32_t)((uint32_t)x << n); });
+}
+TERN_INLINE VecI operator>>(VecI a, int n) {
+  return map<VecI>(a, [n](int32_t x) { return x >> n; });
+}
+TERN_INLINE Mask operator!(Mask a) {
+  return map<Mask>(a, [](bool x) { return !x; });
+}
+TERN_INLINE Vec operator-(Vec a) {
+  return map<Vec>(a, [](float x) { return -x; });
+}
 TERN_INLINE Vec& operator+=(Vec& a, Vec b) { return a = a + b; }
 TERN_INLINE Vec& operator-=(Vec& a, Vec b) { return a = a - b; }
 TERN_INLINE Vec& operator*=(Vec& a, Vec b) { return a = a * b; }
-TERN_INLINE Vec min(Vec a, Vec b) { return map<Vec>(a, b, [](float x, float y) { return x < y ? x : y; }); }
-TERN_INLINE Vec max(Vec a, Vec b) { return map<Vec>(a, b, [](float x, float y) { return x > y ? x : y; }); }
-TERN_INLINE Vec abs(Vec a) { return map<Vec>(a, [](float x) { return __builtin_fabsf(x); }); }
-TERN_INLINE Vec sqrt(Vec a) { return map<Vec>(a, [](float x) { return __builtin_sqrtf(x); }); }
-TERN_INLINE Vec floor(Vec a) { return map<Vec>(a, [](float x) { return __builtin_floorf(x); }); }
-TERN_INLINE Vec ceil(Vec a) { return map<Vec>(a, [](float x) { return __builtin_ceilf(x); }); }
-TERN_INLINE Vec trunc(Vec a) { return map<Vec>(a, [](float x) { return __builtin_truncf(x); }); }
-TERN_INLINE Vec nearbyint(Vec a) { return map<Vec>(a, [](float x) { return __builtin_nearbyintf(x); }); }
+TERN_INLINE Vec min(Vec a, Vec b) {
+  return map<Vec>(a, b, [](float x, float y) { return x < y ? x : y; });
+}
+TERN_INLINE Vec max(Vec a, Vec b) {
+  return map<Vec>(a, b, [](float x, float y) { return x > y ? x : y; });
+}
+TERN_INLINE Vec abs(Vec a) {
+  return map<Vec>(a, [](float x) { return __builtin_fabsf(x); });
+}
+TERN_INLINE Vec sqrt(Vec a) {
+  return map<Vec>(a, [](float x) { return __builtin_sqrtf(x); });
+}
+TERN_INLINE Vec floor(Vec a) {
+  return map<Vec>(a, [](float x) { return __builtin_floorf(x); });
+}
+TERN_INLINE Vec ceil(Vec a) {
+  return map<Vec>(a, [](float x) { return __builtin_ceilf(x); });
+}
+TERN_INLINE Vec trunc(Vec a) {
+  return map<Vec>(a, [](float x) { return __builtin_truncf(x); });
+}
+TERN_INLINE Vec nearbyint(Vec a) {
+  return map<Vec>(a, [](float x) { return __builtin_nearbyintf(x); });
+}
 TERN_INLINE Vec fma(Vec a, Vec b, Vec c) { return a * b + c; }
 TERN_INLINE Vec fnma(Vec a, Vec b, Vec c) { return c - a * b; }
 TERN_INLINE Vec select(Mask m, Vec a, Vec b) {
@@ -166,7 +197,9 @@ TERN_INLINE Vec from_bits(VecI v) { return std::bit_cast<Vec>(v); }
 TERN_INLINE VecI to_int(Vec v) {
   return map<VecI>(v, [](float x) { return x >= -0x1p31f && x < 0x1p31f ? (int32_t)x : INT32_MIN; });
 }
-TERN_INLINE Vec to_float(VecI v) { return map<Vec>(v, [](int32_t x) { return (float)x; }); }
+TERN_INLINE Vec to_float(VecI v) {
+  return map<Vec>(v, [](int32_t x) { return (float)x; });
+}
 #endif
 
 // The first n lanes, 0 <= n <= kLanes. Memory past them is neither read nor written; load gives zero there.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What xsimd 8.1 only estimates on NEON: quotients and square roots are exact here, as on every other processor. Included
-// by simd.h before the first use.
+// What xsimd 8.1 only estimates on NEON: quotients and square roots are exact here, as on every other processor.
+// Included by simd.h before the first use.
 #pragma once
 #include <xsimd/xsimd.hpp>
 

@@ -76,10 +76,12 @@ void softmax(const void* args, int64_t begin, int64_t end, void*) {
   }
   const int64_t blocks = (a.inner + kSoftmaxCols - 1) / kSoftmaxCols;
   for (int64_t u = begin; u < end; ++u) {
-    const int64_t first = u % blocks * kSoftmaxCols, stop = first + kSoftmaxCols < a.inner ? first + kSoftmaxCols : a.inner;
+    const int64_t first = u % blocks * kSoftmaxCols,
+                  stop = first + kSoftmaxCols < a.inner ? first + kSoftmaxCols : a.inner;
     for (int64_t col = first; col < stop; col += kLanes) {
       const int64_t at = u / blocks * a.axis * a.inner + col;
-      softmax_columns(a.x + at, a.y + at, a.axis, a.inner, (int)(stop - col < kLanes ? stop - col : kLanes), a.log != 0);
+      softmax_columns(a.x + at, a.y + at, a.axis, a.inner, (int)(stop - col < kLanes ? stop - col : kLanes),
+                      a.log != 0);
     }
   }
 }

@@ -7,7 +7,8 @@
 namespace tern::cpu {
 
 // x, y: f32 [outer, axis, inner], dense; x == y allowed. y = exp(x - max) / sum, or x - max - log(sum) if `log`.
-// Relative error about 3e-7 + 6e-8 * (max - x). Units: rows if inner == 1, else outer * blocks of kSoftmaxCols of inner. Scratch: none. Cost: about 1.5 ns an element / lane.
+// Relative error about 3e-7 + 6e-8 * (max - x). Units: rows if inner == 1, else outer * blocks of kSoftmaxCols of
+// inner. Scratch: none. Cost: about 1.5 ns an element / lane.
 constexpr int64_t kSoftmaxCols = 64;
 struct SoftmaxArgs {
   const float* x = nullptr;

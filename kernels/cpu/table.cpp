@@ -17,6 +17,7 @@ TERN_CPU_INT8_KERNELS(TERN_DECLARE)
 #define TERN_FLOAT_ENTRY(Type, name) &TERN_ISA_BASE::name##_kernels,
 #define TERN_INT8_ENTRY(Type, name) &TERN_ISA::name##_kernels,
 extern const Kernels table;
-const Kernels table = {TERN_NAME(TERN_ISA), kLanes * 4, TERN_CPU_KERNELS(TERN_FLOAT_ENTRY) TERN_CPU_INT8_KERNELS(TERN_INT8_ENTRY)};
+const Kernels table = {TERN_NAME(TERN_ISA), kLanes * 4,
+                       TERN_CPU_KERNELS(TERN_FLOAT_ENTRY) TERN_CPU_INT8_KERNELS(TERN_INT8_ENTRY)};
 }  // namespace TERN_ISA
 }  // namespace tern::cpu

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// All kernels of one instruction set. A kernel file is `<name>.h` (arguments, function table), `<name>.cpp` (code, built
-// once per set) and one line in a list below. Files named `<name>_int8.cpp` are also built for the sets that only add
-// instructions for 8-bit integers; such a set takes everything else from the set that it extends.
+// All kernels of one instruction set. A kernel file is `<name>.h` (arguments, function table), `<name>.cpp` (code,
+// built once per set) and one line in a list below. Files named `<name>_int8.cpp` are also built for the sets that only
+// add instructions for 8-bit integers; such a set takes everything else from the set that it extends.
 #pragma once
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/chain.h"
@@ -48,8 +48,7 @@
   X(TopkKernels, topk)
 // clang-format on
 
-#define TERN_CPU_INT8_KERNELS(X) \
-  X(MatmulInt8Kernels, matmul_int8)
+#define TERN_CPU_INT8_KERNELS(X) X(MatmulInt8Kernels, matmul_int8)
 
 namespace tern::cpu {
 

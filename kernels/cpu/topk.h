@@ -9,7 +9,8 @@ namespace tern::cpu {
 
 // x [outer, axis, inner] -> values, indices [outer, k, inner], best first; equal values in the order of their indices.
 // NaN counts as greater than all. 0 <= k <= axis. dtype F32, I32, I64. values or indices may be NULL.
-// Units: lines, outer * inner. Scratch: topk_scratch bytes. Cost per unit: axis compares, and k log k moves for each winner.
+// Units: lines, outer * inner. Scratch: topk_scratch bytes. Cost per unit: axis compares, and k log k moves for each
+// winner.
 struct TopkArgs {
   int32_t dtype = TERN_DTYPE_F32;
   int32_t least = 0;

@@ -7,8 +7,8 @@
 //           beyond cols, where readers ignore it
 //   pad     zero bytes up to a multiple of 64
 //   scales  f16 or f32 [rows][blocks], little-endian
-// The buffer is 64-byte aligned. Row-major order makes a row of W one sequential stream for W x, a row look-up one copy,
-// and a block of columns of consecutive rows whole cache lines for W^T x.
+// The buffer is 64-byte aligned. Row-major order makes a row of W one sequential stream for W x, a row look-up one
+// copy, and a block of columns of consecutive rows whole cache lines for W^T x.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -19,7 +19,7 @@ constexpr int64_t kBlockInt8 = 32;  // codes that share one scale
 
 struct BlockInt8 {
   const int8_t* codes = nullptr;
-  const void* scales = nullptr;     // uint16_t (f16) if scale_bytes == 2, float if 4
+  const void* scales = nullptr;  // uint16_t (f16) if scale_bytes == 2, float if 4
   int64_t rows = 0, cols = 0;
   int32_t scale_bytes = 2;
 };
@@ -35,7 +35,8 @@ inline bool block_int8_layout(int64_t rows, int64_t cols, int32_t scale_bytes, i
   if (__builtin_mul_overflow(blocks, kBlockInt8, &codes) || __builtin_mul_overflow(codes, rows, &codes)) return false;
   if (__builtin_add_overflow(codes, (int64_t)63, &codes)) return false;
   codes &= ~(int64_t)63;
-  if (__builtin_mul_overflow(blocks, rows, &scales) || __builtin_mul_overflow(scales, (int64_t)scale_bytes, &scales)) return false;
+  if (__builtin_mul_overflow(blocks, rows, &scales) || __builtin_mul_overflow(scales, (int64_t)scale_bytes, &scales))
+    return false;
   if (__builtin_add_overflow(codes, scales, &total)) return false;
   *scales_offset = codes;
   *bytes = total;
@@ -49,8 +50,9 @@ inline BlockInt8 block_int8_view(const void* buffer, int64_t rows, int64_t cols,
   return {(const int8_t*)buffer, (const char*)buffer + offset, rows, cols, scale_bytes};
 }
 
-// Encodes one row of f32 (cols elements) into codes [blocks * 32] and scales [blocks]. Scale = max|w| / 127, rounded to its
-// type before the codes are taken; a block of zeros has scale 0. NaN becomes 0, an infinity the largest finite number.
+// Encodes one row of f32 (cols elements) into codes [blocks * 32] and scales [blocks]. Scale = max|w| / 127, rounded to
+// its type before the codes are taken; a block of zeros has scale 0. NaN becomes 0, an infinity the largest finite
+// number.
 void block_int8_encode_row(const float* row, int64_t cols, int32_t scale_bytes, int8_t* codes, void* scales);
 
 }  // namespace tern

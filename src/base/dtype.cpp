@@ -19,7 +19,8 @@ inline void write(void* data, int64_t i, T v) {
 template <class T>
 inline T saturate(double v) {
   if (!(v == v)) return 0;
-  constexpr double lo = (double)(T)(sizeof(T) == 8 ? ((T)-1 < 0 ? INT64_MIN : 0) : ((T)-1 < 0 ? -(1LL << (8 * sizeof(T) - 1)) : 0));
+  constexpr double lo =
+      (double)(T)(sizeof(T) == 8 ? ((T)-1 < 0 ? INT64_MIN : 0) : ((T)-1 < 0 ? -(1LL << (8 * sizeof(T) - 1)) : 0));
   constexpr double hi = sizeof(T) == 8 ? ((T)-1 < 0 ? 9223372036854775807.0 : 18446744073709551615.0)
                                        : (double)((1LL << (8 * sizeof(T) - ((T)-1 < 0 ? 1 : 0))) - 1);
   if (v <= lo) return (T)lo;
@@ -73,10 +74,14 @@ int64_t load_integer(DType d, const void* data, int64_t i) {
 
 void store_integer(DType d, void* data, int64_t i, int64_t v) {
   switch (d) {
-    case TERN_DTYPE_I8: case TERN_DTYPE_U8: write(data, i, (uint8_t)v); break;
-    case TERN_DTYPE_I16: case TERN_DTYPE_U16: write(data, i, (uint16_t)v); break;
-    case TERN_DTYPE_I32: case TERN_DTYPE_U32: write(data, i, (uint32_t)v); break;
-    case TERN_DTYPE_I64: case TERN_DTYPE_U64: write(data, i, v); break;
+    case TERN_DTYPE_I8:
+    case TERN_DTYPE_U8: write(data, i, (uint8_t)v); break;
+    case TERN_DTYPE_I16:
+    case TERN_DTYPE_U16: write(data, i, (uint16_t)v); break;
+    case TERN_DTYPE_I32:
+    case TERN_DTYPE_U32: write(data, i, (uint32_t)v); break;
+    case TERN_DTYPE_I64:
+    case TERN_DTYPE_U64: write(data, i, v); break;
     default: store_element(d, data, i, (double)v);
   }
 }

@@ -39,7 +39,9 @@ tern_status encoded_bytes(Encoding e, DType dtype, const Shape& shape, uint64_t*
   if (!panel && e != Encoding::block_int8) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "encoding %d is unknown", (int)e);
   if (dtype != TERN_DTYPE_F32 && !(panel && dtype == TERN_DTYPE_F16))
     return TERN_FAIL(TERN_ERR_TYPE, "the encoding %s does not hold %s", encoding_name(e), dtype_name(dtype));
-  if (shape.rank < 2) return TERN_FAIL(TERN_ERR_SHAPE, "the encoding %s needs a matrix, the shape is %s", encoding_name(e), to_string(shape).c_str());
+  if (shape.rank < 2)
+    return TERN_FAIL(TERN_ERR_SHAPE, "the encoding %s needs a matrix, the shape is %s", encoding_name(e),
+                     to_string(shape).c_str());
   int64_t rows, cols, offset, total;
   matrix_of(shape, &rows, &cols);
   if (panel) {

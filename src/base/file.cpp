@@ -43,9 +43,11 @@ struct Mapping {
 };
 
 tern_status allocate(uint64_t bytes, uint8_t** data, Bytes* out) {
-  void* p = bytes <= SIZE_MAX / 2 ? ::operator new(bytes ? (size_t)bytes : 1, std::align_val_t(64), std::nothrow) : nullptr;
+  void* p =
+      bytes <= SIZE_MAX / 2 ? ::operator new(bytes ? (size_t)bytes : 1, std::align_val_t(64), std::nothrow) : nullptr;
   if (!p) return TERN_FAIL(TERN_ERR_MEMORY, "no memory for %" PRIu64 " bytes", bytes);
-  out->owner = std::shared_ptr<const void>(p, [](const void* q) { ::operator delete(const_cast<void*>(q), std::align_val_t(64)); });
+  out->owner = std::shared_ptr<const void>(
+      p, [](const void* q) { ::operator delete(const_cast<void*>(q), std::align_val_t(64)); });
   out->data = *data = static_cast<uint8_t*>(p);
   out->size = bytes;
   return TERN_OK;
@@ -70,13 +72,17 @@ tern_status read_all(int fd, const char* name, uint64_t offset, uint8_t* data, u
   return TERN_OK;
 }
 
-tern_status load(int fd, const char* name, uint64_t offset, uint64_t bytes, LoadMode mode, uint64_t max_bytes, Bytes* out) {
+tern_status load(int fd, const char* name, uint64_t offset, uint64_t bytes, LoadMode mode, uint64_t max_bytes,
+                 Bytes* out) {
   uint64_t size;
   TERN_TRY(file_size(fd, name, &size));
   if (offset > size || bytes > size - offset)
-    return TERN_FAIL(TERN_ERR_IO, "%s: %" PRIu64 " bytes from %" PRIu64 " were asked for, the file has %" PRIu64, name, bytes, offset, size);
+    return TERN_FAIL(TERN_ERR_IO, "%s: %" PRIu64 " bytes from %" PRIu64 " were asked for, the file has %" PRIu64, name,
+                     bytes, offset, size);
   if (bytes == 0) bytes = size - offset;
-  if (bytes > max_bytes) return TERN_FAIL(TERN_ERR_LIMIT, "%s: %" PRIu64 " bytes, at most %" PRIu64 " are allowed (max_file_bytes)", name, bytes, max_bytes);
+  if (bytes > max_bytes)
+    return TERN_FAIL(TERN_ERR_LIMIT, "%s: %" PRIu64 " bytes, at most %" PRIu64 " are allowed (max_file_bytes)", name,
+                     bytes, max_bytes);
 
   Bytes result;
   uint8_t* data = nullptr;
@@ -88,14 +94,16 @@ tern_status load(int fd, const char* name, uint64_t offset, uint64_t bytes, Load
   }
   const uint64_t page = (uint64_t)::sysconf(_SC_PAGESIZE), before = offset % page;
   uint64_t length;
-  if (!checked_add(bytes, before, &length) || length > SIZE_MAX) return TERN_FAIL(TERN_ERR_LIMIT, "%s: too large to be mapped", name);
+  if (!checked_add(bytes, before, &length) || length > SIZE_MAX)
+    return TERN_FAIL(TERN_ERR_LIMIT, "%s: too large to be mapped", name);
   auto mapping = std::make_shared<Mapping>();
   mapping->base = ::mmap(nullptr, (size_t)length, PROT_READ, MAP_PRIVATE, fd, (off_t)(offset - before));
   if (mapping->base == MAP_FAILED) return fail_io("map", name, errno);
   mapping->size = (size_t)length;
   uint64_t size_now;  // a file cut between the first look and the mapping would end the process at the first touch
   TERN_TRY(file_size(fd, name, &size_now));
-  if (!range_within(offset, bytes, size_now)) return TERN_FAIL(TERN_ERR_IO, "%s: the file became shorter while it was opened", name);
+  if (!range_within(offset, bytes, size_now))
+    return TERN_FAIL(TERN_ERR_IO, "%s: the file became shorter while it was opened", name);
   result.data = static_cast<const uint8_t*>(mapping->base) + before;
   result.size = bytes;
   result.owner = std::move(mapping);
@@ -112,7 +120,8 @@ tern_status load_file(const char* path, LoadMode mode, uint64_t max_bytes, Bytes
   return load(file.fd, path, 0, 0, mode, max_bytes, out);
 }
 
-tern_status load_descriptor(int descriptor, uint64_t offset, uint64_t bytes, LoadMode mode, uint64_t max_bytes, Bytes* out) {
+tern_status load_descriptor(int descriptor, uint64_t offset, uint64_t bytes, LoadMode mode, uint64_t max_bytes,
+                            Bytes* out) {
   char name[32];
   std::snprintf(name, sizeof name, "descriptor %d", descriptor);
   return load(descriptor, name, offset, bytes, mode, max_bytes, out);
@@ -130,15 +139,24 @@ tern_status Folder::open(const char* path) {
 tern_status Folder::map(const std::string& name, uint64_t max_bytes, Bytes* out) const {
   const std::string shown = name.substr(0, 120);
   // Backslash and colon lead elsewhere on other systems: a model that has them would not be the same everywhere.
-  const bool plain = !name.empty() && name.size() <= 255 && name != "." && name != ".." && name.find_first_of(std::string_view("/\\:\0", 4)) == std::string::npos;
-  if (!plain) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "'%s' is no plain file name: only files of the model's own folder are read; put it there and name it without a path", shown.c_str());
+  const bool plain = !name.empty() && name.size() <= 255 && name != "." && name != ".." &&
+                     name.find_first_of(std::string_view("/\\:\0", 4)) == std::string::npos;
+  if (!plain)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                     "'%s' is no plain file name: only files of the model's own folder are read; put it there and name "
+                     "it without a path",
+                     shown.c_str());
   const Descriptor file{::openat(descriptor_, name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY)};
-  if (file.fd < 0 && errno == ELOOP) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "'%s' is a symbolic link, which is not followed: put a copy of the file there", shown.c_str());
+  if (file.fd < 0 && errno == ELOOP)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                     "'%s' is a symbolic link, which is not followed: put a copy of the file there", shown.c_str());
   if (file.fd < 0) return fail_io("open", shown.c_str(), errno);
   struct stat info;
   if (::fstat(file.fd, &info) != 0) return fail_io("read the size", shown.c_str(), errno);
   if (S_ISREG(info.st_mode) && info.st_nlink > 1)
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "'%s' has %ju names (hard links), one of which may be elsewhere: put a copy of the file there", shown.c_str(), (uintmax_t)info.st_nlink);
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                     "'%s' has %ju names (hard links), one of which may be elsewhere: put a copy of the file there",
+                     shown.c_str(), (uintmax_t)info.st_nlink);
   return load(file.fd, shown.c_str(), 0, 0, LoadMode::map, max_bytes, out);
 }
 
@@ -151,7 +169,7 @@ tern_status copy_bytes(const void* from, uint64_t bytes, Bytes* out) {
   return TERN_OK;
 }
 
-// ---- writing --------------------------------------------------------------------------------------------------------
+// ---- writing ----
 
 FileWriter::~FileWriter() {
   if (descriptor_ >= 0) ::close(descriptor_);
@@ -161,7 +179,8 @@ FileWriter::~FileWriter() {
 tern_status FileWriter::open(const char* path) {
   path_ = path;
   struct stat there;
-  if (::stat(path, &there) == 0 && !S_ISREG(there.st_mode)) return TERN_FAIL(TERN_ERR_IO, "%s: what stands there is no regular file", path);
+  if (::stat(path, &there) == 0 && !S_ISREG(there.st_mode))
+    return TERN_FAIL(TERN_ERR_IO, "%s: what stands there is no regular file", path);
   // A name that no other process and no other writer of this one uses; O_EXCL makes sure.
   for (unsigned attempt = 0; attempt < 1000; ++attempt) {
     std::string name = path_ + ".tmp" + std::to_string(::getpid()) + "." + std::to_string(attempt);
@@ -193,7 +212,9 @@ tern_status FileWriter::pad(uint64_t alignment) {
   return write(kZeros, end - position_);
 }
 
-tern_status FileWriter::reread(Bytes* out) { return load(descriptor_, path_.c_str(), 0, 0, LoadMode::map, UINT64_MAX, out); }
+tern_status FileWriter::reread(Bytes* out) {
+  return load(descriptor_, path_.c_str(), 0, 0, LoadMode::map, UINT64_MAX, out);
+}
 
 tern_status FileWriter::commit() {
   if (::fsync(descriptor_) != 0) return fail_io("write", path_.c_str(), errno);

@@ -24,9 +24,10 @@ enum class LoadMode : uint8_t {
 // Opens a regular file. `max_bytes` is checked before anything is allocated.
 // Errors: TERN_ERR_NOT_FOUND, TERN_ERR_IO, TERN_ERR_LIMIT, TERN_ERR_MEMORY. On error *out is untouched.
 tern_status load_file(const char* path, LoadMode mode, uint64_t max_bytes, Bytes* out);
-// `bytes` from `offset` of an open descriptor, which stays the caller's; bytes 0 = to the end of the file. The data begin
-// at an address that has the same remainder by 64 as `offset` (map), or at a multiple of 64 (copy).
-tern_status load_descriptor(int descriptor, uint64_t offset, uint64_t bytes, LoadMode mode, uint64_t max_bytes, Bytes* out);
+// `bytes` from `offset` of an open descriptor, which stays the caller's; bytes 0 = to the end of the file. The data
+// begin at an address that has the same remainder by 64 as `offset` (map), or at a multiple of 64 (copy).
+tern_status load_descriptor(int descriptor, uint64_t offset, uint64_t bytes, LoadMode mode, uint64_t max_bytes,
+                            Bytes* out);
 // A folder, opened once, whose files are named by somebody who is not trusted.
 class Folder {
  public:

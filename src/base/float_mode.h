@@ -8,9 +8,9 @@
 
 namespace tern {
 
-// While it lives, the thread rounds to nearest, traps nothing and, unless denormals are kept, takes numbers below the smallest
-// normal one for zero, in what it reads and what it writes: they are some hundred times slower on many processors. At the end
-// the thread's mode is as it was found.
+// While it lives, the thread rounds to nearest, traps nothing and, unless denormals are kept, takes numbers below the
+// smallest normal one for zero, in what it reads and what it writes: they are some hundred times slower on many
+// processors. At the end the thread's mode is as it was found.
 class FloatMode {
  public:
   explicit FloatMode(bool keep_denormals) : found_(get()) {

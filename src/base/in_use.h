@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Says whether a call uses an object, so that a second one which must not run at the same time is refused, not undefined.
+// Says whether a call uses an object, so that a second one which must not run at the same time is refused, not
+// undefined.
 #pragma once
 #include <atomic>
 #include <cstdint>

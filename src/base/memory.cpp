@@ -34,12 +34,17 @@ void release_default(void*, void* memory, size_t) { std::free(memory); }
 }  // namespace
 
 tern_status copy_whole(void* to, uint64_t room, const void* from, uint64_t bytes, const char* what) {
-  if (room != bytes) return TERN_FAIL(TERN_ERR_INTERNAL, "%s: %" PRIu64 " bytes are to be copied into %" PRIu64 "; please report this model", what, bytes, room);
+  if (room != bytes)
+    return TERN_FAIL(TERN_ERR_INTERNAL,
+                     "%s: %" PRIu64 " bytes are to be copied into %" PRIu64 "; please report this model", what, bytes,
+                     room);
   if (bytes) std::memcpy(to, from, (size_t)bytes);
   return TERN_OK;
 }
 
-tern_allocator default_allocator() { return {(uint32_t)sizeof(tern_allocator), nullptr, allocate_default, release_default}; }
+tern_allocator default_allocator() {
+  return {(uint32_t)sizeof(tern_allocator), nullptr, allocate_default, release_default};
+}
 
 Block& Block::operator=(Block&& o) noexcept {
   if (this == &o) return *this;
@@ -53,7 +58,8 @@ Block& Block::operator=(Block&& o) noexcept {
 
 tern_status Block::allocate(const tern_allocator& allocator, uint64_t bytes) {
   const uint64_t size = bytes ? bytes : 1;
-  void* p = size > SIZE_MAX / 2 ? nullptr : allocator.allocate(allocator.user, (size_t)size, size >= kHugePage ? 4096 : 64);
+  void* p =
+      size > SIZE_MAX / 2 ? nullptr : allocator.allocate(allocator.user, (size_t)size, size >= kHugePage ? 4096 : 64);
   if (!p) return TERN_FAIL(TERN_ERR_MEMORY, "no memory for %" PRIu64 " bytes", bytes);
   reset();
   data_ = p;

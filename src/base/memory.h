@@ -9,8 +9,8 @@
 
 namespace tern {
 
-// Copies all of `from` into all of `to`. Sizes that differ are an error and nothing is copied: where two rules give the size
-// of one thing, they must not meet in the heap. `what` names the thing in the message.
+// Copies all of `from` into all of `to`. Sizes that differ are an error and nothing is copied: where two rules give the
+// size of one thing, they must not meet in the heap. `what` names the thing in the message.
 tern_status copy_whole(void* to, uint64_t room, const void* from, uint64_t bytes, const char* what);
 
 // The C library's memory behind the allocator interface.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The panel order of matrices W[n][k] (n outputs, k inputs), in files and in memory, for every instruction set:
-// ceil(n/32) panels one after another; a panel is [k][width], width 32, or for the last panel n - 32*panel rounded up to a
-// multiple of 8. Columns from n on are zero. A kernel reads one panel as one sequential stream.
+// ceil(n/32) panels one after another; a panel is [k][width], width 32, or for the last panel n - 32*panel rounded up
+// to a multiple of 8. Columns from n on are zero. A kernel reads one panel as one sequential stream.
 #pragma once
 #include <cstdint>
 
@@ -10,7 +10,9 @@ namespace tern {
 inline constexpr int64_t kPanelWidth = 32;
 
 // Width of the panel that starts at output n0.
-constexpr int64_t panel_width(int64_t n, int64_t n0) { return n - n0 >= kPanelWidth ? kPanelWidth : (n - n0 + 7) / 8 * 8; }
+constexpr int64_t panel_width(int64_t n, int64_t n0) {
+  return n - n0 >= kPanelWidth ? kPanelWidth : (n - n0 + 7) / 8 * 8;
+}
 
 // Elements of the panel order of W[n][k], zero columns included; -1 when a size is negative or the product overflows.
 constexpr int64_t panel_elements(int64_t n, int64_t k) {

@@ -6,8 +6,8 @@
 
 namespace tern {
 
-// Of two roundings one after the other the second may err where the first made a tie. So this one keeps in the last bit that
-// something was lost.
+// Of two roundings one after the other the second may err where the first made a tie. So this one keeps in the last bit
+// that something was lost.
 [[gnu::always_inline]] inline float round_to_odd_f32(double v) {
   const float f = (float)v;
   if (!(v - v == 0) || f - f != 0 || (double)f == v) return f;  // not finite, or exact

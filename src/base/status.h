@@ -23,7 +23,7 @@ tern_error& thread_error();
 
 // Macros, since a function can neither return from its caller nor be skipped by the optimiser on the good path.
 #define TERN_FAIL(code, ...) (::tern::fail((code), __VA_ARGS__))
-#define TERN_TRY(expression)                                          \
-  do {                                                                \
+#define TERN_TRY(expression)                                                        \
+  do {                                                                              \
     if (const tern_status tern_try_status_ = (expression)) return tern_try_status_; \
   } while (0)

@@ -21,7 +21,8 @@ size_t utf8_character(std::string_view s) {
     if (((uint8_t)s[k] & 0xc0) != 0x80) return 0;
   const uint8_t d = (uint8_t)s[1];
   // Over-long forms, surrogates, and what lies beyond U+10FFFF.
-  if ((c == 0xe0 && d < 0xa0) || (c == 0xed && d > 0x9f) || (c == 0xf0 && d < 0x90) || (c == 0xf4 && d > 0x8f)) return 0;
+  if ((c == 0xe0 && d < 0xa0) || (c == 0xed && d > 0x9f) || (c == 0xf0 && d < 0x90) || (c == 0xf4 && d > 0x8f))
+    return 0;
   return more + 1;
 }
 
@@ -113,7 +114,12 @@ void write(Sink& sink, const char* format, va_list a, size_t most) {
         sink.add_text({&c, 1});
         break;
       }
-      case 'd': case 'i': case 'u': case 'x': case 'X': case 'o':
+      case 'd':
+      case 'i':
+      case 'u':
+      case 'x':
+      case 'X':
+      case 'o':
         if (pointer_wide) add_number(sink, spec, va_arg(a, size_t));
         else if (large) add_number(sink, spec, va_arg(a, uint64_t));
         else add_number(sink, spec, va_arg(a, unsigned));

@@ -88,7 +88,8 @@ int32_t available_cpus() {
 }
 
 ThreadPool::ThreadPool(const Options& options)
-    : options_(options), num_threads_(std::min(options.num_threads > 0 ? options.num_threads : available_cpus(), kMaxThreads)) {}
+    : options_(options),
+      num_threads_(std::min(options.num_threads > 0 ? options.num_threads : available_cpus(), kMaxThreads)) {}
 
 ThreadPool::~ThreadPool() {
   if (workers_.empty()) return;
@@ -109,8 +110,8 @@ void ThreadPool::start() {
         let_go(cpus);
         work(index);
       });
-      // Linux may begin a thread on the CPU of its maker, whom it then waits for, and take 10 ms to see that another CPU is
-      // idle. So each begins on one of its own, and may go anywhere from its first job on.
+      // Linux may begin a thread on the CPU of its maker, whom it then waits for, and take 10 ms to see that another
+      // CPU is idle. So each begins on one of its own, and may go anywhere from its first job on.
       keep_to(workers_.back(), cpus, started_);
       ++started_;
     }
@@ -123,7 +124,8 @@ void ThreadPool::start() {
 bool ThreadPool::claim(int32_t i, uint32_t job) {
   uint64_t open = 2 * (uint64_t)job;
   return shares_[(size_t)i].load(std::memory_order_relaxed) == open &&
-         shares_[(size_t)i].compare_exchange_strong(open, open + 1, std::memory_order_acq_rel, std::memory_order_relaxed);
+         shares_[(size_t)i].compare_exchange_strong(open, open + 1, std::memory_order_acq_rel,
+                                                    std::memory_order_relaxed);
 }
 
 void ThreadPool::work(int32_t index) {
@@ -181,7 +183,8 @@ void ThreadPool::run(int32_t count, void (*task)(void*, int32_t), void* user) {
         task(user, i);
         --others;
       }
-      for (int32_t done; (done = finished_.load(std::memory_order_acquire)) != others;) await_change(finished_, done, options_.wait, awake_);
+      for (int32_t done; (done = finished_.load(std::memory_order_acquire)) != others;)
+        await_change(finished_, done, options_.wait, awake_);
       return;
     }
   }

@@ -17,7 +17,7 @@ namespace tern {
 class ThreadPool {
  public:
   struct Options {
-    int32_t num_threads = 0;      // including the caller; 0 = CPUs that this process may use
+    int32_t num_threads = 0;  // including the caller; 0 = CPUs that this process may use
     uint64_t affinity_mask = 0;
     int32_t wait = TERN_WAIT_SPIN_THEN_SLEEP;
     tern_parallel_fn parallel = nullptr;  // the host's pool, used instead of own threads
@@ -50,8 +50,9 @@ class ThreadPool {
     std::atomic<int32_t>* awake_;
   };
 
-  // Calls task(user, i) for every i in [0, count), count <= num_threads(), and returns when all have returned. The caller
-  // runs i = 0, and then whatever no other thread has begun: it never waits for a thread that the system does not let run.
+  // Calls task(user, i) for every i in [0, count), count <= num_threads(), and returns when all have returned. The
+  // caller runs i = 0, and then whatever no other thread has begun: it never waits for a thread that the system does
+  // not let run.
   // When the pool is in use by another thread, or threads cannot be started, the caller runs them all.
   void run(int32_t count, void (*task)(void* user, int32_t i), void* user);
 
@@ -62,7 +63,7 @@ class ThreadPool {
 
   Options options_;
   int32_t num_threads_;
-  std::mutex busy_;               // held by the caller whose job runs
+  std::mutex busy_;  // held by the caller whose job runs
   std::vector<std::thread> workers_;
   int32_t started_ = 1;
   alignas(64) std::atomic<uint32_t> job_{0};  // grows with every job; workers wait for it
@@ -73,7 +74,7 @@ class ThreadPool {
   void* user_ = nullptr;
   static constexpr int32_t kMaxThreads = 256;
   std::atomic<uint64_t> shares_[kMaxThreads] = {};  // 2 * job: share i is open; 2 * job + 1: it is claimed
-  alignas(64) std::atomic<int32_t> finished_{0};     // shares that workers have run
+  alignas(64) std::atomic<int32_t> finished_{0};    // shares that workers have run
 };
 
 // CPUs that this process may use, at least 1.

@@ -18,11 +18,13 @@ uint32_t struct_size(const void* given) {
 tern_status check_input_struct(const void* given, size_t first, size_t known, const char* name) {
   const uint32_t size = struct_size(given);
   if (size < first || size > kMaxStruct)
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: struct_size is %u, expected is %zu: set it with its _INIT macro or _init function", name, size, known);
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                     "%s: struct_size is %u, expected is %zu: set it with its _INIT macro or _init function", name,
+                     size, known);
   for (size_t i = known; i < size; ++i)
     if (static_cast<const unsigned char*>(given)[i])
-      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: a field is set that this version (%d.%d.%d) does not know", name, TERN_VERSION_MAJOR, TERN_VERSION_MINOR,
-                       TERN_VERSION_PATCH);
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: a field is set that this version (%d.%d.%d) does not know", name,
+                       TERN_VERSION_MAJOR, TERN_VERSION_MINOR, TERN_VERSION_PATCH);
   return TERN_OK;
 }
 
@@ -30,13 +32,15 @@ tern_status check_output_struct(const void* given, size_t first, const char* nam
   TERN_TRY(check_not_null(given, name));
   const uint32_t size = struct_size(given);
   if (size < first || size > kMaxStruct)
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: struct_size is %u, expected is at least %zu: set it with its _INIT macro", name, size, first);
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                     "%s: struct_size is %u, expected is at least %zu: set it with its _INIT macro", name, size, first);
   return TERN_OK;
 }
 
 tern_status init_struct(void* out, size_t size, const void* defaults, size_t first, size_t known, const char* name) {
   TERN_TRY(check_not_null(out, name));
-  if (size < first || size > kMaxStruct) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: size is %zu, expected is %zu", name, size, known);
+  if (size < first || size > kMaxStruct)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: size is %zu, expected is %zu", name, size, known);
   std::memset(out, 0, size);
   std::memcpy(out, defaults, size < known ? size : known);
   const uint32_t given = (uint32_t)size;
@@ -69,7 +73,8 @@ tern_status Hold::shared(InUse& object, const char* name) {
 }
 
 tern_status log_error(Context& context, tern_status status) {
-  if (status != TERN_OK && status != TERN_ERR_CANCELLED && status != TERN_ERR_DEADLINE) context.log(0, "%s", thread_error().message);
+  if (status != TERN_OK && status != TERN_ERR_CANCELLED && status != TERN_ERR_DEADLINE)
+    context.log(0, "%s", thread_error().message);
   return status;
 }
 

@@ -26,18 +26,23 @@ tern_status read_context_options(const tern_context_options* given, Context::Opt
   tern_context_options o = TERN_CONTEXT_OPTIONS_INIT;
   TERN_TRY(read_options(given, &o, "tern_context_options", kFirstSize));
   if (o.num_threads < 0 || o.num_threads > kMaxThreads)
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "num_threads is %d, allowed is 0 (as many as there are CPUs) to %d", o.num_threads, kMaxThreads);
-  if (o.wait < TERN_WAIT_SPIN_THEN_SLEEP || o.wait > TERN_WAIT_SPIN) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "wait is %d, which is no tern_wait", o.wait);
-  if (o.log_level < 0 || o.log_level > 3) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "log_level is %d, allowed is 0 to 3", o.log_level);
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "num_threads is %d, allowed is 0 (as many as there are CPUs) to %d",
+                     o.num_threads, kMaxThreads);
+  if (o.wait < TERN_WAIT_SPIN_THEN_SLEEP || o.wait > TERN_WAIT_SPIN)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "wait is %d, which is no tern_wait", o.wait);
+  if (o.log_level < 0 || o.log_level > 3)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "log_level is %d, allowed is 0 to 3", o.log_level);
   if (o.allocator) {
     tern_allocator allocator = {};
     TERN_TRY(read_options(o.allocator, &allocator, "tern_allocator"));
-    if (!allocator.allocate || !allocator.release) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_allocator: allocate and release must be set");
+    if (!allocator.allocate || !allocator.release)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_allocator: allocate and release must be set");
     out->allocator = allocator;
   }
   if (o.denormals < TERN_DENORMALS_FLUSH || o.denormals > TERN_DENORMALS_KEEP)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "denormals is %d, which is no tern_denormals", o.denormals);
-  out->threads = {o.num_threads, o.affinity_mask, o.wait, o.parallel, o.parallel_user, o.denormals == TERN_DENORMALS_KEEP};
+  out->threads = {o.num_threads, o.affinity_mask, o.wait,
+                  o.parallel,    o.parallel_user, o.denormals == TERN_DENORMALS_KEEP};
   out->log = o.log;
   out->log_user = o.log_user;
   out->log_level = o.log_level;
@@ -67,14 +72,17 @@ void tern_context_release(tern_context* context) noexcept {
   if (context) to_object(context)->release();
 }
 
-int32_t tern_context_num_devices(const tern_context* context) noexcept { return context ? (int32_t)to_object(context)->backend_tables().size() : 0; }
+int32_t tern_context_num_devices(const tern_context* context) noexcept {
+  return context ? (int32_t)to_object(context)->backend_tables().size() : 0;
+}
 
 tern_status tern_context_get_device(const tern_context* context, int32_t index, tern_device_info* info) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(context);
     TERN_TRY(check_output_struct(info, sizeof *info, "tern_device_info"));
     const auto tables = to_object(context)->backend_tables();
-    if (index < 0 || (size_t)index >= tables.size()) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "device %d: there are %zu", index, tables.size());
+    if (index < 0 || (size_t)index >= tables.size())
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "device %d: there are %zu", index, tables.size());
     const BackendApi& api = *tables[(size_t)index];
     tern_device_info result = TERN_DEVICE_INFO_INIT;
     DeviceInfo device = {};
@@ -84,7 +92,9 @@ tern_status tern_context_get_device(const tern_context* context, int32_t index, 
     set_text(result.device, sizeof result.device, "%s", device.device);
     result.memory_bytes = device.memory_bytes;
     result.available = status == TERN_OK && count > 0;
-    if (!result.available) set_text(result.reason, sizeof result.reason, "%s", status != TERN_OK ? thread_error().message : "no device on this machine");
+    if (!result.available)
+      set_text(result.reason, sizeof result.reason, "%s",
+               status != TERN_OK ? thread_error().message : "no device on this machine");
     return write_struct(result, info, "tern_device_info");
   });
 }

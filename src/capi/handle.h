@@ -50,10 +50,10 @@ class Hold {
 tern_status log_error(Context& context, tern_status status);
 
 // A handle of these is the object itself.
-#define TERN_HANDLE(handle, Object)                                                                       \
-  inline Object* to_object(handle* h) { return reinterpret_cast<Object*>(h); }                            \
-  inline const Object* to_object(const handle* h) { return reinterpret_cast<const Object*>(h); }          \
-  inline handle* to_handle(Object* o) { return reinterpret_cast<handle*>(o); }                            \
+#define TERN_HANDLE(handle, Object)                                                              \
+  inline Object* to_object(handle* h) { return reinterpret_cast<Object*>(h); }                   \
+  inline const Object* to_object(const handle* h) { return reinterpret_cast<const Object*>(h); } \
+  inline handle* to_handle(Object* o) { return reinterpret_cast<handle*>(o); }                   \
   inline const handle* to_handle(const Object* o) { return reinterpret_cast<const handle*>(o); }
 TERN_HANDLE(tern_context, Context)
 TERN_HANDLE(tern_model, Model)

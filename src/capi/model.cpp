@@ -27,15 +27,17 @@ tern_status read_load_options(const tern_load_options* given, Load* out) {
   return TERN_OK;
 }
 
-tern_status make_model(tern_context* context, const Bytes& file, const Load& load, const char* from, tern_model** model) {
+tern_status make_model(tern_context* context, const Bytes& file, const Load& load, const char* from,
+                       tern_model** model) {
   const uint64_t begin_ns = monotonic_ns();
   ModelDef def;
   TERN_TRY(read_model(file, load.limits, &def));
   if (load.check_weights) TERN_TRY(check_weights(file));
   Model* const m = new Model(*to_object(context), std::move(def), file.owner, load.limits.max_planned_bytes);
   *model = to_handle(m);
-  m->context().log(2, "model loaded from %s in %.1f ms: %zu signatures, %zu parameters, %zu bytes", from, (double)(monotonic_ns() - begin_ns) * 1e-6, m->def().signatures.size(),
-                   m->def().parameters.size(), file.size);
+  m->context().log(2, "model loaded from %s in %.1f ms: %zu signatures, %zu parameters, %zu bytes", from,
+                   (double)(monotonic_ns() - begin_ns) * 1e-6, m->def().signatures.size(), m->def().parameters.size(),
+                   file.size);
   return TERN_OK;
 }
 
@@ -55,7 +57,9 @@ const Signature* find(const tern_model* model, int32_t signature) {
 tern_status get_signature(const tern_model* model, int32_t signature, const Signature** out) {
   TERN_CHECK_NOT_NULL(model);
   *out = find(model, signature);
-  return *out ? TERN_OK : TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "signature %d: the model has %zu", signature, to_object(model)->def().signatures.size());
+  return *out ? TERN_OK
+              : TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "signature %d: the model has %zu", signature,
+                          to_object(model)->def().signatures.size());
 }
 
 // Dims of an output that change with the sizes of inputs or with data.
@@ -76,7 +80,8 @@ void fill(const char* name, DType dtype, const Shape& shape, Encoding encoding, 
   info->rank = shape.rank;
   info->name = name;
   info->encoding = encoding_name(encoding);
-  for (int a = 0; a < shape.rank; ++a) info->dims[a] = info->min_dims[a] = info->max_dims[a] = shape[a], info->step_dims[a] = 1;
+  for (int a = 0; a < shape.rank; ++a)
+    info->dims[a] = info->min_dims[a] = info->max_dims[a] = shape[a], info->step_dims[a] = 1;
 }
 
 void fill_input(const Signature& sig, size_t index, tern_tensor_info* info) {
@@ -122,7 +127,8 @@ tern_status check_role(const tern_model* model, int32_t signature, int32_t role,
   TERN_CHECK_NOT_NULL(model);
   *count = count_tensors(model, signature, role);
   if (*count >= 0) return TERN_OK;
-  if (role < TERN_ROLE_INPUT || role > TERN_ROLE_STATE) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "role is %d, which is no tern_tensor_role", role);
+  if (role < TERN_ROLE_INPUT || role > TERN_ROLE_STATE)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "role is %d, which is no tern_tensor_role", role);
   const Signature* unused;
   return get_signature(model, signature, &unused);
 }
@@ -151,7 +157,8 @@ tern_status tern_load_options_init(tern_load_options* options, size_t size) noex
   return init_struct(options, size, &defaults, sizeof defaults, sizeof defaults, "tern_load_options");
 }
 
-tern_status tern_model_load_file(tern_context* context, const char* path, const tern_load_options* options, tern_model** model) noexcept {
+tern_status tern_model_load_file(tern_context* context, const char* path, const tern_load_options* options,
+                                 tern_model** model) noexcept {
   return guard_logged(context, [&]() -> tern_status {
     TERN_CHECK_NOT_NULL(context);
     TERN_CHECK_NOT_NULL(path);
@@ -164,7 +171,8 @@ tern_status tern_model_load_file(tern_context* context, const char* path, const 
   });
 }
 
-tern_status tern_model_load_memory(tern_context* context, const void* data, size_t bytes, const tern_load_options* options, tern_model** model) noexcept {
+tern_status tern_model_load_memory(tern_context* context, const void* data, size_t bytes,
+                                   const tern_load_options* options, tern_model** model) noexcept {
   return guard_logged(context, [&]() -> tern_status {
     TERN_CHECK_NOT_NULL(context);
     TERN_CHECK_NOT_NULL(data);
@@ -172,15 +180,16 @@ tern_status tern_model_load_memory(tern_context* context, const void* data, size
     Load load;
     TERN_TRY(read_load_options(options, &load));
     if (bytes > load.limits.max_file_bytes)
-      return TERN_FAIL(TERN_ERR_LIMIT, "%zu bytes, at most %" PRIu64 " are allowed (max_file_bytes)", bytes, load.limits.max_file_bytes);
+      return TERN_FAIL(TERN_ERR_LIMIT, "%zu bytes, at most %" PRIu64 " are allowed (max_file_bytes)", bytes,
+                       load.limits.max_file_bytes);
     Bytes file{static_cast<const uint8_t*>(data), bytes, nullptr};
     if (load.mode == LoadMode::copy) TERN_TRY(copy_bytes(data, bytes, &file));
     return make_model(context, file, load, "memory", model);
   });
 }
 
-tern_status tern_model_load_descriptor(tern_context* context, int32_t descriptor, uint64_t offset, uint64_t bytes, const tern_load_options* options,
-                                       tern_model** model) noexcept {
+tern_status tern_model_load_descriptor(tern_context* context, int32_t descriptor, uint64_t offset, uint64_t bytes,
+                                       const tern_load_options* options, tern_model** model) noexcept {
   return guard_logged(context, [&]() -> tern_status {
     TERN_CHECK_NOT_NULL(context);
     TERN_CHECK_NOT_NULL(model);
@@ -188,7 +197,9 @@ tern_status tern_model_load_descriptor(tern_context* context, int32_t descriptor
     Load load;
     TERN_TRY(read_load_options(options, &load));
     if (load.mode == LoadMode::map && offset % 64)
-      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "offset %" PRIu64 " is no multiple of 64: store the model aligned, or use TERN_LOAD_COPY", offset);
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                       "offset %" PRIu64 " is no multiple of 64: store the model aligned, or use TERN_LOAD_COPY",
+                       offset);
     Bytes file;
     TERN_TRY(load_descriptor(descriptor, offset, bytes, load.mode, load.limits.max_file_bytes, &file));
     return make_model(context, file, load, "a descriptor", model);
@@ -203,7 +214,9 @@ void tern_model_release(const tern_model* model) noexcept {
   if (model) to_object(model)->release();
 }
 
-int32_t tern_model_num_signatures(const tern_model* model) noexcept { return model ? (int32_t)to_object(model)->def().signatures.size() : 0; }
+int32_t tern_model_num_signatures(const tern_model* model) noexcept {
+  return model ? (int32_t)to_object(model)->def().signatures.size() : 0;
+}
 
 const char* tern_model_signature_name(const tern_model* model, int32_t signature) noexcept {
   const Signature* sig = find(model, signature);
@@ -218,18 +231,23 @@ tern_status tern_model_find_signature(const tern_model* model, const char* name,
     const auto& list = to_object(model)->def().signatures;
     for (size_t i = 0; i < list.size(); ++i)
       if (list[i].name == name) return *signature = (int32_t)i, TERN_OK;
-    return TERN_FAIL(TERN_ERR_NOT_FOUND, "no signature '%.60s'; there are: %s", name, list_names(list.size(), [&](size_t i) { return list[i].name; }).c_str());
+    return TERN_FAIL(TERN_ERR_NOT_FOUND, "no signature '%.60s'; there are: %s", name,
+                     list_names(list.size(), [&](size_t i) { return list[i].name; }).c_str());
   });
 }
 
-int32_t tern_model_num_tensors(const tern_model* model, int32_t signature, int32_t role) noexcept { return (int32_t)count_tensors(model, signature, role); }
+int32_t tern_model_num_tensors(const tern_model* model, int32_t signature, int32_t role) noexcept {
+  return (int32_t)count_tensors(model, signature, role);
+}
 
-tern_status tern_model_get_tensor(const tern_model* model, int32_t signature, int32_t role, int32_t index, tern_tensor_info* info) noexcept {
+tern_status tern_model_get_tensor(const tern_model* model, int32_t signature, int32_t role, int32_t index,
+                                  tern_tensor_info* info) noexcept {
   return guard([&]() -> tern_status {
     int64_t count;
     TERN_TRY(check_role(model, signature, role, &count));
     TERN_TRY(check_output_struct(info, sizeof *info, "tern_tensor_info"));
-    if (index < 0 || index >= count) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tensor %d: there are %" PRId64 " of this role", index, count);
+    if (index < 0 || index >= count)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tensor %d: there are %" PRId64 " of this role", index, count);
     const ModelDef& def = to_object(model)->def();
     const size_t i = (size_t)index;
     tern_tensor_info result = TERN_TENSOR_INFO_INIT;
@@ -253,7 +271,8 @@ tern_status tern_model_get_tensor(const tern_model* model, int32_t signature, in
   });
 }
 
-tern_status tern_model_find_tensor(const tern_model* model, int32_t signature, int32_t role, const char* name, int32_t* index) noexcept {
+tern_status tern_model_find_tensor(const tern_model* model, int32_t signature, int32_t role, const char* name,
+                                   int32_t* index) noexcept {
   return guard([&]() -> tern_status {
     int64_t count;
     TERN_TRY(check_role(model, signature, role, &count));
@@ -262,20 +281,25 @@ tern_status tern_model_find_tensor(const tern_model* model, int32_t signature, i
     for (size_t i = 0; i < (size_t)count; ++i)
       if (tensor_name(model, signature, role, i) == name) return *index = (int32_t)i, TERN_OK;
     static constexpr const char* kRoles[] = {"input", "output", "parameter", "state"};
-    return TERN_FAIL(TERN_ERR_NOT_FOUND, "no %s '%.60s'; there are: %s", kRoles[role], name,
-                     list_names((size_t)count, [&](size_t i) { return tensor_name(model, signature, role, i); }).c_str());
+    return TERN_FAIL(
+        TERN_ERR_NOT_FOUND, "no %s '%.60s'; there are: %s", kRoles[role], name,
+        list_names((size_t)count, [&](size_t i) { return tensor_name(model, signature, role, i); }).c_str());
   });
 }
 
-int32_t tern_model_num_metadata(const tern_model* model) noexcept { return model ? (int32_t)to_object(model)->def().metadata.size() : 0; }
+int32_t tern_model_num_metadata(const tern_model* model) noexcept {
+  return model ? (int32_t)to_object(model)->def().metadata.size() : 0;
+}
 
-tern_status tern_model_get_metadata(const tern_model* model, int32_t index, const char** key, const char** value) noexcept {
+tern_status tern_model_get_metadata(const tern_model* model, int32_t index, const char** key,
+                                    const char** value) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(model);
     TERN_CHECK_NOT_NULL(key);
     TERN_CHECK_NOT_NULL(value);
     const auto& list = to_object(model)->def().metadata;
-    if (index < 0 || (size_t)index >= list.size()) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "metadata %d: there are %zu", index, list.size());
+    if (index < 0 || (size_t)index >= list.size())
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "metadata %d: there are %zu", index, list.size());
     *key = list[(size_t)index].first.c_str();
     *value = list[(size_t)index].second.c_str();
     return TERN_OK;
@@ -295,7 +319,8 @@ tern_status tern_model_check_weights(const tern_model* model) noexcept {
   });
 }
 
-tern_status tern_model_count_nodes(const tern_model* model, int32_t signature, int64_t* nodes, int64_t* operators) noexcept {
+tern_status tern_model_count_nodes(const tern_model* model, int32_t signature, int64_t* nodes,
+                                   int64_t* operators) noexcept {
   return guard([&]() -> tern_status {
     const Signature* sig;
     TERN_TRY(get_signature(model, signature, &sig));

@@ -13,9 +13,11 @@ constexpr int32_t kDefaultPlans = 8, kMaxPlans = 1024;
 tern_status read_session_options(const tern_session_options* given, Session::Options* out) {
   tern_session_options o = TERN_SESSION_OPTIONS_INIT;
   TERN_TRY(read_options(given, &o, "tern_session_options"));
-  TERN_TRY(check_flags(o.flags, TERN_SESSION_DETERMINISTIC | TERN_SESSION_PROFILE | TERN_SESSION_KEEP_INTERMEDIATES, "tern_session_options"));
+  TERN_TRY(check_flags(o.flags, TERN_SESSION_DETERMINISTIC | TERN_SESSION_PROFILE | TERN_SESSION_KEEP_INTERMEDIATES,
+                       "tern_session_options"));
   if (o.max_plans < 0 || o.max_plans > kMaxPlans)
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "max_plans is %d, allowed is 0 (the default, %d) to %d", o.max_plans, kDefaultPlans, kMaxPlans);
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "max_plans is %d, allowed is 0 (the default, %d) to %d", o.max_plans,
+                     kDefaultPlans, kMaxPlans);
   if (o.backends) out->backends = o.backends;
   out->parameters = Ref<Parameters>::share(o.parameters ? to_object(o.parameters) : nullptr);
   out->state = Ref<State>::share(o.state ? to_object(o.state) : nullptr);
@@ -31,7 +33,8 @@ tern_status read_run_options(const tern_run_options* given, RunControl* out) {
   TERN_TRY(read_options(given, &o, "tern_run_options"));
   TERN_TRY(check_flags(o.flags, 0, "tern_run_options"));
   if (o.cancel) out->cancel = &o.cancel->signalled;
-  if (o.timeout_ns && !checked_add<uint64_t>(monotonic_ns(), o.timeout_ns, &out->deadline_ns)) out->deadline_ns = UINT64_MAX;
+  if (o.timeout_ns && !checked_add<uint64_t>(monotonic_ns(), o.timeout_ns, &out->deadline_ns))
+    out->deadline_ns = UINT64_MAX;
   return TERN_OK;
 }
 
@@ -40,7 +43,8 @@ tern_status read_plan_shapes(const Signature& sig, const int64_t* dims, int32_t 
   size_t needed = 0, at = 0;
   for (const ValueId v : sig.graph.inputs) needed += (size_t)sig.graph.value(v).shape.rank;
   if (dims ? n_dims < 0 || (size_t)n_dims != needed : n_dims != 0)
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "'%s': %d dims were given, its inputs have %zu", sig.name.c_str(), n_dims, needed);
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "'%s': %d dims were given, its inputs have %zu", sig.name.c_str(),
+                     n_dims, needed);
   for (const ValueId v : sig.graph.inputs) {
     Shape s = sig.graph.value(v).shape;
     for (int a = 0; dims && a < s.rank; ++a) s[a] = dims[at++];
@@ -55,17 +59,23 @@ tern_status read_plan_shapes(const Signature& sig, const int64_t* dims, int32_t 
         if ((size_t)d.input == i && d.axis == a) symbolic = &d;
       const int64_t size = (*shapes)[i][a];
       if (!symbolic) {
-        if (size != v.shape[a]) return TERN_FAIL(TERN_ERR_SHAPE, "input '%s' takes %s, given is %s", v.name.c_str(), to_string(v.shape).c_str(), to_string((*shapes)[i]).c_str());
+        if (size != v.shape[a])
+          return TERN_FAIL(TERN_ERR_SHAPE, "input '%s' takes %s, given is %s", v.name.c_str(),
+                           to_string(v.shape).c_str(), to_string((*shapes)[i]).c_str());
         continue;
       }
       const Symbol& s = sig.symbols[(size_t)symbolic->symbol];
-      if (!dims && s.min != s.max) return TERN_FAIL(TERN_ERR_SHAPE, "input '%s': dim %d varies: give the sizes of all dims", v.name.c_str(), a);
+      if (!dims && s.min != s.max)
+        return TERN_FAIL(TERN_ERR_SHAPE, "input '%s': dim %d varies: give the sizes of all dims", v.name.c_str(), a);
       if (size < s.min || size > s.max || size % s.multiple)
-        return TERN_FAIL(TERN_ERR_SHAPE, "input '%s': dim %d is %" PRId64 ", allowed is %" PRId64 " to %" PRId64 " in steps of %" PRId64, v.name.c_str(), a, size, s.min, s.max,
-                         s.multiple);
+        return TERN_FAIL(TERN_ERR_SHAPE,
+                         "input '%s': dim %d is %" PRId64 ", allowed is %" PRId64 " to %" PRId64
+                         " in steps of %" PRId64,
+                         v.name.c_str(), a, size, s.min, s.max, s.multiple);
       int64_t& same = sizes[(size_t)symbolic->symbol];
       if (same >= 0 && same != size)
-        return TERN_FAIL(TERN_ERR_SHAPE, "input '%s': dim %d is %" PRId64 ", but '%s' is %" PRId64 " elsewhere", v.name.c_str(), a, size, s.name.c_str(), same);
+        return TERN_FAIL(TERN_ERR_SHAPE, "input '%s': dim %d is %" PRId64 ", but '%s' is %" PRId64 " elsewhere",
+                         v.name.c_str(), a, size, s.name.c_str(), same);
       same = size;
     }
   }
@@ -87,19 +97,22 @@ tern_status check_signature(const tern_session* session, int32_t signature) {
 bool writes_parameters(const Graph& graph) {
   bool writes = false;
   for_each_graph(graph, [&](const Graph& g) {
-    for (const Node& n : g.nodes) writes = writes || ((n.op->flags & kWritesState) && g.value(n.in[0]).kind == ValueKind::parameter);
+    for (const Node& n : g.nodes)
+      writes = writes || ((n.op->flags & kWritesState) && g.value(n.in[0]).kind == ValueKind::parameter);
   });
   return writes;
 }
 
-constexpr char kSession[] = "this session", kState[] = "the session's state", kParameters[] = "the session's parameters";
+constexpr char kSession[] = "this session", kState[] = "the session's state",
+               kParameters[] = "the session's parameters";
 
 // What a run of this signature, which need not exist, uses.
 tern_status hold_for_run(tern_session* s, int32_t signature, Hold* hold) {
   TERN_TRY(hold->alone(s->in_use, kSession));
   TERN_TRY(hold->alone(s->session->state().in_use, kState));
   if (s->session->parameters().unique()) return TERN_OK;  // nobody else has them
-  const bool writes = signature >= 0 && (size_t)signature < s->writes_parameters.size() && s->writes_parameters[(size_t)signature];
+  const bool writes =
+      signature >= 0 && (size_t)signature < s->writes_parameters.size() && s->writes_parameters[(size_t)signature];
   InUse& parameters = s->session->parameters().in_use;
   return writes ? hold->alone(parameters, kParameters) : hold->shared(parameters, kParameters);
 }
@@ -132,7 +145,8 @@ tern_status tern_run_options_init(tern_run_options* options, size_t size) noexce
   return init_struct(options, size, &defaults, sizeof defaults, sizeof defaults, "tern_run_options");
 }
 
-tern_status tern_session_create(const tern_model* model, const tern_session_options* options, tern_session** session) noexcept {
+tern_status tern_session_create(const tern_model* model, const tern_session_options* options,
+                                tern_session** session) noexcept {
   const tern_status status = guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(model);
     TERN_CHECK_NOT_NULL(session);
@@ -141,7 +155,8 @@ tern_status tern_session_create(const tern_model* model, const tern_session_opti
     auto s = std::make_unique<tern_session>();
     TERN_TRY(Session::create(*to_object(model), o, &s->session));
     s->placements.resize(to_object(model)->def().signatures.size());
-    for (const Signature& sig : to_object(model)->def().signatures) s->writes_parameters.push_back(writes_parameters(sig.graph));
+    for (const Signature& sig : to_object(model)->def().signatures)
+      s->writes_parameters.push_back(writes_parameters(sig.graph));
     *session = s.release();
     return TERN_OK;
   });
@@ -150,7 +165,9 @@ tern_status tern_session_create(const tern_model* model, const tern_session_opti
 
 void tern_session_release(tern_session* session) noexcept { delete session; }
 
-tern_state* tern_session_state(tern_session* session) noexcept { return session ? to_handle(&session->session->state()) : nullptr; }
+tern_state* tern_session_state(tern_session* session) noexcept {
+  return session ? to_handle(&session->session->state()) : nullptr;
+}
 
 tern_status tern_session_set_state(tern_session* session, tern_state* state) noexcept {
   return guard([&]() -> tern_status {
@@ -162,7 +179,8 @@ tern_status tern_session_set_state(tern_session* session, tern_state* state) noe
   });
 }
 
-tern_status tern_session_run(tern_session* session, int32_t signature, const tern_tensor* const* inputs, int32_t n_inputs, const tern_tensor** outputs, int32_t n_outputs,
+tern_status tern_session_run(tern_session* session, int32_t signature, const tern_tensor* const* inputs,
+                             int32_t n_inputs, const tern_tensor** outputs, int32_t n_outputs,
                              const tern_run_options* options) noexcept {
   return guard_logged(session, [&]() -> tern_status {
     TERN_CHECK_NOT_NULL(session);
@@ -178,7 +196,8 @@ tern_status tern_session_run(tern_session* session, int32_t signature, const ter
   });
 }
 
-tern_status tern_session_bind_input(tern_session* session, int32_t signature, int32_t index, const tern_tensor* tensor) noexcept {
+tern_status tern_session_bind_input(tern_session* session, int32_t signature, int32_t index,
+                                    const tern_tensor* tensor) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(session);
     Hold hold;
@@ -187,7 +206,8 @@ tern_status tern_session_bind_input(tern_session* session, int32_t signature, in
   });
 }
 
-tern_status tern_session_bind_output(tern_session* session, int32_t signature, int32_t index, tern_tensor* tensor) noexcept {
+tern_status tern_session_bind_output(tern_session* session, int32_t signature, int32_t index,
+                                     tern_tensor* tensor) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(session);
     Hold hold;
@@ -208,7 +228,8 @@ tern_status tern_session_run_bound(tern_session* session, int32_t signature, con
   });
 }
 
-tern_status tern_session_prepare(tern_session* session, int32_t signature, const int64_t* dims, int32_t n_dims) noexcept {
+tern_status tern_session_prepare(tern_session* session, int32_t signature, const int64_t* dims,
+                                 int32_t n_dims) noexcept {
   return guard_logged(session, [&]() -> tern_status {
     TERN_CHECK_NOT_NULL(session);
     Hold hold;
@@ -229,7 +250,17 @@ tern_status tern_session_memory(const tern_session* session, tern_memory_report*
     TERN_TRY(hold.alone(session->in_use, kSession));
     TERN_TRY(check_output_struct(report, kFirstMemoryReport, "tern_memory_report"));
     const Session::Memory m = session->session->memory();
-    const tern_memory_report result = {(uint32_t)sizeof result, m.plans, m.plan.arena, m.plan.bound, m.plan.scratch, m.plan.prepared, m.mapped, m.state, m.overlay, m.outputs, m.all_plans};
+    const tern_memory_report result = {(uint32_t)sizeof result,
+                                       m.plans,
+                                       m.plan.arena,
+                                       m.plan.bound,
+                                       m.plan.scratch,
+                                       m.plan.prepared,
+                                       m.mapped,
+                                       m.state,
+                                       m.overlay,
+                                       m.outputs,
+                                       m.all_plans};
     return write_struct(result, report, "tern_memory_report", kFirstMemoryReport);
   });
 }
@@ -248,7 +279,8 @@ int32_t tern_session_num_placements(const tern_session* session, int32_t signatu
   return count;
 }
 
-tern_status tern_session_get_placement(const tern_session* session, int32_t signature, int32_t index, tern_placement* placement) noexcept {
+tern_status tern_session_get_placement(const tern_session* session, int32_t signature, int32_t index,
+                                       tern_placement* placement) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(session);
     Hold hold;
@@ -257,12 +289,14 @@ tern_status tern_session_get_placement(const tern_session* session, int32_t sign
     TERN_TRY(check_output_struct(placement, sizeof *placement, "tern_placement"));
     const auto& list = placements_of(session, signature);
     if (list.empty()) return TERN_FAIL(TERN_ERR_STATE, "there is no plan yet: run or prepare the signature first");
-    if (index < 0 || (size_t)index >= list.size()) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "placement %d: there are %zu", index, list.size());
+    if (index < 0 || (size_t)index >= list.size())
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "placement %d: there are %zu", index, list.size());
     const Session::Placement& p = list[(size_t)index];
     // Control flow is the runtime's own and runs as well as it can.
     const PlacedAs as = p.as == PlacedAs::control ? PlacedAs::kernel : p.as;
-    const tern_placement result = {(uint32_t)sizeof result, (int32_t)as, p.node.c_str(), p.op.c_str(), p.backend, p.origin ? p.origin : "", p.reason ? p.reason : "",
-                                   (double)p.time_ns};
+    const tern_placement result = {
+        (uint32_t)sizeof result,  (int32_t)as,      p.node.c_str(), p.op.c_str(), p.backend, p.origin ? p.origin : "",
+        p.reason ? p.reason : "", (double)p.time_ns};
     return write_struct(result, placement, "tern_placement");
   });
 }
@@ -279,7 +313,8 @@ int32_t tern_session_num_intermediates(const tern_session* session, int32_t sign
   return count;
 }
 
-tern_status tern_session_get_intermediate(const tern_session* session, int32_t signature, int32_t index, tern_intermediate* intermediate) noexcept {
+tern_status tern_session_get_intermediate(const tern_session* session, int32_t signature, int32_t index,
+                                          tern_intermediate* intermediate) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(session);
     Hold hold;
@@ -287,10 +322,15 @@ tern_status tern_session_get_intermediate(const tern_session* session, int32_t s
     TERN_TRY(check_signature(session, signature));
     TERN_TRY(check_output_struct(intermediate, sizeof *intermediate, "tern_intermediate"));
     const auto list = session->session->intermediates(signature);
-    if (list.empty()) return TERN_FAIL(TERN_ERR_STATE, "there are none: make the session with TERN_SESSION_KEEP_INTERMEDIATES and run the signature first");
-    if (index < 0 || (size_t)index >= list.size()) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "intermediate %d: there are %zu", index, list.size());
+    if (list.empty())
+      return TERN_FAIL(
+          TERN_ERR_STATE,
+          "there are none: make the session with TERN_SESSION_KEEP_INTERMEDIATES and run the signature first");
+    if (index < 0 || (size_t)index >= list.size())
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "intermediate %d: there are %zu", index, list.size());
     const Session::Intermediate& k = list[(size_t)index];
-    const tern_intermediate result = {(uint32_t)sizeof result, k.name.c_str(), k.node.c_str(), k.op.c_str(), to_handle(k.tensor.get())};
+    const tern_intermediate result = {(uint32_t)sizeof result, k.name.c_str(), k.node.c_str(), k.op.c_str(),
+                                      to_handle(k.tensor.get())};
     return write_struct(result, intermediate, "tern_intermediate");
   });
 }

@@ -23,7 +23,9 @@ void tern_parameters_release(tern_parameters* parameters) noexcept {
   if (parameters) to_object(parameters)->release();
 }
 
-uint64_t tern_parameters_version(const tern_parameters* parameters) noexcept { return parameters ? to_object(parameters)->version() : 0; }
+uint64_t tern_parameters_version(const tern_parameters* parameters) noexcept {
+  return parameters ? to_object(parameters)->version() : 0;
+}
 
 tern_status tern_parameters_get(const tern_parameters* parameters, const char* name, tern_tensor** tensor) noexcept {
   return guard([&]() -> tern_status {

@@ -31,7 +31,8 @@ tern_status check_most(int32_t value, int32_t most, const char* name) {
   return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s is %d, allowed is 0 (the model's own) to %d", name, value, most);
 }
 
-tern_status check_run(const void* task, const tern_picture* picture, const void* results, int32_t capacity, const int32_t* count) {
+tern_status check_run(const void* task, const tern_picture* picture, const void* results, int32_t capacity,
+                      const int32_t* count) {
   TERN_TRY(check_not_null(task, "the task"));
   TERN_CHECK_NOT_NULL(picture);
   TERN_CHECK_NOT_NULL(count);
@@ -47,7 +48,8 @@ constexpr int32_t kMostResults = 1 << 20;
 
 extern "C" {
 
-tern_status tern_detector_create(const tern_model* model, const tern_detector_options* options, tern_detector** detector) noexcept {
+tern_status tern_detector_create(const tern_model* model, const tern_detector_options* options,
+                                 tern_detector** detector) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(model);
     TERN_CHECK_NOT_NULL(detector);
@@ -70,7 +72,8 @@ tern_status tern_detector_create(const tern_model* model, const tern_detector_op
 
 void tern_detector_release(tern_detector* detector) noexcept { delete detector; }
 
-tern_status tern_detector_run(tern_detector* detector, const tern_picture* picture, tern_detection* detections, int32_t capacity, int32_t* count) noexcept {
+tern_status tern_detector_run(tern_detector* detector, const tern_picture* picture, tern_detection* detections,
+                              int32_t capacity, int32_t* count) noexcept {
   return guard([&]() -> tern_status {
     TERN_TRY(check_run(detector, picture, detections, capacity, count));
     Hold hold;
@@ -79,9 +82,12 @@ tern_status tern_detector_run(tern_detector* detector, const tern_picture* pictu
   });
 }
 
-const char* tern_detector_label(const tern_detector* detector, int32_t label) noexcept { return detector ? detector->task->label(label) : nullptr; }
+const char* tern_detector_label(const tern_detector* detector, int32_t label) noexcept {
+  return detector ? detector->task->label(label) : nullptr;
+}
 
-tern_status tern_pose_create(const tern_model* detector, const tern_model* landmarks, const tern_pose_options* options, tern_pose** pose) noexcept {
+tern_status tern_pose_create(const tern_model* detector, const tern_model* landmarks, const tern_pose_options* options,
+                             tern_pose** pose) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(landmarks);
     TERN_CHECK_NOT_NULL(pose);
@@ -102,7 +108,8 @@ tern_status tern_pose_create(const tern_model* detector, const tern_model* landm
 
 void tern_pose_release(tern_pose* pose) noexcept { delete pose; }
 
-tern_status tern_pose_run(tern_pose* pose, const tern_picture* picture, tern_person* persons, int32_t capacity, int32_t* count) noexcept {
+tern_status tern_pose_run(tern_pose* pose, const tern_picture* picture, tern_person* persons, int32_t capacity,
+                          int32_t* count) noexcept {
   return guard([&]() -> tern_status {
     TERN_TRY(check_run(pose, picture, persons, capacity, count));
     Hold hold;
@@ -111,7 +118,9 @@ tern_status tern_pose_run(tern_pose* pose, const tern_picture* picture, tern_per
   });
 }
 
-const char* tern_pose_keypoint_name(const tern_pose* pose, int32_t keypoint) noexcept { return pose ? pose->task->keypoint_name(keypoint) : nullptr; }
+const char* tern_pose_keypoint_name(const tern_pose* pose, int32_t keypoint) noexcept {
+  return pose ? pose->task->keypoint_name(keypoint) : nullptr;
+}
 
 tern_status tern_pose_skeleton(const tern_pose* pose, const int32_t** pairs, int32_t* num) noexcept {
   return guard([&]() -> tern_status {

@@ -30,16 +30,19 @@ int profile_nodes(const Arguments& a, const tern_model* model, int32_t signature
   if (const int code = make_session(model, a.value("--backend"), TERN_SESSION_PROFILE, &session)) return code;
   std::vector<Handle<const tern_tensor>> outputs;
   for (int i = 0; i < 3; ++i)
-    if (const tern_status s = run_session(session.get(), model, signature, inputs, &outputs)) return report(s, a.words()[0]);
+    if (const tern_status s = run_session(session.get(), model, signature, inputs, &outputs))
+      return report(s, a.words()[0]);
   for (int32_t i = 0; i < tern_session_num_placements(session.get(), signature); ++i) {
     tern_placement p = TERN_PLACEMENT_INIT;
-    if (const tern_status s = tern_session_get_placement(session.get(), signature, i, &p)) return report(s, a.words()[0]);
+    if (const tern_status s = tern_session_get_placement(session.get(), signature, i, &p))
+      return report(s, a.words()[0]);
     Work& kind = out->kinds[std::clamp(p.kind, 0, 3)];
     ++kind.nodes, kind.ns += p.time_ns;
     Work& op = out->ops[p.op];
     ++op.nodes, op.ns += p.time_ns;
     out->total_ns += p.time_ns;
-    if (p.kind == TERN_PLACED_REFERENCE) out->slow.push_back(printable(p.op) + " '" + printable(p.node, 60) + "': " + p.reason);
+    if (p.kind == TERN_PLACED_REFERENCE)
+      out->slow.push_back(printable(p.op) + " '" + printable(p.node, 60) + "': " + p.reason);
   }
   return kDone;
 }
@@ -73,7 +76,8 @@ int run(const Arguments& a) {
   if (const int code = make_session(model.get(), a.value("--backend"), 0, &session)) return code;
   const double loaded = now_seconds();
   if (const int code = make_inputs(a, context.get(), model.get(), signature, session.get(), &inputs)) return code;
-  if (const tern_status s = run_session(session.get(), model.get(), signature, inputs, &outputs)) return report(s, a.words()[0]);
+  if (const tern_status s = run_session(session.get(), model.get(), signature, inputs, &outputs))
+    return report(s, a.words()[0]);
   const double first = now_seconds();
 
   std::vector<double> times;
@@ -107,36 +111,59 @@ int run(const Arguments& a) {
   if (a.has("--json")) {
     Json j;
     j.begin_object().add("file", a.words()[0]).add("signature", tern_model_signature_name(model.get(), signature));
-    j.add("runs", (uint64_t)times.size()).add("median_ms", median * 1e3).add("min_ms", times[0] * 1e3).add("p90_ms", p90 * 1e3);
-    j.add("load_ms", (loaded - begin) * 1e3).add("load_and_first_run_ms", (first - begin) * 1e3).add("peak_growth_bytes", peak);
+    j.add("runs", (uint64_t)times.size())
+        .add("median_ms", median * 1e3)
+        .add("min_ms", times[0] * 1e3)
+        .add("p90_ms", p90 * 1e3);
+    j.add("load_ms", (loaded - begin) * 1e3)
+        .add("load_and_first_run_ms", (first - begin) * 1e3)
+        .add("peak_growth_bytes", peak);
     j.begin_list("inputs");
     for (const auto& t : inputs) j.add(nullptr, t ? tensor_text(t.get()) : std::string("position"));
-    j.end().begin_object("memory").add("arena", memory.arena_bytes).add("arena_bound", memory.arena_bound).add("scratch", memory.scratch_bytes);
-    j.add("prepared", memory.prepared_bytes).add("mapped", memory.mapped_bytes).add("state", memory.state_bytes).add("output", memory.output_bytes);
+    j.end()
+        .begin_object("memory")
+        .add("arena", memory.arena_bytes)
+        .add("arena_bound", memory.arena_bound)
+        .add("scratch", memory.scratch_bytes);
+    j.add("prepared", memory.prepared_bytes)
+        .add("mapped", memory.mapped_bytes)
+        .add("state", memory.state_bytes)
+        .add("output", memory.output_bytes);
     j.add("plans", memory.num_plans).add("all_plans", memory.plan_bytes).end();
     j.begin_object("placement");
-    for (int k = 0; k < 4; ++k) j.begin_object(kKinds[k]).add("nodes", placed.kinds[k].nodes).add("share", share(placed.kinds[k].ns)).end();
+    for (int k = 0; k < 4; ++k)
+      j.begin_object(kKinds[k]).add("nodes", placed.kinds[k].nodes).add("share", share(placed.kinds[k].ns)).end();
     j.end().begin_list("warnings");
     for (const std::string& w : of_plan) j.add(nullptr, w);
     j.end().begin_list("plain_loops");
     for (const std::string& node : placed.slow) j.add(nullptr, node);
     j.end().begin_list("operators");
-    for (const auto& [op, w] : ops) j.begin_object().add("op", op).add("nodes", w.nodes).add("share", share(w.ns)).end();
+    for (const auto& [op, w] : ops)
+      j.begin_object().add("op", op).add("nodes", w.nodes).add("share", share(w.ns)).end();
     j.print();
     return kDone;
   }
-  std::printf("%s: median %.3f ms, least %.3f ms, 90 %% below %.3f ms (%zu runs)\n", a.words()[0].c_str(), median * 1e3, times[0] * 1e3, p90 * 1e3, times.size());
+  std::printf("%s: median %.3f ms, least %.3f ms, 90 %% below %.3f ms (%zu runs)\n", a.words()[0].c_str(), median * 1e3,
+              times[0] * 1e3, p90 * 1e3, times.size());
   for (const auto& t : inputs) std::printf("  input      %s\n", t ? tensor_text(t.get()).c_str() : "position");
   std::printf("  start      load %.1f ms, load and first run %.1f ms\n", (loaded - begin) * 1e3, (first - begin) * 1e3);
-  std::printf("  memory     arena %s (at least %s), scratch %s, prepared %s, mapped weights %s, outputs %s; peak growth %s\n", bytes_text((double)memory.arena_bytes).c_str(),
-              bytes_text((double)memory.arena_bound).c_str(), bytes_text((double)memory.scratch_bytes).c_str(), bytes_text((double)memory.prepared_bytes).c_str(),
-              bytes_text((double)memory.mapped_bytes).c_str(), bytes_text((double)memory.output_bytes).c_str(), bytes_text(peak).c_str());
-  if (memory.num_plans > 1) std::printf("             %d plans are kept, %s in all\n", memory.num_plans, bytes_text((double)memory.plan_bytes).c_str());
+  std::printf(
+      "  memory     arena %s (at least %s), scratch %s, prepared %s, mapped weights %s, outputs %s; peak growth %s\n",
+      bytes_text((double)memory.arena_bytes).c_str(), bytes_text((double)memory.arena_bound).c_str(),
+      bytes_text((double)memory.scratch_bytes).c_str(), bytes_text((double)memory.prepared_bytes).c_str(),
+      bytes_text((double)memory.mapped_bytes).c_str(), bytes_text((double)memory.output_bytes).c_str(),
+      bytes_text(peak).c_str());
+  if (memory.num_plans > 1)
+    std::printf("             %d plans are kept, %s in all\n", memory.num_plans,
+                bytes_text((double)memory.plan_bytes).c_str());
   std::printf("  nodes     ");
   for (int k = 0; k < 4; ++k)
-    if (placed.kinds[k].nodes) std::printf(" %s %lld (%.1f %%)", kKinds[k], (long long)placed.kinds[k].nodes, 100 * share(placed.kinds[k].ns));
+    if (placed.kinds[k].nodes)
+      std::printf(" %s %lld (%.1f %%)", kKinds[k], (long long)placed.kinds[k].nodes, 100 * share(placed.kinds[k].ns));
   std::printf("\n");
-  for (size_t i = 0; i < ops.size() && i < 12; ++i) std::printf("  %5.1f %%    %s (%lld)\n", 100 * share(ops[i].second.ns), printable(ops[i].first.c_str(), 70).c_str(), (long long)ops[i].second.nodes);
+  for (size_t i = 0; i < ops.size() && i < 12; ++i)
+    std::printf("  %5.1f %%    %s (%lld)\n", 100 * share(ops[i].second.ns), printable(ops[i].first.c_str(), 70).c_str(),
+                (long long)ops[i].second.nodes);
   for (const std::string& w : of_plan) std::printf("  slow       %s\n", printable(w.c_str(), 460).c_str());
   for (size_t i = 0; i < placed.slow.size() && i < 5; ++i) std::printf("  plain loops: %s\n", placed.slow[i].c_str());
   return kDone;
@@ -145,22 +172,24 @@ int run(const Arguments& a) {
 }  // namespace
 
 const Command& bench_command() {
-  static const Command command = {"bench",
-                                  "FILE",
-                                  "measures time and memory of a model",
-                                  "Inputs are random numbers. Times are those of whole runs; the share of operators comes from three runs of their own.\n",
-                                  "  tern bench ssd.tern --threads 1\n"
-                                  "  tern bench text.tern --shape x=1x3x480x736 --json\n",
-                                  {{"--threads", "N", "threads; the default is all CPUs"},
-                                   {"--json", nullptr, "for programs"},
-                                   {"--shape", "NAME=SHAPE", "sizes of an input whose dims vary"},
-                                   {"--signature", "NAME", "which signature; the default is the first"},
-                                   {"--backend", "NAME", "where to run, see tern devices"},
-                                   {"--runs", "N", "how many runs"},
-                                   {"--seconds", "S", "without --runs: for how long, but 5 runs at least; the default is 2"}},
-                                  1,
-                                  1,
-                                  run};
+  static const Command command = {
+      "bench",
+      "FILE",
+      "measures time and memory of a model",
+      "Inputs are random numbers. Times are those of whole runs; the share of operators comes from three runs of their "
+      "own.\n",
+      "  tern bench ssd.tern --threads 1\n"
+      "  tern bench text.tern --shape x=1x3x480x736 --json\n",
+      {{"--threads", "N", "threads; the default is all CPUs"},
+       {"--json", nullptr, "for programs"},
+       {"--shape", "NAME=SHAPE", "sizes of an input whose dims vary"},
+       {"--signature", "NAME", "which signature; the default is the first"},
+       {"--backend", "NAME", "where to run, see tern devices"},
+       {"--runs", "N", "how many runs"},
+       {"--seconds", "S", "without --runs: for how long, but 5 runs at least; the default is 2"}},
+      1,
+      1,
+      run};
   return command;
 }
 

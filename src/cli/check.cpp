@@ -22,11 +22,14 @@ int run(const Arguments& a) {
     for (int32_t s = 0; code == kDone && s < tern_model_num_signatures(model.get()); ++s) {
       const tern_status status = tern_session_prepare(session.get(), s, nullptr, 0);
       if (status == TERN_OK) ++planned;
-      else if (status != TERN_ERR_SHAPE) code = report(status, path + ": signature '" + printable(tern_model_signature_name(model.get(), s)) + "'");
+      else if (status != TERN_ERR_SHAPE)
+        code = report(status, path + ": signature '" + printable(tern_model_signature_name(model.get(), s)) + "'");
     }
     progress("%s", "");
-    if (code == kDone) std::printf("%s: good (%d signature%s, %d of fixed size planned)\n", path.c_str(), tern_model_num_signatures(model.get()),
-                                   tern_model_num_signatures(model.get()) == 1 ? "" : "s", planned);
+    if (code == kDone)
+      std::printf("%s: good (%d signature%s, %d of fixed size planned)\n", path.c_str(),
+                  tern_model_num_signatures(model.get()), tern_model_num_signatures(model.get()) == 1 ? "" : "s",
+                  planned);
     else worst = code;
   }
   return worst;
@@ -38,7 +41,8 @@ const Command& check_command() {
   static const Command command = {"check",
                                   "FILE...",
                                   "checks model files to the last byte",
-                                  "Verifies the structure, compares the checksum of every weight and makes the plans of signatures of fixed size.\n",
+                                  "Verifies the structure, compares the checksum of every weight and makes the plans "
+                                  "of signatures of fixed size.\n",
                                   "  tern check *.tern\n",
                                   {},
                                   1,

@@ -30,7 +30,8 @@ size_t distance(const std::string& a, const std::string& b) {
   for (size_t i = 1; i <= a.size(); ++i)
     for (size_t j = 1; j <= b.size(); ++j) {
       d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
     }
   return d[a.size()][b.size()];
 }
@@ -63,12 +64,14 @@ bool Arguments::parse(const Command& command, int argc, char** argv) {
     }
     const size_t equals = word.rfind("--", 0) == 0 ? word.find('=') : std::string::npos;
     const std::string name = word.substr(0, equals);
-    const auto found = std::find_if(command.options.begin(), command.options.end(), [&](const Option& o) { return name == o.name; });
+    const auto found =
+        std::find_if(command.options.begin(), command.options.end(), [&](const Option& o) { return name == o.name; });
     if (found == command.options.end()) {
       std::vector<const char*> names;
       for (const Option& o : command.options) names.push_back(o.name);
       const char* near = most_like(name, names);
-      complain("%s: unknown option '%s'%s%s%s (see: tern %s --help)", command.name, name.c_str(), near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", command.name);
+      complain("%s: unknown option '%s'%s%s%s (see: tern %s --help)", command.name, name.c_str(),
+               near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", command.name);
       return false;
     }
     std::string value;
@@ -89,7 +92,8 @@ bool Arguments::parse(const Command& command, int argc, char** argv) {
   }
   const int count = (int)words_.size();
   if (count < command.min_words || (command.max_words >= 0 && count > command.max_words)) {
-    if (count > command.min_words) complain("%s: '%s' is one word too many", command.name, words_[(size_t)command.max_words].c_str());
+    if (count > command.min_words)
+      complain("%s: '%s' is one word too many", command.name, words_[(size_t)command.max_words].c_str());
     else if (count == 0) {
       const char* first = command.words[0] == '[' ? std::strchr(command.words, ' ') + 1 : command.words;
       complain("%s: %.*s is missing", command.name, (int)std::strcspn(first, " "), first);

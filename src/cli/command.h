@@ -10,12 +10,12 @@ namespace tern::cli {
 // How the command ends. Scripts may rely on the numbers.
 enum ExitCode {
   kDone = 0,
-  kFailed = 1,       // it did not work, or (compare) results differ
-  kUsage = 2,        // the command line is wrong
-  kNotFound = 3,     // no such file, signature, tensor or backend
-  kBadFile = 4,      // a file is damaged, or of a kind or version that is not supported
-  kNoResource = 5,   // memory, disk or a limit
-  kInterrupted = 130 // Ctrl-C
+  kFailed = 1,        // it did not work, or (compare) results differ
+  kUsage = 2,         // the command line is wrong
+  kNotFound = 3,      // no such file, signature, tensor or backend
+  kBadFile = 4,       // a file is damaged, or of a kind or version that is not supported
+  kNoResource = 5,    // memory, disk or a limit
+  kInterrupted = 130  // Ctrl-C
 };
 
 struct Option {

@@ -17,7 +17,8 @@ double element(const tern_tensor* t, int64_t i) {
     case TERN_DTYPE_F32: return ((const float*)p)[i];
     case TERN_DTYPE_F64: return ((const double*)p)[i];
     case TERN_DTYPE_I8: return ((const int8_t*)p)[i];
-    case TERN_DTYPE_U8: case TERN_DTYPE_BOOL: return ((const uint8_t*)p)[i];
+    case TERN_DTYPE_U8:
+    case TERN_DTYPE_BOOL: return ((const uint8_t*)p)[i];
     case TERN_DTYPE_I16: return ((const int16_t*)p)[i];
     case TERN_DTYPE_U16: return ((const uint16_t*)p)[i];
     case TERN_DTYPE_I32: return ((const int32_t*)p)[i];
@@ -33,7 +34,9 @@ double element(const tern_tensor* t, int64_t i) {
     case TERN_DTYPE_F16: {
       const uint16_t h = ((const uint16_t*)p)[i];
       const int exponent = h >> 10 & 31, mantissa = h & 1023;
-      const double m = exponent == 31 ? (mantissa ? NAN : INFINITY) : exponent ? std::ldexp(1024 + mantissa, exponent - 25) : std::ldexp(mantissa, -24);
+      const double m = exponent == 31 ? (mantissa ? NAN : INFINITY)
+                       : exponent     ? std::ldexp(1024 + mantissa, exponent - 25)
+                                      : std::ldexp(mantissa, -24);
       return h >> 15 ? -m : m;
     }
     default: return 0;
@@ -51,7 +54,8 @@ Difference differ(const tern_tensor* a, const tern_tensor* b) {
   for (int64_t i = 0; i < count; ++i) {
     const double x = element(a, i), y = element(b, i);
     double e = x == y ? 0 : std::fabs(x - y);
-    if (std::isnan(x) || std::isnan(y)) e = std::isnan(x) == std::isnan(y) ? 0 : INFINITY;  // no number on one side alone
+    // no number on one side alone
+    if (std::isnan(x) || std::isnan(y)) e = std::isnan(x) == std::isnan(y) ? 0 : INFINITY;
     else d.scale = std::max(d.scale, std::fabs(x));
     d.mean += e / (double)count;
     if (e > d.largest) d.largest = e, d.at = i;
@@ -81,12 +85,14 @@ int run_side(Side& side, uint32_t flags, const Tensors& inputs) {
 
 std::string index_text(const tern_tensor* t, int64_t at) {
   std::string text;
-  for (int32_t a = tern_tensor_rank(t); a-- > 0; at /= tern_tensor_dim(t, a)) text = std::to_string(at % tern_tensor_dim(t, a)) + (text.empty() ? "" : ",") + text;
+  for (int32_t a = tern_tensor_rank(t); a-- > 0; at /= tern_tensor_dim(t, a))
+    text = std::to_string(at % tern_tensor_dim(t, a)) + (text.empty() ? "" : ",") + text;
   return "[" + text + "]";
 }
 
 void print_values(const Side* sides, const tern_tensor* x, const tern_tensor* y, const Difference& d) {
-  std::printf("  at %s: %.9g (%s) and %.9g (%s); mean |a-b| %.3g\n", index_text(x, d.at).c_str(), element(x, d.at), sides[0].name.c_str(), element(y, d.at), sides[1].name.c_str(), d.mean);
+  std::printf("  at %s: %.9g (%s) and %.9g (%s); mean |a-b| %.3g\n", index_text(x, d.at).c_str(), element(x, d.at),
+              sides[0].name.c_str(), element(y, d.at), sides[1].name.c_str(), d.mean);
 }
 
 // True if all outputs agree; prints a line for each.
@@ -95,7 +101,8 @@ bool compare_outputs(const Side* sides, double tolerance) {
   std::printf("%-24s %-20s %12s %12s %12s\n", "output", "", "max |a-b|", "max |a|", "ratio");
   for (size_t i = 0; i < sides[0].outputs.size(); ++i) {
     tern_tensor_info info = TERN_TENSOR_INFO_INIT;
-    if (tern_model_get_tensor(sides[0].model.get(), sides[0].signature, TERN_ROLE_OUTPUT, (int32_t)i, &info) != TERN_OK) info.name = "";
+    if (tern_model_get_tensor(sides[0].model.get(), sides[0].signature, TERN_ROLE_OUTPUT, (int32_t)i, &info) != TERN_OK)
+      info.name = "";
     const tern_tensor *x = sides[0].outputs[i].get(), *y = sides[1].outputs[i].get();
     const std::string name = printable(info.name, 60);
     if (tensor_text(x) != tensor_text(y)) {
@@ -106,7 +113,8 @@ bool compare_outputs(const Side* sides, double tolerance) {
     const Difference d = differ(x, y);
     const bool good = d.ratio <= tolerance;
     same = same && good;
-    std::printf("%-24s %-20s %12.3g %12.3g %12.3g%s\n", name.c_str(), tensor_text(x).c_str(), d.largest, d.scale, d.ratio, good ? "" : "  DIFFERS");
+    std::printf("%-24s %-20s %12.3g %12.3g %12.3g%s\n", name.c_str(), tensor_text(x).c_str(), d.largest, d.scale,
+                d.ratio, good ? "" : "  DIFFERS");
     if (!good) print_values(sides, x, y, d);
   }
   return same;
@@ -116,10 +124,12 @@ bool compare_outputs(const Side* sides, double tolerance) {
 void print_first_node(const Side* sides, double tolerance) {
   std::map<std::string, const tern_tensor*> other;
   tern_intermediate k = TERN_INTERMEDIATE_INIT;
-  for (int32_t i = 0; tern_session_get_intermediate(sides[1].session.get(), sides[1].signature, i, &k) == TERN_OK; ++i) other[k.name] = k.tensor;
+  for (int32_t i = 0; tern_session_get_intermediate(sides[1].session.get(), sides[1].signature, i, &k) == TERN_OK; ++i)
+    other[k.name] = k.tensor;
   int32_t nodes = 0;
   double largest = 0;
-  for (int32_t i = 0; tern_session_get_intermediate(sides[0].session.get(), sides[0].signature, i, &k) == TERN_OK; ++i) {
+  for (int32_t i = 0; tern_session_get_intermediate(sides[0].session.get(), sides[0].signature, i, &k) == TERN_OK;
+       ++i) {
     const auto match = other.find(k.name);
     if (match == other.end()) continue;
     const tern_tensor* y = match->second;
@@ -142,7 +152,10 @@ void print_first_node(const Side* sides, double tolerance) {
     std::printf("  the %d results before it agree (largest ratio %.3g)\n", nodes, largest);
     return;
   }
-  std::printf("all %d results of single nodes agree (largest ratio %.3g): it differs only where they share memory, or from run to run\n", nodes, largest);
+  std::printf(
+      "all %d results of single nodes agree (largest ratio %.3g): it differs only where they share memory, or from run "
+      "to run\n",
+      nodes, largest);
 }
 
 int run(const Arguments& a) {
@@ -152,7 +165,8 @@ int run(const Arguments& a) {
   Side sides[2];
   const char* other = a.value("--with");
   const auto backends = a.values("--backend");
-  if (backends.size() > 2) return complain("compare: --backend is given %zu times, two is most", backends.size()), kUsage;
+  if (backends.size() > 2)
+    return complain("compare: --backend is given %zu times, two is most", backends.size()), kUsage;
   if (!a.real("--tolerance", 0, 1e9, &tolerance)) return kUsage;
   sides[0].backend = backends.empty() ? "cpu" : backends[0].c_str();
   sides[1].backend = backends.size() == 2 ? backends[1].c_str() : other ? sides[0].backend : "reference";
@@ -164,10 +178,13 @@ int run(const Arguments& a) {
     if (const int code = find_signature(sides[i].model.get(), a, &sides[i].signature)) return code;
     if (const int code = make_session(sides[i].model.get(), sides[i].backend, 0, &sides[i].session)) return code;
   }
-  if (tern_model_num_tensors(sides[0].model.get(), sides[0].signature, TERN_ROLE_OUTPUT) != tern_model_num_tensors(sides[1].model.get(), sides[1].signature, TERN_ROLE_OUTPUT))
+  if (tern_model_num_tensors(sides[0].model.get(), sides[0].signature, TERN_ROLE_OUTPUT) !=
+      tern_model_num_tensors(sides[1].model.get(), sides[1].signature, TERN_ROLE_OUTPUT))
     return complain("compare: the two models have different numbers of outputs"), kFailed;
-  const int code = a.values("--in").empty() ? make_inputs(a, context.get(), sides[0].model.get(), sides[0].signature, sides[0].session.get(), &inputs)
-                                            : read_inputs(a, context.get(), sides[0].model.get(), sides[0].signature, &inputs);
+  const int code =
+      a.values("--in").empty()
+          ? make_inputs(a, context.get(), sides[0].model.get(), sides[0].signature, sides[0].session.get(), &inputs)
+          : read_inputs(a, context.get(), sides[0].model.get(), sides[0].signature, &inputs);
   if (code) return code;
   for (Side& side : sides)
     if (const int failed = run_side(side, 0, inputs)) return failed;

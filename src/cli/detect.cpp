@@ -17,7 +17,9 @@ void draw(const Photo& photo, const tern_detector* detector, const std::vector<t
   const image::Canvas canvas = photo.canvas();
   const image::DrawStyle style = image::draw_style(photo.width, photo.height);
   // The best last, so that it lies on top; labels above all boxes.
-  for (size_t i = found.size(); i-- > 0;) image::draw_box(canvas, {found[i].x0, found[i].y0, found[i].x1, found[i].y1}, style.line, image::palette_colour(found[i].label));
+  for (size_t i = found.size(); i-- > 0;)
+    image::draw_box(canvas, {found[i].x0, found[i].y0, found[i].x1, found[i].y1}, style.line,
+                    image::palette_colour(found[i].label));
   for (size_t i = found.size(); i-- > 0;) {
     char percent[16];
     std::snprintf(percent, sizeof percent, " %.0f%%", (double)found[i].score * 100);
@@ -36,7 +38,9 @@ int run(const Arguments& a) {
   tern_detector_options options = TERN_DETECTOR_OPTIONS_INIT;
   double min_score = 0, max_overlap = 0;
   int64_t most = 0;
-  if (!a.real("--min-score", 0, 1, &min_score) || !a.real("--max-overlap", 0, 1, &max_overlap) || !a.number("--max", 1, 10000, &most)) return kUsage;
+  if (!a.real("--min-score", 0, 1, &min_score) || !a.real("--max-overlap", 0, 1, &max_overlap) ||
+      !a.number("--max", 1, 10000, &most))
+    return kUsage;
   options.min_score = (float)min_score;
   options.max_overlap = (float)max_overlap;
   options.max_detections = (int32_t)most;
@@ -67,8 +71,14 @@ int run(const Arguments& a) {
     }
     if (s != TERN_OK) return report(s, paths[i]);
     const double ms = (now_seconds() - begin) * 1e3;
-    std::vector<tern_detection> list(found.begin(), found.begin() + std::min<ptrdiff_t>(count, (ptrdiff_t)found.size()));
-    j.begin_object().add("picture", paths[i]).add("width", photo.width).add("height", photo.height).add("milliseconds", ms).begin_list("detections");
+    std::vector<tern_detection> list(found.begin(),
+                                     found.begin() + std::min<ptrdiff_t>(count, (ptrdiff_t)found.size()));
+    j.begin_object()
+        .add("picture", paths[i])
+        .add("width", photo.width)
+        .add("height", photo.height)
+        .add("milliseconds", ms)
+        .begin_list("detections");
     for (const auto& d : list) {
       j.begin_object().add("label", label_text(detector.get(), d)).add("class", d.label).add("score", (double)d.score);
       j.add_numbers("box", {d.x0, d.y0, d.x1, d.y1}).end();
@@ -82,10 +92,12 @@ int run(const Arguments& a) {
     j.end();
     if (json) return kDone;
     if (paths.size() > 1) progress("%s", "");
-    std::printf("%s: %zu object%s, %.1f ms%s%s\n", paths[i].c_str(), list.size(), list.size() == 1 ? "" : "s", ms, album.wanted() ? " -> " : "", album.wanted() ? album.target(i).c_str() : "");
+    std::printf("%s: %zu object%s, %.1f ms%s%s\n", paths[i].c_str(), list.size(), list.size() == 1 ? "" : "s", ms,
+                album.wanted() ? " -> " : "", album.wanted() ? album.target(i).c_str() : "");
     for (const auto& d : list)
-      std::printf("  %-20s %3.0f %%  left %.0f, top %.0f, right %.0f, bottom %.0f\n", label_text(detector.get(), d).c_str(), (double)d.score * 100, (double)d.x0, (double)d.y0, (double)d.x1,
-                  (double)d.y1);
+      std::printf("  %-20s %3.0f %%  left %.0f, top %.0f, right %.0f, bottom %.0f\n",
+                  label_text(detector.get(), d).c_str(), (double)d.score * 100, (double)d.x0, (double)d.y0,
+                  (double)d.x1, (double)d.y1);
     return kDone;
   });
   if (json) j.print();
@@ -95,24 +107,25 @@ int run(const Arguments& a) {
 }  // namespace
 
 const Command& detect_command() {
-  static const Command command = {"detect",
-                                  "FILE PICTURE...",
-                                  "finds objects in pictures",
-                                  "PICTURE is a JPEG, PNG or BMP file or a folder of them. Boxes are in pixels of the upright picture.\n"
-                                  "Sizes, anchors, labels and thresholds are in the model file.\n",
-                                  "  tern detect ssd.tern dog.jpg --out dog-boxes.png\n"
-                                  "  tern detect ssd.tern holiday/ --out found/ --min-score 0.5\n"
-                                  "  tern detect ssd.tern dog.jpg --json\n",
-                                  {{"--out", "PICTURE", "writes the picture with boxes, as .png or .jpg; for several pictures a folder"},
-                                   {"--json", nullptr, "for programs"},
-                                   {"--min-score", "X", "least score, 0 to 1; the default is the model's"},
-                                   {"--max-overlap", "X", "IoU above which the lower of two boxes is dropped; the default is the model's"},
-                                   {"--max", "N", "most objects for a picture"},
-                                   {"--threads", "N", "threads; the default is all CPUs"},
-                                   {"--backend", "NAME", "where to run, see tern devices"}},
-                                  2,
-                                  -1,
-                                  run};
+  static const Command command = {
+      "detect",
+      "FILE PICTURE...",
+      "finds objects in pictures",
+      "PICTURE is a JPEG, PNG or BMP file or a folder of them. Boxes are in pixels of the upright picture.\n"
+      "Sizes, anchors, labels and thresholds are in the model file.\n",
+      "  tern detect ssd.tern dog.jpg --out dog-boxes.png\n"
+      "  tern detect ssd.tern holiday/ --out found/ --min-score 0.5\n"
+      "  tern detect ssd.tern dog.jpg --json\n",
+      {{"--out", "PICTURE", "writes the picture with boxes, as .png or .jpg; for several pictures a folder"},
+       {"--json", nullptr, "for programs"},
+       {"--min-score", "X", "least score, 0 to 1; the default is the model's"},
+       {"--max-overlap", "X", "IoU above which the lower of two boxes is dropped; the default is the model's"},
+       {"--max", "N", "most objects for a picture"},
+       {"--threads", "N", "threads; the default is all CPUs"},
+       {"--backend", "NAME", "where to run, see tern devices"}},
+      2,
+      -1,
+      run};
   return command;
 }
 

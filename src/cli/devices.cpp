@@ -18,7 +18,8 @@ int run(const Arguments& a) {
     j.begin_object().add("backend", info.backend).add("device", info.device).add("memory_bytes", info.memory_bytes);
     j.add("available", info.available != 0).add("reason", info.reason).end();
     if (a.has("--json")) continue;
-    std::printf("%-8s %s%s%s%s\n", info.backend, info.device, info.memory_bytes ? ", " : "", info.memory_bytes ? bytes_text((double)info.memory_bytes).c_str() : "",
+    std::printf("%-8s %s%s%s%s\n", info.backend, info.device, info.memory_bytes ? ", " : "",
+                info.memory_bytes ? bytes_text((double)info.memory_bytes).c_str() : "",
                 info.available ? "" : (std::string(" (not available: ") + info.reason + ")").c_str());
   }
   if (a.has("--json")) j.print();
@@ -28,7 +29,15 @@ int run(const Arguments& a) {
 }  // namespace
 
 const Command& devices_command() {
-  static const Command command = {"devices", "", "lists where models can run", "", "  tern devices\n  tern devices --json\n", {{"--json", nullptr, "for programs"}}, 0, 0, run};
+  static const Command command = {"devices",
+                                  "",
+                                  "lists where models can run",
+                                  "",
+                                  "  tern devices\n  tern devices --json\n",
+                                  {{"--json", nullptr, "for programs"}},
+                                  0,
+                                  0,
+                                  run};
   return command;
 }
 

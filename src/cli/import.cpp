@@ -17,7 +17,8 @@ char unfinished[4096];  // the file that is being written
 void end_import(int signal) {
   ::unlink(unfinished);
   static constexpr char kText[] = "\ntern: interrupted\n";
-  if (::write(2, kText, sizeof kText - 1) < 0) {}
+  if (::write(2, kText, sizeof kText - 1) < 0) {
+  }
   ::_exit(128 + signal);
 }
 
@@ -39,7 +40,8 @@ struct Plans {
   bool vary = false;  // a plan for each combination of sizes
 };
 
-// Makes the plans that an app would, so that the library says what will be slow. Sizes that a model does not take say nothing.
+// Makes the plans that an app would, so that the library says what will be slow. Sizes that a model does not take say
+// nothing.
 Plans try_plans(const tern_model* model) {
   Plans plans;
   Handle<tern_session> session;
@@ -68,13 +70,15 @@ int run(const Arguments& a) {
   for (const std::string& s : a.values("--input-shape")) {
     std::string name, shape;
     std::vector<int64_t> dims;
-    if (!split_pair(s, &name, &shape) || name.empty()) return complain("--input-shape %s: NAME=1x3x480x640 is needed", s.c_str()), kUsage;
+    if (!split_pair(s, &name, &shape) || name.empty())
+      return complain("--input-shape %s: NAME=1x3x480x640 is needed", s.c_str()), kUsage;
     if (!parse_shape(shape, &dims)) return kUsage;
     shapes += (shapes.empty() ? "" : ";") + s;
   }
   for (const std::string& s : a.values("--input-value")) {
     std::string name, number;
-    if (!split_pair(s, &name, &number) || name.empty() || number.empty()) return complain("--input-value %s: NAME=NUMBER is needed", s.c_str()), kUsage;
+    if (!split_pair(s, &name, &number) || name.empty() || number.empty())
+      return complain("--input-value %s: NAME=NUMBER is needed", s.c_str()), kUsage;
     values += (values.empty() ? "" : ";") + s;
   }
   if (!values.empty()) options.input_values = values.c_str();
@@ -108,7 +112,10 @@ int run(const Arguments& a) {
   const char* fixed = tern_model_find_metadata(model.get(), "import.fixed");
   if (a.has("--json")) {
     Json j;
-    j.begin_object().add("file", output).add("signatures", tern_model_num_signatures(model.get())).add("seconds", seconds);
+    j.begin_object()
+        .add("file", output)
+        .add("signatures", tern_model_num_signatures(model.get()))
+        .add("seconds", seconds);
     if (task) j.add("task", task);
     if (fixed) j.add("fixed", fixed);
     j.add("sizes_vary", plans.vary).add("plans", plans.memory.num_plans).add("plan_bytes", plans.memory.plan_bytes);
@@ -117,12 +124,17 @@ int run(const Arguments& a) {
     j.print();
     return kDone;
   }
-  std::printf("%s: %d signature%s%s%s, made in %.1f s\n", output.c_str(), tern_model_num_signatures(model.get()), tern_model_num_signatures(model.get()) == 1 ? "" : "s",
-              task ? ", task " : "", task ? printable(task).c_str() : "", seconds);
-  if (fixed) std::printf("  fixed, since the network takes no other size beside it: %s\n    (--input-shape chooses another)\n", printable(fixed, 460).c_str());
+  std::printf("%s: %d signature%s%s%s, made in %.1f s\n", output.c_str(), tern_model_num_signatures(model.get()),
+              tern_model_num_signatures(model.get()) == 1 ? "" : "s", task ? ", task " : "",
+              task ? printable(task).c_str() : "", seconds);
+  if (fixed)
+    std::printf("  fixed, since the network takes no other size beside it: %s\n    (--input-shape chooses another)\n",
+                printable(fixed, 460).c_str());
   if (plans.vary && plans.memory.num_plans > 0)
-    std::printf("  sizes vary: a session keeps a plan for each of the last 8 combinations (tern_session_options.max_plans); one of usual sizes takes %s\n",
-                bytes_text((double)plans.memory.plan_bytes / plans.memory.num_plans).c_str());
+    std::printf(
+        "  sizes vary: a session keeps a plan for each of the last 8 combinations (tern_session_options.max_plans); "
+        "one of usual sizes takes %s\n",
+        bytes_text((double)plans.memory.plan_bytes / plans.memory.num_plans).c_str());
   for (const std::string& w : warnings) std::printf("  slow: %s\n", printable(w.c_str(), 460).c_str());
   return kDone;
 #else
@@ -142,7 +154,8 @@ const Command& import_command() {
       "The kind of SOURCE is told by its content. An existing FILE is replaced when the new one is complete.\n",
       "  tern import ssd.tflite -o ssd.tern --labels classes.txt\n"
       "  tern import face.onnx -o face.tern --input-shape input.1=1x3x480x640\n"
-      "  tern import vad.onnx -o vad.tern --input-value sr=16000 --input-shape input=1x576 --input-shape state=2x1x128\n",
+      "  tern import vad.onnx -o vad.tern --input-value sr=16000 --input-shape input=1x576 --input-shape "
+      "state=2x1x128\n",
       {{"-o", "FILE", "where to write; the default is SOURCE's name with .tern, here"},
        {"--input-shape", "NAME=SHAPE", "overrides the declared shape of an input; may be repeated"},
        {"--input-value", "NAME=NUMBER", "an ONNX input that becomes a constant, such as a switch; may be repeated"},

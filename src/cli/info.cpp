@@ -25,7 +25,8 @@ std::string range_text(const tern_tensor_info& t) {
   for (int32_t a = 0; a < t.rank; ++a) {
     if (t.dims[a] >= 0) continue;
     s += s.empty() ? "  (dim " : ", dim ";
-    s += std::to_string(a) + ": " + std::to_string(t.min_dims[a]) + (t.max_dims[a] == INT64_MAX ? " or more" : " to " + std::to_string(t.max_dims[a]));
+    s += std::to_string(a) + ": " + std::to_string(t.min_dims[a]) +
+         (t.max_dims[a] == INT64_MAX ? " or more" : " to " + std::to_string(t.max_dims[a]));
     if (t.step_dims[a] > 1) s += " in steps of " + std::to_string(t.step_dims[a]);
   }
   return s.empty() ? s : s + ")";
@@ -33,7 +34,11 @@ std::string range_text(const tern_tensor_info& t) {
 
 void print_tensors(const char* title, const std::vector<tern_tensor_info>& list, bool ranges) {
   for (const auto& t : list)
-    std::printf("    %-8s %-24s %s%s%s\n", title, printable(t.name, 80).c_str(), tensor_text(t.dtype, t.dims, t.rank).c_str(), ranges ? range_text(t).c_str() : t.sizes ? ("  (" + printable(t.sizes, 200) + ")").c_str() : "",
+    std::printf("    %-8s %-24s %s%s%s\n", title, printable(t.name, 80).c_str(),
+                tensor_text(t.dtype, t.dims, t.rank).c_str(),
+                ranges    ? range_text(t).c_str()
+                : t.sizes ? ("  (" + printable(t.sizes, 200) + ")").c_str()
+                          : "",
                 t.is_scalar ? " (scalar)" : "");
 }
 
@@ -45,7 +50,8 @@ struct Sum {
 std::map<std::string, Sum> sum_parameters(const std::vector<tern_tensor_info>& list) {
   std::map<std::string, Sum> sums;
   for (const auto& p : list) {
-    Sum& s = sums[std::string(tern_dtype_name(p.dtype)) + (p.encoding && std::strcmp(p.encoding, "plain") ? std::string(" ") + p.encoding : "")];
+    Sum& s = sums[std::string(tern_dtype_name(p.dtype)) +
+                  (p.encoding && std::strcmp(p.encoding, "plain") ? std::string(" ") + p.encoding : "")];
     int64_t n = 1;
     for (int32_t a = 0; a < p.rank; ++a) n *= p.dims[a];
     ++s.tensors, s.elements += n, s.bytes += p.bytes;
@@ -57,7 +63,11 @@ void json_tensors(Json& j, const char* key, const std::vector<tern_tensor_info>&
   j.begin_list(key);
   for (const auto& t : list) {
     j.begin_object().add("name", t.name).add("dtype", tern_dtype_name(t.dtype)).add_numbers("shape", t.dims, t.rank);
-    if (input) j.add_numbers("min", t.min_dims, t.rank).add_numbers("max", t.max_dims, t.rank).add_numbers("step", t.step_dims, t.rank).add("scalar", t.is_scalar != 0);
+    if (input)
+      j.add_numbers("min", t.min_dims, t.rank)
+          .add_numbers("max", t.max_dims, t.rank)
+          .add_numbers("step", t.step_dims, t.rank)
+          .add("scalar", t.is_scalar != 0);
     if (t.sizes) j.add("sizes", t.sizes);
     if (stored) j.add("encoding", t.encoding).add("bytes", t.bytes);
     j.end();
@@ -79,7 +89,8 @@ int run(const Arguments& a) {
   else std::printf("%s\n", a.words()[0].c_str());
   for (int32_t s = 0; s < tern_model_num_signatures(m); ++s) {
     int64_t nodes = 0, operators = 0;
-    if (const tern_status status = tern_model_count_nodes(m, s, &nodes, &operators)) return report(status, a.words()[0]);
+    if (const tern_status status = tern_model_count_nodes(m, s, &nodes, &operators))
+      return report(status, a.words()[0]);
     const auto inputs = tensors(m, s, TERN_ROLE_INPUT), outputs = tensors(m, s, TERN_ROLE_OUTPUT);
     if (json) {
       j.begin_object().add("name", tern_model_signature_name(m, s)).add("nodes", nodes).add("operators", operators);
@@ -87,7 +98,8 @@ int run(const Arguments& a) {
       json_tensors(j, "outputs", outputs, false, false);
       j.end();
     } else {
-      std::printf("  signature %s: %lld nodes, %lld operators\n", printable(tern_model_signature_name(m, s)).c_str(), (long long)nodes, (long long)operators);
+      std::printf("  signature %s: %lld nodes, %lld operators\n", printable(tern_model_signature_name(m, s)).c_str(),
+                  (long long)nodes, (long long)operators);
       print_tensors("input", inputs, true);
       print_tensors("output", outputs, false);
     }
@@ -100,9 +112,12 @@ int run(const Arguments& a) {
   } else {
     std::printf("  parameters\n");
     for (const auto& [kind, sum] : sums)
-      std::printf("    %-12s %5lld tensors, %lld numbers, %s\n", kind.c_str(), (long long)sum.tensors, (long long)sum.elements, bytes_text((double)sum.bytes).c_str());
+      std::printf("    %-12s %5lld tensors, %lld numbers, %s\n", kind.c_str(), (long long)sum.tensors,
+                  (long long)sum.elements, bytes_text((double)sum.bytes).c_str());
     if (a.has("--tensors"))
-      for (const auto& p : parameters) std::printf("    %-40s %s %s\n", printable(p.name, 80).c_str(), tensor_text(p.dtype, p.dims, p.rank).c_str(), p.encoding);
+      for (const auto& p : parameters)
+        std::printf("    %-40s %s %s\n", printable(p.name, 80).c_str(), tensor_text(p.dtype, p.dims, p.rank).c_str(),
+                    p.encoding);
     if (!states.empty()) std::printf("  states\n");
     print_tensors("state", states, false);
     if (tern_model_num_metadata(m)) std::printf("  metadata\n");
@@ -114,7 +129,8 @@ int run(const Arguments& a) {
       j.add(key, value);
     } else {
       const auto lines = std::count(value, value + std::strlen(value), '\n');
-      std::printf("    %-22s %s%s\n", printable(key, 60).c_str(), printable(value, 60).c_str(), lines ? (" (" + std::to_string(lines + 1) + " lines)").c_str() : "");
+      std::printf("    %-22s %s%s\n", printable(key, 60).c_str(), printable(value, 60).c_str(),
+                  lines ? (" (" + std::to_string(lines + 1) + " lines)").c_str() : "");
     }
   }
   if (json) j.print();
@@ -124,16 +140,17 @@ int run(const Arguments& a) {
 }  // namespace
 
 const Command& info_command() {
-  static const Command command = {"info",
-                                  "FILE",
-                                  "tells what a model takes, gives and holds",
-                                  "",
-                                  "  tern info ssd.tern\n"
-                                  "  tern info ssd.tern --json | python3 -m json.tool\n",
-                                  {{"--json", nullptr, "everything, for programs"}, {"--tensors", nullptr, "also list every parameter"}},
-                                  1,
-                                  1,
-                                  run};
+  static const Command command = {
+      "info",
+      "FILE",
+      "tells what a model takes, gives and holds",
+      "",
+      "  tern info ssd.tern\n"
+      "  tern info ssd.tern --json | python3 -m json.tool\n",
+      {{"--json", nullptr, "everything, for programs"}, {"--tensors", nullptr, "also list every parameter"}},
+      1,
+      1,
+      run};
   return command;
 }
 

@@ -20,7 +20,11 @@ std::vector<tern_tensor_info> input_infos(const tern_model* model, int32_t signa
 
 std::string known_inputs(const std::vector<tern_tensor_info>& infos) {
   std::string s;
-  for (const auto& i : infos) s += "\n  " + printable(i.name) + "  " + tensor_text(i.dtype, i.dims, i.rank) + (i.is_scalar == 1 ? " (a number)" : i.is_scalar == 2 ? " (set by itself)" : "");
+  for (const auto& i : infos)
+    s += "\n  " + printable(i.name) + "  " + tensor_text(i.dtype, i.dims, i.rank) +
+         (i.is_scalar == 1   ? " (a number)"
+          : i.is_scalar == 2 ? " (set by itself)"
+                             : "");
   return s;
 }
 
@@ -34,28 +38,33 @@ bool make_scalar(tern_context* context, const std::string& text, Handle<tern_ten
   return true;
 }
 
-// Values of "NAME=..." options by input; kDone or an exit code. Names and files may hold "=": of the inputs whose name and "="
-// the text begins with, the longest name counts.
-int assign(const std::vector<std::string>& given, const char* option, const std::vector<tern_tensor_info>& infos, bool name_may_lack, std::vector<std::string>* values) {
+// Values of "NAME=..." options by input; kDone or an exit code. Names and files may hold "=": of the inputs whose name
+// and "=" the text begins with, the longest name counts.
+int assign(const std::vector<std::string>& given, const char* option, const std::vector<tern_tensor_info>& infos,
+           bool name_may_lack, std::vector<std::string>* values) {
   values->assign(infos.size(), "");
   for (const std::string& text : given) {
     std::string value;
     size_t index = infos.size(), longest = 0;
     for (size_t i = 0; i < infos.size(); ++i) {
       const size_t length = std::strlen(infos[i].name);
-      if (length < longest || text.size() <= length || text[length] != '=' || text.compare(0, length, infos[i].name) != 0) continue;
+      if (length < longest || text.size() <= length || text[length] != '=' ||
+          text.compare(0, length, infos[i].name) != 0)
+        continue;
       index = i, longest = length;
       value = text.substr(length + 1);
     }
     const size_t equals = text.find('=');
-    if (index == infos.size() && name_may_lack && infos.size() == 1 && (equals == std::string::npos || text.find('/') < equals)) {
+    if (index == infos.size() && name_may_lack && infos.size() == 1 &&
+        (equals == std::string::npos || text.find('/') < equals)) {
       index = 0, value = text;
     } else if (index == infos.size() && equals == std::string::npos) {
       complain("%s %s: NAME=... is needed. The inputs are:%s", option, text.c_str(), known_inputs(infos).c_str());
       return kUsage;
     }
     if (index == infos.size()) {
-      complain("%s %s: there is no input '%s'. The inputs are:%s", option, text.c_str(), text.substr(0, equals).c_str(), known_inputs(infos).c_str());
+      complain("%s %s: there is no input '%s'. The inputs are:%s", option, text.c_str(), text.substr(0, equals).c_str(),
+               known_inputs(infos).c_str());
       return kNotFound;
     }
     (*values)[index] = value;
@@ -67,7 +76,9 @@ int assign(const std::vector<std::string>& given, const char* option, const std:
 std::vector<int64_t> usual_shape(const tern_tensor_info& info) {
   std::vector<int64_t> shape(info.dims, info.dims + info.rank);
   for (size_t a = 0; a < shape.size(); ++a)
-    if (shape[a] < 0) shape[a] = a == 0 ? std::max<int64_t>(1, info.min_dims[a]) : std::clamp<int64_t>(320, info.min_dims[a], info.max_dims[a]);
+    if (shape[a] < 0)
+      shape[a] = a == 0 ? std::max<int64_t>(1, info.min_dims[a])
+                        : std::clamp<int64_t>(320, info.min_dims[a], info.max_dims[a]);
   return shape;
 }
 
@@ -88,7 +99,9 @@ void fill(tern_tensor* tensor, uint32_t seed) {
 
 }  // namespace
 
-std::string tensor_text(int32_t dtype, const int64_t* dims, int32_t rank) { return std::string(tern_dtype_name(dtype)) + " " + shape_text(dims, rank); }
+std::string tensor_text(int32_t dtype, const int64_t* dims, int32_t rank) {
+  return std::string(tern_dtype_name(dtype)) + " " + shape_text(dims, rank);
+}
 
 std::string tensor_text(const tern_tensor* tensor) {
   int64_t dims[TERN_MAX_RANK];
@@ -96,7 +109,8 @@ std::string tensor_text(const tern_tensor* tensor) {
   return tensor_text(tern_tensor_dtype(tensor), dims, tern_tensor_rank(tensor));
 }
 
-int read_inputs(const Arguments& arguments, tern_context* context, const tern_model* model, int32_t signature, Tensors* inputs) {
+int read_inputs(const Arguments& arguments, tern_context* context, const tern_model* model, int32_t signature,
+                Tensors* inputs) {
   const auto infos = input_infos(model, signature);
   std::vector<std::string> values;
   if (const int code = assign(arguments.values("--in"), "--in", infos, true, &values)) return code;
@@ -105,7 +119,8 @@ int read_inputs(const Arguments& arguments, tern_context* context, const tern_mo
   for (size_t i = 0; i < infos.size(); ++i) {
     if (infos[i].is_scalar == 2) continue;
     if (values[i].empty()) {
-      complain("input '%s' is missing: --in '%s=FILE.npy'. The inputs are:%s", infos[i].name, infos[i].name, known_inputs(infos).c_str());
+      complain("input '%s' is missing: --in '%s=FILE.npy'. The inputs are:%s", infos[i].name, infos[i].name,
+               known_inputs(infos).c_str());
       return kUsage;
     }
     if (infos[i].is_scalar && make_scalar(context, values[i], &(*inputs)[i])) continue;
@@ -114,7 +129,8 @@ int read_inputs(const Arguments& arguments, tern_context* context, const tern_mo
   return kDone;
 }
 
-int make_inputs(const Arguments& arguments, tern_context* context, const tern_model* model, int32_t signature, tern_session* session, Tensors* inputs) {
+int make_inputs(const Arguments& arguments, tern_context* context, const tern_model* model, int32_t signature,
+                tern_session* session, Tensors* inputs) {
   const auto infos = input_infos(model, signature);
   std::vector<std::string> values;
   if (const int code = assign(arguments.values("--shape"), "--shape", infos, true, &values)) return code;
@@ -134,14 +150,18 @@ int make_inputs(const Arguments& arguments, tern_context* context, const tern_mo
   for (size_t i = 0; i < infos.size(); ++i) {
     if (infos[i].is_scalar == 2) continue;
     tern_tensor* made = nullptr;
-    if (const tern_status s = tern_tensor_create(context, infos[i].dtype, shapes[i].data(), (int32_t)shapes[i].size(), &made)) return report(s, infos[i].name);
+    if (const tern_status s =
+            tern_tensor_create(context, infos[i].dtype, shapes[i].data(), (int32_t)shapes[i].size(), &made))
+      return report(s, infos[i].name);
     (*inputs)[i].reset(made);
     fill(made, (uint32_t)i + 1);
   }
   const auto dims = all_dims(*inputs);
-  if (const tern_status s = tern_session_prepare(session, signature, dims.empty() ? nullptr : dims.data(), (int32_t)dims.size())) {
+  if (const tern_status s =
+          tern_session_prepare(session, signature, dims.empty() ? nullptr : dims.data(), (int32_t)dims.size())) {
     const int code = report(s, "these shapes");
-    if (guessed) complain("sizes vary: give them with --shape NAME=1x3x480x640. The inputs are:%s", known_inputs(infos).c_str());
+    if (guessed)
+      complain("sizes vary: give them with --shape NAME=1x3x480x640. The inputs are:%s", known_inputs(infos).c_str());
     return code;
   }
   return kDone;
@@ -163,12 +183,15 @@ std::vector<int64_t> usual_dims(const tern_model* model, int32_t signature) {
   return dims;
 }
 
-tern_status run_session(tern_session* session, const tern_model* model, int32_t signature, const Tensors& inputs, std::vector<Handle<const tern_tensor>>* outputs) {
-  std::vector<const tern_tensor*> in, out((size_t)std::max(0, tern_model_num_tensors(model, signature, TERN_ROLE_OUTPUT)), nullptr);
+tern_status run_session(tern_session* session, const tern_model* model, int32_t signature, const Tensors& inputs,
+                        std::vector<Handle<const tern_tensor>>* outputs) {
+  std::vector<const tern_tensor*> in,
+      out((size_t)std::max(0, tern_model_num_tensors(model, signature, TERN_ROLE_OUTPUT)), nullptr);
   for (const auto& t : inputs) in.push_back(t.get());
   tern_run_options options = TERN_RUN_OPTIONS_INIT;
   options.cancel = interrupt();
-  const tern_status s = tern_session_run(session, signature, in.data(), (int32_t)in.size(), out.data(), (int32_t)out.size(), &options);
+  const tern_status s =
+      tern_session_run(session, signature, in.data(), (int32_t)in.size(), out.data(), (int32_t)out.size(), &options);
   if (s != TERN_OK) return s;
   outputs->clear();
   for (const tern_tensor* t : out) outputs->emplace_back(t);

@@ -7,19 +7,22 @@ namespace tern::cli {
 
 using Tensors = std::vector<Handle<tern_tensor>>;
 
-// From "--in NAME=FILE.npy" (or a number for a run-time scalar; NAME may be left out for an only input). The session's own
-// position stays empty. kDone, or has printed what is wrong.
-int read_inputs(const Arguments& arguments, tern_context* context, const tern_model* model, int32_t signature, Tensors* inputs);
+// From "--in NAME=FILE.npy" (or a number for a run-time scalar; NAME may be left out for an only input). The session's
+// own position stays empty. kDone, or has printed what is wrong.
+int read_inputs(const Arguments& arguments, tern_context* context, const tern_model* model, int32_t signature,
+                Tensors* inputs);
 
-// Random numbers in the declared shapes, always the same. Dims that vary come from "--shape NAME=1x3x480x640"; without it
-// the smallest batch and about 320 elsewhere.
-int make_inputs(const Arguments& arguments, tern_context* context, const tern_model* model, int32_t signature, tern_session* session, Tensors* inputs);
+// Random numbers in the declared shapes, always the same. Dims that vary come from "--shape NAME=1x3x480x640"; without
+// it the smallest batch and about 320 elsewhere.
+int make_inputs(const Arguments& arguments, tern_context* context, const tern_model* model, int32_t signature,
+                tern_session* session, Tensors* inputs);
 
 // Dims of all inputs in a row: the declared ones, and as make_inputs chooses where they vary.
 std::vector<int64_t> usual_dims(const tern_model* model, int32_t signature);
 
 // One run. On success outputs holds all outputs.
-tern_status run_session(tern_session* session, const tern_model* model, int32_t signature, const Tensors& inputs, std::vector<Handle<const tern_tensor>>* outputs);
+tern_status run_session(tern_session* session, const tern_model* model, int32_t signature, const Tensors& inputs,
+                        std::vector<Handle<const tern_tensor>>* outputs);
 
 // Dims of all inputs in a row, as tern_session_prepare takes them.
 std::vector<int64_t> all_dims(const Tensors& inputs);

@@ -10,8 +10,9 @@ namespace tern::cli {
 namespace {
 
 const std::vector<const Command*>& commands() {
-  static const std::vector<const Command*> list = {&import_command(), &info_command(),   &check_command(), &run_command(),     &compare_command(),
-                                                   &bench_command(),  &detect_command(), &pose_command(),  &devices_command(), &version_command()};
+  static const std::vector<const Command*> list = {
+      &import_command(), &info_command(),   &check_command(), &run_command(),     &compare_command(),
+      &bench_command(),  &detect_command(), &pose_command(),  &devices_command(), &version_command()};
   return list;
 }
 
@@ -20,7 +21,8 @@ void print_overview(FILE* out) {
   for (const Command* c : commands()) std::fprintf(out, "  %-8s %s\n", c->name, c->summary);
   std::fputs(
       "\n`tern COMMAND --help` tells all about one, with examples.\n"
-      "It ends with 0 when all went well, 1 on failure, 2 for a wrong command line, 3 when a file or name was not found,\n"
+      "It ends with 0 when all went well, 1 on failure, 2 for a wrong command line, 3 when a file or name was not "
+      "found,\n"
       "4 for a file that is damaged or not supported, 5 without memory, disk or within limits, 130 after Ctrl-C.\n",
       out);
 }
@@ -63,7 +65,8 @@ int run_command_line(int argc, char** argv) {
     return c->run(arguments);
   }
   const char* near = most_like(name, names);
-  complain("there is no command '%s'%s%s%s (see: tern --help)", name.c_str(), near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  complain("there is no command '%s'%s%s%s (see: tern --help)", name.c_str(), near ? "; did you mean '" : "",
+           near ? near : "", near ? "'?" : "");
   return kUsage;
 }
 

@@ -14,8 +14,9 @@ struct Kind {
   char letter;  // of NumPy
   int32_t dtype;
 };
-constexpr Kind kKinds[] = {{'f', TERN_DTYPE_F32}, {'f', TERN_DTYPE_F16}, {'f', TERN_DTYPE_F64}, {'i', TERN_DTYPE_I8},  {'u', TERN_DTYPE_U8},  {'i', TERN_DTYPE_I16}, {'u', TERN_DTYPE_U16},
-                           {'i', TERN_DTYPE_I32}, {'u', TERN_DTYPE_U32}, {'i', TERN_DTYPE_I64}, {'u', TERN_DTYPE_U64}, {'b', TERN_DTYPE_BOOL}};
+constexpr Kind kKinds[] = {{'f', TERN_DTYPE_F32}, {'f', TERN_DTYPE_F16}, {'f', TERN_DTYPE_F64}, {'i', TERN_DTYPE_I8},
+                           {'u', TERN_DTYPE_U8},  {'i', TERN_DTYPE_I16}, {'u', TERN_DTYPE_U16}, {'i', TERN_DTYPE_I32},
+                           {'u', TERN_DTYPE_U32}, {'i', TERN_DTYPE_I64}, {'u', TERN_DTYPE_U64}, {'b', TERN_DTYPE_BOOL}};
 
 // The header of an array, a Python dictionary: {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }
 struct Header {
@@ -142,9 +143,11 @@ const char* read(FILE* f, uint64_t file_bytes, tern_context* context, Handle<ter
   uint64_t bytes = size;
   for (const int64_t d : header.dims)
     if (__builtin_mul_overflow(bytes, (uint64_t)d, &bytes)) return "the shape is too large";
-  if (bytes != available) return bytes > available ? "the file is shorter than its shape says" : "the file is longer than its shape says";
+  if (bytes != available)
+    return bytes > available ? "the file is shorter than its shape says" : "the file is longer than its shape says";
   tern_tensor* made = nullptr;
-  if (tern_tensor_create(context, header.dtype, header.dims.data(), (int32_t)header.dims.size(), &made) != TERN_OK) return tern_last_error_message();
+  if (tern_tensor_create(context, header.dtype, header.dims.data(), (int32_t)header.dims.size(), &made) != TERN_OK)
+    return tern_last_error_message();
   tensor->reset(made);
   unsigned char* data = (unsigned char*)tern_tensor_data(made);
   if (bytes && std::fread(data, 1, (size_t)bytes, f) != bytes) return "the file cannot be read";
@@ -195,8 +198,10 @@ bool write_npy(const std::string& path, const tern_tensor* tensor) {
   for (const Kind& k : kKinds)
     if (k.dtype == dtype) letter = k.letter;
   const size_t size = tern_dtype_size(dtype);
-  std::string dict = std::string("{'descr': '") + (size == 1 ? '|' : '<') + letter + std::to_string(size) + "', 'fortran_order': False, 'shape': (";
-  for (int32_t a = 0; a < tern_tensor_rank(tensor); ++a) dict += std::to_string(tern_tensor_dim(tensor, a)) + (a == 0 || a + 1 < tern_tensor_rank(tensor) ? "," : "");
+  std::string dict = std::string("{'descr': '") + (size == 1 ? '|' : '<') + letter + std::to_string(size) +
+                     "', 'fortran_order': False, 'shape': (";
+  for (int32_t a = 0; a < tern_tensor_rank(tensor); ++a)
+    dict += std::to_string(tern_tensor_dim(tensor, a)) + (a == 0 || a + 1 < tern_tensor_rank(tensor) ? "," : "");
   dict += "), }";
   while ((10 + dict.size() + 1) % 64) dict += ' ';
   dict += '\n';

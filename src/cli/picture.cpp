@@ -37,7 +37,8 @@ bool is_jpeg(const std::string& path) { return has_suffix(path, ".jpg") || has_s
 }  // namespace
 
 bool write_photo(const std::string& path, const Photo& photo) {
-  const bool good = is_jpeg(path) ? image_write_jpeg(path.c_str(), photo.rgb.get(), photo.width, photo.height, 92) : image_write_png(path.c_str(), photo.rgb.get(), photo.width, photo.height);
+  const bool good = is_jpeg(path) ? image_write_jpeg(path.c_str(), photo.rgb.get(), photo.width, photo.height, 92)
+                                  : image_write_png(path.c_str(), photo.rgb.get(), photo.width, photo.height);
   if (!good) complain("%s", printable(image_error(), 400).c_str());
   return good;
 }
@@ -78,9 +79,11 @@ bool Album::open(const char* out, const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
     const std::string base = target + (target.back() == '/' ? "" : "/") + stem(path);
     std::string name = base + (is_jpeg(path) ? ".jpg" : ".png");
-    for (int n = 2; std::find(targets_.begin(), targets_.end(), name) != targets_.end(); ++n) name = base + "-" + std::to_string(n) + (is_jpeg(path) ? ".jpg" : ".png");
+    for (int n = 2; std::find(targets_.begin(), targets_.end(), name) != targets_.end(); ++n)
+      name = base + "-" + std::to_string(n) + (is_jpeg(path) ? ".jpg" : ".png");
     struct stat from, to;
-    if (::stat(path.c_str(), &from) == 0 && ::stat(name.c_str(), &to) == 0 && from.st_dev == to.st_dev && from.st_ino == to.st_ino) {
+    if (::stat(path.c_str(), &from) == 0 && ::stat(name.c_str(), &to) == 0 && from.st_dev == to.st_dev &&
+        from.st_ino == to.st_ino) {
       complain("--out %s: the picture %s would be overwritten by its own result", out, path.c_str());
       return false;
     }

@@ -38,7 +38,8 @@ class Album {
 };
 
 // A backend name, thread count and context: what detect and pose have in common.
-// Calls once(i, photo) for every picture, with progress, until Ctrl-C. once prints its own errors and returns an exit code.
+// Calls once(i, photo) for every picture, with progress, until Ctrl-C. once prints its own errors and returns an exit
+// code.
 template <class F>
 int for_each_photo(const std::vector<std::string>& paths, F&& once) {
   int worst = kDone;

@@ -50,7 +50,8 @@ int run(const Arguments& a) {
   options.max_persons = (int32_t)most;
   options.backends = a.value("--backend");
   // One model or two, then pictures.
-  const size_t num_models = a.words().size() > 2 && (has_suffix(a.words()[1], ".tern") || is_model_file(a.words()[1])) ? 2 : 1;
+  const size_t num_models =
+      a.words().size() > 2 && (has_suffix(a.words()[1], ".tern") || is_model_file(a.words()[1])) ? 2 : 1;
   std::vector<std::string> paths;
   Album album;
   if (!find_photos(a.words(), num_models, &paths)) return kNotFound;
@@ -64,7 +65,8 @@ int run(const Arguments& a) {
   tern_pose* made = nullptr;
   const tern_model* detector = num_models == 2 ? models[0].get() : nullptr;
   const tern_model* landmarks = models[num_models - 1].get();
-  if (const tern_status s = tern_pose_create(detector, landmarks, &options, &made)) return report(s, a.words()[num_models - 1]);
+  if (const tern_status s = tern_pose_create(detector, landmarks, &options, &made))
+    return report(s, a.words()[num_models - 1]);
   const Handle<tern_pose> pose(made);
 
   const bool json = a.has("--json");
@@ -75,15 +77,29 @@ int run(const Arguments& a) {
     const tern_picture picture = photo.view();
     const double begin = now_seconds();
     int32_t count = 0;
-    if (const tern_status s = tern_pose_run(pose.get(), &picture, persons.data(), (int32_t)persons.size(), &count)) return report(s, paths[i]);
+    if (const tern_status s = tern_pose_run(pose.get(), &picture, persons.data(), (int32_t)persons.size(), &count))
+      return report(s, paths[i]);
     const double ms = (now_seconds() - begin) * 1e3;
-    const std::vector<tern_person> list(persons.begin(), persons.begin() + std::min<ptrdiff_t>(count, (ptrdiff_t)persons.size()));
-    j.begin_object().add("picture", paths[i]).add("width", photo.width).add("height", photo.height).add("milliseconds", ms).begin_list("persons");
+    const std::vector<tern_person> list(persons.begin(),
+                                        persons.begin() + std::min<ptrdiff_t>(count, (ptrdiff_t)persons.size()));
+    j.begin_object()
+        .add("picture", paths[i])
+        .add("width", photo.width)
+        .add("height", photo.height)
+        .add("milliseconds", ms)
+        .begin_list("persons");
     for (const auto& p : list) {
-      j.begin_object().add("score", (double)p.score).add_numbers("box", {p.x0, p.y0, p.x1, p.y1}).begin_list("keypoints");
+      j.begin_object()
+          .add("score", (double)p.score)
+          .add_numbers("box", {p.x0, p.y0, p.x1, p.y1})
+          .begin_list("keypoints");
       for (int32_t k = 0; k < p.num_keypoints; ++k) {
         const tern_keypoint& q = p.keypoints[k];
-        j.begin_object().add("name", tern_pose_keypoint_name(pose.get(), k)).add_numbers("at", {q.x, q.y, q.z}).add("visibility", (double)q.visibility).end();
+        j.begin_object()
+            .add("name", tern_pose_keypoint_name(pose.get(), k))
+            .add_numbers("at", {q.x, q.y, q.z})
+            .add("visibility", (double)q.visibility)
+            .end();
       }
       j.end().end();
     }
@@ -96,11 +112,14 @@ int run(const Arguments& a) {
     j.end();
     if (json) return kDone;
     if (paths.size() > 1) progress("%s", "");
-    std::printf("%s: %zu person%s, %.1f ms%s%s\n", paths[i].c_str(), list.size(), list.size() == 1 ? "" : "s", ms, album.wanted() ? " -> " : "", album.wanted() ? album.target(i).c_str() : "");
+    std::printf("%s: %zu person%s, %.1f ms%s%s\n", paths[i].c_str(), list.size(), list.size() == 1 ? "" : "s", ms,
+                album.wanted() ? " -> " : "", album.wanted() ? album.target(i).c_str() : "");
     for (const auto& p : list) {
-      const auto seen = std::count_if(p.keypoints, p.keypoints + p.num_keypoints, [](const tern_keypoint& q) { return q.visibility >= kSeen; });
-      std::printf("  person %3.0f %%  left %.0f, top %.0f, right %.0f, bottom %.0f; %lld of %d key points seen\n", (double)p.score * 100, (double)p.x0, (double)p.y0, (double)p.x1, (double)p.y1,
-                  (long long)seen, p.num_keypoints);
+      const auto seen = std::count_if(p.keypoints, p.keypoints + p.num_keypoints,
+                                      [](const tern_keypoint& q) { return q.visibility >= kSeen; });
+      std::printf("  person %3.0f %%  left %.0f, top %.0f, right %.0f, bottom %.0f; %lld of %d key points seen\n",
+                  (double)p.score * 100, (double)p.x0, (double)p.y0, (double)p.x1, (double)p.y1, (long long)seen,
+                  p.num_keypoints);
     }
     return kDone;
   });
@@ -111,22 +130,24 @@ int run(const Arguments& a) {
 }  // namespace
 
 const Command& pose_command() {
-  static const Command command = {"pose",
-                                  "[DETECTOR] LANDMARKS PICTURE...",
-                                  "finds persons and their key points in pictures",
-                                  "DETECTOR finds the persons; without it the whole picture is taken for one. PICTURE is a JPEG, PNG or BMP file or a\n"
-                                  "folder of them. Key points are in pixels of the upright picture.\n",
-                                  "  tern pose persons.tern landmarks.tern yoga.jpg --out yoga-pose.png\n"
-                                  "  tern pose persons.tern landmarks.tern yoga.jpg --json\n",
-                                  {{"--out", "PICTURE", "writes the picture with skeletons, as .png or .jpg; for several pictures a folder"},
-                                   {"--json", nullptr, "for programs"},
-                                   {"--min-score", "X", "least score of a person, 0 to 1; the default is the model's"},
-                                   {"--max", "N", "most persons for a picture"},
-                                   {"--threads", "N", "threads; the default is all CPUs"},
-                                   {"--backend", "NAME", "where to run, see tern devices"}},
-                                  2,
-                                  -1,
-                                  run};
+  static const Command command = {
+      "pose",
+      "[DETECTOR] LANDMARKS PICTURE...",
+      "finds persons and their key points in pictures",
+      "DETECTOR finds the persons; without it the whole picture is taken for one. PICTURE is a JPEG, PNG or BMP file "
+      "or a\n"
+      "folder of them. Key points are in pixels of the upright picture.\n",
+      "  tern pose persons.tern landmarks.tern yoga.jpg --out yoga-pose.png\n"
+      "  tern pose persons.tern landmarks.tern yoga.jpg --json\n",
+      {{"--out", "PICTURE", "writes the picture with skeletons, as .png or .jpg; for several pictures a folder"},
+       {"--json", nullptr, "for programs"},
+       {"--min-score", "X", "least score of a person, 0 to 1; the default is the model's"},
+       {"--max", "N", "most persons for a picture"},
+       {"--threads", "N", "threads; the default is all CPUs"},
+       {"--backend", "NAME", "where to run, see tern devices"}},
+      2,
+      -1,
+      run};
   return command;
 }
 

@@ -20,22 +20,26 @@ int run(const Arguments& a) {
   if (const int code = load_model(context.get(), a.words()[0], 0, &model)) return code;
   if (const int code = find_signature(model.get(), a, &signature)) return code;
   if (const int code = read_inputs(a, context.get(), model.get(), signature, &inputs)) return code;
-  if (const int code = make_session(model.get(), a.value("--backend"), profile ? TERN_SESSION_PROFILE : 0, &session)) return code;
+  if (const int code = make_session(model.get(), a.value("--backend"), profile ? TERN_SESSION_PROFILE : 0, &session))
+    return code;
   std::vector<Handle<const tern_tensor>> outputs;
   const double begin = now_seconds();
-  if (const tern_status s = run_session(session.get(), model.get(), signature, inputs, &outputs)) return report(s, a.words()[0]);
+  if (const tern_status s = run_session(session.get(), model.get(), signature, inputs, &outputs))
+    return report(s, a.words()[0]);
   const double seconds = now_seconds() - begin;
   if (folder && !make_folder(folder)) return kNoResource;
   std::vector<std::string> names;
   for (size_t i = 0; i < outputs.size(); ++i) {
     tern_tensor_info info = TERN_TENSOR_INFO_INIT;
-    if (const tern_status s = tern_model_get_tensor(model.get(), signature, TERN_ROLE_OUTPUT, (int32_t)i, &info)) return report(s, a.words()[0]);
+    if (const tern_status s = tern_model_get_tensor(model.get(), signature, TERN_ROLE_OUTPUT, (int32_t)i, &info))
+      return report(s, a.words()[0]);
     std::string name = file_name(info.name);
     while (std::find(names.begin(), names.end(), name) != names.end()) name += "_";
     names.push_back(name);
     const std::string path = folder ? std::string(folder) + "/" + name + ".npy" : "";
     if (folder && !write_npy(path, outputs[i].get())) return kNoResource;
-    std::printf("%-24s %-20s %s\n", printable(info.name, 60).c_str(), tensor_text(outputs[i].get()).c_str(), path.c_str());
+    std::printf("%-24s %-20s %s\n", printable(info.name, 60).c_str(), tensor_text(outputs[i].get()).c_str(),
+                path.c_str());
   }
   std::printf("plan and first run: %.1f ms\n", seconds * 1e3);
   if (profile) {
@@ -55,7 +59,8 @@ const Command& run_command() {
       "Each output becomes FOLDER/NAME.npy.\n",
       "  tern run digits.tern --in image=digit.npy --out results\n"
       "  tern run ssd.tern --in picture.npy --out results --threads 1 --profile trace.json\n",
-      {{"--in", "NAME=X.npy", "an input, once for each; NAME= may be left out if there is one; a run-time scalar takes a number"},
+      {{"--in", "NAME=X.npy",
+        "an input, once for each; NAME= may be left out if there is one; a run-time scalar takes a number"},
        {"--out", "FOLDER", "where the outputs go; made if needed"},
        {"--signature", "NAME", "which signature; the default is the first"},
        {"--threads", "N", "threads; the default is all CPUs"},

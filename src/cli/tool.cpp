@@ -21,8 +21,14 @@ int exit_code(tern_status status) {
   switch (status) {
     case TERN_OK: return kDone;
     case TERN_ERR_NOT_FOUND: return kNotFound;
-    case TERN_ERR_CORRUPT: case TERN_ERR_CHECKSUM: case TERN_ERR_UNSUPPORTED: case TERN_ERR_UNSUPPORTED_OP: case TERN_ERR_UNSUPPORTED_VERSION: return kBadFile;
-    case TERN_ERR_MEMORY: case TERN_ERR_LIMIT: case TERN_ERR_IO: return kNoResource;
+    case TERN_ERR_CORRUPT:
+    case TERN_ERR_CHECKSUM:
+    case TERN_ERR_UNSUPPORTED:
+    case TERN_ERR_UNSUPPORTED_OP:
+    case TERN_ERR_UNSUPPORTED_VERSION: return kBadFile;
+    case TERN_ERR_MEMORY:
+    case TERN_ERR_LIMIT:
+    case TERN_ERR_IO: return kNoResource;
     case TERN_ERR_CANCELLED: return kInterrupted;
     default: return kFailed;
   }
@@ -44,7 +50,9 @@ int report(tern_status status, const std::string& what) {
   if (e.file_offset != UINT64_MAX) where += " byte " + std::to_string(e.file_offset);
   // Messages about a file begin with its name already.
   const bool named = std::strncmp(e.message, what.c_str(), what.size()) == 0;
-  complain("%s%s%s [%s%s%s]", named ? "" : what.c_str(), named ? "" : ": ", printable(e.message, sizeof e.message).c_str(), tern_status_name(status), where.empty() ? "" : ",", where.c_str());
+  complain("%s%s%s [%s%s%s]", named ? "" : what.c_str(), named ? "" : ": ",
+           printable(e.message, sizeof e.message).c_str(), tern_status_name(status), where.empty() ? "" : ",",
+           where.c_str());
   return exit_code(status);
 }
 
@@ -102,7 +110,7 @@ int make_session(const tern_model* model, const char* backend, uint32_t flags, H
   return kDone;
 }
 
-// ---- Ctrl-C -----------------------------------------------------------------------------------------------------------
+// ---- Ctrl-C ----
 
 namespace {
 tern_cancel* cancel = nullptr;
@@ -125,7 +133,7 @@ tern_cancel* interrupt() {
 
 bool interrupted() { return signalled != 0; }
 
-// ---- files ------------------------------------------------------------------------------------------------------------
+// ---- files ----
 
 namespace {
 struct CloseFile {
@@ -155,7 +163,8 @@ bool make_folder(const std::string& path) {
 
 bool has_suffix(const std::string& path, const char* suffix) {
   const size_t n = std::strlen(suffix);
-  return path.size() >= n && std::equal(suffix, suffix + n, path.end() - (ptrdiff_t)n, [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b - 'A' + 'a' : b); });
+  return path.size() >= n && std::equal(suffix, suffix + n, path.end() - (ptrdiff_t)n,
+                                        [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b - 'A' + 'a' : b); });
 }
 
 std::vector<std::string> list_folder(const std::string& path, const std::vector<const char*>& suffixes) {
@@ -164,7 +173,8 @@ std::vector<std::string> list_folder(const std::string& path, const std::vector<
   if (!folder) return list;
   while (const dirent* entry = ::readdir(folder)) {
     const std::string name = entry->d_name;
-    if (std::any_of(suffixes.begin(), suffixes.end(), [&](const char* s) { return has_suffix(name, s); })) list.push_back(path + (path.back() == '/' ? "" : "/") + name);
+    if (std::any_of(suffixes.begin(), suffixes.end(), [&](const char* s) { return has_suffix(name, s); }))
+      list.push_back(path + (path.back() == '/' ? "" : "/") + name);
   }
   ::closedir(folder);
   std::sort(list.begin(), list.end());
@@ -191,7 +201,8 @@ bool write_whole_file(const std::string& path, const std::string& head, const vo
   bool good = false;
   {
     File f(std::fopen(part.c_str(), "wb"));
-    good = f && std::fwrite(head.data(), 1, head.size(), f.get()) == head.size() && (bytes == 0 || std::fwrite(data, 1, bytes, f.get()) == bytes);
+    good = f && std::fwrite(head.data(), 1, head.size(), f.get()) == head.size() &&
+           (bytes == 0 || std::fwrite(data, 1, bytes, f.get()) == bytes);
     good = good && std::fflush(f.get()) == 0;
   }
   if (good && std::rename(part.c_str(), path.c_str()) == 0) return true;
@@ -218,7 +229,7 @@ bool read_whole_file(const std::string& path, size_t limit, std::string* out) {
   return true;
 }
 
-// ---- text -------------------------------------------------------------------------------------------------------------
+// ---- text ----
 
 std::string json_string(const std::string& text) {
   std::string s = "\"";

@@ -10,7 +10,7 @@
 
 namespace tern::cli {
 
-// ---- handles ----------------------------------------------------------------------------------------------------------
+// ---- handles ----
 
 struct Release {
   void operator()(tern_context* p) const { tern_context_release(p); }
@@ -31,18 +31,20 @@ int bad_file_code(const std::string& path);
 
 // Each returns kDone, or has printed why not and returns the exit code.
 // warnings: gets what the library says of what is right, but slow.
-int make_context(const Arguments& arguments, Handle<tern_context>* context, std::vector<std::string>* warnings = nullptr);  // --threads
+// --threads
+int make_context(const Arguments& arguments, Handle<tern_context>* context,
+                 std::vector<std::string>* warnings = nullptr);
 int load_model(tern_context* context, const std::string& path, uint32_t flags, Handle<tern_model>* model);
 int find_signature(const tern_model* model, const Arguments& arguments, int32_t* signature);  // --signature; the first
 int make_session(const tern_model* model, const char* backend, uint32_t flags, Handle<tern_session>* session);
 
-// ---- Ctrl-C -----------------------------------------------------------------------------------------------------------
+// ---- Ctrl-C ----
 
 // From the first call on, Ctrl-C signals this and a second one ends the program. NULL if there is no memory.
 tern_cancel* interrupt();
 bool interrupted();
 
-// ---- files ------------------------------------------------------------------------------------------------------------
+// ---- files ----
 
 bool is_folder(const std::string& path);
 bool is_model_file(const std::string& path);  // begins as .tern files do
@@ -60,7 +62,7 @@ bool write_whole_file(const std::string& path, const std::string& head, const vo
 // At most `limit` bytes. Prints why not.
 bool read_whole_file(const std::string& path, size_t limit, std::string* out);
 
-// ---- text -------------------------------------------------------------------------------------------------------------
+// ---- text ----
 
 // Builds a JSON text with two spaces of indentation.
 class Json {

@@ -9,7 +9,8 @@ namespace {
 
 int run(const Arguments&) {
   const int32_t v = tern_version();
-  std::printf("tern %d.%d.%d, libtern %d.%d.%d\n", TERN_VERSION_MAJOR, TERN_VERSION_MINOR, TERN_VERSION_PATCH, v / 10000, v / 100 % 100, v % 100);
+  std::printf("tern %d.%d.%d, libtern %d.%d.%d\n", TERN_VERSION_MAJOR, TERN_VERSION_MINOR, TERN_VERSION_PATCH,
+              v / 10000, v / 100 % 100, v % 100);
   return kDone;
 }
 

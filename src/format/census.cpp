@@ -111,19 +111,22 @@ class Census {
   }
   tern_status name(const flatbuffers::String* s, const char* what) {
     if (s && s->size() > limits_.max_name_bytes)
-      return at(s, TERN_FAIL(TERN_ERR_LIMIT, "the name of %s has %u bytes, max_name_bytes is %" PRIu64, what, s->size(), limits_.max_name_bytes));
+      return at(s, TERN_FAIL(TERN_ERR_LIMIT, "the name of %s has %u bytes, max_name_bytes is %" PRIu64, what, s->size(),
+                             limits_.max_name_bytes));
     return free_text(s, what);
   }
   tern_status free_text(const flatbuffers::String* s, const char* what) {
     if (!s) return TERN_OK;
     TERN_TRY(charge(s, 5 + (uint64_t)s->size()));
-    if (!is_text(text(s))) return at(s, TERN_FAIL(TERN_ERR_CORRUPT, "the name or text of %s is no UTF-8, or has a NUL in it", what));
+    if (!is_text(text(s)))
+      return at(s, TERN_FAIL(TERN_ERR_CORRUPT, "the name or text of %s is no UTF-8, or has a NUL in it", what));
     return TERN_OK;
   }
   // Shared by many attributes, so free of charge, but short.
   tern_status short_text(const flatbuffers::String* s, const char* what) {
     if (s && (s->size() > kMaxAttributeText || !is_text(text(s))))
-      return at(s, TERN_FAIL(TERN_ERR_CORRUPT, "the name of %s has more than %zu bytes or is no UTF-8", what, kMaxAttributeText));
+      return at(s, TERN_FAIL(TERN_ERR_CORRUPT, "the name of %s has more than %zu bytes or is no UTF-8", what,
+                             kMaxAttributeText));
     return TERN_OK;
   }
   tern_status check_limit(uint64_t n, uint64_t limit, const char* what, const char* name) {
@@ -145,15 +148,18 @@ class Census {
 
 tern_status open_metadata(const Bytes& file, const tern_limits& limits, Metadata* out) {
   if (file.size > limits.max_file_bytes)
-    return TERN_FAIL(TERN_ERR_LIMIT, "the file has %" PRIu64 " bytes, max_file_bytes is %" PRIu64, file.size, limits.max_file_bytes);
+    return TERN_FAIL(TERN_ERR_LIMIT, "the file has %" PRIu64 " bytes, max_file_bytes is %" PRIu64, file.size,
+                     limits.max_file_bytes);
   Metadata m;
   m.file = file;
   TERN_TRY(read_header(file, limits.max_metadata_bytes, &m.header));
   const uint8_t* data = file.data + kHeaderBytes;
   const uint64_t bytes = m.header.metadata_bytes;
-  if (bytes >= FLATBUFFERS_MAX_BUFFER_SIZE) return TERN_FAIL(TERN_ERR_LIMIT, "the metadata has %" PRIu64 " bytes, less than 2 GiB are possible", bytes);
+  if (bytes >= FLATBUFFERS_MAX_BUFFER_SIZE)
+    return TERN_FAIL(TERN_ERR_LIMIT, "the metadata has %" PRIu64 " bytes, less than 2 GiB are possible", bytes);
   if (checksum64(data, bytes) != m.header.metadata_checksum) {
-    const tern_status s = TERN_FAIL(TERN_ERR_CHECKSUM, "the metadata of the file is damaged: fetch or make the file again");
+    const tern_status s =
+        TERN_FAIL(TERN_ERR_CHECKSUM, "the metadata of the file is damaged: fetch or make the file again");
     error_at_offset(kHeaderBytes);
     return s;
   }
@@ -163,7 +169,8 @@ tern_status open_metadata(const Bytes& file, const tern_limits& limits, Metadata
   options.max_tables = (flatbuffers::uoffset_t)(bytes / 8 + 1);
   flatbuffers::Verifier verifier(data, (size_t)bytes, options);
   if (!fbs::VerifyModelBuffer(verifier)) {
-    const tern_status s = TERN_FAIL(TERN_ERR_CORRUPT, "the metadata of the file is malformed: fetch or make the file again");
+    const tern_status s =
+        TERN_FAIL(TERN_ERR_CORRUPT, "the metadata of the file is malformed: fetch or make the file again");
     error_at_offset(kHeaderBytes);
     return s;
   }

@@ -24,7 +24,9 @@ struct Metadata {
 tern_status open_metadata(const Bytes& file, const tern_limits& limits, Metadata* out);
 
 // A text of the file; "" if absent.
-inline std::string_view text(const flatbuffers::String* s) { return s ? std::string_view(s->c_str(), s->size()) : std::string_view(); }
+inline std::string_view text(const flatbuffers::String* s) {
+  return s ? std::string_view(s->c_str(), s->size()) : std::string_view();
+}
 
 // Entries of a vector, 0 if absent.
 template <class T>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checksums of files: XXH64 with seed 0, as specified in "xxHash fast digest algorithm", revision 0.1.1 (doc/xxhash_spec.md
-// of the xxHash project). Finds damage, not forgery.
+// Checksums of files: XXH64 with seed 0, as specified in "xxHash fast digest algorithm", revision 0.1.1
+// (doc/xxhash_spec.md of the xxHash project). Finds damage, not forgery.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -45,7 +45,8 @@ inline uint64_t checksum64(const void* data, uint64_t bytes) {
     acc = kPrime5;
   }
   acc += bytes;
-  for (; left >= 8; left -= 8, p += 8) acc = std::rotl(acc ^ xxh_round(0, load_little<uint64_t>(p)), 27) * kPrime1 + kPrime4;
+  for (; left >= 8; left -= 8, p += 8)
+    acc = std::rotl(acc ^ xxh_round(0, load_little<uint64_t>(p)), 27) * kPrime1 + kPrime4;
   if (left >= 4) {
     acc = std::rotl(acc ^ load_little<uint32_t>(p) * kPrime1, 23) * kPrime2 + kPrime3;
     left -= 4, p += 4;

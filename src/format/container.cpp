@@ -39,7 +39,8 @@ void write_header(const Header& h, uint8_t* out) {
 tern_status read_header(const Bytes& file, uint64_t max_metadata_bytes, Header* out) {
   using detail::load_little;
   if (file.size < kHeaderBytes)
-    return at(0, TERN_FAIL(TERN_ERR_CORRUPT, "this is no .tern file: it has %" PRIu64 " bytes, the header alone has 64", file.size));
+    return at(0, TERN_FAIL(TERN_ERR_CORRUPT, "this is no .tern file: it has %" PRIu64 " bytes, the header alone has 64",
+                           file.size));
   const uint8_t* p = file.data;
   if (std::memcmp(p, kMagic, sizeof kMagic) != 0)
     return at(0, TERN_FAIL(TERN_ERR_CORRUPT, "this is no .tern file: it does not begin with the format's mark"));
@@ -48,7 +49,8 @@ tern_status read_header(const Bytes& file, uint64_t max_metadata_bytes, Header* 
   h.minor = load_little<uint32_t>(p + 12);
   // Before the checksum, since another major version may lay out the rest in its own way.
   if (h.major != kFormatMajor)
-    return at(8, TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION, "the file has format version %u.%u, this library reads %u.x: a%s version of Tern is needed",
+    return at(8, TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION,
+                           "the file has format version %u.%u, this library reads %u.x: a%s version of Tern is needed",
                            h.major, h.minor, kFormatMajor, h.major > kFormatMajor ? " newer" : "n older"));
   if (checksum64(p, 56) != load_little<uint64_t>(p + 56))
     return at(56, TERN_FAIL(TERN_ERR_CHECKSUM, "the header of the file is damaged: fetch or make the file again"));
@@ -58,16 +60,26 @@ tern_status read_header(const Bytes& file, uint64_t max_metadata_bytes, Header* 
   h.weights_bytes = load_little<uint64_t>(p + 40);
   h.file_bytes = load_little<uint64_t>(p + 48);
   if (h.file_bytes != file.size)
-    return at(48, TERN_FAIL(TERN_ERR_CORRUPT, "the file has %" PRIu64 " bytes, its header says %" PRIu64 ": it was cut or something was appended",
+    return at(48, TERN_FAIL(TERN_ERR_CORRUPT,
+                            "the file has %" PRIu64 " bytes, its header says %" PRIu64
+                            ": it was cut or something was appended",
                             file.size, h.file_bytes));
   if (h.metadata_bytes > max_metadata_bytes)
-    return at(16, TERN_FAIL(TERN_ERR_LIMIT, "the metadata has %" PRIu64 " bytes, max_metadata_bytes is %" PRIu64, h.metadata_bytes, max_metadata_bytes));
+    return at(16, TERN_FAIL(TERN_ERR_LIMIT, "the metadata has %" PRIu64 " bytes, max_metadata_bytes is %" PRIu64,
+                            h.metadata_bytes, max_metadata_bytes));
   if (!range_within(kHeaderBytes, h.metadata_bytes, file.size))
-    return at(16, TERN_FAIL(TERN_ERR_CORRUPT, "the metadata (%" PRIu64 " bytes) ends outside the file", h.metadata_bytes));
-  if (h.weights_offset < kHeaderBytes || h.weights_offset - kHeaderBytes < h.metadata_bytes || h.weights_offset % kSectionAlignment != 0)
-    return at(32, TERN_FAIL(TERN_ERR_CORRUPT, "the weight section begins at %" PRIu64 ": it must follow the metadata at a multiple of 4096", h.weights_offset));
+    return at(16,
+              TERN_FAIL(TERN_ERR_CORRUPT, "the metadata (%" PRIu64 " bytes) ends outside the file", h.metadata_bytes));
+  if (h.weights_offset < kHeaderBytes || h.weights_offset - kHeaderBytes < h.metadata_bytes ||
+      h.weights_offset % kSectionAlignment != 0)
+    return at(32,
+              TERN_FAIL(TERN_ERR_CORRUPT,
+                        "the weight section begins at %" PRIu64 ": it must follow the metadata at a multiple of 4096",
+                        h.weights_offset));
   if (!range_within(h.weights_offset, h.weights_bytes, file.size))
-    return at(40, TERN_FAIL(TERN_ERR_CORRUPT, "the weight section (%" PRIu64 " bytes from %" PRIu64 ") ends outside the file", h.weights_bytes, h.weights_offset));
+    return at(
+        40, TERN_FAIL(TERN_ERR_CORRUPT, "the weight section (%" PRIu64 " bytes from %" PRIu64 ") ends outside the file",
+                      h.weights_bytes, h.weights_offset));
   *out = h;
   return TERN_OK;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The outer form of a .tern file: a 64-byte header, the metadata (a FlatBuffer, tern.fbs) from byte 64 on, and the weight
-// section. All numbers are little-endian.
+// The outer form of a .tern file: a 64-byte header, the metadata (a FlatBuffer, tern.fbs) from byte 64 on, and the
+// weight section. All numbers are little-endian.
 //
 //   0  8 bytes  magic "TERN\r\n\x1a\n": a transfer as text would break it
 //   8  u32      major version: a reader refuses others than its own

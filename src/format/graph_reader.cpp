@@ -30,10 +30,12 @@ class GraphReader {
     for (size_t v = 0; v < g_.values.size(); ++v) {
       const Value& value = g_.values[v];
       if (value.kind == ValueKind::node && value.producer < 0)
-        return at(&file_, TERN_FAIL(TERN_ERR_CORRUPT, "value %zu ('%s') is produced by no node", v, value.name.c_str()));
+        return at(&file_,
+                  TERN_FAIL(TERN_ERR_CORRUPT, "value %zu ('%s') is produced by no node", v, value.name.c_str()));
     }
     for (uint32_t v = 0; v < count(file_.values()); ++v)
-      if (g_.values[v].kind == ValueKind::constant) g_.values[v].data = c_.constants[(size_t)file_.values()->Get(v)->index()].data;
+      if (g_.values[v].kind == ValueKind::constant)
+        g_.values[v].data = c_.constants[(size_t)file_.values()->Get(v)->index()].data;
     graphs_[self_] = std::move(g_);
     return TERN_OK;
   }
@@ -65,23 +67,33 @@ class GraphReader {
     Value& v = g_.values[i];
     v.name = text(from.name());
     if (from.kind() > (uint8_t)ValueKind::node)
-      return TERN_FAIL(TERN_ERR_CORRUPT, "value %u ('%s') is of kind %u, which is none", i, v.name.c_str(), from.kind());
+      return TERN_FAIL(TERN_ERR_CORRUPT, "value %u ('%s') is of kind %u, which is none", i, v.name.c_str(),
+                       from.kind());
     v.kind = (ValueKind)from.kind();
     const bool refers = v.kind == ValueKind::parameter || v.kind == ValueKind::state || v.kind == ValueKind::constant;
     if (!refers) {
-      if (from.index() != -1) return TERN_FAIL(TERN_ERR_CORRUPT, "value %u ('%s') refers to tensor %d, but its kind has none", i, v.name.c_str(), from.index());
-      if (!is_dtype(from.dtype())) return TERN_FAIL(TERN_ERR_CORRUPT, "value %u ('%s') has element type %u, which is none", i, v.name.c_str(), from.dtype());
+      if (from.index() != -1)
+        return TERN_FAIL(TERN_ERR_CORRUPT, "value %u ('%s') refers to tensor %d, but its kind has none", i,
+                         v.name.c_str(), from.index());
+      if (!is_dtype(from.dtype()))
+        return TERN_FAIL(TERN_ERR_CORRUPT, "value %u ('%s') has element type %u, which is none", i, v.name.c_str(),
+                         from.dtype());
       v.dtype = from.dtype();
       TERN_TRY(read_shape(c_, from.shape(), v.dtype, v.name, &v.shape));
       if (v.kind == ValueKind::scalar && (v.dtype != TERN_DTYPE_I64 || v.shape.rank != 0))
-        return TERN_FAIL(TERN_ERR_CORRUPT, "run-time scalar %u ('%s') is %s%s; scalars are i64 of rank 0", i, v.name.c_str(), dtype_name(v.dtype), to_string(v.shape).c_str());
+        return TERN_FAIL(TERN_ERR_CORRUPT, "run-time scalar %u ('%s') is %s%s; scalars are i64 of rank 0", i,
+                         v.name.c_str(), dtype_name(v.dtype), to_string(v.shape).c_str());
       return TERN_OK;
     }
     if (from.dtype() != TERN_DTYPE_NONE || from.shape())
-      return TERN_FAIL(TERN_ERR_CORRUPT, "value %u ('%s') has a type or shape besides that of the tensor it refers to", i, v.name.c_str());
-    const size_t num = v.kind == ValueKind::parameter ? c_.parameters.size() : v.kind == ValueKind::state ? c_.states.size() : c_.constants.size();
+      return TERN_FAIL(TERN_ERR_CORRUPT, "value %u ('%s') has a type or shape besides that of the tensor it refers to",
+                       i, v.name.c_str());
+    const size_t num = v.kind == ValueKind::parameter ? c_.parameters.size()
+                       : v.kind == ValueKind::state   ? c_.states.size()
+                                                      : c_.constants.size();
     if (from.index() < 0 || (size_t)from.index() >= num)
-      return TERN_FAIL(TERN_ERR_CORRUPT, "value %u ('%s') refers to tensor %d of %zu", i, v.name.c_str(), from.index(), num);
+      return TERN_FAIL(TERN_ERR_CORRUPT, "value %u ('%s') refers to tensor %d of %zu", i, v.name.c_str(), from.index(),
+                       num);
     const size_t index = (size_t)from.index();
     if (v.kind == ValueKind::parameter) {
       const Parameter& p = c_.parameters[index];
@@ -91,8 +103,12 @@ class GraphReader {
       v.dtype = k.dtype, v.shape = k.shape;
       if (k.known) v.data = k.data;  // the others get theirs at the end, so that nothing reads them here
     } else {
-      if (!top_level_) return TERN_FAIL(TERN_ERR_CORRUPT, "value %u: state '%s' is used in a sub-graph; pass its value as an input", i, c_.states[index].name.c_str());
-      if (state_used[index]) return TERN_FAIL(TERN_ERR_CORRUPT, "value %u: state '%s' appears twice in one signature", i, c_.states[index].name.c_str());
+      if (!top_level_)
+        return TERN_FAIL(TERN_ERR_CORRUPT, "value %u: state '%s' is used in a sub-graph; pass its value as an input", i,
+                         c_.states[index].name.c_str());
+      if (state_used[index])
+        return TERN_FAIL(TERN_ERR_CORRUPT, "value %u: state '%s' appears twice in one signature", i,
+                         c_.states[index].name.c_str());
       state_used[index] = 1;
       v.dtype = c_.states[index].dtype, v.shape = c_.states[index].shape, v.index = state_of_[i] = from.index();
     }
@@ -109,7 +125,8 @@ class GraphReader {
         return at(file_.inputs(), TERN_FAIL(TERN_ERR_CORRUPT, "input %u is value %d of %zu", i, v, num_values()));
       const ValueKind kind = g_.value(v).kind;
       if (kind != ValueKind::input && kind != ValueKind::scalar)
-        return at(file_.inputs(), TERN_FAIL(TERN_ERR_CORRUPT, "input %u ('%s') is a value of another kind", i, g_.value(v).name.c_str()));
+        return at(file_.inputs(), TERN_FAIL(TERN_ERR_CORRUPT, "input %u ('%s') is a value of another kind", i,
+                                            g_.value(v).name.c_str()));
       if (given[(size_t)v]) return at(file_.inputs(), TERN_FAIL(TERN_ERR_CORRUPT, "value %d is input twice", v));
       given[(size_t)v] = 1;
       g_.inputs.push_back(v);
@@ -117,7 +134,8 @@ class GraphReader {
     for (size_t v = 0; v < num_values(); ++v) {
       const ValueKind kind = g_.values[v].kind;
       if ((kind == ValueKind::input || kind == ValueKind::scalar) && !given[v])
-        return at(&file_, TERN_FAIL(TERN_ERR_CORRUPT, "value %zu ('%s') is an input that the graph does not list", v, g_.values[v].name.c_str()));
+        return at(&file_, TERN_FAIL(TERN_ERR_CORRUPT, "value %zu ('%s') is an input that the graph does not list", v,
+                                    g_.values[v].name.c_str()));
     }
     return TERN_OK;
   }
@@ -141,9 +159,11 @@ class GraphReader {
     constexpr const char* kKinds[] = {"an input", "a run-time scalar", "a parameter", "a state", "a constant"};
     const Value& value = g_.value(v);
     if (value.kind != ValueKind::node)
-      return TERN_FAIL(TERN_ERR_CORRUPT, "output %u ('%s') is %s; outputs are results of nodes", i, value.name.c_str(), kKinds[(size_t)value.kind]);
+      return TERN_FAIL(TERN_ERR_CORRUPT, "output %u ('%s') is %s; outputs are results of nodes", i, value.name.c_str(),
+                       kKinds[(size_t)value.kind]);
     if (is_output_[(size_t)v])
-      return TERN_FAIL(TERN_ERR_CORRUPT, "output %u is value %d ('%s'), which is an output already", i, v, value.name.c_str());
+      return TERN_FAIL(TERN_ERR_CORRUPT, "output %u is value %d ('%s'), which is an output already", i, v,
+                       value.name.c_str());
     is_output_[(size_t)v] = 1;
     return TERN_OK;
   }
@@ -152,9 +172,11 @@ class GraphReader {
   tern_status check_readable(ValueId v, const char* role, uint32_t i) {
     const Value& value = g_.value(v);
     if (value.kind == ValueKind::node && value.producer < 0)
-      return TERN_FAIL(TERN_ERR_CORRUPT, "%s %u is value %d ('%s'), which no earlier node produces", role, i, v, value.name.c_str());
+      return TERN_FAIL(TERN_ERR_CORRUPT, "%s %u is value %d ('%s'), which no earlier node produces", role, i, v,
+                       value.name.c_str());
     if (stale_[(size_t)root_[(size_t)v]])
-      return TERN_FAIL(TERN_ERR_CORRUPT, "%s %u is value %d ('%s'), content of a state that an earlier node overwrites", role, i, v, value.name.c_str());
+      return TERN_FAIL(TERN_ERR_CORRUPT, "%s %u is value %d ('%s'), content of a state that an earlier node overwrites",
+                       role, i, v, value.name.c_str());
     return TERN_OK;
   }
 
@@ -178,7 +200,8 @@ class GraphReader {
     set_default_attributes(op, &node.attributes);
     TERN_TRY(read_attributes(from, node));
     TERN_TRY(check_attributes(op, node.attributes));
-    for (uint32_t i = 0; i < count(from.subgraphs()); ++i) node.subgraphs.push_back(std::move(graphs_[from.subgraphs()->Get(i)]));
+    for (uint32_t i = 0; i < count(from.subgraphs()); ++i)
+      node.subgraphs.push_back(std::move(graphs_[from.subgraphs()->Get(i)]));
 
     std::vector<Value> outs;
     TERN_TRY(infer_node(g_, node, &outs));
@@ -207,7 +230,8 @@ class GraphReader {
         node.in.push_back(v);
         continue;
       }
-      if (v < 0 || (size_t)v >= num_values()) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input %u is value %d of %zu", op.name, i, v, num_values());
+      if (v < 0 || (size_t)v >= num_values())
+        return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input %u is value %d of %zu", op.name, i, v, num_values());
       TERN_TRY(check_readable(v, "input", i));
       node.in.push_back(v);
     }
@@ -218,13 +242,19 @@ class GraphReader {
     const Op& op = *node.op;
     const uint32_t n = count(from.outputs());
     if (op.num_out >= 0 ? n != (uint32_t)op.num_out : n == 0)
-      return TERN_FAIL(TERN_ERR_CORRUPT, "%s: has %u outputs, %d are needed", op.name, n, op.num_out < 0 ? 1 : op.num_out);
+      return TERN_FAIL(TERN_ERR_CORRUPT, "%s: has %u outputs, %d are needed", op.name, n,
+                       op.num_out < 0 ? 1 : op.num_out);
     for (uint32_t i = 0; i < n; ++i) {
       const int32_t v = from.outputs()->Get(i);
-      if (v < 0 || (size_t)v >= num_values()) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: output %u is value %d of %zu", op.name, i, v, num_values());
+      if (v < 0 || (size_t)v >= num_values())
+        return TERN_FAIL(TERN_ERR_CORRUPT, "%s: output %u is value %d of %zu", op.name, i, v, num_values());
       Value& value = g_.value(v);
-      if (value.kind != ValueKind::node) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: output %u ('%s') is a value that no node may write", op.name, i, value.name.c_str());
-      if (value.producer >= 0) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: output %u is value %d ('%s'), which has a producer already", op.name, i, v, value.name.c_str());
+      if (value.kind != ValueKind::node)
+        return TERN_FAIL(TERN_ERR_CORRUPT, "%s: output %u ('%s') is a value that no node may write", op.name, i,
+                         value.name.c_str());
+      if (value.producer >= 0)
+        return TERN_FAIL(TERN_ERR_CORRUPT, "%s: output %u is value %d ('%s'), which has a producer already", op.name, i,
+                         v, value.name.c_str());
       value.producer = (int32_t)g_.nodes.size();
       node.out.push_back(v);
     }
@@ -232,16 +262,20 @@ class GraphReader {
   }
 
   tern_status compare_claim(const Value& claim, const Value& inferred, size_t i) {
-    if (inferred.encoding != Encoding::plain) return TERN_FAIL(TERN_ERR_CORRUPT, "output %zu would be encoded as %s; only parameters are", i, encoding_name(inferred.encoding));
+    if (inferred.encoding != Encoding::plain)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "output %zu would be encoded as %s; only parameters are", i,
+                       encoding_name(inferred.encoding));
     if (claim.dtype == inferred.dtype && claim.shape == inferred.shape) return TERN_OK;
-    return TERN_FAIL(TERN_ERR_CORRUPT, "output %zu is %s%s in the file, but %s%s follows from the inputs", i, dtype_name(claim.dtype), to_string(claim.shape).c_str(),
-                     dtype_name(inferred.dtype), to_string(inferred.shape).c_str());
+    return TERN_FAIL(TERN_ERR_CORRUPT, "output %zu is %s%s in the file, but %s%s follows from the inputs", i,
+                     dtype_name(claim.dtype), to_string(claim.shape).c_str(), dtype_name(inferred.dtype),
+                     to_string(inferred.shape).c_str());
   }
 
   // The node's output is the state's new content, its input 0 is gone.
   tern_status write_state(const Node& node) {
     const ValueId from = node.in[0], to = node.out[0];
-    if (state_of_[(size_t)from] < 0) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input 0 ('%s') is no state", node.op->name, g_.value(from).name.c_str());
+    if (state_of_[(size_t)from] < 0)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input 0 ('%s') is no state", node.op->name, g_.value(from).name.c_str());
     if (g_.value(from).dtype != g_.value(to).dtype || !(g_.value(from).shape == g_.value(to).shape))
       return TERN_FAIL(TERN_ERR_CORRUPT, "%s: the new content of the state has another type or shape", node.op->name);
     for (size_t i = 1; i < node.in.size(); ++i)
@@ -262,17 +296,23 @@ class GraphReader {
       const std::string_view name = text(a.name());
       int32_t k = 0;
       while (k < schema.count && name != schema.fields[k].name) ++k;
-      if (k == schema.count) return at(&a, TERN_FAIL(TERN_ERR_CORRUPT, "%s has no attribute '%.*s'", node.op->name, (int)name.size(), name.data()));
-      if (seen[k / 64] >> (k % 64) & 1) return at(&a, TERN_FAIL(TERN_ERR_CORRUPT, "%s: attribute '%s' is given twice", node.op->name, schema.fields[k].name));
+      if (k == schema.count)
+        return at(&a, TERN_FAIL(TERN_ERR_CORRUPT, "%s has no attribute '%.*s'", node.op->name, (int)name.size(),
+                                name.data()));
+      if (seen[k / 64] >> (k % 64) & 1)
+        return at(
+            &a, TERN_FAIL(TERN_ERR_CORRUPT, "%s: attribute '%s' is given twice", node.op->name, schema.fields[k].name));
       seen[k / 64] |= uint64_t(1) << (k % 64);
-      const tern_status s = read_attribute(a, *node.op, schema.fields[k], node.attributes.bytes + schema.fields[k].offset);
+      const tern_status s =
+          read_attribute(a, *node.op, schema.fields[k], node.attributes.bytes + schema.fields[k].offset);
       if (s != TERN_OK) return at(&a, s);
     }
     return TERN_OK;
   }
 
   static tern_status read_attribute(const fbs::Attribute& a, const Op& op, const AttrField& f, unsigned char* field) {
-    if (a.type() != (uint8_t)f.type) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: attribute '%s' has another type than the operator's", op.name, f.name);
+    if (a.type() != (uint8_t)f.type)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "%s: attribute '%s' has another type than the operator's", op.name, f.name);
     if (f.type == AttrType::integer) {
       const int64_t v = a.integer();
       std::memcpy(field, &v, sizeof v);
@@ -282,14 +322,18 @@ class GraphReader {
     } else if (f.type == AttrType::integers) {
       IntList list;
       list.count = count(a.integers());
-      if (list.count > kMaxRank) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: attribute '%s' has %" PRId64 " entries, at most 8 are allowed", op.name, f.name, list.count);
+      if (list.count > kMaxRank)
+        return TERN_FAIL(TERN_ERR_CORRUPT, "%s: attribute '%s' has %" PRId64 " entries, at most 8 are allowed", op.name,
+                         f.name, list.count);
       if (list.count > 0) std::memcpy(list.items, a.integers()->Data(), (size_t)list.count * sizeof(int64_t));
       std::memcpy(field, &list, sizeof list);
     } else {
       const std::string_view choice = text(a.choice());
       int64_t v = 0;
       while (v <= (int64_t)f.max && choice != f.choices[v]) ++v;
-      if (v > (int64_t)f.max) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: attribute '%s' cannot be '%.*s'", op.name, f.name, (int)choice.size(), choice.data());
+      if (v > (int64_t)f.max)
+        return TERN_FAIL(TERN_ERR_CORRUPT, "%s: attribute '%s' cannot be '%.*s'", op.name, f.name, (int)choice.size(),
+                         choice.data());
       std::memcpy(field, &v, sizeof v);
     }
     return TERN_OK;
@@ -312,14 +356,18 @@ class GraphReader {
 tern_status file_error(const Metadata& meta, const void* part, tern_status s) {
   if (s == TERN_OK) return s;
   error_at_offset(meta.offset(part));
-  if (s == TERN_ERR_MEMORY || s == TERN_ERR_LIMIT || s == TERN_ERR_CHECKSUM || (s >= 16 && s < 32 && s != TERN_ERR_UNSUPPORTED)) return s;
+  if (s == TERN_ERR_MEMORY || s == TERN_ERR_LIMIT || s == TERN_ERR_CHECKSUM ||
+      (s >= 16 && s < 32 && s != TERN_ERR_UNSUPPORTED))
+    return s;
   return thread_error().code = TERN_ERR_CORRUPT;
 }
 
-tern_status read_shape(const FileContext& c, const flatbuffers::Vector<int64_t>* dims, DType dtype, std::string_view what, Shape* out) {
+tern_status read_shape(const FileContext& c, const flatbuffers::Vector<int64_t>* dims, DType dtype,
+                       std::string_view what, Shape* out) {
   const uint32_t rank = count(dims);
   if (rank > c.limits.max_rank || rank > (uint32_t)kMaxRank)
-    return TERN_FAIL(TERN_ERR_LIMIT, "'%.*s' has %u dims, max_rank is %u", (int)what.size(), what.data(), rank, c.limits.max_rank);
+    return TERN_FAIL(TERN_ERR_LIMIT, "'%.*s' has %u dims, max_rank is %u", (int)what.size(), what.data(), rank,
+                     c.limits.max_rank);
   Shape s;
   s.rank = (int32_t)rank;
   // Copied as bytes: nothing proves that the list is aligned for 64-bit numbers.
@@ -327,8 +375,8 @@ tern_status read_shape(const FileContext& c, const flatbuffers::Vector<int64_t>*
   TERN_TRY(check_shape(s, std::string(what).c_str()));
   uint64_t bytes;
   if (!checked_mul<uint64_t>((uint64_t)s.elements(), dtype_size(dtype), &bytes) || bytes > c.limits.max_tensor_bytes)
-    return TERN_FAIL(TERN_ERR_LIMIT, "'%.*s' %s%s takes more than max_tensor_bytes (%" PRIu64 ")", (int)what.size(), what.data(), dtype_name(dtype), to_string(s).c_str(),
-                     c.limits.max_tensor_bytes);
+    return TERN_FAIL(TERN_ERR_LIMIT, "'%.*s' %s%s takes more than max_tensor_bytes (%" PRIu64 ")", (int)what.size(),
+                     what.data(), dtype_name(dtype), to_string(s).c_str(), c.limits.max_tensor_bytes);
   *out = s;
   return TERN_OK;
 }

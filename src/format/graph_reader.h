@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the graphs of a file and proves them: every index, the order of nodes, single writers, attributes, and all shapes,
-// which are inferred again and compared with what the file says.
+// Builds the graphs of a file and proves them: every index, the order of nodes, single writers, attributes, and all
+// shapes, which are inferred again and compared with what the file says.
 #pragma once
 #include "format/census.h"
 #include "graph/model_def.h"
@@ -30,7 +30,8 @@ struct FileContext {
 tern_status file_error(const Metadata& meta, const void* part, tern_status s);
 
 // A shape of the file: rank, dims, size against the limits.
-tern_status read_shape(const FileContext& c, const flatbuffers::Vector<int64_t>* dims, DType dtype, std::string_view what, Shape* out);
+tern_status read_shape(const FileContext& c, const flatbuffers::Vector<int64_t>* dims, DType dtype,
+                       std::string_view what, Shape* out);
 
 // Builds Model.graphs[index]. Its sub-graphs stand behind it, were built before, and are moved out of `graphs`.
 // top_level  the graph of a signature: states may be used in it only

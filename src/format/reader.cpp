@@ -16,7 +16,8 @@ constexpr uint64_t kCopiedConstants = 32u << 20;
 
 class Reader {
  public:
-  Reader(const Metadata& meta, const tern_limits& limits) : meta_(meta), model_(*meta.model), c_{meta, limits, {}, {}, {}, {}, {}} {}
+  Reader(const Metadata& meta, const tern_limits& limits)
+      : meta_(meta), model_(*meta.model), c_{meta, limits, {}, {}, {}, {}, {}} {}
 
   tern_status run(ModelDef* out) {
     TERN_TRY(check_features());
@@ -39,7 +40,8 @@ class Reader {
       TERN_TRY(at(&s, read_signature(s, def.signatures[i])));
     }
     for (const fbs::Entry* e : entries()) def.metadata.emplace_back(text(e->key()), text(e->value()));
-    for (uint32_t i = 0; i < count(model_.parameters()); ++i) c_.parameters[i].data = data_of(*model_.parameters()->Get(i));
+    for (uint32_t i = 0; i < count(model_.parameters()); ++i)
+      c_.parameters[i].data = data_of(*model_.parameters()->Get(i));
     def.parameters = std::move(c_.parameters);
     def.states = std::move(c_.states);
     *out = std::move(def);
@@ -60,7 +62,8 @@ class Reader {
     std::sort(names.begin(), names.end(), [](const Named& a, const Named& b) { return a.name < b.name; });
     for (size_t i = 1; i < names.size(); ++i)
       if (names[i].name == names[i - 1].name)
-        return at(names[i].part, TERN_FAIL(TERN_ERR_CORRUPT, "%s '%.*s' exists twice", what, (int)std::min<size_t>(names[i].name.size(), 200), names[i].name.data()));
+        return at(names[i].part, TERN_FAIL(TERN_ERR_CORRUPT, "%s '%.*s' exists twice", what,
+                                           (int)std::min<size_t>(names[i].name.size(), 200), names[i].name.data()));
     return TERN_OK;
   }
 
@@ -86,22 +89,26 @@ class Reader {
     std::string list;
     for (const flatbuffers::String* s : *model_.required_features())
       if (list.size() < 200) list.append(list.empty() ? "'" : ", '").append(text(s).substr(0, 80)).append("'");
-    return at(model_.required_features(), TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION, "the file requires %s, which this version of Tern does not have%s: a newer version is needed",
-                                                    list.c_str(), written_by().c_str()));
+    return at(model_.required_features(),
+              TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION,
+                        "the file requires %s, which this version of Tern does not have%s: a newer version is needed",
+                        list.c_str(), written_by().c_str()));
   }
 
   // Looks up every operator that a node uses and names all that are missing.
   tern_status read_operators() {
     const uint32_t n = count(model_.operators());
     std::vector<Named> names;
-    for (uint32_t i = 0; i < n; ++i) names.push_back({text(model_.operators()->Get(i)->name()), model_.operators()->Get(i)});
+    for (uint32_t i = 0; i < n; ++i)
+      names.push_back({text(model_.operators()->Get(i)->name()), model_.operators()->Get(i)});
     TERN_TRY(check_names(names, "an operator"));
     std::vector<uint64_t> uses(n);
     for (uint32_t g = 0; g < count(model_.graphs()); ++g) {
       const auto* nodes = model_.graphs()->Get(g)->nodes();
       for (uint32_t i = 0; i < count(nodes); ++i) {
         const fbs::Node& node = *nodes->Get(i);
-        if (node.op() >= n) return at(&node, TERN_FAIL(TERN_ERR_CORRUPT, "node %u has operator %u of %u", i, node.op(), n));
+        if (node.op() >= n)
+          return at(&node, TERN_FAIL(TERN_ERR_CORRUPT, "node %u has operator %u of %u", i, node.op(), n));
         ++uses[node.op()];
       }
     }
@@ -112,23 +119,35 @@ class Reader {
       if (uses[i] == 0) continue;
       const fbs::Operator& o = *model_.operators()->Get(i);
       const std::string name(text(o.name()).substr(0, 60));
-      if (name == "fused") return at(&o, TERN_FAIL(TERN_ERR_CORRUPT, "operator 'fused' is made when a plan is made and must not stand in a file"));
+      if (name == "fused")
+        return at(&o, TERN_FAIL(TERN_ERR_CORRUPT,
+                                "operator 'fused' is made when a plan is made and must not stand in a file"));
       const Op* op = find_op(text(o.name()));
       c_.ops[i] = op;
       if (op && (uint32_t)op->version == o.version()) continue;
       if (!first) first = &o;
       std::string& list = op ? other_version : missing;
       list.append(list.empty() ? "" : ", ").append(name);
-      if (op) list.append(" version ").append(std::to_string(o.version())).append(" instead of ").append(std::to_string(op->version));
+      if (op)
+        list.append(" version ")
+            .append(std::to_string(o.version()))
+            .append(" instead of ")
+            .append(std::to_string(op->version));
       list.append(" (").append(std::to_string(uses[i])).append(")");
       if (missing.size() + other_version.size() > 4096) break;  // longer than a message
     }
     if (!missing.empty())
-      return at(first, TERN_FAIL(TERN_ERR_UNSUPPORTED_OP, "operators that this version of Tern does not have, with their number of uses: %s%s%s%s: a newer version is needed",
-                                 missing.c_str(), other_version.empty() ? "" : ", ", other_version.c_str(), written_by().c_str()));
+      return at(first, TERN_FAIL(TERN_ERR_UNSUPPORTED_OP,
+                                 "operators that this version of Tern does not have, with their number of uses: "
+                                 "%s%s%s%s: a newer version is needed",
+                                 missing.c_str(), other_version.empty() ? "" : ", ", other_version.c_str(),
+                                 written_by().c_str()));
     if (!other_version.empty())
-      return at(first, TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION, "operators of versions that this version of Tern does not have: %s%s: another version is needed",
-                                 other_version.c_str(), written_by().c_str()));
+      return at(
+          first,
+          TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION,
+                    "operators of versions that this version of Tern does not have: %s%s: another version is needed",
+                    other_version.c_str(), written_by().c_str()));
     return TERN_OK;
   }
 
@@ -142,12 +161,15 @@ class Reader {
       names.push_back({text(s.name()), &s});
       StateDecl d;
       d.name = text(s.name());
-      if (!is_dtype(s.dtype())) return at(&s, TERN_FAIL(TERN_ERR_CORRUPT, "state '%s' has element type %u, which is none", d.name.c_str(), s.dtype()));
+      if (!is_dtype(s.dtype()))
+        return at(&s, TERN_FAIL(TERN_ERR_CORRUPT, "state '%s' has element type %u, which is none", d.name.c_str(),
+                                s.dtype()));
       d.dtype = s.dtype();
       TERN_TRY(at(&s, read_shape(c_, s.shape(), d.dtype, d.name, &d.shape)));
       TERN_TRY(encoded_bytes(Encoding::plain, d.dtype, d.shape, &bytes));
       if (!checked_add(total, bytes, &total) || total > c_.limits.max_planned_bytes)
-        return at(&s, TERN_FAIL(TERN_ERR_LIMIT, "the states up to '%s' need more than max_planned_bytes (%" PRIu64 ")", d.name.c_str(), c_.limits.max_planned_bytes));
+        return at(&s, TERN_FAIL(TERN_ERR_LIMIT, "the states up to '%s' need more than max_planned_bytes (%" PRIu64 ")",
+                                d.name.c_str(), c_.limits.max_planned_bytes));
       c_.states.push_back(std::move(d));
     }
     return check_names(std::move(names), "a state");
@@ -171,34 +193,45 @@ class Reader {
       Constant k;
       Encoding encoding = Encoding::plain;
       TERN_TRY(at(&t, read_tensor(t, "constant " + std::to_string(i), &k.dtype, &encoding, &k.shape)));
-      if (encoding != Encoding::plain) return at(&t, TERN_FAIL(TERN_ERR_CORRUPT, "constant %u is encoded as %s; only parameters are", i, encoding_name(encoding)));
+      if (encoding != Encoding::plain)
+        return at(&t, TERN_FAIL(TERN_ERR_CORRUPT, "constant %u is encoded as %s; only parameters are", i,
+                                encoding_name(encoding)));
       k.data = data_of(t);
       c_.constants.push_back(std::move(k));
     }
     return TERN_OK;
   }
 
-  tern_status read_tensor(const fbs::Tensor& t, const std::string& name, DType* dtype, Encoding* encoding, Shape* shape) {
-    if (!is_dtype(t.dtype())) return TERN_FAIL(TERN_ERR_CORRUPT, "'%s' has element type %u, which is none", name.c_str(), t.dtype());
+  tern_status read_tensor(const fbs::Tensor& t, const std::string& name, DType* dtype, Encoding* encoding,
+                          Shape* shape) {
+    if (!is_dtype(t.dtype()))
+      return TERN_FAIL(TERN_ERR_CORRUPT, "'%s' has element type %u, which is none", name.c_str(), t.dtype());
     *dtype = t.dtype();
     const std::string_view wanted = t.encoding() ? text(t.encoding()) : "plain";
     int e = 0;
     while (e < kNumEncodings && wanted != encoding_name((Encoding)e)) ++e;
     if (e == kNumEncodings)
-      return TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION, "'%s' is in encoding '%.*s', which this version of Tern does not have%s", name.c_str(), (int)std::min<size_t>(wanted.size(), 80),
-                       wanted.data(), written_by().c_str());
+      return TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION,
+                       "'%s' is in encoding '%.*s', which this version of Tern does not have%s", name.c_str(),
+                       (int)std::min<size_t>(wanted.size(), 80), wanted.data(), written_by().c_str());
     *encoding = (Encoding)e;
     TERN_TRY(read_shape(c_, t.shape(), *dtype, name, shape));
     uint64_t bytes;
     TERN_TRY(encoded_bytes(*encoding, *dtype, *shape, &bytes));
     if (bytes != t.bytes())
-      return TERN_FAIL(TERN_ERR_CORRUPT, "'%s' %s%s in encoding %s takes %" PRIu64 " bytes, the file holds %" PRIu64, name.c_str(), dtype_name(*dtype), to_string(*shape).c_str(),
-                       encoding_name(*encoding), bytes, t.bytes());
-    if (bytes > c_.limits.max_tensor_bytes) return TERN_FAIL(TERN_ERR_LIMIT, "'%s' has %" PRIu64 " bytes, max_tensor_bytes is %" PRIu64, name.c_str(), bytes, c_.limits.max_tensor_bytes);
-    if (t.offset() % kTensorAlignment != 0) return TERN_FAIL(TERN_ERR_CORRUPT, "'%s' begins at %" PRIu64 " of the weight section, which is no multiple of 64", name.c_str(), t.offset());
+      return TERN_FAIL(TERN_ERR_CORRUPT, "'%s' %s%s in encoding %s takes %" PRIu64 " bytes, the file holds %" PRIu64,
+                       name.c_str(), dtype_name(*dtype), to_string(*shape).c_str(), encoding_name(*encoding), bytes,
+                       t.bytes());
+    if (bytes > c_.limits.max_tensor_bytes)
+      return TERN_FAIL(TERN_ERR_LIMIT, "'%s' has %" PRIu64 " bytes, max_tensor_bytes is %" PRIu64, name.c_str(), bytes,
+                       c_.limits.max_tensor_bytes);
+    if (t.offset() % kTensorAlignment != 0)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "'%s' begins at %" PRIu64 " of the weight section, which is no multiple of 64",
+                       name.c_str(), t.offset());
     if (!range_within(t.offset(), bytes, meta_.header.weights_bytes))
-      return TERN_FAIL(TERN_ERR_CORRUPT, "'%s' (%" PRIu64 " bytes from %" PRIu64 ") ends outside the weight section (%" PRIu64 " bytes)", name.c_str(), bytes, t.offset(),
-                       meta_.header.weights_bytes);
+      return TERN_FAIL(TERN_ERR_CORRUPT,
+                       "'%s' (%" PRIu64 " bytes from %" PRIu64 ") ends outside the weight section (%" PRIu64 " bytes)",
+                       name.c_str(), bytes, t.offset(), meta_.header.weights_bytes);
     return TERN_OK;
   }
 
@@ -218,7 +251,9 @@ class Reader {
     std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) { return a.begin < b.begin; });
     for (size_t i = 1; i < ranges.size(); ++i)
       if (ranges[i].begin < ranges[i - 1].end)
-        return at(ranges[i].tensor, TERN_FAIL(TERN_ERR_CORRUPT, "two tensors share bytes of the weight section from %" PRIu64, ranges[i].begin));
+        return at(ranges[i].tensor,
+                  TERN_FAIL(TERN_ERR_CORRUPT, "two tensors share bytes of the weight section from %" PRIu64,
+                            ranges[i].begin));
     return TERN_OK;
   }
 
@@ -249,28 +284,35 @@ class Reader {
 
   // ---- graphs and signatures ----
 
-  // Each graph belongs to one signature or to one node of an earlier graph: so there are no cycles, and the depth of each
-  // is that of its owner plus one.
+  // Each graph belongs to one signature or to one node of an earlier graph: so there are no cycles, and the depth of
+  // each is that of its owner plus one.
   tern_status check_graph_tree() {
     depth_.assign(count(model_.graphs()), 0);
     for (uint32_t i = 0; i < count(model_.signatures()); ++i) {
       const fbs::Signature& s = *model_.signatures()->Get(i);
-      if (s.graph() >= depth_.size()) return at(&s, TERN_FAIL(TERN_ERR_CORRUPT, "signature %u has graph %u of %zu", i, s.graph(), depth_.size()));
+      if (s.graph() >= depth_.size())
+        return at(&s, TERN_FAIL(TERN_ERR_CORRUPT, "signature %u has graph %u of %zu", i, s.graph(), depth_.size()));
       if (depth_[s.graph()] != 0) return at(&s, TERN_FAIL(TERN_ERR_CORRUPT, "graph %u is used twice", s.graph()));
       depth_[s.graph()] = 1;
     }
     for (uint32_t g = 0; g < depth_.size(); ++g) {
       const fbs::Graph& graph = *model_.graphs()->Get(g);
       // Its owner, were there one, stands before it.
-      if (depth_[g] == 0) return at(&graph, TERN_FAIL(TERN_ERR_CORRUPT, "graph %u is used by no signature and by no node of an earlier graph", g));
+      if (depth_[g] == 0)
+        return at(&graph, TERN_FAIL(TERN_ERR_CORRUPT,
+                                    "graph %u is used by no signature and by no node of an earlier graph", g));
       for (uint32_t i = 0; i < count(graph.nodes()); ++i) {
         const fbs::Node& node = *graph.nodes()->Get(i);
         for (uint32_t k = 0; k < count(node.subgraphs()); ++k) {
           const uint32_t sub = node.subgraphs()->Get(k);
-          if (sub >= depth_.size() || sub <= g) return at(&node, TERN_FAIL(TERN_ERR_CORRUPT, "sub-graph %u of a node of graph %u does not stand behind it", sub, g));
+          if (sub >= depth_.size() || sub <= g)
+            return at(&node, TERN_FAIL(TERN_ERR_CORRUPT, "sub-graph %u of a node of graph %u does not stand behind it",
+                                       sub, g));
           if (depth_[sub] != 0) return at(&node, TERN_FAIL(TERN_ERR_CORRUPT, "graph %u is used twice", sub));
           depth_[sub] = depth_[g] + 1;
-          if (depth_[sub] > c_.limits.max_depth) return at(&node, TERN_FAIL(TERN_ERR_LIMIT, "sub-graphs are nested deeper than max_depth (%" PRIu64 ")", c_.limits.max_depth));
+          if (depth_[sub] > c_.limits.max_depth)
+            return at(&node, TERN_FAIL(TERN_ERR_LIMIT, "sub-graphs are nested deeper than max_depth (%" PRIu64 ")",
+                                       c_.limits.max_depth));
         }
       }
     }
@@ -279,7 +321,8 @@ class Reader {
 
   tern_status check_signatures() {
     std::vector<Named> names;
-    for (uint32_t i = 0; i < count(model_.signatures()); ++i) names.push_back({text(model_.signatures()->Get(i)->name()), model_.signatures()->Get(i)});
+    for (uint32_t i = 0; i < count(model_.signatures()); ++i)
+      names.push_back({text(model_.signatures()->Get(i)->name()), model_.signatures()->Get(i)});
     return check_names(std::move(names), "a signature");
   }
 
@@ -296,7 +339,8 @@ class Reader {
     for (const ValueId v : s.graph.inputs) inputs.push_back({s.graph.value(v).name, &from});
     TERN_TRY(check_names(std::move(inputs), "an input"));
     if (count(from.output_names()) != s.graph.outputs.size())
-      return TERN_FAIL(TERN_ERR_CORRUPT, "signature '%s' names %u outputs, its graph has %zu", s.name.c_str(), count(from.output_names()), s.graph.outputs.size());
+      return TERN_FAIL(TERN_ERR_CORRUPT, "signature '%s' names %u outputs, its graph has %zu", s.name.c_str(),
+                       count(from.output_names()), s.graph.outputs.size());
     for (uint32_t i = 0; i < count(from.output_names()); ++i) {
       const fbs::Name& n = *from.output_names()->Get(i);
       outputs.push_back({text(n.name()), &n});
@@ -307,7 +351,12 @@ class Reader {
       const fbs::Symbol& y = *from.symbols()->Get(i);
       symbols.push_back({text(y.name()), &y});
       if (y.min() < 0 || y.min() > y.hint() || y.hint() > y.max() || y.multiple() < 1 || y.hint() % y.multiple() != 0)
-        return at(&y, TERN_FAIL(TERN_ERR_CORRUPT, "symbol %u of signature '%s': 0 <= min <= hint <= max must hold, and hint be a multiple of the step", i, s.name.c_str()));
+        return at(
+            &y,
+            TERN_FAIL(
+                TERN_ERR_CORRUPT,
+                "symbol %u of signature '%s': 0 <= min <= hint <= max must hold, and hint be a multiple of the step", i,
+                s.name.c_str()));
       s.symbols.push_back({std::string(text(y.name())), y.min(), y.max(), y.hint(), y.multiple()});
     }
     TERN_TRY(check_names(std::move(symbols), "a symbol"));
@@ -320,19 +369,25 @@ class Reader {
     for (uint32_t i = 0; i < count(from.symbolic_dims()); ++i) {
       const fbs::SymbolicDim& d = *from.symbolic_dims()->Get(i);
       if (d.input() < 0 || (size_t)d.input() >= s.graph.inputs.size())
-        return TERN_FAIL(TERN_ERR_CORRUPT, "symbolic dim %u of signature '%s' is of input %d of %zu", i, s.name.c_str(), d.input(), s.graph.inputs.size());
+        return TERN_FAIL(TERN_ERR_CORRUPT, "symbolic dim %u of signature '%s' is of input %d of %zu", i, s.name.c_str(),
+                         d.input(), s.graph.inputs.size());
       const Value& v = s.graph.value(s.graph.inputs[(size_t)d.input()]);
       if (d.axis() < 0 || d.axis() >= v.shape.rank)
-        return TERN_FAIL(TERN_ERR_CORRUPT, "symbolic dim %u of signature '%s': input '%s' has no axis %d", i, s.name.c_str(), v.name.c_str(), d.axis());
+        return TERN_FAIL(TERN_ERR_CORRUPT, "symbolic dim %u of signature '%s': input '%s' has no axis %d", i,
+                         s.name.c_str(), v.name.c_str(), d.axis());
       if (d.symbol() < 0 || (size_t)d.symbol() >= s.symbols.size())
-        return TERN_FAIL(TERN_ERR_CORRUPT, "symbolic dim %u of signature '%s' is symbol %d of %zu", i, s.name.c_str(), d.symbol(), s.symbols.size());
+        return TERN_FAIL(TERN_ERR_CORRUPT, "symbolic dim %u of signature '%s' is symbol %d of %zu", i, s.name.c_str(),
+                         d.symbol(), s.symbols.size());
       if (seen[(size_t)d.input()] >> d.axis() & 1)
-        return TERN_FAIL(TERN_ERR_CORRUPT, "symbolic dim %u of signature '%s': axis %d of input '%s' is a symbol twice", i, s.name.c_str(), d.axis(), v.name.c_str());
+        return TERN_FAIL(TERN_ERR_CORRUPT, "symbolic dim %u of signature '%s': axis %d of input '%s' is a symbol twice",
+                         i, s.name.c_str(), d.axis(), v.name.c_str());
       seen[(size_t)d.input()] |= (uint8_t)(1 << d.axis());
       const Symbol& y = s.symbols[(size_t)d.symbol()];
       if (v.shape[d.axis()] != y.hint)
-        return TERN_FAIL(TERN_ERR_CORRUPT, "symbolic dim %u of signature '%s': input '%s' has %" PRId64 " there, the hint of '%s' is %" PRId64, i, s.name.c_str(), v.name.c_str(),
-                         v.shape[d.axis()], y.name.c_str(), y.hint);
+        return TERN_FAIL(TERN_ERR_CORRUPT,
+                         "symbolic dim %u of signature '%s': input '%s' has %" PRId64
+                         " there, the hint of '%s' is %" PRId64,
+                         i, s.name.c_str(), v.name.c_str(), v.shape[d.axis()], y.name.c_str(), y.hint);
       s.symbolic_dims.push_back({d.input(), d.axis(), d.symbol()});
     }
     return TERN_OK;
@@ -343,11 +398,14 @@ class Reader {
     s.advance = from.advance();
     s.capacity = from.capacity();
     if (s.position_input < -1 || (int64_t)s.position_input >= (int64_t)s.graph.inputs.size())
-      return TERN_FAIL(TERN_ERR_CORRUPT, "signature '%s' takes its position from input %d of %zu", s.name.c_str(), s.position_input, s.graph.inputs.size());
+      return TERN_FAIL(TERN_ERR_CORRUPT, "signature '%s' takes its position from input %d of %zu", s.name.c_str(),
+                       s.position_input, s.graph.inputs.size());
     if (s.position_input >= 0 && s.graph.value(s.graph.inputs[(size_t)s.position_input]).kind != ValueKind::scalar)
-      return TERN_FAIL(TERN_ERR_CORRUPT, "signature '%s' takes its position from input %d, which is no run-time scalar", s.name.c_str(), s.position_input);
+      return TERN_FAIL(TERN_ERR_CORRUPT, "signature '%s' takes its position from input %d, which is no run-time scalar",
+                       s.name.c_str(), s.position_input);
     if (s.advance < 0 || s.capacity < s.advance)
-      return TERN_FAIL(TERN_ERR_CORRUPT, "signature '%s' moves on by %" PRId64 " within a capacity of %" PRId64, s.name.c_str(), s.advance, s.capacity);
+      return TERN_FAIL(TERN_ERR_CORRUPT, "signature '%s' moves on by %" PRId64 " within a capacity of %" PRId64,
+                       s.name.c_str(), s.advance, s.capacity);
     return TERN_OK;
   }
 
@@ -387,7 +445,8 @@ tern_limits resolve_limits(const tern_limits* limits) {
 
 tern_status read_model(const Bytes& file, const tern_limits& limits, ModelDef* out) {
   if (reinterpret_cast<uintptr_t>(file.data) % kTensorAlignment != 0)
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the memory of a model must begin at a multiple of 64 bytes; copy it (TERN_LOAD_COPY)");
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                     "the memory of a model must begin at a multiple of 64 bytes; copy it (TERN_LOAD_COPY)");
   Metadata meta;
   TERN_TRY(open_metadata(file, limits, &meta));
   return Reader(meta, limits).run(out);
@@ -401,7 +460,8 @@ tern_status verify_model(const Bytes& file, const tern_limits& limits) {
 }
 
 tern_status check_weights(const ModelDef& model) {
-  for (const Parameter& p : model.parameters) TERN_TRY(check_bytes("parameter", p.name.c_str(), p.data.bytes, p.bytes, p.checksum));
+  for (const Parameter& p : model.parameters)
+    TERN_TRY(check_bytes("parameter", p.name.c_str(), p.data.bytes, p.bytes, p.checksum));
   return TERN_OK;
 }
 
@@ -416,7 +476,8 @@ tern_status check_weights(const Bytes& file) {
         return file_error(meta, &t, TERN_FAIL(TERN_ERR_CORRUPT, "a tensor ends outside the weight section"));
       const bool parameter = list == meta.model->parameters();
       const std::string name = parameter ? std::string(text(t.name())) : "constant " + std::to_string(i);
-      TERN_TRY(check_bytes(parameter ? "parameter" : "constant", name.c_str(), file.data + meta.header.weights_offset + t.offset(), t.bytes(), t.checksum()));
+      TERN_TRY(check_bytes(parameter ? "parameter" : "constant", name.c_str(),
+                           file.data + meta.header.weights_offset + t.offset(), t.bytes(), t.checksum()));
     }
   return TERN_OK;
 }

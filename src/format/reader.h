@@ -10,9 +10,9 @@ namespace tern {
 // The limits of include/tern/model.h with every 0 replaced by its default; NULL gives the defaults.
 tern_limits resolve_limits(const tern_limits* limits);
 
-// Reads a model from the bytes of a whole file, which begin at an address that is a multiple of 64. Parameters are used in
-// place, without touching their pages; their Data keep file.owner alive. Constants of up to kCopiedConstant bytes, from
-// which shapes may follow, are checked against their checksum and copied.
+// Reads a model from the bytes of a whole file, which begin at an address that is a multiple of 64. Parameters are used
+// in place, without touching their pages; their Data keep file.owner alive. Constants of up to kCopiedConstant bytes,
+// from which shapes may follow, are checked against their checksum and copied.
 // limits   as resolve_limits gives them
 // Errors   TERN_ERR_CORRUPT, TERN_ERR_CHECKSUM, TERN_ERR_LIMIT, TERN_ERR_UNSUPPORTED (a required feature),
 //          TERN_ERR_UNSUPPORTED_OP, TERN_ERR_UNSUPPORTED_VERSION, TERN_ERR_INVALID_ARGUMENT (address). The error's

@@ -51,8 +51,11 @@ class Writer {
       entries.push_back(fbs::CreateEntry(b_, k, v));
     }
     Offsets<fbs::Operator> operators;
-    for (const Op* op : ops_) operators.push_back(fbs::CreateOperator(b_, b_.CreateString(op->name), (uint32_t)op->version));
-    const auto producer = b_.CreateString("Tern " + std::to_string(TERN_VERSION_MAJOR) + "." + std::to_string(TERN_VERSION_MINOR) + "." + std::to_string(TERN_VERSION_PATCH));
+    for (const Op* op : ops_)
+      operators.push_back(fbs::CreateOperator(b_, b_.CreateString(op->name), (uint32_t)op->version));
+    const auto producer =
+        b_.CreateString("Tern " + std::to_string(TERN_VERSION_MAJOR) + "." + std::to_string(TERN_VERSION_MINOR) + "." +
+                        std::to_string(TERN_VERSION_PATCH));
     const auto o = vector(operators);
     const auto p = vector(parameters), c = vector(constants_);
     const auto s = vector(states);
@@ -92,7 +95,9 @@ class Writer {
     }
     return b_.CreateString(s);
   }
-  Offset<flatbuffers::Vector<int64_t>> shape(const Shape& s) { return s.rank > 0 ? b_.CreateVector(s.dims, (size_t)s.rank) : 0; }
+  Offset<flatbuffers::Vector<int64_t>> shape(const Shape& s) {
+    return s.rank > 0 ? b_.CreateVector(s.dims, (size_t)s.rank) : 0;
+  }
   template <class T>
   Offset<flatbuffers::Vector<T>> vector(const std::vector<T>& v) {
     if (v.empty()) return 0;
@@ -107,18 +112,22 @@ class Writer {
     return TERN_FAIL(TERN_ERR_LIMIT, "the model without its weights exceeds 1 GiB and cannot be stored");
   }
 
-  tern_status write_tensor(const std::string& name, DType dtype, Encoding encoding, const Shape& s, const Data& data, const char* what, Offset<fbs::Tensor>* out) {
+  tern_status write_tensor(const std::string& name, DType dtype, Encoding encoding, const Shape& s, const Data& data,
+                           const char* what, Offset<fbs::Tensor>* out) {
     if (s.rank < 0 || s.rank > kMaxRank || !is_dtype(dtype))
-      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "'%s' has no element type or more than 8 dims and cannot be stored", what);
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "'%s' has no element type or more than 8 dims and cannot be stored",
+                       what);
     TERN_TRY(check_shape(s, what));
     uint64_t bytes;
     TERN_TRY(encoded_bytes(encoding, dtype, s, &bytes));
-    if (!data && bytes > 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "'%s' has no content and cannot be stored", what);
+    if (!data && bytes > 0)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "'%s' has no content and cannot be stored", what);
     uint64_t end;
     if (!checked_align(weights_, kTensorAlignment, &weights_) || !checked_add(weights_, bytes, &end))
       return TERN_FAIL(TERN_ERR_LIMIT, "the weights exceed 2^64 bytes");
     const auto n = string(name);
-    const auto e = encoding == Encoding::plain ? Offset<flatbuffers::String>() : b_.CreateSharedString(encoding_name(encoding));
+    const auto e =
+        encoding == Encoding::plain ? Offset<flatbuffers::String>() : b_.CreateSharedString(encoding_name(encoding));
     *out = fbs::CreateTensor(b_, n, (uint8_t)dtype, e, shape(s), weights_, bytes, checksum64(data.bytes, bytes));
     blobs_.push_back({data.bytes, bytes, weights_});
     weights_ = end;
@@ -148,7 +157,9 @@ class Writer {
   }
 
   tern_status write_graph(const Graph& g, uint32_t subgraph) {
-    if (g.status != TERN_OK) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "a graph that was not built to its end cannot be stored (its status is %d)", g.status);
+    if (g.status != TERN_OK)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                       "a graph that was not built to its end cannot be stored (its status is %d)", g.status);
     Offsets<fbs::Value> values;
     for (const Value& v : g.values) {
       Offset<fbs::Value> offset;
@@ -180,7 +191,8 @@ class Writer {
     switch (v.kind) {
       case ValueKind::constant: {
         Offset<fbs::Tensor> t;
-        TERN_TRY(write_tensor({}, v.dtype, v.encoding, v.shape, v.data, v.name.empty() ? "a constant" : v.name.c_str(), &t));
+        TERN_TRY(
+            write_tensor({}, v.dtype, v.encoding, v.shape, v.data, v.name.empty() ? "a constant" : v.name.c_str(), &t));
         index = (int32_t)constants_.size();
         constants_.push_back(t);
         break;
@@ -190,10 +202,14 @@ class Writer {
         index = v.index;
         const bool parameter = v.kind == ValueKind::parameter;
         const size_t n = parameter ? model_.parameters.size() : model_.states.size();
-        if (index < 0 || (size_t)index >= n) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "value '%s' refers to tensor %d of %zu", v.name.c_str(), index, n);
+        if (index < 0 || (size_t)index >= n)
+          return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "value '%s' refers to tensor %d of %zu", v.name.c_str(), index,
+                           n);
         const Shape& s = parameter ? model_.parameters[(size_t)index].shape : model_.states[(size_t)index].shape;
         const DType d = parameter ? model_.parameters[(size_t)index].dtype : model_.states[(size_t)index].dtype;
-        if (!(s == v.shape) || d != v.dtype) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "value '%s' has another type or shape than the tensor it refers to", v.name.c_str());
+        if (!(s == v.shape) || d != v.dtype)
+          return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                           "value '%s' has another type or shape than the tensor it refers to", v.name.c_str());
         break;
       }
       default:
@@ -232,7 +248,8 @@ class Writer {
     int64_t v = 0;
     std::memcpy(&v, field, sizeof v);
     if (f.type == AttrType::integer) return fbs::CreateAttribute(b_, name, type, v);
-    if (f.type == AttrType::choice) return fbs::CreateAttribute(b_, name, type, 0, 0, 0, b_.CreateSharedString(f.choices[v]));
+    if (f.type == AttrType::choice)
+      return fbs::CreateAttribute(b_, name, type, 0, 0, 0, b_.CreateSharedString(f.choices[v]));
     if (f.type == AttrType::number) {
       double d;
       std::memcpy(&d, field, sizeof d);
@@ -253,13 +270,15 @@ class Writer {
     Offsets<fbs::Name> outputs;
     for (const std::string& n : s.output_names) outputs.push_back(fbs::CreateName(b_, string(n)));
     Offsets<fbs::Symbol> symbols;
-    for (const Symbol& y : s.symbols) symbols.push_back(fbs::CreateSymbol(b_, string(y.name), y.min, y.max, y.hint, y.multiple));
+    for (const Symbol& y : s.symbols)
+      symbols.push_back(fbs::CreateSymbol(b_, string(y.name), y.min, y.max, y.hint, y.multiple));
     std::vector<fbs::SymbolicDim> dims;
     for (const SymbolicDim& d : s.symbolic_dims) dims.emplace_back(d.input, d.axis, d.symbol);
     const auto name = string(s.name);
     const auto o = vector(outputs);
     const auto y = vector(symbols);
-    const auto d = dims.empty() ? Offset<flatbuffers::Vector<const fbs::SymbolicDim*>>() : b_.CreateVectorOfStructs(dims);
+    const auto d =
+        dims.empty() ? Offset<flatbuffers::Vector<const fbs::SymbolicDim*>>() : b_.CreateVectorOfStructs(dims);
     signatures_.push_back(fbs::CreateSignature(b_, name, graph, o, y, d, s.position_input, s.advance, s.capacity));
     return check_size();
   }
@@ -271,7 +290,8 @@ class Writer {
     header_.metadata_checksum = checksum64(b_.GetBufferPointer(), b_.GetSize());
     header_.weights_bytes = weights_;
     uint64_t end;
-    if (!checked_add(kHeaderBytes, header_.metadata_bytes, &end) || !checked_align(end, kSectionAlignment, &header_.weights_offset) ||
+    if (!checked_add(kHeaderBytes, header_.metadata_bytes, &end) ||
+        !checked_align(end, kSectionAlignment, &header_.weights_offset) ||
         !checked_add(header_.weights_offset, weights_, &header_.file_bytes))
       return TERN_FAIL(TERN_ERR_LIMIT, "the file exceeds 2^64 bytes");
     return TERN_OK;
@@ -304,7 +324,8 @@ tern_status write_model(const ModelDef& model, const char* path) {
   TERN_TRY(w.build());
   FileWriter file;
   TERN_TRY(file.open(path));
-  TERN_TRY(w.emit([&](const void* data, uint64_t bytes) { return file.write(data, bytes); }, [&](uint64_t alignment) { return file.pad(alignment); }));
+  TERN_TRY(w.emit([&](const void* data, uint64_t bytes) { return file.write(data, bytes); },
+                  [&](uint64_t alignment) { return file.pad(alignment); }));
   {
     Bytes written;
     TERN_TRY(file.reread(&written));
@@ -317,7 +338,8 @@ tern_status write_model_to_memory(const ModelDef& model, std::vector<uint8_t>* o
   Writer w(model);
   TERN_TRY(w.build());
   std::vector<uint8_t> bytes;
-  if (w.file_bytes() > bytes.max_size()) return TERN_FAIL(TERN_ERR_MEMORY, "no memory for a file of %" PRIu64 " bytes", w.file_bytes());
+  if (w.file_bytes() > bytes.max_size())
+    return TERN_FAIL(TERN_ERR_MEMORY, "no memory for a file of %" PRIu64 " bytes", w.file_bytes());
   bytes.reserve((size_t)w.file_bytes());
   const auto sink = [&](const void* data, uint64_t n) {
     const uint8_t* p = static_cast<const uint8_t*>(data);

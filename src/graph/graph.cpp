@@ -12,7 +12,8 @@ Data make_data(uint64_t bytes, void** writable) {
   void* p = ::operator new(bytes ? bytes : 1, std::align_val_t(64));
   std::memset(p, 0, bytes);
   Data d;
-  d.owner = std::shared_ptr<const void>(p, [](const void* q) { ::operator delete(const_cast<void*>(q), std::align_val_t(64)); });
+  d.owner = std::shared_ptr<const void>(
+      p, [](const void* q) { ::operator delete(const_cast<void*>(q), std::align_val_t(64)); });
   d.bytes = p;
   *writable = p;
   return d;

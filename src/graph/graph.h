@@ -52,8 +52,8 @@ struct Value {
   // Where dims and content come from, while a graph of varying sizes is composed; none: they do not vary.
   std::shared_ptr<const ValueSizes> sizes;
 };
-// The bytes that a value occupies: the one place that says so. Its shape passed check_shape; an encoding that does not take
-// the type or shape gives 0.
+// The bytes that a value occupies: the one place that says so. Its shape passed check_shape; an encoding that does not
+// take the type or shape gives 0.
 uint64_t value_bytes(const Value& v);
 
 // Attributes of a node: the operator's own plain struct (ops/op.h has its description), kept inline.
@@ -66,12 +66,12 @@ struct Graph;
 
 struct Node {
   const Op* op = nullptr;
-  std::string name;           // from the imported file, or made from the outputs; may be empty
-  std::vector<ValueId> in;    // kNoValue for an absent optional input
+  std::string name;         // from the imported file, or made from the outputs; may be empty
+  std::vector<ValueId> in;  // kNoValue for an absent optional input
   std::vector<ValueId> out;
   Attributes attributes;
   std::vector<Graph> subgraphs;
-  const char* origin = "";    // name of the composite operator whose decomposition made this node
+  const char* origin = "";  // name of the composite operator whose decomposition made this node
 
   template <class T>
   const T& attrs() const {
@@ -94,7 +94,7 @@ struct FoldBudget {
 struct Graph {
   std::vector<Value> values;
   std::vector<Node> nodes;
-  std::vector<ValueId> inputs;   // kinds input and scalar, in the order of the signature
+  std::vector<ValueId> inputs;  // kinds input and scalar, in the order of the signature
   std::vector<ValueId> outputs;
   // First error of a builder function (emit and its short forms), which then return kNoValue: checked once at the end.
   tern_status status = TERN_OK;
@@ -109,8 +109,8 @@ ValueId add_scalar(Graph& g, std::string name);
 ValueId add_value(Graph& g, Value value);
 // Copies `bytes` of data into a new constant.
 ValueId add_constant(Graph& g, DType dtype, const Shape& shape, const void* data);
-ValueId add_constant(Graph& g, float value);                          // f32, rank 0
-ValueId add_constant(Graph& g, std::span<const int64_t> values);      // i64 [n]
+ValueId add_constant(Graph& g, float value);                      // f32, rank 0
+ValueId add_constant(Graph& g, std::span<const int64_t> values);  // i64 [n]
 
 // Calls f(graph) for g and all sub-graphs, outermost first.
 template <class F>

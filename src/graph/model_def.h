@@ -10,30 +10,30 @@ struct Parameter {
   DType dtype = TERN_DTYPE_NONE;
   Encoding encoding = Encoding::plain;
   Shape shape;
-  Data data;            // encoded_bytes(...) bytes
+  Data data;  // encoded_bytes(...) bytes
   uint64_t bytes = 0;
-  uint64_t checksum = 0;     // of the bytes in the file (format/checksum.h)
+  uint64_t checksum = 0;  // of the bytes in the file (format/checksum.h)
 };
 
 struct StateDecl {
   std::string name;
   DType dtype = TERN_DTYPE_NONE;
-  Shape shape;          // capacity
+  Shape shape;  // capacity
 };
 
 // A dim of an input that may vary between runs.
 struct Symbol {
   std::string name;
   int64_t min = 1, max = INT64_MAX;
-  int64_t hint = 1;     // the size for which the shapes in the file hold
-  int64_t multiple = 1; // sizes must be a multiple of this
+  int64_t hint = 1;      // the size for which the shapes in the file hold
+  int64_t multiple = 1;  // sizes must be a multiple of this
 };
 
 // One dim of one input is a symbol; two inputs may share one.
 struct SymbolicDim {
-  int32_t input = 0;    // index into Graph::inputs
+  int32_t input = 0;  // index into Graph::inputs
   int32_t axis = 0;
-  int32_t symbol = 0;   // index into Signature::symbols
+  int32_t symbol = 0;  // index into Signature::symbols
 };
 
 struct Signature {

@@ -180,7 +180,8 @@ SizeId Sizes::mul(SizeId a, SizeId b) {
       atoms.insert(atoms.end(), t.atoms.begin(), t.atoms.end());
       std::sort(atoms.begin(), atoms.end());
       int64_t factor = 0, &sum = product[atoms];
-      if (atoms.size() > kMostFactors || !checked_mul(s.factor, t.factor, &factor) || !checked_add(sum, factor, &sum)) return lost({a, b}, hint_product);
+      if (atoms.size() > kMostFactors || !checked_mul(s.factor, t.factor, &factor) || !checked_add(sum, factor, &sum))
+        return lost({a, b}, hint_product);
     }
   Terms terms;
   for (auto& [atoms, factor] : product)
@@ -189,7 +190,8 @@ SizeId Sizes::mul(SizeId a, SizeId b) {
 }
 
 SizeId Sizes::atom(SizeOp op, SizeId a, SizeId b, int64_t at_hint) {
-  if (std::max(polys_[(size_t)a].depth, polys_[(size_t)b].depth) >= kMostDepth || polys_.size() > kMostPolys) return lost({a, b}, at_hint);
+  if (std::max(polys_[(size_t)a].depth, polys_[(size_t)b].depth) >= kMostDepth || polys_.size() > kMostPolys)
+    return lost({a, b}, at_hint);
   const Atom x{op, a, b};
   auto it = known_atoms_.find(x);
   if (it == known_atoms_.end()) {
@@ -318,7 +320,8 @@ SizeId Sizes::broadcast(SizeId a, SizeId b) {
   if (x) return a;
   if (y) return b;
   const auto at_hint = size_arithmetic(SizeOp::broadcast, hint(a), hint(b));
-  return at_hint ? atom(SizeOp::broadcast, std::min(a, b), std::max(a, b), *at_hint) : lost({a, b}, std::max(hint(a), hint(b)));
+  return at_hint ? atom(SizeOp::broadcast, std::min(a, b), std::max(a, b), *at_hint)
+                 : lost({a, b}, std::max(hint(a), hint(b)));
 }
 
 SizeId Sizes::select(SizeId condition, SizeId yes, SizeId no) {
@@ -328,7 +331,7 @@ SizeId Sizes::select(SizeId condition, SizeId yes, SizeId no) {
   return add(mul(condition, yes), mul(negate(condition), no));
 }
 
-// ---- evaluation -----------------------------------------------------------------------------------------------------
+// ---- evaluation ----
 
 std::vector<std::optional<int64_t>> Sizes::evaluate(std::span<const int64_t> symbols) const {
   std::vector<std::optional<int64_t>> values(polys_.size());
@@ -355,7 +358,7 @@ std::vector<std::optional<int64_t>> Sizes::evaluate(std::span<const int64_t> sym
   return values;
 }
 
-// ---- text -----------------------------------------------------------------------------------------------------------
+// ---- text ----
 
 bool Sizes::append_text(SizeId id, std::span<const std::string> symbols, bool in_product, std::string* out) const {
   const Terms& terms = polys_[(size_t)id].terms;

@@ -2,8 +2,8 @@
 // Sizes as expressions of the sizes of a signature's inputs: where a dim or an integer of a graph comes from.
 //
 // Expressions are kept in a normal form, so that two that are written differently but are the same polynomial have one
-// number: (H - 1) * 2 + 2 is 2 * H. What is no polynomial (a quotient, a remainder, a minimum, a comparison) is an atom of
-// one. All arithmetic is that of integers without a bound; what leaves 64 bits becomes unknown.
+// number: (H - 1) * 2 + 2 is 2 * H. What is no polynomial (a quotient, a remainder, a minimum, a comparison) is an atom
+// of one. All arithmetic is that of integers without a bound; what leaves 64 bits becomes unknown.
 #pragma once
 #include <map>
 #include <optional>
@@ -68,8 +68,8 @@ class Sizes {
   // It is known to be at least 0.
   bool not_negative(SizeId a) const { return polys_[(size_t)a].lower.value_or(-1) >= 0; }
 
-  // All expressions for these sizes of the symbols, by number; nothing where one is unknown, or not defined there. (Tests compare
-  // them with the shape rules.)
+  // All expressions for these sizes of the symbols, by number; nothing where one is unknown, or not defined there.
+  // (Tests compare them with the shape rules.)
   std::vector<std::optional<int64_t>> evaluate(std::span<const int64_t> symbols) const;
   // "floor(height / 2) + 1"; "?" where it is unknown or its text is too long.
   std::string text(SizeId a, std::span<const std::string> symbols) const;
@@ -115,8 +115,8 @@ class Sizes {
 struct ValueSizes {
   SizeId dims[kMaxRank] = {};
   bool dims_vary = false;  // any of them
-  // Of a value with known content (Value::data): one for each element, or none if elements are fixed (`content_varies` is
-  // false) or vary in ways that are not followed.
+  // Of a value with known content (Value::data): one for each element, or none if elements are fixed (`content_varies`
+  // is false) or vary in ways that are not followed.
   std::vector<SizeId> content;
   bool content_varies = false;
 };

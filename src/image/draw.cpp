@@ -32,7 +32,8 @@ struct Range {
 
 // Pixels that the stretch [low, high] touches.
 Range touched(double low, double high, int32_t size) {
-  return {int32_t(std::clamp(std::floor(low), 0.0, double(size))), int32_t(std::clamp(std::ceil(high), 0.0, double(size)))};
+  return {int32_t(std::clamp(std::floor(low), 0.0, double(size))),
+          int32_t(std::clamp(std::ceil(high), 0.0, double(size)))};
 }
 
 void put_pixel(const Canvas& canvas, int32_t x, int32_t y, Colour colour, double opacity) {
@@ -67,7 +68,8 @@ Range row_range(const Segment& s, double y, double reach, int32_t width) {
 }
 
 void stroke(const Canvas& canvas, const Segment& s, double radius, Colour colour, double opacity) {
-  if (!drawable(canvas) || !drawable(s.a) || !drawable(s.b) || !(radius > 0) || !drawable(radius) || !(opacity > 0)) return;
+  if (!drawable(canvas) || !drawable(s.a) || !drawable(s.b) || !(radius > 0) || !drawable(radius) || !(opacity > 0))
+    return;
   const double reach = radius + 0.5, alpha = std::min(opacity, 1.0);
   const Range rows = touched(std::min(s.a.y, s.b.y) - reach, std::max(s.a.y, s.b.y) + reach, canvas.height);
   for (int32_t y = rows.begin; y < rows.end; ++y) {
@@ -93,7 +95,8 @@ bool dot_at(const uint8_t* glyph, int32_t column, int32_t row) {
   return glyph[row] >> (kGlyphColumns - 1 - column) & 1;
 }
 
-constexpr int32_t kMaxStrokes = kGlyphColumns * kGlyphRows * 5;  // a dot, and its ways right, down and to both diagonals
+// a dot, and its ways right, down and to both diagonals
+constexpr int32_t kMaxStrokes = kGlyphColumns * kGlyphRows * 5;
 
 // Turns dots into strokes: neighbours are joined, diagonal ones only where no straight way joins them. So letters are
 // smooth at every size. Returns the number of strokes; unit: cells.
@@ -147,10 +150,10 @@ constexpr int32_t kAdvance = kGlyphColumns + 1;  // cells from one character to 
 Colour palette_colour(int64_t index) {
   // Each is the one farthest from all before it in OKLab, among colours neither pale nor dark.
   constexpr Colour kPalette[] = {
-      {255, 150, 0}, {30, 60, 255}, {255, 0, 225}, {0, 255, 0}, {75, 210, 240},
-      {30, 120, 0}, {165, 60, 90}, {255, 180, 255}, {135, 45, 195}, {45, 105, 165},
-      {180, 225, 135}, {255, 0, 0}, {150, 105, 15}, {150, 135, 255}, {255, 105, 165},
-      {0, 180, 135}, {90, 195, 15}, {180, 0, 150}, {0, 255, 210}, {180, 105, 180},
+      {255, 150, 0},   {30, 60, 255}, {255, 0, 225},   {0, 255, 0},     {75, 210, 240},
+      {30, 120, 0},    {165, 60, 90}, {255, 180, 255}, {135, 45, 195},  {45, 105, 165},
+      {180, 225, 135}, {255, 0, 0},   {150, 105, 15},  {150, 135, 255}, {255, 105, 165},
+      {0, 180, 135},   {90, 195, 15}, {180, 0, 150},   {0, 255, 210},   {180, 105, 180},
   };
   constexpr int64_t n = int64_t(sizeof kPalette / sizeof kPalette[0]);
   return kPalette[((index % n) + n) % n];

@@ -17,7 +17,8 @@ bool in_range(double v) { return std::fabs(v) <= kLargest; }
 tern_status check_target(const Picture& picture, int32_t width, int32_t height) {
   TERN_TRY(check_picture(picture));
   if (width < 1 || height < 1)
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "sampling: tensor of %d x %d pixels; both must be at least 1", width, height);
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "sampling: tensor of %d x %d pixels; both must be at least 1", width,
+                     height);
   if (width > kMaxSide || height > kMaxSide)
     return TERN_FAIL(TERN_ERR_LIMIT, "sampling: tensor of %d x %d pixels; at most %d a side", width, height, kMaxSide);
   return TERN_OK;
@@ -62,7 +63,8 @@ Point apply(const Affine& a, Point p) {
 tern_status map_affine(const Picture& picture, int32_t width, int32_t height, const Affine& a, Mapping* out) {
   TERN_TRY(check_target(picture, width, height));
   for (const double v : a.m)
-    if (!in_range(v)) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "sampling: matrix element %g is not a usable number", v);
+    if (!in_range(v))
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "sampling: matrix element %g is not a usable number", v);
   const double* m = a.m;
   const double det = m[0] * m[4] - m[1] * m[3];
   if (!(std::fabs(det) >= kSmallest * kSmallest))
@@ -76,8 +78,8 @@ tern_status map_affine(const Picture& picture, int32_t width, int32_t height, co
 tern_status map_stretch(const Picture& picture, int32_t width, int32_t height, Mapping* out) {
   TERN_TRY(check_target(picture, width, height));
   const Size size = upright_size(picture);
-  return map_affine(picture, width, height,
-                    {{double(size.width) / width, 0, 0, 0, double(size.height) / height, 0}}, out);
+  return map_affine(picture, width, height, {{double(size.width) / width, 0, 0, 0, double(size.height) / height, 0}},
+                    out);
 }
 
 tern_status map_letterbox(const Picture& picture, int32_t width, int32_t height, const LetterBox& how, Mapping* out) {
@@ -101,10 +103,11 @@ tern_status map_letterbox(const Picture& picture, int32_t width, int32_t height,
 
 tern_status map_crop(const Picture& picture, int32_t width, int32_t height, const CropRect& r, Mapping* out) {
   TERN_TRY(check_target(picture, width, height));
-  if (!in_range(r.centre_x) || !in_range(r.centre_y) || !in_range(r.width) || !in_range(r.height) || !in_range(r.angle) ||
-      r.width < kSmallest || r.height < kSmallest)
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "sampling: crop of %g x %g pixels at (%g, %g) turned by %g is not usable",
-                     r.width, r.height, r.centre_x, r.centre_y, r.angle);
+  if (!in_range(r.centre_x) || !in_range(r.centre_y) || !in_range(r.width) || !in_range(r.height) ||
+      !in_range(r.angle) || r.width < kSmallest || r.height < kSmallest)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                     "sampling: crop of %g x %g pixels at (%g, %g) turned by %g is not usable", r.width, r.height,
+                     r.centre_x, r.centre_y, r.angle);
   const double c = std::cos(r.angle), s = std::sin(r.angle), sx = r.width / width, sy = r.height / height;
   return map_affine(picture, width, height,
                     {{c * sx, -s * sy, r.centre_x - (c * r.width - s * r.height) / 2,  //

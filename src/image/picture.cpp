@@ -26,12 +26,13 @@ tern_status check_plane(const Picture& p, const FormatFacts& facts, int32_t i) {
   if (p.plane[i] == nullptr)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "picture: plane %d of %s is NULL", i, facts.name);
   if (p.stride[i] < row_bytes)
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "picture: stride of plane %d is %zu bytes, but a row of %d %s pixels has %zu",
-                     i, p.stride[i], p.width, facts.name, row_bytes);
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                     "picture: stride of plane %d is %zu bytes, but a row of %d %s pixels has %zu", i, p.stride[i],
+                     p.width, facts.name, row_bytes);
   size_t bytes = 0;
   if (!checked_mul(p.stride[i], size_t(rows), &bytes) || bytes > size_t(PTRDIFF_MAX))
-    return TERN_FAIL(TERN_ERR_LIMIT, "picture: plane %d with a stride of %zu bytes and %d rows is too large", i, p.stride[i],
-                     rows);
+    return TERN_FAIL(TERN_ERR_LIMIT, "picture: plane %d with a stride of %zu bytes and %d rows is too large", i,
+                     p.stride[i], rows);
   return TERN_OK;
 }
 
@@ -50,7 +51,8 @@ tern_status check_picture(const Picture& p) {
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "picture: size %d x %d; %s needs an even width and height", p.width,
                      p.height, facts.name);
   if (p.rotation != 0 && p.rotation != 90 && p.rotation != 180 && p.rotation != 270)
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "picture: rotation %d; only 0, 90, 180 and 270 are possible", p.rotation);
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "picture: rotation %d; only 0, 90, 180 and 270 are possible",
+                     p.rotation);
   for (int32_t i = 0; i < facts.planes; ++i) TERN_TRY(check_plane(p, facts, i));
   return TERN_OK;
 }

@@ -33,10 +33,10 @@ constexpr int32_t kMaxSide = 65536;  // pixels; the largest width and height, of
 // what a viewer sees after the rotation. The upright width is the stored height for rotations of 90 and 270 degrees.
 struct Picture {
   Format format = Format::kRgb8;
-  int32_t width = 0, height = 0;                              // stored pixels, 1..kMaxSide; even for YUV formats
-  int32_t rotation = 0;                                       // 0, 90, 180, 270: clockwise turn that makes it upright
-  const uint8_t* plane[3] = {nullptr, nullptr, nullptr};      // planes that the format does not have are ignored
-  size_t stride[3] = {0, 0, 0};                               // bytes from one row to the next, at least one row
+  int32_t width = 0, height = 0;                          // stored pixels, 1..kMaxSide; even for YUV formats
+  int32_t rotation = 0;                                   // 0, 90, 180, 270: clockwise turn that makes it upright
+  const uint8_t* plane[3] = {nullptr, nullptr, nullptr};  // planes that the format does not have are ignored
+  size_t stride[3] = {0, 0, 0};                           // bytes from one row to the next, at least one row
 };
 
 struct Size {
@@ -44,7 +44,8 @@ struct Size {
 };
 
 // Proves that every pixel of the picture can be addressed.
-// Errors  TERN_ERR_INVALID_ARGUMENT  unknown format or rotation, missing plane, stride below one row, size of 0 or less,
+// Errors  TERN_ERR_INVALID_ARGUMENT  unknown format or rotation, missing plane, stride below one row, size of 0 or
+// less,
 //                                    odd size of a YUV format
 //         TERN_ERR_LIMIT             more than kMaxSide pixels a side, or a plane too large for the address space
 tern_status check_picture(const Picture& picture);

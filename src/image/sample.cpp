@@ -140,8 +140,7 @@ void blend(const Source& s, const Places& left, const Places& right, const float
       const float f = fraction[i];
       if constexpr (kind == Kind::kPacked)
         put<channels>(mix(l[first], r[first], f), mix(l[1], r[1], f), mix(l[last], r[last], f), out + i * channels);
-      else
-        std::fill_n(out + i * channels, channels, mix(*l, *r, f));
+      else std::fill_n(out + i * channels, channels, mix(*l, *r, f));
     }
   }
 }
@@ -250,8 +249,12 @@ void fill_line(const Job& job, int32_t v, float* line) {
   for (int32_t x = job.begin; x < job.end; x += kBlock) {
     for (int side = 0; side < 2; ++side) {
       ptrdiff_t* const* at = job.place[side];
-      places[side] = {s.pixels.origin + y * s.pixels.dv, s.ca.origin + (y / 2) * s.ca.dv, s.cb.origin + (y / 2) * s.cb.dv,
-                      at[0] + x, at[1] + x, at[2] + x};
+      places[side] = {s.pixels.origin + y * s.pixels.dv,
+                      s.ca.origin + (y / 2) * s.ca.dv,
+                      s.cb.origin + (y / 2) * s.cb.dv,
+                      at[0] + x,
+                      at[1] + x,
+                      at[2] + x};
     }
     blend<kind, channels>(s, places[0], places[1], job.fraction + x, std::min(kBlock, job.end - x),
                           line + ptrdiff_t(x) * channels);
@@ -292,7 +295,8 @@ void parallel_row(Job* job, int32_t y) {
   const float* a = job->line[need_line<kind, channels>(job, p.index, p.index + 1)];
   const float* b = job->line[need_line<kind, channels>(job, p.index + 1, p.index)];
   const float *scales = job->scales, *offsets = job->offsets, f = p.fraction;
-  const ptrdiff_t begin = pad ? ptrdiff_t(job->begin) * channels : 0, end = pad ? ptrdiff_t(job->end) * channels : values;
+  const ptrdiff_t begin = pad ? ptrdiff_t(job->begin) * channels : 0,
+                  end = pad ? ptrdiff_t(job->end) * channels : values;
   for (ptrdiff_t i = begin; i < end; ++i) out[i] = (a[i] + f * (b[i] - a[i])) * scales[i] + offsets[i];
   store_fill(*job, 0, begin, out);
   store_fill(*job, end, values, out);
@@ -350,7 +354,8 @@ void find_places(const Source& s, int32_t n, Neighbours* near) {
 
 // Puts `fill` where the border's rule wants it. rows [2, n, channels]: blended upper and lower neighbours.
 template <Kind kind, int channels>
-void put_fill(const Job& job, const Neighbours& near, const RowLine& line, int32_t x, int32_t n, float (*rows)[kBlock * 3]) {
+void put_fill(const Job& job, const Neighbours& near, const RowLine& line, int32_t x, int32_t n,
+              float (*rows)[kBlock * 3]) {
   const Source& s = job.source;
   for (int32_t i = 0; i < n; ++i) {
     if (job.options->border == Border::kPad) {
@@ -359,7 +364,8 @@ void put_fill(const Job& job, const Neighbours& near, const RowLine& line, int32
         for (int below = 0; below < 2; ++below) std::copy_n(job.options->fill, channels, rows[below] + i * channels);
     } else if (pair_crosses(near.u[i], s.width) || pair_crosses(near.v[i], s.height)) {
       for (int below = 0; below < 2; ++below)
-        blend_with_fill<kind, channels>(job, near.u[i], near.fraction_u[i], near.v[i] + below, rows[below] + i * channels);
+        blend_with_fill<kind, channels>(job, near.u[i], near.fraction_u[i], near.v[i] + below,
+                                        rows[below] + i * channels);
     }
   }
 }
@@ -374,10 +380,8 @@ void turned_block(const Job& job, const RowLine& line, int32_t x, int32_t n, flo
   // The block lies on a straight line: when both ends are inside, all of it is.
   bool inside = true;
   for (const int32_t i : {0, n - 1}) inside &= !pair_crosses(near.u[i], s.width) && !pair_crosses(near.v[i], s.height);
-  if (inside)
-    find_places<kind, true>(s, n, &near);
-  else
-    find_places<kind, false>(s, n, &near);
+  if (inside) find_places<kind, true>(s, n, &near);
+  else find_places<kind, false>(s, n, &near);
   for (int below = 0; below < 2; ++below) {
     Places places[2];
     for (int right = 0; right < 2; ++right) {
@@ -425,10 +429,8 @@ void sample_rows(Job* job, int32_t y0, int32_t y1) {
 
 template <Kind kind>
 void sample_rows(Job* job, int32_t y0, int32_t y1) {
-  if (job->options->channels == 3)
-    sample_rows<kind, 3>(job, y0, y1);
-  else
-    sample_rows<kind, 1>(job, y0, y1);
+  if (job->options->channels == 3) sample_rows<kind, 3>(job, y0, y1);
+  else sample_rows<kind, 1>(job, y0, y1);
 }
 
 tern_status check_options(const SampleOptions& o) {
@@ -444,8 +446,8 @@ tern_status check_options(const SampleOptions& o) {
 
 tern_status check_mapping(const Picture& p, const Mapping& m) {
   if (m.model_width < 1 || m.model_height < 1 || m.model_width > kMaxSide || m.model_height > kMaxSide)
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "sampling: the mapping is for a tensor of %d x %d pixels", m.model_width,
-                     m.model_height);
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "sampling: the mapping is for a tensor of %d x %d pixels",
+                     m.model_width, m.model_height);
   if (m.stored.width != p.width || m.stored.height != p.height || m.rotation != p.rotation)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
                      "sampling: the mapping is for a picture of %d x %d pixels turned by %d, not %d x %d turned by %d",

@@ -17,8 +17,8 @@ struct SampleOptions {
   int32_t channels = 3;  // 3, or 1: grey = 0.299 R + 0.587 G + 0.114 B
   bool bgr = false;      // order of 3 channels: B, G, R instead of R, G, B
   Border border = Border::kReplicate;
-  float fill[3] = {0, 0, 0};    // per output channel, in the unit of a pixel (0..255), before scale and offset
-  float scale[3] = {1, 1, 1};   // per output channel: value = pixel * scale + offset, pixel in 0..255
+  float fill[3] = {0, 0, 0};   // per output channel, in the unit of a pixel (0..255), before scale and offset
+  float scale[3] = {1, 1, 1};  // per output channel: value = pixel * scale + offset, pixel in 0..255
   float offset[3] = {0, 0, 0};
 };
 

@@ -10,7 +10,7 @@
 
 namespace tern {
 
-// ---- attributes -----------------------------------------------------------------------------------------------------
+// ---- attributes ----
 
 IntList int_list(std::span<const int64_t> values) {
   IntList list;
@@ -57,9 +57,10 @@ bool get_attr(const Node& node, const char* name, IntList* out) {
   return true;
 }
 
-// ---- nodes ----------------------------------------------------------------------------------------------------------
+// ---- nodes ----
 
-std::vector<ValueId> Builder::control(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs, int num_out, std::vector<Graph> subgraphs) {
+std::vector<ValueId> Builder::control(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs,
+                                      int num_out, std::vector<Graph> subgraphs) {
   std::vector<ValueId> out((size_t)std::max(num_out, 1), kNoValue);
   if (status() != TERN_OK) return out;
   Node n;
@@ -85,11 +86,14 @@ std::vector<ValueId> Builder::append(Node node, int num_out) {
   return out;
 }
 
-std::vector<ValueId> Builder::ops(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs, int num_out) {
+std::vector<ValueId> Builder::ops(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs,
+                                  int num_out) {
   return control(name, in, attrs, num_out, {});
 }
 
-ValueId Builder::op(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs) { return control(name, in, attrs, -1, {})[0]; }
+ValueId Builder::op(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs) {
+  return control(name, in, attrs, -1, {})[0];
+}
 
 ValueId Builder::input(const InputSpec& spec, const InputSizes& given) {
   const ValueId v = add_input(*g, spec.name, spec.dtype, given.shape(spec, given.hints));
@@ -109,7 +113,9 @@ ValueId Builder::input_like(const std::string& name, const Value& outer) {
   return v;
 }
 
-ValueId Builder::constant(DType dtype, const Shape& shape, const void* data) { return add_constant(*g, dtype, shape, data); }
+ValueId Builder::constant(DType dtype, const Shape& shape, const void* data) {
+  return add_constant(*g, dtype, shape, data);
+}
 
 ValueId Builder::integers(const std::vector<int64_t>& values) {
   return constant(TERN_DTYPE_I64, Shape{(int64_t)values.size()}, values.data());
@@ -144,7 +150,8 @@ static ValueId add_parameter(Builder& b, const TensorData& t, Encoding encoding,
 }
 
 ValueId Builder::parameter(const TensorData& t) {
-  return parameter_once(t.data, to_string(t.shape), [&] { return add_parameter(*this, t, Encoding::plain, t.data, t.bytes()); });
+  return parameter_once(t.data, to_string(t.shape),
+                        [&] { return add_parameter(*this, t, Encoding::plain, t.data, t.bytes()); });
 }
 
 ValueId Builder::parameter_value(int32_t index) {
@@ -189,13 +196,14 @@ ValueId Builder::scale_channels(ValueId x, const TensorData& weight, ValueId bia
   const ValueId y = mul(x, channel_parameter(weight));
   if (bias == kNoValue || status() != TERN_OK) return y;
   if (!(value(bias).shape == Shape{weight.elements()})) {
-    g->status = TERN_FAIL(TERN_ERR_SHAPE, "a bias of shape %s for %" PRId64 " channels", to_string(value(bias).shape).c_str(), weight.elements());
+    g->status = TERN_FAIL(TERN_ERR_SHAPE, "a bias of shape %s for %" PRId64 " channels",
+                          to_string(value(bias).shape).c_str(), weight.elements());
     return kNoValue;
   }
   return add(y, cast(bias, TERN_DTYPE_F32));
 }
 
-// ---- what is known --------------------------------------------------------------------------------------------------
+// ---- what is known ----
 
 int64_t Builder::dim(ValueId v, int axis) const {
   const Value& x = value(v);
@@ -219,7 +227,7 @@ std::optional<double> Builder::known_number(ValueId v) const {
   return load_element(g->value(v).dtype, g->value(v).data.bytes, 0);
 }
 
-// ---- short forms ----------------------------------------------------------------------------------------------------
+// ---- short forms ----
 
 ValueId Builder::transpose(ValueId x, const std::vector<int64_t>& permutation) {
   bool same = true;
@@ -242,7 +250,8 @@ ValueId Builder::size_of_axes(ValueId x, int from, int to) {
     if (d < 0 || !checked_mul(n, d, &n)) fixed = false;
   }
   if (fixed) return integers({n});
-  return op("reduce_prod", {op("shape", {x}, {{"start", from}, {"end", to}})}, {{"axes", IntList{0}}, {"keep_dims", 1}});
+  return op("reduce_prod", {op("shape", {x}, {{"start", from}, {"end", to}})},
+            {{"axes", IntList{0}}, {"keep_dims", 1}});
 }
 
 ValueId Builder::reshape(ValueId x, const std::vector<int64_t>& dims) {
@@ -275,7 +284,8 @@ ValueId Builder::reshape(ValueId x, const std::vector<int64_t>& dims) {
   for (int64_t d : dims) {
     if (d <= kSame) {
       const int axis = (int)(kSame - d);
-      parts.push_back(dim(x, axis) >= 0 ? integers({dim(x, axis)}) : op("shape", {x}, {{"start", axis}, {"end", axis + 1}}));
+      parts.push_back(dim(x, axis) >= 0 ? integers({dim(x, axis)})
+                                        : op("shape", {x}, {{"start", axis}, {"end", axis + 1}}));
     } else {
       parts.push_back(d == -1 ? integers({-1}) : integers({d}));
     }
@@ -284,7 +294,7 @@ ValueId Builder::reshape(ValueId x, const std::vector<int64_t>& dims) {
   return op("reshape", {x, shape}, {{"allow_zero", 1}});
 }
 
-// ---- tensors --------------------------------------------------------------------------------------------------------
+// ---- tensors ----
 
 TensorData permute(const TensorData& t, std::span<const int64_t> permutation) {
   TensorData r;

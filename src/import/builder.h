@@ -49,7 +49,8 @@ struct Builder {
 
   ValueId op(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs = {});
   std::vector<ValueId> ops(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs, int num_out);
-  std::vector<ValueId> control(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs, int num_out, std::vector<Graph> subgraphs);
+  std::vector<ValueId> control(std::string_view name, const std::vector<ValueId>& in, const Attrs& attrs, int num_out,
+                               std::vector<Graph> subgraphs);
 
   // A node that is ready, with its attributes set.
   std::vector<ValueId> append(Node node, int num_out);
@@ -60,13 +61,13 @@ struct Builder {
   ValueId input_like(const std::string& name, const Value& outer);
   ValueId constant(DType dtype, const Shape& shape, const void* data);
   ValueId constant(const TensorData& t) { return constant(t.dtype, t.shape, t.data.bytes); }
-  ValueId integers(const std::vector<int64_t>& values);            // i64 [n]
-  ValueId integer(int64_t value);                                  // i64 []
-  ValueId number(float value);                                     // f32 []
-  ValueId scalar(DType dtype, double value);                       // []
+  ValueId integers(const std::vector<int64_t>& values);  // i64 [n]
+  ValueId integer(int64_t value);                        // i64 []
+  ValueId number(float value);                           // f32 []
+  ValueId scalar(DType dtype, double value);             // []
   ValueId like(ValueId v, double value) { return status() ? kNoValue : scalar(dtype(v), value); }
-  // A weight, plain. Its content is shared, not copied. The same content (by address, with the same shape) is one parameter,
-  // however often it is used.
+  // A weight, plain. Its content is shared, not copied. The same content (by address, with the same shape) is one
+  // parameter, however often it is used.
   ValueId parameter(const TensorData& t);
   // A matrix or convolution weight [N, k...] (f32 or f16) in the order that kernels read.
   ValueId panel_parameter(const TensorData& t);
@@ -88,7 +89,8 @@ struct Builder {
   };
   std::map<std::pair<const void*, std::string>, Made> made;
 
-  // kNoValue (an input that a file leaves out) has no type, no dims and no content; operators refuse it where they need it.
+  // kNoValue (an input that a file leaves out) has no type, no dims and no content; operators refuse it where they need
+  // it.
   const Value& value(ValueId v) const {
     static const Value none;
     return v < 0 ? none : g->value(v);
@@ -106,8 +108,8 @@ struct Builder {
   std::optional<std::vector<int64_t>> known_integers(ValueId v) const;
   std::optional<double> known_number(ValueId v) const;
 
-  // v for sizes of what follows: where its content depends on data, it is marked as such (data_sizes), or what it is computed
-  // from. Without a run each element of what is marked counts as `sample`.
+  // v for sizes of what follows: where its content depends on data, it is marked as such (data_sizes), or what it is
+  // computed from. Without a run each element of what is marked counts as `sample`.
   ValueId sized(ValueId v, double sample = 1, int depth = 0);
   // As sized, for a shape to which x can be reshaped.
   ValueId sized_shape(ValueId v, ValueId x);
@@ -128,8 +130,8 @@ struct Builder {
   ValueId sub(ValueId a, ValueId b) { return op("sub", {a, b}); }
   ValueId mul(ValueId a, ValueId b) { return op("mul", {a, b}); }
   ValueId div(ValueId a, ValueId b) { return op("div", {a, b}); }
-  // A 1x1 convolution of each channel of x (f32, channels last) by itself, one weight a channel, stride 1, no padding: two
-  // element-wise steps, which join the nodes around them. bias: [channels] or kNoValue.
+  // A 1x1 convolution of each channel of x (f32, channels last) by itself, one weight a channel, stride 1, no padding:
+  // two element-wise steps, which join the nodes around them. bias: [channels] or kNoValue.
   ValueId scale_channels(ValueId x, const TensorData& weight, ValueId bias);
   // Sizes of x as i64 [rank]; a constant where they are fixed.
   ValueId shape_of(ValueId x);

@@ -12,10 +12,12 @@ namespace {
 constexpr int64_t kMostElements = 64;
 constexpr int kMostDepth = 32;
 
-// Operators in arithmetic of sizes: what enters is worth marking rather than what comes out, so that constants beside it stay
-// known. (Of a comparison the outcome decides, and it takes fewer values.)
+// Operators in arithmetic of sizes: what enters is worth marking rather than what comes out, so that constants beside
+// it stay known. (Of a comparison the outcome decides, and it takes fewer values.)
 bool is_arithmetic(const Node& n) {
-  constexpr std::string_view kNames[] = {"add", "cast", "ceil", "concat", "div", "expand", "floor", "gather", "max", "min", "mod", "mul", "neg", "reshape", "round", "slice", "sub", "transpose", "where"};
+  constexpr std::string_view kNames[] = {"add",    "cast",  "ceil", "concat",    "div",  "expand", "floor",
+                                         "gather", "max",   "min",  "mod",       "mul",  "neg",    "reshape",
+                                         "round",  "slice", "sub",  "transpose", "where"};
   return std::find(std::begin(kNames), std::end(kNames), n.op->name) != std::end(kNames) && n.out.size() == 1;
 }
 
@@ -34,7 +36,8 @@ ValueId mark(Builder& b, ValueId v, double first, double rest) {
   const DType type = b.dtype(v);
   const Shape shape = b.value(v).shape;
   if (shape.elements() > kMost) {
-    b.g->status = TERN_FAIL(TERN_ERR_UNSUPPORTED, "%" PRId64 " sizes depend on data, at most %" PRId64 " may", shape.elements(), kMost);
+    b.g->status = TERN_FAIL(TERN_ERR_UNSUPPORTED, "%" PRId64 " sizes depend on data, at most %" PRId64 " may",
+                            shape.elements(), kMost);
     return kNoValue;
   }
   std::vector<unsigned char> content((size_t)shape.elements() * dtype_size(type));
@@ -72,7 +75,8 @@ bool Builder::from_data(ValueId v) const {
   const std::shared_ptr<const ValueSizes>& own = value(v).sizes;
   if (!own || !own->content_varies) return false;
   // What is not followed may depend on anything.
-  return own->content.empty() || std::any_of(own->content.begin(), own->content.end(), [&](SizeId s) { return s >= 0 && sizes.from_data(s); });
+  return own->content.empty() ||
+         std::any_of(own->content.begin(), own->content.end(), [&](SizeId s) { return s >= 0 && sizes.from_data(s); });
 }
 
 void Builder::open_axes(ValueId v, uint32_t axes) {
@@ -84,7 +88,8 @@ BranchSizes compare_branches(Sizes& sizes, const Graph& yes, const Graph& no) {
   for (size_t i = 0; i < yes.outputs.size() && i < no.outputs.size(); ++i) {
     const Value &u = yes.value(yes.outputs[i]), &v = no.value(no.outputs[i]);
     r.same_rank = r.same_rank && u.shape.rank == v.shape.rank;
-    for (int axis = 0; axis < u.shape.rank && r.same_rank; ++axis) r.same_shape = r.same_shape && size_of(sizes, u, axis) == size_of(sizes, v, axis);
+    for (int axis = 0; axis < u.shape.rank && r.same_rank; ++axis)
+      r.same_shape = r.same_shape && size_of(sizes, u, axis) == size_of(sizes, v, axis);
   }
   r.same_shape = r.same_shape && r.same_rank;
   return r;
@@ -95,7 +100,9 @@ namespace {
 template <class F>
 bool any_node(const Graph& graph, F&& f) {
   bool found = false;
-  for_each_graph(graph, [&](const Graph& g) { found = found || std::any_of(g.nodes.begin(), g.nodes.end(), [&](const Node& n) { return f(g, n); }); });
+  for_each_graph(graph, [&](const Graph& g) {
+    found = found || std::any_of(g.nodes.begin(), g.nodes.end(), [&](const Node& n) { return f(g, n); });
+  });
   return found;
 }
 
@@ -106,7 +113,9 @@ bool depends_on_data(const Graph& graph) {
 }
 
 bool decides_in_plan(const Graph& graph) {
-  return depends_on_data(graph) || any_node(graph, [](const Graph& g, const Node& n) { return is_assume(n) || (is_if(n) && g.value(n.in[0]).data); });
+  return depends_on_data(graph) || any_node(graph, [](const Graph& g, const Node& n) {
+           return is_assume(n) || (is_if(n) && g.value(n.in[0]).data);
+         });
 }
 
 }  // namespace tern

@@ -16,23 +16,31 @@ constexpr size_t kMaxStruct = 65536;  // no version comes near it
 tern_status import_model(std::span<const uint8_t> file, const ImportOptions& options, ModelDef* out) {
   if (file.empty()) return TERN_FAIL(TERN_ERR_CORRUPT, "the file is empty");
   if (file.size() >= 8 && std::memcmp(file.data() + 4, "TFL3", 4) == 0) return import_tflite(file, options, out);
-  if (file.size() >= 4 && std::memcmp(file.data(), "GGUF", 4) == 0) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "a GGUF file; ONNX and TFLite files are read");
-  if (file.size() >= 4 && std::memcmp(file.data(), "PK\3\4", 4) == 0) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "an archive; ONNX and TFLite files are read");
-  if (file.size() >= 6 && std::memcmp(file.data(), "TERN\r\n", 6) == 0) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "it is a .tern file already; ONNX and TFLite files are read");
+  if (file.size() >= 4 && std::memcmp(file.data(), "GGUF", 4) == 0)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "a GGUF file; ONNX and TFLite files are read");
+  if (file.size() >= 4 && std::memcmp(file.data(), "PK\3\4", 4) == 0)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "an archive; ONNX and TFLite files are read");
+  if (file.size() >= 6 && std::memcmp(file.data(), "TERN\r\n", 6) == 0)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "it is a .tern file already; ONNX and TFLite files are read");
   return import_onnx(file, options, out);
 }
 
 namespace {
 
 tern_status import_file(const char* source, const char* output, const tern_import_options* o) {
-  if (!source || !output) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_file: source and output must be given");
+  if (!source || !output)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_file: source and output must be given");
   tern_import_options given = TERN_IMPORT_OPTIONS_INIT;
   if (o) {
     if (o->struct_size < sizeof given || o->struct_size > kMaxStruct)
-      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_options: struct_size is %u, expected is %zu: set it with TERN_IMPORT_OPTIONS_INIT", o->struct_size, sizeof given);
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                       "tern_import_options: struct_size is %u, expected is %zu: set it with TERN_IMPORT_OPTIONS_INIT",
+                       o->struct_size, sizeof given);
     const unsigned char* bytes = (const unsigned char*)o;
     for (size_t i = sizeof given; i < o->struct_size; ++i)
-      if (bytes[i]) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_options: a field is set that this version does not know");
+      if (bytes[i])
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                         "tern_import_options: a field is set that this version does not know");
     std::memcpy(&given, o, sizeof given);
     if (given.flags) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_file: unknown flags 0x%x", given.flags);
   }
@@ -52,7 +60,8 @@ tern_status import_file(const char* source, const char* output, const tern_impor
     if (dot != std::string::npos && beside.find('/', dot) == std::string::npos) {
       beside.replace(dot, std::string::npos, ".txt");
       Bytes text;
-      if (beside != source && load_file(beside.c_str(), LoadMode::copy, 1 << 20, &text) == TERN_OK) options.labels.assign((const char*)text.data, text.size);
+      if (beside != source && load_file(beside.c_str(), LoadMode::copy, 1 << 20, &text) == TERN_OK)
+        options.labels.assign((const char*)text.data, text.size);
     }
   }
   Bytes file;
@@ -76,7 +85,8 @@ extern "C" tern_status tern_import_options_init(tern_import_options* options, si
   return TERN_OK;
 }
 
-extern "C" tern_status tern_import_file(const char* source, const char* output, const tern_import_options* options) noexcept {
+extern "C" tern_status tern_import_file(const char* source, const char* output,
+                                        const tern_import_options* options) noexcept {
   try {
     return tern::import_file(source, output, options);
   } catch (const std::bad_alloc&) {

@@ -12,7 +12,7 @@
 
 namespace tern {
 
-// ---- overrides ------------------------------------------------------------------------------------------------------
+// ---- overrides ----
 
 static tern_status parse_shape(std::string_view part, std::string_view text, Shape* out) {
   Shape s;
@@ -22,7 +22,8 @@ static tern_status parse_shape(std::string_view part, std::string_view text, Sha
     const size_t used = (size_t)(r.ptr - text.data());
     const bool more = used < text.size() && text[used] == 'x';
     if (r.ec != std::errc() || d < 0 || s.rank == kMaxRank || (used < text.size() && !more))
-      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input shape '%.*s' is not of the form NAME=1x3x480x640", (int)std::min<size_t>(part.size(), 120), part.data());
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input shape '%.*s' is not of the form NAME=1x3x480x640",
+                       (int)std::min<size_t>(part.size(), 120), part.data());
     s.push(d);
     if (!more) break;
     text = text.substr(used + 1);
@@ -31,8 +32,8 @@ static tern_status parse_shape(std::string_view part, std::string_view text, Sha
   return TERN_OK;
 }
 
-// Calls take(part, name, what follows the last '=') for each part between semicolons; without a name both are empty. Names may
-// hold '=' and ';': a part ends at the first semicolon that a value ("1x3x480", "-0.5e3") stands before.
+// Calls take(part, name, what follows the last '=') for each part between semicolons; without a name both are empty.
+// Names may hold '=' and ';': a part ends at the first semicolon that a value ("1x3x480", "-0.5e3") stands before.
 template <class F>
 static tern_status for_each_override(std::string_view text, F&& take) {
   while (!text.empty()) {
@@ -43,7 +44,9 @@ static tern_status for_each_override(std::string_view text, F&& take) {
     size_t end = text.size();
     for (size_t next = text.find(';'); next != std::string_view::npos; next = text.find(';', next + 1)) {
       const size_t equals = text.rfind('=', next);
-      if (equals == std::string_view::npos || text.substr(equals + 1, next - equals - 1).find_first_not_of("0123456789x+-.e") != std::string_view::npos) continue;
+      if (equals == std::string_view::npos ||
+          text.substr(equals + 1, next - equals - 1).find_first_not_of("0123456789x+-.e") != std::string_view::npos)
+        continue;
       end = next;
       break;
     }
@@ -51,43 +54,48 @@ static tern_status for_each_override(std::string_view text, F&& take) {
     text.remove_prefix(end);
     const size_t equals = part.rfind('=');
     const bool named = equals != std::string_view::npos && equals > 0;
-    TERN_TRY(take(part, named ? part.substr(0, equals) : std::string_view(), named ? part.substr(equals + 1) : std::string_view()));
+    TERN_TRY(take(part, named ? part.substr(0, equals) : std::string_view(),
+                  named ? part.substr(equals + 1) : std::string_view()));
   }
   return TERN_OK;
 }
 
 tern_status parse_input_shapes(std::string_view text, std::vector<ShapeOverride>* out) {
-  return for_each_override(text, [&](std::string_view part, std::string_view name, std::string_view shape) -> tern_status {
-    ShapeOverride o;
-    o.name = std::string(name);
-    TERN_TRY(parse_shape(part, shape, &o.shape));
-    TERN_TRY(check_shape(o.shape, o.name.c_str()));
-    out->push_back(std::move(o));
-    return TERN_OK;
-  });
+  return for_each_override(text,
+                           [&](std::string_view part, std::string_view name, std::string_view shape) -> tern_status {
+                             ShapeOverride o;
+                             o.name = std::string(name);
+                             TERN_TRY(parse_shape(part, shape, &o.shape));
+                             TERN_TRY(check_shape(o.shape, o.name.c_str()));
+                             out->push_back(std::move(o));
+                             return TERN_OK;
+                           });
 }
 
 tern_status parse_input_values(std::string_view text, std::vector<InputValue>* out) {
-  return for_each_override(text, [&](std::string_view part, std::string_view name, std::string_view number) -> tern_status {
-    InputValue v;
-    v.name = std::string(name);
-    const char* const last = number.data() + number.size();
-    const auto r = std::from_chars(number.data(), last, v.number);
-    if (r.ec != std::errc() || r.ptr != last)
-      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input value '%.*s' is not of the form NAME=16000", (int)std::min<size_t>(part.size(), 120), part.data());
-    out->push_back(std::move(v));
-    return TERN_OK;
-  });
+  return for_each_override(
+      text, [&](std::string_view part, std::string_view name, std::string_view number) -> tern_status {
+        InputValue v;
+        v.name = std::string(name);
+        const char* const last = number.data() + number.size();
+        const auto r = std::from_chars(number.data(), last, v.number);
+        if (r.ec != std::errc() || r.ptr != last)
+          return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input value '%.*s' is not of the form NAME=16000",
+                           (int)std::min<size_t>(part.size(), 120), part.data());
+        out->push_back(std::move(v));
+        return TERN_OK;
+      });
 }
 
 tern_status check_all_used(const std::vector<ShapeOverride>& overrides, const std::string& inputs) {
   for (const ShapeOverride& o : overrides)
     if (!o.used)
-      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "an input shape is given for '%.80s', but the inputs are %.300s", o.name.c_str(), inputs.c_str());
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "an input shape is given for '%.80s', but the inputs are %.300s",
+                       o.name.c_str(), inputs.c_str());
   return TERN_OK;
 }
 
-// ---- symbolic dims --------------------------------------------------------------------------------------------------
+// ---- symbolic dims ----
 
 Shape InputSizes::shape(const InputSpec& input, const std::vector<int64_t>& sizes) const {
   Shape s;
@@ -104,18 +112,19 @@ Shape InputSizes::shape(const InputSpec& input, const std::vector<int64_t>& size
 
 namespace {
 
-// Sizes that models with open dims accept: pictures of usual sizes, text lines, sequences; at last, first dims that are no batch.
+// Sizes that models with open dims accept: pictures of usual sizes, text lines, sequences; at last, first dims that are
+// no batch.
 constexpr struct {
   int64_t height, width, other, batch = 1;
-} kUsual[] = {{48, 320, 64}, {64, 64, 32}, {32, 32, 16},   {224, 224, 128}, {256, 256, 8},   {320, 320, 4},
-              {640, 640, 2}, {512, 512, 1}, {128, 128, 256}, {48, 48, 10},   {112, 112, 77}, {1, 1, 512},
-              {48, 48, 48, 48},  {8, 8, 8, 8}};
+} kUsual[] = {{48, 320, 64},  {64, 64, 32},  {32, 32, 16},     {224, 224, 128}, {256, 256, 8},
+              {320, 320, 4},  {640, 640, 2}, {512, 512, 1},    {128, 128, 256}, {48, 48, 10},
+              {112, 112, 77}, {1, 1, 512},   {48, 48, 48, 48}, {8, 8, 8, 8}};
 constexpr int kNumUsual = (int)(sizeof kUsual / sizeof kUsual[0]);
 
 enum class Role : uint8_t { batch, height, width, other };
 
-// What a symbol stands for, from its place: dim 0 is the batch; of a picture the two last dims (channels first) or the two
-// in the middle (channels last) are height and width. What a recurrent layer keeps is [layers, batch, size].
+// What a symbol stands for, from its place: dim 0 is the batch; of a picture the two last dims (channels first) or the
+// two in the middle (channels last) are height and width. What a recurrent layer keeps is [layers, batch, size].
 Role role_of(const InputSizes& s, int symbol) {
   for (const InputSpec& spec : s.inputs) {
     for (int axis = 0; axis < spec.dims.rank; ++axis) {
@@ -140,7 +149,9 @@ int64_t usual_size(Role role, int k) {
   }
 }
 
-bool may_depend_on_sizes(tern_status s) { return s == TERN_ERR_SHAPE || s == TERN_ERR_INVALID_ARGUMENT || s == TERN_ERR_INDEX; }
+bool may_depend_on_sizes(tern_status s) {
+  return s == TERN_ERR_SHAPE || s == TERN_ERR_INVALID_ARGUMENT || s == TERN_ERR_INDEX;
+}
 
 // Can shapes be inferred for these sizes of the symbols?
 bool infers(const InputSizes& sizes, const Graph& g, const std::vector<int64_t>& tried) {
@@ -150,8 +161,8 @@ bool infers(const InputSizes& sizes, const Graph& g, const std::vector<int64_t>&
   return specialize_samples(g, shapes, &out) == TERN_OK;
 }
 
-// A symbol by itself, or with those that have the same hint: files often give each dim a name of its own where they must be
-// equal.
+// A symbol by itself, or with those that have the same hint: files often give each dim a name of its own where they
+// must be equal.
 std::vector<int64_t> with_size(const InputSizes& sizes, size_t symbol, bool alone, int64_t size) {
   std::vector<int64_t> tried = sizes.hints;
   for (size_t i = 0; i < tried.size(); ++i)
@@ -159,8 +170,8 @@ std::vector<int64_t> with_size(const InputSizes& sizes, size_t symbol, bool alon
   return tried;
 }
 
-// What the network takes: sizes from `min` on in steps of `multiple`. Constraints of networks repeat: they come from strides
-// and from tokens that are put together.
+// What the network takes: sizes from `min` on in steps of `multiple`. Constraints of networks repeat: they come from
+// strides and from tokens that are put together.
 struct Steps {
   int64_t min = 0, multiple = 0, max = INT64_MAX;  // multiple 0: no other size than the hint
 };
@@ -218,7 +229,8 @@ void add_symbols(const InputSizes& sizes, const std::vector<Steps>& steps, Model
       if (d >= 0) continue;
       const size_t s = (size_t)(-1 - d);
       if (!sizes.is_open(d)) {
-        fixed += (fixed.empty() ? "" : "; ") + sizes.inputs[i].name.substr(0, 80) + " axis " + std::to_string(axis) + " = " + std::to_string(sizes.fixed[s]);
+        fixed += (fixed.empty() ? "" : "; ") + sizes.inputs[i].name.substr(0, 80) + " axis " + std::to_string(axis) +
+                 " = " + std::to_string(sizes.fixed[s]);
         continue;
       }
       if (index[s] < 0) {
@@ -238,7 +250,8 @@ void add_symbols(const InputSizes& sizes, const std::vector<Steps>& steps, Model
   if (!fixed.empty()) model->metadata.emplace_back("import.fixed", fixed.substr(0, kMost));
 }
 
-// What the message of a failure adds: an example with every input that has open dims, names and ranks as the file has them.
+// What the message of a failure adds: an example with every input that has open dims, names and ranks as the file has
+// them.
 std::string example_of_shapes(const InputSizes& sizes, const std::vector<Role>& roles) {
   std::string example;
   for (const InputSpec& spec : sizes.inputs) {
@@ -246,7 +259,11 @@ std::string example_of_shapes(const InputSizes& sizes, const std::vector<Role>& 
     bool open = false;
     for (int64_t d : spec.dims) {
       const Role role = d >= 0 ? Role::other : roles[(size_t)(-1 - d)];
-      const int64_t size = d >= 0 ? d : role == Role::batch ? 1 : role == Role::height ? 480 : role == Role::width ? 640 : 512;
+      const int64_t size = d >= 0                 ? d
+                           : role == Role::batch  ? 1
+                           : role == Role::height ? 480
+                           : role == Role::width  ? 640
+                                                  : 512;
       dims += (dims.empty() ? "" : "x") + std::to_string(size);
       open = open || d < 0;
     }
@@ -281,7 +298,8 @@ tern_status build_for_sizes(InputSizes* sizes, const BuildModel& build, ModelDef
     for (const bool batch_only : {true, false})
       if (s != TERN_OK && sizes_decide) fix(batch_only), s = build(*sizes, &sizes_decide, model);
     std::vector<Steps> steps(n);
-    while (s == TERN_OK && fix_what_cannot_vary(sizes, model->signatures[0].graph, &steps)) s = build(*sizes, &sizes_decide, model);
+    while (s == TERN_OK && fix_what_cannot_vary(sizes, model->signatures[0].graph, &steps))
+      s = build(*sizes, &sizes_decide, model);
     if (s == TERN_OK) {
       add_symbols(*sizes, steps, model);
       return TERN_OK;
@@ -294,14 +312,15 @@ tern_status build_for_sizes(InputSizes* sizes, const BuildModel& build, ModelDef
   }
   if (n > 0 && may_depend_on_sizes(first_status)) {
     thread_error() = first;
-    add_to_error("; none of the usual sizes fits its inputs: give their shapes, as in%s", example_of_shapes(*sizes, roles).c_str());
+    add_to_error("; none of the usual sizes fits its inputs: give their shapes, as in%s",
+                 example_of_shapes(*sizes, roles).c_str());
     return first_status;
   }
   thread_error() = first;
   return first_status;
 }
 
-// ---- the rest -------------------------------------------------------------------------------------------------------
+// ---- the rest ----
 
 tern_status Missing::report() const {
   if (!any()) return TERN_OK;

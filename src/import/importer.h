@@ -30,9 +30,9 @@ struct TensorData {
 };
 
 struct ImportOptions {
-  std::string input_shapes;     // "NAME=1x3x480x640;NAME2=..."
-  std::string input_values;     // "NAME=16000;NAME2=..."
-  std::string recipe;           // "" = the one that fits
+  std::string input_shapes;  // "NAME=1x3x480x640;NAME2=..."
+  std::string input_values;  // "NAME=16000;NAME2=..."
+  std::string recipe;        // "" = the one that fits
   std::string labels;
   uint64_t max_file_bytes = 64ull << 30;  // of all files that are read
   std::string folder;  // where the model's file lies: weights may be in files beside it; "" = nothing is beside it
@@ -46,7 +46,7 @@ tern_status import_tflite(std::span<const uint8_t> file, const ImportOptions& op
 // Told apart by content.
 tern_status import_model(std::span<const uint8_t> file, const ImportOptions& options, ModelDef* out);
 
-// ---- overrides ------------------------------------------------------------------------------------------------------
+// ---- overrides ----
 
 struct ShapeOverride {
   std::string name;
@@ -65,7 +65,7 @@ struct InputValue {
 // "NAME=16000;NAME2=..."; names may hold '=' and ';'. Errors name the part.
 tern_status parse_input_values(std::string_view text, std::vector<InputValue>* out);
 
-// ---- symbolic dims --------------------------------------------------------------------------------------------------
+// ---- symbolic dims ----
 
 // An input as the file declares it: a dim >= 0 is fixed, -1 - s is symbol s.
 struct InputSpec {
@@ -77,23 +77,23 @@ struct InputSpec {
 struct InputSizes {
   std::vector<std::string> symbols;  // names
   std::vector<InputSpec> inputs;
-  std::vector<int64_t> hints;        // one size a symbol
-  std::vector<int64_t> fixed;        // a symbol that cannot vary has its size here, else -1
+  std::vector<int64_t> hints;  // one size a symbol
+  std::vector<int64_t> fixed;  // a symbol that cannot vary has its size here, else -1
 
   bool is_open(int64_t dim) const { return dim < 0 && fixed[(size_t)(-1 - dim)] < 0; }
   Shape shape(const InputSpec& input, const std::vector<int64_t>& sizes) const;
 };
 
-// Builds the model for these hints, anew at each call. *sizes_decide: it failed since something that must be known when a
-// model is imported follows from sizes that vary; it may be built where they are fixed.
+// Builds the model for these hints, anew at each call. *sizes_decide: it failed since something that must be known when
+// a model is imported follows from sizes that vary; it may be built where they are fixed.
 using BuildModel = std::function<tern_status(const InputSizes& sizes, bool* sizes_decide, ModelDef* model)>;
 
-// Chooses hints for which `build` succeeds (dim 0 = 1, then usual heights and widths), fixes the symbols that cannot vary,
-// adds the others to the signature with the steps for which shapes can be inferred, and notes in the metadata what it
-// fixed ("import.fixed"). The status of the first attempt is returned if none succeeds.
+// Chooses hints for which `build` succeeds (dim 0 = 1, then usual heights and widths), fixes the symbols that cannot
+// vary, adds the others to the signature with the steps for which shapes can be inferred, and notes in the metadata
+// what it fixed ("import.fixed"). The status of the first attempt is returned if none succeeds.
 tern_status build_for_sizes(InputSizes* sizes, const BuildModel& build, ModelDef* model);
 
-// ---- what is missing ------------------------------------------------------------------------------------------------
+// ---- what is missing ----
 
 // All operators that are not supported, with counts, for one error.
 struct Missing {
@@ -105,7 +105,7 @@ struct Missing {
   tern_status report() const;
 };
 
-// ---- after lowering -------------------------------------------------------------------------------------------------
+// ---- after lowering ----
 
 // Moves transposes through the graph until they cancel (layout.cpp). The values of g know their sizes.
 tern_status simplify_layout(ModelDef& model, Graph& g, Sizes& sizes);

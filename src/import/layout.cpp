@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Moves transposes through a graph until they cancel.
 //
-// The graph is built anew, node by node. Each old value is known in one or more arrangements: new values whose axis i is the
-// old value's axis perm[i]. A transpose makes no node, only another view of the same value. Operators that do not care in
-// which order the axes lie work in the arrangement their inputs already have, with their own axes renumbered; the others
-// ask for the order they need, and only then a transpose is made, once for all readers. Constants and weights are
-// permuted here and now.
+// The graph is built anew, node by node. Each old value is known in one or more arrangements: new values whose axis i
+// is the old value's axis perm[i]. A transpose makes no node, only another view of the same value. Operators that do
+// not care in which order the axes lie work in the arrangement their inputs already have, with their own axes
+// renumbered; the others ask for the order they need, and only then a transpose is made, once for all readers.
+// Constants and weights are permuted here and now.
 #include <algorithm>
 #include <cstring>
 #include <set>
@@ -49,10 +49,10 @@ struct Layout {
     ValueId id = kNoValue;
   };
   std::vector<View> view;
-  std::vector<std::vector<Stored>> stored;                    // by root
+  std::vector<std::vector<Stored>> stored;                      // by root
   std::map<std::pair<ValueId, std::string>, ValueId> stripped;  // weights in broadcast form
-  std::vector<std::vector<int32_t>> readers;                  // nodes by old value
-  std::map<ValueId, std::vector<int64_t>> columns;            // flattened values: old column of each new column
+  std::vector<std::vector<int32_t>> readers;                    // nodes by old value
+  std::map<ValueId, std::vector<int64_t>> columns;              // flattened values: old column of each new column
 
   Layout(ModelDef& m, const Graph& g, Sizes& sizes) : model(m), old(g), b(m, &out, sizes) {
     view.resize(g.values.size());
@@ -132,7 +132,8 @@ struct Layout {
       for (size_t i = 0; i < want.size(); ++i) t[i] = position(source.perm, want[i]);
       if (same_bytes(root, source.perm, want)) {
         std::vector<int64_t> dims;
-        for (size_t i = 0; i < want.size(); ++i) dims.push_back(unit(root, (int)want[i]) ? 1 : Builder::same((int)t[i]));
+        for (size_t i = 0; i < want.size(); ++i)
+          dims.push_back(unit(root, (int)want[i]) ? 1 : Builder::same((int)t[i]));
         id = b.reshape(source.id, dims);
       } else {
         id = b.transpose(source.id, t);
@@ -181,7 +182,8 @@ void Layout::keep(int32_t index) {
   std::vector<ValueId> in;
   for (ValueId v : old.nodes[(size_t)index].in) in.push_back(plain(v));
   const std::vector<ValueId> outs = copy(index, in);
-  for (size_t i = 0; i < outs.size(); ++i) define(old.nodes[(size_t)index].out[i], identity(rank(old.nodes[(size_t)index].out[i])), outs[i]);
+  for (size_t i = 0; i < outs.size(); ++i)
+    define(old.nodes[(size_t)index].out[i], identity(rank(old.nodes[(size_t)index].out[i])), outs[i]);
 }
 
 // The arrangement of the inputs of full rank that moves the fewest elements.
@@ -195,7 +197,8 @@ Perm Layout::cheapest(const std::vector<ValueId>& in, int out_rank) {
     double cost = q == identity(out_rank) ? 0.5 : 0;  // of equals, the one that a picture operator made
     for (ValueId v : in) {
       if (v == kNoValue || is_free(v)) continue;
-      const bool there = rank(v) == out_rank ? find(v, q) || same_bytes(v, natural(v), q) : rank(v) == 0 || q == identity(out_rank);
+      const bool there =
+          rank(v) == out_rank ? find(v, q) || same_bytes(v, natural(v), q) : rank(v) == 0 || q == identity(out_rank);
       if (!there) cost += (double)old.value(v).shape.elements();
     }
     if (cost < best_cost) best_cost = cost, best = q;
@@ -218,7 +221,8 @@ ValueId Layout::broadcast_operand(ValueId v, int out_rank, const Perm& q, bool m
     int first = 0;
     while (may_strip && first < t.shape.rank - 1 && t.shape[first] == 1) ++first;
     t.shape = Shape(std::span<const int64_t>(t.shape.dims + first, (size_t)(t.shape.rank - first)));
-    const bool as_is = view[(size_t)v].perm == identity(r) && t.shape == old.value(v).shape && (r < out_rank || q == identity(out_rank));
+    const bool as_is = view[(size_t)v].perm == identity(r) && t.shape == old.value(v).shape &&
+                       (r < out_rank || q == identity(out_rank));
     std::string key = std::to_string(out_rank) + (may_strip ? "s" : "f");
     for (int64_t x : compose(view[(size_t)v].perm, identity(r))) key += (char)('0' + x);
     key += '|';
@@ -244,14 +248,17 @@ bool Layout::elementwise(int32_t index) {
   // Prelu's result has the shape of its first operand, which then keeps its ones.
   const bool first_decides = std::string_view(n.op->name) == "prelu";
   std::vector<ValueId> in;
-  for (size_t i = 0; i < n.in.size(); ++i) in.push_back(broadcast_operand(n.in[i], out_rank, q, full > 0 && !(first_decides && i == 0)));
+  for (size_t i = 0; i < n.in.size(); ++i)
+    in.push_back(broadcast_operand(n.in[i], out_rank, q, full > 0 && !(first_decides && i == 0)));
   define(n.out[0], q, copy(index, in)[0]);
   return true;
 }
 
 // Operators with one axis, and outputs of the input's rank or (arg_max without keep_dims) one less.
 bool Layout::along_axis(int32_t index) {
-  static const std::set<std::string_view> names = {"softmax", "log_softmax", "cumsum", "arg_max", "arg_min", "split", "l2_normalize", "quantize_linear", "dequantize_linear"};
+  static const std::set<std::string_view> names = {"softmax",      "log_softmax",     "cumsum",
+                                                   "arg_max",      "arg_min",         "split",
+                                                   "l2_normalize", "quantize_linear", "dequantize_linear"};
   const Node& n = old.nodes[(size_t)index];
   if (!names.count(n.op->name)) return false;
   const Perm q = natural(n.in[0]);
@@ -264,7 +271,9 @@ bool Layout::along_axis(int32_t index) {
   if (r == 0 || axis < 0 || axis >= r) return false;
   std::vector<ValueId> in{get(n.in[0], q)};
   for (size_t i = 1; i < n.in.size(); ++i) in.push_back(plain(n.in[i]));
-  const std::vector<ValueId> outs = copy(index, in, [&](Node& c) { return set_attr(*c.op, &c.attributes, {"axis", position(q, axis)}); });
+  const std::vector<ValueId> outs = copy(index, in, [&](Node& c) {
+    return set_attr(*c.op, &c.attributes, {"axis", position(q, axis)});
+  });
   Perm p = q;
   if (get_attr(n, "keep_dims", &keep_dims) && !keep_dims) {
     p.clear();
@@ -304,7 +313,9 @@ bool Layout::reduce(int32_t index) {
   for (int64_t a : axes) mask |= 1u << (a < 0 ? a + r : a);
   for (int i = 0; i < r; ++i)
     if (mask & (1u << q[(size_t)i])) moved.items[moved.count++] = i;
-  const std::vector<ValueId> outs = copy(index, {get(n.in[0], q)}, [&](Node& c) { return set_attr(*c.op, &c.attributes, {"axes", moved}); });
+  const std::vector<ValueId> outs = copy(index, {get(n.in[0], q)}, [&](Node& c) {
+    return set_attr(*c.op, &c.attributes, {"axes", moved});
+  });
   if (axes.count == 0) mask = (1u << r) - 1;
   Perm p;
   for (int64_t x : q) {
@@ -330,7 +341,9 @@ bool Layout::concat(int32_t index) {
   const Perm q = cheapest(n.in, r);
   std::vector<ValueId> in;
   for (ValueId v : n.in) in.push_back(get(v, q));
-  define(n.out[0], q, copy(index, in, [&](Node& c) { return set_attr(*c.op, &c.attributes, {"axis", position(q, axis)}); })[0]);
+  define(n.out[0], q, copy(index, in, [&](Node& c) {
+           return set_attr(*c.op, &c.attributes, {"axis", position(q, axis)});
+         })[0]);
   return true;
 }
 
@@ -386,9 +399,13 @@ bool Layout::pad(int32_t index) {
 bool Layout::tile(int32_t index) {
   const Node& n = old.nodes[(size_t)index];
   IntList repeats;
-  if (std::strcmp(n.op->name, "tile") != 0 || n.in.size() != 1 || !get_attr(n, "repeats", &repeats) || repeats.count != rank(n.in[0])) return false;
+  if (std::strcmp(n.op->name, "tile") != 0 || n.in.size() != 1 || !get_attr(n, "repeats", &repeats) ||
+      repeats.count != rank(n.in[0]))
+    return false;
   const Perm q = natural(n.in[0]);
-  define(n.out[0], q, copy(index, {get(n.in[0], q)}, [&](Node& c) { return set_attr(*c.op, &c.attributes, {"repeats", permuted(repeats, q, 1)}); })[0]);
+  define(n.out[0], q, copy(index, {get(n.in[0], q)}, [&](Node& c) {
+           return set_attr(*c.op, &c.attributes, {"repeats", permuted(repeats, q, 1)});
+         })[0]);
   return true;
 }
 
@@ -471,7 +488,9 @@ bool find_groups(Sizes& sizes, const Value& from, const Value& to, std::vector<G
     SizeId pa = size_of(sizes, from, i++), pc = size_of(sizes, to, j++);
     while (pa != pc) {
       // The one that is a part of the other grows; where neither shows, the smaller.
-      const bool grow_a = sizes.divide_exactly(pc, pa) ? true : sizes.divide_exactly(pa, pc) ? false : sizes.hint(pa) < sizes.hint(pc);
+      const bool grow_a = sizes.divide_exactly(pc, pa)   ? true
+                          : sizes.divide_exactly(pa, pc) ? false
+                                                         : sizes.hint(pa) < sizes.hint(pc);
       if (grow_a ? i == a.rank : j == c.rank) return false;
       if (grow_a) pa = sizes.mul(pa, size_of(sizes, from, i++));
       else pc = sizes.mul(pc, size_of(sizes, to, j++));
@@ -498,8 +517,11 @@ bool Layout::reshape(int32_t index) {
     if (!unit(x, (int)a)) solid.push_back(a);
   bool to_linear = !readers[(size_t)y].empty();
   for (int32_t r : readers[(size_t)y]) {
-    if (r < 0 || std::strcmp(old.nodes[(size_t)r].op->name, "linear") != 0 || old.nodes[(size_t)r].in[0] != y) to_linear = false;
-    else if (old.value(old.nodes[(size_t)r].in[1]).kind != ValueKind::parameter || old.value(old.nodes[(size_t)r].in[1]).encoding == Encoding::block_int8) to_linear = false;
+    if (r < 0 || std::strcmp(old.nodes[(size_t)r].op->name, "linear") != 0 || old.nodes[(size_t)r].in[0] != y)
+      to_linear = false;
+    else if (old.value(old.nodes[(size_t)r].in[1]).kind != ValueKind::parameter ||
+             old.value(old.nodes[(size_t)r].in[1]).encoding == Encoding::block_int8)
+      to_linear = false;
   }
   std::map<int64_t, const Group*> starts;  // axis of x at which a group's new axes are put
   const Group* shuffled = nullptr;
@@ -513,14 +535,17 @@ bool Layout::reshape(int32_t index) {
     }
     int64_t at = position(solid, axes[0]);
     bool in_order = true;
-    for (size_t k = 0; k < axes.size(); ++k) in_order = in_order && (size_t)at + k < solid.size() && solid[(size_t)at + k] == axes[k];
+    for (size_t k = 0; k < axes.size(); ++k)
+      in_order = in_order && (size_t)at + k < solid.size() && solid[(size_t)at + k] == axes[k];
     if (!in_order) {
       // Merged in another order: fine where only weights read it, whose columns can be moved.
       if (!to_linear || shuffled || u.j1 - u.j0 != 1 || u.j1 != rank(y)) return false;
       int64_t lowest = (int64_t)solid.size();
       for (int64_t a : axes) lowest = std::min(lowest, position(solid, a));
       for (size_t k = 0; k < axes.size(); ++k)
-        if ((size_t)lowest + k >= solid.size() || std::find(axes.begin(), axes.end(), solid[(size_t)lowest + k]) == axes.end()) return false;
+        if ((size_t)lowest + k >= solid.size() ||
+            std::find(axes.begin(), axes.end(), solid[(size_t)lowest + k]) == axes.end())
+          return false;
       for (int64_t a : axes)
         if (!fixed(x, (int)a)) return false;
       shuffled = &u;
@@ -627,8 +652,8 @@ tern_status Layout::run() {
       view[(size_t)n.out[0]] = {from.root, compose(from.perm, perm)};
       continue;
     }
-    const bool done = flattened_linear(i) || elementwise(i) || along_axis(i) || last_axis(i) || reduce(i) || concat(i) || slice(i) || pad(i) || tile(i) ||
-                      shape(i) || matmul(i) || reshape(i);
+    const bool done = flattened_linear(i) || elementwise(i) || along_axis(i) || last_axis(i) || reduce(i) ||
+                      concat(i) || slice(i) || pad(i) || tile(i) || shape(i) || matmul(i) || reshape(i);
     if (!done) keep(i);
     TERN_TRY(b.status());
   }

@@ -14,15 +14,15 @@
 #include "import/onnx_prepare.h"
 #include "import/onnx_scan.h"
 #include "import/recipes.h"
-#include "passes/follow_sizes.h"
 #include "passes/eliminate.h"
+#include "passes/follow_sizes.h"
 
 namespace tern {
 
 constexpr int kOldestOpset = 1, kNewestOpset = 28;
 constexpr int kMaxSubgraphDepth = 8;
 
-// ---- tensors --------------------------------------------------------------------------------------------------------
+// ---- tensors ----
 
 DType onnx_dtype(int64_t t) {
   using P = onnx::TensorProto;
@@ -47,7 +47,8 @@ DType onnx_dtype(int64_t t) {
 namespace {
 
 tern_status wrong_count(const onnx::TensorProto& t, const Shape& shape, int64_t have) {
-  return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%.80s' of shape %s has %" PRId64 " elements of data", t.name().c_str(), to_string(shape).c_str(), have);
+  return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%.80s' of shape %s has %" PRId64 " elements of data", t.name().c_str(),
+                   to_string(shape).c_str(), have);
 }
 
 // The field for typed data that a data type uses. Elements narrower than 32 bits lie one in each int32.
@@ -107,8 +108,12 @@ tern_status read_onnx_tensor(const onnx::TensorProto& t, TensorData* out, OnnxFi
   if (t.has_segment()) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tensor '%.80s' is stored in segments", t.name().c_str());
   const bool nibbles = t.data_type() == kUint4 || t.data_type() == kInt4;
   const DType dtype = !nibbles ? onnx_dtype(t.data_type()) : t.data_type() == kInt4 ? TERN_DTYPE_I8 : TERN_DTYPE_U8;
-  if (dtype == TERN_DTYPE_NONE) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tensor '%.80s' has element type %d, which is not supported", t.name().c_str(), t.data_type());
-  if (t.dims_size() > kMaxRank) return TERN_FAIL(TERN_ERR_LIMIT, "tensor '%.80s' has %d dims, at most %d are supported", t.name().c_str(), t.dims_size(), kMaxRank);
+  if (dtype == TERN_DTYPE_NONE)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tensor '%.80s' has element type %d, which is not supported",
+                     t.name().c_str(), t.data_type());
+  if (t.dims_size() > kMaxRank)
+    return TERN_FAIL(TERN_ERR_LIMIT, "tensor '%.80s' has %d dims, at most %d are supported", t.name().c_str(),
+                     t.dims_size(), kMaxRank);
   TensorData r;
   for (int64_t d : t.dims()) r.shape.push(d);
   if (check_shape(r.shape, t.name().c_str()) != TERN_OK) {
@@ -126,12 +131,14 @@ tern_status read_onnx_tensor(const onnx::TensorProto& t, TensorData* out, OnnxFi
     TERN_TRY((files ? *files : none).read(t, bytes, dtype_size(dtype), &r.data));
   } else if (t.has_raw_data()) {
     if (t.raw_data().size() != bytes)
-      return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%.80s' of shape %s needs %" PRIu64 " bytes, but has %zu", t.name().c_str(), to_string(r.shape).c_str(), bytes, t.raw_data().size());
+      return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%.80s' of shape %s needs %" PRIu64 " bytes, but has %zu",
+                       t.name().c_str(), to_string(r.shape).c_str(), bytes, t.raw_data().size());
     void* p = nullptr;
     r.data = make_data(bytes, &p);
     if (bytes) std::memcpy(p, t.raw_data().data(), (size_t)bytes);
   } else {
-    const int64_t have = (int64_t)t.float_data_size() + t.double_data_size() + t.int64_data_size() + t.uint64_data_size() + t.int32_data_size();
+    const int64_t have = (int64_t)t.float_data_size() + t.double_data_size() + t.int64_data_size() +
+                         t.uint64_data_size() + t.int32_data_size();
     if (have != stored.elements()) return wrong_count(t, r.shape, have);
     void* p = nullptr;
     r.data = make_data(bytes, &p);
@@ -143,7 +150,7 @@ tern_status read_onnx_tensor(const onnx::TensorProto& t, TensorData* out, OnnxFi
   return TERN_OK;
 }
 
-// ---- the walk -------------------------------------------------------------------------------------------------------
+// ---- the walk ----
 
 struct OnnxImporter {
   const ImportOptions& options;
@@ -170,9 +177,9 @@ namespace {
 const OnnxOp* find_onnx_op(const std::string& type) {
   static const std::unordered_map<std::string_view, const OnnxOp*> table = [] {
     std::unordered_map<std::string_view, const OnnxOp*> t;
-    for (auto family : {onnx_math_ops(), onnx_nn_ops(), onnx_spatial_ops(), onnx_sampling_ops(), onnx_resize_ops(), onnx_shape_ops(), onnx_quant_ops(),
-                        onnx_control_ops(), onnx_loss_ops(), onnx_transformer_ops(), onnx_iterate_ops(), onnx_signal_ops(), onnx_geometry_ops(),
-                        onnx_sequence_ops()})
+    for (auto family : {onnx_math_ops(), onnx_nn_ops(), onnx_spatial_ops(), onnx_sampling_ops(), onnx_resize_ops(),
+                        onnx_shape_ops(), onnx_quant_ops(), onnx_control_ops(), onnx_loss_ops(), onnx_transformer_ops(),
+                        onnx_iterate_ops(), onnx_signal_ops(), onnx_geometry_ops(), onnx_sequence_ops()})
       for (const OnnxOp& op : family) t[op.type] = &op;
     return t;
   }();
@@ -183,10 +190,13 @@ const OnnxOp* find_onnx_op(const std::string& type) {
 bool own_domain(const std::string& domain) { return domain.empty() || domain == "ai.onnx"; }
 
 std::string full_name(const onnx::NodeProto& node) {
-  return own_domain(node.domain()) ? node.op_type().substr(0, 64) : node.domain().substr(0, 64) + ":" + node.op_type().substr(0, 64);
+  return own_domain(node.domain()) ? node.op_type().substr(0, 64)
+                                   : node.domain().substr(0, 64) + ":" + node.op_type().substr(0, 64);
 }
 
-bool is_known(const onnx::NodeProto& node) { return own_domain(node.domain()) && (node.op_type() == "Constant" || find_onnx_op(node.op_type())); }
+bool is_known(const onnx::NodeProto& node) {
+  return own_domain(node.domain()) && (node.op_type() == "Constant" || find_onnx_op(node.op_type()));
+}
 
 // Counts the unknown operators of a graph and its sub-graphs (the parser has limited the depth).
 void count_unknown(const onnx::GraphProto& graph, Missing* missing) {
@@ -201,17 +211,22 @@ std::string shown(const std::string& name) { return name.substr(0, 80); }
 
 tern_status read_value_info(const onnx::ValueInfoProto& v, DType* dtype, const onnx::TensorShapeProto** shape) {
   if (!v.type().has_tensor_type())
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "'%s' is not a tensor (sequences, maps and optional values are not supported)", shown(v.name()).c_str());
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                     "'%s' is not a tensor (sequences, maps and optional values are not supported)",
+                     shown(v.name()).c_str());
   *dtype = onnx_dtype(v.type().tensor_type().elem_type());
   if (*dtype == TERN_DTYPE_NONE)
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "'%s' has element type %d, which is not supported", shown(v.name()).c_str(), v.type().tensor_type().elem_type());
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "'%s' has element type %d, which is not supported", shown(v.name()).c_str(),
+                     v.type().tensor_type().elem_type());
   *shape = v.type().tensor_type().has_shape() ? &v.type().tensor_type().shape() : nullptr;
   return TERN_OK;
 }
 
 // Content of a Constant node in any of its forms.
 tern_status read_constant(const onnx::NodeProto& node, OnnxFiles& files, TensorData* out) {
-  if (node.attribute_size() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "Constant '%s' has %d attributes instead of one", shown(node.name()).c_str(), node.attribute_size());
+  if (node.attribute_size() != 1)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "Constant '%s' has %d attributes instead of one", shown(node.name()).c_str(),
+                     node.attribute_size());
   const onnx::AttributeProto& a = node.attribute(0);
   const auto fill = [&](DType dtype, const Shape& shape, const void* from) {
     void* p = nullptr;
@@ -232,14 +247,16 @@ tern_status read_constant(const onnx::NodeProto& node, OnnxFiles& files, TensorD
   }
   if (a.name() == "value_floats") return fill(TERN_DTYPE_F32, Shape{a.floats_size()}, a.floats().data());
   if (a.name() == "value_ints") return fill(TERN_DTYPE_I64, Shape{a.ints_size()}, a.ints().data());
-  return TERN_FAIL(TERN_ERR_UNSUPPORTED, "Constant '%s' has attribute '%s', which is not supported", shown(node.name()).c_str(), shown(a.name()).c_str());
+  return TERN_FAIL(TERN_ERR_UNSUPPORTED, "Constant '%s' has attribute '%s', which is not supported",
+                   shown(node.name()).c_str(), shown(a.name()).c_str());
 }
 
 }  // namespace
 
 tern_status OnnxImporter::define(const std::string& name, Operand o) {
   if (name.empty()) return TERN_OK;
-  if (!scope->names.emplace(name, std::move(o)).second) return TERN_FAIL(TERN_ERR_CORRUPT, "the name '%s' is given twice", shown(name).c_str());
+  if (!scope->names.emplace(name, std::move(o)).second)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "the name '%s' is given twice", shown(name).c_str());
   return TERN_OK;
 }
 
@@ -315,7 +332,8 @@ ValueId OnnxImporter::value_of(const std::string& name, Builder& b, bool constan
   }
   if (o->id != kNoValue) {
     const Value& v = where->g->value(o->id);
-    return where->g != scope->g && v.kind == ValueKind::parameter ? b.parameter_value(v.index) : capture(scope, where, o->id);
+    return where->g != scope->g && v.kind == ValueKind::parameter ? b.parameter_value(v.index)
+                                                                  : capture(scope, where, o->id);
   }
   const ValueId v = materialise(*o, b, constant);
   // The same content may be wanted as a constant and as a parameter.
@@ -327,7 +345,9 @@ tern_status OnnxImporter::lower_node(const onnx::NodeProto& node, Builder& b) {
   for (const std::string& name : node.input()) {
     if (name.empty()) continue;
     const Operand* o = find(name, nullptr);
-    if (!o) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' reads '%s', which nothing produces", full_name(node).c_str(), shown(node.name()).c_str(), shown(name).c_str());
+    if (!o)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' reads '%s', which nothing produces", full_name(node).c_str(),
+                       shown(node.name()).c_str(), shown(name).c_str());
   }
   const auto give_up = [&]() {
     for (const std::string& name : node.output()) {
@@ -356,15 +376,24 @@ tern_status OnnxImporter::lower_node(const onnx::NodeProto& node, Builder& b) {
   OnnxNode n{*this, b, node, own == versions.end() ? opset : (int)own->second, {}};
   std::set<std::string> names;
   for (const onnx::AttributeProto& a : node.attribute()) {
-    if (!names.insert(a.name()).second) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' has the attribute '%s' twice", full_name(node).c_str(), shown(node.name()).c_str(), shown(a.name()).c_str());
-    if (!a.ref_attr_name().empty()) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s': attribute '%s' refers to a function's attribute", full_name(node).c_str(), shown(node.name()).c_str(), shown(a.name()).c_str());
+    if (!names.insert(a.name()).second)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' has the attribute '%s' twice", full_name(node).c_str(),
+                       shown(node.name()).c_str(), shown(a.name()).c_str());
+    if (!a.ref_attr_name().empty())
+      return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s': attribute '%s' refers to a function's attribute",
+                       full_name(node).c_str(), shown(node.name()).c_str(), shown(a.name()).c_str());
   }
-  if (node.output_size() == 0) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' has no output", full_name(node).c_str(), shown(node.name()).c_str());
-  const bool may_lack = node.op_type() == "Loop" || node.op_type() == "Scan" || node.op_type() == "OptionalHasElement" || node.op_type() == "SequenceEmpty";
-  if (!n.has(0) && !may_lack) return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' lacks its first input", full_name(node).c_str(), shown(node.name()).c_str());
+  if (node.output_size() == 0)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' has no output", full_name(node).c_str(), shown(node.name()).c_str());
+  const bool may_lack = node.op_type() == "Loop" || node.op_type() == "Scan" ||
+                        node.op_type() == "OptionalHasElement" || node.op_type() == "SequenceEmpty";
+  if (!n.has(0) && !may_lack)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s '%s' lacks its first input", full_name(node).c_str(),
+                     shown(node.name()).c_str());
   if (node.op_type() == "QuantizeLinear" || node.op_type() == "CastLike")  // would take them for integers of 8 bits
     for (const std::string& name : node.input())
-      if (const Operand* o = find(name, nullptr); o && o->tensor && o->tensor->nibbles) return n.unsupported("to integers of 4 bits"), give_up();
+      if (const Operand* o = find(name, nullptr); o && o->tensor && o->tensor->nibbles)
+        return n.unsupported("to integers of 4 bits"), give_up();
   const int counted = missing.total;
   tern_status s = find_onnx_op(node.op_type())->lower(n);
   if (s == TERN_OK) s = b.status();
@@ -389,7 +418,8 @@ tern_status OnnxImporter::lower_node(const onnx::NodeProto& node, Builder& b) {
     for (const std::string& name : node.input()) {
       OnnxScope* where = nullptr;
       const Operand* o = name.empty() ? nullptr : find(name, &where);
-      if (o && where == scope && (o->tensor || o->id != kNoValue)) shapes += (shapes.empty() ? "" : ", ") + to_string(o->tensor ? o->tensor->shape : b.value(o->id).shape);
+      if (o && where == scope && (o->tensor || o->id != kNoValue))
+        shapes += (shapes.empty() ? "" : ", ") + to_string(o->tensor ? o->tensor->shape : b.value(o->id).shape);
     }
     add_to_error("; %s in the file: %s", node.op_type().c_str(), shapes.c_str());
   }
@@ -405,12 +435,14 @@ tern_status OnnxImporter::read_graph(const onnx::GraphProto& graph, Builder& b) 
     if (t.name().empty()) return TERN_FAIL(TERN_ERR_CORRUPT, "an initializer has no name");
     TERN_TRY(define(t.name(), std::move(o)));
   }
-  if (graph.sparse_initializer_size()) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "sparse initializers ('%s') are not supported", shown(graph.sparse_initializer(0).values().name()).c_str());
+  if (graph.sparse_initializer_size())
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "sparse initializers ('%s') are not supported",
+                     shown(graph.sparse_initializer(0).values().name()).c_str());
   for (const onnx::NodeProto& node : graph.node()) TERN_TRY(lower_node(node, b));
   return TERN_OK;
 }
 
-// ---- one node -------------------------------------------------------------------------------------------------------
+// ---- one node ----
 
 ValueId OnnxNode::in(int i) { return has(i) ? importer.value_of(proto.input(i), b, false) : kNoValue; }
 ValueId OnnxNode::constant_in(int i) { return has(i) ? importer.value_of(proto.input(i), b, true) : kNoValue; }
@@ -446,7 +478,8 @@ const TensorData* OnnxNode::weight(int i, DType* as) {
 
 void OnnxNode::set_operand(int i, Operand o) {
   if (!wants(i)) return;
-  if (importer.define(proto.output(i), std::move(o)) != TERN_OK && b.g->status == TERN_OK) b.g->status = TERN_ERR_CORRUPT;
+  if (importer.define(proto.output(i), std::move(o)) != TERN_OK && b.g->status == TERN_OK)
+    b.g->status = TERN_ERR_CORRUPT;
 }
 
 void OnnxNode::set(int i, ValueId v) {
@@ -507,7 +540,8 @@ tern_status OnnxNode::integers_in(int i, const char* name, std::vector<int64_t>*
       *out = *known;
       return TERN_OK;
     }
-    return unsupported("input " + std::to_string(i) + (b.known_in_plan(v) ? " follows from sizes that vary" : " depends on data"));
+    return unsupported("input " + std::to_string(i) +
+                       (b.known_in_plan(v) ? " follows from sizes that vary" : " depends on data"));
   }
   *given = name && has_attribute(name);
   if (*given) *out = integers(name);
@@ -526,10 +560,13 @@ tern_status OnnxNode::unsupported(const std::string& why) {
   return TERN_ERR_UNSUPPORTED_OP;
 }
 
-tern_status OnnxNode::branch(const onnx::GraphProto& graph, const std::vector<ValueId>& like, std::vector<ValueId>* captures, Branch* out, std::span<const uint32_t> open) {
-  if (importer.depth >= kMaxSubgraphDepth) return TERN_FAIL(TERN_ERR_LIMIT, "%s: sub-graphs more than %d deep", type().c_str(), kMaxSubgraphDepth);
+tern_status OnnxNode::branch(const onnx::GraphProto& graph, const std::vector<ValueId>& like,
+                             std::vector<ValueId>* captures, Branch* out, std::span<const uint32_t> open) {
+  if (importer.depth >= kMaxSubgraphDepth)
+    return TERN_FAIL(TERN_ERR_LIMIT, "%s: sub-graphs more than %d deep", type().c_str(), kMaxSubgraphDepth);
   if ((int)like.size() != graph.input_size())
-    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: its sub-graph has %d inputs instead of %zu", type().c_str(), graph.input_size(), like.size());
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: its sub-graph has %d inputs instead of %zu", type().c_str(),
+                     graph.input_size(), like.size());
   OnnxScope inner;
   inner.outer = importer.scope;
   inner.g = &out->g;
@@ -552,7 +589,8 @@ tern_status OnnxNode::branch(const onnx::GraphProto& graph, const std::vector<Va
     const std::string& wanted = graph.output(i).name();
     const Operand* o = importer.find(wanted, nullptr);
     if (!o) {
-      s = TERN_FAIL(TERN_ERR_CORRUPT, "%s: nothing produces the output '%s' of its sub-graph", type().c_str(), shown(wanted).c_str());
+      s = TERN_FAIL(TERN_ERR_CORRUPT, "%s: nothing produces the output '%s' of its sub-graph", type().c_str(),
+                    shown(wanted).c_str());
     } else if (o->absent) {
       s = TERN_ERR_UNSUPPORTED_OP;
     } else {
@@ -560,7 +598,8 @@ tern_status OnnxNode::branch(const onnx::GraphProto& graph, const std::vector<Va
       // An output is always produced inside, so that no value is both input and output.
       std::vector<int64_t> dims;
       for (int k = 0; k < b.rank(v); ++k) dims.push_back(Builder::same(k));
-      const bool produced = v >= 0 && b.value(v).kind == ValueKind::node && std::find(out->g.outputs.begin(), out->g.outputs.end(), v) == out->g.outputs.end();
+      const bool produced = v >= 0 && b.value(v).kind == ValueKind::node &&
+                            std::find(out->g.outputs.begin(), out->g.outputs.end(), v) == out->g.outputs.end();
       const ValueId own = produced ? v : b.reshape(v, dims);
       out->g.outputs.push_back(own);
       s = b.status();
@@ -594,8 +633,11 @@ void OnnxNode::set_counted(const Counted& before) {
 }
 
 tern_status OnnxNode::in_place(const onnx::GraphProto& graph, ValueId choice) {
-  if (graph.input_size()) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: its sub-graph has %d inputs instead of 0", type().c_str(), graph.input_size());
-  if (importer.depth >= kMaxSubgraphDepth) return TERN_FAIL(TERN_ERR_LIMIT, "%s: sub-graphs more than %d deep", type().c_str(), kMaxSubgraphDepth);
+  if (graph.input_size())
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: its sub-graph has %d inputs instead of 0", type().c_str(),
+                     graph.input_size());
+  if (importer.depth >= kMaxSubgraphDepth)
+    return TERN_FAIL(TERN_ERR_LIMIT, "%s: sub-graphs more than %d deep", type().c_str(), kMaxSubgraphDepth);
   OnnxScope inner;
   inner.outer = importer.scope;
   inner.g = b.g;
@@ -610,7 +652,8 @@ tern_status OnnxNode::in_place(const onnx::GraphProto& graph, ValueId choice) {
     OnnxScope* where = nullptr;
     const Operand* o = importer.find(wanted, &where);
     if (!o) {
-      s = TERN_FAIL(TERN_ERR_CORRUPT, "%s: nothing produces the output '%s' of its sub-graph", type().c_str(), shown(wanted).c_str());
+      s = TERN_FAIL(TERN_ERR_CORRUPT, "%s: nothing produces the output '%s' of its sub-graph", type().c_str(),
+                    shown(wanted).c_str());
     } else if (o->absent) {
       s = TERN_ERR_UNSUPPORTED_OP;
     } else if (o->id != kNoValue && where->g != b.g) {
@@ -632,7 +675,8 @@ tern_status OnnxNode::in_place(const onnx::GraphProto& graph, ValueId choice) {
     }
     const ValueId v = results[i].id != kNoValue ? results[i].id : importer.materialise(results[i], b, false);
     TERN_TRY(b.status());
-    set((int)i, b.op("assume", {v, choice, b.constant(b.dtype(choice), b.value(choice).shape, b.value(choice).data.bytes)}));
+    set((int)i,
+        b.op("assume", {v, choice, b.constant(b.dtype(choice), b.value(choice).shape, b.value(choice).data.bytes)}));
   }
   return s == TERN_ERR_UNSUPPORTED ? TERN_ERR_UNSUPPORTED_OP : s;
 }
@@ -676,7 +720,7 @@ ValueId from_nhwc(Builder& b, ValueId y, int rank) {
   return b.transpose(t, {0, 2, 1});
 }
 
-// ---- the model ------------------------------------------------------------------------------------------------------
+// ---- the model ----
 
 namespace {
 
@@ -691,7 +735,8 @@ tern_status read_inputs(const onnx::GraphProto& graph, const ImportOptions& opti
     if (weights.count(v.name()) || options.bound.count(v.name())) continue;
     InputSpec spec;
     spec.name = v.name();
-    if (spec.name.empty() || spec.name.size() > 1024) return TERN_FAIL(TERN_ERR_CORRUPT, "an input has a name of %zu bytes", spec.name.size());
+    if (spec.name.empty() || spec.name.size() > 1024)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "an input has a name of %zu bytes", spec.name.size());
     names += (names.empty() ? "'" : ", '") + shown(spec.name) + "'";
     const onnx::TensorShapeProto* shape = nullptr;
     TERN_TRY(read_value_info(v, &spec.dtype, &shape));
@@ -701,17 +746,25 @@ tern_status read_inputs(const onnx::GraphProto& graph, const ImportOptions& opti
     if (given) {
       given->used = true;
       if (shape && shape->dim_size() != given->shape.rank)
-        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input '%s' has %d dims, the given shape %s has %d", shown(spec.name).c_str(), shape->dim_size(), to_string(given->shape).c_str(), given->shape.rank);
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input '%s' has %d dims, the given shape %s has %d",
+                         shown(spec.name).c_str(), shape->dim_size(), to_string(given->shape).c_str(),
+                         given->shape.rank);
       spec.dims = given->shape;
     } else {
-      if (!shape) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "input '%s' has no shape; give one with an input shape option", shown(spec.name).c_str());
-      if (shape->dim_size() > kMaxRank) return TERN_FAIL(TERN_ERR_LIMIT, "input '%s' has %d dims, at most %d are supported", shown(spec.name).c_str(), shape->dim_size(), kMaxRank);
+      if (!shape)
+        return TERN_FAIL(TERN_ERR_UNSUPPORTED, "input '%s' has no shape; give one with an input shape option",
+                         shown(spec.name).c_str());
+      if (shape->dim_size() > kMaxRank)
+        return TERN_FAIL(TERN_ERR_LIMIT, "input '%s' has %d dims, at most %d are supported", shown(spec.name).c_str(),
+                         shape->dim_size(), kMaxRank);
       for (const auto& d : shape->dim()) {
         if (d.has_dim_value() && d.dim_value() > 0) {
           spec.dims.push(d.dim_value());
           continue;
         }
-        if (d.has_dim_value() && d.dim_value() < -1) return TERN_FAIL(TERN_ERR_CORRUPT, "input '%s' has a dim of %" PRId64, shown(spec.name).c_str(), (int64_t)d.dim_value());
+        if (d.has_dim_value() && d.dim_value() < -1)
+          return TERN_FAIL(TERN_ERR_CORRUPT, "input '%s' has a dim of %" PRId64, shown(spec.name).c_str(),
+                           (int64_t)d.dim_value());
         if (d.has_dim_value() && d.dim_value() == 0) {
           spec.dims.push(0);
           continue;
@@ -739,29 +792,38 @@ tern_status bind_values(const onnx::GraphProto& graph, ImportOptions* options) {
       names += (names.empty() ? "'" : ", '") + shown(v.name()) + "'";
       if (v.name() == given.name) input = &v;
     }
-    if (!input) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "a value is given for '%s', but the inputs are %.300s", shown(given.name).c_str(), names.c_str());
+    if (!input)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "a value is given for '%s', but the inputs are %.300s",
+                       shown(given.name).c_str(), names.c_str());
     const onnx::TensorShapeProto* shape = nullptr;
     TensorData t;
     t.name = given.name;
     TERN_TRY(read_value_info(*input, &t.dtype, &shape));
     const int dims = shape ? shape->dim_size() : 0;
-    if (dims > kMaxRank) return TERN_FAIL(TERN_ERR_LIMIT, "input '%s' has %d dims, at most %d are supported", shown(given.name).c_str(), dims, kMaxRank);
+    if (dims > kMaxRank)
+      return TERN_FAIL(TERN_ERR_LIMIT, "input '%s' has %d dims, at most %d are supported", shown(given.name).c_str(),
+                       dims, kMaxRank);
     for (int i = 0; i < dims; ++i) {
       if (!shape->dim(i).has_dim_value() || shape->dim(i).dim_value() < 0)
-        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "a value is given for '%s', whose shape is not fixed", shown(given.name).c_str());
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "a value is given for '%s', whose shape is not fixed",
+                         shown(given.name).c_str());
       t.shape.push(shape->dim(i).dim_value());
     }
     TERN_TRY(check_shape(t.shape, given.name.c_str()));
     constexpr int64_t kMost = 1 << 16;
-    if (t.elements() > kMost) return TERN_FAIL(TERN_ERR_LIMIT, "a value is given for '%s' of shape %s, at most %" PRId64 " elements are filled", shown(given.name).c_str(), to_string(t.shape).c_str(), kMost);
+    if (t.elements() > kMost)
+      return TERN_FAIL(TERN_ERR_LIMIT, "a value is given for '%s' of shape %s, at most %" PRId64 " elements are filled",
+                       shown(given.name).c_str(), to_string(t.shape).c_str(), kMost);
     void* p = nullptr;
     t.data = make_data(t.bytes(), &p);
     for (int64_t i = 0; i < t.elements(); ++i) {
       store_element(t.dtype, p, i, given.number);
       if (!is_float(t.dtype) && t.load(i) != given.number)
-        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input '%s' is %s, which cannot hold %g", shown(given.name).c_str(), dtype_name(t.dtype), given.number);
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input '%s' is %s, which cannot hold %g", shown(given.name).c_str(),
+                         dtype_name(t.dtype), given.number);
     }
-    if (!options->bound.emplace(given.name, std::move(t)).second) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "two values are given for '%s'", shown(given.name).c_str());
+    if (!options->bound.emplace(given.name, std::move(t)).second)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "two values are given for '%s'", shown(given.name).c_str());
   }
   return TERN_OK;
 }
@@ -775,8 +837,9 @@ ValueId own_output(Builder& b, ValueId v) {
   return b.reshape(v, dims);
 }
 
-tern_status build_model(const onnx::ModelProto& proto, const ImportOptions& options, int opset, const NodeVersions& versions, OnnxFiles& files,
-                        const InputSizes& sizes, bool* sizes_decide, ModelDef* out) {
+tern_status build_model(const onnx::ModelProto& proto, const ImportOptions& options, int opset,
+                        const NodeVersions& versions, OnnxFiles& files, const InputSizes& sizes, bool* sizes_decide,
+                        ModelDef* out) {
   files.start();
   OnnxImporter importer{options, opset, versions, files};
   importer.model.signatures.emplace_back();
@@ -807,12 +870,15 @@ tern_status build_model(const onnx::ModelProto& proto, const ImportOptions& opti
     TERN_TRY(s);
     if (graph.output_size() == 0) return TERN_FAIL(TERN_ERR_CORRUPT, "the model has no outputs");
     for (const onnx::ValueInfoProto& v : graph.output()) {
-      if (!importer.find(v.name(), nullptr)) return TERN_FAIL(TERN_ERR_CORRUPT, "nothing produces the output '%s'", shown(v.name()).c_str());
+      if (!importer.find(v.name(), nullptr))
+        return TERN_FAIL(TERN_ERR_CORRUPT, "nothing produces the output '%s'", shown(v.name()).c_str());
       const ValueId id = own_output(b, importer.value_of(v.name(), b, true));
       TERN_TRY(b.status());
-      if (id == kNoValue) return TERN_FAIL(TERN_ERR_CORRUPT, "nothing produces the output '%s'", shown(v.name()).c_str());
+      if (id == kNoValue)
+        return TERN_FAIL(TERN_ERR_CORRUPT, "nothing produces the output '%s'", shown(v.name()).c_str());
       signature.graph.outputs.push_back(id);
-      if (std::find(signature.output_names.begin(), signature.output_names.end(), v.name()) != signature.output_names.end())
+      if (std::find(signature.output_names.begin(), signature.output_names.end(), v.name()) !=
+          signature.output_names.end())
         return TERN_FAIL(TERN_ERR_CORRUPT, "two outputs have the name '%s'", shown(v.name()).c_str());
       signature.output_names.push_back(v.name());
     }
@@ -835,16 +901,20 @@ tern_status read_opset(const onnx::ModelProto& proto, int* opset) {
   const auto read = [](const auto& imports, auto&& take) -> tern_status {
     for (const onnx::OperatorSetIdProto& o : imports) {
       if (!own_domain(o.domain())) continue;
-      if (o.version() < kOldestOpset) return TERN_FAIL(TERN_ERR_CORRUPT, "the model asks for operator set %" PRId64, (int64_t)o.version());
+      if (o.version() < kOldestOpset)
+        return TERN_FAIL(TERN_ERR_CORRUPT, "the model asks for operator set %" PRId64, (int64_t)o.version());
       if (o.version() > kNewestOpset)
-        return TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION, "the model asks for ONNX operator set %" PRId64 ", the newest that is read is %d", (int64_t)o.version(), kNewestOpset);
+        return TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION,
+                         "the model asks for ONNX operator set %" PRId64 ", the newest that is read is %d",
+                         (int64_t)o.version(), kNewestOpset);
       take((int)o.version());
     }
     return TERN_OK;
   };
   TERN_TRY(read(proto.opset_import(), [&](int version) { *opset = version, found = true; }));
   for (const onnx::FunctionProto& f : proto.functions()) TERN_TRY(read(f.opset_import(), [](int) {}));
-  if (proto.opset_import_size() == 0 && proto.ir_version() >= 3) return TERN_FAIL(TERN_ERR_CORRUPT, "the model names no operator set: not an ONNX model, or cut off");
+  if (proto.opset_import_size() == 0 && proto.ir_version() >= 3)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "the model names no operator set: not an ONNX model, or cut off");
   if (!found) *opset = proto.opset_import_size() ? kNewestOpset : 1;  // 1: as the format says for the oldest files
   return TERN_OK;
 }
@@ -852,13 +922,15 @@ tern_status read_opset(const onnx::ModelProto& proto, int* opset) {
 }  // namespace
 
 tern_status import_onnx(std::span<const uint8_t> file, const ImportOptions& given, ModelDef* out) {
-  if (file.size() > (size_t)INT32_MAX) return TERN_FAIL(TERN_ERR_LIMIT, "the ONNX file has %zu bytes, the format allows less than 2 GiB", file.size());
+  if (file.size() > (size_t)INT32_MAX)
+    return TERN_FAIL(TERN_ERR_LIMIT, "the ONNX file has %zu bytes, the format allows less than 2 GiB", file.size());
   TERN_TRY(scan_onnx(file));
   onnx::ModelProto proto;
   google::protobuf::io::ArrayInputStream stream(file.data(), (int)file.size());
   google::protobuf::io::CodedInputStream coded(&stream);
   coded.SetRecursionLimit(64);
-  if (!proto.ParseFromCodedStream(&coded) || !coded.ConsumedEntireMessage()) return TERN_FAIL(TERN_ERR_CORRUPT, "not an ONNX model, or damaged");
+  if (!proto.ParseFromCodedStream(&coded) || !coded.ConsumedEntireMessage())
+    return TERN_FAIL(TERN_ERR_CORRUPT, "not an ONNX model, or damaged");
   if (!proto.has_graph()) return TERN_FAIL(TERN_ERR_CORRUPT, "the file has no graph: not an ONNX model");
   int opset = 0;
   TERN_TRY(read_opset(proto, &opset));
@@ -871,11 +943,18 @@ tern_status import_onnx(std::span<const uint8_t> file, const ImportOptions& give
   InputSizes sizes;
   TERN_TRY(read_inputs(proto.graph(), options, &sizes));
   ModelDef model;
-  TERN_TRY(build_for_sizes(&sizes, [&](const InputSizes& s, bool* decide, ModelDef* m) { return build_model(proto, options, opset, versions, files, s, decide, m); }, &model));
+  TERN_TRY(build_for_sizes(
+      &sizes,
+      [&](const InputSizes& s, bool* decide, ModelDef* m) {
+        return build_model(proto, options, opset, versions, files, s, decide, m);
+      },
+      &model));
   model.metadata.emplace_back("source.format", "onnx");
-  if (!proto.producer_name().empty()) model.metadata.emplace_back("source.producer", proto.producer_name().substr(0, 256));
+  if (!proto.producer_name().empty())
+    model.metadata.emplace_back("source.producer", proto.producer_name().substr(0, 256));
   for (const onnx::StringStringEntryProto& e : proto.metadata_props())
-    if (!e.key().empty() && !find_metadata(model, "onnx." + e.key())) model.metadata.emplace_back("onnx." + e.key(), e.value());
+    if (!e.key().empty() && !find_metadata(model, "onnx." + e.key()))
+      model.metadata.emplace_back("onnx." + e.key(), e.value());
   TERN_TRY(apply_recipe(options, &model));
   *out = std::move(model);
   return TERN_OK;

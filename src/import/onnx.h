@@ -25,7 +25,7 @@ struct Operand {
   DType as = TERN_DTYPE_NONE;  // a weight seen through a Cast
   std::shared_ptr<const QuantizedWeight> quantized;
   std::shared_ptr<const OnnxSequence> sequence;
-  bool absent = false;         // produced by an operator that is not supported
+  bool absent = false;  // produced by an operator that is not supported
 };
 
 // Tensors by position, known when the model is read. Its values are of graph g.
@@ -38,8 +38,8 @@ struct OnnxScope {
   OnnxScope* outer = nullptr;
   Graph* g = nullptr;
   std::unordered_map<std::string, Operand> names;
-  // Sub-graphs: values of the enclosing graph that this one reads, shared by the sub-graphs of one node. A scope of names alone
-  // (a branch lowered in place) is of the graph of the scope around it.
+  // Sub-graphs: values of the enclosing graph that this one reads, shared by the sub-graphs of one node. A scope of
+  // names alone (a branch lowered in place) is of the graph of the scope around it.
   std::vector<ValueId>* captures = nullptr;
   std::map<ValueId, ValueId> inner;  // captured value -> its input here
 };
@@ -99,9 +99,10 @@ struct OnnxNode {
   // Lowers another node here; version: of the operators of that node and what is within it, 0 = as this one.
   tern_status lower(const onnx::NodeProto& node, int64_t version = 0);
   // open: of each of them, axes (bits) whose size is not known.
-  tern_status branch(const onnx::GraphProto& graph, const std::vector<ValueId>& like, std::vector<ValueId>* captures, Branch* out, std::span<const uint32_t> open = {});
-  // Lowers a sub-graph without inputs of its own in place of the node, where it is known that it runs: always, or as long as
-  // `choice` has the content that it has now.
+  tern_status branch(const onnx::GraphProto& graph, const std::vector<ValueId>& like, std::vector<ValueId>* captures,
+                     Branch* out, std::span<const uint32_t> open = {});
+  // Lowers a sub-graph without inputs of its own in place of the node, where it is known that it runs: always, or as
+  // long as `choice` has the content that it has now.
   tern_status in_place(const onnx::GraphProto& graph, ValueId choice = kNoValue);
   // What was refused so far. Put back where a sub-graph turns out not to matter.
   struct Counted {
@@ -140,8 +141,8 @@ class OnnxFiles;
 // files: those beside the model, for tensors that lie there; NULL = there are none.
 tern_status read_onnx_tensor(const onnx::TensorProto& t, TensorData* out, OnnxFiles* files = nullptr);
 
-// A convolution of bytes: x [N,C,spatial..], w [O,C / groups,k..], zero points of their types (kNoValue = 0). The sums as i32,
-// channels last.
+// A convolution of bytes: x [N,C,spatial..], w [O,C / groups,k..], zero points of their types (kNoValue = 0). The sums
+// as i32, channels last.
 struct IntegerConv {
   ValueId x, w, x_zero = kNoValue, w_zero = kNoValue;
 };

@@ -21,14 +21,18 @@ tern_status read_number(const onnx::TensorProto& t, const onnx::StringStringEntr
   const char* const end = e.value().data() + e.value().size();
   const auto r = std::from_chars(e.value().data(), end, *out);
   if (r.ec == std::errc() && r.ptr == end) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%.80s' lies in another file at %s '%.40s', which is no number", t.name().c_str(), e.key().c_str(), e.value().c_str());
+  return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%.80s' lies in another file at %s '%.40s', which is no number",
+                   t.name().c_str(), e.key().c_str(), e.value().c_str());
 }
 
 tern_status read_place(const onnx::TensorProto& t, Place* out) {
   bool has_offset = false;
   for (const onnx::StringStringEntryProto& e : t.external_data()) {
-    const bool again = (e.key() == "location" && !out->file.empty()) || (e.key() == "offset" && has_offset) || (e.key() == "length" && out->has_length);
-    if (again) return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%.80s' lies in another file and gives its %s twice", t.name().c_str(), e.key().c_str());
+    const bool again = (e.key() == "location" && !out->file.empty()) || (e.key() == "offset" && has_offset) ||
+                       (e.key() == "length" && out->has_length);
+    if (again)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%.80s' lies in another file and gives its %s twice", t.name().c_str(),
+                       e.key().c_str());
     if (e.key() == "location") out->file = e.value();
     if (e.key() == "offset") {
       has_offset = true;
@@ -39,7 +43,8 @@ tern_status read_place(const onnx::TensorProto& t, Place* out) {
       TERN_TRY(read_number(t, e, &out->length));
     }
   }
-  if (out->file.empty()) return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%.80s' lies in another file, but says not in which", t.name().c_str());
+  if (out->file.empty())
+    return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%.80s' lies in another file, but says not in which", t.name().c_str());
   return TERN_OK;
 }
 
@@ -61,19 +66,27 @@ tern_status OnnxFiles::read(const onnx::TensorProto& t, uint64_t bytes, uint64_t
   Place place;
   TERN_TRY(read_place(t, &place));
   if (path_.empty())
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tensor '%.80s' lies in the file '%.80s' beside the model, but the model was given as bytes: import it by its path", t.name().c_str(), place.file.c_str());
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                     "tensor '%.80s' lies in the file '%.80s' beside the model, but the model was given as bytes: "
+                     "import it by its path",
+                     t.name().c_str(), place.file.c_str());
   const Bytes* file = nullptr;
   if (const tern_status s = open(place.file, &file); s != TERN_OK) {
     const std::string why = thread_error().message;
     return TERN_FAIL(s, "tensor '%.80s' lies in another file: %s", t.name().c_str(), why.c_str());
   }
   if (place.has_length && place.length != bytes)
-    return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%.80s' needs %" PRIu64 " bytes, but has %" PRIu64 " in '%.80s'", t.name().c_str(), bytes, place.length, place.file.c_str());
+    return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%.80s' needs %" PRIu64 " bytes, but has %" PRIu64 " in '%.80s'",
+                     t.name().c_str(), bytes, place.length, place.file.c_str());
   if (!range_within(place.offset, bytes, file->size))
-    return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%.80s' needs %" PRIu64 " bytes from byte %" PRIu64 " of '%.80s', which has %" PRIu64, t.name().c_str(), bytes, place.offset, place.file.c_str(), file->size);
+    return TERN_FAIL(TERN_ERR_CORRUPT,
+                     "tensor '%.80s' needs %" PRIu64 " bytes from byte %" PRIu64 " of '%.80s', which has %" PRIu64,
+                     t.name().c_str(), bytes, place.offset, place.file.c_str(), file->size);
   uint64_t most;
   if (!checked_add(given_, bytes, &given_) || (checked_mul(total_, kMaxUses, &most) && given_ > most))
-    return TERN_FAIL(TERN_ERR_LIMIT, "the weights in other files overlap: they have %" PRIu64 " bytes, the files %" PRIu64, given_, total_);
+    return TERN_FAIL(TERN_ERR_LIMIT,
+                     "the weights in other files overlap: they have %" PRIu64 " bytes, the files %" PRIu64, given_,
+                     total_);
   if (bytes == 0 || (uintptr_t)(file->data + place.offset) % align == 0) {
     *out = {file->data + place.offset, file->owner};
     return TERN_OK;

@@ -16,7 +16,8 @@ class OnnxFiles {
   // max_bytes: of all files together.
   OnnxFiles(std::string folder, uint64_t max_bytes) : path_(std::move(folder)), left_(max_bytes) {}
 
-  // The `bytes` of a tensor whose data_location is EXTERNAL, at an address for elements of `align` bytes. Files are mapped.
+  // The `bytes` of a tensor whose data_location is EXTERNAL, at an address for elements of `align` bytes. Files are
+  // mapped.
   tern_status read(const onnx::TensorProto& t, uint64_t bytes, uint64_t align, Data* out);
   // What read() hands out is counted from here on: a small file cannot stand for many large weights.
   void start() { given_ = 0; }

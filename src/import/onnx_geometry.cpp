@@ -27,8 +27,11 @@ tern_status lower_center_crop_pad(OnnxNode& n) {
     place[(size_t)axis] = rank + (int64_t)i;
   }
   const ValueId have = b.shape_of(x), zero = b.integer(0), two = b.integer(2);
-  const ValueId want = b.op("gather", {b.op("concat", {have, b.cast(wanted, TERN_DTYPE_I64)}, {{"axis", 0}}), b.integers(place)}, {{"axis", 0}});
-  const ValueId start = b.div(b.op("max", {b.sub(have, want), zero}), two), missing = b.op("max", {b.sub(want, have), zero});
+  const ValueId want =
+      b.op("gather", {b.op("concat", {have, b.cast(wanted, TERN_DTYPE_I64)}, {{"axis", 0}}), b.integers(place)},
+           {{"axis", 0}});
+  const ValueId start = b.div(b.op("max", {b.sub(have, want), zero}), two),
+                missing = b.op("max", {b.sub(want, have), zero});
   const ValueId before = b.div(missing, two);
   std::vector<int64_t> all;
   for (int i = 0; i < rank; ++i) all.push_back(i);
@@ -50,7 +53,8 @@ tern_status lower_col2im(OnnxNode& n) {
   if (dilations.empty()) dilations.assign(d, 1);
   if (strides.empty()) strides.assign(d, 1);
   if (pads.empty()) pads.assign(2 * d, 0);
-  if (d < 1 || d + 2 > (size_t)kMaxRank || block->size() != d || dilations.size() != d || strides.size() != d || pads.size() != 2 * d)
+  if (d < 1 || d + 2 > (size_t)kMaxRank || block->size() != d || dilations.size() != d || strides.size() != d ||
+      pads.size() != 2 * d)
     return TERN_FAIL(TERN_ERR_CORRUPT, "Col2Im: the number of sizes, strides, dilations or pads does not fit");
   constexpr int64_t kMost = 1 << 24;
   int64_t pixels = 1, taps = 1, blocks = 1;
@@ -62,13 +66,16 @@ tern_status lower_col2im(OnnxNode& n) {
     for (const int64_t v : {pads[i], pads[d + i]})
       if (v < 0 || v > kMost) return TERN_FAIL(TERN_ERR_CORRUPT, "Col2Im: a pad of %" PRId64, v);
     across[i] = (size + pads[i] + pads[d + i] - dilations[i] * (kernel - 1) - 1) / strides[i] + 1;
-    if (across[i] < 1 || !checked_mul(pixels, size, &pixels) || !checked_mul(taps, kernel, &taps) || !checked_mul(blocks, across[i], &blocks) || pixels > kMost || taps > kMost || blocks > kMost)
+    if (across[i] < 1 || !checked_mul(pixels, size, &pixels) || !checked_mul(taps, kernel, &taps) ||
+        !checked_mul(blocks, across[i], &blocks) || pixels > kMost || taps > kMost || blocks > kMost)
       return TERN_FAIL(TERN_ERR_LIMIT, "Col2Im: sizes out of range");
   }
   int64_t cells = 0;
-  if (!checked_mul(taps, blocks, &cells) || cells > kMost) return TERN_FAIL(TERN_ERR_LIMIT, "Col2Im: %" PRId64 " blocks of %" PRId64, blocks, taps);
+  if (!checked_mul(taps, blocks, &cells) || cells > kMost)
+    return TERN_FAIL(TERN_ERR_LIMIT, "Col2Im: %" PRId64 " blocks of %" PRId64, blocks, taps);
   if (b.dim(x, 1) % taps || (b.dim(x, 2) >= 0 && b.dim(x, 2) != blocks))
-    return TERN_FAIL(TERN_ERR_SHAPE, "Col2Im: input 0 of shape %s for %" PRId64 " blocks of %" PRId64, to_string(b.value(x).shape).c_str(), blocks, taps);
+    return TERN_FAIL(TERN_ERR_SHAPE, "Col2Im: input 0 of shape %s for %" PRId64 " blocks of %" PRId64,
+                     to_string(b.value(x).shape).c_str(), blocks, taps);
   // The pixel of each cell; those in the padding meet in one behind the picture.
   std::vector<int64_t> target((size_t)cells);
   for (int64_t cell = 0; cell < cells; ++cell) {
@@ -85,9 +92,14 @@ tern_status lower_col2im(OnnxNode& n) {
   }
   const int64_t channels = b.dim(x, 1) / taps;
   const ValueId rows = b.transpose(b.reshape(x, {Builder::same(0), channels, cells}), {2, 0, 1});
-  const ValueId empty = b.op("fill", {b.op("concat", {b.integers({pixels + 1}), b.size_of_axes(x, 0, 1), b.integers({channels})}, {{"axis", 0}})}, {{"value", 0.0}, {"dtype", (int64_t)b.dtype(x)}});
-  const ValueId filled = b.op("scatter_nd", {empty, b.reshape(b.integers(target), {cells, 1}), rows}, {{"reduction", "add"}});
-  const ValueId picture = b.op("slice", {filled}, {{"starts", IntList{0, 0, 0}}, {"ends", IntList{pixels, INT64_MAX, INT64_MAX}}});
+  const ValueId empty =
+      b.op("fill",
+           {b.op("concat", {b.integers({pixels + 1}), b.size_of_axes(x, 0, 1), b.integers({channels})}, {{"axis", 0}})},
+           {{"value", 0.0}, {"dtype", (int64_t)b.dtype(x)}});
+  const ValueId filled =
+      b.op("scatter_nd", {empty, b.reshape(b.integers(target), {cells, 1}), rows}, {{"reduction", "add"}});
+  const ValueId picture =
+      b.op("slice", {filled}, {{"starts", IntList{0, 0, 0}}, {"ends", IntList{pixels, INT64_MAX, INT64_MAX}}});
   std::vector<int64_t> shape{Builder::same(0), channels};
   shape.insert(shape.end(), image->begin(), image->end());
   n.set(0, b.reshape(b.transpose(picture, {1, 2, 0}), shape));

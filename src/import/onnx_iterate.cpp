@@ -5,7 +5,8 @@
 namespace tern {
 namespace {
 
-onnx::NodeProto* add_node(onnx::GraphProto* g, const char* type, std::initializer_list<std::string> in, std::initializer_list<std::string> out) {
+onnx::NodeProto* add_node(onnx::GraphProto* g, const char* type, std::initializer_list<std::string> in,
+                          std::initializer_list<std::string> out) {
   onnx::NodeProto* n = g->add_node();
   n->set_op_type(type);
   for (const std::string& s : in) n->add_input(s);
@@ -31,7 +32,8 @@ onnx::GraphProto* set_graph(onnx::NodeProto* n, const char* name) {
 tern_status read_each(OnnxNode& n, const char* name, int count, std::vector<int64_t>* out) {
   *out = n.integers(name);
   if (out->empty()) out->assign((size_t)count, 0);
-  if ((int)out->size() != count) return TERN_FAIL(TERN_ERR_CORRUPT, "Scan: '%s' has %zu entries instead of %d", name, out->size(), count);
+  if ((int)out->size() != count)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "Scan: '%s' has %zu entries instead of %d", name, out->size(), count);
   return TERN_OK;
 }
 
@@ -39,7 +41,8 @@ tern_status scan(OnnxNode& n, const onnx::GraphProto& body, int scanned) {
   Builder& b = n.b;
   const int states = n.num_in() - scanned, results = n.num_out() - states;
   if (scanned < 1 || states < 0 || results < 0 || body.input_size() != n.num_in() || body.output_size() != n.num_out())
-    return TERN_FAIL(TERN_ERR_CORRUPT, "Scan: %d inputs and %d outputs do not fit its body, which has %d and %d", n.num_in(), n.num_out(), body.input_size(), body.output_size());
+    return TERN_FAIL(TERN_ERR_CORRUPT, "Scan: %d inputs and %d outputs do not fit its body, which has %d and %d",
+                     n.num_in(), n.num_out(), body.input_size(), body.output_size());
   std::vector<int64_t> in_axes, in_directions, out_axes, out_directions;
   TERN_TRY(read_each(n, "scan_input_axes", scanned, &in_axes));
   TERN_TRY(read_each(n, "scan_input_directions", scanned, &in_directions));
@@ -80,7 +83,8 @@ tern_status scan(OnnxNode& n, const onnx::GraphProto& body, int scanned) {
     const bool backward = in_directions[(size_t)i] != 0;
     const std::string index = backward ? own + "back." + std::to_string(i) : own + "i";
     if (backward) add_node(inner, "Sub", {own + "last", own + "i"}, {index});
-    set_integer(add_node(inner, "Gather", {n.proto.input(states + i), index}, {body.input(states + i).name()}), "axis", in_axes[(size_t)i]);
+    set_integer(add_node(inner, "Gather", {n.proto.input(states + i), index}, {body.input(states + i).name()}), "axis",
+                in_axes[(size_t)i]);
   }
   inner->mutable_initializer()->MergeFrom(body.initializer());
   inner->mutable_node()->MergeFrom(body.node());
@@ -144,7 +148,8 @@ tern_status scan_batch(OnnxNode& n, const onnx::GraphProto& body, int scanned) {
 tern_status lower_scan(OnnxNode& n) {
   const onnx::AttributeProto* body = n.attribute("body");
   const int64_t scanned = n.integer("num_scan_inputs", 0);
-  if (!body || !body->has_g() || scanned < 1 || scanned > n.num_in()) return TERN_FAIL(TERN_ERR_CORRUPT, "Scan lacks its body or its inputs");
+  if (!body || !body->has_g() || scanned < 1 || scanned > n.num_in())
+    return TERN_FAIL(TERN_ERR_CORRUPT, "Scan lacks its body or its inputs");
   return n.opset < 9 ? scan_batch(n, body->g(), (int)scanned) : scan(n, body->g(), (int)scanned);
 }
 

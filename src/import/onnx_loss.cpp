@@ -12,7 +12,8 @@ tern_status negative_log_likelihood(OnnxNode& n, ValueId x, ValueId target, Valu
   const bool ignores = n.has_attribute("ignore_index");
   const int64_t ignored = n.integer("ignore_index", -1);
   TERN_TRY(b.status());
-  if (b.rank(x) < 2 || b.rank(target) != b.rank(x) - 1) return TERN_FAIL(TERN_ERR_SHAPE, "%s: ranks %d and %d", n.type().c_str(), b.rank(x), b.rank(target));
+  if (b.rank(x) < 2 || b.rank(target) != b.rank(x) - 1)
+    return TERN_FAIL(TERN_ERR_SHAPE, "%s: ranks %d and %d", n.type().c_str(), b.rank(x), b.rank(target));
   if (b.rank(x) > 7) return n.unsupported("rank 8");
   ValueId mask = kNoValue, classes = target;
   if (ignores) {
@@ -31,7 +32,8 @@ tern_status negative_log_likelihood(OnnxNode& n, ValueId x, ValueId target, Valu
   if (reduction == "sum") loss = b.op("reduce_sum", {loss}, all);
   else if (reduction == "mean" && weights == kNoValue) loss = b.op("reduce_mean", {loss}, all);
   else if (reduction == "mean") loss = b.div(b.op("reduce_sum", {loss}, all), b.op("reduce_sum", {weights}, all));
-  else if (reduction != "none") return TERN_FAIL(TERN_ERR_CORRUPT, "%s: reduction '%.40s'", n.type().c_str(), reduction.c_str());
+  else if (reduction != "none")
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: reduction '%.40s'", n.type().c_str(), reduction.c_str());
   n.set(0, loss);
   return TERN_OK;
 }

@@ -21,16 +21,17 @@ const char* look_up(std::span<const Names> names, const std::string& type) {
   return "?";
 }
 
-// ---- element-wise ---------------------------------------------------------------------------------------------------
+// ---- element-wise ----
 
 constexpr Names kUnary[] = {
-    {"Abs", "abs"},       {"Neg", "neg"},         {"Sign", "sign"},         {"Floor", "floor"},       {"Ceil", "ceil"},
-    {"Round", "round"},   {"Sqrt", "sqrt"},       {"Reciprocal", "reciprocal"}, {"Exp", "exp"},       {"Log", "log"},
-    {"Sin", "sin"},       {"Cos", "cos"},         {"Tan", "tan"},           {"Asin", "asin"},         {"Acos", "acos"},
-    {"Atan", "atan"},     {"Sinh", "sinh"},       {"Cosh", "cosh"},         {"Tanh", "tanh"},         {"Asinh", "asinh"},
-    {"Acosh", "acosh"},   {"Atanh", "atanh"},     {"Erf", "erf"},           {"Sigmoid", "sigmoid"},   {"Relu", "relu"},
-    {"Softplus", "softplus"}, {"Softsign", "softsign"}, {"HardSwish", "hard_swish"}, {"Mish", "mish"}, {"Not", "logical_not"},
-    {"IsNaN", "is_nan"},  {"BitwiseNot", "bitwise_not"},
+    {"Abs", "abs"},     {"Neg", "neg"},           {"Sign", "sign"},         {"Floor", "floor"},
+    {"Ceil", "ceil"},   {"Round", "round"},       {"Sqrt", "sqrt"},         {"Reciprocal", "reciprocal"},
+    {"Exp", "exp"},     {"Log", "log"},           {"Sin", "sin"},           {"Cos", "cos"},
+    {"Tan", "tan"},     {"Asin", "asin"},         {"Acos", "acos"},         {"Atan", "atan"},
+    {"Sinh", "sinh"},   {"Cosh", "cosh"},         {"Tanh", "tanh"},         {"Asinh", "asinh"},
+    {"Acosh", "acosh"}, {"Atanh", "atanh"},       {"Erf", "erf"},           {"Sigmoid", "sigmoid"},
+    {"Relu", "relu"},   {"Softplus", "softplus"}, {"Softsign", "softsign"}, {"HardSwish", "hard_swish"},
+    {"Mish", "mish"},   {"Not", "logical_not"},   {"IsNaN", "is_nan"},      {"BitwiseNot", "bitwise_not"},
 };
 
 tern_status lower_unary(OnnxNode& n) {
@@ -39,10 +40,23 @@ tern_status lower_unary(OnnxNode& n) {
 }
 
 constexpr Names kBinary[] = {
-    {"Add", "add"},     {"Sub", "sub"},   {"Mul", "mul"},         {"Div", "div"},         {"Equal", "equal"},
-    {"Less", "less"},   {"Greater", "greater"}, {"LessOrEqual", "less_equal"}, {"GreaterOrEqual", "greater_equal"},
-    {"And", "logical_and"}, {"Or", "logical_or"}, {"Xor", "logical_xor"}, {"BitwiseAnd", "bitwise_and"}, {"BitwiseOr", "bitwise_or"},
-    {"BitwiseXor", "bitwise_xor"}, {"Pow", "pow"}, {"PRelu", "prelu"},
+    {"Add", "add"},
+    {"Sub", "sub"},
+    {"Mul", "mul"},
+    {"Div", "div"},
+    {"Equal", "equal"},
+    {"Less", "less"},
+    {"Greater", "greater"},
+    {"LessOrEqual", "less_equal"},
+    {"GreaterOrEqual", "greater_equal"},
+    {"And", "logical_and"},
+    {"Or", "logical_or"},
+    {"Xor", "logical_xor"},
+    {"BitwiseAnd", "bitwise_and"},
+    {"BitwiseOr", "bitwise_or"},
+    {"BitwiseXor", "bitwise_xor"},
+    {"Pow", "pow"},
+    {"PRelu", "prelu"},
 };
 
 // Before version 7 the second operand is stretched where `broadcast` says so, its axes aligned at `axis` of the first.
@@ -56,7 +70,8 @@ tern_status align_operand(OnnxNode& n, ValueId* second) {
   int axis = 0;
   TERN_TRY(n.axis(n.integer("axis", 0), b.rank(x), &axis));
   const int rank = b.rank(*second), behind = b.rank(x) - axis - rank;
-  if (behind < 0) return TERN_FAIL(TERN_ERR_SHAPE, "%s: axis %d for ranks %d and %d", n.type().c_str(), axis, b.rank(x), rank);
+  if (behind < 0)
+    return TERN_FAIL(TERN_ERR_SHAPE, "%s: axis %d for ranks %d and %d", n.type().c_str(), axis, b.rank(x), rank);
   std::vector<int64_t> dims;
   for (int i = 0; i < rank; ++i) dims.push_back(Builder::same(i));
   dims.insert(dims.end(), (size_t)behind, 1);
@@ -104,7 +119,8 @@ tern_status lower_mod(OnnxNode& n) {
 
 tern_status lower_bit_shift(OnnxNode& n) {
   const std::string direction = n.text("direction", "");
-  if (direction != "LEFT" && direction != "RIGHT") return TERN_FAIL(TERN_ERR_CORRUPT, "BitShift: direction '%.40s'", direction.c_str());
+  if (direction != "LEFT" && direction != "RIGHT")
+    return TERN_FAIL(TERN_ERR_CORRUPT, "BitShift: direction '%.40s'", direction.c_str());
   n.set(0, n.b.op(direction == "LEFT" ? "shift_left" : "shift_right", {n.in(0), n.in(1)}));
   return TERN_OK;
 }
@@ -130,7 +146,9 @@ tern_status lower_celu(OnnxNode& n) {
 }
 
 tern_status lower_selu(OnnxNode& n) {
-  n.set(0, n.b.op("selu", {n.in(0)}, {{"alpha", n.number("alpha", 1.67326319217681884765625)}, {"gamma", n.number("gamma", 1.05070102214813232421875)}}));
+  n.set(0, n.b.op("selu", {n.in(0)},
+                  {{"alpha", n.number("alpha", 1.67326319217681884765625)},
+                   {"gamma", n.number("gamma", 1.05070102214813232421875)}}));
   return TERN_OK;
 }
 
@@ -150,11 +168,13 @@ tern_status lower_gelu(OnnxNode& n) {
 }
 
 tern_status lower_is_inf(OnnxNode& n) {
-  n.set(0, n.b.op("is_inf", {n.in(0)}, {{"positive", n.integer("detect_positive", 1)}, {"negative", n.integer("detect_negative", 1)}}));
+  n.set(0, n.b.op("is_inf", {n.in(0)},
+                  {{"positive", n.integer("detect_positive", 1)}, {"negative", n.integer("detect_negative", 1)}}));
   return TERN_OK;
 }
 
-// y = x - bias where x > lambd, x + bias where x < -lambd, else 0. Integers are shrunk as numbers and lose the fraction after.
+// y = x - bias where x > lambd, x + bias where x < -lambd, else 0. Integers are shrunk as numbers and lose the fraction
+// after.
 tern_status lower_shrink(OnnxNode& n) {
   Builder& b = n.b;
   const ValueId in = n.in(0);
@@ -216,8 +236,8 @@ TensorData rounded(const TensorData& t, DType to) {
   return r;
 }
 
-// A weight seen through a cast to a float type stays a weight: its content as it is where the type holds every number, else
-// rounded here.
+// A weight seen through a cast to a float type stays a weight: its content as it is where the type holds every number,
+// else rounded here.
 tern_status cast_to(OnnxNode& n, DType to) {
   DType as = TERN_DTYPE_NONE;
   const TensorData* t = n.weight(0, &as);
@@ -262,7 +282,7 @@ tern_status lower_bit_cast(OnnxNode& n) {
   return TERN_OK;
 }
 
-// ---- reductions -----------------------------------------------------------------------------------------------------
+// ---- reductions ----
 
 // Axes from the attribute (old versions) or the input; *none: neither, or empty.
 tern_status reduce_axes(OnnxNode& n, IntList* axes, bool* none) {
@@ -290,7 +310,11 @@ tern_status lower_reduce(OnnxNode& n) {
   TERN_TRY(b.status());
   TERN_TRY(reduce_axes(n, &axes, &none));
   const std::string& type = n.type();
-  constexpr Names names[] = {{"ReduceMean", "reduce_mean"}, {"ReduceMax", "reduce_max"}, {"ReduceMin", "reduce_min"}, {"ReduceProd", "reduce_prod"}, {"ReduceSum", "reduce_sum"}};
+  constexpr Names names[] = {{"ReduceMean", "reduce_mean"},
+                             {"ReduceMax", "reduce_max"},
+                             {"ReduceMin", "reduce_min"},
+                             {"ReduceProd", "reduce_prod"},
+                             {"ReduceSum", "reduce_sum"}};
   const char* const name = look_up(names, type);
   if (*name != '?' && none && noop) {
     if (const Operand* o = n.operand(0)) n.set_operand(0, *o);
@@ -312,8 +336,10 @@ tern_status lower_reduce(OnnxNode& n) {
   const auto sum = [&](ValueId v) { return none && noop ? v : b.op("reduce_sum", {v}, attrs); };
   if (type == "ReduceLogSumExp" && !(none && noop)) {
     // Bounded, since infinity less infinity is no number.
-    const double most = b.dtype(x) == TERN_DTYPE_F64 ? std::numeric_limits<double>::max() : std::numeric_limits<float>::max();
-    const ValueId top = b.op("clip", {b.op("reduce_max", {x}, {{"axes", axes}, {"keep_dims", 1}})}, {{"min", -most}, {"max", most}});
+    const double most =
+        b.dtype(x) == TERN_DTYPE_F64 ? std::numeric_limits<double>::max() : std::numeric_limits<float>::max();
+    const ValueId top =
+        b.op("clip", {b.op("reduce_max", {x}, {{"axes", axes}, {"keep_dims", 1}})}, {{"min", -most}, {"max", most}});
     const ValueId exps = b.op("exp", {b.sub(x, top)});
     x = b.add(b.op("log", {sum(exps)}), keep ? top : b.op("reduce_max", {x}, attrs));
   } else if (type != "ReduceLogSumExp") {
@@ -329,7 +355,9 @@ tern_status lower_arg(OnnxNode& n) {
   int axis = 0;
   TERN_TRY(n.axis(n.integer("axis", 0), n.rank(0), &axis));
   n.set(0, n.b.op(n.type() == "ArgMax" ? "arg_max" : "arg_min", {n.in(0)},
-                  {{"axis", axis}, {"keep_dims", n.integer("keepdims", 1) != 0}, {"last_index", n.integer("select_last_index", 0) != 0}}));
+                  {{"axis", axis},
+                   {"keep_dims", n.integer("keepdims", 1) != 0},
+                   {"last_index", n.integer("select_last_index", 0) != 0}}));
   return TERN_OK;
 }
 
@@ -340,7 +368,10 @@ tern_status lower_cumsum(OnnxNode& n) {
   if (list.size() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "CumSum: %zu axes", list.size());
   int axis = 0;
   TERN_TRY(n.axis(list[0], n.rank(0), &axis));
-  n.set(0, n.b.op("cumsum", {n.in(0)}, {{"axis", axis}, {"exclusive", n.integer("exclusive", 0) != 0}, {"reverse", n.integer("reverse", 0) != 0}}));
+  n.set(0, n.b.op("cumsum", {n.in(0)},
+                  {{"axis", axis},
+                   {"exclusive", n.integer("exclusive", 0) != 0},
+                   {"reverse", n.integer("reverse", 0) != 0}}));
   return TERN_OK;
 }
 
@@ -386,7 +417,9 @@ tern_status lower_softmax(OnnxNode& n) {
     for (int i = axis + 1; i < rank; ++i) flatten = flatten || b.dim(x, i) != 1;
   ValueId in = x;
   if (flatten) {
-    in = b.op("reshape", {x, b.op("concat", {b.size_of_axes(x, 0, axis), b.size_of_axes(x, axis, rank)}, {{"axis", 0}})}, {{"allow_zero", 1}});
+    in =
+        b.op("reshape", {x, b.op("concat", {b.size_of_axes(x, 0, axis), b.size_of_axes(x, axis, rank)}, {{"axis", 0}})},
+             {{"allow_zero", 1}});
   }
   const int64_t at = flatten ? 1 : axis;
   ValueId y;
@@ -410,7 +443,7 @@ tern_status lower_softmax(OnnxNode& n) {
   return TERN_OK;
 }
 
-// ---- products -------------------------------------------------------------------------------------------------------
+// ---- products ----
 
 bool panel_dtype(DType d) { return d == TERN_DTYPE_F32 || d == TERN_DTYPE_F16; }
 
@@ -420,7 +453,8 @@ ValueId linear_weight(OnnxNode& n, int i, bool is_kn) {
   const TensorData* t = n.weight(i, &as);
   if (!t || t->shape.rank != 2 || !panel_dtype(t->dtype) || as == TERN_DTYPE_F64 || t->elements() == 0) return kNoValue;
   const int64_t swap[] = {1, 0};
-  return n.b.parameter_once(t->data, is_kn ? "linear kn" : "linear nk", [&] { return n.b.panel_parameter(is_kn ? permute(*t, swap) : *t); });
+  return n.b.parameter_once(t->data, is_kn ? "linear kn" : "linear nk",
+                            [&] { return n.b.panel_parameter(is_kn ? permute(*t, swap) : *t); });
 }
 
 tern_status lower_matmul(OnnxNode& n) {
@@ -458,7 +492,8 @@ tern_status lower_gemm(OnnxNode& n) {
     DType as = TERN_DTYPE_NONE;
     const TensorData* bias = beta == 1 ? n.weight(2, &as) : nullptr;
     const int64_t outputs = b.value(w).shape[0];
-    if (bias && as == TERN_DTYPE_F32 && bias->dtype == TERN_DTYPE_F32 && bias->elements() == outputs && bias->shape.rank >= 1 && bias->shape[bias->shape.rank - 1] == outputs) {
+    if (bias && as == TERN_DTYPE_F32 && bias->dtype == TERN_DTYPE_F32 && bias->elements() == outputs &&
+        bias->shape.rank >= 1 && bias->shape[bias->shape.rank - 1] == outputs) {
       in.push_back(b.parameter(with_shape(*bias, Shape{outputs})));
       biased = true;
     }
@@ -525,7 +560,9 @@ Term product_of(Builder& b, const Term& x, const Term& y, const std::string& kee
   for (int i = 0; i < nr; ++i) parts.push_back(b.size_of_axes(xa, nb + i, nb + i + 1));
   for (int i = 0; i < nc; ++i) parts.push_back(b.size_of_axes(ya, nb + ni + i, nb + ni + i + 1));
   if (parts.empty()) return {"", b.op("reshape", {product}, {{"shape", IntList{}}})};
-  return {batch + rows + columns, b.op("reshape", {product, parts.size() == 1 ? parts[0] : b.op("concat", parts, {{"axis", 0}})}, {{"allow_zero", 1}})};
+  return {batch + rows + columns,
+          b.op("reshape", {product, parts.size() == 1 ? parts[0] : b.op("concat", parts, {{"axis", 0}})},
+               {{"allow_zero", 1}})};
 }
 
 tern_status lower_einsum(OnnxNode& n) {
@@ -540,7 +577,8 @@ tern_status lower_einsum(OnnxNode& n) {
   TERN_TRY(b.status());
   size_t start = 0;
   for (int i = 0; i < n.num_in(); ++i) {
-    if (start > left.size()) return TERN_FAIL(TERN_ERR_CORRUPT, "Einsum: '%.80s' has fewer terms than inputs", equation.c_str());
+    if (start > left.size())
+      return TERN_FAIL(TERN_ERR_CORRUPT, "Einsum: '%.80s' has fewer terms than inputs", equation.c_str());
     const size_t comma = std::min(left.find(',', start), left.size());
     terms.push_back({left.substr(start, comma - start), ins[(size_t)i]});
     start = comma + 1;
@@ -550,7 +588,8 @@ tern_status lower_einsum(OnnxNode& n) {
   for (Term& t : terms) {
     const size_t dots = t.letters.find("...");
     if (dots == std::string::npos) {
-      if ((int)t.letters.size() != b.rank(t.value)) return TERN_FAIL(TERN_ERR_SHAPE, "Einsum: '%.80s' does not fit the ranks", equation.c_str());
+      if ((int)t.letters.size() != b.rank(t.value))
+        return TERN_FAIL(TERN_ERR_SHAPE, "Einsum: '%.80s' does not fit the ranks", equation.c_str());
       continue;
     }
     const int extra = b.rank(t.value) - ((int)t.letters.size() - 3);
@@ -589,14 +628,16 @@ tern_status lower_einsum(OnnxNode& n) {
       const DType dtype = b.dtype(t.value);
       std::vector<unsigned char> eye((size_t)(d * d));
       for (int64_t e = 0; e < d; ++e) eye[(size_t)(e * d + e)] = 1;
-      const ValueId diagonal = b.op("where", {b.constant(TERN_DTYPE_BOOL, shape, eye.data()), t.value, b.scalar(dtype, 0)});
+      const ValueId diagonal =
+          b.op("where", {b.constant(TERN_DTYPE_BOOL, shape, eye.data()), t.value, b.scalar(dtype, 0)});
       t.value = b.op("reduce_sum", {diagonal}, {{"axes", IntList{(int64_t)k}}, {"keep_dims", 0}});
       t.letters.erase(k, 1);
       --i;
     }
   }
   for (char c : out)
-    if (std::count(out.begin(), out.end(), c) != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "Einsum: '%.80s' repeats an output", equation.c_str());
+    if (std::count(out.begin(), out.end(), c) != 1)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "Einsum: '%.80s' repeats an output", equation.c_str());
   const auto rest = [&](size_t from) {
     std::string letters = out;
     for (size_t i = from; i < terms.size(); ++i) letters += terms[i].letters;
@@ -614,7 +655,8 @@ tern_status lower_einsum(OnnxNode& n) {
   std::vector<int64_t> p;
   for (char c : out) {
     const size_t at = result.letters.find(c);
-    if (at == std::string::npos) return TERN_FAIL(TERN_ERR_CORRUPT, "Einsum: '%.80s' has an output without input", equation.c_str());
+    if (at == std::string::npos)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "Einsum: '%.80s' has an output without input", equation.c_str());
     p.push_back((int64_t)at);
   }
   TERN_TRY(b.status());
@@ -622,7 +664,8 @@ tern_status lower_einsum(OnnxNode& n) {
   return TERN_OK;
 }
 
-// The determinant of each matrix [.., n, n]: elimination with the largest entry of a column as pivot, one step after the other.
+// The determinant of each matrix [.., n, n]: elimination with the largest entry of a column as pivot, one step after
+// the other.
 tern_status lower_det(OnnxNode& n) {
   Builder& b = n.b;
   const ValueId x = n.in(0);
@@ -634,11 +677,16 @@ tern_status lower_det(OnnxNode& n) {
   constexpr int64_t kMost = 32;
   if (size > kMost) return n.unsupported("of matrices with more than 32 rows");
   const auto zero = b.scalar(TERN_DTYPE_F64, 0), one = b.scalar(TERN_DTYPE_F64, 1), two = b.integer(2);
-  ValueId m = b.op("reshape", {b.cast(x, TERN_DTYPE_F64), b.op("concat", {b.size_of_axes(x, 0, rank - 2), b.integers({size, size})}, {{"axis", 0}})}, {{"allow_zero", 1}});
+  ValueId m = b.op("reshape",
+                   {b.cast(x, TERN_DTYPE_F64),
+                    b.op("concat", {b.size_of_axes(x, 0, rank - 2), b.integers({size, size})}, {{"axis", 0}})},
+                   {{"allow_zero", 1}});
   ValueId det = b.op("expand", {one, b.size_of_axes(x, 0, rank - 2)});
   const Attrs by_batch = {{"batch_dims", 1}}, last = {{"axis", -1}};
   const auto column = [&](ValueId v) { return b.op("gather", {v, b.integer(0)}, last); };
-  const auto other_columns = [&](ValueId v, int64_t count) { return b.op("gather", {v, b.op("range", {b.integer(1), b.integer(count), b.integer(1)})}, last); };
+  const auto other_columns = [&](ValueId v, int64_t count) {
+    return b.op("gather", {v, b.op("range", {b.integer(1), b.integer(count), b.integer(1)})}, last);
+  };
   const auto as_column = [&](ValueId v, int dims) {
     IntList shape{-1, 1};
     if (dims == 3) shape = IntList{0, 0, 1};
@@ -665,7 +713,7 @@ tern_status lower_det(OnnxNode& n) {
   return TERN_OK;
 }
 
-// ---- tables ---------------------------------------------------------------------------------------------------------
+// ---- tables ----
 
 // 0, 1, ... size-1 for a known size, run through a window function.
 tern_status lower_window(OnnxNode& n) {
@@ -680,33 +728,107 @@ tern_status lower_window(OnnxNode& n) {
   if (n.type() == "BlackmanWindow") a0 = 0.42, a2 = 0.08;
   const double turns = 2 * 3.14159265358979323846 / (double)(periodic ? count : count - 1);
   std::vector<unsigned char> values((size_t)count * dtype_size(dtype));
-  for (int64_t i = 0; i < count; ++i) store_element(dtype, values.data(), i, a0 - a1 * std::cos(turns * (double)i) + a2 * std::cos(2 * turns * (double)i));
+  for (int64_t i = 0; i < count; ++i)
+    store_element(dtype, values.data(), i,
+                  a0 - a1 * std::cos(turns * (double)i) + a2 * std::cos(2 * turns * (double)i));
   n.set(0, n.b.constant(dtype, Shape{count}, values.data()));
   return TERN_OK;
 }
 
 constexpr OnnxOp kOps[] = {
-    {"Abs", lower_unary},      {"Neg", lower_unary},     {"Sign", lower_unary},     {"Floor", lower_unary},      {"Ceil", lower_unary},
-    {"Round", lower_unary},    {"Sqrt", lower_unary},    {"Reciprocal", lower_unary}, {"Exp", lower_unary},      {"Log", lower_unary},
-    {"Sin", lower_unary},      {"Cos", lower_unary},     {"Tan", lower_unary},      {"Asin", lower_unary},       {"Acos", lower_unary},
-    {"Atan", lower_unary},     {"Sinh", lower_unary},    {"Cosh", lower_unary},     {"Tanh", lower_unary},       {"Asinh", lower_unary},
-    {"Acosh", lower_unary},    {"Atanh", lower_unary},   {"Erf", lower_unary},      {"Sigmoid", lower_unary},    {"Relu", lower_unary},
-    {"Softplus", lower_unary}, {"Softsign", lower_unary}, {"HardSwish", lower_unary}, {"Mish", lower_unary},     {"Not", lower_unary},
-    {"IsNaN", lower_unary},    {"BitwiseNot", lower_unary},
-    {"Add", lower_binary},     {"Sub", lower_binary},    {"Mul", lower_binary},     {"Div", lower_binary},       {"Equal", lower_binary},
-    {"Less", lower_binary},    {"Greater", lower_binary}, {"LessOrEqual", lower_binary}, {"GreaterOrEqual", lower_binary},
-    {"And", lower_binary},     {"Or", lower_binary},     {"Xor", lower_binary},     {"BitwiseAnd", lower_binary}, {"BitwiseOr", lower_binary},
-    {"BitwiseXor", lower_binary}, {"Pow", lower_binary}, {"PRelu", lower_binary},
-    {"Max", lower_variadic},   {"Min", lower_variadic},  {"Sum", lower_variadic},   {"Mean", lower_variadic},    {"Mod", lower_mod},
-    {"BitShift", lower_bit_shift}, {"Where", lower_where}, {"LeakyRelu", lower_leaky_relu}, {"Elu", lower_elu},  {"Celu", lower_celu},
-    {"Selu", lower_selu},      {"ThresholdedRelu", lower_thresholded_relu}, {"HardSigmoid", lower_hard_sigmoid}, {"Gelu", lower_gelu},
-    {"IsInf", lower_is_inf},   {"Shrink", lower_shrink}, {"Clip", lower_clip},      {"Cast", lower_cast},        {"CastLike", lower_cast_like},
+    {"Abs", lower_unary},
+    {"Neg", lower_unary},
+    {"Sign", lower_unary},
+    {"Floor", lower_unary},
+    {"Ceil", lower_unary},
+    {"Round", lower_unary},
+    {"Sqrt", lower_unary},
+    {"Reciprocal", lower_unary},
+    {"Exp", lower_unary},
+    {"Log", lower_unary},
+    {"Sin", lower_unary},
+    {"Cos", lower_unary},
+    {"Tan", lower_unary},
+    {"Asin", lower_unary},
+    {"Acos", lower_unary},
+    {"Atan", lower_unary},
+    {"Sinh", lower_unary},
+    {"Cosh", lower_unary},
+    {"Tanh", lower_unary},
+    {"Asinh", lower_unary},
+    {"Acosh", lower_unary},
+    {"Atanh", lower_unary},
+    {"Erf", lower_unary},
+    {"Sigmoid", lower_unary},
+    {"Relu", lower_unary},
+    {"Softplus", lower_unary},
+    {"Softsign", lower_unary},
+    {"HardSwish", lower_unary},
+    {"Mish", lower_unary},
+    {"Not", lower_unary},
+    {"IsNaN", lower_unary},
+    {"BitwiseNot", lower_unary},
+    {"Add", lower_binary},
+    {"Sub", lower_binary},
+    {"Mul", lower_binary},
+    {"Div", lower_binary},
+    {"Equal", lower_binary},
+    {"Less", lower_binary},
+    {"Greater", lower_binary},
+    {"LessOrEqual", lower_binary},
+    {"GreaterOrEqual", lower_binary},
+    {"And", lower_binary},
+    {"Or", lower_binary},
+    {"Xor", lower_binary},
+    {"BitwiseAnd", lower_binary},
+    {"BitwiseOr", lower_binary},
+    {"BitwiseXor", lower_binary},
+    {"Pow", lower_binary},
+    {"PRelu", lower_binary},
+    {"Max", lower_variadic},
+    {"Min", lower_variadic},
+    {"Sum", lower_variadic},
+    {"Mean", lower_variadic},
+    {"Mod", lower_mod},
+    {"BitShift", lower_bit_shift},
+    {"Where", lower_where},
+    {"LeakyRelu", lower_leaky_relu},
+    {"Elu", lower_elu},
+    {"Celu", lower_celu},
+    {"Selu", lower_selu},
+    {"ThresholdedRelu", lower_thresholded_relu},
+    {"HardSigmoid", lower_hard_sigmoid},
+    {"Gelu", lower_gelu},
+    {"IsInf", lower_is_inf},
+    {"Shrink", lower_shrink},
+    {"Clip", lower_clip},
+    {"Cast", lower_cast},
+    {"CastLike", lower_cast_like},
     {"BitCast", lower_bit_cast},
-    {"ReduceSum", lower_reduce}, {"ReduceMean", lower_reduce}, {"ReduceMax", lower_reduce}, {"ReduceMin", lower_reduce},
-    {"ReduceProd", lower_reduce}, {"ReduceL1", lower_reduce}, {"ReduceL2", lower_reduce}, {"ReduceLogSum", lower_reduce},
-    {"ReduceLogSumExp", lower_reduce}, {"ReduceSumSquare", lower_reduce}, {"ArgMax", lower_arg}, {"ArgMin", lower_arg}, {"CumSum", lower_cumsum}, {"CumProd", lower_cumprod},
-    {"Softmax", lower_softmax}, {"LogSoftmax", lower_softmax}, {"Hardmax", lower_softmax}, {"MatMul", lower_matmul}, {"Gemm", lower_gemm},
-    {"Det", lower_det},        {"Einsum", lower_einsum},  {"HannWindow", lower_window}, {"HammingWindow", lower_window}, {"BlackmanWindow", lower_window},
+    {"ReduceSum", lower_reduce},
+    {"ReduceMean", lower_reduce},
+    {"ReduceMax", lower_reduce},
+    {"ReduceMin", lower_reduce},
+    {"ReduceProd", lower_reduce},
+    {"ReduceL1", lower_reduce},
+    {"ReduceL2", lower_reduce},
+    {"ReduceLogSum", lower_reduce},
+    {"ReduceLogSumExp", lower_reduce},
+    {"ReduceSumSquare", lower_reduce},
+    {"ArgMax", lower_arg},
+    {"ArgMin", lower_arg},
+    {"CumSum", lower_cumsum},
+    {"CumProd", lower_cumprod},
+    {"Softmax", lower_softmax},
+    {"LogSoftmax", lower_softmax},
+    {"Hardmax", lower_softmax},
+    {"MatMul", lower_matmul},
+    {"Gemm", lower_gemm},
+    {"Det", lower_det},
+    {"Einsum", lower_einsum},
+    {"HannWindow", lower_window},
+    {"HammingWindow", lower_window},
+    {"BlackmanWindow", lower_window},
 };
 
 }  // namespace

@@ -27,7 +27,7 @@ tern_status over_pixels(OnnxNode& n, ValueId x, F&& op) {
   return TERN_OK;
 }
 
-// ---- normalisations -------------------------------------------------------------------------------------------------
+// ---- normalisations ----
 
 tern_status lower_batch_norm(OnnxNode& n) {
   Builder& b = n.b;
@@ -67,7 +67,9 @@ tern_status lower_instance_norm(OnnxNode& n) {
   const ValueId x = n.in(0);
   TERN_TRY(b.status());
   const double epsilon = n.number("epsilon", 1e-5);
-  return over_pixels(n, x, [&](ValueId picture) { return b.op("instance_norm", {picture, n.in(1), n.in(2)}, {{"epsilon", epsilon}}); });
+  return over_pixels(n, x, [&](ValueId picture) {
+    return b.op("instance_norm", {picture, n.in(1), n.in(2)}, {{"epsilon", epsilon}});
+  });
 }
 
 tern_status lower_group_norm(OnnxNode& n) {
@@ -78,7 +80,9 @@ tern_status lower_group_norm(OnnxNode& n) {
   const double epsilon = n.number("epsilon", 1e-5);
   const int64_t groups = n.integer("num_groups", 1), channels = b.dim(x, 1);
   n.integer("stash_type", 1);
-  if (channels < 0 || groups < 1 || channels % groups) return TERN_FAIL(TERN_ERR_SHAPE, "GroupNormalization: %" PRId64 " channels in %" PRId64 " groups", channels, groups);
+  if (channels < 0 || groups < 1 || channels % groups)
+    return TERN_FAIL(TERN_ERR_SHAPE, "GroupNormalization: %" PRId64 " channels in %" PRId64 " groups", channels,
+                     groups);
   ValueId scale = n.in(1), bias = n.in(2);
   if (n.opset < 21) {
     // One number a group.
@@ -87,7 +91,9 @@ tern_status lower_group_norm(OnnxNode& n) {
       *v = b.reshape(b.op("expand", {column}, {{"shape", IntList{groups, channels / groups}}}), {channels});
     }
   }
-  return over_pixels(n, x, [&](ValueId picture) { return b.op("group_norm", {picture, scale, bias}, {{"groups", groups}, {"epsilon", epsilon}}); });
+  return over_pixels(n, x, [&](ValueId picture) {
+    return b.op("group_norm", {picture, scale, bias}, {{"groups", groups}, {"epsilon", epsilon}});
+  });
 }
 
 // Mean and InvStdDev are outputs as well: spelled out where they are wanted.
@@ -123,7 +129,8 @@ tern_status lower_mean_variance_norm(OnnxNode& n) {
   const Attrs attrs = {{"axes", int_list(list)}, {"keep_dims", 1}};
   const DType dtype = b.dtype(x);
   const ValueId wide = widened(b, x), near = b.sub(wide, b.op("reduce_mean", {wide}, attrs));
-  // The mean of numbers that are close to one another is rounded by a part of their distance: what is left is taken off, too.
+  // The mean of numbers that are close to one another is rounded by a part of their distance: what is left is taken
+  // off, too.
   const ValueId centred = b.sub(near, b.op("reduce_mean", {near}, attrs));
   const ValueId deviation = b.op("sqrt", {b.op("reduce_mean", {b.mul(centred, centred)}, attrs)});
   n.set(0, b.cast(b.div(centred, b.add(deviation, b.like(deviation, 1e-9))), dtype));
@@ -137,7 +144,10 @@ tern_status lower_lrn(OnnxNode& n) {
   const int rank = b.rank(x);
   if (rank < 2) return TERN_FAIL(TERN_ERR_SHAPE, "LRN: input 0 has rank %d", rank);
   const ValueId y = b.op("lrn", {b.transpose(x, channels_last(rank))},
-                         {{"size", n.integer("size", 1)}, {"alpha", n.number("alpha", 1e-4)}, {"beta", n.number("beta", 0.75)}, {"bias", n.number("bias", 1)}});
+                         {{"size", n.integer("size", 1)},
+                          {"alpha", n.number("alpha", 1e-4)},
+                          {"beta", n.number("beta", 0.75)},
+                          {"bias", n.number("bias", 1)}});
   n.set(0, b.transpose(y, channels_second(rank)));
   return TERN_OK;
 }
@@ -152,7 +162,8 @@ tern_status lower_lp_norm(OnnxNode& n) {
   if (p != 1 && p != 2) return n.unsupported("p = " + std::to_string(p));
   const DType dtype = b.dtype(x);
   const ValueId wide = widened(b, x);
-  ValueId length = b.op("reduce_sum", {p == 2 ? b.mul(wide, wide) : b.op("abs", {wide})}, {{"axes", IntList{axis}}, {"keep_dims", 1}});
+  ValueId length = b.op("reduce_sum", {p == 2 ? b.mul(wide, wide) : b.op("abs", {wide})},
+                        {{"axes", IntList{axis}}, {"keep_dims", 1}});
   if (p == 2) length = b.op("sqrt", {length});
   // A vector of zeros stays one.
   const ValueId divisor = b.op("where", {b.op("equal", {length, b.like(length, 0)}), b.like(length, 1), length});
@@ -178,18 +189,22 @@ tern_status lower_dropout(OnnxNode& n) {
   return TERN_OK;
 }
 
-// ---- sizes ----------------------------------------------------------------------------------------------------------
+// ---- sizes ----
 
 tern_status lower_depth_to_space(OnnxNode& n) {
   Builder& b = n.b;
   const ValueId x = n.in(0);
   TERN_TRY(b.status());
-  if (b.rank(x) != 4) return TERN_FAIL(TERN_ERR_SHAPE, "%s: input 0 has rank %d instead of 4", n.type().c_str(), b.rank(x));
+  if (b.rank(x) != 4)
+    return TERN_FAIL(TERN_ERR_SHAPE, "%s: input 0 has rank %d instead of 4", n.type().c_str(), b.rank(x));
   const bool to_space = n.type() == "DepthToSpace";
   const std::string mode = n.text("mode", "DCR");
-  if (mode != "DCR" && mode != "CRD") return TERN_FAIL(TERN_ERR_CORRUPT, "%s: mode '%.40s'", n.type().c_str(), mode.c_str());
-  n.set(0, from_nhwc(b, b.op(to_space ? "depth_to_space" : "space_to_depth", {to_nhwc(b, x)},
-                             {{"block", n.integer("blocksize", 0)}, {"mode", mode == "DCR" ? "dcr" : "crd"}}), 4));
+  if (mode != "DCR" && mode != "CRD")
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: mode '%.40s'", n.type().c_str(), mode.c_str());
+  n.set(0, from_nhwc(b,
+                     b.op(to_space ? "depth_to_space" : "space_to_depth", {to_nhwc(b, x)},
+                          {{"block", n.integer("blocksize", 0)}, {"mode", mode == "DCR" ? "dcr" : "crd"}}),
+                     4));
   return TERN_OK;
 }
 

@@ -29,7 +29,7 @@ std::vector<onnx::NodeProto*> take_out(Nodes* nodes) {
   return taken;
 }
 
-// ---- functions ------------------------------------------------------------------------------------------------------
+// ---- functions ----
 
 // Calls take(bytes) for each entry of a field that the schema at hand does not know yet.
 template <class F>
@@ -99,13 +99,16 @@ struct Inliner {
     if (!good) return TERN_FAIL(TERN_ERR_CORRUPT, "function '%s' is damaged", shown(f.name()).c_str());
     for (const onnx::OperatorSetIdProto& o : f.opset_import())
       if (own_name(o.domain()).empty()) own.version = o.version();
-    if (!functions.emplace(key(f.domain(), f.name(), unknown_text(f.unknown_fields(), kFunctionOverload)), std::move(own)).second)
+    if (!functions
+             .emplace(key(f.domain(), f.name(), unknown_text(f.unknown_fields(), kFunctionOverload)), std::move(own))
+             .second)
       return TERN_FAIL(TERN_ERR_CORRUPT, "function '%s' is given twice", shown(f.name()).c_str());
     return TERN_OK;
   }
 
   const Function* find(const onnx::NodeProto& node) const {
-    const auto it = functions.find(key(node.domain(), node.op_type(), unknown_text(node.unknown_fields(), kNodeOverload)));
+    const auto it =
+        functions.find(key(node.domain(), node.op_type(), unknown_text(node.unknown_fields(), kNodeOverload)));
     return it == functions.end() ? nullptr : &it->second;
   }
 
@@ -172,16 +175,21 @@ struct Instance {
 tern_status Inliner::call(const onnx::NodeProto& node, const Function& f, Nodes* out) {
   const onnx::FunctionProto& proto = *f.proto;
   if (node.input_size() > proto.input_size() || node.output_size() > proto.output_size())
-    return TERN_FAIL(TERN_ERR_CORRUPT, "'%s' calls the function '%s' with %d inputs and %d outputs, it has %d and %d", shown(node.name()).c_str(),
-                     shown(proto.name()).c_str(), node.input_size(), node.output_size(), proto.input_size(), proto.output_size());
+    return TERN_FAIL(TERN_ERR_CORRUPT, "'%s' calls the function '%s' with %d inputs and %d outputs, it has %d and %d",
+                     shown(node.name()).c_str(), shown(proto.name()).c_str(), node.input_size(), node.output_size(),
+                     proto.input_size(), proto.output_size());
   const auto too_much = [&] {
-    return TERN_FAIL(TERN_ERR_LIMIT, "the model's functions stand for more than %" PRId64 " nodes or %" PRId64 " bytes", kMaxInlinedNodes, kMaxInlinedBytes);
+    return TERN_FAIL(TERN_ERR_LIMIT, "the model's functions stand for more than %" PRId64 " nodes or %" PRId64 " bytes",
+                     kMaxInlinedNodes, kMaxInlinedBytes);
   };
   nodes += proto.node_size() + proto.output_size();
   bytes += f.bytes;
   if (nodes > kMaxInlinedNodes || bytes > kMaxInlinedBytes) return too_much();
-  Instance instance{node, f, (node.name().empty() ? proto.name() : node.name()).substr(0, 80) + "/" + std::to_string(calls++) + "/", versions, bytes};
-  for (int i = 0; i < proto.input_size(); ++i) instance.names[proto.input(i)] = i < node.input_size() ? node.input(i) : "";
+  Instance instance{
+      node, f, (node.name().empty() ? proto.name() : node.name()).substr(0, 80) + "/" + std::to_string(calls++) + "/",
+      versions, bytes};
+  for (int i = 0; i < proto.input_size(); ++i)
+    instance.names[proto.input(i)] = i < node.input_size() ? node.input(i) : "";
   std::vector<std::pair<std::string, std::string>> passed;  // outputs that are inputs, or outputs twice
   for (int i = 0; i < proto.output_size(); ++i) {
     const std::string actual = i < node.output_size() ? node.output(i) : "";
@@ -207,7 +215,9 @@ tern_status Inliner::expand(Nodes* list, int depth) {
   bool any = false;
   for (const onnx::NodeProto& node : *list) any = any || find(node);
   if (!any) return TERN_OK;
-  if (depth == kMaxCallDepth) return TERN_FAIL(TERN_ERR_LIMIT, "the model's functions call each other more than %d deep, as '%s' does", kMaxCallDepth, shown(list->Get(0).op_type()).c_str());
+  if (depth == kMaxCallDepth)
+    return TERN_FAIL(TERN_ERR_LIMIT, "the model's functions call each other more than %d deep, as '%s' does",
+                     kMaxCallDepth, shown(list->Get(0).op_type()).c_str());
   tern_status s = TERN_OK;
   for (onnx::NodeProto* node : take_out(list)) {
     const Function* f = s == TERN_OK ? find(*node) : nullptr;
@@ -225,7 +235,7 @@ tern_status Inliner::expand(Nodes* list, int depth) {
   return s;
 }
 
-// ---- order ----------------------------------------------------------------------------------------------------------
+// ---- order ----
 
 // Sorts the graph; the names that it reads from the graphs around it come out.
 tern_status sort_graph(onnx::GraphProto* graph, std::set<std::string>* outer) {
@@ -277,8 +287,10 @@ tern_status sort_graph(onnx::GraphProto* graph, std::set<std::string>* outer) {
       const int next = needs[(size_t)node][at++];
       if (state[(size_t)next] == open) {
         const onnx::NodeProto& own = graph->node(next);
-        return TERN_FAIL(TERN_ERR_CORRUPT, "the nodes form a cycle: %s '%s' reads, directly or through others, what it produces ('%s')", shown(own.op_type()).c_str(),
-                         shown(own.name()).c_str(), own.output_size() ? shown(own.output(0)).c_str() : "");
+        return TERN_FAIL(TERN_ERR_CORRUPT,
+                         "the nodes form a cycle: %s '%s' reads, directly or through others, what it produces ('%s')",
+                         shown(own.op_type()).c_str(), shown(own.name()).c_str(),
+                         own.output_size() ? shown(own.output(0)).c_str() : "");
       }
       if (state[(size_t)next] == untouched) stack.emplace_back(next, 0), state[(size_t)next] = open;
     }

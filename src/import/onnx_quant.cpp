@@ -44,7 +44,8 @@ tern_status read_scales(OnnxNode& n, ValueId x, Scales* s) {
   const int64_t size = b.rank(x) > 0 ? b.dim(x, s->axis) : 1;
   if (size < 0 || size > kMost) return n.unsupported("blocks of a size that varies");
   if (s->block < 0 || b.rank(s->scale) != b.rank(x) || b.dim(s->scale, s->axis) != (size + s->block - 1) / s->block)
-    return TERN_FAIL(TERN_ERR_SHAPE, "%s: scales of shape %s for blocks of %" PRId64 " of shape %s", n.type().c_str(), to_string(b.value(s->scale).shape).c_str(), s->block, to_string(b.value(x).shape).c_str());
+    return TERN_FAIL(TERN_ERR_SHAPE, "%s: scales of shape %s for blocks of %" PRId64 " of shape %s", n.type().c_str(),
+                     to_string(b.value(s->scale).shape).c_str(), s->block, to_string(b.value(x).shape).c_str());
   return TERN_OK;
 }
 
@@ -55,10 +56,12 @@ tern_status lower_quantize(OnnxNode& n) {
   TERN_TRY(read_scales(n, x, &s));
   n.integer("saturate", 1);  // of 8-bit floats
   const int64_t asked = n.integer("output_dtype", 0), precision = n.integer("precision", 0);
-  if (precision != 0 && precision != onnx::TensorProto::FLOAT) return n.unsupported("precision " + std::to_string(precision));
+  if (precision != 0 && precision != onnx::TensorProto::FLOAT)
+    return n.unsupported("precision " + std::to_string(precision));
   const DType dtype = s.zero != kNoValue ? b.dtype(s.zero) : asked ? onnx_dtype(asked) : TERN_DTYPE_U8;
   if (asked && dtype != onnx_dtype(asked)) return n.unsupported("to element type " + std::to_string(asked));
-  if (s.block == 0 && (dtype == TERN_DTYPE_I8 || dtype == TERN_DTYPE_U8 || dtype == TERN_DTYPE_I16 || dtype == TERN_DTYPE_U16)) {
+  if (s.block == 0 &&
+      (dtype == TERN_DTYPE_I8 || dtype == TERN_DTYPE_U8 || dtype == TERN_DTYPE_I16 || dtype == TERN_DTYPE_U16)) {
     n.set(0, b.op("quantize_linear", {x, s.scale, s.zero}, {{"axis", s.axis}, {"dtype", (int64_t)dtype}}));
     return TERN_OK;
   }
@@ -123,7 +126,8 @@ tern_status lower_dynamic_quantize(OnnxNode& n) {
   const ValueId top = b.op("max", {b.op("reduce_max", {x}, all), b.number(0)});
   const ValueId low = b.op("min", {b.op("reduce_min", {x}, all), b.number(0)});
   const ValueId scale = b.div(b.sub(top, low), b.number(255));
-  const ValueId zero = b.cast(b.op("round", {b.op("clip", {b.div(b.op("neg", {low}), scale)}, {{"min", 0.0}, {"max", 255.0}})}), TERN_DTYPE_U8);
+  const ValueId zero = b.cast(
+      b.op("round", {b.op("clip", {b.div(b.op("neg", {low}), scale)}, {{"min", 0.0}, {"max", 255.0}})}), TERN_DTYPE_U8);
   n.set(0, b.op("quantize_linear", {x, scale, zero}, {{"axis", 0}, {"dtype", (int64_t)TERN_DTYPE_U8}}));
   n.set(1, scale);
   n.set(2, zero);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Resize and Upsample. Rows and columns of a picture are the operator resize; whatever else they can do (other axes, filters
-// against aliasing, crops) is taken axis by axis, as sums of gathered and weighted entries.
+// Resize and Upsample. Rows and columns of a picture are the operator resize; whatever else they can do (other axes,
+// filters against aliasing, crops) is taken axis by axis, as sums of gathered and weighted entries.
 #include <algorithm>
 #include <cmath>
 
@@ -15,20 +15,24 @@ struct ResizePlan {
   double cubic = -0.75, extrapolation = 0;
   int64_t exclude_outside = 0;
   bool antialias = false;
-  std::vector<int64_t> axes;       // of x, in the order of what follows
-  std::vector<double> scales;      // one an axis, or empty
-  ValueId sizes = kNoValue;        // i64, one an axis, or kNoValue
-  ValueId roi = kNoValue;          // starts of the axes, then ends
+  std::vector<int64_t> axes;   // of x, in the order of what follows
+  std::vector<double> scales;  // one an axis, or empty
+  ValueId sizes = kNoValue;    // i64, one an axis, or kNoValue
+  ValueId roi = kNoValue;      // starts of the axes, then ends
 };
 
-// ---- rows and columns -----------------------------------------------------------------------------------------------
+// ---- rows and columns ----
 
 // A picture with other heights and widths. x [N,C,H,W] or [N,C,L]; the plan is of all axes.
 tern_status resize_picture(OnnxNode& n, ValueId x, const ResizePlan& p) {
   Builder& b = n.b;
   const int rank = b.rank(x);
   const auto known = p.sizes != kNoValue ? b.known_integers(p.sizes) : std::nullopt;
-  Attrs attrs = {{"mode", p.mode.c_str()}, {"coordinates", p.coordinates.c_str()}, {"nearest", p.nearest.c_str()}, {"cubic_coeff", p.cubic}, {"exclude_outside", p.exclude_outside}};
+  Attrs attrs = {{"mode", p.mode.c_str()},
+                 {"coordinates", p.coordinates.c_str()},
+                 {"nearest", p.nearest.c_str()},
+                 {"cubic_coeff", p.cubic},
+                 {"exclude_outside", p.exclude_outside}};
   const ValueId picture = to_nhwc(b, x);
   std::vector<ValueId> in{picture};
   if (!p.scales.empty()) {
@@ -52,18 +56,25 @@ tern_status resize_picture(OnnxNode& n, ValueId x, const ResizePlan& p) {
     }
   } else if (known) {
     const std::vector<int64_t>& s = *known;
-    if (b.dim(x, 0) >= 0) attrs.push_back({"sizes", rank == 4 ? IntList{s[0], s[2], s[3], s[1]} : IntList{s[0], 1, s[2], s[1]}});
-    else in.push_back(b.op("concat", {b.op("shape", {picture}, {{"start", 0}, {"end", 1}}), b.integers({rank == 4 ? s[2] : 1, s[(size_t)rank - 1], s[1]})}, {{"axis", 0}}));
+    if (b.dim(x, 0) >= 0)
+      attrs.push_back({"sizes", rank == 4 ? IntList{s[0], s[2], s[3], s[1]} : IntList{s[0], 1, s[2], s[1]}});
+    else
+      in.push_back(b.op("concat",
+                        {b.op("shape", {picture}, {{"start", 0}, {"end", 1}}),
+                         b.integers({rank == 4 ? s[2] : 1, s[(size_t)rank - 1], s[1]})},
+                        {{"axis", 0}}));
   } else {
     ValueId sizes = b.cast(p.sizes, TERN_DTYPE_I64);
     if (rank == 3) sizes = b.op("concat", {sizes, b.integers({1})}, {{"axis", 0}});
-    in.push_back(b.op("gather", {sizes, b.integers(rank == 4 ? std::vector<int64_t>{0, 2, 3, 1} : std::vector<int64_t>{0, 3, 2, 1})}, {{"axis", 0}}));
+    in.push_back(b.op(
+        "gather", {sizes, b.integers(rank == 4 ? std::vector<int64_t>{0, 2, 3, 1} : std::vector<int64_t>{0, 3, 2, 1})},
+        {{"axis", 0}}));
   }
   n.set(0, from_nhwc(b, b.op("resize", in, attrs), rank));
   return TERN_OK;
 }
 
-// ---- axis by axis ---------------------------------------------------------------------------------------------------
+// ---- axis by axis ----
 
 constexpr int64_t kMostTaps = 1024;
 
@@ -78,9 +89,9 @@ struct Numbers {
 
 struct ResizeAxis {
   int axis = 0;
-  ValueId in, out, scale;          // sizes and out / in, f64 []
-  ValueId size;                    // out as i64 []
-  double known_scale = 0;          // 0: varies
+  ValueId in, out, scale;                    // sizes and out / in, f64 []
+  ValueId size;                              // out as i64 []
+  double known_scale = 0;                    // 0: varies
   ValueId start = kNoValue, end = kNoValue;  // of the crop, f64 []
 };
 
@@ -108,7 +119,8 @@ ValueId positions(Builder& b, const ResizePlan& p, const ResizeAxis& a) {
 }
 
 // Weights of the taps first, first + 1, .. of a kernel that is `narrow` times as wide, at `rest` behind its middle.
-std::vector<ValueId> tap_weights(Builder& b, const ResizePlan& p, ValueId rest, double narrow, int64_t first, int64_t count) {
+std::vector<ValueId> tap_weights(Builder& b, const ResizePlan& p, ValueId rest, double narrow, int64_t first,
+                                 int64_t count) {
   const Numbers k{b};
   std::vector<ValueId> weights;
   for (int64_t t = first; t < first + count; ++t) {
@@ -163,7 +175,8 @@ tern_status resize_axis(OnnxNode& n, const ResizePlan& p, const ResizeAxis& a, V
     for (size_t t = 0; t < weights.size(); ++t) {
       index.push_back(k.plus(base, first + (double)t));
       if (p.exclude_outside) {
-        const ValueId outside = b.op("logical_or", {b.op("less", {index[t], k.number(0)}), b.op("greater", {index[t], last})});
+        const ValueId outside =
+            b.op("logical_or", {b.op("less", {index[t], k.number(0)}), b.op("greater", {index[t], last})});
         weights[t] = b.op("where", {outside, k.number(0), weights[t]});
       }
       sum = sum == kNoValue ? weights[t] : b.add(sum, weights[t]);
@@ -189,7 +202,9 @@ tern_status resize_by_axes(OnnxNode& n, ValueId x, const ResizePlan& p) {
   const bool wide = p.mode != "nearest" && dtype != TERN_DTYPE_F32 && dtype != TERN_DTYPE_F64;
   std::vector<ResizeAxis> plan;
   ValueId shared = kNoValue;
-  const auto entry = [&](ValueId list, size_t i) { return b.op("gather", {list, b.integer((int64_t)i)}, {{"axis", 0}}); };
+  const auto entry = [&](ValueId list, size_t i) {
+    return b.op("gather", {list, b.integer((int64_t)i)}, {{"axis", 0}});
+  };
   for (size_t i = 0; i < p.axes.size(); ++i) {
     ResizeAxis a;
     a.axis = (int)p.axes[i];
@@ -227,7 +242,7 @@ tern_status resize_by_axes(OnnxNode& n, ValueId x, const ResizePlan& p) {
   return TERN_OK;
 }
 
-// ---- the node -------------------------------------------------------------------------------------------------------
+// ---- the node ----
 
 tern_status read_scales(OnnxNode& n, int i, std::vector<double>* out) {
   const TensorData* t = n.weight(i);
@@ -235,7 +250,8 @@ tern_status read_scales(OnnxNode& n, int i, std::vector<double>* out) {
     const ValueId v = n.constant_in(i);
     TERN_TRY(n.b.status());
     if (!n.b.known(v)) return n.unsupported("scales depend on data");
-    for (int64_t k = 0; k < n.b.value(v).shape.elements(); ++k) out->push_back(load_element(n.b.dtype(v), n.b.value(v).data.bytes, k));
+    for (int64_t k = 0; k < n.b.value(v).shape.elements(); ++k)
+      out->push_back(load_element(n.b.dtype(v), n.b.value(v).data.bytes, k));
     return TERN_OK;
   }
   for (int64_t k = 0; k < t->elements() && k < 64; ++k) out->push_back(t->load(k));
@@ -273,21 +289,27 @@ tern_status emit_resize(OnnxNode& n, ValueId x, ResizePlan& p) {
   if (sized) p.sizes = b.cast(p.sizes, TERN_DTYPE_I64);
   TERN_TRY(b.status());
   const int64_t count = sized ? b.value(p.sizes).shape.elements() : (int64_t)p.scales.size();
-  if (count != (int64_t)p.axes.size()) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: %" PRId64 " %s for %zu axes", n.type().c_str(), count, sized ? "sizes" : "scales", p.axes.size());
+  if (count != (int64_t)p.axes.size())
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: %" PRId64 " %s for %zu axes", n.type().c_str(), count,
+                     sized ? "sizes" : "scales", p.axes.size());
   for (size_t i = 0; i < p.scales.size(); ++i) {
     const double s = p.scales[i], size = (double)b.dim(x, (int)p.axes[i]) * s;
     if (!(s > 0 && s < 1e6)) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: a scale of %g", n.type().c_str(), s);
     // The format measures from the exact product of size and scale, other runtimes from the whole number of pixels.
     const bool whole = s == std::floor(s) || (b.dim(x, (int)p.axes[i]) >= 0 && size == std::floor(size));
-    if (p.coordinates == "align_corners" && !whole) return n.unsupported("align_corners with a scale that gives no whole size");
+    if (p.coordinates == "align_corners" && !whole)
+      return n.unsupported("align_corners with a scale that gives no whole size");
   }
   const bool crops = p.coordinates == "tf_crop_and_resize";
-  if (crops && (p.roi == kNoValue || b.value(p.roi).shape != Shape{2 * (int64_t)p.axes.size()})) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: roi does not fit to %zu axes", n.type().c_str(), p.axes.size());
+  if (crops && (p.roi == kNoValue || b.value(p.roi).shape != Shape{2 * (int64_t)p.axes.size()}))
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: roi does not fit to %zu axes", n.type().c_str(), p.axes.size());
   if (!crops) p.roi = kNoValue;
-  bool picture = (rank == 3 || rank == 4) && !p.antialias && !crops && p.policy == "stretch" && (p.mode == "nearest" || is_float(b.dtype(x))) && of_all_axes(b, x, &p);
+  bool picture = (rank == 3 || rank == 4) && !p.antialias && !crops && p.policy == "stretch" &&
+                 (p.mode == "nearest" || is_float(b.dtype(x))) && of_all_axes(b, x, &p);
   if (picture && !sized) picture = p.scales[0] == 1 && p.scales[1] == 1;
   if (picture && sized)
-    if (const auto known = b.known_integers(p.sizes)) picture = (*known)[1] == b.dim(x, 1) && ((*known)[0] == b.dim(x, 0) || b.dim(x, 0) < 0);
+    if (const auto known = b.known_integers(p.sizes))
+      picture = (*known)[1] == b.dim(x, 1) && ((*known)[0] == b.dim(x, 0) || b.dim(x, 0) < 0);
   return picture ? resize_picture(n, x, p) : resize_by_axes(n, x, p);
 }
 
@@ -297,7 +319,8 @@ tern_status lower_resize(OnnxNode& n) {
   TERN_TRY(b.status());
   ResizePlan p;
   p.mode = n.text("mode", "nearest");
-  if (p.mode != "nearest" && p.mode != "linear" && p.mode != "cubic") return n.unsupported("mode " + p.mode.substr(0, 20));
+  if (p.mode != "nearest" && p.mode != "linear" && p.mode != "cubic")
+    return n.unsupported("mode " + p.mode.substr(0, 20));
   if (n.opset < 11) {
     // Version 10 and Upsample: corners map to corners, down to the nearest.
     p.coordinates = "asymmetric";
@@ -312,10 +335,14 @@ tern_status lower_resize(OnnxNode& n) {
   p.extrapolation = n.number("extrapolation_value", 0);
   p.antialias = n.integer("antialias", 0) != 0 && p.mode != "nearest";
   p.policy = n.text("keep_aspect_ratio_policy", "stretch");
-  if (p.policy != "stretch" && p.policy != "not_larger" && p.policy != "not_smaller") return TERN_FAIL(TERN_ERR_CORRUPT, "Resize: keep_aspect_ratio_policy '%.40s'", p.policy.c_str());
+  if (p.policy != "stretch" && p.policy != "not_larger" && p.policy != "not_smaller")
+    return TERN_FAIL(TERN_ERR_CORRUPT, "Resize: keep_aspect_ratio_policy '%.40s'", p.policy.c_str());
   if (p.coordinates == "tf_half_pixel_for_nn") p.coordinates = "tf_half_pixel";
-  static constexpr const char* kKnown[] = {"half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel", "half_pixel_symmetric", "tf_half_pixel", "tf_crop_and_resize"};
-  if (std::find(std::begin(kKnown), std::end(kKnown), p.coordinates) == std::end(kKnown)) return n.unsupported(p.coordinates.substr(0, 40));
+  static constexpr const char* kKnown[] = {"half_pixel",         "align_corners",        "asymmetric",
+                                           "pytorch_half_pixel", "half_pixel_symmetric", "tf_half_pixel",
+                                           "tf_crop_and_resize"};
+  if (std::find(std::begin(kKnown), std::end(kKnown), p.coordinates) == std::end(kKnown))
+    return n.unsupported(p.coordinates.substr(0, 40));
   if (n.has(2)) TERN_TRY(read_scales(n, 2, &p.scales));
   if (p.scales.empty() && !n.has(3)) return TERN_FAIL(TERN_ERR_CORRUPT, "Resize has neither scales nor sizes");
   if (p.scales.empty()) p.sizes = n.constant_in(3);
@@ -323,7 +350,8 @@ tern_status lower_resize(OnnxNode& n) {
   for (int64_t given : n.integers("axes")) {
     int axis = 0;
     TERN_TRY(n.axis(given, b.rank(x), &axis));
-    if (std::find(p.axes.begin(), p.axes.end(), axis) != p.axes.end()) return TERN_FAIL(TERN_ERR_CORRUPT, "Resize: axis %d twice", axis);
+    if (std::find(p.axes.begin(), p.axes.end(), axis) != p.axes.end())
+      return TERN_FAIL(TERN_ERR_CORRUPT, "Resize: axis %d twice", axis);
     p.axes.push_back(axis);
   }
   return emit_resize(n, x, p);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ONNX operators on sequences of tensors. A sequence whose length and positions are known is a list of names: nothing of it
-// is left in the graph.
+// ONNX operators on sequences of tensors. A sequence whose length and positions are known is a list of names: nothing
+// of it is left in the graph.
 #include <algorithm>
 
 #include "import/onnx.h"
@@ -45,7 +45,8 @@ tern_status position(OnnxNode& n, int i, size_t length, int64_t otherwise, size_
     at = (*known)[0];
   }
   if (at < 0) at += (int64_t)length;
-  if (at < 0 || at >= (int64_t)length) return TERN_FAIL(TERN_ERR_INDEX, "%s: position %" PRId64 " in a sequence of %zu", n.type().c_str(), at, length);
+  if (at < 0 || at >= (int64_t)length)
+    return TERN_FAIL(TERN_ERR_INDEX, "%s: position %" PRId64 " in a sequence of %zu", n.type().c_str(), at, length);
   *out = (size_t)at;
   return TERN_OK;
 }
@@ -152,13 +153,15 @@ tern_status lower_split(OnnxNode& n) {
   } else {
     const int64_t each = given ? (*given)[0] : 1;
     if (size < 0) return n.unsupported("of a size that varies");
-    if (each < 1 || size / each > (int64_t)kMaxLength) return TERN_FAIL(TERN_ERR_CORRUPT, "SplitToSequence: parts of %" PRId64 " of %" PRId64, each, size);
+    if (each < 1 || size / each > (int64_t)kMaxLength)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "SplitToSequence: parts of %" PRId64 " of %" PRId64, each, size);
     for (int64_t at = 0; at < size; at += each) sizes.push_back(std::min(each, size - at));
   }
   std::vector<Operand> list;
   int64_t start = 0;
   for (const int64_t part : sizes) {
-    if (part < 0 || part > INT32_MAX || list.size() == kMaxLength) return TERN_FAIL(TERN_ERR_CORRUPT, "SplitToSequence: a part of %" PRId64, part);
+    if (part < 0 || part > INT32_MAX || list.size() == kMaxLength)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "SplitToSequence: a part of %" PRId64, part);
     IntList starts, ends;
     starts.count = ends.count = rank;
     for (int i = 0; i < rank; ++i) ends[i] = INT64_MAX;
@@ -175,13 +178,16 @@ tern_status lower_split(OnnxNode& n) {
     TERN_TRY(b.status());
     list.push_back(std::move(e));
   }
-  if (size >= 0 && start != size) return TERN_FAIL(TERN_ERR_SHAPE, "SplitToSequence: parts of %" PRId64 " in all for a size of %" PRId64, start, size);
+  if (size >= 0 && start != size)
+    return TERN_FAIL(TERN_ERR_SHAPE, "SplitToSequence: parts of %" PRId64 " in all for a size of %" PRId64, start,
+                     size);
   return set_list(n, std::move(list));
 }
 
 constexpr OnnxOp kOps[] = {
-    {"SequenceConstruct", lower_construct}, {"SequenceEmpty", lower_empty}, {"SequenceInsert", lower_insert}, {"SequenceErase", lower_erase},
-    {"SequenceAt", lower_at}, {"SequenceLength", lower_length}, {"ConcatFromSequence", lower_concat}, {"SplitToSequence", lower_split},
+    {"SequenceConstruct", lower_construct}, {"SequenceEmpty", lower_empty},   {"SequenceInsert", lower_insert},
+    {"SequenceErase", lower_erase},         {"SequenceAt", lower_at},         {"SequenceLength", lower_length},
+    {"ConcatFromSequence", lower_concat},   {"SplitToSequence", lower_split},
 };
 
 }  // namespace

@@ -70,8 +70,10 @@ tern_status lower_reshape(OnnxNode& n) {
     if (good && (open >= 0 || rest == 1)) return set_constant(n, with_shape(*t, s), as), TERN_OK;
   }
   const ValueId x = n.in(0);
-  if (known && (int)known->size() <= kMaxRank) n.set(0, b.op("reshape", {x}, {{"shape", int_list(*known)}, {"allow_zero", allow_zero != 0}}));
-  else n.set(0, b.op("reshape", {x, b.cast(b.sized_shape(shape, x), TERN_DTYPE_I64)}, {{"allow_zero", allow_zero != 0}}));
+  if (known && (int)known->size() <= kMaxRank)
+    n.set(0, b.op("reshape", {x}, {{"shape", int_list(*known)}, {"allow_zero", allow_zero != 0}}));
+  else
+    n.set(0, b.op("reshape", {x, b.cast(b.sized_shape(shape, x), TERN_DTYPE_I64)}, {{"allow_zero", allow_zero != 0}}));
   return TERN_OK;
 }
 
@@ -81,7 +83,8 @@ tern_status lower_flatten(OnnxNode& n) {
   TERN_TRY(b.status());
   const int rank = b.rank(x);
   const int64_t given = n.integer("axis", 1);
-  if (given < -rank || given > rank) return TERN_FAIL(TERN_ERR_CORRUPT, "Flatten: axis %" PRId64 " for rank %d", given, rank);
+  if (given < -rank || given > rank)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "Flatten: axis %" PRId64 " for rank %d", given, rank);
   const int axis = (int)(given < 0 ? given + rank : given);
   int64_t before = 1, after = 1;
   for (int i = 0; i < rank; ++i) {
@@ -92,7 +95,10 @@ tern_status lower_flatten(OnnxNode& n) {
   if (axis == 1) n.set(0, b.reshape(x, {Builder::same(0), after >= 0 ? after : -1}));
   else if (before > 0) n.set(0, b.reshape(x, {before, after >= 0 ? after : -1}));
   else if (after > 0) n.set(0, b.reshape(x, {-1, after}));
-  else n.set(0, b.op("reshape", {x, b.op("concat", {b.size_of_axes(x, 0, axis), b.size_of_axes(x, axis, rank)}, {{"axis", 0}})}, {{"allow_zero", 1}}));
+  else
+    n.set(0, b.op("reshape",
+                  {x, b.op("concat", {b.size_of_axes(x, 0, axis), b.size_of_axes(x, axis, rank)}, {{"axis", 0}})},
+                  {{"allow_zero", 1}}));
   return TERN_OK;
 }
 
@@ -143,7 +149,8 @@ tern_status lower_unsqueeze(OnnxNode& n) {
   const ValueId x = t ? kNoValue : n.in(0);
   TERN_TRY(b.status());
   const int rank = t ? t->shape.rank : b.rank(x);
-  if (axes.size() + (size_t)rank > (size_t)kMaxRank) return TERN_FAIL(TERN_ERR_LIMIT, "Unsqueeze to %zu dims", axes.size() + (size_t)rank);
+  if (axes.size() + (size_t)rank > (size_t)kMaxRank)
+    return TERN_FAIL(TERN_ERR_LIMIT, "Unsqueeze to %zu dims", axes.size() + (size_t)rank);
   const int out_rank = rank + (int)axes.size();
   uint32_t ones = 0;
   for (int64_t a : axes) {
@@ -182,7 +189,8 @@ tern_status lower_transpose(OnnxNode& n) {
   uint32_t seen = 0;
   for (int64_t v : p)
     if (v >= 0 && v < rank) seen |= 1u << v;
-  if ((int)p.size() != rank || seen != (1u << rank) - 1) return TERN_FAIL(TERN_ERR_CORRUPT, "Transpose: perm is no permutation of %d axes", rank);
+  if ((int)p.size() != rank || seen != (1u << rank) - 1)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "Transpose: perm is no permutation of %d axes", rank);
   if (t) return set_constant(n, permute(*t, p), as), TERN_OK;
   bool same = true;
   for (int i = 0; i < rank; ++i) same = same && p[(size_t)i] == i;
@@ -216,8 +224,10 @@ tern_status lower_split(OnnxNode& n) {
   bool given = false;
   TERN_TRY(n.integers_in(1, "split", &sizes, &given));
   const int count = n.num_out();
-  if (n.integer("num_outputs", count) != count) return TERN_FAIL(TERN_ERR_CORRUPT, "Split: num_outputs is not %d", count);
-  if (count < 1 || (given && (int)sizes.size() != count)) return TERN_FAIL(TERN_ERR_CORRUPT, "Split: %zu sizes for %d outputs", sizes.size(), count);
+  if (n.integer("num_outputs", count) != count)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "Split: num_outputs is not %d", count);
+  if (count < 1 || (given && (int)sizes.size() != count))
+    return TERN_FAIL(TERN_ERR_CORRUPT, "Split: %zu sizes for %d outputs", sizes.size(), count);
   if (count == 1) return lower_identity(n);
   if (given && sizes.size() > (size_t)kMaxRank) {
     // More sizes than an attribute holds: one slice each.
@@ -228,7 +238,8 @@ tern_status lower_split(OnnxNode& n) {
       starts.count = ends.count = rank;
       for (int k = 0; k < rank; ++k) ends[k] = INT64_MAX;
       starts[axis] = start;
-      if (sizes[(size_t)i] < 0 || !checked_add(start, sizes[(size_t)i], &start)) return TERN_FAIL(TERN_ERR_CORRUPT, "Split: a size of %" PRId64, sizes[(size_t)i]);
+      if (sizes[(size_t)i] < 0 || !checked_add(start, sizes[(size_t)i], &start))
+        return TERN_FAIL(TERN_ERR_CORRUPT, "Split: a size of %" PRId64, sizes[(size_t)i]);
       ends[axis] = start;
       n.set(i, b.op("slice", {x}, {{"starts", starts}, {"ends", ends}}));
     }
@@ -266,7 +277,8 @@ tern_status lower_slice(OnnxNode& n) {
   if (axes.empty())
     for (int i = 0; i < count; ++i) axes.push_back(i);
   if (steps.empty()) steps.assign(axes.size(), 1);
-  if ((known && starts.size() != ends.size()) || (int)axes.size() != count || (int)steps.size() != count || count > rank)
+  if ((known && starts.size() != ends.size()) || (int)axes.size() != count || (int)steps.size() != count ||
+      count > rank)
     return TERN_FAIL(TERN_ERR_CORRUPT, "Slice: starts, ends, axes and steps differ in number");
   for (int64_t& a : axes) {
     int axis = 0;
@@ -276,7 +288,8 @@ tern_status lower_slice(OnnxNode& n) {
   if (!known) {
     // Bounds that follow from dims or data: known when the plan is made.
     const ValueId from = b.sized(n.constant_in(1), 0), to = b.sized(n.constant_in(2));
-    n.set(0, b.op("slice", {x, b.cast(from, TERN_DTYPE_I64), b.cast(to, TERN_DTYPE_I64), b.integers(axes), b.integers(steps)}));
+    n.set(0, b.op("slice",
+                  {x, b.cast(from, TERN_DTYPE_I64), b.cast(to, TERN_DTYPE_I64), b.integers(axes), b.integers(steps)}));
     return TERN_OK;
   }
   IntList from, to, step;
@@ -330,7 +343,8 @@ tern_status lower_pad(OnnxNode& n) {
   std::vector<int64_t> pads, axes;
   bool given = false;
   const std::string mode = n.text("mode", "constant");
-  if (mode != "constant" && mode != "reflect" && mode != "edge" && mode != "wrap") return TERN_FAIL(TERN_ERR_CORRUPT, "Pad: mode '%.40s'", mode.c_str());
+  if (mode != "constant" && mode != "reflect" && mode != "edge" && mode != "wrap")
+    return TERN_FAIL(TERN_ERR_CORRUPT, "Pad: mode '%.40s'", mode.c_str());
   double value = n.number("value", 0);
   if (n.has(1) && !b.known_integers(n.constant_in(1)) && !n.has(3)) {
     std::vector<ValueId> in{x, b.cast(b.sized(n.constant_in(1), 0), TERN_DTYPE_I64)};
@@ -342,7 +356,8 @@ tern_status lower_pad(OnnxNode& n) {
   TERN_TRY(n.integers_in(3, nullptr, &axes, &given));
   if (axes.empty())
     for (int i = 0; i < rank; ++i) axes.push_back(i);
-  if (pads.size() != 2 * axes.size()) return TERN_FAIL(TERN_ERR_CORRUPT, "Pad: %zu pads for %zu axes", pads.size(), axes.size());
+  if (pads.size() != 2 * axes.size())
+    return TERN_FAIL(TERN_ERR_CORRUPT, "Pad: %zu pads for %zu axes", pads.size(), axes.size());
   IntList before, after;
   before.count = after.count = rank;
   for (size_t i = 0; i < axes.size(); ++i) {
@@ -419,7 +434,8 @@ tern_status lower_constant_of_shape(OnnxNode& n) {
   if (const onnx::AttributeProto* a = n.attribute("value")) {
     TensorData t;
     TERN_TRY(read_onnx_tensor(a->t(), &t));
-    if (t.elements() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "ConstantOfShape: a value of %" PRId64 " elements", t.elements());
+    if (t.elements() != 1)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "ConstantOfShape: a value of %" PRId64 " elements", t.elements());
     value = t.load(0);
     dtype = t.dtype;
   }
@@ -441,8 +457,11 @@ tern_status lower_eye_like(OnnxNode& n) {
   if (b.rank(x) != 2) return TERN_FAIL(TERN_ERR_SHAPE, "EyeLike: input 0 has rank %d instead of 2", b.rank(x));
   const DType dtype = n.has_attribute("dtype") ? onnx_dtype(n.integer("dtype", 1)) : b.dtype(x);
   if (dtype == TERN_DTYPE_NONE) return n.unsupported("element type");
-  const auto places = [&](int axis) { return b.op("range", {b.integer(0), b.reshape(b.size_of_axes(x, axis, axis + 1), {}), b.integer(1)}); };
-  const ValueId row = b.add(b.reshape(places(0), {-1, 1}), b.integer(std::clamp<int64_t>(n.integer("k", 0), INT32_MIN, INT32_MAX)));
+  const auto places = [&](int axis) {
+    return b.op("range", {b.integer(0), b.reshape(b.size_of_axes(x, axis, axis + 1), {}), b.integer(1)});
+  };
+  const ValueId row =
+      b.add(b.reshape(places(0), {-1, 1}), b.integer(std::clamp<int64_t>(n.integer("k", 0), INT32_MIN, INT32_MAX)));
   n.set(0, b.cast(b.op("equal", {row, b.reshape(places(1), {1, -1})}), dtype));
   return TERN_OK;
 }
@@ -452,7 +471,8 @@ tern_status lower_one_hot(OnnxNode& n) {
   const ValueId depth = n.constant_in(1), values = n.constant_in(2);
   TERN_TRY(b.status());
   const ValueId indices = n.in(0);
-  if (depth == kNoValue || b.value(depth).shape.elements() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "OneHot: its depth is no single number");
+  if (depth == kNoValue || b.value(depth).shape.elements() != 1)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "OneHot: its depth is no single number");
   const int rank = b.rank(indices) + 1;
   int axis = 0;
   TERN_TRY(n.axis(n.integer("axis", -1), rank, &axis));
@@ -524,7 +544,8 @@ tern_status lower_nms(OnnxNode& n) {
   Builder& b = n.b;
   std::vector<ValueId> in{n.in(0), n.in(1)};
   Attrs attrs = {{"center_point_box", n.integer("center_point_box", 0)}};
-  const auto most = b.known_number(n.constant_in(2)), iou = b.known_number(n.constant_in(3)), score = b.known_number(n.constant_in(4));
+  const auto most = b.known_number(n.constant_in(2)), iou = b.known_number(n.constant_in(3)),
+             score = b.known_number(n.constant_in(4));
   attrs.push_back({"max_per_class", (int64_t)std::min(most.value_or(0), 1e9)});
   if (n.has(3) && iou) attrs.push_back({"iou_threshold", *iou});
   if (n.has(4) && score) attrs.push_back({"score_threshold", *score});
@@ -547,7 +568,8 @@ tern_status lower_compress(OnnxNode& n) {
   std::vector<int64_t> kept;
   for (size_t i = 0; condition && i < condition->size(); ++i)
     if ((*condition)[i]) kept.push_back((int64_t)i);
-  const ValueId positions = condition ? b.integers(kept) : b.reshape(non_zero(b, b.reshape(n.constant_in(1), {-1})), {-1});
+  const ValueId positions =
+      condition ? b.integers(kept) : b.reshape(non_zero(b, b.reshape(n.constant_in(1), {-1})), {-1});
   ValueId flat = x;
   int axis = 0;
   if (n.has_attribute("axis")) TERN_TRY(n.axis(n.integer("axis", 0), b.rank(x), &axis));
@@ -569,7 +591,8 @@ tern_status lower_trilu(OnnxNode& n) {
 
 tern_status lower_range(OnnxNode& n) {
   Builder& b = n.b;
-  const ValueId start = b.sized(n.constant_in(0), 0), limit = b.sized(n.constant_in(1)), delta = b.sized(n.constant_in(2));
+  const ValueId start = b.sized(n.constant_in(0), 0), limit = b.sized(n.constant_in(1)),
+                delta = b.sized(n.constant_in(2));
   TERN_TRY(b.status());
   n.integer("stash_type", 1);
   const DType dtype = b.dtype(start);
@@ -590,7 +613,8 @@ tern_status lower_reverse_sequence(OnnxNode& n) {
   TERN_TRY(b.status());
   const int rank = b.rank(x);
   if (rank < 2) return TERN_FAIL(TERN_ERR_SHAPE, "ReverseSequence: input 0 has rank %d", rank);
-  if (batch_axis + time_axis != 1 || batch_axis < 0 || batch_axis > 1) return TERN_FAIL(TERN_ERR_CORRUPT, "ReverseSequence: axes %" PRId64 " and %" PRId64, batch_axis, time_axis);
+  if (batch_axis + time_axis != 1 || batch_axis < 0 || batch_axis > 1)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "ReverseSequence: axes %" PRId64 " and %" PRId64, batch_axis, time_axis);
   std::vector<int64_t> along_time((size_t)rank, 1), along_batch((size_t)rank, 1);
   along_time[(size_t)time_axis] = -1;
   along_batch[(size_t)batch_axis] = -1;

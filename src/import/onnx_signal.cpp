@@ -39,8 +39,8 @@ tern_status check_length(OnnxNode& n, int64_t length, int64_t rows, int64_t colu
   return TERN_OK;
 }
 
-// The weight [outputs, inputs] of a transform of `rows` points, of which `parts` numbers each are given, to `bins` points of
-// two numbers each. value(bin, row) is what the real number of that row adds.
+// The weight [outputs, inputs] of a transform of `rows` points, of which `parts` numbers each are given, to `bins`
+// points of two numbers each. value(bin, row) is what the real number of that row adds.
 template <class F>
 TensorData transform(DType dtype, int64_t rows, int64_t parts, int64_t bins, F&& value) {
   TensorData t;
@@ -52,9 +52,11 @@ TensorData transform(DType dtype, int64_t rows, int64_t parts, int64_t bins, F&&
   for (int64_t k = 0; k < bins; ++k)
     for (int64_t r = 0; r < rows; ++r) {
       const Angle a = value(k, r);
-      const double table[2][2] = {{a.cosine, a.sine}, {-a.sine, a.cosine}};  // [which number of the input][of the output]
+      // [which number of the input][of the output]
+      const double table[2][2] = {{a.cosine, a.sine}, {-a.sine, a.cosine}};
       for (int64_t i = 0; i < parts; ++i)
-        for (int64_t o = 0; o < 2; ++o) store_element(dtype, p, (k * 2 + o) * rows * parts + r * parts + i, table[i][o]);
+        for (int64_t o = 0; o < 2; ++o)
+          store_element(dtype, p, (k * 2 + o) * rows * parts + r * parts + i, table[i][o]);
     }
   return t;
 }
@@ -71,12 +73,14 @@ tern_status lower_dft(OnnxNode& n) {
   int axis = 0;
   TERN_TRY(n.axis(given, rank, &axis));
   const int64_t parts = b.dim(x, rank - 1), size = b.dim(x, axis);
-  if (axis == rank - 1 || (parts != 1 && parts != 2)) return TERN_FAIL(TERN_ERR_SHAPE, "DFT: axis %d of input 0, whose last dim is %" PRId64, axis, parts);
+  if (axis == rank - 1 || (parts != 1 && parts != 2))
+    return TERN_FAIL(TERN_ERR_SHAPE, "DFT: axis %d of input 0, whose last dim is %" PRId64, axis, parts);
   if (size < 0) return n.unsupported("over a size that varies");
   const bool real = inverse && onesided;  // half of a symmetric spectrum is given, real numbers come out
   int64_t length = 0;
   TERN_TRY(known_length(n, 1, real ? 2 * (size - 1) : size, &length));
-  const int64_t bins = onesided && !inverse ? length / 2 + 1 : length, rows = std::min(size, real ? length / 2 + 1 : length);
+  const int64_t bins = onesided && !inverse ? length / 2 + 1 : length,
+                rows = std::min(size, real ? length / 2 + 1 : length);
   TERN_TRY(check_length(n, length, rows * parts, bins * 2));
   const double unit = inverse ? 1.0 / (double)length : 1;
   TensorData table = transform(b.dtype(x), rows, parts, bins, [&](int64_t k, int64_t r) {
@@ -107,7 +111,8 @@ tern_status lower_dft(OnnxNode& n) {
   apart.push_back(2);
   y = b.reshape(y, flat);
   const bool panel = table.dtype == TERN_DTYPE_F32;
-  y = panel ? b.op("linear", {y, b.panel_parameter(table)}) : b.op("matmul", {y, b.parameter(table)}, {{"transpose_b", 1}});
+  y = panel ? b.op("linear", {y, b.panel_parameter(table)})
+            : b.op("matmul", {y, b.parameter(table)}, {{"transpose_b", 1}});
   y = b.reshape(y, apart);
   if (real) {
     IntList starts, ends;
@@ -127,14 +132,17 @@ tern_status lower_stft(OnnxNode& n) {
   const bool onesided = n.integer("onesided", 1) != 0;
   const int rank = b.rank(x);
   const int64_t parts = rank == 3 ? b.dim(x, 2) : rank == 2 ? 1 : -1;
-  if (parts != 1 && parts != 2) return TERN_FAIL(TERN_ERR_SHAPE, "STFT: input 0 has shape %s", to_string(b.value(x).shape).c_str());
+  if (parts != 1 && parts != 2)
+    return TERN_FAIL(TERN_ERR_SHAPE, "STFT: input 0 has shape %s", to_string(b.value(x).shape).c_str());
   DType as = TERN_DTYPE_NONE;
   const TensorData* window = n.weight(2, &as);
   if (n.has(2) && (!window || window->shape.rank != 1)) return n.unsupported("a window that depends on data");
   int64_t step = 0, length = 0;
   TERN_TRY(known_length(n, 1, 0, &step));
   TERN_TRY(known_length(n, 3, window ? window->elements() : b.dim(x, 1), &length));
-  if (step < 1 || (window && window->elements() != length)) return TERN_FAIL(TERN_ERR_SHAPE, "STFT: a step of %" PRId64 ", frames of %" PRId64 " and a window of another length", step, length);
+  if (step < 1 || (window && window->elements() != length))
+    return TERN_FAIL(TERN_ERR_SHAPE,
+                     "STFT: a step of %" PRId64 ", frames of %" PRId64 " and a window of another length", step, length);
   const int64_t bins = onesided ? length / 2 + 1 : length;
   TERN_TRY(check_length(n, length, length * parts, bins * 2));
   TensorData table = transform(b.dtype(x), length, parts, bins, [&](int64_t k, int64_t r) {
@@ -163,7 +171,8 @@ tern_status lower_mel_weights(OnnxNode& n) {
   }
   const DType dtype = onnx_dtype(n.integer("output_datatype", 1));
   const double length = in[1], rate = in[2];
-  if (dtype == TERN_DTYPE_NONE || !(in[0] >= 1 && in[0] <= 4096) || !(length >= 1 && length <= 1 << 20) || !(rate >= 1) || !(in[3] >= 0) || !(in[4] > in[3]) || !(in[4] <= rate))
+  if (dtype == TERN_DTYPE_NONE || !(in[0] >= 1 && in[0] <= 4096) || !(length >= 1 && length <= 1 << 20) ||
+      !(rate >= 1) || !(in[3] >= 0) || !(in[4] > in[3]) || !(in[4] <= rate))
     return n.unsupported("element type or sizes");
   const int64_t mels = (int64_t)in[0], bins = (int64_t)length / 2 + 1;
   if (bins * mels > kMaxTable) return n.unsupported("element type or sizes");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ONNX operators that slide windows over pictures, for any number of spatial dims. Tern's are channels-last, so each stands
-// between two transposes here; layout.cpp removes these.
+// ONNX operators that slide windows over pictures, for any number of spatial dims. Tern's are channels-last, so each
+// stands between two transposes here; layout.cpp removes these.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -15,8 +15,12 @@ namespace {
 constexpr int64_t kMostTaps = 4096;  // of leading dims: each is a node
 
 // x [N,C,spatial..] as a picture of at least two spatial dims, and back to `rank` dims.
-ValueId to_picture(Builder& b, ValueId x) { return b.status() == TERN_OK && b.rank(x) > 4 ? b.transpose(x, channels_last(b.rank(x))) : to_nhwc(b, x); }
-ValueId from_picture(Builder& b, ValueId y, int rank) { return b.status() == TERN_OK && rank > 4 ? b.transpose(y, channels_second(rank)) : from_nhwc(b, y, rank); }
+ValueId to_picture(Builder& b, ValueId x) {
+  return b.status() == TERN_OK && b.rank(x) > 4 ? b.transpose(x, channels_last(b.rank(x))) : to_nhwc(b, x);
+}
+ValueId from_picture(Builder& b, ValueId y, int rank) {
+  return b.status() == TERN_OK && rank > 4 ? b.transpose(y, channels_second(rank)) : from_nhwc(b, y, rank);
+}
 
 // Window of a node whose input has one spatial dim: as a picture of height 1.
 struct OnnxWindow : SpatialWindow {
@@ -27,20 +31,26 @@ struct OnnxWindow : SpatialWindow {
 tern_status read_list(OnnxNode& n, const char* name, int spatial, int64_t otherwise, std::vector<int64_t>* out) {
   std::vector<int64_t> list = n.integers(name);
   if (list.empty()) list.assign((size_t)spatial, otherwise);
-  if ((int)list.size() != spatial) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: '%s' has %zu entries instead of %d", n.type().c_str(), name, list.size(), spatial);
+  if ((int)list.size() != spatial)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: '%s' has %zu entries instead of %d", n.type().c_str(), name, list.size(),
+                     spatial);
   for (int64_t v : list)
-    if (v < 1 || v > INT32_MAX) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: '%s' holds %" PRId64, n.type().c_str(), name, v);
+    if (v < 1 || v > INT32_MAX)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "%s: '%s' holds %" PRId64, n.type().c_str(), name, v);
   *out = std::move(list);
   return TERN_OK;
 }
 
-// x is [N,C,spatial..]. `kernel` from the weight, or empty to read kernel_shape. Strides, dilations and kernel of a window.
+// x is [N,C,spatial..]. `kernel` from the weight, or empty to read kernel_shape. Strides, dilations and kernel of a
+// window.
 tern_status read_steps(OnnxNode& n, ValueId x, const std::vector<int64_t>& kernel, OnnxWindow* w) {
   const int spatial = n.b.rank(x) - 2;
-  if (kernel.empty() && !n.has_attribute("kernel_shape")) return TERN_FAIL(TERN_ERR_CORRUPT, "%s has no kernel_shape", n.type().c_str());
+  if (kernel.empty() && !n.has_attribute("kernel_shape"))
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s has no kernel_shape", n.type().c_str());
   w->kernel = kernel;
   if (n.has_attribute("kernel_shape")) TERN_TRY(read_list(n, "kernel_shape", spatial, 1, &w->kernel));
-  if (!kernel.empty() && w->kernel != kernel) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: kernel_shape differs from the weight's shape", n.type().c_str());
+  if (!kernel.empty() && w->kernel != kernel)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: kernel_shape differs from the weight's shape", n.type().c_str());
   for (int64_t k : w->kernel)
     if (k < 1) return TERN_FAIL(TERN_ERR_SHAPE, "%s: a kernel of %" PRId64 " taps", n.type().c_str(), k);
   TERN_TRY(read_list(n, "strides", spatial, 1, &w->strides));
@@ -51,8 +61,10 @@ tern_status read_steps(OnnxNode& n, ValueId x, const std::vector<int64_t>& kerne
   for (int i = 0; i < spatial; ++i) {
     int64_t span = 0;
     if (!checked_mul_add(w->kernel[(size_t)i] - 1, w->dilations[(size_t)i], (int64_t)1, &span) || span > INT32_MAX)
-      return TERN_FAIL(TERN_ERR_LIMIT, "%s: a window of %" PRId64 " taps and dilation %" PRId64, n.type().c_str(), w->kernel[(size_t)i], w->dilations[(size_t)i]);
-    if (i + 2 < spatial && (!checked_mul(taps, w->kernel[(size_t)i], &taps) || taps > kMostTaps)) return n.unsupported("more than 4096 taps in the leading dims");
+      return TERN_FAIL(TERN_ERR_LIMIT, "%s: a window of %" PRId64 " taps and dilation %" PRId64, n.type().c_str(),
+                       w->kernel[(size_t)i], w->dilations[(size_t)i]);
+    if (i + 2 < spatial && (!checked_mul(taps, w->kernel[(size_t)i], &taps) || taps > kMostTaps))
+      return n.unsupported("more than 4096 taps in the leading dims");
   }
   return TERN_OK;
 }
@@ -67,7 +79,8 @@ void as_picture(OnnxWindow* w) {
 
 tern_status read_pads(OnnxNode& n, int spatial, OnnxWindow* w) {
   const std::vector<int64_t> pads = n.integers("pads");
-  if (!pads.empty() && (int)pads.size() != 2 * spatial) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: %zu pads", n.type().c_str(), pads.size());
+  if (!pads.empty() && (int)pads.size() != 2 * spatial)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: %zu pads", n.type().c_str(), pads.size());
   for (size_t i = 0; i < pads.size(); ++i) {
     if (pads[i] < 0 || pads[i] > INT32_MAX) return n.unsupported("negative pads");
     ((int)i < spatial ? w->before : w->after)[i % (size_t)spatial] = pads[i];
@@ -128,7 +141,7 @@ tern_status check_spatial(OnnxNode& n, ValueId x) {
   return TERN_OK;
 }
 
-// ---- convolutions ---------------------------------------------------------------------------------------------------
+// ---- convolutions ----
 
 // The content [O, I, kh, kw] of a weight [O, I, k.., kh, kw] at a tap of the leading dims; of rank 3: kh is 1.
 TensorData at_tap(const TensorData& t, const std::vector<int64_t>& tap) {
@@ -152,11 +165,13 @@ TensorData at_tap(const TensorData& t, const std::vector<int64_t>& tap) {
   return r;
 }
 
-// A weight [A, B, k.., kh, kw] as [A, kh, kw, B] at a tap. Where the kernel reads panels, a constant weight becomes one.
+// A weight [A, B, k.., kh, kw] as [A, kh, kw, B] at a tap. Where the kernel reads panels, a constant weight becomes
+// one.
 ValueId conv_weight(OnnxNode& n, int i, bool panels, DType x, const std::vector<int64_t>& tap) {
   Builder& b = n.b;
   const std::vector<int64_t> p = {0, 2, 3, 1};
-  if (const Operand* o = n.operand(i); o && o->quantized && o->quantized->codes.shape.rank == 4 && p[(size_t)o->quantized->axis] == o->quantized->axis) {
+  if (const Operand* o = n.operand(i);
+      o && o->quantized && o->quantized->codes.shape.rank == 4 && p[(size_t)o->quantized->axis] == o->quantized->axis) {
     const QuantizedWeight& q = *o->quantized;
     std::vector<ValueId> in{b.constant(permute(q.codes, p)), b.constant(q.scale)};
     if (q.zero.data) in.push_back(b.constant(q.zero));
@@ -185,7 +200,8 @@ tern_status weight_shape(OnnxNode& n, int i, int rank, Shape* out) {
   if (!o) return TERN_FAIL(TERN_ERR_CORRUPT, "%s has no weight", n.type().c_str());
   *out = o->tensor ? o->tensor->shape : o->quantized ? o->quantized->codes.shape : n.b.value(n.in(i)).shape;
   TERN_TRY(n.b.status());
-  if (out->rank != rank) return TERN_FAIL(TERN_ERR_SHAPE, "%s: the weight has rank %d, the input %d", n.type().c_str(), out->rank, rank);
+  if (out->rank != rank)
+    return TERN_FAIL(TERN_ERR_SHAPE, "%s: the weight has rank %d, the input %d", n.type().c_str(), out->rank, rank);
   return TERN_OK;
 }
 
@@ -202,13 +218,19 @@ tern_status lower_conv(OnnxNode& n) {
   TERN_TRY(read_window(n, x, kernel_of(shape), &w));
   const int64_t groups = n.integer("group", 1);
   DType as = TERN_DTYPE_NONE;
-  const auto all = [](const std::vector<int64_t>& v, int64_t wanted) { return std::all_of(v.begin(), v.end(), [&](int64_t k) { return k == wanted; }); };
-  const bool one_tap = shape[0] == groups && shape[1] == 1 && all(w.kernel, 1) && b.value(x).shape[1] == groups && all(w.strides, 1) && all(w.before, 0) && all(w.after, 0);
-  if (const TensorData* t = one_tap && b.dtype(x) == TERN_DTYPE_F32 ? n.weight(1, &as) : nullptr; t && as == TERN_DTYPE_F32) {
+  const auto all = [](const std::vector<int64_t>& v, int64_t wanted) {
+    return std::all_of(v.begin(), v.end(), [&](int64_t k) { return k == wanted; });
+  };
+  const bool one_tap = shape[0] == groups && shape[1] == 1 && all(w.kernel, 1) && b.value(x).shape[1] == groups &&
+                       all(w.strides, 1) && all(w.before, 0) && all(w.after, 0);
+  if (const TensorData* t = one_tap && b.dtype(x) == TERN_DTYPE_F32 ? n.weight(1, &as) : nullptr;
+      t && as == TERN_DTYPE_F32) {
     n.set(0, from_picture(b, b.scale_channels(to_picture(b, x), *t, n.in(2)), rank));
     return TERN_OK;
   }
-  const TapWeight weight = [&](const std::vector<int64_t>& tap) { return conv_weight(n, 1, groups == 1, b.dtype(x), tap); };
+  const TapWeight weight = [&](const std::vector<int64_t>& tap) {
+    return conv_weight(n, 1, groups == 1, b.dtype(x), tap);
+  };
   n.set(0, from_picture(b, conv_nd(b, pad_open(b, to_picture(b, x), w, 0), weight, n.in(2), w, groups), rank));
   return TERN_OK;
 }
@@ -220,14 +242,17 @@ tern_status integer_conv(OnnxNode& n, const IntegerConv& c, ValueId* y) {
   TERN_TRY(check_spatial(n, c.x));
   const int rank = b.rank(c.x);
   if (rank > 4) return n.unsupported(std::to_string(rank - 2) + " spatial dims");
-  if (b.rank(c.w) != rank) return TERN_FAIL(TERN_ERR_SHAPE, "%s: the weight has rank %d, the input %d", n.type().c_str(), b.rank(c.w), rank);
+  if (b.rank(c.w) != rank)
+    return TERN_FAIL(TERN_ERR_SHAPE, "%s: the weight has rank %d, the input %d", n.type().c_str(), b.rank(c.w), rank);
   OnnxWindow w;
   TERN_TRY(read_window(n, c.x, kernel_of(b.value(c.w).shape), &w));
   ValueId x = to_nhwc(b, c.x);
   if (!w.open.empty()) x = pad_open_with(b, x, w, c.x_zero != kNoValue ? c.x_zero : b.like(x, 0));
   const ValueId weight = rank == 3 ? b.reshape(c.w, {Builder::same(0), Builder::same(1), 1, Builder::same(2)}) : c.w;
   *y = b.op("conv2d_integer", {x, b.transpose(weight, {0, 2, 3, 1}), c.x_zero, c.w_zero},
-            {{"strides", int_list(w.strides)}, {"dilations", int_list(w.dilations)}, {"pads", IntList{w.before[0], w.before[1], w.after[0], w.after[1]}},
+            {{"strides", int_list(w.strides)},
+             {"dilations", int_list(w.dilations)},
+             {"pads", IntList{w.before[0], w.before[1], w.after[0], w.after[1]}},
              {"groups", n.integer("group", 1)}});
   return TERN_OK;
 }
@@ -249,7 +274,8 @@ tern_status lower_conv_transpose(OnnxNode& n) {
   if (automatic == "NOTSET") TERN_TRY(read_pads(n, spatial, &w));
   else n.integers("pads");
   if (extra.empty()) extra.assign((size_t)spatial, 0);
-  if ((int)extra.size() != spatial) return TERN_FAIL(TERN_ERR_CORRUPT, "ConvTranspose: %zu output paddings", extra.size());
+  if ((int)extra.size() != spatial)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "ConvTranspose: %zu output paddings", extra.size());
   for (int64_t e : extra)
     if (e < 0 || e > INT32_MAX) return TERN_FAIL(TERN_ERR_CORRUPT, "ConvTranspose: an output padding of %" PRId64, e);
   if (!wanted.empty() && (int)wanted.size() != spatial && (int)wanted.size() != spatial + 2)
@@ -261,8 +287,9 @@ tern_status lower_conv_transpose(OnnxNode& n) {
       const int64_t in = b.dim(x, 2 + i);
       if (in < 0 && !wanted.empty()) return n.unsupported("output_shape for a size that varies");
       // All that is reached, less what is wanted; SAME wants the stride times the size.
-      int64_t total = wanted.empty() ? w.span(i) + extra[k] - w.strides[k]
-                                     : w.strides[k] * (in - 1) + extra[k] + w.span(i) - wanted[wanted.size() - (size_t)spatial + k];
+      int64_t total =
+          wanted.empty() ? w.span(i) + extra[k] - w.strides[k]
+                         : w.strides[k] * (in - 1) + extra[k] + w.span(i) - wanted[wanted.size() - (size_t)spatial + k];
       if (total < 0) extra[k] -= total, total = 0;
       w.before[k] = automatic == "SAME_UPPER" ? total / 2 : total - total / 2;
       w.after[k] = total - w.before[k];
@@ -273,13 +300,15 @@ tern_status lower_conv_transpose(OnnxNode& n) {
   as_picture(&w);
   if (spatial == 1) extra.insert(extra.begin(), 0);
   const TapWeight weight = [&](const std::vector<int64_t>& tap) { return conv_weight(n, 1, false, b.dtype(x), tap); };
-  n.set(0, from_picture(b, conv_transpose_nd(b, to_picture(b, x), weight, n.in(2), w, extra, n.integer("group", 1)), rank));
+  n.set(0, from_picture(b, conv_transpose_nd(b, to_picture(b, x), weight, n.in(2), w, extra, n.integer("group", 1)),
+                        rank));
   return TERN_OK;
 }
 
-// ---- pools ----------------------------------------------------------------------------------------------------------
+// ---- pools ----
 
-// Where the largest elements lie in x [N,C,spatial..]: row-major, or with `columns` the first spatial dim changes fastest.
+// Where the largest elements lie in x [N,C,spatial..]: row-major, or with `columns` the first spatial dim changes
+// fastest.
 ValueId flat_indices(Builder& b, ValueId x, ValueId picture, ValueId at, bool columns) {
   if (b.status() != TERN_OK) return kNoValue;
   const int rank = b.rank(x), dims = b.rank(picture) - 2;
@@ -298,7 +327,8 @@ ValueId flat_indices(Builder& b, ValueId x, ValueId picture, ValueId at, bool co
       stride = i == 0 ? size : b.mul(stride, size);
     }
   }
-  const ValueId zero = b.integer(0), one = b.integer(1), cells = b.size_of_axes(picture, 1, dims + 1), channels = b.size_of_axes(x, 1, 2);
+  const ValueId zero = b.integer(0), one = b.integer(1), cells = b.size_of_axes(picture, 1, dims + 1),
+                channels = b.size_of_axes(x, 1, 2);
   const auto counted = [&](int axis, int place) {
     const ValueId size = b.reshape(b.size_of_axes(x, axis, axis + 1), {});
     std::vector<int64_t> shape((size_t)dims + 2, 1);
@@ -351,7 +381,8 @@ tern_status lower_global_pool(OnnxNode& n) {
   Builder& b = n.b;
   const ValueId x = n.in(0);
   TERN_TRY(check_spatial(n, x));
-  n.set(0, b.op(n.type() == "GlobalAveragePool" ? "reduce_mean" : "reduce_max", {x}, {{"axes", spatial_axes(b.rank(x))}, {"keep_dims", 1}}));
+  n.set(0, b.op(n.type() == "GlobalAveragePool" ? "reduce_mean" : "reduce_max", {x},
+                {{"axes", spatial_axes(b.rank(x))}, {"keep_dims", 1}}));
   return TERN_OK;
 }
 
@@ -361,7 +392,9 @@ ValueId to_power(Builder& b, ValueId x, double p) {
   const ValueId size = b.op("abs", {x});
   return p == 1 ? size : b.op("pow", {size, b.like(x, p)});
 }
-ValueId from_power(Builder& b, ValueId x, double p) { return p == 1 ? x : p == 2 ? b.op("sqrt", {x}) : b.op("pow", {x, b.like(x, 1 / p)}); }
+ValueId from_power(Builder& b, ValueId x, double p) {
+  return p == 1 ? x : p == 2 ? b.op("sqrt", {x}) : b.op("pow", {x, b.like(x, 1 / p)});
+}
 
 tern_status read_power(OnnxNode& n, double* p) {
   *p = n.opset < 2 ? n.number("p", 2) : (double)n.integer("p", 2);
@@ -375,7 +408,8 @@ tern_status lower_global_lp_pool(OnnxNode& n) {
   TERN_TRY(check_spatial(n, x));
   double p = 2;
   TERN_TRY(read_power(n, &p));
-  n.set(0, from_power(b, b.op("reduce_sum", {to_power(b, x, p)}, {{"axes", spatial_axes(b.rank(x))}, {"keep_dims", 1}}), p));
+  n.set(0, from_power(b, b.op("reduce_sum", {to_power(b, x, p)}, {{"axes", spatial_axes(b.rank(x))}, {"keep_dims", 1}}),
+                      p));
   return TERN_OK;
 }
 
@@ -422,7 +456,8 @@ tern_status lower_max_unpool(OnnxNode& n) {
     const ValueId steps = b.mul(b.size_of_axes(x, 2 + i, 3 + i), b.integers({w.strides[k]}));
     sizes.push_back(b.add(steps, b.integers({w.kernel[k] - w.strides[k] - w.before[k] - w.after[k]})));
   }
-  const ValueId shape = b.op("concat", sizes, {{"axis", 0}}), all = b.op("reduce_prod", {shape}, {{"axes", IntList{0}}, {"keep_dims", 1}});
+  const ValueId shape = b.op("concat", sizes, {{"axis", 0}}),
+                all = b.op("reduce_prod", {shape}, {{"axes", IntList{0}}, {"keep_dims", 1}});
   const Attrs flat = {{"shape", IntList{-1}}};
   const ValueId zeros = b.op("expand", {b.like(x, 0), all});
   ValueId y = b.op("scatter_elements", {zeros, b.op("reshape", {at}, flat), b.op("reshape", {x}, flat)}, {{"axis", 0}});

@@ -11,16 +11,21 @@ namespace {
 ValueId as_scalar(Builder& b, ValueId v) { return b.reshape(v, {}); }
 ValueId size_of(Builder& b, ValueId x, int axis) { return as_scalar(b, b.size_of_axes(x, axis, axis + 1)); }
 // 0, 1, ... one for each index of an axis
-ValueId indices_of(Builder& b, ValueId x, int axis) { return b.op("range", {b.integer(0), size_of(b, x, axis), b.integer(1)}); }
+ValueId indices_of(Builder& b, ValueId x, int axis) {
+  return b.op("range", {b.integer(0), size_of(b, x, axis), b.integer(1)});
+}
 
 // [batch, tokens, heads * dim] to [batch, heads, tokens, dim]
 tern_status split_heads(OnnxNode& n, ValueId* x, int64_t heads) {
   Builder& b = n.b;
   TERN_TRY(b.status());
   const int64_t width = b.rank(*x) == 3 ? b.dim(*x, 2) : -1;
-  if (b.rank(*x) != 3) return TERN_FAIL(TERN_ERR_SHAPE, "%s: an input has rank %d instead of 3", n.type().c_str(), b.rank(*x));
+  if (b.rank(*x) != 3)
+    return TERN_FAIL(TERN_ERR_SHAPE, "%s: an input has rank %d instead of 3", n.type().c_str(), b.rank(*x));
   if (width < 0) return n.unsupported("a width that varies");
-  if (heads < 1 || width % heads) return TERN_FAIL(TERN_ERR_SHAPE, "%s: a width of %" PRId64 " for %" PRId64 " heads", n.type().c_str(), width, heads);
+  if (heads < 1 || width % heads)
+    return TERN_FAIL(TERN_ERR_SHAPE, "%s: a width of %" PRId64 " for %" PRId64 " heads", n.type().c_str(), width,
+                     heads);
   *x = b.transpose(b.reshape(*x, {Builder::same(0), Builder::same(1), heads, width / heads}), {0, 2, 1, 3});
   return TERN_OK;
 }
@@ -34,7 +39,8 @@ struct AttentionNode {
 
 // Hides the keys for which `visible` is false.
 ValueId hide(Builder& b, ValueId mask, ValueId visible, DType dtype) {
-  return b.op("where", {visible, mask == kNoValue ? b.scalar(dtype, 0) : mask, b.scalar(dtype, -std::numeric_limits<double>::infinity())});
+  return b.op("where", {visible, mask == kNoValue ? b.scalar(dtype, 0) : mask,
+                        b.scalar(dtype, -std::numeric_limits<double>::infinity())});
 }
 
 // The mask of the node as numbers for all keys; a shorter one hides those behind it.
@@ -44,11 +50,13 @@ ValueId whole_mask(Builder& b, ValueId mask, ValueId k, DType dtype) {
   if (b.status() != TERN_OK) return kNoValue;
   const int last = b.rank(mask) - 1;
   if (last < 0 || (b.dim(mask, last) >= 0 && b.dim(mask, last) == b.dim(k, 2))) return mask;
-  std::vector<ValueId> amounts{b.integers(std::vector<int64_t>((size_t)(2 * last + 1), 0)), b.sub(b.size_of_axes(k, 2, 3), b.size_of_axes(mask, last, last + 1))};
+  std::vector<ValueId> amounts{b.integers(std::vector<int64_t>((size_t)(2 * last + 1), 0)),
+                               b.sub(b.size_of_axes(k, 2, 3), b.size_of_axes(mask, last, last + 1))};
   return b.op("pad", {mask, b.op("concat", amounts, {{"axis", 0}}), b.scalar(dtype, hidden)});
 }
 
-// Adds to the mask what hides keys a token or a sequence at a time; *length becomes the scalar for what `causal` does alone.
+// Adds to the mask what hides keys a token or a sequence at a time; *length becomes the scalar for what `causal` does
+// alone.
 void add_limits(Builder& b, AttentionNode& a, ValueId* length) {
   const DType dtype = b.dtype(a.q);
   const ValueId tokens = size_of(b, a.q, 2);
@@ -77,7 +85,8 @@ void add_limits(Builder& b, AttentionNode& a, ValueId* length) {
   a.causal = false;
 }
 
-// The steps one by one, where something between them is wanted: scores (0), with the cap (1), with the mask (2), weights (3).
+// The steps one by one, where something between them is wanted: scores (0), with the cap (1), with the mask (2),
+// weights (3).
 void spelled_out(OnnxNode& n, AttentionNode& a, double scale, double cap, ValueId* y, ValueId between[4]) {
   Builder& b = n.b;
   if (a.causal) {
@@ -108,13 +117,15 @@ void spelled_out(OnnxNode& n, AttentionNode& a, double scale, double cap, ValueI
   if (a.mask != kNoValue) {
     // A finite score in place of -inf keeps a token without keys from giving NaN.
     const ValueId seen = b.op("greater", {scores, b.like(scores, -std::numeric_limits<double>::infinity())});
-    const ValueId weights = b.op("softmax", {b.op("clip", {scores}, {{"min", -(double)std::numeric_limits<float>::max()}})});
+    const ValueId weights =
+        b.op("softmax", {b.op("clip", {scores}, {{"min", -(double)std::numeric_limits<float>::max()}})});
     scores = b.op("where", {seen, weights, b.like(weights, 0)});
   } else {
     scores = b.op("softmax", {scores});
   }
   between[3] = scores;
-  if (grouped) scores = b.reshape(scores, {Builder::same(0), kv_heads, heads / kv_heads, Builder::same(2), Builder::same(3)});
+  if (grouped)
+    scores = b.reshape(scores, {Builder::same(0), kv_heads, heads / kv_heads, Builder::same(2), Builder::same(3)});
   *y = b.op("matmul", {scores, v});
   if (grouped) *y = b.reshape(*y, {Builder::same(0), heads, Builder::same(3), Builder::same(4)});
   *y = b.cast(*y, dtype);
@@ -128,7 +139,8 @@ tern_status lower_attention(OnnxNode& n) {
   TERN_TRY(b.status());
   if (a.k == kNoValue || a.v == kNoValue) return TERN_FAIL(TERN_ERR_CORRUPT, "Attention lacks its keys or values");
   const int rank = b.rank(a.q);
-  const int64_t heads = n.integer("q_num_heads", 0), kv_heads = n.integer("kv_num_heads", 0), mode = n.integer("qk_matmul_output_mode", 0);
+  const int64_t heads = n.integer("q_num_heads", 0), kv_heads = n.integer("kv_num_heads", 0),
+                mode = n.integer("qk_matmul_output_mode", 0);
   n.integer("softmax_precision", 1);  // at least as wide as it asks: all of it is computed in f32
   if (rank == 3) {
     TERN_TRY(split_heads(n, &a.q, heads));
@@ -136,7 +148,8 @@ tern_status lower_attention(OnnxNode& n) {
     TERN_TRY(split_heads(n, &a.v, kv_heads));
   }
   for (ValueId x : {a.q, a.k, a.v})
-    if (b.status() == TERN_OK && b.rank(x) != 4) return TERN_FAIL(TERN_ERR_SHAPE, "Attention: an input has rank %d instead of 4", b.rank(x));
+    if (b.status() == TERN_OK && b.rank(x) != 4)
+      return TERN_FAIL(TERN_ERR_SHAPE, "Attention: an input has rank %d instead of 4", b.rank(x));
   if (n.has(4) != n.has(5)) return TERN_FAIL(TERN_ERR_CORRUPT, "Attention has only one of past_key and past_value");
   if (n.has(4)) {
     a.past = n.in(4);
@@ -168,7 +181,9 @@ tern_status lower_attention(OnnxNode& n) {
     y = b.op("attention", {a.q, a.k, a.v, a.mask, length}, {{"scale", scale}, {"causal", a.causal}});
   }
   TERN_TRY(b.status());
-  if (rank == 3) y = b.reshape(b.transpose(y, {0, 2, 1, 3}), {Builder::same(0), Builder::same(1), b.value(y).shape[1] * b.value(y).shape[3]});
+  if (rank == 3)
+    y = b.reshape(b.transpose(y, {0, 2, 1, 3}),
+                  {Builder::same(0), Builder::same(1), b.value(y).shape[1] * b.value(y).shape[3]});
   n.set(0, y);
   n.set(1, a.k);
   n.set(2, v_given);
@@ -197,22 +212,27 @@ tern_status lower_rotary(OnnxNode& n) {
   if (b.rank(x) != 4) return TERN_FAIL(TERN_ERR_SHAPE, "RotaryEmbedding: input 0 has rank %d", rank);
   const int64_t dim = b.dim(x, 3), turned = given ? given : dim;
   if (dim < 0) return n.unsupported("a width that varies");
-  if (turned < 2 || turned > dim || turned % 2) return TERN_FAIL(TERN_ERR_SHAPE, "RotaryEmbedding: %" PRId64 " of %" PRId64 " numbers are to be turned", turned, dim);
+  if (turned < 2 || turned > dim || turned % 2)
+    return TERN_FAIL(TERN_ERR_SHAPE, "RotaryEmbedding: %" PRId64 " of %" PRId64 " numbers are to be turned", turned,
+                     dim);
   if (n.has(3)) {
     const ValueId positions = n.constant_in(3);
     for (ValueId* table : {&cosines, &sines}) *table = b.op("gather", {*table, positions}, {{"axis", 0}});
   }
   TERN_TRY(b.status());
   for (ValueId* table : {&cosines, &sines}) {  // [batch, tokens, pairs]
-    if (b.rank(*table) != 3) return TERN_FAIL(TERN_ERR_SHAPE, "RotaryEmbedding: a table of angles has rank %d", b.rank(*table));
+    if (b.rank(*table) != 3)
+      return TERN_FAIL(TERN_ERR_SHAPE, "RotaryEmbedding: a table of angles has rank %d", b.rank(*table));
     *table = b.reshape(*table, {Builder::same(0), 1, Builder::same(1), Builder::same(2)});
   }
   const ValueId first = interleaved ? part(b, x, 0, turned, 2) : part(b, x, 0, turned / 2);
   const ValueId second = interleaved ? part(b, x, 1, turned, 2) : part(b, x, turned / 2, turned);
-  ValueId real = b.sub(b.mul(cosines, first), b.mul(sines, second)), imaginary = b.add(b.mul(sines, first), b.mul(cosines, second));
+  ValueId real = b.sub(b.mul(cosines, first), b.mul(sines, second)),
+          imaginary = b.add(b.mul(sines, first), b.mul(cosines, second));
   TERN_TRY(b.status());
   if (interleaved)
-    for (ValueId* v : {&real, &imaginary}) *v = b.reshape(*v, {Builder::same(0), Builder::same(1), Builder::same(2), Builder::same(3), 1});
+    for (ValueId* v : {&real, &imaginary})
+      *v = b.reshape(*v, {Builder::same(0), Builder::same(1), Builder::same(2), Builder::same(3), 1});
   ValueId y = b.op("concat", {real, imaginary}, {{"axis", interleaved ? 4 : 3}});
   if (interleaved) y = b.reshape(y, {Builder::same(0), Builder::same(1), Builder::same(2), turned});
   if (turned < dim) y = b.op("concat", {y, part(b, x, turned, dim)}, {{"axis", 3}});
@@ -232,7 +252,8 @@ tern_status lower_rms_norm(OnnxNode& n) {
   const Attrs attrs = {{"axis", axis}, {"epsilon", n.number("epsilon", 1e-5)}};
   if (stash != TERN_DTYPE_F32) return n.unsupported("stash_type " + std::to_string(n.integer("stash_type", 1)));
   const bool joins = scale == kNoValue || (to == b.dtype(x) && b.rank(scale) <= b.rank(x) - axis);
-  if (joins) n.set(0, b.op("rms_norm", scale == kNoValue ? std::vector<ValueId>{x} : std::vector<ValueId>{x, scale}, attrs));
+  if (joins)
+    n.set(0, b.op("rms_norm", scale == kNoValue ? std::vector<ValueId>{x} : std::vector<ValueId>{x, scale}, attrs));
   else n.set(0, b.mul(b.cast(b.op("rms_norm", {x}, attrs), to), scale));
   return TERN_OK;
 }
@@ -244,11 +265,13 @@ tern_status lower_tensor_scatter(OnnxNode& n) {
   const std::string mode = n.text("mode", "linear");
   TERN_TRY(b.status());
   if (update == kNoValue) return TERN_FAIL(TERN_ERR_CORRUPT, "TensorScatter lacks its update");
-  if (mode != "linear" && mode != "circular") return TERN_FAIL(TERN_ERR_CORRUPT, "TensorScatter: mode '%.40s'", mode.c_str());
+  if (mode != "linear" && mode != "circular")
+    return TERN_FAIL(TERN_ERR_CORRUPT, "TensorScatter: mode '%.40s'", mode.c_str());
   const int rank = b.rank(cache);
   int axis = 0;
   TERN_TRY(n.axis(n.integer("axis", -2), rank, &axis));
-  if (axis == 0 || b.rank(update) != rank) return TERN_FAIL(TERN_ERR_SHAPE, "TensorScatter: axis %d for ranks %d and %d", axis, rank, b.rank(update));
+  if (axis == 0 || b.rank(update) != rank)
+    return TERN_FAIL(TERN_ERR_SHAPE, "TensorScatter: axis %d for ranks %d and %d", axis, rank, b.rank(update));
   std::vector<int64_t> column((size_t)rank, 1), starts((size_t)rank, 1);
   column[(size_t)axis] = -1;
   starts[0] = -1;

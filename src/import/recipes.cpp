@@ -10,7 +10,7 @@
 namespace tern {
 namespace {
 
-// ---- helpers --------------------------------------------------------------------------------------------------------
+// ---- helpers ----
 
 // What a recipe looks at and writes to.
 struct Subject {
@@ -23,11 +23,13 @@ struct Subject {
   // Name of the n-th output of this shape, or NULL.
   const std::string* output(const Shape& shape, int n = 0) const {
     for (size_t i = 0; i < num_outputs(); ++i)
-      if (signature().graph.value(signature().graph.outputs[i]).shape == shape && n-- == 0) return &signature().output_names[i];
+      if (signature().graph.value(signature().graph.outputs[i]).shape == shape && n-- == 0)
+        return &signature().output_names[i];
     return nullptr;
   }
   bool has(const Shape& in, std::initializer_list<Shape> out) const {
-    if (num_inputs() != 1 || input().dtype != TERN_DTYPE_F32 || !(input().shape == in) || num_outputs() != out.size()) return false;
+    if (num_inputs() != 1 || input().dtype != TERN_DTYPE_F32 || !(input().shape == in) || num_outputs() != out.size())
+      return false;
     return std::all_of(out.begin(), out.end(), [&](const Shape& s) { return output(s); });
   }
 
@@ -81,7 +83,7 @@ void add_level(int cells, std::span<const AnchorShape> shapes, std::vector<float
 
 AnchorShape anchor_shape(double scale, double ratio) { return {scale * std::sqrt(ratio), scale / std::sqrt(ratio)}; }
 
-// ---- recipes --------------------------------------------------------------------------------------------------------
+// ---- recipes ----
 
 constexpr int kSsdAnchors = 1917, kSsdClasses = 24;
 
@@ -96,7 +98,8 @@ std::vector<float> ssd_anchors() {
   for (int k = 1; k < 6; ++k) {
     const double s = scale(k);
     // The third ratio is rounded to four digits where the model was trained.
-    const AnchorShape shapes[] = {anchor_shape(s, 1), anchor_shape(s, 2), anchor_shape(s, 0.5), anchor_shape(s, 3),
+    const AnchorShape shapes[] = {anchor_shape(s, 1),      anchor_shape(s, 2),
+                                  anchor_shape(s, 0.5),    anchor_shape(s, 3),
                                   anchor_shape(s, 0.3333), anchor_shape(std::sqrt(s * scale(k + 1)), 1)};
     add_level(kCells[k], shapes, &anchors);
   }
@@ -125,7 +128,9 @@ void apply_ssd(Subject& s) {
 
 constexpr int kPoseAnchors = 2254;
 
-bool is_blazepose_detector(const Subject& s) { return s.has({1, 224, 224, 3}, {{1, kPoseAnchors, 12}, {1, kPoseAnchors, 1}}); }
+bool is_blazepose_detector(const Subject& s) {
+  return s.has({1, 224, 224, 3}, {{1, kPoseAnchors, 12}, {1, kPoseAnchors, 1}});
+}
 
 void apply_blazepose_detector(Subject& s) {
   s.begin("blazepose_detector", "pose_detector");
@@ -163,11 +168,14 @@ bool is_blazepose_landmarks(const Subject& s) {
 
 constexpr const char* kBodyNames =
     "nose\nleft eye inner\nleft eye\nleft eye outer\nright eye inner\nright eye\nright eye outer\nleft ear\nright ear\n"
-    "mouth left\nmouth right\nleft shoulder\nright shoulder\nleft elbow\nright elbow\nleft wrist\nright wrist\nleft pinky\n"
-    "right pinky\nleft index\nright index\nleft thumb\nright thumb\nleft hip\nright hip\nleft knee\nright knee\nleft ankle\n"
+    "mouth left\nmouth right\nleft shoulder\nright shoulder\nleft elbow\nright elbow\nleft wrist\nright wrist\nleft "
+    "pinky\n"
+    "right pinky\nleft index\nright index\nleft thumb\nright thumb\nleft hip\nright hip\nleft knee\nright knee\nleft "
+    "ankle\n"
     "right ankle\nleft heel\nright heel\nleft foot index\nright foot index";
 constexpr const char* kBodySkeleton =
-    "0,1,1,2,2,3,3,7,0,4,4,5,5,6,6,8,9,10,11,12,11,13,13,15,15,17,15,19,15,21,17,19,12,14,14,16,16,18,16,20,16,22,18,20,"
+    "0,1,1,2,2,3,3,7,0,4,4,5,5,6,6,8,9,10,11,12,11,13,13,15,15,17,15,19,15,21,17,19,12,14,14,16,16,18,16,20,16,22,18,"
+    "20,"
     "11,23,12,24,23,24,23,25,24,26,25,27,26,28,27,29,28,30,29,31,30,32,27,31,28,32";
 
 void apply_blazepose_landmarks(Subject& s) {
@@ -200,7 +208,9 @@ void apply_selfie(Subject& s) {
   s.set("segmentation.activation", "none");
 }
 
-bool is_mobilefacenet(const Subject& s) { return s.has({2, 112, 112, 3}, {{2, 192}}) || s.has({1, 112, 112, 3}, {{1, 192}}); }
+bool is_mobilefacenet(const Subject& s) {
+  return s.has({2, 112, 112, 3}, {{2, 192}}) || s.has({1, 112, 112, 3}, {{1, 192}});
+}
 
 void apply_mobilefacenet(Subject& s) {
   s.begin("mobilefacenet", "embedding");
@@ -216,14 +226,17 @@ bool is_centerface(const Subject& s) {
   constexpr int64_t kChannels[] = {1, 2, 2, 10};
   if (in.rank != 4 || in[0] != 1 || in[1] != 3 || in[2] % 32 || in[3] % 32) return false;
   for (size_t i = 0; i < 4; ++i)
-    if (!(s.signature().graph.value(s.signature().graph.outputs[i]).shape == Shape{1, kChannels[i], in[2] / 4, in[3] / 4})) return false;
+    if (!(s.signature().graph.value(s.signature().graph.outputs[i]).shape ==
+          Shape{1, kChannels[i], in[2] / 4, in[3] / 4}))
+      return false;
   return true;
 }
 
 void apply_centerface(Subject& s) {
   s.begin("centerface", "detector");
   s.set_input(1, 0, "stretch", "replicate");
-  *std::find_if(s.model.metadata.begin(), s.model.metadata.end(), [](const auto& e) { return e.first == "input.layout"; }) = {"input.layout", "nchw"};
+  *std::find_if(s.model.metadata.begin(), s.model.metadata.end(),
+                [](const auto& e) { return e.first == "input.layout"; }) = {"input.layout", "nchw"};
   const auto& names = s.signature().output_names;
   s.set("detector.kind", "centers");
   s.set("detector.heatmap", names[0]);
@@ -278,12 +291,17 @@ tern_status apply_recipe(const ImportOptions& options, ModelDef* model) {
       if (options.recipe.empty() ? r.fits(s) && !chosen : options.recipe == r.name) chosen = &r;
     }
     if (!options.recipe.empty()) {
-      if (!chosen) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "no recipe '%.60s'; there are %s, and none", options.recipe.c_str(), names.c_str());
-      if (!chosen->fits(s)) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "recipe '%s' does not fit: the model has other inputs or outputs", chosen->name);
+      if (!chosen)
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "no recipe '%.60s'; there are %s, and none", options.recipe.c_str(),
+                         names.c_str());
+      if (!chosen->fits(s))
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "recipe '%s' does not fit: the model has other inputs or outputs",
+                         chosen->name);
     }
     if (chosen) chosen->apply(s);
   }
-  if (const std::string labels = clean_labels(options.labels); !labels.empty() && !find_metadata(*model, "labels")) s.set("labels", labels);
+  if (const std::string labels = clean_labels(options.labels); !labels.empty() && !find_metadata(*model, "labels"))
+    s.set("labels", labels);
   return TERN_OK;
 }
 

@@ -70,12 +70,14 @@ static IntList last_two(const std::vector<int64_t>& v) { return {v[v.size() - 2]
 
 static Attrs window_2d(const SpatialWindow& w) {
   const size_t n = w.before.size();
-  return {{"strides", last_two(w.strides)}, {"pads", IntList{w.before[n - 2], w.before[n - 1], w.after[n - 2], w.after[n - 1]}}};
+  return {{"strides", last_two(w.strides)},
+          {"pads", IntList{w.before[n - 2], w.before[n - 1], w.after[n - 2], w.after[n - 1]}}};
 }
 
-// ---- convolutions ---------------------------------------------------------------------------------------------------
+// ---- convolutions ----
 
-static ValueId conv_level(Builder& b, ValueId x, const TapWeight& weight, ValueId bias, const SpatialWindow& w, int64_t groups, std::vector<int64_t>* tap) {
+static ValueId conv_level(Builder& b, ValueId x, const TapWeight& weight, ValueId bias, const SpatialWindow& w,
+                          int64_t groups, std::vector<int64_t>* tap) {
   if (b.status() != TERN_OK) return kNoValue;
   const size_t level = tap->size();
   if ((int)level == w.dims() - 2) {
@@ -88,7 +90,8 @@ static ValueId conv_level(Builder& b, ValueId x, const TapWeight& weight, ValueI
   ValueId sum = kNoValue;
   for (int64_t k = 0; k < w.kernel[level] && b.status() == TERN_OK; ++k) {
     const int64_t behind = (w.kernel[level] - 1 - k) * w.dilations[level];
-    const ValueId cells = slice_axis(b, padded, 1, k * w.dilations[level], behind ? -behind : INT64_MAX, w.strides[level]);
+    const ValueId cells =
+        slice_axis(b, padded, 1, k * w.dilations[level], behind ? -behind : INT64_MAX, w.strides[level]);
     tap->push_back(k);
     ValueId y = conv_level(b, join_leading(b, cells), weight, sum == kNoValue ? bias : kNoValue, w, groups, tap);
     tap->pop_back();
@@ -116,14 +119,16 @@ static ValueId spread(Builder& b, ValueId x, int64_t stride) {
   return reshape_to(b, padded, together);
 }
 
-static ValueId conv_transpose_level(Builder& b, ValueId x, const TapWeight& weight, ValueId bias, const SpatialWindow& w, const std::vector<int64_t>& extra,
-                                    int64_t groups, std::vector<int64_t>* tap) {
+static ValueId conv_transpose_level(Builder& b, ValueId x, const TapWeight& weight, ValueId bias,
+                                    const SpatialWindow& w, const std::vector<int64_t>& extra, int64_t groups,
+                                    std::vector<int64_t>* tap) {
   if (b.status() != TERN_OK) return kNoValue;
   const size_t level = tap->size(), last = extra.size();
   if ((int)level == w.dims() - 2) {
     // The operator takes less than a stride more; what lies beyond is reached by no tap.
     const IntList strides = last_two(w.strides);
-    const int64_t more_h = std::min(extra[last - 2], strides[0] - 1), more_w = std::min(extra[last - 1], strides[1] - 1);
+    const int64_t more_h = std::min(extra[last - 2], strides[0] - 1),
+                  more_w = std::min(extra[last - 1], strides[1] - 1);
     Attrs attrs = window_2d(w);
     attrs.push_back({"dilations", last_two(w.dilations)});
     attrs.push_back({"groups", groups});
@@ -139,15 +144,16 @@ static ValueId conv_transpose_level(Builder& b, ValueId x, const TapWeight& weig
     ValueId y = conv_transpose_level(b, cells, weight, bias, w, extra, groups, tap);
     tap->pop_back();
     y = spread(b, split_leading(b, y, x), w.strides[level]);
-    const int64_t behind = (w.kernel[level] - 1 - k) * w.dilations[level] + extra[level] - w.after[level] - (w.strides[level] - 1);
+    const int64_t behind =
+        (w.kernel[level] - 1 - k) * w.dilations[level] + extra[level] - w.after[level] - (w.strides[level] - 1);
     y = pad_axis(b, y, 1, k * w.dilations[level] - w.before[level], behind);
     sum = sum == kNoValue ? y : b.add(sum, y);
   }
   return sum;
 }
 
-ValueId conv_transpose_nd(Builder& b, ValueId x, const TapWeight& weight, ValueId bias, const SpatialWindow& w, const std::vector<int64_t>& extra,
-                          int64_t groups) {
+ValueId conv_transpose_nd(Builder& b, ValueId x, const TapWeight& weight, ValueId bias, const SpatialWindow& w,
+                          const std::vector<int64_t>& extra, int64_t groups) {
   std::vector<int64_t> tap;
   const size_t n = extra.size();
   // Cells that no tap reaches hold the bias too.
@@ -156,7 +162,7 @@ ValueId conv_transpose_nd(Builder& b, ValueId x, const TapWeight& weight, ValueI
   return within || bias == kNoValue ? y : b.add(y, b.cast(bias, b.dtype(x)));
 }
 
-// ---- pools ----------------------------------------------------------------------------------------------------------
+// ---- pools ----
 
 // Axis `axis` of [N, spatial.., C] as the rows of a picture: [before, axis, behind, C].
 static ValueId as_rows(Builder& b, ValueId x, int axis) {
@@ -173,7 +179,8 @@ static ValueId from_rows(Builder& b, ValueId rows, ValueId like, int axis) {
   return reshape_to(b, rows, dims);
 }
 
-// The last two dims at once, then each leading dim: pool(picture, attributes, leading axis or 0) gives the picture's result.
+// The last two dims at once, then each leading dim: pool(picture, attributes, leading axis or 0) gives the picture's
+// result.
 template <class F>
 static ValueId pool_by_dims(Builder& b, ValueId x, const SpatialWindow& w, bool ceil_mode, F&& pool) {
   if (b.status() != TERN_OK) return kNoValue;
@@ -193,15 +200,19 @@ static ValueId pool_by_dims(Builder& b, ValueId x, const SpatialWindow& w, bool 
   y = reshape_to(b, y, split);
   for (int axis = lead; axis >= 1 && b.status() == TERN_OK; --axis) {
     const size_t i = (size_t)axis - 1;
-    const Attrs rows = {{"kernel", IntList{w.kernel[i], 1}}, {"strides", IntList{w.strides[i], 1}}, {"pads", IntList{w.before[i], 0, w.after[i], 0}},
-                        {"dilation_h", w.dilations[i]}, {"ceil_mode", ceil_mode}};
+    const Attrs rows = {{"kernel", IntList{w.kernel[i], 1}},
+                        {"strides", IntList{w.strides[i], 1}},
+                        {"pads", IntList{w.before[i], 0, w.after[i], 0}},
+                        {"dilation_h", w.dilations[i]},
+                        {"ceil_mode", ceil_mode}};
     y = from_rows(b, pool(as_rows(b, y, axis), rows, axis), y, axis);
   }
   return y;
 }
 
 ValueId max_pool_nd(Builder& b, ValueId x, const SpatialWindow& w, bool ceil_mode) {
-  return pool_by_dims(b, x, w, ceil_mode, [&](ValueId picture, const Attrs& attrs, int) { return b.op("max_pool2d", {picture}, attrs); });
+  return pool_by_dims(b, x, w, ceil_mode,
+                      [&](ValueId picture, const Attrs& attrs, int) { return b.op("max_pool2d", {picture}, attrs); });
 }
 
 // The cells that count are a block, so that the mean of the means is the mean.
@@ -237,8 +248,10 @@ ValueId max_pool_index_nd(Builder& b, ValueId x, const SpatialWindow& w, bool ce
   return reshape_to(b, found, dims);
 }
 
-void varying_same_padding(Builder& b, ValueId x, int axis, int64_t span, int64_t stride, bool lower, ValueId* before, ValueId* after) {
-  const ValueId one = b.integers({1}), two = b.integers({2}), step = b.integers({stride}), in = b.size_of_axes(x, axis, axis + 1);
+void varying_same_padding(Builder& b, ValueId x, int axis, int64_t span, int64_t stride, bool lower, ValueId* before,
+                          ValueId* after) {
+  const ValueId one = b.integers({1}), two = b.integers({2}), step = b.integers({stride}),
+                in = b.size_of_axes(x, axis, axis + 1);
   const ValueId outputs = b.div(b.add(in, b.integers({stride - 1})), step);
   const ValueId reach = b.add(b.mul(b.sub(outputs, one), step), b.integers({span}));
   ValueId total = b.sub(reach, in);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Windows over any number of spatial dims, out of the 2-D operators: a convolution is a sum over the taps of its leading dims, a
-// pool is taken dim after dim. Pictures are [N, spatial.., C] with at least two spatial dims.
+// Windows over any number of spatial dims, out of the 2-D operators: a convolution is a sum over the taps of its
+// leading dims, a pool is taken dim after dim. Pictures are [N, spatial.., C] with at least two spatial dims.
 #pragma once
 #include <functional>
 
@@ -33,15 +33,17 @@ ValueId slice_axis(Builder& b, ValueId x, int axis, int64_t start, int64_t end, 
 using TapWeight = std::function<ValueId(const std::vector<int64_t>& tap)>;
 ValueId conv_nd(Builder& b, ValueId x, const TapWeight& weight, ValueId bias, const SpatialWindow& w, int64_t groups);
 // y has (in - 1) * stride + span + extra - before - after entries along a dim. Weight: [C, kh, kw, O / groups].
-ValueId conv_transpose_nd(Builder& b, ValueId x, const TapWeight& weight, ValueId bias, const SpatialWindow& w, const std::vector<int64_t>& extra,
-                          int64_t groups);
+ValueId conv_transpose_nd(Builder& b, ValueId x, const TapWeight& weight, ValueId bias, const SpatialWindow& w,
+                          const std::vector<int64_t>& extra, int64_t groups);
 ValueId max_pool_nd(Builder& b, ValueId x, const SpatialWindow& w, bool ceil_mode);
 ValueId avg_pool_nd(Builder& b, ValueId x, const SpatialWindow& w, bool ceil_mode, bool count_include_pad);
 // Where max_pool_nd found each result: i64, row-major in the spatial dims of x.
 ValueId max_pool_index_nd(Builder& b, ValueId x, const SpatialWindow& w, bool ceil_mode);
 
-// Padding of x along one axis that gives ceil(size / stride) outputs for any size: i64 [1] each, known when the plan is made.
+// Padding of x along one axis that gives ceil(size / stride) outputs for any size: i64 [1] each, known when the plan is
+// made.
 // An odd cell goes behind, or in front with `lower`.
-void varying_same_padding(Builder& b, ValueId x, int axis, int64_t span, int64_t stride, bool lower, ValueId* before, ValueId* after);
+void varying_same_padding(Builder& b, ValueId x, int axis, int64_t span, int64_t stride, bool lower, ValueId* before,
+                          ValueId* after);
 
 }  // namespace tern

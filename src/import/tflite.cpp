@@ -24,7 +24,8 @@ size_t count(const auto* vector) { return vector ? vector->size() : 0; }
 const TfliteOp* find_tflite_op(const tfl::OperatorCode& code) {
   static const std::unordered_map<int, const TfliteOp*>* const builtin = [] {
     auto* t = new std::unordered_map<int, const TfliteOp*>;
-    for (auto family : {tflite_math_ops(), tflite_nn_ops(), tflite_volume_ops(), tflite_shape_ops(), tflite_control_ops(), tflite_variable_ops()})
+    for (auto family : {tflite_math_ops(), tflite_nn_ops(), tflite_volume_ops(), tflite_shape_ops(),
+                        tflite_control_ops(), tflite_variable_ops()})
       for (const TfliteOp& op : family)
         if (op.code >= 0) (*t)[op.code] = &op;
     return t;
@@ -35,7 +36,8 @@ const TfliteOp* find_tflite_op(const tfl::OperatorCode& code) {
     const auto it = builtin->find(number);
     return it == builtin->end() ? nullptr : it->second;
   }
-  for (auto family : {tflite_math_ops(), tflite_nn_ops(), tflite_volume_ops(), tflite_shape_ops(), tflite_control_ops(), tflite_variable_ops()})
+  for (auto family : {tflite_math_ops(), tflite_nn_ops(), tflite_volume_ops(), tflite_shape_ops(), tflite_control_ops(),
+                      tflite_variable_ops()})
     for (const TfliteOp& op : family)
       if (op.code < 0 && code.custom_code() && code.custom_code()->string_view() == op.name) return &op;
   return nullptr;
@@ -49,7 +51,8 @@ std::string shown_operator(const tfl::OperatorCode& code) {
 }
 
 // A table must hold the code that the operator names, and the sub-graph's tensors what it reads and writes.
-tern_status check_indices(const flatbuffers::Vector<int32_t>* list, size_t num_tensors, const char* what, bool optional) {
+tern_status check_indices(const flatbuffers::Vector<int32_t>* list, size_t num_tensors, const char* what,
+                          bool optional) {
   for (size_t i = 0; i < count(list); ++i) {
     const int32_t v = (*list)[(unsigned)i];
     if ((v < 0 && !(optional && v == -1)) || (v >= 0 && (size_t)v >= num_tensors))
@@ -65,20 +68,25 @@ int64_t zero_point(const tfl::QuantizationParameters& q, size_t i) {
   return z;
 }
 
-tern_status check_quantization(const tfl::Tensor& t, const Shape& shape, DType dtype, const std::string& name, bool* quantized) {
+tern_status check_quantization(const tfl::Tensor& t, const Shape& shape, DType dtype, const std::string& name,
+                               bool* quantized) {
   *quantized = false;
   const tfl::QuantizationParameters* q = t.quantization();
   if (!q || !is_integer(dtype) || count(q->scale()) == 0) return TERN_OK;
-  if (q->details_type()) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tensor '%s': custom or blockwise quantisation", name.c_str());
+  if (q->details_type())
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tensor '%s': custom or blockwise quantisation", name.c_str());
   const size_t n = q->scale()->size(), zeros = count(q->zero_point());
   if (n > 1) {
     const int axis = q->quantized_dimension();
     if (axis < 0 || axis >= shape.rank || (uint64_t)shape[axis] != n)
-      return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%s' of shape %s has %zu scales for axis %d", name.c_str(), to_string(shape).c_str(), n, axis);
+      return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%s' of shape %s has %zu scales for axis %d", name.c_str(),
+                       to_string(shape).c_str(), n, axis);
   }
-  if (zeros != 0 && zeros != 1 && zeros != n) return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%s' has %zu scales and %zu zero points", name.c_str(), n, zeros);
+  if (zeros != 0 && zeros != 1 && zeros != n)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%s' has %zu scales and %zu zero points", name.c_str(), n, zeros);
   for (float s : *q->scale())
-    if (!(s >= 0) || !std::isfinite(s)) return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%s' has a scale of %g", name.c_str(), (double)s);
+    if (!(s >= 0) || !std::isfinite(s))
+      return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%s' has a scale of %g", name.c_str(), (double)s);
   for (size_t i = 0; i < zeros; ++i) {
     const int64_t z = zero_point(*q, i);
     unsigned char bytes[8] = {};
@@ -93,7 +101,8 @@ tern_status check_quantization(const tfl::Tensor& t, const Shape& shape, DType d
 tern_status read_shape(const flatbuffers::Vector<int32_t>* dims, const std::string& name, bool may_vary, Shape* out) {
   Shape s;
   if (count(dims) > (size_t)kMaxRank)
-    return TERN_FAIL(TERN_ERR_LIMIT, "tensor '%s' has %zu dims, at most %d are supported", name.c_str(), count(dims), kMaxRank);
+    return TERN_FAIL(TERN_ERR_LIMIT, "tensor '%s' has %zu dims, at most %d are supported", name.c_str(), count(dims),
+                     kMaxRank);
   for (size_t i = 0; i < count(dims); ++i) {
     const int32_t d = (*dims)[(unsigned)i];
     if (d < (may_vary ? -1 : 0)) return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%s' has a dim of %d", name.c_str(), d);
@@ -123,7 +132,8 @@ ValueId zero_constant(const TfliteTensor& t, Builder& b, DType dtype) {
   const auto& q = *t.file->quantization();
   const size_t n = q.scale()->size(), zeros = count(q.zero_point());
   std::vector<unsigned char> bytes(n * 8);
-  for (size_t i = 0; i < n; ++i) store_integer(dtype, bytes.data(), (int64_t)i, zeros == 0 ? 0 : zero_point(q, zeros == 1 ? 0 : i));
+  for (size_t i = 0; i < n; ++i)
+    store_integer(dtype, bytes.data(), (int64_t)i, zeros == 0 ? 0 : zero_point(q, zeros == 1 ? 0 : i));
   return b.constant(dtype, n == 1 ? Shape{} : Shape{(int64_t)n}, bytes.data());
 }
 
@@ -135,7 +145,8 @@ DType tflite_dtype(int8_t type) {
     case TfliteType::f16: return TERN_DTYPE_F16;
     case TfliteType::bf16: return TERN_DTYPE_BF16;
     case TfliteType::f64: return TERN_DTYPE_F64;
-    case TfliteType::i4: case TfliteType::i8: return TERN_DTYPE_I8;
+    case TfliteType::i4:
+    case TfliteType::i8: return TERN_DTYPE_I8;
     case TfliteType::u8: return TERN_DTYPE_U8;
     case TfliteType::i16: return TERN_DTYPE_I16;
     case TfliteType::u16: return TERN_DTYPE_U16;
@@ -148,7 +159,9 @@ DType tflite_dtype(int8_t type) {
   }
 }
 
-int tflite_operator_code(const tfl::OperatorCode& code) { return std::max<int>(code.deprecated_builtin_code(), code.builtin_code()); }
+int tflite_operator_code(const tfl::OperatorCode& code) {
+  return std::max<int>(code.deprecated_builtin_code(), code.builtin_code());
+}
 
 std::string clean_name(const flatbuffers::String* name, const char* otherwise, size_t index) {
   constexpr size_t kLongest = 200;
@@ -156,24 +169,33 @@ std::string clean_name(const flatbuffers::String* name, const char* otherwise, s
   if (s.empty()) return otherwise + std::to_string(index);
   for (size_t i = 0; i < s.size();) {
     const unsigned char c = (unsigned char)s[i];
-    const size_t length = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    const size_t length = c < 0x80                ? 1
+                          : c >= 0xc2 && c < 0xe0 ? 2
+                          : c >= 0xe0 && c < 0xf0 ? 3
+                          : c >= 0xf0 && c < 0xf5 ? 4
+                                                  : 0;
     bool good = length > 0 && i + length <= s.size() && (c >= 0x20 && c != 0x7f);
     for (size_t k = 1; good && k < length; ++k) good = ((unsigned char)s[i + k] & 0xc0) == 0x80;
-    if (good && length == 3 && ((c == 0xe0 && (unsigned char)s[i + 1] < 0xa0) || (c == 0xed && (unsigned char)s[i + 1] >= 0xa0))) good = false;
-    if (good && length == 4 && ((c == 0xf0 && (unsigned char)s[i + 1] < 0x90) || (c == 0xf4 && (unsigned char)s[i + 1] >= 0x90))) good = false;
+    if (good && length == 3 &&
+        ((c == 0xe0 && (unsigned char)s[i + 1] < 0xa0) || (c == 0xed && (unsigned char)s[i + 1] >= 0xa0)))
+      good = false;
+    if (good && length == 4 &&
+        ((c == 0xf0 && (unsigned char)s[i + 1] < 0x90) || (c == 0xf4 && (unsigned char)s[i + 1] >= 0x90)))
+      good = false;
     if (!good) s[i] = '_';
     i += good ? length : 1;
   }
   return s;
 }
 
-// ---- tensors --------------------------------------------------------------------------------------------------------
+// ---- tensors ----
 
 tern_status TfliteImporter::account(uint64_t bytes) {
   uint64_t limit = 0;
   if (!checked_mul_add<uint64_t>(file.size(), kMaxGrowth, kMinGrowth, &limit)) limit = UINT64_MAX;
   if (!checked_add(content_bytes, bytes, &content_bytes) || content_bytes > limit)
-    return TERN_FAIL(TERN_ERR_LIMIT, "the weights take more than %" PRIu64 " bytes, the file has %zu", limit, file.size());
+    return TERN_FAIL(TERN_ERR_LIMIT, "the weights take more than %" PRIu64 " bytes, the file has %zu", limit,
+                     file.size());
   return TERN_OK;
 }
 
@@ -195,14 +217,16 @@ tern_status TfliteImporter::open_scope(uint32_t index, TfliteScope* out) {
     TERN_TRY(read_shape(t.file->shape(), name, false, &shape));
     TERN_TRY(check_shape(shape, name.c_str()));
     if (t.file->buffer() >= count(proto.buffers()) && t.file->buffer() != 0)
-      return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%s' has buffer %u, the file has %zu", name.c_str(), t.file->buffer(), count(proto.buffers()));
+      return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%s' has buffer %u, the file has %zu", name.c_str(), t.file->buffer(),
+                       count(proto.buffers()));
     TERN_TRY(check_quantization(*t.file, shape, t.dtype, name, &t.quantized));
   }
   return TERN_OK;
 }
 
 tern_status TfliteImporter::read_content(const tfl::Tensor& t, std::shared_ptr<const TensorData>* out) {
-  if (t.external_buffer()) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tensor '%s' lies in another file", clean_name(t.name(), "?", 0).c_str());
+  if (t.external_buffer())
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tensor '%s' lies in another file", clean_name(t.name(), "?", 0).c_str());
   if (t.buffer() == 0 || t.buffer() >= count(proto.buffers())) return TERN_OK;
   const tfl::Buffer& buffer = *(*proto.buffers())[t.buffer()];
   std::span<const uint8_t> bytes;
@@ -210,7 +234,8 @@ tern_status TfliteImporter::read_content(const tfl::Tensor& t, std::shared_ptr<c
     bytes = {buffer.data()->data(), buffer.data()->size()};
   } else if (buffer.offset() > 1) {
     if (!range_within(buffer.offset(), buffer.size(), file.size()))
-      return TERN_FAIL(TERN_ERR_CORRUPT, "buffer %u: %" PRIu64 " bytes at %" PRIu64 ", the file has %zu", t.buffer(), buffer.size(), buffer.offset(), file.size());
+      return TERN_FAIL(TERN_ERR_CORRUPT, "buffer %u: %" PRIu64 " bytes at %" PRIu64 ", the file has %zu", t.buffer(),
+                       buffer.size(), buffer.offset(), file.size());
     bytes = file.subspan((size_t)buffer.offset(), (size_t)buffer.size());
   }
   if (bytes.empty() && !t.sparsity()) return TERN_OK;
@@ -218,7 +243,8 @@ tern_status TfliteImporter::read_content(const tfl::Tensor& t, std::shared_ptr<c
   data->name = clean_name(t.name(), "weight", t.buffer());
   data->dtype = tflite_dtype(t.type());
   if (data->dtype == TERN_DTYPE_NONE)
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tensor '%s' has element type %d, which is not supported", data->name.c_str(), t.type());
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "tensor '%s' has element type %d, which is not supported",
+                     data->name.c_str(), t.type());
   TERN_TRY(read_shape(t.shape(), data->name, false, &data->shape));
   const uint64_t elements = (uint64_t)data->shape.elements();
   const bool packed = t.type() == (int8_t)TfliteType::i4;
@@ -234,10 +260,12 @@ tern_status TfliteImporter::read_content(const tfl::Tensor& t, std::shared_ptr<c
   } else {
     const uint64_t expected = packed ? elements / 2 + elements % 2 : data->bytes();
     if (bytes.size() != expected)
-      return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%s' of shape %s has %zu bytes instead of %" PRIu64, data->name.c_str(), to_string(data->shape).c_str(), bytes.size(), expected);
+      return TERN_FAIL(TERN_ERR_CORRUPT, "tensor '%s' of shape %s has %zu bytes instead of %" PRIu64,
+                       data->name.c_str(), to_string(data->shape).c_str(), bytes.size(), expected);
     data->data = make_data(data->bytes(), &p);
     if (packed) {
-      for (uint64_t i = 0; i < elements; ++i) ((int8_t*)p)[i] = (int8_t)((int8_t)(bytes[(size_t)(i / 2)] << (i % 2 ? 0 : 4)) >> 4);
+      for (uint64_t i = 0; i < elements; ++i)
+        ((int8_t*)p)[i] = (int8_t)((int8_t)(bytes[(size_t)(i / 2)] << (i % 2 ? 0 : 4)) >> 4);
     } else {
       std::memcpy(p, bytes.data(), bytes.size());
     }
@@ -251,7 +279,8 @@ tern_status TfliteImporter::read_content(const tfl::Tensor& t, std::shared_ptr<c
 // Floats of more than one element are weights; the rest is part of the computation.
 ValueId TfliteImporter::value_of(TfliteTensor& t, Builder& b) {
   if (t.variable >= 0 && b.status() == TERN_OK)
-    b.g->status = TERN_FAIL(TERN_ERR_UNSUPPORTED, "the handle of variable '%s' is passed on as a value", variables[(size_t)t.variable].name.c_str());
+    b.g->status = TERN_FAIL(TERN_ERR_UNSUPPORTED, "the handle of variable '%s' is passed on as a value",
+                            variables[(size_t)t.variable].name.c_str());
   if (t.id != kNoValue || !t.content || b.status() != TERN_OK) return t.id;
   TensorData data = *t.content;
   if (data.dtype != t.dtype) {
@@ -270,10 +299,11 @@ ValueId TfliteImporter::real_of(TfliteTensor& t, Builder& b) {
   const ValueId codes = value_of(t, b);
   if (b.status() != TERN_OK || codes == kNoValue) return kNoValue;
   const int axis = t.file->quantization()->scale()->size() > 1 ? t.file->quantization()->quantized_dimension() : 0;
-  return t.real = b.op("dequantize_linear", {codes, scale_constant(t, b), zero_constant(t, b, t.dtype)}, {{"axis", axis}});
+  return t.real =
+             b.op("dequantize_linear", {codes, scale_constant(t, b), zero_constant(t, b, t.dtype)}, {{"axis", axis}});
 }
 
-// ---- one operator ---------------------------------------------------------------------------------------------------
+// ---- one operator ----
 
 const char* TfliteNode::type() const { return kind.name; }
 
@@ -294,7 +324,8 @@ ValueId TfliteNode::integers_value(int i) {
   const ValueId v = importer.value_of(tensor(i), b);
   if (b.status() != TERN_OK) return kNoValue;
   if (!is_integer(b.dtype(v))) {
-    b.g->status = TERN_FAIL(TERN_ERR_CORRUPT, "%s: input %d is %s, integers are needed", type(), i, dtype_name(b.dtype(v)));
+    b.g->status =
+        TERN_FAIL(TERN_ERR_CORRUPT, "%s: input %d is %s, integers are needed", type(), i, dtype_name(b.dtype(v)));
     return kNoValue;
   }
   return b.cast(v, TERN_DTYPE_I64);
@@ -321,7 +352,8 @@ ValueId TfliteNode::parameter(const TensorData& t, bool panel, std::span<const i
 tern_status TfliteNode::integers_in(int i, std::vector<int64_t>* out) {
   if (!has(i)) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input %d is missing", type(), i);
   const TfliteTensor& t = tensor(i);
-  if (!is_integer(t.dtype)) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input %d is %s, integers are needed", type(), i, dtype_name(t.dtype));
+  if (!is_integer(t.dtype))
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input %d is %s, integers are needed", type(), i, dtype_name(t.dtype));
   if (t.content && t.id == kNoValue) {
     out->clear();
     for (int64_t k = 0, n = t.content->elements(); k < n; ++k) out->push_back(t.content->load_int(k));
@@ -336,7 +368,8 @@ tern_status TfliteNode::integers_in(int i, std::vector<int64_t>* out) {
 tern_status TfliteNode::integer_in(int i, int64_t* out) {
   std::vector<int64_t> list;
   TERN_TRY(integers_in(i, &list));
-  if (list.size() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input %d has %zu elements instead of one", type(), i, list.size());
+  if (list.size() != 1)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input %d has %zu elements instead of one", type(), i, list.size());
   *out = list[0];
   return TERN_OK;
 }
@@ -355,7 +388,8 @@ void TfliteNode::set(int i, ValueId v) {
   TfliteTensor& t = out_tensor(i);
   const auto fail_with = [&](tern_status s) { b.g->status = s; };
   if (t.dtype == TERN_DTYPE_NONE)
-    return fail_with(TERN_FAIL(TERN_ERR_UNSUPPORTED, "%s: output %d has element type %d, which is not supported", type(), i, t.file->type()));
+    return fail_with(TERN_FAIL(TERN_ERR_UNSUPPORTED, "%s: output %d has element type %d, which is not supported",
+                               type(), i, t.file->type()));
   if (t.quantized && is_float(b.dtype(v))) {
     for (float s : *t.file->quantization()->scale())
       if (s == 0) return fail_with(TERN_FAIL(TERN_ERR_CORRUPT, "%s: output %d has a scale of 0", type(), i));
@@ -363,13 +397,15 @@ void TfliteNode::set(int i, ValueId v) {
     const int axis = n > 1 ? t.file->quantization()->quantized_dimension() : 0;
     const ValueId f = b.cast(v, TERN_DTYPE_F32), scale = scale_constant(t, b);
     if (t.dtype == TERN_DTYPE_I8 || t.dtype == TERN_DTYPE_U8) {
-      v = b.op("quantize_linear", {f, scale, zero_constant(t, b, t.dtype)}, {{"axis", axis}, {"dtype", (int64_t)t.dtype}});
+      v = b.op("quantize_linear", {f, scale, zero_constant(t, b, t.dtype)},
+               {{"axis", axis}, {"dtype", (int64_t)t.dtype}});
     } else {
       if (n > 1) {
         b.g->status = unsupported("16-bit result with scales per channel");
         return;
       }
-      const ValueId code = b.add(b.op("round", {b.div(f, scale)}), b.cast(zero_constant(t, b, TERN_DTYPE_I64), TERN_DTYPE_F32));
+      const ValueId code =
+          b.add(b.op("round", {b.div(f, scale)}), b.cast(zero_constant(t, b, TERN_DTYPE_I64), TERN_DTYPE_F32));
       v = b.cast(code, t.dtype);  // saturates
     }
   } else if (b.status() == TERN_OK) {
@@ -410,7 +446,7 @@ tern_status TfliteNode::unsupported(const std::string& why) {
   return TERN_ERR_UNSUPPORTED_OP;
 }
 
-// ---- sub-graphs -----------------------------------------------------------------------------------------------------
+// ---- sub-graphs ----
 
 namespace {
 
@@ -418,7 +454,8 @@ tern_status check_arity(const TfliteOp& kind, const tfl::Operator& op) {
   const int in = (int)count(op.inputs()), out = (int)count(op.outputs());
   if (in < kind.min_in || (kind.max_in >= 0 && in > kind.max_in))
     return TERN_FAIL(TERN_ERR_CORRUPT, "%s has %d inputs, takes %d to %d", kind.name, in, kind.min_in, kind.max_in);
-  if (kind.num_out >= 0 ? out != kind.num_out : out < 1) return TERN_FAIL(TERN_ERR_CORRUPT, "%s has %d outputs", kind.name, out);
+  if (kind.num_out >= 0 ? out != kind.num_out : out < 1)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s has %d outputs", kind.name, out);
   for (int i = 0; i < in; ++i)
     if ((*op.inputs())[(unsigned)i] < 0 && (i >= 32 || !(kind.optional >> i & 1)))
       return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input %d must not be absent", kind.name, i);
@@ -435,7 +472,8 @@ tern_status TfliteImporter::lower_operators(Builder& b) {
   for (size_t k = 0; k < count(graph.operators()); ++k) {
     const tfl::Operator& op = *(*graph.operators())[(unsigned)k];
     if (op.opcode_index() >= count(proto.operator_codes()))
-      return TERN_FAIL(TERN_ERR_CORRUPT, "operator %zu has code %u, the file has %zu", k, op.opcode_index(), count(proto.operator_codes()));
+      return TERN_FAIL(TERN_ERR_CORRUPT, "operator %zu has code %u, the file has %zu", k, op.opcode_index(),
+                       count(proto.operator_codes()));
     const tfl::OperatorCode& code = *(*proto.operator_codes())[op.opcode_index()];
     const std::string shown = shown_operator(code);
     TERN_TRY(check_indices(op.inputs(), num_tensors, (shown + ": input").c_str(), true));
@@ -461,19 +499,24 @@ tern_status TfliteImporter::lower_operators(Builder& b) {
         t.absent = true;
       }
       if (!t.defined())
-        return TERN_FAIL(TERN_ERR_CORRUPT, "%s reads tensor '%s', which nothing before it produces", shown.c_str(), clean_name(t.file->name(), "tensor ", (size_t)index).c_str());
+        return TERN_FAIL(TERN_ERR_CORRUPT, "%s reads tensor '%s', which nothing before it produces", shown.c_str(),
+                         clean_name(t.file->name(), "tensor ", (size_t)index).c_str());
       absent = absent || t.absent;
     }
     for (size_t i = 0; i < count(op.outputs()); ++i) {
       TfliteTensor& t = scope->tensors[(size_t)(*op.outputs())[(unsigned)i]];
       if (t.defined() || t.produced)
-        return TERN_FAIL(TERN_ERR_CORRUPT, "%s writes tensor '%s', which has its content already", shown.c_str(), clean_name(t.file->name(), "tensor ", i).c_str());
-      if (t.file->buffer() != 0 && t.file->buffer() < count(proto.buffers()) && count((*proto.buffers())[t.file->buffer()]->data()))
-        return TERN_FAIL(TERN_ERR_CORRUPT, "%s writes tensor '%s', which is a constant", shown.c_str(), clean_name(t.file->name(), "tensor ", i).c_str());
+        return TERN_FAIL(TERN_ERR_CORRUPT, "%s writes tensor '%s', which has its content already", shown.c_str(),
+                         clean_name(t.file->name(), "tensor ", i).c_str());
+      if (t.file->buffer() != 0 && t.file->buffer() < count(proto.buffers()) &&
+          count((*proto.buffers())[t.file->buffer()]->data()))
+        return TERN_FAIL(TERN_ERR_CORRUPT, "%s writes tensor '%s', which is a constant", shown.c_str(),
+                         clean_name(t.file->name(), "tensor ", i).c_str());
       t.produced = true;
     }
     const auto give_up = [&] {
-      for (size_t i = 0; i < count(op.outputs()); ++i) scope->tensors[(size_t)(*op.outputs())[(unsigned)i]].absent = true;
+      for (size_t i = 0; i < count(op.outputs()); ++i)
+        scope->tensors[(size_t)(*op.outputs())[(unsigned)i]].absent = true;
     };
     const TfliteOp* kind = find_tflite_op(code);
     if (!kind) missing.add(shown);
@@ -482,7 +525,9 @@ tern_status TfliteImporter::lower_operators(Builder& b) {
       continue;
     }
     TERN_TRY(check_arity(*kind, op));
-    b.node_name = count(op.outputs()) ? clean_name((*graph.tensors())[(unsigned)(*op.outputs())[0]]->name(), "operator ", k) : shown;
+    b.node_name = count(op.outputs())
+                      ? clean_name((*graph.tensors())[(unsigned)(*op.outputs())[0]]->name(), "operator ", k)
+                      : shown;
     TfliteNode n{*this, b, op, *kind};
     tern_status s = kind->lower(n);
     if (s == TERN_OK) s = b.status();
@@ -503,22 +548,27 @@ tern_status TfliteImporter::lower_operators(Builder& b) {
   return TERN_OK;
 }
 
-tern_status TfliteImporter::inline_graph(uint32_t index, const std::vector<ValueId>& in, Builder& b, std::vector<ValueId>* out) {
-  if (index >= count(proto.subgraphs())) return TERN_FAIL(TERN_ERR_CORRUPT, "sub-graph %u is called, the file has %zu", index, count(proto.subgraphs()));
-  if (std::find(calls.begin(), calls.end(), index) != calls.end()) return TERN_FAIL(TERN_ERR_CORRUPT, "sub-graph %u calls itself", index);
+tern_status TfliteImporter::inline_graph(uint32_t index, const std::vector<ValueId>& in, Builder& b,
+                                         std::vector<ValueId>* out) {
+  if (index >= count(proto.subgraphs()))
+    return TERN_FAIL(TERN_ERR_CORRUPT, "sub-graph %u is called, the file has %zu", index, count(proto.subgraphs()));
+  if (std::find(calls.begin(), calls.end(), index) != calls.end())
+    return TERN_FAIL(TERN_ERR_CORRUPT, "sub-graph %u calls itself", index);
   if (calls.size() >= kMaxCalls) return TERN_FAIL(TERN_ERR_LIMIT, "sub-graphs more than %zu deep", kMaxCalls);
   TfliteScope inner;
   TfliteScope* const outer = scope;
   TERN_TRY(open_scope(index, &inner));
   const tfl::SubGraph& graph = *inner.graph;
   if (count(graph.inputs()) != in.size())
-    return TERN_FAIL(TERN_ERR_CORRUPT, "sub-graph %u has %zu inputs and is called with %zu", index, count(graph.inputs()), in.size());
+    return TERN_FAIL(TERN_ERR_CORRUPT, "sub-graph %u has %zu inputs and is called with %zu", index,
+                     count(graph.inputs()), in.size());
   const std::string name = b.node_name;
   for (size_t i = 0; i < in.size(); ++i) {
     TfliteTensor& t = inner.tensors[(size_t)(*graph.inputs())[(unsigned)i]];
     if (t.defined()) return TERN_FAIL(TERN_ERR_CORRUPT, "sub-graph %u has the same tensor as two inputs", index);
     if (t.dtype != b.dtype(in[i]))
-      return TERN_FAIL(TERN_ERR_CORRUPT, "sub-graph %u: input %zu is %s, the caller gives %s", index, i, dtype_name(t.dtype), dtype_name(b.dtype(in[i])));
+      return TERN_FAIL(TERN_ERR_CORRUPT, "sub-graph %u: input %zu is %s, the caller gives %s", index, i,
+                       dtype_name(t.dtype), dtype_name(b.dtype(in[i])));
     t.id = in[i];
   }
   calls.push_back(index);
@@ -530,7 +580,9 @@ tern_status TfliteImporter::inline_graph(uint32_t index, const std::vector<Value
     if (!t.defined()) s = read_content(*t.file, &t.content);
     if (s != TERN_OK) break;
     if (t.absent) s = TERN_ERR_UNSUPPORTED_OP;
-    else if (!t.defined()) s = TERN_FAIL(TERN_ERR_CORRUPT, "nothing produces the output '%s'", clean_name(t.file->name(), "output ", i).c_str());
+    else if (!t.defined())
+      s = TERN_FAIL(TERN_ERR_CORRUPT, "nothing produces the output '%s'",
+                    clean_name(t.file->name(), "output ", i).c_str());
     else out->push_back(value_of(t, b)), s = b.status();
   }
   scope = outer;
@@ -539,7 +591,7 @@ tern_status TfliteImporter::inline_graph(uint32_t index, const std::vector<Value
   return s;
 }
 
-// ---- the model ------------------------------------------------------------------------------------------------------
+// ---- the model ----
 
 namespace {
 
@@ -568,7 +620,8 @@ std::vector<std::string> read_names(const tfl::Model& proto, bool outputs) {
 }
 
 tern_status read_inputs(const tfl::Model& proto, const ImportOptions& options, InputSizes* sizes) {
-  if (!options.input_values.empty()) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input values are for ONNX files, this is a TFLite file");
+  if (!options.input_values.empty())
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input values are for ONNX files, this is a TFLite file");
   std::vector<ShapeOverride> overrides;
   TERN_TRY(parse_input_shapes(options.input_shapes, &overrides));
   const tfl::SubGraph& graph = *(*proto.subgraphs())[0];
@@ -581,14 +634,16 @@ tern_status read_inputs(const tfl::Model& proto, const ImportOptions& options, I
     spec.dtype = tflite_dtype(t.type());
     all += (i ? ", '" : "'") + spec.name + "'";
     if (spec.dtype == TERN_DTYPE_NONE || t.type() == (int8_t)TfliteType::i4)
-      return TERN_FAIL(TERN_ERR_UNSUPPORTED, "input '%s' has element type %d, which is not supported", spec.name.c_str(), t.type());
+      return TERN_FAIL(TERN_ERR_UNSUPPORTED, "input '%s' has element type %d, which is not supported",
+                       spec.name.c_str(), t.type());
     const bool has_signature = count(t.shape_signature()) == count(t.shape()) && count(t.shape());
     TERN_TRY(read_shape(has_signature ? t.shape_signature() : t.shape(), spec.name, true, &spec.dims));
     for (ShapeOverride& o : overrides) {
       if (o.name != spec.name) continue;
       o.used = true;
       if (o.shape.rank != spec.dims.rank)
-        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input '%s' has %d dims, the given shape %s has %d", spec.name.c_str(), spec.dims.rank, to_string(o.shape).c_str(), o.shape.rank);
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input '%s' has %d dims, the given shape %s has %d",
+                         spec.name.c_str(), spec.dims.rank, to_string(o.shape).c_str(), o.shape.rank);
       spec.dims = o.shape;
     }
     for (int axis = 0; axis < spec.dims.rank; ++axis) {
@@ -612,8 +667,8 @@ ValueId own_output(Builder& b, ValueId v) {
   return b.reshape(v, dims);
 }
 
-tern_status build_model(std::span<const uint8_t> file, const tfl::Model& proto, const ImportOptions& options, const InputSizes& sizes,
-                        bool* sizes_decide, ModelDef* out) {
+tern_status build_model(std::span<const uint8_t> file, const tfl::Model& proto, const ImportOptions& options,
+                        const InputSizes& sizes, bool* sizes_decide, ModelDef* out) {
   TfliteImporter importer{options, file, proto};
   importer.model.signatures.emplace_back();
   Signature& signature = importer.model.signatures[0];
@@ -664,11 +719,14 @@ tern_status import_tflite(std::span<const uint8_t> file, const ImportOptions& op
     file = {(const uint8_t*)aligned.data(), file.size()};
   }
   flatbuffers::Verifier verifier(file.data(), file.size(), 64, 1'000'000);
-  if (file.size() < 8 || !tfl::ModelBufferHasIdentifier(file.data())) return TERN_FAIL(TERN_ERR_CORRUPT, "not a TFLite model");
+  if (file.size() < 8 || !tfl::ModelBufferHasIdentifier(file.data()))
+    return TERN_FAIL(TERN_ERR_CORRUPT, "not a TFLite model");
   if (!tfl::VerifyModelBuffer(verifier)) return TERN_FAIL(TERN_ERR_CORRUPT, "not a TFLite model, or damaged");
   const tfl::Model& proto = *tfl::GetModel(file.data());
   constexpr uint32_t kVersion = 3;
-  if (proto.version() != kVersion) return TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION, "a TFLite file of version %u, version %u is read", proto.version(), kVersion);
+  if (proto.version() != kVersion)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION, "a TFLite file of version %u, version %u is read", proto.version(),
+                     kVersion);
   if (count(proto.subgraphs()) == 0) return TERN_FAIL(TERN_ERR_CORRUPT, "the file has no graph");
   const tfl::SubGraph& graph = *(*proto.subgraphs())[0];
   TERN_TRY(check_indices(graph.inputs(), count(graph.tensors()), "input", false));
@@ -676,9 +734,13 @@ tern_status import_tflite(std::span<const uint8_t> file, const ImportOptions& op
   InputSizes sizes;
   TERN_TRY(read_inputs(proto, options, &sizes));
   ModelDef model;
-  TERN_TRY(build_for_sizes(&sizes, [&](const InputSizes& s, bool* decide, ModelDef* m) { return build_model(file, proto, options, s, decide, m); }, &model));
+  TERN_TRY(build_for_sizes(
+      &sizes,
+      [&](const InputSizes& s, bool* decide, ModelDef* m) { return build_model(file, proto, options, s, decide, m); },
+      &model));
   model.metadata.emplace_back("source.format", "tflite");
-  if (count(proto.description())) model.metadata.emplace_back("source.description", clean_name(proto.description(), "", 0));
+  if (count(proto.description()))
+    model.metadata.emplace_back("source.description", clean_name(proto.description(), "", 0));
   TERN_TRY(apply_recipe(options, &model));
   *out = std::move(model);
   return TERN_OK;

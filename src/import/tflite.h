@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside the TFLite importer: tensors of the sub-graph being lowered, one operator, and the table of operators by family.
+// Inside the TFLite importer: tensors of the sub-graph being lowered, one operator, and the table of operators by
+// family.
 //
 // TFLite's pictures are NHWC as ours are. Sub-graphs are lowered at each place that calls them.
 #pragma once
@@ -12,8 +13,21 @@ namespace tern {
 
 // Tensor.type
 enum class TfliteType : int8_t {
-  f32 = 0, f16 = 1, i32 = 2, u8 = 3, i64 = 4, string = 5, boolean = 6, i16 = 7, i8 = 9, f64 = 10, u64 = 12, u32 = 15, u16 = 16,
-  i4 = 17, bf16 = 18,
+  f32 = 0,
+  f16 = 1,
+  i32 = 2,
+  u8 = 3,
+  i64 = 4,
+  string = 5,
+  boolean = 6,
+  i16 = 7,
+  i8 = 9,
+  f64 = 10,
+  u64 = 12,
+  u32 = 15,
+  u16 = 16,
+  i4 = 17,
+  bf16 = 18,
 };
 // TERN_DTYPE_NONE for types that are not supported. i4 is widened to i8 when it is read.
 DType tflite_dtype(int8_t type);
@@ -46,7 +60,8 @@ struct TfliteVariable {
 struct TfliteScope {
   const tfl::SubGraph* graph = nullptr;
   std::vector<TfliteTensor> tensors;
-  // Weights that are parameters already, by content and form (order of bytes and axes): several operators may share one.
+  // Weights that are parameters already, by content and form (order of bytes and axes): several operators may share
+  // one.
   std::map<std::pair<const TensorData*, int>, ValueId> weights;
 };
 
@@ -63,8 +78,8 @@ struct TfliteImporter {
   bool sizes_decide = false;         // what is refused reads sizes that vary
   const Graph* main = nullptr;       // that of the signature
   std::vector<TfliteVariable> variables = {};
-  ValueId ran = kNoValue;            // state: there was a run
-  bool initializing = false;         // within CALL_ONCE
+  ValueId ran = kNoValue;     // state: there was a run
+  bool initializing = false;  // within CALL_ONCE
 
   // Checks what the file says about the tensors of sub-graph `index` and reads no content.
   tern_status open_scope(uint32_t index, TfliteScope* out);
@@ -104,7 +119,8 @@ struct TfliteNode {
   ValueId integers_value(int i);
   // Content of input i, which must be a float constant that is not sparse any more; NULL otherwise.
   const TensorData* weight(int i);
-  // A weight as a parameter: panels (where the type has them) or plain, its axes permuted unless `permutation` is empty.
+  // A weight as a parameter: panels (where the type has them) or plain, its axes permuted unless `permutation` is
+  // empty.
   ValueId parameter(const TensorData& t, bool panel, std::span<const int64_t> permutation = {});
   // Integers that must be known. Fails with a message or through `unsupported`.
   tern_status integers_in(int i, std::vector<int64_t>* out);
@@ -112,8 +128,8 @@ struct TfliteNode {
   tern_status number_in(int i, double* out);
   // Result: quantised or cast to the declared type.
   void set(int i, ValueId v);
-  // For operators that only move elements of the inputs in `data` (empty: of all): moves integers if these and all outputs
-  // are quantised alike.
+  // For operators that only move elements of the inputs in `data` (empty: of all): moves integers if these and all
+  // outputs are quantised alike.
   void moves(std::initializer_list<int> data = {});
   bool is_quantized(int i) { return has(i) && tensor(i).quantized; }
 
@@ -137,11 +153,11 @@ struct TfliteNode {
 };
 
 struct TfliteOp {
-  int code;           // BuiltinOperator; -1 for custom operators
-  const char* name;   // of a custom operator: its code
-  int min_in, max_in; // max_in -1: any number
-  int num_out;        // -1: any number above 0
-  uint32_t optional;  // bit i: input i may be absent (-1)
+  int code;            // BuiltinOperator; -1 for custom operators
+  const char* name;    // of a custom operator: its code
+  int min_in, max_in;  // max_in -1: any number
+  int num_out;         // -1: any number above 0
+  uint32_t optional;   // bit i: input i may be absent (-1)
   tern_status (*lower)(TfliteNode& n);
 };
 
@@ -159,8 +175,8 @@ int tflite_operator_code(const tfl::OperatorCode& code);
 
 // Dense content of a sparse constant: `values` holds those that are there, of `item` bytes each. `out` has room for all
 // elements of the shape and is zero.
-tern_status decode_sparse(const tfl::SparsityParameters& sparsity, const Shape& shape, std::span<const uint8_t> values, size_t item,
-                          uint8_t* out);
+tern_status decode_sparse(const tfl::SparsityParameters& sparsity, const Shape& shape, std::span<const uint8_t> values,
+                          size_t item, uint8_t* out);
 
 // A name that is short, printable UTF-8.
 std::string clean_name(const flatbuffers::String* name, const char* otherwise, size_t index);

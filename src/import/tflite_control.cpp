@@ -12,13 +12,15 @@ struct Branch {
   Graph g;
 };
 
-// Runs `fill` with the builder on the branch. `like` are values of the caller whose types and shapes the inputs have, but for
-// the axes of each that are in `open` (bits), whose size is not known.
+// Runs `fill` with the builder on the branch. `like` are values of the caller whose types and shapes the inputs have,
+// but for the axes of each that are in `open` (bits), whose size is not known.
 template <class Fill>
-tern_status build_branch(TfliteNode& n, const std::vector<ValueId>& like, Branch* branch, std::span<const uint32_t> open, Fill fill) {
+tern_status build_branch(TfliteNode& n, const std::vector<ValueId>& like, Branch* branch,
+                         std::span<const uint32_t> open, Fill fill) {
   Builder& b = n.b;
   TERN_TRY(b.status());
-  if (std::find(like.begin(), like.end(), kNoValue) != like.end()) return TERN_FAIL(TERN_ERR_CORRUPT, "an operator with sub-graphs lacks an input");
+  if (std::find(like.begin(), like.end(), kNoValue) != like.end())
+    return TERN_FAIL(TERN_ERR_CORRUPT, "an operator with sub-graphs lacks an input");
   Graph* const g = b.g;
   b.g = &branch->g;
   b.g->budget = g->budget;  // one for the graph with all that is within it
@@ -51,7 +53,8 @@ tern_status scalar_condition(TfliteNode& n, ValueId* v) {
   TERN_TRY(n.b.status());
   const Value& c = n.b.value(*v);
   if (c.dtype != TERN_DTYPE_BOOL || c.shape.elements() != 1)
-    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: a condition of type %s%s", n.type(), dtype_name(c.dtype), to_string(c.shape).c_str());
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: a condition of type %s%s", n.type(), dtype_name(c.dtype),
+                     to_string(c.shape).c_str());
   if (c.shape.rank) *v = n.b.reshape(*v, {});
   return n.b.status();
 }
@@ -74,11 +77,13 @@ tern_status if_(TfliteNode& n) {
   TERN_TRY(build(o->then_subgraph(), &then_branch));
   TERN_TRY(build(o->else_subgraph(), &else_branch));
   if ((int)then_branch.g.outputs.size() != n.num_out() || (int)else_branch.g.outputs.size() != n.num_out())
-    return TERN_FAIL(TERN_ERR_CORRUPT, "IF has %d outputs, its sub-graphs %zu and %zu", n.num_out(), then_branch.g.outputs.size(), else_branch.g.outputs.size());
+    return TERN_FAIL(TERN_ERR_CORRUPT, "IF has %d outputs, its sub-graphs %zu and %zu", n.num_out(),
+                     then_branch.g.outputs.size(), else_branch.g.outputs.size());
   const BranchSizes outcome = compare_branches(b.sizes, then_branch.g, else_branch.g);
   if (!outcome.same_rank) return n.unsupported("branches whose outputs differ in their number of dims");
   // Only the branch that runs need fit the sizes of a run.
-  if (!outcome.same_shape || decides_in_plan(then_branch.g) || decides_in_plan(else_branch.g)) in[0] = b.sized_itself(in[0]);
+  if (!outcome.same_shape || decides_in_plan(then_branch.g) || decides_in_plan(else_branch.g))
+    in[0] = b.sized_itself(in[0]);
   std::vector<Graph> both;
   for (Branch* branch : {&then_branch, &else_branch}) both.push_back(std::move(branch->g));
   const std::vector<ValueId> y = b.control("if", in, {}, n.num_out(), std::move(both));
@@ -91,7 +96,8 @@ tern_status while_(TfliteNode& n) {
   Builder& b = n.b;
   const tfl::WhileOptions* o = nullptr;
   TERN_TRY(n.need_options(&o));
-  if (n.num_in() != n.num_out()) return TERN_FAIL(TERN_ERR_CORRUPT, "WHILE has %d inputs and %d outputs", n.num_in(), n.num_out());
+  if (n.num_in() != n.num_out())
+    return TERN_FAIL(TERN_ERR_CORRUPT, "WHILE has %d inputs and %d outputs", n.num_in(), n.num_out());
   n.raw = true;
   const std::vector<ValueId> carried = n.ins();
   TERN_TRY(b.status());
@@ -114,7 +120,8 @@ tern_status while_(TfliteNode& n) {
   const auto fill = [&](const std::vector<ValueId>& args, std::vector<ValueId>* out) -> tern_status {
     std::vector<ValueId> next;
     TERN_TRY(n.importer.inline_graph((uint32_t)o->body_subgraph(), {args.begin() + 2, args.end()}, b, &next));
-    if (next.size() != carried.size()) return TERN_FAIL(TERN_ERR_CORRUPT, "WHILE carries %zu values, its body gives %zu", carried.size(), next.size());
+    if (next.size() != carried.size())
+      return TERN_FAIL(TERN_ERR_CORRUPT, "WHILE carries %zu values, its body gives %zu", carried.size(), next.size());
     ValueId more = kNoValue;
     TERN_TRY(condition(next, &more));
     out->push_back(more);
@@ -124,12 +131,15 @@ tern_status while_(TfliteNode& n) {
   for (bool again = true; again;) {
     body = {};
     TERN_TRY(build_branch(n, like, &body, open, fill));
-    if (!find_open_axes(b.sizes, body.g, carried.size(), &open, &again)) return n.unsupported("carried values that change their number of dims");
+    if (!find_open_axes(b.sizes, body.g, carried.size(), &open, &again))
+      return n.unsupported("carried values that change their number of dims");
   }
-  const bool grows = std::any_of(open.begin(), open.end(), [](uint32_t axes) { return axes != 0; }) || depends_on_data(body.g);
+  const bool grows =
+      std::any_of(open.begin(), open.end(), [](uint32_t axes) { return axes != 0; }) || depends_on_data(body.g);
   std::vector<Graph> graphs;
   graphs.push_back(std::move(body.g));
-  const std::vector<ValueId> y = b.control("loop", in, {{"num_carried", (int64_t)carried.size()}, {"grows", grows}}, n.num_out(), std::move(graphs));
+  const std::vector<ValueId> y = b.control("loop", in, {{"num_carried", (int64_t)carried.size()}, {"grows", grows}},
+                                           n.num_out(), std::move(graphs));
   for (int i = 0; i < n.num_out(); ++i) n.set(i, y[(size_t)i]);
   return TERN_OK;
 }
@@ -142,7 +152,8 @@ tern_status call(TfliteNode& n) {
   TERN_TRY(n.b.status());
   std::vector<ValueId> out;
   TERN_TRY(n.importer.inline_graph(o->subgraph(), in, n.b, &out));
-  if ((int)out.size() != n.num_out()) return TERN_FAIL(TERN_ERR_CORRUPT, "CALL has %d outputs, its sub-graph %zu", n.num_out(), out.size());
+  if ((int)out.size() != n.num_out())
+    return TERN_FAIL(TERN_ERR_CORRUPT, "CALL has %d outputs, its sub-graph %zu", n.num_out(), out.size());
   for (int i = 0; i < n.num_out(); ++i) n.set(i, out[(size_t)i]);
   return TERN_OK;
 }

@@ -102,7 +102,8 @@ tern_status dequantize(TfliteNode& n) {
   TfliteTensor &x = n.tensor(0), &y = n.out_tensor(0);
   if (!is_float(y.dtype)) return TERN_FAIL(TERN_ERR_CORRUPT, "DEQUANTIZE gives %s", dtype_name(y.dtype));
   if (x.content && is_float(x.content->dtype)) y.content = x.content;
-  else if (!x.quantized && !is_float(x.dtype)) return TERN_FAIL(TERN_ERR_CORRUPT, "DEQUANTIZE of a tensor without scales");
+  else if (!x.quantized && !is_float(x.dtype))
+    return TERN_FAIL(TERN_ERR_CORRUPT, "DEQUANTIZE of a tensor without scales");
   else n.set(0, n.in(0));
   return TERN_OK;
 }
@@ -118,7 +119,8 @@ tern_status quantize(TfliteNode& n) {
 tern_status densify(TfliteNode& n) {
   TfliteTensor &x = n.tensor(0), &y = n.out_tensor(0);
   if (!x.content) return n.unsupported("of a tensor that is no constant");
-  if (x.dtype != y.dtype) return TERN_FAIL(TERN_ERR_CORRUPT, "DENSIFY of %s gives %s", dtype_name(x.dtype), dtype_name(y.dtype));
+  if (x.dtype != y.dtype)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "DENSIFY of %s gives %s", dtype_name(x.dtype), dtype_name(y.dtype));
   y.content = x.content;
   return TERN_OK;
 }
@@ -140,7 +142,7 @@ tern_status fake_quant(TfliteNode& n) {
   return TERN_OK;
 }
 
-// ---- reductions -----------------------------------------------------------------------------------------------------
+// ---- reductions ----
 
 template <OpName name>
 tern_status reduce(TfliteNode& n) {
@@ -177,7 +179,8 @@ tern_status cumsum(TfliteNode& n) {
   TERN_TRY(n.options(&o));
   int64_t axis = 0;
   TERN_TRY(n.integer_in(1, &axis));
-  n.set(0, n.b.op("cumsum", {n.in(0)}, {{"axis", axis}, {"exclusive", o && o->exclusive()}, {"reverse", o && o->reverse()}}));
+  n.set(0, n.b.op("cumsum", {n.in(0)},
+                  {{"axis", axis}, {"exclusive", o && o->exclusive()}, {"reverse", o && o->reverse()}}));
   return TERN_OK;
 }
 

@@ -9,7 +9,7 @@
 namespace tern {
 namespace {
 
-// ---- windows --------------------------------------------------------------------------------------------------------
+// ---- windows ----
 
 enum { kSame = 0, kValid = 1 };
 
@@ -25,12 +25,15 @@ struct WindowSpec {
 };
 
 tern_status check_window(TfliteNode& n, const WindowSpec& w) {
-  if (w.padding != kSame && w.padding != kValid) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: padding %d", n.type(), w.padding);
+  if (w.padding != kSame && w.padding != kValid)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: padding %d", n.type(), w.padding);
   for (const IntList* list : {&w.kernel, &w.strides, &w.dilations})
     for (int64_t v : *list)
       if (v < 1 || v > INT32_MAX)
-        return TERN_FAIL(TERN_ERR_CORRUPT, "%s: kernel %" PRId64 "x%" PRId64 ", strides %" PRId64 "x%" PRId64 ", dilations %" PRId64 "x%" PRId64, n.type(),
-                         w.kernel[0], w.kernel[1], w.strides[0], w.strides[1], w.dilations[0], w.dilations[1]);
+        return TERN_FAIL(
+            TERN_ERR_CORRUPT,
+            "%s: kernel %" PRId64 "x%" PRId64 ", strides %" PRId64 "x%" PRId64 ", dilations %" PRId64 "x%" PRId64,
+            n.type(), w.kernel[0], w.kernel[1], w.strides[0], w.strides[1], w.dilations[0], w.dilations[1]);
   return TERN_OK;
 }
 
@@ -38,7 +41,8 @@ tern_status check_window(TfliteNode& n, const WindowSpec& w) {
 tern_status resolve_padding(TfliteNode& n, ValueId* x, WindowSpec* w, double pad_value, bool may_pad_in_front) {
   Builder& b = n.b;
   TERN_TRY(b.status());
-  if (b.rank(*x) != 4) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: its input has %d dims instead of 4", n.type(), b.rank(*x));
+  if (b.rank(*x) != 4)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: its input has %d dims instead of 4", n.type(), b.rank(*x));
   TERN_TRY(check_window(n, *w));
   if (w->padding == kValid) return TERN_OK;
   bool varies = false;
@@ -53,21 +57,24 @@ tern_status resolve_padding(TfliteNode& n, ValueId* x, WindowSpec* w, double pad
   if (!may_pad_in_front) return n.unsupported("padding SAME for a size that varies");
   ValueId before[2], after[2];
   for (int k = 0; k < 2; ++k)
-    varying_same_padding(b, *x, 1 + k, (w->kernel[k] - 1) * w->dilations[k] + 1, w->strides[k], false, &before[k], &after[k]);
+    varying_same_padding(b, *x, 1 + k, (w->kernel[k] - 1) * w->dilations[k] + 1, w->strides[k], false, &before[k],
+                         &after[k]);
   const ValueId zero = b.integers({0});
-  const ValueId pads = b.op("concat", {zero, before[0], before[1], zero, zero, after[0], after[1], zero}, {{"axis", 0}});
+  const ValueId pads =
+      b.op("concat", {zero, before[0], before[1], zero, zero, after[0], after[1], zero}, {{"axis", 0}});
   *x = b.op("pad", {*x, pads, b.like(*x, pad_value)});
   w->pads = {0, 0, 0, 0};
   return b.status();
 }
 
-// ---- convolutions ---------------------------------------------------------------------------------------------------
+// ---- convolutions ----
 
 enum class Order { plain, panel };
 
 // Input i as the weight of a convolution or matrix: f16 stays f16 where it is a constant. `permutation` may be
 // empty.
-tern_status weight_value(TfliteNode& n, int i, int rank, const std::vector<int64_t>& permutation, Order order, ValueId* out) {
+tern_status weight_value(TfliteNode& n, int i, int rank, const std::vector<int64_t>& permutation, Order order,
+                         ValueId* out) {
   Builder& b = n.b;
   if (!n.has(i)) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: the weight is missing", n.type());
   TfliteTensor& t = n.tensor(i);
@@ -75,7 +82,8 @@ tern_status weight_value(TfliteNode& n, int i, int rank, const std::vector<int64
   if (!content || t.quantized) {
     ValueId v = n.in(i);
     TERN_TRY(b.status());
-    if (b.rank(v) != rank) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: the weight has %d dims instead of %d", n.type(), b.rank(v), rank);
+    if (b.rank(v) != rank)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "%s: the weight has %d dims instead of %d", n.type(), b.rank(v), rank);
     *out = permutation.empty() ? v : b.transpose(v, permutation);
     return b.status();
   }
@@ -91,7 +99,8 @@ tern_status bias_value(TfliteNode& n, int i, int64_t channels, ValueId* out) {
   if (!n.has(i)) return TERN_OK;
   if (const TensorData* content = n.tensor(i).quantized ? nullptr : n.weight(i)) {
     if (content->elements() != channels)
-      return TERN_FAIL(TERN_ERR_CORRUPT, "%s: the bias has shape %s for %" PRId64 " channels", n.type(), to_string(content->shape).c_str(), channels);
+      return TERN_FAIL(TERN_ERR_CORRUPT, "%s: the bias has shape %s for %" PRId64 " channels", n.type(),
+                       to_string(content->shape).c_str(), channels);
     const ValueId v = n.parameter(*content, false);
     *out = content->shape.rank == 1 ? v : n.b.reshape(v, {channels});
   } else {
@@ -113,12 +122,14 @@ tern_status conv_2d(TfliteNode& n) {
   if (b.rank(x) != 4) return TERN_FAIL(TERN_ERR_CORRUPT, "CONV_2D: its input has %d dims instead of 4", b.rank(x));
   const auto* dims = n.tensor(1).file->shape();
   const int64_t channels = b.value(x).shape[3], part = dims && dims->size() == 4 ? (*dims)[3] : 0;
-  if (part < 1 || channels % part) return TERN_FAIL(TERN_ERR_CORRUPT, "CONV_2D: a weight of %" PRId64 " channels for %" PRId64, part, channels);
+  if (part < 1 || channels % part)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "CONV_2D: a weight of %" PRId64 " channels for %" PRId64, part, channels);
   const int64_t groups = channels / part;
   ValueId w = kNoValue, bias = kNoValue;
   TERN_TRY(weight_value(n, 1, 4, {}, groups == 1 ? Order::panel : Order::plain, &w));
   const Shape ws = b.value(w).shape;
-  WindowSpec s{o->padding(), {ws[1], ws[2]}, {o->stride_h(), o->stride_w()}, {o->dilation_h(), o->dilation_w()}, {0, 0, 0, 0}};
+  WindowSpec s{
+      o->padding(), {ws[1], ws[2]}, {o->stride_h(), o->stride_w()}, {o->dilation_h(), o->dilation_w()}, {0, 0, 0, 0}};
   TERN_TRY(resolve_padding(n, &x, &s, 0, true));
   TERN_TRY(bias_value(n, 2, ws[0], &bias));
   ValueId y = b.op("conv2d", {x, w, bias}, conv_attrs(s, groups));
@@ -130,7 +141,8 @@ tern_status conv_2d(TfliteNode& n) {
 // A depthwise weight with one tap and one output a channel, known here and of a type that is read as it is; else NULL.
 const TensorData* one_tap(TfliteNode& n, ValueId x, const Shape& w, const WindowSpec& s) {
   const DType dtype = n.b.dtype(x);
-  const bool one = w[0] == n.b.value(x).shape[3] && w[1] == 1 && w[2] == 1 && s.strides == IntList{1, 1} && dtype == TERN_DTYPE_F32;
+  const bool one =
+      w[0] == n.b.value(x).shape[3] && w[1] == 1 && w[2] == 1 && s.strides == IntList{1, 1} && dtype == TERN_DTYPE_F32;
   const TensorData* t = one && !n.tensor(1).quantized ? n.weight(1) : nullptr;
   return t && (t->dtype == TERN_DTYPE_F32 || t->dtype == TERN_DTYPE_F16) ? t : nullptr;
 }
@@ -142,14 +154,17 @@ tern_status depthwise_conv_2d(TfliteNode& n) {
   TERN_TRY(n.need_options(&o));
   ValueId x = n.in(0);
   TERN_TRY(b.status());
-  if (b.rank(x) != 4) return TERN_FAIL(TERN_ERR_CORRUPT, "DEPTHWISE_CONV_2D: its input has %d dims instead of 4", b.rank(x));
+  if (b.rank(x) != 4)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "DEPTHWISE_CONV_2D: its input has %d dims instead of 4", b.rank(x));
   ValueId w = kNoValue, bias = kNoValue;
   TERN_TRY(weight_value(n, 1, 4, {3, 1, 2, 0}, Order::plain, &w));
   const Shape ws = b.value(w).shape;
   const int64_t channels = b.value(x).shape[3];
   if (channels < 1 || ws[3] != 1 || ws[0] % channels)
-    return TERN_FAIL(TERN_ERR_CORRUPT, "DEPTHWISE_CONV_2D: a weight of %" PRId64 " x %" PRId64 " channels for %" PRId64, ws[3], ws[0], channels);
-  WindowSpec s{o->padding(), {ws[1], ws[2]}, {o->stride_h(), o->stride_w()}, {o->dilation_h(), o->dilation_w()}, {0, 0, 0, 0}};
+    return TERN_FAIL(TERN_ERR_CORRUPT, "DEPTHWISE_CONV_2D: a weight of %" PRId64 " x %" PRId64 " channels for %" PRId64,
+                     ws[3], ws[0], channels);
+  WindowSpec s{
+      o->padding(), {ws[1], ws[2]}, {o->stride_h(), o->stride_w()}, {o->dilation_h(), o->dilation_w()}, {0, 0, 0, 0}};
   TERN_TRY(resolve_padding(n, &x, &s, 0, true));
   TERN_TRY(bias_value(n, 2, ws[0], &bias));
   const TensorData* scale = one_tap(n, x, ws, s);
@@ -159,17 +174,18 @@ tern_status depthwise_conv_2d(TfliteNode& n) {
   return TERN_OK;
 }
 
-// Cuts axis 1 + k of y, all that a transposed convolution of an input of size `in` reaches (and stride - 1 more), to the
-// size that is wanted, known when a plan is made: what is too much goes in equal parts, an odd pixel at the end.
+// Cuts axis 1 + k of y, all that a transposed convolution of an input of size `in` reaches (and stride - 1 more), to
+// the size that is wanted, known when a plan is made: what is too much goes in equal parts, an odd pixel at the end.
 ValueId cut_reached(Builder& b, ValueId y, ValueId in, int k, const WindowSpec& s, ValueId wanted) {
   const ValueId reached = b.add(b.mul(in, b.integers({s.strides[k]})), b.integers({s.kernel[k] - s.strides[k]}));
   const ValueId start = b.div(b.op("max", {b.sub(reached, wanted), b.integers({0})}), b.integers({2}));
   return b.op("slice", {y, start, b.add(start, wanted), b.integers({1 + k})});
 }
 
-// y[i * stride - pad + k] += w[o, k, c] x[i, c]; the weight [O, kh, kw, C] becomes [C, kh, kw, O]. `wanted` is the shape
-// of y, or kNoValue: then padding SAME gives in * stride and VALID all that is reached.
-tern_status transposed(TfliteNode& n, int x_index, int bias_index, ValueId wanted, int padding, int stride_h, int stride_w, ValueId* y) {
+// y[i * stride - pad + k] += w[o, k, c] x[i, c]; the weight [O, kh, kw, C] becomes [C, kh, kw, O]. `wanted` is the
+// shape of y, or kNoValue: then padding SAME gives in * stride and VALID all that is reached.
+tern_status transposed(TfliteNode& n, int x_index, int bias_index, ValueId wanted, int padding, int stride_h,
+                       int stride_w, ValueId* y) {
   Builder& b = n.b;
   const ValueId x = n.in(x_index);
   ValueId w = kNoValue, bias = kNoValue;
@@ -189,7 +205,10 @@ tern_status transposed(TfliteNode& n, int x_index, int bias_index, ValueId wante
       const int64_t in = b.dim(x, 1 + k);
       const int64_t size = (*out)[(size_t)(1 + k)], reached = (in - 1) * s.strides[k] + s.kernel[k];
       if (in < 1 || size < 1 || size > INT32_MAX || reached - size > s.kernel[k] || size - reached >= s.strides[k])
-        return TERN_FAIL(TERN_ERR_CORRUPT, "%s: an output of %" PRId64 " for an input of %" PRId64 ", kernel %" PRId64 " and stride %" PRId64, n.type(), size, in, s.kernel[k], s.strides[k]);
+        return TERN_FAIL(TERN_ERR_CORRUPT,
+                         "%s: an output of %" PRId64 " for an input of %" PRId64 ", kernel %" PRId64
+                         " and stride %" PRId64,
+                         n.type(), size, in, s.kernel[k], s.strides[k]);
       total = std::max<int64_t>(0, reached - size);
       more[k] = std::max<int64_t>(0, size - reached);
     } else if (padding == kSame) {
@@ -216,7 +235,9 @@ tern_status transpose_conv(TfliteNode& n) {
   TERN_TRY(n.need_options(&o));
   const ValueId shape = n.integers_value(0);
   TERN_TRY(n.b.status());
-  if (n.b.value(shape).shape != Shape{4}) return TERN_FAIL(TERN_ERR_CORRUPT, "TRANSPOSE_CONV: an output size of shape %s", to_string(n.b.value(shape).shape).c_str());
+  if (n.b.value(shape).shape != Shape{4})
+    return TERN_FAIL(TERN_ERR_CORRUPT, "TRANSPOSE_CONV: an output size of shape %s",
+                     to_string(n.b.value(shape).shape).c_str());
   ValueId y = kNoValue;
   TERN_TRY(transposed(n, 2, 3, shape, o->padding(), o->stride_h(), o->stride_w(), &y));
   TERN_TRY(n.activate(o->activation(), &y));
@@ -228,7 +249,8 @@ tern_status transpose_conv(TfliteNode& n) {
 tern_status convolution_2d_transpose_bias(TfliteNode& n) {
   const auto* o = n.op.custom_options();
   int32_t fields[3] = {};
-  if (!o || o->size() < sizeof fields) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: its options have %u bytes", n.type(), o ? o->size() : 0);
+  if (!o || o->size() < sizeof fields)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: its options have %u bytes", n.type(), o ? o->size() : 0);
   std::memcpy(fields, o->data(), sizeof fields);
   if (fields[0] != 1 && fields[0] != 2) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: padding %d", n.type(), fields[0]);
   ValueId y = kNoValue;
@@ -237,7 +259,7 @@ tern_status convolution_2d_transpose_bias(TfliteNode& n) {
   return TERN_OK;
 }
 
-// ---- pools and resizing ---------------------------------------------------------------------------------------------
+// ---- pools and resizing ----
 
 tern_status pool(TfliteNode& n, const char* op, double pad_value, bool may_pad_in_front) {
   Builder& b = n.b;
@@ -261,7 +283,8 @@ tern_status average_pool_2d(TfliteNode& n) {
   TERN_TRY(n.need_options(&o));
   const ValueId x = n.in(0);
   TERN_TRY(b.status());
-  if (o->padding() == kValid && b.rank(x) == 4 && b.dim(x, 1) == o->filter_h() && b.dim(x, 2) == o->filter_w() && o->filter_h() > 0 && o->filter_w() > 0) {
+  if (o->padding() == kValid && b.rank(x) == 4 && b.dim(x, 1) == o->filter_h() && b.dim(x, 2) == o->filter_w() &&
+      o->filter_h() > 0 && o->filter_w() > 0) {
     ValueId y = b.op("reduce_mean", {x}, {{"axes", IntList{1, 2}}, {"keep_dims", 1}});
     TERN_TRY(n.activate(o->activation(), &y));
     n.set(0, y);
@@ -279,7 +302,8 @@ tern_status resize(TfliteNode& n, const char* mode, const char* coordinates, con
   std::vector<int64_t> size;
   const ValueId wanted = n.integers_value(1);
   TERN_TRY(b.status());
-  if (b.value(wanted).shape != Shape{2}) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: a size of shape %s", n.type(), to_string(b.value(wanted).shape).c_str());
+  if (b.value(wanted).shape != Shape{2})
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: a size of shape %s", n.type(), to_string(b.value(wanted).shape).c_str());
   const auto known = b.known_integers(wanted);
   if (known && b.dim(x, 0) >= 0 && b.dim(x, 3) >= 0) {
     Attrs attrs = how;
@@ -287,7 +311,8 @@ tern_status resize(TfliteNode& n, const char* mode, const char* coordinates, con
     n.set(0, b.op("resize", {x}, attrs));
     return TERN_OK;
   }
-  const ValueId batch = b.op("shape", {x}, {{"start", 0}, {"end", 1}}), channels = b.op("shape", {x}, {{"start", 3}, {"end", 4}});
+  const ValueId batch = b.op("shape", {x}, {{"start", 0}, {"end", 1}}),
+                channels = b.op("shape", {x}, {{"start", 3}, {"end", 4}});
   n.set(0, b.op("resize", {x, b.op("concat", {batch, wanted, channels}, {{"axis", 0}})}, how));
   return TERN_OK;
 }
@@ -295,17 +320,25 @@ tern_status resize(TfliteNode& n, const char* mode, const char* coordinates, con
 tern_status resize_bilinear(TfliteNode& n) {
   const tfl::ResizeBilinearOptions* o = nullptr;
   TERN_TRY(n.options(&o));
-  return resize(n, "linear", o && o->align_corners() ? "align_corners" : o && o->half_pixel_centers() ? "half_pixel" : "asymmetric", "floor");
+  return resize(n, "linear",
+                o && o->align_corners()        ? "align_corners"
+                : o && o->half_pixel_centers() ? "half_pixel"
+                                               : "asymmetric",
+                "floor");
 }
 
 tern_status resize_nearest(TfliteNode& n) {
   const tfl::ResizeNearestNeighborOptions* o = nullptr;
   TERN_TRY(n.options(&o));
   const bool corners = o && o->align_corners();
-  return resize(n, "nearest", corners ? "align_corners" : o && o->half_pixel_centers() ? "tf_half_pixel" : "asymmetric", corners ? "round_prefer_ceil" : "floor");
+  return resize(n, "nearest",
+                corners                        ? "align_corners"
+                : o && o->half_pixel_centers() ? "tf_half_pixel"
+                                               : "asymmetric",
+                corners ? "round_prefer_ceil" : "floor");
 }
 
-// ---- matrices -------------------------------------------------------------------------------------------------------
+// ---- matrices ----
 
 tern_status fully_connected(TfliteNode& n) {
   Builder& b = n.b;
@@ -319,7 +352,9 @@ tern_status fully_connected(TfliteNode& n) {
   TERN_TRY(bias_value(n, 2, ws[0], &bias));
   const int rank = b.rank(x);
   const bool keep = o && o->keep_num_dims();
-  if (rank == 0 || (keep && b.dim(x, rank - 1) != ws[1])) return TERN_FAIL(TERN_ERR_CORRUPT, "FULLY_CONNECTED: an input of shape %s for %" PRId64 " columns", to_string(b.value(x).shape).c_str(), ws[1]);
+  if (rank == 0 || (keep && b.dim(x, rank - 1) != ws[1]))
+    return TERN_FAIL(TERN_ERR_CORRUPT, "FULLY_CONNECTED: an input of shape %s for %" PRId64 " columns",
+                     to_string(b.value(x).shape).c_str(), ws[1]);
   if (!keep && (rank != 2 || b.dim(x, 1) != ws[1])) x = b.reshape(x, {-1, ws[1]});
   ValueId y = b.op("linear", {x, w, bias});
   if (o) TERN_TRY(n.activate(o->activation(), &y));
@@ -343,7 +378,7 @@ tern_status batch_matmul(TfliteNode& n) {
   return TERN_OK;
 }
 
-// ---- normalisations -------------------------------------------------------------------------------------------------
+// ---- normalisations ----
 
 tern_status softmax(TfliteNode& n) {
   Builder& b = n.b;
@@ -373,9 +408,14 @@ tern_status l2_normalization(TfliteNode& n) {
 tern_status local_response_normalization(TfliteNode& n) {
   const tfl::LocalResponseNormalizationOptions* o = nullptr;
   TERN_TRY(n.need_options(&o));
-  if (o->radius() < 0 || o->radius() > 1 << 20) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: radius %d", n.type(), o->radius());
+  if (o->radius() < 0 || o->radius() > 1 << 20)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: radius %d", n.type(), o->radius());
   const int64_t size = 2 * (int64_t)o->radius() + 1;
-  n.set(0, n.b.op("lrn", {n.in(0)}, {{"size", size}, {"alpha", (double)o->alpha() * (double)size}, {"beta", (double)o->beta()}, {"bias", (double)o->bias()}}));
+  n.set(0, n.b.op("lrn", {n.in(0)},
+                  {{"size", size},
+                   {"alpha", (double)o->alpha() * (double)size},
+                   {"beta", (double)o->beta()},
+                   {"bias", (double)o->bias()}}));
   return TERN_OK;
 }
 

@@ -8,7 +8,7 @@
 namespace tern {
 namespace {
 
-// ---- other shapes ---------------------------------------------------------------------------------------------------
+// ---- other shapes ----
 
 tern_status reshape(TfliteNode& n) {
   Builder& b = n.b;
@@ -32,7 +32,8 @@ tern_status reshape(TfliteNode& n) {
   } else {
     return TERN_FAIL(TERN_ERR_CORRUPT, "RESHAPE has no shape");
   }
-  if (shape.size() > (size_t)kMaxRank) return TERN_FAIL(TERN_ERR_LIMIT, "RESHAPE to %zu dims, at most %d are supported", shape.size(), kMaxRank);
+  if (shape.size() > (size_t)kMaxRank)
+    return TERN_FAIL(TERN_ERR_LIMIT, "RESHAPE to %zu dims, at most %d are supported", shape.size(), kMaxRank);
   for (int64_t d : shape)
     if (d < -1) return TERN_FAIL(TERN_ERR_CORRUPT, "RESHAPE to a dim of %" PRId64, d);
   n.set(0, b.op("reshape", {x}, {{"shape", int_list(shape)}, {"allow_zero", 1}}));
@@ -51,7 +52,8 @@ tern_status squeeze(TfliteNode& n) {
     for (int32_t d : *o->squeeze_dims()) {
       int axis = 0;
       TERN_TRY(normalize_axis(d, b.rank(x), &axis));
-      if (b.dim(x, axis) != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "SQUEEZE of axis %d of shape %s", axis, to_string(b.value(x).shape).c_str());
+      if (b.dim(x, axis) != 1)
+        return TERN_FAIL(TERN_ERR_CORRUPT, "SQUEEZE of axis %d of shape %s", axis, to_string(b.value(x).shape).c_str());
       drop[axis] = true;
     }
   } else {
@@ -146,7 +148,9 @@ tern_status unpack(TfliteNode& n) {
   TERN_TRY(b.status());
   int axis = 0;
   TERN_TRY(normalize_axis(o->axis(), b.rank(x), &axis));
-  if (b.dim(x, axis) != n.num_out()) return TERN_FAIL(TERN_ERR_CORRUPT, "UNPACK of shape %s into %d tensors", to_string(b.value(x).shape).c_str(), n.num_out());
+  if (b.dim(x, axis) != n.num_out())
+    return TERN_FAIL(TERN_ERR_CORRUPT, "UNPACK of shape %s into %d tensors", to_string(b.value(x).shape).c_str(),
+                     n.num_out());
   const std::vector<ValueId> parts = b.ops("split", {x}, {{"axis", axis}}, n.num_out());
   for (int i = 0; i < n.num_out() && b.status() == TERN_OK; ++i) n.set(i, remove_axis(b, parts[(size_t)i], axis));
   return TERN_OK;
@@ -168,15 +172,19 @@ tern_status split_into(TfliteNode& n, int x_index, int64_t wanted_axis, std::vec
     return TERN_OK;
   }
   if (sizes.empty()) {
-    if (dim % n.num_out()) return TERN_FAIL(TERN_ERR_CORRUPT, "%s of %" PRId64 " elements into %d", n.type(), dim, n.num_out());
+    if (dim % n.num_out())
+      return TERN_FAIL(TERN_ERR_CORRUPT, "%s of %" PRId64 " elements into %d", n.type(), dim, n.num_out());
     sizes.assign((size_t)n.num_out(), dim / n.num_out());
   }
   for (size_t i = 0; i < sizes.size(); ++i) {
     if (sizes[i] == -1 && open < 0) open = (int)i;
-    else if (sizes[i] < 0 || !checked_add(sum, sizes[i], &sum)) return TERN_FAIL(TERN_ERR_CORRUPT, "%s into a part of %" PRId64, n.type(), sizes[i]);
+    else if (sizes[i] < 0 || !checked_add(sum, sizes[i], &sum))
+      return TERN_FAIL(TERN_ERR_CORRUPT, "%s into a part of %" PRId64, n.type(), sizes[i]);
   }
   if (open >= 0 && sum <= dim) sum += sizes[(size_t)open] = dim - sum;
-  if (sum != dim || (int)sizes.size() != n.num_out()) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: %zu parts of together %" PRId64 " for %" PRId64, n.type(), sizes.size(), sum, dim);
+  if (sum != dim || (int)sizes.size() != n.num_out())
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: %zu parts of together %" PRId64 " for %" PRId64, n.type(), sizes.size(),
+                     sum, dim);
   const std::vector<ValueId> parts = split_sizes(b, x, axis, sizes);
   for (int i = 0; i < n.num_out(); ++i) n.set(i, parts[(size_t)i]);
   return TERN_OK;
@@ -199,7 +207,7 @@ tern_status split_v(TfliteNode& n) {
   return split_into(n, 0, axis, sizes);
 }
 
-// ---- parts of tensors -----------------------------------------------------------------------------------------------
+// ---- parts of tensors ----
 
 tern_status slice(TfliteNode& n) {
   Builder& b = n.b;
@@ -209,14 +217,16 @@ tern_status slice(TfliteNode& n) {
   const auto starts = b.known_integers(begin), sizes = b.known_integers(size);
   const int rank = b.rank(x);
   if (b.value(begin).shape != Shape{rank} || b.value(size).shape != Shape{rank})
-    return TERN_FAIL(TERN_ERR_CORRUPT, "SLICE of %d dims with %s starts and %s sizes", rank, to_string(b.value(begin).shape).c_str(), to_string(b.value(size).shape).c_str());
+    return TERN_FAIL(TERN_ERR_CORRUPT, "SLICE of %d dims with %s starts and %s sizes", rank,
+                     to_string(b.value(begin).shape).c_str(), to_string(b.value(size).shape).c_str());
   if (starts && sizes) {
     IntList from, to;
     from.count = to.count = rank;
     for (int i = 0; i < rank; ++i) {
       const int64_t start = (*starts)[(size_t)i], length = (*sizes)[(size_t)i], dim = b.dim(x, i);
       if (start < 0 || length < -1 || (dim >= 0 && (start > dim || length > dim - start)))
-        return TERN_FAIL(TERN_ERR_CORRUPT, "SLICE of %" PRId64 " elements from %" PRId64 " on in a dim of %" PRId64, length, start, dim);
+        return TERN_FAIL(TERN_ERR_CORRUPT, "SLICE of %" PRId64 " elements from %" PRId64 " on in a dim of %" PRId64,
+                         length, start, dim);
       from[i] = start;
       to[i] = length == -1 ? INT64_MAX : start + length;
     }
@@ -273,9 +283,11 @@ tern_status read_strided(TfliteNode& n, ValueId x, const tfl::StridedSliceOption
     const int64_t step = strides[(size_t)i], start = begin[(size_t)i], dim = b.dim(x, axis);
     if (step == 0) return TERN_FAIL(TERN_ERR_CORRUPT, "STRIDED_SLICE with a stride of 0");
     int64_t stop = end[(size_t)i];
-    if (o.offset() && !checked_add(start, stop, &stop)) return TERN_FAIL(TERN_ERR_CORRUPT, "STRIDED_SLICE ends too far away");
+    if (o.offset() && !checked_add(start, stop, &stop))
+      return TERN_FAIL(TERN_ERR_CORRUPT, "STRIDED_SLICE ends too far away");
     if (o.shrink_axis_mask() >> i & 1) {
-      if (dim >= 0 && (start < -dim || start >= dim)) return TERN_FAIL(TERN_ERR_CORRUPT, "STRIDED_SLICE takes element %" PRId64 " of %" PRId64, start, dim);
+      if (dim >= 0 && (start < -dim || start >= dim))
+        return TERN_FAIL(TERN_ERR_CORRUPT, "STRIDED_SLICE takes element %" PRId64 " of %" PRId64, start, dim);
       out->starts[axis] = start;
       out->ends[axis] = start == -1 ? INT64_MAX : start + 1;
       out->steps[axis] = 1;
@@ -294,10 +306,13 @@ tern_status read_strided(TfliteNode& n, ValueId x, const tfl::StridedSliceOption
 }
 
 // Ranges whose bounds are known when a plan is made; the masks are those of read_strided, by which `d` was made.
-ValueId slice_by_values(TfliteNode& n, ValueId x, const tfl::StridedSliceOptions& o, int entries, ValueId begin, ValueId end, const StridedDims& d) {
+ValueId slice_by_values(TfliteNode& n, ValueId x, const tfl::StridedSliceOptions& o, int entries, ValueId begin,
+                        ValueId end, const StridedDims& d) {
   Builder& b = n.b;
   std::vector<ValueId> starts, ends;
-  const auto put = [&](int64_t from, int64_t to) { starts.push_back(b.integers({from})), ends.push_back(b.integers({to})); };
+  const auto put = [&](int64_t from, int64_t to) {
+    starts.push_back(b.integers({from})), ends.push_back(b.integers({to}));
+  };
   int used = 0;
   for (int i = 0; i < entries; ++i) used += !((o.ellipsis_mask() | o.new_axis_mask()) >> i & 1);
   for (int i = 0; i < entries; ++i) {
@@ -307,12 +322,15 @@ ValueId slice_by_values(TfliteNode& n, ValueId x, const tfl::StridedSliceOptions
     }
     if (o.new_axis_mask() >> i & 1) continue;
     const int64_t axis = (int64_t)starts.size();
-    const auto entry = [&](ValueId list) { return b.op("slice", {list}, {{"starts", IntList{i}}, {"ends", IntList{i + 1}}}); };
+    const auto entry = [&](ValueId list) {
+      return b.op("slice", {list}, {{"starts", IntList{i}}, {"ends", IntList{i + 1}}});
+    };
     const bool back = d.steps[axis] < 0;
     const ValueId start = entry(begin);
     if (o.shrink_axis_mask() >> i & 1) {
       starts.push_back(start);
-      ends.push_back(b.op("where", {b.op("equal", {start, b.integer(-1)}), b.integer(INT64_MAX), b.add(start, b.integers({1}))}));
+      ends.push_back(
+          b.op("where", {b.op("equal", {start, b.integer(-1)}), b.integer(INT64_MAX), b.add(start, b.integers({1}))}));
       continue;
     }
     const ValueId stop = o.offset() ? b.add(start, entry(end)) : entry(end);
@@ -321,7 +339,8 @@ ValueId slice_by_values(TfliteNode& n, ValueId x, const tfl::StridedSliceOptions
   }
   while ((int)starts.size() < b.rank(x)) put(0, INT64_MAX);
   std::vector<int64_t> steps(d.steps.begin(), d.steps.end());
-  return b.op("slice", {x, b.op("concat", starts, {{"axis", 0}}), b.op("concat", ends, {{"axis", 0}}), kNoValue, b.integers(steps)});
+  return b.op("slice", {x, b.op("concat", starts, {{"axis", 0}}), b.op("concat", ends, {{"axis", 0}}), kNoValue,
+                        b.integers(steps)});
 }
 
 tern_status strided_slice(TfliteNode& n) {
@@ -334,14 +353,16 @@ tern_status strided_slice(TfliteNode& n) {
   TERN_TRY(n.integers_in(3, &strides));
   const ValueId from = n.integers_value(1), to = n.integers_value(2);
   TERN_TRY(b.status());
-  if (b.value(from).shape.elements() > 31 || b.value(to).shape.elements() > 31) return TERN_FAIL(TERN_ERR_CORRUPT, "STRIDED_SLICE of more than 31 dims");
+  if (b.value(from).shape.elements() > 31 || b.value(to).shape.elements() > 31)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "STRIDED_SLICE of more than 31 dims");
   const auto known_from = b.known_integers(from), known_to = b.known_integers(to);
   const bool known = known_from && known_to;
   // Where they are not known, the masks alone are read.
   begin = known ? *known_from : std::vector<int64_t>((size_t)b.value(from).shape.elements(), 0);
   end = known ? *known_to : std::vector<int64_t>((size_t)b.value(to).shape.elements(), 0);
   if (begin.size() != end.size() || begin.size() != strides.size() || begin.size() > 31)
-    return TERN_FAIL(TERN_ERR_CORRUPT, "STRIDED_SLICE with %zu starts, %zu ends and %zu strides", begin.size(), end.size(), strides.size());
+    return TERN_FAIL(TERN_ERR_CORRUPT, "STRIDED_SLICE with %zu starts, %zu ends and %zu strides", begin.size(),
+                     end.size(), strides.size());
   StridedDims d;
   TERN_TRY(read_strided(n, x, *o, begin, end, strides, &d));
   ValueId y = known ? b.op("slice", {x}, {{"starts", d.starts}, {"ends", d.ends}, {"steps", d.steps}})
@@ -407,7 +428,8 @@ tern_status top_k(TfliteNode& n) {
   const ValueId k = n.integers_value(1);
   TERN_TRY(b.status());
   const auto known = b.known_integers(k);
-  if (b.value(k).shape.elements() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "TOPK_V2: a count of shape %s", to_string(b.value(k).shape).c_str());
+  if (b.value(k).shape.elements() != 1)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "TOPK_V2: a count of shape %s", to_string(b.value(k).shape).c_str());
   Attrs attrs = {{"axis", -1}, {"largest", 1}, {"sorted", 1}};
   if (known) attrs.push_back({"k", (*known)[0]});
   const std::vector<ValueId> y = b.ops("top_k", {n.in(0), known ? kNoValue : b.sized(k)}, attrs, 2);
@@ -416,7 +438,7 @@ tern_status top_k(TfliteNode& n) {
   return TERN_OK;
 }
 
-// ---- order ----------------------------------------------------------------------------------------------------------
+// ---- order ----
 
 tern_status transpose(TfliteNode& n) {
   n.moves({0});
@@ -424,7 +446,8 @@ tern_status transpose(TfliteNode& n) {
   TERN_TRY(n.integers_in(1, &permutation));
   const ValueId x = n.in(0);
   TERN_TRY(n.b.status());
-  if ((int)permutation.size() != n.b.rank(x)) return TERN_FAIL(TERN_ERR_CORRUPT, "TRANSPOSE of %d dims by %zu", n.b.rank(x), permutation.size());
+  if ((int)permutation.size() != n.b.rank(x))
+    return TERN_FAIL(TERN_ERR_CORRUPT, "TRANSPOSE of %d dims by %zu", n.b.rank(x), permutation.size());
   n.set(0, n.b.transpose(x, permutation));
   return TERN_OK;
 }
@@ -455,8 +478,10 @@ tern_status read_blocks(TfliteNode& n, std::vector<int64_t>* block, std::vector<
   TERN_TRY(n.integers_in(2, edges));
   TERN_TRY(n.b.status());
   const int rank = n.b.rank(x);
-  if (block->empty() || (int)block->size() >= rank || rank + (int)block->size() > kMaxRank || edges->size() != 2 * block->size())
-    return TERN_FAIL(TERN_ERR_CORRUPT, "%s of %d dims with %zu blocks and %zu edges", n.type(), rank, block->size(), edges->size());
+  if (block->empty() || (int)block->size() >= rank || rank + (int)block->size() > kMaxRank ||
+      edges->size() != 2 * block->size())
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s of %d dims with %zu blocks and %zu edges", n.type(), rank, block->size(),
+                     edges->size());
   for (int64_t v : *block)
     if (v < 1 || v > INT32_MAX) return TERN_FAIL(TERN_ERR_CORRUPT, "%s with blocks of %" PRId64, n.type(), v);
   for (int64_t v : *edges)
@@ -481,7 +506,9 @@ tern_status space_to_batch(TfliteNode& n) {
   std::vector<int64_t> cut = {Builder::same(0)}, order, joined = {-1};
   for (int i = 0; i < k; ++i) {
     const int64_t dim = b.dim(x, 1 + i);
-    if (dim % block[(size_t)i]) return TERN_FAIL(TERN_ERR_CORRUPT, "SPACE_TO_BATCH_ND: %" PRId64 " elements in blocks of %" PRId64, dim, block[(size_t)i]);
+    if (dim % block[(size_t)i])
+      return TERN_FAIL(TERN_ERR_CORRUPT, "SPACE_TO_BATCH_ND: %" PRId64 " elements in blocks of %" PRId64, dim,
+                       block[(size_t)i]);
     cut.push_back(dim / block[(size_t)i]);
     cut.push_back(block[(size_t)i]);
     order.push_back(2 + 2 * i);
@@ -508,7 +535,8 @@ tern_status batch_to_space(TfliteNode& n) {
   ends[0] = INT64_MAX;
   for (int i = 0; i < k; ++i) {
     int64_t size = 0;
-    if (!checked_mul(b.dim(x, 1 + i), block[(size_t)i], &size) || edges[(size_t)(2 * i)] + edges[(size_t)(2 * i + 1)] > size)
+    if (!checked_mul(b.dim(x, 1 + i), block[(size_t)i], &size) ||
+        edges[(size_t)(2 * i)] + edges[(size_t)(2 * i + 1)] > size)
       return TERN_FAIL(TERN_ERR_CORRUPT, "BATCH_TO_SPACE_ND: crops larger than the picture");
     cut.push_back(b.dim(x, 1 + i));
     order.push_back(k + 1 + i);
@@ -523,7 +551,7 @@ tern_status batch_to_space(TfliteNode& n) {
   return TERN_OK;
 }
 
-// ---- padding and repeating ------------------------------------------------------------------------------------------
+// ---- padding and repeating ----
 
 // Amounts [rank][2].
 tern_status read_pads(TfliteNode& n, ValueId x, IntList* before, IntList* after) {
@@ -531,12 +559,14 @@ tern_status read_pads(TfliteNode& n, ValueId x, IntList* before, IntList* after)
   TERN_TRY(n.integers_in(1, &pads));
   TERN_TRY(n.b.status());
   const int rank = n.b.rank(x);
-  if ((int)pads.size() != 2 * rank) return TERN_FAIL(TERN_ERR_CORRUPT, "%s of %d dims with %zu amounts", n.type(), rank, pads.size());
+  if ((int)pads.size() != 2 * rank)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s of %d dims with %zu amounts", n.type(), rank, pads.size());
   before->count = after->count = rank;
   for (int i = 0; i < rank; ++i) {
     (*before)[i] = pads[(size_t)(2 * i)];
     (*after)[i] = pads[(size_t)(2 * i + 1)];
-    if ((*before)[i] < 0 || (*after)[i] < 0) return TERN_FAIL(TERN_ERR_CORRUPT, "%s by %" PRId64 " and %" PRId64, n.type(), (*before)[i], (*after)[i]);
+    if ((*before)[i] < 0 || (*after)[i] < 0)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "%s by %" PRId64 " and %" PRId64, n.type(), (*before)[i], (*after)[i]);
   }
   return TERN_OK;
 }
@@ -549,7 +579,9 @@ tern_status pads_of_plan(TfliteNode& n, ValueId x, ValueId* pads) {
   TERN_TRY(b.status());
   if (b.known(v)) return TERN_OK;
   const int64_t rank = b.rank(x);
-  if (b.value(v).shape != Shape{rank, 2}) return TERN_FAIL(TERN_ERR_CORRUPT, "%s of %d dims with amounts of shape %s", n.type(), (int)rank, to_string(b.value(v).shape).c_str());
+  if (b.value(v).shape != Shape{rank, 2})
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s of %d dims with amounts of shape %s", n.type(), (int)rank,
+                     to_string(b.value(v).shape).c_str());
   *pads = b.reshape(b.transpose(v, {1, 0}), {2 * rank});
   return b.status();
 }
@@ -598,7 +630,9 @@ tern_status mirror_pad(TfliteNode& n) {
     if (before[axis] == 0 && after[axis] == 0) continue;
     const int64_t dim = b.dim(x, axis);
     if (dim < 0) return n.unsupported("a size that varies");
-    if (before[axis] > dim || after[axis] > dim) return TERN_FAIL(TERN_ERR_CORRUPT, "MIRROR_PAD by %" PRId64 " and %" PRId64 " of %" PRId64, before[axis], after[axis], dim);
+    if (before[axis] > dim || after[axis] > dim)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "MIRROR_PAD by %" PRId64 " and %" PRId64 " of %" PRId64, before[axis],
+                       after[axis], dim);
     TERN_TRY(n.importer.account((uint64_t)dim * 24));
     std::vector<int64_t> indices;
     for (int64_t i = before[axis]; i > 0; --i) indices.push_back(i - 1);
@@ -623,7 +657,7 @@ tern_status broadcast_to(TfliteNode& n) {
   return TERN_OK;
 }
 
-// ---- tensors from nothing -------------------------------------------------------------------------------------------
+// ---- tensors from nothing ----
 
 tern_status shape(TfliteNode& n) {
   n.raw = true;
@@ -642,7 +676,8 @@ tern_status fill(TfliteNode& n) {
   n.moves({1});
   const ValueId value = n.in(1);
   TERN_TRY(n.b.status());
-  if (n.b.value(value).shape.elements() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "FILL with %s values", to_string(n.b.value(value).shape).c_str());
+  if (n.b.value(value).shape.elements() != 1)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "FILL with %s values", to_string(n.b.value(value).shape).c_str());
   n.set(0, n.b.op("expand", {n.b.reshape(value, {}), n.b.sized(n.integers_value(0))}));
   return TERN_OK;
 }

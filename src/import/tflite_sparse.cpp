@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sparse constants of TFLite files.
 //
-// The content is a tree with one level per dim in `traversal_order`; dims from the rank on are the inner parts of the dims
-// that `block_map` cuts into blocks. A dense level has all positions. A sparse level has, for each node of the level before,
-// the positions indices[segments[node] .. segments[node + 1]). The leaves are the values in order.
+// The content is a tree with one level per dim in `traversal_order`; dims from the rank on are the inner parts of the
+// dims that `block_map` cuts into blocks. A dense level has all positions. A sparse level has, for each node of the
+// level before, the positions indices[segments[node] .. segments[node + 1]). The leaves are the values in order.
 #include <cstring>
 
 #include "base/checked.h"
@@ -21,13 +21,15 @@ struct Integers {
   const flatbuffers::Vector<uint8_t>* u8 = nullptr;
 
   size_t size() const { return i32 ? i32->size() : u16 ? u16->size() : u8 ? u8->size() : 0; }
-  int64_t operator[](size_t i) const { return i32 ? (*i32)[(unsigned)i] : u16 ? (*u16)[(unsigned)i] : (*u8)[(unsigned)i]; }
+  int64_t operator[](size_t i) const {
+    return i32 ? (*i32)[(unsigned)i] : u16 ? (*u16)[(unsigned)i] : (*u8)[(unsigned)i];
+  }
 };
 
 struct Level {
   bool sparse = false;
-  int64_t size = 0;      // of its dim
-  int64_t stride = 0;    // of its dim in the dense tensor, elements
+  int64_t size = 0;    // of its dim
+  int64_t stride = 0;  // of its dim in the dense tensor, elements
   Integers segments, indices;
 };
 
@@ -87,8 +89,8 @@ struct Walk {
 
 }  // namespace
 
-tern_status decode_sparse(const tfl::SparsityParameters& s, const Shape& shape, std::span<const uint8_t> values, size_t item,
-                          uint8_t* out) {
+tern_status decode_sparse(const tfl::SparsityParameters& s, const Shape& shape, std::span<const uint8_t> values,
+                          size_t item, uint8_t* out) {
   const auto* order = s.traversal_order();
   const auto* dims = s.dim_metadata();
   const int blocks = s.block_map() ? (int)std::min<size_t>(s.block_map()->size(), kMaxLevels) : 0;
@@ -109,7 +111,8 @@ tern_status decode_sparse(const tfl::SparsityParameters& s, const Shape& shape, 
   for (int k = 0; k < blocks; ++k) {
     const int32_t d = (*s.block_map())[(unsigned)k];
     const int64_t size = (*dims)[(unsigned)level_of[shape.rank + k]]->dense_size();
-    if (d < 0 || d >= shape.rank || block[d] != 1 || size < 1 || shape[d] % size) return corrupt("its blocks do not fit its shape");
+    if (d < 0 || d >= shape.rank || block[d] != 1 || size < 1 || shape[d] % size)
+      return corrupt("its blocks do not fit its shape");
     block[d] = size;
     levels[level_of[shape.rank + k]].size = size;
     levels[level_of[shape.rank + k]].stride = strides[d];
@@ -136,7 +139,8 @@ tern_status decode_sparse(const tfl::SparsityParameters& s, const Shape& shape, 
     }
   }
   uint64_t bytes = 0;
-  if (!checked_mul<uint64_t>(nodes, item, &bytes) || bytes != values.size()) return corrupt("it has another number of values than its levels say");
+  if (!checked_mul<uint64_t>(nodes, item, &bytes) || bytes != values.size())
+    return corrupt("it has another number of values than its levels say");
   Walk{levels, count, values.data(), item, out}.run(0, 0, 0);
   return TERN_OK;
 }

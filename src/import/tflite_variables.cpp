@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TFLite's resource variables become states of the model. A new state is zeros, but a variable begins with what CALL_ONCE gives
-// it: so one more state tells whether there was a run, and until then the initial values are read.
+// TFLite's resource variables become states of the model. A new state is zeros, but a variable begins with what
+// CALL_ONCE gives it: so one more state tells whether there was a run, and until then the initial values are read.
 #include <algorithm>
 
 #include "import/tflite.h"
@@ -39,22 +39,25 @@ tern_status handle_of(TfliteNode& n, TfliteVariable** out) {
 tern_status check_type(const TfliteNode& n, const TfliteVariable& variable, DType dtype, const Shape* shape) {
   const TensorData& initial = *variable.initial;
   if (dtype != initial.dtype)
-    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: variable '%s' is %s, not %s", n.type(), variable.name.c_str(), dtype_name(initial.dtype), dtype_name(dtype));
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: variable '%s' is %s, not %s", n.type(), variable.name.c_str(),
+                     dtype_name(initial.dtype), dtype_name(dtype));
   if (shape && !(*shape == initial.shape))
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "%s: variable '%s' of shape %s gets shape %s; variables keep their shapes", n.type(), variable.name.c_str(), to_string(initial.shape).c_str(),
-                     to_string(*shape).c_str());
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "%s: variable '%s' of shape %s gets shape %s; variables keep their shapes",
+                     n.type(), variable.name.c_str(), to_string(initial.shape).c_str(), to_string(*shape).c_str());
   return TERN_OK;
 }
 
 tern_status var_handle(TfliteNode& n) {
   const tfl::VarHandleOptions* o = nullptr;
   TERN_TRY(n.need_options(&o));
-  if (n.out_tensor(0).file->type() != kResource) return TERN_FAIL(TERN_ERR_CORRUPT, "VAR_HANDLE gives a tensor of type %d", n.out_tensor(0).file->type());
+  if (n.out_tensor(0).file->type() != kResource)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "VAR_HANDLE gives a tensor of type %d", n.out_tensor(0).file->type());
   const auto text = [](const flatbuffers::String* s) { return s ? s->str() : std::string(); };
   const std::pair key(text(o->container()), text(o->shared_name()));
   std::vector<TfliteVariable>& list = n.importer.variables;
   auto found = std::find_if(list.begin(), list.end(), [&](const TfliteVariable& v) { return v.key == key; });
-  if (found == list.end()) found = list.insert(list.end(), {key, clean_name(o->shared_name(), "variable ", list.size())});
+  if (found == list.end())
+    found = list.insert(list.end(), {key, clean_name(o->shared_name(), "variable ", list.size())});
   n.out_tensor(0).variable = (int32_t)(found - list.begin());
   return TERN_OK;
 }
@@ -65,7 +68,9 @@ tern_status read_variable(TfliteNode& n) {
   Builder& b = n.b;
   if (b.g != n.importer.main || n.importer.initializing) return n.unsupported("in a branch, a loop or an initialiser");
   if (variable->current == kNoValue) {
-    if (!variable->initial) return TERN_FAIL(TERN_ERR_CORRUPT, "READ_VARIABLE: nothing gives variable '%s' a value before", variable->name.c_str());
+    if (!variable->initial)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "READ_VARIABLE: nothing gives variable '%s' a value before",
+                       variable->name.c_str());
     const TensorData& initial = *variable->initial;
     if (n.importer.ran == kNoValue) n.importer.ran = add_state(b, "tflite.ran", TERN_DTYPE_BOOL, {});
     variable->state = add_state(b, variable->name, initial.dtype, initial.shape);
@@ -85,7 +90,8 @@ tern_status assign_variable(TfliteNode& n) {
   if (b.g != n.importer.main) return n.unsupported("in a branch or a loop");
   const TfliteTensor& given = n.tensor(1);
   if (n.importer.initializing) {
-    if (!given.content || given.content->dtype != given.dtype) return n.unsupported("an initial value that is computed");
+    if (!given.content || given.content->dtype != given.dtype)
+      return n.unsupported("an initial value that is computed");
     if (variable->initial) TERN_TRY(check_type(n, *variable, given.dtype, &given.content->shape));
     variable->initial = given.content;
     return TERN_OK;
@@ -101,7 +107,8 @@ tern_status assign_variable(TfliteNode& n) {
 tern_status call_once(TfliteNode& n) {
   const tfl::CallOnceOptions* o = nullptr;
   TERN_TRY(n.need_options(&o));
-  if (n.b.g != n.importer.main || n.importer.initializing) return n.unsupported("in a branch, a loop or an initialiser");
+  if (n.b.g != n.importer.main || n.importer.initializing)
+    return n.unsupported("in a branch, a loop or an initialiser");
   std::vector<ValueId> out;
   n.importer.initializing = true;
   const tern_status s = n.importer.inline_graph((uint32_t)o->init_subgraph_index(), {}, n.b, &out);

@@ -8,13 +8,14 @@ namespace tern {
 namespace {
 
 tern_status reference(RefArgs& a) {
-  if (a.in(0).dtype == TERN_DTYPE_U64) return reference_unary(a, [](double x) { return x; }, [](int64_t x) { return x; });
-  return reference_unary(a, [](double x) { return std::fabs(x); }, [](int64_t x) { return x < 0 ? (int64_t)(0 - (uint64_t)x) : x; });
+  if (a.in(0).dtype == TERN_DTYPE_U64)
+    return reference_unary(
+        a, [](double x) { return x; }, [](int64_t x) { return x; });
+  return reference_unary(
+      a, [](double x) { return std::fabs(x); }, [](int64_t x) { return x < 0 ? (int64_t)(0 - (uint64_t)x) : x; });
 }
 
-void vjp(VjpArgs& a) {
-  a.set(0, mul(a.g, a.dout(0), emit(a.g, "sign", {a.in(0)})));
-}
+void vjp(VjpArgs& a) { a.set(0, mul(a.g, a.dout(0), emit(a.g, "sign", {a.in(0)}))); }
 
 constexpr Case kCases[] = {
     {"small", "f32[4,7]"},
@@ -32,7 +33,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_abs = checked_op({.name = "abs", .flags = kElementwise | kInPlace, .infer = infer_unary_number,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_abs = checked_op({.name = "abs",
+                                               .flags = kElementwise | kInPlace,
+                                               .infer = infer_unary_number,
+                                               .reference = reference,
+                                               .vjp = vjp,
+                                               .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -27,7 +27,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_acos = checked_op({.name = "acos", .flags = kElementwise | kInPlace, .infer = infer_unary_float,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_acos = checked_op({.name = "acos",
+                                                .flags = kElementwise | kInPlace,
+                                                .infer = infer_unary_float,
+                                                .reference = reference,
+                                                .vjp = vjp,
+                                                .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

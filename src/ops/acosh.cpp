@@ -11,9 +11,7 @@ tern_status reference(RefArgs& a) {
   return reference_unary(a, [](double x) { return std::acosh(x); });
 }
 
-void vjp(VjpArgs& a) {
-  a.set(0, mul(a.g, a.dout(0), emit(a.g, "rsqrt", {plus(a.g, square(a.g, a.in(0)), -1)})));
-}
+void vjp(VjpArgs& a) { a.set(0, mul(a.g, a.dout(0), emit(a.g, "rsqrt", {plus(a.g, square(a.g, a.in(0)), -1)}))); }
 
 constexpr Case kCases[] = {
     {"small", "f32[4,7]:1.2..5"},
@@ -27,7 +25,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_acosh = checked_op({.name = "acosh", .flags = kElementwise | kInPlace, .infer = infer_unary_float,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_acosh = checked_op({.name = "acosh",
+                                                 .flags = kElementwise | kInPlace,
+                                                 .infer = infer_unary_float,
+                                                 .reference = reference,
+                                                 .vjp = vjp,
+                                                 .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

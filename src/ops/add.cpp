@@ -8,8 +8,9 @@ namespace tern {
 namespace {
 
 tern_status reference(RefArgs& a) {
-  return reference_binary(a, [](double x, double y) { return x + y; },
-                          [](int64_t x, int64_t y) { return (int64_t)((uint64_t)x + (uint64_t)y); });
+  return reference_binary(
+      a, [](double x, double y) { return x + y; },
+      [](int64_t x, int64_t y) { return (int64_t)((uint64_t)x + (uint64_t)y); });
 }
 
 void vjp(VjpArgs& a) {
@@ -18,15 +19,28 @@ void vjp(VjpArgs& a) {
 }
 
 constexpr Case kCases[] = {
-    {"same", "f32[4,7] f32[4,7]"},          {"row", "f32[3,5] f32[5]"},        {"both", "f32[3,1] f32[1,4]"},
-    {"rank5", "f32[2,1,3,1,2] f32[3,2,2]"}, {"scalar", "f32[] f32[17]"},       {"empty", "f32[0,3] f32[3]"},
-    {"half", "f16[33] f16[33]", "", 2e-3},  {"wrap", "i32[2]{2147483647,1} i32[1]{1}"}, {"long", "i64[2]{9007199254740993,1} i64[2]"},
-    {"shape", "f32[3] f32[4]", "", 0, TERN_ERR_SHAPE}, {"type", "f32[3] f16[3]", "", 0, TERN_ERR_TYPE},
+    {"same", "f32[4,7] f32[4,7]"},
+    {"row", "f32[3,5] f32[5]"},
+    {"both", "f32[3,1] f32[1,4]"},
+    {"rank5", "f32[2,1,3,1,2] f32[3,2,2]"},
+    {"scalar", "f32[] f32[17]"},
+    {"empty", "f32[0,3] f32[3]"},
+    {"half", "f16[33] f16[33]", "", 2e-3},
+    {"wrap", "i32[2]{2147483647,1} i32[1]{1}"},
+    {"long", "i64[2]{9007199254740993,1} i64[2]"},
+    {"shape", "f32[3] f32[4]", "", 0, TERN_ERR_SHAPE},
+    {"type", "f32[3] f16[3]", "", 0, TERN_ERR_TYPE},
 };
 
 }  // namespace
 
-extern constinit const Op op_add = checked_op({.name = "add", .min_in = 2, .max_in = 2, .flags = kElementwise | kInPlace | kCommutative,
-    .infer = infer_binary, .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_add = checked_op({.name = "add",
+                                               .min_in = 2,
+                                               .max_in = 2,
+                                               .flags = kElementwise | kInPlace | kCommutative,
+                                               .infer = infer_binary,
+                                               .reference = reference,
+                                               .vjp = vjp,
+                                               .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

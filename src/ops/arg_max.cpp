@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// arg_max: y = index of the greatest element along the axis; the first among equals, or the last; NaN counts as the greatest
+// arg_max: y = index of the greatest element along the axis; the first among equals, or the last; NaN counts as the
+// greatest
 //   x  any number type     y  i64, without the axis (keep_dims: 1)
 #include "ops/reduce.h"
 
@@ -34,7 +35,10 @@ constexpr Case kCases[] = {
 }  // namespace
 
 extern constinit const Op op_arg_max = checked_op({.name = "arg_max",
-    .attributes = attr_schema<ArgReduceAttrs>(kArgReduceFields), .infer = infer_arg_reduce, .reference = reference,
-    .no_gradient_because = NoGradient::index_producer, .cases = TERN_CASES(kCases)});
+                                                   .attributes = attr_schema<ArgReduceAttrs>(kArgReduceFields),
+                                                   .infer = infer_arg_reduce,
+                                                   .reference = reference,
+                                                   .no_gradient_because = NoGradient::index_producer,
+                                                   .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

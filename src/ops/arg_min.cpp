@@ -34,7 +34,10 @@ constexpr Case kCases[] = {
 }  // namespace
 
 extern constinit const Op op_arg_min = checked_op({.name = "arg_min",
-    .attributes = attr_schema<ArgReduceAttrs>(kArgReduceFields), .infer = infer_arg_reduce, .reference = reference,
-    .no_gradient_because = NoGradient::index_producer, .cases = TERN_CASES(kCases)});
+                                                   .attributes = attr_schema<ArgReduceAttrs>(kArgReduceFields),
+                                                   .infer = infer_arg_reduce,
+                                                   .reference = reference,
+                                                   .no_gradient_because = NoGradient::index_producer,
+                                                   .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

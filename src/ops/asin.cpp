@@ -11,9 +11,7 @@ tern_status reference(RefArgs& a) {
   return reference_unary(a, [](double x) { return std::asin(x); });
 }
 
-void vjp(VjpArgs& a) {
-  a.set(0, mul(a.g, a.dout(0), emit(a.g, "rsqrt", {minus_from(a.g, 1, square(a.g, a.in(0)))})));
-}
+void vjp(VjpArgs& a) { a.set(0, mul(a.g, a.dout(0), emit(a.g, "rsqrt", {minus_from(a.g, 1, square(a.g, a.in(0)))}))); }
 
 constexpr Case kCases[] = {
     {"small", "f32[4,7]:-0.9..0.9"},
@@ -27,7 +25,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_asin = checked_op({.name = "asin", .flags = kElementwise | kInPlace, .infer = infer_unary_float,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_asin = checked_op({.name = "asin",
+                                                .flags = kElementwise | kInPlace,
+                                                .infer = infer_unary_float,
+                                                .reference = reference,
+                                                .vjp = vjp,
+                                                .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

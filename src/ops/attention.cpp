@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// attention: y[b, h, t] = sum over s of softmax over s of (q[b, h, t] . k[b, g, s] * scale + mask[b, h, t, s]) * v[b, g, s]
-//   q  float [batch, heads, tokens, dim]; k  same type, [batch, kv_heads, kv_tokens, dim]; v  same type, [batch, kv_heads,
+// attention: y[b, h, t] = sum over s of softmax over s of (q[b, h, t] . k[b, g, s] * scale + mask[b, h, t, s]) * v[b,
+// g, s]
+//   q  float [batch, heads, tokens, dim]; k  same type, [batch, kv_heads, kv_tokens, dim]; v  same type, [batch,
+//     kv_heads,
 //   kv_tokens, value_dim]; kv_heads divides heads, g = h / (heads / kv_heads)
-//   mask  optional, broadcasts to [batch, heads, tokens, kv_tokens]: bool (false hides the key) or the type of q (added)
-//   valid_length  optional i64 scalar: keys from there on are hidden. causal: token t sees the keys up to t + valid_length - tokens
-//   y  same type, [batch, heads, tokens, value_dim]. A token that sees no key gives zeros. scale = 0 means 1 / sqrt(dim)
+//   mask  optional, broadcasts to [batch, heads, tokens, kv_tokens]: bool (false hides the key) or the type of q
+//         (added)
+//   valid_length  optional i64 scalar: keys from there on are hidden. causal: token t sees the keys up to t +
+//                 valid_length - tokens
+//   y  same type, [batch, heads, tokens, value_dim]. A token that sees no key gives zeros. scale = 0 means 1 /
+//      sqrt(dim)
 #include <cstddef>
 #include <limits>
 
@@ -25,17 +30,20 @@ tern_status infer(InferArgs& a) {
   const Shape &q = a.in(0).shape, &k = a.in(1).shape, &v = a.in(2).shape;
   const bool heads_fit = k[1] == 0 ? q[1] == 0 : q[1] % k[1] == 0;
   if (!heads_fit || q[0] != k[0] || q[3] != k[3] || k[0] != v[0] || k[1] != v[1] || k[2] != v[2])
-    return TERN_FAIL(TERN_ERR_SHAPE, "attention: q %s, k %s and v %s do not fit", to_string(q).c_str(), to_string(k).c_str(), to_string(v).c_str());
+    return TERN_FAIL(TERN_ERR_SHAPE, "attention: q %s, k %s and v %s do not fit", to_string(q).c_str(),
+                     to_string(k).c_str(), to_string(v).c_str());
   if (a.has(3)) {
     const Shape scores = {q[0], q[1], q[2], k[2]};
     Shape s;
     if (a.in(3).dtype != TERN_DTYPE_BOOL) TERN_TRY(require_same_dtype(a, 0, 3));
     if (broadcast_shapes(scores, a.in(3).shape, &s) != TERN_OK || !(s == scores))
-      return TERN_FAIL(TERN_ERR_SHAPE, "attention: a mask of shape %s does not broadcast to %s", to_string(a.in(3).shape).c_str(), to_string(scores).c_str());
+      return TERN_FAIL(TERN_ERR_SHAPE, "attention: a mask of shape %s does not broadcast to %s",
+                       to_string(a.in(3).shape).c_str(), to_string(scores).c_str());
   }
   if (a.has(4)) {
     TERN_TRY(require_rank(a, 4, 0));
-    if (a.in(4).dtype != TERN_DTYPE_I64) return TERN_FAIL(TERN_ERR_TYPE, "attention: the valid length is %s, i64 is needed", dtype_name(a.in(4).dtype));
+    if (a.in(4).dtype != TERN_DTYPE_I64)
+      return TERN_FAIL(TERN_ERR_TYPE, "attention: the valid length is %s, i64 is needed", dtype_name(a.in(4).dtype));
   }
   a.set(0, a.in(0).dtype, {q[0], q[1], q[2], v[3]});
   return TERN_OK;
@@ -44,7 +52,8 @@ tern_status infer(InferArgs& a) {
 ValueId integer(Graph& g, int64_t value) { return add_constant(g, TERN_DTYPE_I64, Shape{}, &value); }
 ValueId count_to(Graph& g, int64_t n) { return emit(g, "range", {integer(g, 0), integer(g, n), integer(g, 1)}); }
 
-// Where keys may be seen, as a bool that broadcasts to the scores: the mask and valid_length and causal; kNoValue = everywhere.
+// Where keys may be seen, as a bool that broadcasts to the scores: the mask and valid_length and causal; kNoValue =
+// everywhere.
 ValueId visible_keys(DecomposeArgs& a, ValueId visible, int64_t tokens, int64_t keys) {
   Graph& g = a.g;
   const bool causal = a.attrs<AttentionAttrs>().causal != 0;
@@ -65,7 +74,8 @@ void decompose(DecomposeArgs& a) {
   const Shape q_shape = g.value(a.in(0)).shape, k_shape = g.value(a.in(1)).shape;
   const int64_t value_dim = g.value(a.in(2)).shape[3];
   const DType dtype = g.value(a.in(0)).dtype;
-  const int64_t batch = q_shape[0], heads = q_shape[1], tokens = q_shape[2], dim = q_shape[3], kv_heads = k_shape[1], keys = k_shape[2];
+  const int64_t batch = q_shape[0], heads = q_shape[1], tokens = q_shape[2], dim = q_shape[3], kv_heads = k_shape[1],
+                keys = k_shape[2];
   const double scale = p.scale != 0 ? p.scale : dim > 0 ? 1 / std::sqrt((double)dim) : 1;
   ValueId q = widened(g, a.in(0)), k = widened(g, a.in(1)), v = widened(g, a.in(2));
   const bool grouped = kv_heads != heads;  // the heads of a group are one more dim, over which k and v broadcast
@@ -98,7 +108,8 @@ void decompose(DecomposeArgs& a) {
   a.set(0, narrowed(g, y, dtype));
 }
 
-constexpr AttrField kFields[] = {TERN_ATTR(AttentionAttrs, scale, number, -1e6, 1e6), TERN_ATTR(AttentionAttrs, causal, integer, 0, 1)};
+constexpr AttrField kFields[] = {TERN_ATTR(AttentionAttrs, scale, number, -1e6, 1e6),
+                                 TERN_ATTR(AttentionAttrs, causal, integer, 0, 1)};
 
 constexpr Case kCases[] = {
     {"plain", "f32[2,2,3,4] f32[2,2,5,4] f32[2,2,5,4]"},
@@ -140,7 +151,12 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_attention = checked_op({.name = "attention", .min_in = 3, .max_in = 5,
-    .attributes = attr_schema<AttentionAttrs>(kFields), .infer = infer, .decompose = decompose, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_attention = checked_op({.name = "attention",
+                                                     .min_in = 3,
+                                                     .max_in = 5,
+                                                     .attributes = attr_schema<AttentionAttrs>(kFields),
+                                                     .infer = infer,
+                                                     .decompose = decompose,
+                                                     .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

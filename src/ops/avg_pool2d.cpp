@@ -36,29 +36,46 @@ tern_status reference(RefArgs& a) {
 void vjp(VjpArgs& a) {
   const AvgPool2dAttrs& p = a.attrs<AvgPool2dAttrs>();
   const Shape x = a.g.value(a.in(0)).shape;
-  a.set(0, emit(a.g, "avg_pool2d_grad", {a.dout(0)}, AvgPool2dGradAttrs{p.kernel, p.strides, p.pads, p.dilation_h, p.dilation_w, p.count_include_pad, x[1], x[2]}));
+  a.set(0, emit(a.g, "avg_pool2d_grad", {a.dout(0)},
+                AvgPool2dGradAttrs{p.kernel, p.strides, p.pads, p.dilation_h, p.dilation_w, p.count_include_pad, x[1],
+                                   x[2]}));
 }
 
 using Attrs = AvgPool2dAttrs;
-constexpr AttrField kFields[] = {TERN_ATTR(Attrs, kernel, integers, 1, INT32_MAX), TERN_ATTR(Attrs, strides, integers, 1, INT32_MAX),
-                                 TERN_ATTR(Attrs, pads, integers, 0, INT32_MAX), TERN_ATTR(Attrs, dilation_h, integer, 1, INT32_MAX),
-                                 TERN_ATTR(Attrs, dilation_w, integer, 1, INT32_MAX), TERN_ATTR(Attrs, ceil_mode, integer, 0, 1),
-                                 TERN_ATTR(Attrs, count_include_pad, integer, 0, 1)};
+constexpr AttrField kFields[] = {
+    TERN_ATTR(Attrs, kernel, integers, 1, INT32_MAX),    TERN_ATTR(Attrs, strides, integers, 1, INT32_MAX),
+    TERN_ATTR(Attrs, pads, integers, 0, INT32_MAX),      TERN_ATTR(Attrs, dilation_h, integer, 1, INT32_MAX),
+    TERN_ATTR(Attrs, dilation_w, integer, 1, INT32_MAX), TERN_ATTR(Attrs, ceil_mode, integer, 0, 1),
+    TERN_ATTR(Attrs, count_include_pad, integer, 0, 1)};
 
 constexpr Case kCases[] = {
-    {"2x2", "f32[1,6,4,3]", "kernel=2,2 strides=2,2"}, {"3x3", "f32[2,7,6,5]", "kernel=3,3 strides=2,2 pads=1,1,1,1"}, {"counted", "f32[1,5,5,2]", "kernel=3,3 pads=1,1,1,1 count_include_pad=1"},
-    {"odd", "f32[1,5,7,1]", "kernel=2,3 strides=1,2 pads=0,1,1,0"}, {"ceil", "f32[1,6,5,2]", "kernel=3,2 strides=2,2 ceil_mode=1"},
-    {"ceil_counted", "f32[1,6,6,2]", "kernel=3,3 strides=2,2 pads=1,1,0,0 ceil_mode=1 count_include_pad=1"}, {"dilated", "f32[1,8,9,2]", "kernel=2,3 dilation_h=3 dilation_w=2"},
+    {"2x2", "f32[1,6,4,3]", "kernel=2,2 strides=2,2"},
+    {"3x3", "f32[2,7,6,5]", "kernel=3,3 strides=2,2 pads=1,1,1,1"},
+    {"counted", "f32[1,5,5,2]", "kernel=3,3 pads=1,1,1,1 count_include_pad=1"},
+    {"odd", "f32[1,5,7,1]", "kernel=2,3 strides=1,2 pads=0,1,1,0"},
+    {"ceil", "f32[1,6,5,2]", "kernel=3,2 strides=2,2 ceil_mode=1"},
+    {"ceil_counted", "f32[1,6,6,2]", "kernel=3,3 strides=2,2 pads=1,1,0,0 ceil_mode=1 count_include_pad=1"},
+    {"dilated", "f32[1,8,9,2]", "kernel=2,3 dilation_h=3 dilation_w=2"},
     {"dilated_counted", "f32[1,4,4,1]", "kernel=2,2 pads=1,1,1,1 dilation_h=2 dilation_w=3 count_include_pad=1"},
-    {"all", "f32[1,5,6,4]", "kernel=5,6"}, {"half", "f16[1,4,4,8]", "kernel=2,2 strides=2,2", 2e-3}, {"no_picture", "f32[0,4,4,1]", "kernel=2,2"}, {"no_channels", "f32[1,4,4,0]", "kernel=2,2"},
-    {"kernel_too_large", "f32[1,3,3,1]", "kernel=4,1", 0, TERN_ERR_SHAPE}, {"pads_too_large", "f32[1,3,3,1]", "kernel=2,2 pads=0,0,0,2", 0, TERN_ERR_SHAPE},
-    {"list", "f32[1,3,3,1]", "pads=1,1", 0, TERN_ERR_INVALID_ARGUMENT}, {"rank", "f32[3,3,1]", "kernel=2,2", 0, TERN_ERR_SHAPE}, {"no_rows", "f32[1,0,3,1]", "", 0, TERN_ERR_SHAPE},
+    {"all", "f32[1,5,6,4]", "kernel=5,6"},
+    {"half", "f16[1,4,4,8]", "kernel=2,2 strides=2,2", 2e-3},
+    {"no_picture", "f32[0,4,4,1]", "kernel=2,2"},
+    {"no_channels", "f32[1,4,4,0]", "kernel=2,2"},
+    {"kernel_too_large", "f32[1,3,3,1]", "kernel=4,1", 0, TERN_ERR_SHAPE},
+    {"pads_too_large", "f32[1,3,3,1]", "kernel=2,2 pads=0,0,0,2", 0, TERN_ERR_SHAPE},
+    {"list", "f32[1,3,3,1]", "pads=1,1", 0, TERN_ERR_INVALID_ARGUMENT},
+    {"rank", "f32[3,3,1]", "kernel=2,2", 0, TERN_ERR_SHAPE},
+    {"no_rows", "f32[1,0,3,1]", "", 0, TERN_ERR_SHAPE},
     {"integers", "i32[1,3,3,1]", "", 0, TERN_ERR_TYPE},
 };
 
 }  // namespace
 
-extern constinit const Op op_avg_pool2d = checked_op({.name = "avg_pool2d", .attributes = attr_schema<Attrs>(kFields), .infer = infer, .reference = reference,
-    .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_avg_pool2d = checked_op({.name = "avg_pool2d",
+                                                      .attributes = attr_schema<Attrs>(kFields),
+                                                      .infer = infer,
+                                                      .reference = reference,
+                                                      .vjp = vjp,
+                                                      .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

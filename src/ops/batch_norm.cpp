@@ -33,8 +33,12 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_batch_norm = checked_op({.name = "batch_norm", .min_in = 5, .max_in = 5,
-    .attributes = attr_schema<BatchNormAttrs>(kBatchNormFields), .infer = infer, .decompose = decompose,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_batch_norm = checked_op({.name = "batch_norm",
+                                                      .min_in = 5,
+                                                      .max_in = 5,
+                                                      .attributes = attr_schema<BatchNormAttrs>(kBatchNormFields),
+                                                      .infer = infer,
+                                                      .decompose = decompose,
+                                                      .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -40,8 +40,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_batch_norm_train = checked_op({.name = "batch_norm_train", .min_in = 3, .max_in = 3, .num_out = 3,
-    .attributes = attr_schema<BatchNormAttrs>(kBatchNormFields), .infer = infer, .decompose = decompose,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_batch_norm_train = checked_op({.name = "batch_norm_train",
+                                                            .min_in = 3,
+                                                            .max_in = 3,
+                                                            .num_out = 3,
+                                                            .attributes = attr_schema<BatchNormAttrs>(kBatchNormFields),
+                                                            .infer = infer,
+                                                            .decompose = decompose,
+                                                            .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -12,7 +12,8 @@ namespace {
 
 tern_status infer(InferArgs& a) {
   const DType from = a.in(0).dtype, to = (DType)a.attrs<CastAttrs>().to;
-  if (dtype_size(from) != dtype_size(to)) return TERN_FAIL(TERN_ERR_TYPE, "bitcast: %s and %s have different widths", dtype_name(from), dtype_name(to));
+  if (dtype_size(from) != dtype_size(to))
+    return TERN_FAIL(TERN_ERR_TYPE, "bitcast: %s and %s have different widths", dtype_name(from), dtype_name(to));
   a.set(0, to, a.in(0).shape);
   return TERN_OK;
 }
@@ -51,7 +52,11 @@ constexpr Case kCases[] = {
 }  // namespace
 
 // The bits of a float are an integer; of two floats of one width none follows the other.
-extern constinit const Op op_bitcast = checked_op({.name = "bitcast", .attributes = attr_schema<CastAttrs>(kFields), .infer = infer,
-    .reference = reference, .no_gradient_because = NoGradient::integer_output, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_bitcast = checked_op({.name = "bitcast",
+                                                   .attributes = attr_schema<CastAttrs>(kFields),
+                                                   .infer = infer,
+                                                   .reference = reference,
+                                                   .no_gradient_because = NoGradient::integer_output,
+                                                   .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

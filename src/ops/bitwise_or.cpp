@@ -7,7 +7,8 @@ namespace tern {
 namespace {
 
 tern_status reference(RefArgs& a) {
-  return reference_binary(a, [](double x, double) { return x; }, [](int64_t x, int64_t z) { return x | z; });
+  return reference_binary(
+      a, [](double x, double) { return x; }, [](int64_t x, int64_t z) { return x | z; });
 }
 
 constexpr Case kCases[] = {
@@ -29,8 +30,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_bitwise_or = checked_op({.name = "bitwise_or", .min_in = 2, .max_in = 2,
-    .flags = kElementwise | kInPlace | kCommutative, .infer = infer_binary_integer, .reference = reference,
-    .no_gradient_because = NoGradient::integer_output, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_bitwise_or = checked_op({.name = "bitwise_or",
+                                                      .min_in = 2,
+                                                      .max_in = 2,
+                                                      .flags = kElementwise | kInPlace | kCommutative,
+                                                      .infer = infer_binary_integer,
+                                                      .reference = reference,
+                                                      .no_gradient_because = NoGradient::integer_output,
+                                                      .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // cast: y = x in the type `to` (a number of tern_dtype)
-//   float to integer: towards zero, saturating, NaN gives 0; integer to a narrower integer: keeps the low bits; to bool: x != 0
+//   float to integer: towards zero, saturating, NaN gives 0; integer to a narrower integer: keeps the low bits; to
+//   bool: x != 0
 //   x  any type     y  same shape
 //   dx = dy in the type of x, where both are floats
 #include <cstddef>
@@ -60,8 +61,12 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_cast = checked_op({.name = "cast", .flags = kElementwise,
-    .attributes = attr_schema<CastAttrs>(kFields), .infer = infer, .reference = reference, .vjp = vjp,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_cast = checked_op({.name = "cast",
+                                                .flags = kElementwise,
+                                                .attributes = attr_schema<CastAttrs>(kFields),
+                                                .infer = infer,
+                                                .reference = reference,
+                                                .vjp = vjp,
+                                                .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

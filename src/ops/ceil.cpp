@@ -8,7 +8,8 @@ namespace tern {
 namespace {
 
 tern_status reference(RefArgs& a) {
-  return reference_unary(a, [](double x) { return std::ceil(x); }, [](int64_t x) { return x; });
+  return reference_unary(
+      a, [](double x) { return std::ceil(x); }, [](int64_t x) { return x; });
 }
 
 constexpr Case kCases[] = {
@@ -26,7 +27,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_ceil = checked_op({.name = "ceil", .flags = kElementwise | kInPlace, .infer = infer_unary_number,
-    .reference = reference, .vjp = vjp_zero, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_ceil = checked_op({.name = "ceil",
+                                                .flags = kElementwise | kInPlace,
+                                                .infer = infer_unary_number,
+                                                .reference = reference,
+                                                .vjp = vjp_zero,
+                                                .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

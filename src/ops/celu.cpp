@@ -38,8 +38,12 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_celu = checked_op({.name = "celu", .flags = kElementwise | kInPlace,
-    .attributes = attr_schema<CeluAttrs>(kFields), .infer = infer_unary_float, .reference = reference, .vjp = vjp,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_celu = checked_op({.name = "celu",
+                                                .flags = kElementwise | kInPlace,
+                                                .attributes = attr_schema<CeluAttrs>(kFields),
+                                                .infer = infer_unary_float,
+                                                .reference = reference,
+                                                .vjp = vjp,
+                                                .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -58,7 +58,8 @@ void vjp(VjpArgs& a) {
   a.set(0, dx);
 }
 
-constexpr AttrField kFields[] = {TERN_ATTR(ClipAttrs, min, number, -kInf, kInf), TERN_ATTR(ClipAttrs, max, number, -kInf, kInf)};
+constexpr AttrField kFields[] = {TERN_ATTR(ClipAttrs, min, number, -kInf, kInf),
+                                 TERN_ATTR(ClipAttrs, max, number, -kInf, kInf)};
 
 constexpr Case kCases[] = {
     {"none", "f32[4,7]"},
@@ -80,8 +81,12 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_clip = checked_op({.name = "clip", .flags = kElementwise | kInPlace,
-    .attributes = attr_schema<ClipAttrs>(kFields), .infer = infer_unary_number, .reference = reference, .vjp = vjp,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_clip = checked_op({.name = "clip",
+                                                .flags = kElementwise | kInPlace,
+                                                .attributes = attr_schema<ClipAttrs>(kFields),
+                                                .infer = infer_unary_number,
+                                                .reference = reference,
+                                                .vjp = vjp,
+                                                .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

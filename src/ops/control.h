@@ -7,8 +7,8 @@ namespace tern {
 
 struct LoopAttrs {
   int64_t num_carried = 0;
-  // 1: carried values may change their shape, and scanned values have as many rows as there were iterations. Such a loop runs
-  // between plans (passes/specialize.h); where shapes are inferred without a run it made one iteration.
+  // 1: carried values may change their shape, and scanned values have as many rows as there were iterations. Such a
+  // loop runs between plans (passes/specialize.h); where shapes are inferred without a run it made one iteration.
   int64_t grows = 0;
 };
 
@@ -21,13 +21,15 @@ enum class FusedPattern : int64_t {
   normalize = 4,          // a normalisation that was spelled out
   attention = 5,          // an attention that was spelled out
 };
-inline constexpr const char* kFusedPatterns[] = {"chain", "conv2d", "linear", "inverted_residual", "normalize", "attention"};
+inline constexpr const char* kFusedPatterns[] = {"chain",     "conv2d",   "linear", "inverted_residual",
+                                                 "normalize", "attention"};
 
 struct FusedAttrs {
   int64_t pattern = 0;  // FusedPattern
 };
 inline bool is_fused(const Node& n, FusedPattern pattern) {
-  return n.subgraphs.size() == 1 && std::string_view(n.op->name) == "fused" && n.attrs<FusedAttrs>().pattern == (int64_t)pattern;
+  return n.subgraphs.size() == 1 && std::string_view(n.op->name) == "fused" &&
+         n.attrs<FusedAttrs>().pattern == (int64_t)pattern;
 }
 
 }  // namespace tern

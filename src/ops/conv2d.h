@@ -8,14 +8,15 @@
 namespace tern {
 
 struct Conv2dAttrs {
-  IntList strides = {1, 1};      // y, x
-  IntList pads = {0, 0, 0, 0};   // top, left, bottom, right
+  IntList strides = {1, 1};     // y, x
+  IntList pads = {0, 0, 0, 0};  // top, left, bottom, right
   IntList dilations = {1, 1};
   int64_t groups = 1;
 };
 
-inline constexpr AttrField kConv2dFields[] = {TERN_ATTR(Conv2dAttrs, strides, integers, 1, INT32_MAX), TERN_ATTR(Conv2dAttrs, pads, integers, 0, INT32_MAX),
-                                 TERN_ATTR(Conv2dAttrs, dilations, integers, 1, INT32_MAX), TERN_ATTR(Conv2dAttrs, groups, integer, 1, INT32_MAX)};
+inline constexpr AttrField kConv2dFields[] = {
+    TERN_ATTR(Conv2dAttrs, strides, integers, 1, INT32_MAX), TERN_ATTR(Conv2dAttrs, pads, integers, 0, INT32_MAX),
+    TERN_ATTR(Conv2dAttrs, dilations, integers, 1, INT32_MAX), TERN_ATTR(Conv2dAttrs, groups, integer, 1, INT32_MAX)};
 
 // conv2d_input_grad: height and width of x
 struct Conv2dInputGradAttrs {
@@ -42,7 +43,8 @@ struct Window {
     const int64_t i = o * stride - pad + k * dilation;
     return i >= 0 && i < in ? i : -1;
   }
-  // Taps [first, last) of output o that do not lie in the padding: a huge kernel costs no more than the input has pixels.
+  // Taps [first, last) of output o that do not lie in the padding: a huge kernel costs no more than the input has
+  // pixels.
   int64_t first(int64_t o) const {
     const int64_t before = pad - o * stride;
     return before <= 0 ? 0 : (before - 1) / dilation + 1;
@@ -53,10 +55,10 @@ struct Window {
   }
 };
 
-// Size of the output of such a window; every argument may be hostile. Fails with TERN_ERR_SHAPE when the kernel does not
-// fit into the padded input. ceil_mode rounds up, but drops windows that would begin in the padding behind.
-tern_status window_output(const char* op, int64_t in, int64_t kernel, int64_t stride, int64_t pad_before, int64_t pad_after,
-                          int64_t dilation, bool ceil_mode, int64_t* out);
+// Size of the output of such a window; every argument may be hostile. Fails with TERN_ERR_SHAPE when the kernel does
+// not fit into the padded input. ceil_mode rounds up, but drops windows that would begin in the padding behind.
+tern_status window_output(const char* op, int64_t in, int64_t kernel, int64_t stride, int64_t pad_before,
+                          int64_t pad_after, int64_t dilation, bool ceil_mode, int64_t* out);
 
 // Checks the lengths of the three lists.
 tern_status check_conv_lists(const char* op, const IntList& strides, const IntList& pads, const IntList& dilations);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// conv2d_integer: y[n, oy, ox, o] = sum over ky, kx, c of (x[n, oy * s - pad + ky * d, ..., c] - zx) * (w[o, ky, kx, c] - zw[o])
+// conv2d_integer: y[n, oy, ox, o] = sum over ky, kx, c of (x[n, oy * s - pad + ky * d, ..., c] - zx) * (w[o, ky, kx, c]
+// - zw[o])
 //   x [N, H, W, C] i8 or u8; w [O, kh, kw, C / groups] i8 or u8; cells in the padding are zx
-//   zx  optional, type of x: one;  zw  optional, type of w: one or [O]     y [N, OH, OW, O] i32; sums beyond its range wrap
+//   zx  optional, type of x: one;  zw  optional, type of w: one or [O]     y [N, OH, OW, O] i32; sums beyond its range
+//                                                                          wrap
 #include <cstddef>
 
 #include "ops/conv2d.h"
@@ -18,23 +20,28 @@ tern_status infer(InferArgs& a) {
   const Shape &x = a.in(0).shape, &w = a.in(1).shape;
   for (int i = 0; i < 2; ++i) {
     const DType t = a.in(i).dtype;
-    if (t != TERN_DTYPE_U8 && t != TERN_DTYPE_I8) return TERN_FAIL(TERN_ERR_TYPE, "conv2d_integer: input %d is %s, u8 or i8 is needed", i, dtype_name(t));
+    if (t != TERN_DTYPE_U8 && t != TERN_DTYPE_I8)
+      return TERN_FAIL(TERN_ERR_TYPE, "conv2d_integer: input %d is %s, u8 or i8 is needed", i, dtype_name(t));
     TERN_TRY(require_rank(a, i, 4));
   }
   TERN_TRY(check_conv_lists("conv2d_integer", p.strides, p.pads, p.dilations));
   if (w[0] % p.groups != 0 || x[3] % p.groups != 0 || w[3] != x[3] / p.groups)
-    return TERN_FAIL(TERN_ERR_SHAPE, "conv2d_integer: %" PRId64 " groups of %" PRId64 " channels for %" PRId64 " results, the input has %" PRId64, p.groups, w[3], w[0], x[3]);
+    return TERN_FAIL(TERN_ERR_SHAPE,
+                     "conv2d_integer: %" PRId64 " groups of %" PRId64 " channels for %" PRId64
+                     " results, the input has %" PRId64,
+                     p.groups, w[3], w[0], x[3]);
   for (int i = 2; i < 4; ++i) {
     if (!a.has(i)) continue;
     TERN_TRY(require_same_dtype(a, i, i - 2));
     const int64_t points = a.in(i).shape.elements();
     if (a.in(i).shape.rank > 1 || (points != 1 && (i == 2 || points != w[0])))
-      return TERN_FAIL(TERN_ERR_SHAPE, "conv2d_integer: zero points of shape %s do not fit input %d of shape %s", to_string(a.in(i).shape).c_str(), i - 2,
-                       to_string(a.in(i - 2).shape).c_str());
+      return TERN_FAIL(TERN_ERR_SHAPE, "conv2d_integer: zero points of shape %s do not fit input %d of shape %s",
+                       to_string(a.in(i).shape).c_str(), i - 2, to_string(a.in(i - 2).shape).c_str());
   }
   Shape y{x[0], 0, 0, w[0]};
   for (int i = 0; i < 2; ++i)
-    TERN_TRY(window_output("conv2d_integer", x[1 + i], w[1 + i], p.strides[i], p.pads[i], p.pads[2 + i], p.dilations[i], false, &y[1 + i]));
+    TERN_TRY(window_output("conv2d_integer", x[1 + i], w[1 + i], p.strides[i], p.pads[i], p.pads[2 + i], p.dilations[i],
+                           false, &y[1 + i]));
   a.set(0, TERN_DTYPE_I32, y);
   return TERN_OK;
 }
@@ -51,12 +58,14 @@ ValueId without_point(Graph& g, ValueId v, ValueId zero, const Shape& shape) {
   return zero == kNoValue ? f : sub(g, f, cast(g, reshape(g, zero, shape), TERN_DTYPE_F32));
 }
 
-// What each tap reads, for all outputs of one axis, whose last entry stands for the padding: the axis becomes [outputs * taps].
+// What each tap reads, for all outputs of one axis, whose last entry stands for the padding: the axis becomes [outputs
+// * taps].
 ValueId gather_taps(Graph& g, ValueId x, int axis, const Window& w) {
   std::vector<int64_t> at;
   for (int64_t o = 0; o < w.out; ++o)
     for (int64_t k = 0; k < w.kernel; ++k) at.push_back(w.at(o, k) < 0 ? w.in : w.at(o, k));
-  return emit(g, "gather", {x, add_constant(g, TERN_DTYPE_I64, Shape{(int64_t)at.size()}, at.data())}, GatherAttrs{.axis = axis});
+  return emit(g, "gather", {x, add_constant(g, TERN_DTYPE_I64, Shape{(int64_t)at.size()}, at.data())},
+              GatherAttrs{.axis = axis});
 }
 
 // Signed bytes: those of u8 are moved down by 128, and their zero points too.
@@ -105,17 +114,21 @@ void decompose(DecomposeArgs& a) {
   const Shape xs = g.value(a.in(0)).shape, ws = g.value(a.in(1)).shape;
   Shape ys{xs[0], 0, 0, ws[0]};
   for (int i = 0; i < 2; ++i)
-    if (g.status == TERN_OK) g.status = window_output("conv2d_integer", xs[1 + i], ws[1 + i], p.strides[i], p.pads[i], p.pads[2 + i], p.dilations[i], false, &ys[1 + i]);
+    if (g.status == TERN_OK)
+      g.status = window_output("conv2d_integer", xs[1 + i], ws[1 + i], p.strides[i], p.pads[i], p.pads[2 + i],
+                               p.dilations[i], false, &ys[1 + i]);
   const auto points = [&](int i) {
     if (!a.has(i)) return kNoValue;
     return g.value(a.in(i)).shape.elements() == 1 ? reshape(g, a.in(i), Shape{}) : a.in(i);
   };
   const Operands v{a.in(0), a.in(1), points(2), points(3)};
   if (g.status != TERN_OK) return;
-  if (ys.elements() == 0 || ws.elements() == 0) return a.set(0, filled(g, TERN_DTYPE_I32, ys, 0));  // lists of taps may be long
+  // lists of taps may be long
+  if (ys.elements() == 0 || ws.elements() == 0) return a.set(0, filled(g, TERN_DTYPE_I32, ys, 0));
   if (p.groups == 1 || ws[1] * ws[2] * ws[3] > kExactInF32) return decompose_as_product(a, v, xs, ws, ys);
   const bool one = v.zw == kNoValue || g.value(v.zw).shape.rank == 0;
-  const ValueId x = without_point(g, v.x, v.zx, Shape{}), w = without_point(g, v.w, v.zw, one ? Shape{} : Shape{ws[0], 1, 1, 1});
+  const ValueId x = without_point(g, v.x, v.zx, Shape{}),
+                w = without_point(g, v.w, v.zw, one ? Shape{} : Shape{ws[0], 1, 1, 1});
   a.set(0, cast(g, emit(g, "conv2d", {x, w}, p), TERN_DTYPE_I32));
 }
 
@@ -125,7 +138,8 @@ constexpr Case kCases[] = {
     {"each", "i8[1,5,6,3]:-128..127 u8[4,3,3,3]:0..255 i8[1]{-128} u8[4]{0,255,128,3}", "pads=1,1,1,1"},
     {"pixels", "u8[1,4,3,70]:0..255 i8[33,1,1,70]:-128..127 u8[]{255}"},
     {"dilated", "i8[1,8,9,2]:-128..127 i8[3,3,2,2]:-128..127 i8[]{5}", "dilations=3,2 pads=2,2,1,1"},
-    {"depthwise", "u8[1,6,5,4]:0..255 i8[4,3,3,1]:-128..127 u8[]{3} i8[4]{1,2,3,-4}", "groups=4 pads=1,1,1,1 strides=2,2"},
+    {"depthwise", "u8[1,6,5,4]:0..255 i8[4,3,3,1]:-128..127 u8[]{3} i8[4]{1,2,3,-4}",
+     "groups=4 pads=1,1,1,1 strides=2,2"},
     {"groups", "u8[1,3,3,6]:0..255 u8[4,2,2,3]:0..255 - u8[]{9}", "groups=2"},
     {"many_terms", "u8[1,3,3,70]:255..255 u8[2,3,3,70]:255..255"},
     {"many_terms_groups", "u8[1,3,3,70]:254..255 u8[4,3,3,35]:254..255 u8[] u8[4]{0,1,2,3}", "groups=2"},
@@ -144,7 +158,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_conv2d_integer = checked_op({.name = "conv2d_integer", .min_in = 2, .max_in = 4, .attributes = attr_schema<Conv2dAttrs>(kConv2dFields),
-    .infer = infer, .no_gradient_because = NoGradient::integer_output, .decompose = decompose, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_conv2d_integer = checked_op({.name = "conv2d_integer",
+                                                          .min_in = 2,
+                                                          .max_in = 4,
+                                                          .attributes = attr_schema<Conv2dAttrs>(kConv2dFields),
+                                                          .infer = infer,
+                                                          .no_gradient_because = NoGradient::integer_output,
+                                                          .decompose = decompose,
+                                                          .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

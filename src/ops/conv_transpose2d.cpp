@@ -13,10 +13,13 @@ namespace {
 tern_status output_size(const ConvTranspose2dAttrs& p, int axis, int64_t in, int64_t kernel, int64_t* out) {
   const int64_t extra = axis == 0 ? p.output_pad_h : p.output_pad_w;
   int64_t n, span;
-  if (in < 1 || kernel < 1) return TERN_FAIL(TERN_ERR_SHAPE, "conv_transpose2d: a kernel of %" PRId64 " over %" PRId64 " pixels", kernel, in);
+  if (in < 1 || kernel < 1)
+    return TERN_FAIL(TERN_ERR_SHAPE, "conv_transpose2d: a kernel of %" PRId64 " over %" PRId64 " pixels", kernel, in);
   // Rows that no window reaches belong to the next window.
-  if (extra >= p.strides[axis]) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "conv_transpose2d: the output padding must be smaller than the stride");
-  if (!checked_mul_add(in - 1, p.strides[axis], extra + 1, &n) || !checked_mul(kernel - 1, p.dilations[axis], &span) || !checked_add(n, span, &n))
+  if (extra >= p.strides[axis])
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "conv_transpose2d: the output padding must be smaller than the stride");
+  if (!checked_mul_add(in - 1, p.strides[axis], extra + 1, &n) || !checked_mul(kernel - 1, p.dilations[axis], &span) ||
+      !checked_add(n, span, &n))
     return TERN_FAIL(TERN_ERR_LIMIT, "conv_transpose2d: the result is too large");
   n -= p.pads[axis] + p.pads[axis + 2];
   if (n < 1) return TERN_FAIL(TERN_ERR_SHAPE, "conv_transpose2d: the pads leave %" PRId64 " pixels", n);
@@ -31,7 +34,8 @@ tern_status infer(InferArgs& a) {
   TERN_TRY(require_rank(a, 0, 4));
   TERN_TRY(check_conv_lists("conv_transpose2d", p.strides, p.pads, p.dilations));
   TERN_TRY(require_conv_weight(a, 0, 1, p.groups));
-  if (x[3] != w[0]) return TERN_FAIL(TERN_ERR_SHAPE, "conv_transpose2d: %" PRId64 " channels for a weight of %" PRId64, x[3], w[0]);
+  if (x[3] != w[0])
+    return TERN_FAIL(TERN_ERR_SHAPE, "conv_transpose2d: %" PRId64 " channels for a weight of %" PRId64, x[3], w[0]);
   Shape y{x[0], 0, 0, 0};
   if (!checked_mul(w[3], p.groups, &y[3])) return TERN_FAIL(TERN_ERR_LIMIT, "conv_transpose2d: too many channels");
   if (a.has(2)) TERN_TRY(require_bias(a, 0, 2, y[3]));
@@ -55,25 +59,39 @@ void decompose(DecomposeArgs& a) {
 }
 
 using Attrs = ConvTranspose2dAttrs;
-constexpr AttrField kFields[] = {TERN_ATTR(Attrs, strides, integers, 1, INT32_MAX), TERN_ATTR(Attrs, pads, integers, 0, INT32_MAX),
-                                 TERN_ATTR(Attrs, dilations, integers, 1, INT32_MAX), TERN_ATTR(Attrs, groups, integer, 1, INT32_MAX),
-                                 TERN_ATTR(Attrs, output_pad_h, integer, 0, INT32_MAX), TERN_ATTR(Attrs, output_pad_w, integer, 0, INT32_MAX)};
+constexpr AttrField kFields[] = {
+    TERN_ATTR(Attrs, strides, integers, 1, INT32_MAX),     TERN_ATTR(Attrs, pads, integers, 0, INT32_MAX),
+    TERN_ATTR(Attrs, dilations, integers, 1, INT32_MAX),   TERN_ATTR(Attrs, groups, integer, 1, INT32_MAX),
+    TERN_ATTR(Attrs, output_pad_h, integer, 0, INT32_MAX), TERN_ATTR(Attrs, output_pad_w, integer, 0, INT32_MAX)};
 
 constexpr Case kCases[] = {
-    {"double", "f32[1,3,4,5] f32[5,2,2,3] f32[3]", "strides=2,2"}, {"overlap", "f32[2,3,3,2] f32[2,3,3,4]", "strides=2,2 pads=1,1,1,1"},
+    {"double", "f32[1,3,4,5] f32[5,2,2,3] f32[3]", "strides=2,2"},
+    {"overlap", "f32[2,3,3,2] f32[2,3,3,4]", "strides=2,2 pads=1,1,1,1"},
     {"output_pad", "f32[1,3,3,2] f32[2,3,3,4] f32[4]", "strides=2,2 pads=1,1,1,1 output_pad_h=1 output_pad_w=1"},
-    {"groups", "f32[1,3,3,4] f32[4,3,3,3]", "groups=2"}, {"dilated", "f32[1,3,2,2] f32[2,2,3,2]", "dilations=3,2"},
-    {"same", "f32[1,4,4,3] f32[3,3,3,2]", "pads=1,1,1,1"}, {"half", "f16[1,3,3,2] f16[2,2,2,3] f16[3]", "strides=2,2", 2e-2},
-    {"half_weight", "f32[1,3,3,2] f16[2,2,2,3] f16[3]", "strides=2,2"}, {"stride_over_kernel", "f32[1,2,3,2] f32[2,1,1,2]", "strides=3,2"},
-    {"one_channel", "f32[1,5,5,8] f32[8,2,2,1] f32[1]", "strides=2,2"}, {"empty", "f32[0,3,3,2] f32[2,2,2,3]"},
-    {"pads_too_large", "f32[1,2,2,2] f32[2,2,2,3]", "pads=2,0,1,0", 0, TERN_ERR_SHAPE}, {"channels", "f32[1,3,3,4] f32[3,2,2,3]", "", 0, TERN_ERR_SHAPE},
-    {"bias", "f32[1,3,3,2] f32[2,2,2,3] f32[2]", "", 0, TERN_ERR_SHAPE}, {"output_pad_too_large", "f32[1,3,3,2] f32[2,2,2,3]", "output_pad_h=1", 0, TERN_ERR_INVALID_ARGUMENT},
-    {"huge", "f32[1,3,3,2] f32[2,2,2,3]", "strides=2147483647,2147483647", 0, TERN_ERR_LIMIT}, {"groups_do_not_divide", "f32[1,3,3,4] f32[4,2,2,3]", "groups=3", 0, TERN_ERR_SHAPE},
+    {"groups", "f32[1,3,3,4] f32[4,3,3,3]", "groups=2"},
+    {"dilated", "f32[1,3,2,2] f32[2,2,3,2]", "dilations=3,2"},
+    {"same", "f32[1,4,4,3] f32[3,3,3,2]", "pads=1,1,1,1"},
+    {"half", "f16[1,3,3,2] f16[2,2,2,3] f16[3]", "strides=2,2", 2e-2},
+    {"half_weight", "f32[1,3,3,2] f16[2,2,2,3] f16[3]", "strides=2,2"},
+    {"stride_over_kernel", "f32[1,2,3,2] f32[2,1,1,2]", "strides=3,2"},
+    {"one_channel", "f32[1,5,5,8] f32[8,2,2,1] f32[1]", "strides=2,2"},
+    {"empty", "f32[0,3,3,2] f32[2,2,2,3]"},
+    {"pads_too_large", "f32[1,2,2,2] f32[2,2,2,3]", "pads=2,0,1,0", 0, TERN_ERR_SHAPE},
+    {"channels", "f32[1,3,3,4] f32[3,2,2,3]", "", 0, TERN_ERR_SHAPE},
+    {"bias", "f32[1,3,3,2] f32[2,2,2,3] f32[2]", "", 0, TERN_ERR_SHAPE},
+    {"output_pad_too_large", "f32[1,3,3,2] f32[2,2,2,3]", "output_pad_h=1", 0, TERN_ERR_INVALID_ARGUMENT},
+    {"huge", "f32[1,3,3,2] f32[2,2,2,3]", "strides=2147483647,2147483647", 0, TERN_ERR_LIMIT},
+    {"groups_do_not_divide", "f32[1,3,3,4] f32[4,2,2,3]", "groups=3", 0, TERN_ERR_SHAPE},
 };
 
 }  // namespace
 
-extern constinit const Op op_conv_transpose2d = checked_op({.name = "conv_transpose2d", .min_in = 2, .max_in = 3, .attributes = attr_schema<Attrs>(kFields),
-    .infer = infer, .decompose = decompose, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_conv_transpose2d = checked_op({.name = "conv_transpose2d",
+                                                            .min_in = 2,
+                                                            .max_in = 3,
+                                                            .attributes = attr_schema<Attrs>(kFields),
+                                                            .infer = infer,
+                                                            .decompose = decompose,
+                                                            .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -11,24 +11,22 @@ tern_status reference(RefArgs& a) {
   return reference_unary(a, [](double x) { return std::cos(x); });
 }
 
-void vjp(VjpArgs& a) {
-  a.set(0, neg(a.g, mul(a.g, a.dout(0), emit(a.g, "sin", {a.in(0)}))));
-}
+void vjp(VjpArgs& a) { a.set(0, neg(a.g, mul(a.g, a.dout(0), emit(a.g, "sin", {a.in(0)})))); }
 
 constexpr Case kCases[] = {
-    {"small", "f32[4,7]"},
-    {"odd", "f32[131]"},
-    {"rank5", "f32[2,1,3,2,2]"},
-    {"scalar", "f32[]"},
-    {"empty", "f32[0,3]"},
-    {"half", "f16[33]", "", 2e-3},
-    {"far", "f32[5]:-100..100"},
-    {"type", "i32[3]", "", 0, TERN_ERR_TYPE},
+    {"small", "f32[4,7]"},       {"odd", "f32[131]"},
+    {"rank5", "f32[2,1,3,2,2]"}, {"scalar", "f32[]"},
+    {"empty", "f32[0,3]"},       {"half", "f16[33]", "", 2e-3},
+    {"far", "f32[5]:-100..100"}, {"type", "i32[3]", "", 0, TERN_ERR_TYPE},
 };
 
 }  // namespace
 
-extern constinit const Op op_cos = checked_op({.name = "cos", .flags = kElementwise | kInPlace, .infer = infer_unary_float,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_cos = checked_op({.name = "cos",
+                                               .flags = kElementwise | kInPlace,
+                                               .infer = infer_unary_float,
+                                               .reference = reference,
+                                               .vjp = vjp,
+                                               .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// cumsum: y = sums of the elements of x up to each one along the axis; exclusive: without the element itself; reverse: from the
-// end. Integers wrap
+// cumsum: y = sums of the elements of x up to each one along the axis; exclusive: without the element itself; reverse:
+// from the end. Integers wrap
 //   x  any number type     y  same type and shape
 //   dx = cumsum of dy from the other end
 #include "ops/move.h"
@@ -44,7 +44,8 @@ void vjp(VjpArgs& a) {
   a.set(0, emit(a.g, "cumsum", {a.dout(0)}, p));
 }
 
-constexpr AttrField kFields[] = {TERN_ATTR(CumsumAttrs, axis, integer, -kMaxRank, kMaxRank - 1), TERN_ATTR(CumsumAttrs, exclusive, integer, 0, 1),
+constexpr AttrField kFields[] = {TERN_ATTR(CumsumAttrs, axis, integer, -kMaxRank, kMaxRank - 1),
+                                 TERN_ATTR(CumsumAttrs, exclusive, integer, 0, 1),
                                  TERN_ATTR(CumsumAttrs, reverse, integer, 0, 1)};
 
 constexpr Case kCases[] = {
@@ -66,7 +67,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_cumsum = checked_op({.name = "cumsum", .attributes = attr_schema<CumsumAttrs>(kFields),
-    .infer = infer, .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_cumsum = checked_op({.name = "cumsum",
+                                                  .attributes = attr_schema<CumsumAttrs>(kFields),
+                                                  .infer = infer,
+                                                  .reference = reference,
+                                                  .vjp = vjp,
+                                                  .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -17,9 +17,11 @@ tern_status infer(InferArgs& a) {
   const int64_t block = a.attrs<DepthToSpaceAttrs>().block;
   TERN_TRY(require_rank(a, 0, 4));
   Shape y = a.in(0).shape;
-  if (y[3] % (block * block) != 0) return TERN_FAIL(TERN_ERR_SHAPE, "depth_to_space: %" PRId64 " channels for squares of %" PRId64, y[3], block);
+  if (y[3] % (block * block) != 0)
+    return TERN_FAIL(TERN_ERR_SHAPE, "depth_to_space: %" PRId64 " channels for squares of %" PRId64, y[3], block);
   y[3] /= block * block;
-  if (!checked_mul(y[1], block, &y[1]) || !checked_mul(y[2], block, &y[2])) return TERN_FAIL(TERN_ERR_LIMIT, "depth_to_space: the picture becomes too large");
+  if (!checked_mul(y[1], block, &y[1]) || !checked_mul(y[2], block, &y[2]))
+    return TERN_FAIL(TERN_ERR_LIMIT, "depth_to_space: the picture becomes too large");
   a.set(0, a.in(0).dtype, y);
   return TERN_OK;
 }
@@ -38,17 +40,29 @@ tern_status reference(RefArgs& a) {
 
 void vjp(VjpArgs& a) { a.set(0, emit(a.g, "space_to_depth", {a.dout(0)}, a.attrs<DepthToSpaceAttrs>())); }
 
-constexpr AttrField kFields[] = {TERN_ATTR(DepthToSpaceAttrs, block, integer, 1, 1 << 20), TERN_ATTR(DepthToSpaceAttrs, mode, choice, 0, 1, kDepthToSpaceModes)};
+constexpr AttrField kFields[] = {TERN_ATTR(DepthToSpaceAttrs, block, integer, 1, 1 << 20),
+                                 TERN_ATTR(DepthToSpaceAttrs, mode, choice, 0, 1, kDepthToSpaceModes)};
 
 constexpr Case kCases[] = {
-    {"dcr", "f32[1,2,3,8]", "block=2"}, {"crd", "f32[2,3,2,12]", "block=2 mode=crd"}, {"three", "f16[1,1,2,9]", "block=3"}, {"one", "f32[1,2,2,3]"}, {"bytes", "u8[1,2,2,4]:0..255", "block=2"},
-    {"empty", "f32[0,2,2,4]", "block=2"}, {"no_channels", "f32[1,2,2,0]", "block=2"},
-    {"channels", "f32[1,2,2,6]", "block=2", 0, TERN_ERR_SHAPE}, {"rank", "f32[2,2,4]", "block=2", 0, TERN_ERR_SHAPE}, {"block", "f32[1,2,2,4]", "block=1000000", 0, TERN_ERR_SHAPE},
+    {"dcr", "f32[1,2,3,8]", "block=2"},
+    {"crd", "f32[2,3,2,12]", "block=2 mode=crd"},
+    {"three", "f16[1,1,2,9]", "block=3"},
+    {"one", "f32[1,2,2,3]"},
+    {"bytes", "u8[1,2,2,4]:0..255", "block=2"},
+    {"empty", "f32[0,2,2,4]", "block=2"},
+    {"no_channels", "f32[1,2,2,0]", "block=2"},
+    {"channels", "f32[1,2,2,6]", "block=2", 0, TERN_ERR_SHAPE},
+    {"rank", "f32[2,2,4]", "block=2", 0, TERN_ERR_SHAPE},
+    {"block", "f32[1,2,2,4]", "block=1000000", 0, TERN_ERR_SHAPE},
 };
 
 }  // namespace
 
-extern constinit const Op op_depth_to_space = checked_op({.name = "depth_to_space", .attributes = attr_schema<DepthToSpaceAttrs>(kFields), .infer = infer,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_depth_to_space = checked_op({.name = "depth_to_space",
+                                                          .attributes = attr_schema<DepthToSpaceAttrs>(kFields),
+                                                          .infer = infer,
+                                                          .reference = reference,
+                                                          .vjp = vjp,
+                                                          .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // dequantize_linear: y = (x - zero point) * scale
-//   x  integer; scale  float, one or (rank 1) one per index of `axis`; zero_point  optional, shape of the scale, type of x
+//   x  integer; scale  float, one or (rank 1) one per index of `axis`; zero_point  optional, shape of the scale, type
+//     of x
 //   y  type of the scale, shape of x
 //   dscale = dy * (x - zero point)
 #include <cstddef>
@@ -76,8 +77,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_dequantize_linear = checked_op({.name = "dequantize_linear", .min_in = 2, .max_in = 3,
-    .attributes = attr_schema<DequantizeLinearAttrs>(kFields), .infer = infer, .reference = reference, .vjp = vjp,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_dequantize_linear = checked_op({.name = "dequantize_linear",
+                                                             .min_in = 2,
+                                                             .max_in = 3,
+                                                             .attributes = attr_schema<DequantizeLinearAttrs>(kFields),
+                                                             .infer = infer,
+                                                             .reference = reference,
+                                                             .vjp = vjp,
+                                                             .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -44,7 +44,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_div = checked_op({.name = "div", .min_in = 2, .max_in = 2, .flags = kElementwise | kInPlace,
-    .infer = infer_binary_number, .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_div = checked_op({.name = "div",
+                                               .min_in = 2,
+                                               .max_in = 2,
+                                               .flags = kElementwise | kInPlace,
+                                               .infer = infer_binary_number,
+                                               .reference = reference,
+                                               .vjp = vjp,
+                                               .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

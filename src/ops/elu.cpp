@@ -39,8 +39,12 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_elu = checked_op({.name = "elu", .flags = kElementwise | kInPlace,
-    .attributes = attr_schema<EluAttrs>(kFields), .infer = infer_unary_float, .reference = reference, .vjp = vjp,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_elu = checked_op({.name = "elu",
+                                               .flags = kElementwise | kInPlace,
+                                               .attributes = attr_schema<EluAttrs>(kFields),
+                                               .infer = infer_unary_float,
+                                               .reference = reference,
+                                               .vjp = vjp,
+                                               .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -38,8 +38,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_equal = checked_op({.name = "equal", .min_in = 2, .max_in = 2,
-    .flags = kElementwise | kCommutative, .infer = infer, .reference = reference,
-    .no_gradient_because = NoGradient::integer_output, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_equal = checked_op({.name = "equal",
+                                                 .min_in = 2,
+                                                 .max_in = 2,
+                                                 .flags = kElementwise | kCommutative,
+                                                 .infer = infer,
+                                                 .reference = reference,
+                                                 .no_gradient_because = NoGradient::integer_output,
+                                                 .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -17,19 +17,19 @@ void vjp(VjpArgs& a) {
 }
 
 constexpr Case kCases[] = {
-    {"small", "f32[4,7]"},
-    {"odd", "f32[131]"},
-    {"rank5", "f32[2,1,3,2,2]"},
-    {"scalar", "f32[]"},
-    {"empty", "f32[0,3]"},
-    {"half", "f16[33]", "", 2e-3},
-    {"far", "f32[4]{-10,-4,4,10}"},
-    {"type", "i32[3]", "", 0, TERN_ERR_TYPE},
+    {"small", "f32[4,7]"},          {"odd", "f32[131]"},
+    {"rank5", "f32[2,1,3,2,2]"},    {"scalar", "f32[]"},
+    {"empty", "f32[0,3]"},          {"half", "f16[33]", "", 2e-3},
+    {"far", "f32[4]{-10,-4,4,10}"}, {"type", "i32[3]", "", 0, TERN_ERR_TYPE},
 };
 
 }  // namespace
 
-extern constinit const Op op_erf = checked_op({.name = "erf", .flags = kElementwise | kInPlace, .infer = infer_unary_float,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_erf = checked_op({.name = "erf",
+                                               .flags = kElementwise | kInPlace,
+                                               .infer = infer_unary_float,
+                                               .reference = reference,
+                                               .vjp = vjp,
+                                               .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -36,14 +36,29 @@ void vjp(VjpArgs& a) { a.set(0, a.dout(0)); }
 constexpr AttrField kFields[] = {TERN_ATTR(ExpandAttrs, shape, integers, 0, 1e18)};
 
 constexpr Case kCases[] = {
-    {"rows", "f32[3,1]", "shape=3,4"}, {"new_dims", "f32[3]", "shape=2,1,3"}, {"keeps", "f32[3,4]", "shape=1,1"}, {"scalar", "f32[]", "shape=2,3"}, {"same", "f16[2,3]", "shape=2,3"},
-    {"input", "i64[2,1] i64[3]{3,1,5}"}, {"rank5", "f32[1,2,1,1,3]", "shape=2,1,2,3,1"}, {"empty", "f32[1,3]", "shape=0,3"}, {"bool", "bool[1,2]", "shape=3,2"}, {"nothing", "f32[3]", "shape="},
-    {"dims", "f32[3]", "shape=4", 0, TERN_ERR_SHAPE}, {"negative", "f32[3] i64[1]{-1}", "", 0, TERN_ERR_SHAPE}, {"huge", "f32[1]", "shape=1000000000000000000,1000", 0, TERN_ERR_LIMIT},
+    {"rows", "f32[3,1]", "shape=3,4"},
+    {"new_dims", "f32[3]", "shape=2,1,3"},
+    {"keeps", "f32[3,4]", "shape=1,1"},
+    {"scalar", "f32[]", "shape=2,3"},
+    {"same", "f16[2,3]", "shape=2,3"},
+    {"input", "i64[2,1] i64[3]{3,1,5}"},
+    {"rank5", "f32[1,2,1,1,3]", "shape=2,1,2,3,1"},
+    {"empty", "f32[1,3]", "shape=0,3"},
+    {"bool", "bool[1,2]", "shape=3,2"},
+    {"nothing", "f32[3]", "shape="},
+    {"dims", "f32[3]", "shape=4", 0, TERN_ERR_SHAPE},
+    {"negative", "f32[3] i64[1]{-1}", "", 0, TERN_ERR_SHAPE},
+    {"huge", "f32[1]", "shape=1000000000000000000,1000", 0, TERN_ERR_LIMIT},
 };
 
 }  // namespace
 
-extern constinit const Op op_expand = checked_op({.name = "expand", .max_in = 2, .attributes = attr_schema<ExpandAttrs>(kFields), .infer = infer,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_expand = checked_op({.name = "expand",
+                                                  .max_in = 2,
+                                                  .attributes = attr_schema<ExpandAttrs>(kFields),
+                                                  .infer = infer,
+                                                  .reference = reference,
+                                                  .vjp = vjp,
+                                                  .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

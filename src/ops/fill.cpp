@@ -29,18 +29,33 @@ tern_status reference(RefArgs& a) {
 
 void vjp(VjpArgs&) {}
 
-constexpr AttrField kFields[] = {TERN_ATTR(FillAttrs, shape, integers, 0, 1e18), TERN_ATTR(FillAttrs, value, number, -INFINITY, INFINITY),
+constexpr AttrField kFields[] = {TERN_ATTR(FillAttrs, shape, integers, 0, 1e18),
+                                 TERN_ATTR(FillAttrs, value, number, -INFINITY, INFINITY),
                                  TERN_ATTR(FillAttrs, dtype, integer, TERN_DTYPE_F32, TERN_DTYPE_BOOL)};
 
 constexpr Case kCases[] = {
-    {"ones", "", "shape=2,3 value=1"}, {"scalar", "", "value=-0.5"}, {"input", "i64[2]{3,2}", "value=7 dtype=11"}, {"half", "", "shape=5 value=0.1 dtype=2", 2e-3},
-    {"bool", "", "shape=3 value=1 dtype=13"}, {"rank5", "", "shape=1,2,1,2,1 value=2"}, {"empty", "", "shape=0,4"}, {"saturated", "", "shape=2 value=300 dtype=6"},
-    {"negative", "i64[1]{-2}", "", 0, TERN_ERR_SHAPE}, {"huge", "i64[2]{4611686018427387904,4}", "", 0, TERN_ERR_LIMIT}, {"float_shape", "f32[1]{2}", "", 0, TERN_ERR_SHAPE},
+    {"ones", "", "shape=2,3 value=1"},
+    {"scalar", "", "value=-0.5"},
+    {"input", "i64[2]{3,2}", "value=7 dtype=11"},
+    {"half", "", "shape=5 value=0.1 dtype=2", 2e-3},
+    {"bool", "", "shape=3 value=1 dtype=13"},
+    {"rank5", "", "shape=1,2,1,2,1 value=2"},
+    {"empty", "", "shape=0,4"},
+    {"saturated", "", "shape=2 value=300 dtype=6"},
+    {"negative", "i64[1]{-2}", "", 0, TERN_ERR_SHAPE},
+    {"huge", "i64[2]{4611686018427387904,4}", "", 0, TERN_ERR_LIMIT},
+    {"float_shape", "f32[1]{2}", "", 0, TERN_ERR_SHAPE},
 };
 
 }  // namespace
 
-extern constinit const Op op_fill = checked_op({.name = "fill", .min_in = 0, .max_in = 1, .attributes = attr_schema<FillAttrs>(kFields), .infer = infer,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_fill = checked_op({.name = "fill",
+                                                .min_in = 0,
+                                                .max_in = 1,
+                                                .attributes = attr_schema<FillAttrs>(kFields),
+                                                .infer = infer,
+                                                .reference = reference,
+                                                .vjp = vjp,
+                                                .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

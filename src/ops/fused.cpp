@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // fused: nodes that a plan joined, so that a backend may run them as one kernel
-//   The inputs are those of the sub-graph, the outputs too; `pattern` says what it is. Exists in plans only, not in files.
+//   The inputs are those of the sub-graph, the outputs too; `pattern` says what it is. Exists in plans only, not in
+//   files.
 //   The decomposition is the sub-graph.
 #include <cstddef>
 
@@ -14,8 +15,8 @@ tern_status infer(InferArgs& a) {
   const Graph& g = a.node.subgraphs[0];
   TERN_TRY(check_subgraph(a, g));
   if (g.inputs.size() != a.node.in.size() || g.outputs.size() != a.node.out.size())
-    return TERN_FAIL(TERN_ERR_SHAPE, "fused: a sub-graph of %zu inputs and %zu outputs for a node of %zu and %zu", g.inputs.size(), g.outputs.size(),
-                     a.node.in.size(), a.node.out.size());
+    return TERN_FAIL(TERN_ERR_SHAPE, "fused: a sub-graph of %zu inputs and %zu outputs for a node of %zu and %zu",
+                     g.inputs.size(), g.outputs.size(), a.node.in.size(), a.node.out.size());
   for (size_t i = 0; i < g.inputs.size(); ++i) TERN_TRY(require_same_value(a, (int)i, g.value(g.inputs[i])));
   for (size_t i = 0; i < g.outputs.size(); ++i) a.set((int)i, g.value(g.outputs[i]).dtype, g.value(g.outputs[i]).shape);
   return TERN_OK;
@@ -42,7 +43,14 @@ constexpr AttrField kFields[] = {TERN_ATTR(FusedAttrs, pattern, choice, 0, 5, kF
 
 }  // namespace
 
-extern constinit const Op op_fused = checked_op({.name = "fused", .min_in = 0, .max_in = -1, .num_out = -1, .num_subgraphs = 1, .encoded_in = ~0u,
-    .attributes = attr_schema<FusedAttrs>(kFields), .infer = infer, .decompose = decompose});
+extern constinit const Op op_fused = checked_op({.name = "fused",
+                                                 .min_in = 0,
+                                                 .max_in = -1,
+                                                 .num_out = -1,
+                                                 .num_subgraphs = 1,
+                                                 .encoded_in = ~0u,
+                                                 .attributes = attr_schema<FusedAttrs>(kFields),
+                                                 .infer = infer,
+                                                 .decompose = decompose});
 
 }  // namespace tern

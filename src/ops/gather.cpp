@@ -37,7 +37,8 @@ tern_status reference(RefArgs& a) {
   if (a.out(0).elements() == 0) return TERN_OK;  // outer may be any number
   for (int64_t o = 0; o < outer; ++o)
     for (int64_t k = 0; k < ids.elements(); ++k)
-      for (int64_t j = 0; j < inner; ++j) copy_element(a.out(0), i++, x, (o * dim + wrap_index(ids.load_int(k), dim)) * inner + j);
+      for (int64_t j = 0; j < inner; ++j)
+        copy_element(a.out(0), i++, x, (o * dim + wrap_index(ids.load_int(k), dim)) * inner + j);
   return TERN_OK;
 }
 
@@ -51,19 +52,35 @@ void vjp(VjpArgs& a) {
 constexpr AttrField kFields[] = {TERN_ATTR(GatherAttrs, axis, integer, -8, 7)};
 
 constexpr Case kCases[] = {
-    {"rows", "f32[5,3] i64[4]{4,0,-1,-5}"}, {"columns", "f32[3,5] i32[2,2]{0,1,4,4}", "axis=1"}, {"scalar_index", "f32[4,3] i64[]{2}"}, {"last", "f16[2,3,4] i64[3]{3,3,0}", "axis=-1"},
-    {"integers", "i64[5] i64[2]{1,-2}"}, {"bool", "bool[5] u8[2]{4,0}"}, {"rank5", "f32[2,1,3,1,2] i64[2]{2,1}", "axis=2"}, {"no_ids", "f32[3,2] i64[0]"},
+    {"rows", "f32[5,3] i64[4]{4,0,-1,-5}"},
+    {"columns", "f32[3,5] i32[2,2]{0,1,4,4}", "axis=1"},
+    {"scalar_index", "f32[4,3] i64[]{2}"},
+    {"last", "f16[2,3,4] i64[3]{3,3,0}", "axis=-1"},
+    {"integers", "i64[5] i64[2]{1,-2}"},
+    {"bool", "bool[5] u8[2]{4,0}"},
+    {"rank5", "f32[2,1,3,1,2] i64[2]{2,1}", "axis=2"},
+    {"no_ids", "f32[3,2] i64[0]"},
     {"empty", "f32[3,0] i64[2]{0,2}"},
-    {"minus_one_too_far", "f32[3] i64[1]{-4}", "", 0, TERN_ERR_INDEX}, {"n", "f32[3] i64[1]{3}", "", 0, TERN_ERR_INDEX},
-    {"huge", "f32[3] i64[1]{9223372036854775807}", "", 0, TERN_ERR_INDEX}, {"lowest", "f32[3] i64[1]{-9223372036854775808}", "", 0, TERN_ERR_INDEX},
-    {"of_nothing", "f32[0,2] i64[1]{0}", "", 0, TERN_ERR_INDEX}, {"of_nothing_wide", "f32[2,0] i64[1]{2}", "", 0, TERN_ERR_INDEX},
-    {"scalar", "f32[] i64[1]{0}", "", 0, TERN_ERR_INVALID_ARGUMENT}, {"float_index", "f32[3] f32[1]", "", 0, TERN_ERR_TYPE},
+    {"minus_one_too_far", "f32[3] i64[1]{-4}", "", 0, TERN_ERR_INDEX},
+    {"n", "f32[3] i64[1]{3}", "", 0, TERN_ERR_INDEX},
+    {"huge", "f32[3] i64[1]{9223372036854775807}", "", 0, TERN_ERR_INDEX},
+    {"lowest", "f32[3] i64[1]{-9223372036854775808}", "", 0, TERN_ERR_INDEX},
+    {"of_nothing", "f32[0,2] i64[1]{0}", "", 0, TERN_ERR_INDEX},
+    {"of_nothing_wide", "f32[2,0] i64[1]{2}", "", 0, TERN_ERR_INDEX},
+    {"scalar", "f32[] i64[1]{0}", "", 0, TERN_ERR_INVALID_ARGUMENT},
+    {"float_index", "f32[3] f32[1]", "", 0, TERN_ERR_TYPE},
     {"too_many_dims", "f32[1,1,1,1,1] i64[1,1,1,1,1]{0}", "", 0, TERN_ERR_SHAPE},
 };
 
 }  // namespace
 
-extern constinit const Op op_gather = checked_op({.name = "gather", .min_in = 2, .max_in = 2, .attributes = attr_schema<GatherAttrs>(kFields), .infer = infer,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_gather = checked_op({.name = "gather",
+                                                  .min_in = 2,
+                                                  .max_in = 2,
+                                                  .attributes = attr_schema<GatherAttrs>(kFields),
+                                                  .infer = infer,
+                                                  .reference = reference,
+                                                  .vjp = vjp,
+                                                  .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

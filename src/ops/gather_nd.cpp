@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // gather_nd: y[b.., i.., r..] = x[b.., indices[b.., i.., 0], indices[b.., i.., 1], .., r..]
-//   x any type; the last dim of indices is the number of coordinates; batch_dims: leading dims b that x and indices share
+//   x any type; the last dim of indices is the number of coordinates; batch_dims: leading dims b that x and indices
+//   share
 //   Negative coordinates count from the end; outside: TERN_ERR_INDEX
 //   dx = dy added into zeros (scatter_nd)
 #include <cstddef>
@@ -44,17 +45,36 @@ void vjp(VjpArgs& a) {
 constexpr AttrField kFields[] = {TERN_ATTR(GatherNdAttrs, batch_dims, integer, 0, 7)};
 
 constexpr Case kCases[] = {
-    {"elements", "f32[3,4] i64[3,2]{0,0,2,-1,1,3}"}, {"rows", "f32[3,4] i64[2,1]{2,2}"}, {"batch", "f32[2,3,2] i64[2,1]{2,0}", "batch_dims=1"}, {"batch_tuples", "f32[2,3,2] i64[2,2,1]{2,0,1,1}", "batch_dims=1"},
-    {"one", "f32[3,4] i32[2]{1,2}"}, {"no_coordinates", "f32[2,2] i64[3,0]"}, {"half", "f16[3] i64[2,1]{0,2}"}, {"integers", "i64[3] i64[1,1]{1}"}, {"bool", "bool[2,2] i64[1,2]{1,0}"},
-    {"rank5", "f32[2,1,2,1,3] i64[2,2]{1,0,0,0}"}, {"no_tuples", "f32[3] i64[0,1]"},
-    {"n", "f32[3,4] i64[1,2]{0,4}", "", 0, TERN_ERR_INDEX}, {"too_far_back", "f32[3] i64[1,1]{-4}", "", 0, TERN_ERR_INDEX}, {"huge", "f32[3] i64[1,1]{9223372036854775807}", "", 0, TERN_ERR_INDEX},
-    {"too_many", "f32[3] i64[1,2]{0,0}", "", 0, TERN_ERR_SHAPE}, {"batches", "f32[2,3] i64[3,1]{0,0,0}", "batch_dims=1", 0, TERN_ERR_SHAPE}, {"batch_too_large", "f32[2,3] i64[2,1]{0,0}", "batch_dims=2", 0, TERN_ERR_SHAPE},
-    {"scalar_index", "f32[3] i64[]{0}", "", 0, TERN_ERR_SHAPE}, {"float_index", "f32[3] f32[1,1]", "", 0, TERN_ERR_TYPE},
+    {"elements", "f32[3,4] i64[3,2]{0,0,2,-1,1,3}"},
+    {"rows", "f32[3,4] i64[2,1]{2,2}"},
+    {"batch", "f32[2,3,2] i64[2,1]{2,0}", "batch_dims=1"},
+    {"batch_tuples", "f32[2,3,2] i64[2,2,1]{2,0,1,1}", "batch_dims=1"},
+    {"one", "f32[3,4] i32[2]{1,2}"},
+    {"no_coordinates", "f32[2,2] i64[3,0]"},
+    {"half", "f16[3] i64[2,1]{0,2}"},
+    {"integers", "i64[3] i64[1,1]{1}"},
+    {"bool", "bool[2,2] i64[1,2]{1,0}"},
+    {"rank5", "f32[2,1,2,1,3] i64[2,2]{1,0,0,0}"},
+    {"no_tuples", "f32[3] i64[0,1]"},
+    {"n", "f32[3,4] i64[1,2]{0,4}", "", 0, TERN_ERR_INDEX},
+    {"too_far_back", "f32[3] i64[1,1]{-4}", "", 0, TERN_ERR_INDEX},
+    {"huge", "f32[3] i64[1,1]{9223372036854775807}", "", 0, TERN_ERR_INDEX},
+    {"too_many", "f32[3] i64[1,2]{0,0}", "", 0, TERN_ERR_SHAPE},
+    {"batches", "f32[2,3] i64[3,1]{0,0,0}", "batch_dims=1", 0, TERN_ERR_SHAPE},
+    {"batch_too_large", "f32[2,3] i64[2,1]{0,0}", "batch_dims=2", 0, TERN_ERR_SHAPE},
+    {"scalar_index", "f32[3] i64[]{0}", "", 0, TERN_ERR_SHAPE},
+    {"float_index", "f32[3] f32[1,1]", "", 0, TERN_ERR_TYPE},
 };
 
 }  // namespace
 
-extern constinit const Op op_gather_nd = checked_op({.name = "gather_nd", .min_in = 2, .max_in = 2, .attributes = attr_schema<GatherNdAttrs>(kFields), .infer = infer,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_gather_nd = checked_op({.name = "gather_nd",
+                                                     .min_in = 2,
+                                                     .max_in = 2,
+                                                     .attributes = attr_schema<GatherNdAttrs>(kFields),
+                                                     .infer = infer,
+                                                     .reference = reference,
+                                                     .vjp = vjp,
+                                                     .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

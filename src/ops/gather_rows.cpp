@@ -36,18 +36,33 @@ void vjp(VjpArgs& a) {
 }
 
 constexpr Case kCases[] = {
-    {"ids", "f32[7,5] i64[3]{6,0,6}"}, {"batch", "f32[4,3] i32[2,3]{0,1,2,3,3,0}"}, {"one", "f32[4,3] i64[]{2}"}, {"half", "f16[4,3] i64[2]{1,3}"},
-    {"panels", "f32[40,6]@panel32 i64[3]{39,0,32}"}, {"half_panels", "f16[9,6]@panel32 i64[2]{8,1}"},
-    {"int8_blocks", "f32[9,70]@block_int8 i64[2]{8,1}"}, {"no_ids", "f32[4,3] i64[0]"}, {"no_columns", "f32[4,0] i64[2]{0,3}"},
-    {"negative", "f32[4,3] i64[2]{0,-1}", "", 0, TERN_ERR_INDEX}, {"n", "f32[4,3] i64[1]{4}", "", 0, TERN_ERR_INDEX},
-    {"huge", "f32[4,3] i64[1]{9223372036854775807}", "", 0, TERN_ERR_INDEX}, {"of_nothing", "f32[0,3] i64[1]{0}", "", 0, TERN_ERR_INDEX},
-    {"float_ids", "f32[4,3] f32[2]", "", 0, TERN_ERR_TYPE}, {"rank", "f32[4] i64[1]{0}", "", 0, TERN_ERR_SHAPE},
+    {"ids", "f32[7,5] i64[3]{6,0,6}"},
+    {"batch", "f32[4,3] i32[2,3]{0,1,2,3,3,0}"},
+    {"one", "f32[4,3] i64[]{2}"},
+    {"half", "f16[4,3] i64[2]{1,3}"},
+    {"panels", "f32[40,6]@panel32 i64[3]{39,0,32}"},
+    {"half_panels", "f16[9,6]@panel32 i64[2]{8,1}"},
+    {"int8_blocks", "f32[9,70]@block_int8 i64[2]{8,1}"},
+    {"no_ids", "f32[4,3] i64[0]"},
+    {"no_columns", "f32[4,0] i64[2]{0,3}"},
+    {"negative", "f32[4,3] i64[2]{0,-1}", "", 0, TERN_ERR_INDEX},
+    {"n", "f32[4,3] i64[1]{4}", "", 0, TERN_ERR_INDEX},
+    {"huge", "f32[4,3] i64[1]{9223372036854775807}", "", 0, TERN_ERR_INDEX},
+    {"of_nothing", "f32[0,3] i64[1]{0}", "", 0, TERN_ERR_INDEX},
+    {"float_ids", "f32[4,3] f32[2]", "", 0, TERN_ERR_TYPE},
+    {"rank", "f32[4] i64[1]{0}", "", 0, TERN_ERR_SHAPE},
     {"too_many_dims", "f32[4,3] i64[1,1,1,1,1,1,1,1]{0}", "", 0, TERN_ERR_SHAPE},
 };
 
 }  // namespace
 
-extern constinit const Op op_gather_rows = checked_op({.name = "gather_rows", .min_in = 2, .max_in = 2, .encoded_in = 1, .infer = infer, .reference = reference, .vjp = vjp,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_gather_rows = checked_op({.name = "gather_rows",
+                                                       .min_in = 2,
+                                                       .max_in = 2,
+                                                       .encoded_in = 1,
+                                                       .infer = infer,
+                                                       .reference = reference,
+                                                       .vjp = vjp,
+                                                       .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -12,12 +12,13 @@ namespace tern {
 namespace {
 
 constexpr double kSqrtHalf = 0.70710678118654752, kNormalPeak = 0.39894228040143268;  // 1 / sqrt(2), 1 / sqrt(2 pi)
-constexpr double kTanhScale = 0.79788456080286536, kTanhCube = 0.044715;                  // sqrt(2 / pi)
+constexpr double kTanhScale = 0.79788456080286536, kTanhCube = 0.044715;              // sqrt(2 / pi)
 constexpr const char* kApproximations[] = {"none", "tanh"};
 
 tern_status reference(RefArgs& a) {
   if (a.attrs<GeluAttrs>().approximate == kGeluTanh)
-    return reference_unary(a, [](double x) { return 0.5 * x * (1 + std::tanh(kTanhScale * (x + kTanhCube * x * x * x))); });
+    return reference_unary(
+        a, [](double x) { return 0.5 * x * (1 + std::tanh(kTanhScale * (x + kTanhCube * x * x * x))); });
   return reference_unary(a, [](double x) { return 0.5 * x * (1 + std::erf(x * kSqrtHalf)); });
 }
 
@@ -28,7 +29,8 @@ void vjp(VjpArgs& a) {
   if (a.attrs<GeluAttrs>().approximate == kGeluTanh) {
     const ValueId t = emit(g, "tanh", {scaled(g, mul(g, x, plus(g, scaled(g, x2, kTanhCube), 1)), kTanhScale)});
     p = scaled(g, plus(g, t, 1), 0.5);
-    slope = mul(g, minus_from(g, 1, square(g, t)), scaled(g, plus(g, scaled(g, x2, 3 * kTanhCube), 1), 0.5 * kTanhScale));
+    slope =
+        mul(g, minus_from(g, 1, square(g, t)), scaled(g, plus(g, scaled(g, x2, 3 * kTanhCube), 1), 0.5 * kTanhScale));
   } else {
     p = scaled(g, plus(g, emit(g, "erf", {scaled(g, x, kSqrtHalf)}), 1), 0.5);
     slope = scaled(g, emit(g, "exp", {scaled(g, x2, -0.5)}), kNormalPeak);
@@ -53,8 +55,12 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_gelu = checked_op({.name = "gelu", .flags = kElementwise | kInPlace,
-    .attributes = attr_schema<GeluAttrs>(kFields), .infer = infer_unary_float, .reference = reference, .vjp = vjp,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_gelu = checked_op({.name = "gelu",
+                                                .flags = kElementwise | kInPlace,
+                                                .attributes = attr_schema<GeluAttrs>(kFields),
+                                                .infer = infer_unary_float,
+                                                .reference = reference,
+                                                .vjp = vjp,
+                                                .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

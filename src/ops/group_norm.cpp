@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // group_norm: y = (x - mean) / sqrt(variance + epsilon) * scale + bias, per picture and group of channels
-//   x  float [batch, ..., channels], at least 3 dims; groups divides channels; scale, bias  same type, [channels]     y  like x
+//   x  float [batch, ..., channels], at least 3 dims; groups divides channels; scale, bias  same type, [channels]     y
+//      like x
 //   mean, variance (biased)  over the dims between the first and the last and the channels of the group
 #include <cstddef>
 
@@ -14,7 +15,8 @@ tern_status infer(InferArgs& a) {
   const int64_t groups = a.attrs<GroupNormAttrs>().groups;
   TERN_TRY(infer_channel_norm(a, 3));
   if (a.in(1).shape[0] % groups == 0) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "group_norm: %" PRId64 " groups do not divide %" PRId64 " channels", groups, a.in(1).shape[0]);
+  return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "group_norm: %" PRId64 " groups do not divide %" PRId64 " channels",
+                   groups, a.in(1).shape[0]);
 }
 
 void decompose(DecomposeArgs& a) {
@@ -33,7 +35,8 @@ void decompose(DecomposeArgs& a) {
   a.set(0, narrowed(g, scale_and_bias(a, y, 1, 2), dtype));
 }
 
-constexpr AttrField kFields[] = {TERN_ATTR(GroupNormAttrs, groups, integer, 1, 1 << 30), TERN_ATTR(GroupNormAttrs, epsilon, number, 0, 1e3)};
+constexpr AttrField kFields[] = {TERN_ATTR(GroupNormAttrs, groups, integer, 1, 1 << 30),
+                                 TERN_ATTR(GroupNormAttrs, epsilon, number, 0, 1e3)};
 
 constexpr Case kCases[] = {
     {"image", "f32[2,3,4,6] f32[6] f32[6]", "groups=2"},
@@ -50,7 +53,12 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_group_norm = checked_op({.name = "group_norm", .min_in = 3, .max_in = 3,
-    .attributes = attr_schema<GroupNormAttrs>(kFields), .infer = infer, .decompose = decompose, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_group_norm = checked_op({.name = "group_norm",
+                                                      .min_in = 3,
+                                                      .max_in = 3,
+                                                      .attributes = attr_schema<GroupNormAttrs>(kFields),
+                                                      .infer = infer,
+                                                      .decompose = decompose,
+                                                      .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

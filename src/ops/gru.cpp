@@ -13,15 +13,14 @@ tern_status infer(InferArgs& a) { return infer_recurrent(a, 3, 2); }
 void step(RecurrentCell& s, ValueId token) {
   Graph& g = s.g;
   const std::vector<ValueId> x = split(g, token, 3, -1);
-  const ValueId z = s.activate(add(g, x[0], s.product(s.h, 0)), 0, 2), r = s.activate(add(g, x[1], s.product(s.h, 1)), 0, 2);
+  const ValueId z = s.activate(add(g, x[0], s.product(s.h, 0)), 0, 2),
+                r = s.activate(add(g, x[1], s.product(s.h, 1)), 0, 2);
   const ValueId candidate = s.p.linear_before_reset ? mul(g, r, s.product(s.h, 2)) : s.product(mul(g, r, s.h), 2);
   const ValueId n = s.activate(add(g, x[2], candidate), 1, 2);
   s.h = add(g, mul(g, minus_from(g, 1, z), n), mul(g, z, s.h));
 }
 
-void decompose(DecomposeArgs& a) {
-  decompose_recurrent(a, 3, 3, step);
-}
+void decompose(DecomposeArgs& a) { decompose_recurrent(a, 3, 3, step); }
 
 constexpr Case kCases[] = {
     {"plain", "f32[4,2,5] f32[1,9,5] f32[1,9,3]"},
@@ -55,8 +54,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_gru = checked_op({.name = "gru", .min_in = 3, .max_in = 6, .num_out = 2,
-    .attributes = attr_schema<RecurrentAttrs>(kRecurrentFields), .infer = infer, .decompose = decompose,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_gru = checked_op({.name = "gru",
+                                               .min_in = 3,
+                                               .max_in = 6,
+                                               .num_out = 2,
+                                               .attributes = attr_schema<RecurrentAttrs>(kRecurrentFields),
+                                               .infer = infer,
+                                               .decompose = decompose,
+                                               .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

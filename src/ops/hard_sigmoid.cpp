@@ -23,7 +23,8 @@ void vjp(VjpArgs& a) {
   a.set(0, masked(g, inside, scaled(g, dy, p.alpha)));
 }
 
-constexpr AttrField kFields[] = {TERN_ATTR(HardSigmoidAttrs, alpha, number, -1e6, 1e6), TERN_ATTR(HardSigmoidAttrs, beta, number, -1e6, 1e6)};
+constexpr AttrField kFields[] = {TERN_ATTR(HardSigmoidAttrs, alpha, number, -1e6, 1e6),
+                                 TERN_ATTR(HardSigmoidAttrs, beta, number, -1e6, 1e6)};
 
 constexpr Case kCases[] = {
     {"small", "f32[4,7]:-4..4"},
@@ -38,8 +39,12 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_hard_sigmoid = checked_op({.name = "hard_sigmoid", .flags = kElementwise | kInPlace,
-    .attributes = attr_schema<HardSigmoidAttrs>(kFields), .infer = infer_unary_float, .reference = reference, .vjp = vjp,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_hard_sigmoid = checked_op({.name = "hard_sigmoid",
+                                                        .flags = kElementwise | kInPlace,
+                                                        .attributes = attr_schema<HardSigmoidAttrs>(kFields),
+                                                        .infer = infer_unary_float,
+                                                        .reference = reference,
+                                                        .vjp = vjp,
+                                                        .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -30,7 +30,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_hard_swish = checked_op({.name = "hard_swish", .flags = kElementwise | kInPlace,
-    .infer = infer_unary_float, .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_hard_swish = checked_op({.name = "hard_swish",
+                                                      .flags = kElementwise | kInPlace,
+                                                      .infer = infer_unary_float,
+                                                      .reference = reference,
+                                                      .vjp = vjp,
+                                                      .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -33,8 +33,12 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_instance_norm = checked_op({.name = "instance_norm", .min_in = 3, .max_in = 3,
-    .attributes = attr_schema<BatchNormAttrs>(kBatchNormFields), .infer = infer, .decompose = decompose,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_instance_norm = checked_op({.name = "instance_norm",
+                                                         .min_in = 3,
+                                                         .max_in = 3,
+                                                         .attributes = attr_schema<BatchNormAttrs>(kBatchNormFields),
+                                                         .infer = infer,
+                                                         .decompose = decompose,
+                                                         .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -14,7 +14,8 @@ tern_status reference(RefArgs& a) {
   return reference_unary(a, [&](double x) { return std::isinf(x) && (x > 0 ? p.positive : p.negative) != 0; });
 }
 
-constexpr AttrField kFields[] = {TERN_ATTR(IsInfAttrs, positive, integer, 0, 1), TERN_ATTR(IsInfAttrs, negative, integer, 0, 1)};
+constexpr AttrField kFields[] = {TERN_ATTR(IsInfAttrs, positive, integer, 0, 1),
+                                 TERN_ATTR(IsInfAttrs, negative, integer, 0, 1)};
 
 constexpr Case kCases[] = {
     {"small", "f32[4,7]"},
@@ -29,8 +30,12 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_is_inf = checked_op({.name = "is_inf", .flags = kElementwise,
-    .attributes = attr_schema<IsInfAttrs>(kFields), .infer = infer_predicate, .reference = reference,
-    .no_gradient_because = NoGradient::integer_output, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_is_inf = checked_op({.name = "is_inf",
+                                                  .flags = kElementwise,
+                                                  .attributes = attr_schema<IsInfAttrs>(kFields),
+                                                  .infer = infer_predicate,
+                                                  .reference = reference,
+                                                  .no_gradient_because = NoGradient::integer_output,
+                                                  .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -28,7 +28,8 @@ void decompose(DecomposeArgs& a) {
   a.set(0, narrowed(g, mul(g, x, emit(g, "rsqrt", {bounded})), dtype));
 }
 
-constexpr AttrField kFields[] = {TERN_ATTR(L2NormalizeAttrs, axis, integer, -kMaxRank, kMaxRank - 1), TERN_ATTR(L2NormalizeAttrs, epsilon, number, 1e-15, 1e3)};
+constexpr AttrField kFields[] = {TERN_ATTR(L2NormalizeAttrs, axis, integer, -kMaxRank, kMaxRank - 1),
+                                 TERN_ATTR(L2NormalizeAttrs, epsilon, number, 1e-15, 1e3)};
 
 constexpr Case kCases[] = {
     {"last", "f32[4,7]"},
@@ -48,6 +49,9 @@ constexpr Case kCases[] = {
 }  // namespace
 
 extern constinit const Op op_l2_normalize = checked_op({.name = "l2_normalize",
-    .attributes = attr_schema<L2NormalizeAttrs>(kFields), .infer = infer, .decompose = decompose, .cases = TERN_CASES(kCases)});
+                                                        .attributes = attr_schema<L2NormalizeAttrs>(kFields),
+                                                        .infer = infer,
+                                                        .decompose = decompose,
+                                                        .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

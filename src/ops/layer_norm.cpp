@@ -42,8 +42,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_layer_norm = checked_op({.name = "layer_norm", .max_in = 3,
-    .attributes = attr_schema<LayerNormAttrs>(kLayerNormFields), .infer = infer_layer_norm, .decompose = decompose,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_layer_norm = checked_op({.name = "layer_norm",
+                                                      .max_in = 3,
+                                                      .attributes = attr_schema<LayerNormAttrs>(kLayerNormFields),
+                                                      .infer = infer_layer_norm,
+                                                      .decompose = decompose,
+                                                      .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

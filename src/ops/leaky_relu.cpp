@@ -25,21 +25,19 @@ void vjp(VjpArgs& a) {
 constexpr AttrField kFields[] = {TERN_ATTR(LeakyReluAttrs, alpha, number, -1e6, 1e6)};
 
 constexpr Case kCases[] = {
-    {"small", "f32[4,7]:-4..4"},
-    {"odd", "f32[131]:-4..4"},
-    {"rank5", "f32[2,1,3,2,2]:-4..4"},
-    {"scalar", "f32[]:-4..4"},
-    {"empty", "f32[0,3]"},
-    {"half", "f16[33]:-4..4", "", 2e-3},
-    {"steep", "f32[9]", "alpha=-2"},
-    {"zero", "f32[9]", "alpha=0"},
-    {"type", "i32[3]", "", 0, TERN_ERR_TYPE},
+    {"small", "f32[4,7]:-4..4"},     {"odd", "f32[131]:-4..4"},     {"rank5", "f32[2,1,3,2,2]:-4..4"},
+    {"scalar", "f32[]:-4..4"},       {"empty", "f32[0,3]"},         {"half", "f16[33]:-4..4", "", 2e-3},
+    {"steep", "f32[9]", "alpha=-2"}, {"zero", "f32[9]", "alpha=0"}, {"type", "i32[3]", "", 0, TERN_ERR_TYPE},
 };
 
 }  // namespace
 
-extern constinit const Op op_leaky_relu = checked_op({.name = "leaky_relu", .flags = kElementwise | kInPlace,
-    .attributes = attr_schema<LeakyReluAttrs>(kFields), .infer = infer_unary_float, .reference = reference, .vjp = vjp,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_leaky_relu = checked_op({.name = "leaky_relu",
+                                                      .flags = kElementwise | kInPlace,
+                                                      .attributes = attr_schema<LeakyReluAttrs>(kFields),
+                                                      .infer = infer_unary_float,
+                                                      .reference = reference,
+                                                      .vjp = vjp,
+                                                      .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -31,8 +31,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_less = checked_op({.name = "less", .min_in = 2, .max_in = 2, .flags = kElementwise,
-    .infer = infer_compare, .reference = reference, .no_gradient_because = NoGradient::integer_output,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_less = checked_op({.name = "less",
+                                                .min_in = 2,
+                                                .max_in = 2,
+                                                .flags = kElementwise,
+                                                .infer = infer_compare,
+                                                .reference = reference,
+                                                .no_gradient_because = NoGradient::integer_output,
+                                                .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -48,8 +48,12 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_log_softmax = checked_op({.name = "log_softmax", .flags = kInPlace,
-    .attributes = attr_schema<SoftmaxAttrs>(kSoftmaxFields), .infer = infer_softmax, .reference = reference, .vjp = vjp,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_log_softmax = checked_op({.name = "log_softmax",
+                                                       .flags = kInPlace,
+                                                       .attributes = attr_schema<SoftmaxAttrs>(kSoftmaxFields),
+                                                       .infer = infer_softmax,
+                                                       .reference = reference,
+                                                       .vjp = vjp,
+                                                       .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

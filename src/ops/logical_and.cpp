@@ -26,8 +26,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_logical_and = checked_op({.name = "logical_and", .min_in = 2, .max_in = 2,
-    .flags = kElementwise | kInPlace | kCommutative, .infer = infer_binary_bool, .reference = reference,
-    .no_gradient_because = NoGradient::integer_output, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_logical_and = checked_op({.name = "logical_and",
+                                                       .min_in = 2,
+                                                       .max_in = 2,
+                                                       .flags = kElementwise | kInPlace | kCommutative,
+                                                       .infer = infer_binary_bool,
+                                                       .reference = reference,
+                                                       .no_gradient_because = NoGradient::integer_output,
+                                                       .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

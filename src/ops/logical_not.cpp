@@ -20,8 +20,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_logical_not = checked_op({.name = "logical_not", .flags = kElementwise | kInPlace,
-    .infer = infer_unary_bool, .reference = reference, .no_gradient_because = NoGradient::integer_output,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_logical_not = checked_op({.name = "logical_not",
+                                                       .flags = kElementwise | kInPlace,
+                                                       .infer = infer_unary_bool,
+                                                       .reference = reference,
+                                                       .no_gradient_because = NoGradient::integer_output,
+                                                       .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

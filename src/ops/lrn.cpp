@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// lrn: y[c] = x[c] / (bias + alpha / size * sum of x[k]^2)^beta, over the `size` channels k around c: (size - 1) / 2 before it
-// (rounded down), size / 2 after it; channels are the last dim
+// lrn: y[c] = x[c] / (bias + alpha / size * sum of x[k]^2)^beta, over the `size` channels k around c: (size - 1) / 2
+// before it (rounded down), size / 2 after it; channels are the last dim
 //   x  float, at least 1 dim     y  like x
 #include <cstddef>
 
@@ -37,8 +37,9 @@ void decompose(DecomposeArgs& a) {
   a.set(0, narrowed(g, mul(g, x, emit(g, "pow", {base, scalar_like(g, base, -p.beta)})), dtype));
 }
 
-constexpr AttrField kFields[] = {TERN_ATTR(LrnAttrs, size, integer, 1, 1 << 20), TERN_ATTR(LrnAttrs, alpha, number, -1e6, 1e6),
-                                 TERN_ATTR(LrnAttrs, beta, number, -100, 100), TERN_ATTR(LrnAttrs, bias, number, 1e-6, 1e6)};
+constexpr AttrField kFields[] = {
+    TERN_ATTR(LrnAttrs, size, integer, 1, 1 << 20), TERN_ATTR(LrnAttrs, alpha, number, -1e6, 1e6),
+    TERN_ATTR(LrnAttrs, beta, number, -100, 100), TERN_ATTR(LrnAttrs, bias, number, 1e-6, 1e6)};
 
 constexpr Case kCases[] = {
     {"image", "f32[2,3,4,7]"},
@@ -57,7 +58,10 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_lrn = checked_op({.name = "lrn", .attributes = attr_schema<LrnAttrs>(kFields), .infer = infer,
-    .decompose = decompose, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_lrn = checked_op({.name = "lrn",
+                                               .attributes = attr_schema<LrnAttrs>(kFields),
+                                               .infer = infer,
+                                               .decompose = decompose,
+                                               .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

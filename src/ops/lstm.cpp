@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // lstm: c = f * c + i * n, h = o * H(c) for each token (ops/recurrent.h has the layouts; gates in the order i, o, f, n;
 // peepholes in the order i, o, f)
-//   i = F(x wi^T + h ri^T + pi * c), f likewise, n = G(x wn^T + h rn^T), o = F(x wo^T + h ro^T + po * new c), each with its
+//   i = F(x wi^T + h ri^T + pi * c), f likewise, n = G(x wn^T + h rn^T), o = F(x wo^T + h ro^T + po * new c), each with
+//   its
 //   biases; F, G, H are the activations. input_forget: f = 1 - i
 #include "ops/recurrent.h"
 #include "ops/unary.h"
@@ -25,9 +26,7 @@ void step(RecurrentCell& s, ValueId token) {
   s.h = mul(g, gate(s, x[1], 1, s.c), s.activate(s.c, 2, 3));
 }
 
-void decompose(DecomposeArgs& a) {
-  decompose_recurrent(a, 4, 1, step);
-}
+void decompose(DecomposeArgs& a) { decompose_recurrent(a, 4, 1, step); }
 
 constexpr Case kCases[] = {
     {"plain", "f32[4,2,5] f32[1,12,5] f32[1,12,3]"},
@@ -63,8 +62,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_lstm = checked_op({.name = "lstm", .min_in = 3, .max_in = 8, .num_out = 3,
-    .attributes = attr_schema<RecurrentAttrs>(kRecurrentFields), .infer = infer, .decompose = decompose,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_lstm = checked_op({.name = "lstm",
+                                                .min_in = 3,
+                                                .max_in = 8,
+                                                .num_out = 3,
+                                                .attributes = attr_schema<RecurrentAttrs>(kRecurrentFields),
+                                                .infer = infer,
+                                                .decompose = decompose,
+                                                .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -21,14 +21,15 @@ tern_status check_points(const InferArgs& a, int i, const Shape& points, const S
   TERN_TRY(require_same_dtype(a, i, i - 2));
   const int k = points.rank - shared_axis;  // the axis of the sum has one point only
   if (broadcast_shapes(points, matrix, &s) == TERN_OK && s == matrix && (k < 0 || points[k] == 1)) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_SHAPE, "matmul_integer: zero points of shape %s do not fit input %d of shape %s", to_string(a.in(i).shape).c_str(), i - 2,
-                   to_string(a.in(i - 2).shape).c_str());
+  return TERN_FAIL(TERN_ERR_SHAPE, "matmul_integer: zero points of shape %s do not fit input %d of shape %s",
+                   to_string(a.in(i).shape).c_str(), i - 2, to_string(a.in(i - 2).shape).c_str());
 }
 
 tern_status infer(InferArgs& a) {
   for (int i = 0; i < 2; ++i) {
     const DType t = a.in(i).dtype;
-    if (t != TERN_DTYPE_U8 && t != TERN_DTYPE_I8) return TERN_FAIL(TERN_ERR_TYPE, "matmul_integer: input %d is %s, u8 or i8 is needed", i, dtype_name(t));
+    if (t != TERN_DTYPE_U8 && t != TERN_DTYPE_I8)
+      return TERN_FAIL(TERN_ERR_TYPE, "matmul_integer: input %d is %s, u8 or i8 is needed", i, dtype_name(t));
   }
   MatmulDims d;
   TERN_TRY(matmul_dims(a.in(0).shape, a.in(1).shape, MatmulAttrs(), &d));
@@ -46,7 +47,8 @@ tern_status reference(RefArgs& a) {
   const Shape xs = matrix_shape(d.batch_a, d.m, d.k), ws = matrix_shape(d.batch_b, d.k, d.n);
   int64_t i = 0;
   for (int64_t batch = 0, batches = d.batch.elements(); batch < batches; ++batch) {
-    const int64_t x0 = broadcast_offset(d.batch, d.batch_a, batch) * d.m * d.k, w0 = broadcast_offset(d.batch, d.batch_b, batch) * d.k * d.n;
+    const int64_t x0 = broadcast_offset(d.batch, d.batch_a, batch) * d.m * d.k,
+                  w0 = broadcast_offset(d.batch, d.batch_b, batch) * d.k * d.n;
     for (int64_t m = 0; m < d.m; ++m)
       for (int64_t n = 0; n < d.n; ++n, ++i) {
         int64_t sum = 0;
@@ -88,7 +90,12 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_matmul_integer = checked_op({.name = "matmul_integer", .min_in = 2, .max_in = 4, .infer = infer,
-    .reference = reference, .no_gradient_because = NoGradient::integer_output, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_matmul_integer = checked_op({.name = "matmul_integer",
+                                                          .min_in = 2,
+                                                          .max_in = 4,
+                                                          .infer = infer,
+                                                          .reference = reference,
+                                                          .no_gradient_because = NoGradient::integer_output,
+                                                          .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

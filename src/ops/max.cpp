@@ -40,8 +40,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_max = checked_op({.name = "max", .min_in = 2, .max_in = 2,
-    .flags = kElementwise | kInPlace | kCommutative, .infer = infer_binary_number, .reference = reference, .vjp = vjp,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_max = checked_op({.name = "max",
+                                               .min_in = 2,
+                                               .max_in = 2,
+                                               .flags = kElementwise | kInPlace | kCommutative,
+                                               .infer = infer_binary_number,
+                                               .reference = reference,
+                                               .vjp = vjp,
+                                               .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -15,7 +15,8 @@ namespace {
 tern_status infer(InferArgs& a) {
   const MaxPool2dAttrs& p = a.attrs<MaxPool2dAttrs>();
   TERN_TRY(require_rank(a, 0, 4));
-  if (a.in(0).dtype == TERN_DTYPE_BOOL) return TERN_FAIL(TERN_ERR_TYPE, "max_pool2d: input 0 is bool, numbers are needed");
+  if (a.in(0).dtype == TERN_DTYPE_BOOL)
+    return TERN_FAIL(TERN_ERR_TYPE, "max_pool2d: input 0 is bool, numbers are needed");
   Shape y;
   TERN_TRY(pool_output("max_pool2d", p, a.in(0).shape, p.ceil_mode != 0, &y));
   a.set(0, a.in(0).dtype, y);
@@ -47,24 +48,44 @@ tern_status reference(RefArgs& a) {
   return TERN_OK;
 }
 
-void vjp(VjpArgs& a) { a.set(0, emit(a.g, "max_pool2d_grad", {a.in(0), a.out(0), a.dout(0)}, a.attrs<MaxPool2dAttrs>())); }
+void vjp(VjpArgs& a) {
+  a.set(0, emit(a.g, "max_pool2d_grad", {a.in(0), a.out(0), a.dout(0)}, a.attrs<MaxPool2dAttrs>()));
+}
 
 constexpr Case kCases[] = {
-    {"2x2", "f32[1,6,4,3]", "kernel=2,2 strides=2,2"}, {"3x3", "f32[2,7,6,5]", "kernel=3,3 strides=2,2 pads=1,1,1,1"}, {"odd", "f32[1,5,7,1]", "kernel=2,3 strides=1,2 pads=0,1,1,0"},
-    {"ceil", "f32[1,6,5,2]", "kernel=3,2 strides=2,2 ceil_mode=1"}, {"ceil_dropped", "f32[1,3,3,2]", "kernel=1,1 strides=2,2 pads=0,0,0,0 ceil_mode=1"},
+    {"2x2", "f32[1,6,4,3]", "kernel=2,2 strides=2,2"},
+    {"3x3", "f32[2,7,6,5]", "kernel=3,3 strides=2,2 pads=1,1,1,1"},
+    {"odd", "f32[1,5,7,1]", "kernel=2,3 strides=1,2 pads=0,1,1,0"},
+    {"ceil", "f32[1,6,5,2]", "kernel=3,2 strides=2,2 ceil_mode=1"},
+    {"ceil_dropped", "f32[1,3,3,2]", "kernel=1,1 strides=2,2 pads=0,0,0,0 ceil_mode=1"},
     {"ceil_pads", "f32[1,4,4,1]", "kernel=2,2 strides=3,3 pads=1,1,1,1 ceil_mode=1"},
-    {"dilated", "f32[1,8,9,2]", "kernel=2,3 dilation_h=3 dilation_w=2"}, {"all", "f32[1,5,6,4]", "kernel=5,6"}, {"half", "f16[1,4,4,8]", "kernel=2,2 strides=2,2"},
-    {"bytes", "u8[1,4,4,3]:0..255", "kernel=2,2"}, {"integers", "i8[1,3,3,2]", "kernel=2,2"}, {"long", "i64[1,2,2,1]{9007199254740993,9007199254740992,-9223372036854775807,0}", "kernel=2,2"},
-    {"nan", "f32[1,3,3,1]{1,nan,2,3,4,5,6,7,inf}", "kernel=2,2"}, {"nan_wide", "f32[1,2,2,19]:nan..nan", "kernel=2,2"}, {"no_picture", "f32[0,4,4,1]", "kernel=2,2"},
-    {"no_channels", "f32[1,4,4,0]", "kernel=2,2"}, {"stride_beyond", "f32[1,3,3,1]", "kernel=2,2 strides=2147483647,3"},
-    {"kernel_too_large", "f32[1,3,3,1]", "kernel=4,1", 0, TERN_ERR_SHAPE}, {"pads_too_large", "f32[1,3,3,1]", "kernel=2,2 pads=2,0,0,0", 0, TERN_ERR_SHAPE},
-    {"huge_kernel", "f32[1,3,3,1]", "kernel=2147483647,2147483647 dilation_h=2147483647", 0, TERN_ERR_SHAPE}, {"list", "f32[1,3,3,1]", "kernel=2", 0, TERN_ERR_INVALID_ARGUMENT},
-    {"rank", "f32[3,3,1]", "kernel=2,2", 0, TERN_ERR_SHAPE}, {"no_rows", "f32[1,0,3,1]", "", 0, TERN_ERR_SHAPE}, {"bool", "bool[1,3,3,1]", "", 0, TERN_ERR_TYPE},
+    {"dilated", "f32[1,8,9,2]", "kernel=2,3 dilation_h=3 dilation_w=2"},
+    {"all", "f32[1,5,6,4]", "kernel=5,6"},
+    {"half", "f16[1,4,4,8]", "kernel=2,2 strides=2,2"},
+    {"bytes", "u8[1,4,4,3]:0..255", "kernel=2,2"},
+    {"integers", "i8[1,3,3,2]", "kernel=2,2"},
+    {"long", "i64[1,2,2,1]{9007199254740993,9007199254740992,-9223372036854775807,0}", "kernel=2,2"},
+    {"nan", "f32[1,3,3,1]{1,nan,2,3,4,5,6,7,inf}", "kernel=2,2"},
+    {"nan_wide", "f32[1,2,2,19]:nan..nan", "kernel=2,2"},
+    {"no_picture", "f32[0,4,4,1]", "kernel=2,2"},
+    {"no_channels", "f32[1,4,4,0]", "kernel=2,2"},
+    {"stride_beyond", "f32[1,3,3,1]", "kernel=2,2 strides=2147483647,3"},
+    {"kernel_too_large", "f32[1,3,3,1]", "kernel=4,1", 0, TERN_ERR_SHAPE},
+    {"pads_too_large", "f32[1,3,3,1]", "kernel=2,2 pads=2,0,0,0", 0, TERN_ERR_SHAPE},
+    {"huge_kernel", "f32[1,3,3,1]", "kernel=2147483647,2147483647 dilation_h=2147483647", 0, TERN_ERR_SHAPE},
+    {"list", "f32[1,3,3,1]", "kernel=2", 0, TERN_ERR_INVALID_ARGUMENT},
+    {"rank", "f32[3,3,1]", "kernel=2,2", 0, TERN_ERR_SHAPE},
+    {"no_rows", "f32[1,0,3,1]", "", 0, TERN_ERR_SHAPE},
+    {"bool", "bool[1,3,3,1]", "", 0, TERN_ERR_TYPE},
 };
 
 }  // namespace
 
-extern constinit const Op op_max_pool2d = checked_op({.name = "max_pool2d", .attributes = attr_schema<MaxPool2dAttrs>(kMaxPool2dFields), .infer = infer,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_max_pool2d = checked_op({.name = "max_pool2d",
+                                                      .attributes = attr_schema<MaxPool2dAttrs>(kMaxPool2dFields),
+                                                      .infer = infer,
+                                                      .reference = reference,
+                                                      .vjp = vjp,
+                                                      .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -31,17 +31,27 @@ void vjp(VjpArgs& a) {
 }
 
 constexpr Case kCases[] = {
-    {"2x2", "f32[1,6,4,3] f32[1,3,2,3] f32[1,3,2,3]", "kernel=2,2 strides=2,2"}, {"overlap", "f32[2,5,5,2] f32[2,5,5,2] f32[2,5,5,2]", "kernel=3,3 pads=1,1,1,1"},
-    {"ties", "f32[1,2,2,1]{1,1,1,1} f32[1,1,1,1] f32[1,1,1,1]", "kernel=2,2"}, {"ceil", "f32[1,6,5,2] f32[1,3,3,2] f32[1,3,3,2]", "kernel=3,2 strides=2,2 ceil_mode=1"},
-    {"dilated", "f32[1,8,9,2] f32[1,5,5,2] f32[1,5,5,2]", "kernel=2,3 dilation_h=3 dilation_w=2"}, {"half", "f16[1,4,4,3] f16[1,3,3,3] f16[1,3,3,3]", "kernel=2,2", 1e-2},
+    {"2x2", "f32[1,6,4,3] f32[1,3,2,3] f32[1,3,2,3]", "kernel=2,2 strides=2,2"},
+    {"overlap", "f32[2,5,5,2] f32[2,5,5,2] f32[2,5,5,2]", "kernel=3,3 pads=1,1,1,1"},
+    {"ties", "f32[1,2,2,1]{1,1,1,1} f32[1,1,1,1] f32[1,1,1,1]", "kernel=2,2"},
+    {"ceil", "f32[1,6,5,2] f32[1,3,3,2] f32[1,3,3,2]", "kernel=3,2 strides=2,2 ceil_mode=1"},
+    {"dilated", "f32[1,8,9,2] f32[1,5,5,2] f32[1,5,5,2]", "kernel=2,3 dilation_h=3 dilation_w=2"},
+    {"half", "f16[1,4,4,3] f16[1,3,3,3] f16[1,3,3,3]", "kernel=2,2", 1e-2},
     {"empty", "f32[0,4,4,1] f32[0,3,3,1] f32[0,3,3,1]", "kernel=2,2"},
-    {"shape", "f32[1,4,4,1] f32[1,3,3,1] f32[1,2,3,1]", "kernel=2,2", 0, TERN_ERR_SHAPE}, {"types", "f32[1,4,4,1] f32[1,3,3,1] f16[1,3,3,1]", "kernel=2,2", 0, TERN_ERR_TYPE},
+    {"shape", "f32[1,4,4,1] f32[1,3,3,1] f32[1,2,3,1]", "kernel=2,2", 0, TERN_ERR_SHAPE},
+    {"types", "f32[1,4,4,1] f32[1,3,3,1] f16[1,3,3,1]", "kernel=2,2", 0, TERN_ERR_TYPE},
     {"integers", "i8[1,4,4,1] i8[1,3,3,1] i8[1,3,3,1]", "kernel=2,2", 0, TERN_ERR_TYPE},
 };
 
 }  // namespace
 
-extern constinit const Op op_max_pool2d_grad = checked_op({.name = "max_pool2d_grad", .min_in = 3, .max_in = 3, .attributes = attr_schema<MaxPool2dAttrs>(kMaxPool2dFields),
-    .infer = infer, .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_max_pool2d_grad = checked_op({.name = "max_pool2d_grad",
+                                                           .min_in = 3,
+                                                           .max_in = 3,
+                                                           .attributes = attr_schema<MaxPool2dAttrs>(kMaxPool2dFields),
+                                                           .infer = infer,
+                                                           .reference = reference,
+                                                           .vjp = vjp,
+                                                           .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

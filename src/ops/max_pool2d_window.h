@@ -20,7 +20,8 @@ inline tern_status check_max_pool_inputs(const InferArgs& a) {
   TERN_TRY(pool_output(op, p, a.in(0).shape, p.ceil_mode != 0, &y));
   const Shape& third = std::string_view(op) == "max_pool2d_pick" ? a.in(0).shape : y;
   if (a.in(1).shape == y && a.in(2).shape == third) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_SHAPE, "%s: the shapes %s, %s and %s do not belong together", op, to_string(a.in(0).shape).c_str(), to_string(a.in(1).shape).c_str(),
+  return TERN_FAIL(TERN_ERR_SHAPE, "%s: the shapes %s, %s and %s do not belong together", op,
+                   to_string(a.in(0).shape).c_str(), to_string(a.in(1).shape).c_str(),
                    to_string(a.in(2).shape).c_str());
 }
 

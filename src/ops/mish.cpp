@@ -8,7 +8,8 @@ namespace tern {
 namespace {
 
 tern_status reference(RefArgs& a) {
-  return reference_unary(a, [](double x) { return x * std::tanh(std::fmax(x, 0.0) + std::log1p(std::exp(-std::fabs(x)))); });
+  return reference_unary(
+      a, [](double x) { return x * std::tanh(std::fmax(x, 0.0) + std::log1p(std::exp(-std::fabs(x)))); });
 }
 
 void vjp(VjpArgs& a) {
@@ -30,7 +31,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_mish = checked_op({.name = "mish", .flags = kElementwise | kInPlace, .infer = infer_unary_float,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_mish = checked_op({.name = "mish",
+                                                .flags = kElementwise | kInPlace,
+                                                .infer = infer_unary_float,
+                                                .reference = reference,
+                                                .vjp = vjp,
+                                                .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

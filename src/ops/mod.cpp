@@ -29,8 +29,7 @@ void vjp(VjpArgs& a) {
   ValueId quotient = div(g, a.in(0), a.in(1));
   if (a.attrs<ModAttrs>().fmod)
     quotient = mul(g, emit(g, "sign", {quotient}), emit(g, "floor", {emit(g, "abs", {quotient})}));
-  else
-    quotient = emit(g, "floor", {quotient});
+  else quotient = emit(g, "floor", {quotient});
   a.set(1, neg(g, mul(g, a.dout(0), quotient)));
 }
 
@@ -59,8 +58,14 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_mod = checked_op({.name = "mod", .min_in = 2, .max_in = 2, .flags = kElementwise | kInPlace,
-    .attributes = attr_schema<ModAttrs>(kFields), .infer = infer_binary_number, .reference = reference, .vjp = vjp,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_mod = checked_op({.name = "mod",
+                                               .min_in = 2,
+                                               .max_in = 2,
+                                               .flags = kElementwise | kInPlace,
+                                               .attributes = attr_schema<ModAttrs>(kFields),
+                                               .infer = infer_binary_number,
+                                               .reference = reference,
+                                               .vjp = vjp,
+                                               .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -14,7 +14,8 @@ inline void copy_element(const RefTensor& to, int64_t i, const RefTensor& from, 
   else std::memcpy((char*)to.data + i * (int64_t)size, (const char*)from.data + j * (int64_t)size, size);
 }
 
-// Walks the coordinates of a shape in row-major order: for (Coordinates c(shape); c.valid(); c.next()) c.at[axis], c.flat.
+// Walks the coordinates of a shape in row-major order: for (Coordinates c(shape); c.valid(); c.next()) c.at[axis],
+// c.flat.
 struct Coordinates {
   Shape shape;
   int64_t at[kMaxRank] = {};
@@ -25,6 +26,7 @@ struct Coordinates {
     ++flat;
     for (int axis = shape.rank - 1; axis >= 0 && ++at[axis] == shape[axis]; --axis) at[axis] = 0;
   }
+
  private:
   int64_t total_;
 };

@@ -8,7 +8,9 @@ namespace tern {
 namespace {
 
 tern_status reference(RefArgs& a) {
-  return reference_binary(a, [](double x, double z) { return x * z; }, [](int64_t x, int64_t z) { return (int64_t)((uint64_t)x * (uint64_t)z); });
+  return reference_binary(
+      a, [](double x, double z) { return x * z; },
+      [](int64_t x, int64_t z) { return (int64_t)((uint64_t)x * (uint64_t)z); });
 }
 
 void vjp(VjpArgs& a) {
@@ -36,8 +38,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_mul = checked_op({.name = "mul", .min_in = 2, .max_in = 2,
-    .flags = kElementwise | kInPlace | kCommutative, .infer = infer_binary_number, .reference = reference, .vjp = vjp,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_mul = checked_op({.name = "mul",
+                                               .min_in = 2,
+                                               .max_in = 2,
+                                               .flags = kElementwise | kInPlace | kCommutative,
+                                               .infer = infer_binary_number,
+                                               .reference = reference,
+                                               .vjp = vjp,
+                                               .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -8,12 +8,11 @@ namespace tern {
 namespace {
 
 tern_status reference(RefArgs& a) {
-  return reference_unary(a, [](double x) { return -x; }, [](int64_t x) { return (int64_t)(0 - (uint64_t)x); });
+  return reference_unary(
+      a, [](double x) { return -x; }, [](int64_t x) { return (int64_t)(0 - (uint64_t)x); });
 }
 
-void vjp(VjpArgs& a) {
-  a.set(0, neg(a.g, a.dout(0)));
-}
+void vjp(VjpArgs& a) { a.set(0, neg(a.g, a.dout(0))); }
 
 constexpr Case kCases[] = {
     {"small", "f32[4,7]"},
@@ -31,7 +30,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_neg = checked_op({.name = "neg", .flags = kElementwise | kInPlace, .infer = infer_unary_number,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_neg = checked_op({.name = "neg",
+                                               .flags = kElementwise | kInPlace,
+                                               .infer = infer_unary_number,
+                                               .reference = reference,
+                                               .vjp = vjp,
+                                               .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

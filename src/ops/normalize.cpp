@@ -18,8 +18,8 @@ tern_status infer_layer_norm(InferArgs& a) {
     Shape s;
     TERN_TRY(require_same_dtype(a, 0, i));
     if (broadcast_shapes(rows, a.in(i).shape, &s) != TERN_OK || !(s == rows))
-      return TERN_FAIL(TERN_ERR_SHAPE, "%s: input %d has shape %s, which does not broadcast to %s", a.node.op->name, i, to_string(a.in(i).shape).c_str(),
-                       to_string(rows).c_str());
+      return TERN_FAIL(TERN_ERR_SHAPE, "%s: input %d has shape %s, which does not broadcast to %s", a.node.op->name, i,
+                       to_string(a.in(i).shape).c_str(), to_string(rows).c_str());
   }
   return infer_unary(a);
 }
@@ -27,12 +27,15 @@ tern_status infer_layer_norm(InferArgs& a) {
 tern_status infer_channel_norm(InferArgs& a, int min_rank) {
   const Shape& x = a.in(0).shape;
   TERN_TRY(require_float(a, 0));
-  if (x.rank < min_rank) return TERN_FAIL(TERN_ERR_SHAPE, "%s: input 0 has shape %s, at least %d dims are needed", a.node.op->name, to_string(x).c_str(), min_rank);
+  if (x.rank < min_rank)
+    return TERN_FAIL(TERN_ERR_SHAPE, "%s: input 0 has shape %s, at least %d dims are needed", a.node.op->name,
+                     to_string(x).c_str(), min_rank);
   const Shape channels = {x[x.rank - 1]};
   for (int i = 1; i < a.num_in(); ++i) {
     TERN_TRY(require_same_dtype(a, 0, i));
     if (!(a.in(i).shape == channels))
-      return TERN_FAIL(TERN_ERR_SHAPE, "%s: input %d has shape %s, %s is needed", a.node.op->name, i, to_string(a.in(i).shape).c_str(), to_string(channels).c_str());
+      return TERN_FAIL(TERN_ERR_SHAPE, "%s: input %d has shape %s, %s is needed", a.node.op->name, i,
+                       to_string(a.in(i).shape).c_str(), to_string(channels).c_str());
   }
   return infer_unary(a);
 }

@@ -33,10 +33,11 @@ inline constexpr AttrField kLayerNormFields[] = {TERN_ATTR(LayerNormAttrs, axis,
                                                  TERN_ATTR(LayerNormAttrs, epsilon, number, 0, 1e3)};
 inline constexpr AttrField kBatchNormFields[] = {TERN_ATTR(BatchNormAttrs, epsilon, number, 0, 1e3)};
 
-// output 0 = type and shape of input 0, a float with the axis of LayerNormAttrs; the others have its type and broadcast to
-// its dims from the axis on
+// output 0 = type and shape of input 0, a float with the axis of LayerNormAttrs; the others have its type and broadcast
+// to its dims from the axis on
 tern_status infer_layer_norm(InferArgs& a);
-// output 0 = type and shape of input 0, a float of at least `min_rank` dims; the others have its type and shape [channels]
+// output 0 = type and shape of input 0, a float of at least `min_rank` dims; the others have its type and shape
+// [channels]
 tern_status infer_channel_norm(InferArgs& a, int min_rank);
 
 // All axes from `first` to the one before `end`; none would mean all, so first < end.

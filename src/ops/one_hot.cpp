@@ -21,10 +21,13 @@ tern_status infer(InferArgs& a) {
   if (a.has(1)) {
     std::vector<int64_t> list;
     TERN_TRY(require_known(a, 1, 1, &list));
-    if (list.size() != 1 || list[0] < 0) return TERN_FAIL(TERN_ERR_SHAPE, "one_hot: the depth must be one number that is not negative");
+    if (list.size() != 1 || list[0] < 0)
+      return TERN_FAIL(TERN_ERR_SHAPE, "one_hot: the depth must be one number that is not negative");
     depth = list[0];
   }
-  if (a.has(2) && !(a.in(2).shape == Shape{2})) return TERN_FAIL(TERN_ERR_SHAPE, "one_hot: the values have shape %s, [2] is needed", to_string(a.in(2).shape).c_str());
+  if (a.has(2) && !(a.in(2).shape == Shape{2}))
+    return TERN_FAIL(TERN_ERR_SHAPE, "one_hot: the values have shape %s, [2] is needed",
+                     to_string(a.in(2).shape).c_str());
   int axis;
   TERN_TRY(require_axis(a, p.axis, ids.rank + 1, &axis));
   Shape y;
@@ -64,19 +67,38 @@ void vjp(VjpArgs& a) {
   a.set(2, emit(g, "concat", {reshape(g, sub(g, all, on), {1}), reshape(g, on, {1})}, ConcatAttrs{0}));
 }
 
-constexpr AttrField kFields[] = {TERN_ATTR(OneHotAttrs, axis, integer, -9, 8), TERN_ATTR(OneHotAttrs, depth, integer, 0, 1e15)};
+constexpr AttrField kFields[] = {TERN_ATTR(OneHotAttrs, axis, integer, -9, 8),
+                                 TERN_ATTR(OneHotAttrs, depth, integer, 0, 1e15)};
 
 constexpr Case kCases[] = {
-    {"last", "i64[4]{0,2,-1,3} - f32[2]{0,1}", "depth=3"}, {"first", "i32[2,2]{0,1,2,1} - f32[2]", "axis=0 depth=3"}, {"middle", "i64[2,3]{0,1,2,2,1,0} - f32[2]", "axis=1 depth=3"},
-    {"input", "i64[2]{1,0} i64[1]{4} f32[2]"}, {"scalar_depth", "i64[2]{1,0} i64[]{2} i64[2]{5,7}"}, {"defaults", "i64[3]{0,1,2}", "depth=4"}, {"outside", "i64[4]{5,-6,9223372036854775807,-9223372036854775808} - f32[2]", "depth=5"},
-    {"scalar", "i64[]{1} - f16[2]", "depth=3"}, {"bool", "u8[2]{1,0} - bool[2]{0,1}", "depth=2"}, {"no_depth", "i64[2]{0,1} - f32[2]", "depth=0"}, {"empty", "i64[0] - f32[2]", "depth=3"}, {"rank5", "i64[1,2,1,2]{0,1,1,0} - f32[2]", "axis=2 depth=2"},
-    {"negative_depth", "i64[2]{0,1} i64[]{-1} f32[2]", "", 0, TERN_ERR_SHAPE}, {"two_depths", "i64[2]{0,1} i64[2]{2,2} f32[2]", "", 0, TERN_ERR_SHAPE}, {"values", "i64[2]{0,1} - f32[3]", "depth=2", 0, TERN_ERR_SHAPE},
-    {"axis", "i64[2]{0,1} - f32[2]", "axis=2 depth=2", 0, TERN_ERR_INVALID_ARGUMENT}, {"float_index", "f32[2] - f32[2]", "depth=2", 0, TERN_ERR_TYPE}, {"huge", "i64[10000]:0..1 - f32[2]", "depth=1000000000000000 axis=0", 0, TERN_ERR_LIMIT},
+    {"last", "i64[4]{0,2,-1,3} - f32[2]{0,1}", "depth=3"},
+    {"first", "i32[2,2]{0,1,2,1} - f32[2]", "axis=0 depth=3"},
+    {"middle", "i64[2,3]{0,1,2,2,1,0} - f32[2]", "axis=1 depth=3"},
+    {"input", "i64[2]{1,0} i64[1]{4} f32[2]"},
+    {"scalar_depth", "i64[2]{1,0} i64[]{2} i64[2]{5,7}"},
+    {"defaults", "i64[3]{0,1,2}", "depth=4"},
+    {"outside", "i64[4]{5,-6,9223372036854775807,-9223372036854775808} - f32[2]", "depth=5"},
+    {"scalar", "i64[]{1} - f16[2]", "depth=3"},
+    {"bool", "u8[2]{1,0} - bool[2]{0,1}", "depth=2"},
+    {"no_depth", "i64[2]{0,1} - f32[2]", "depth=0"},
+    {"empty", "i64[0] - f32[2]", "depth=3"},
+    {"rank5", "i64[1,2,1,2]{0,1,1,0} - f32[2]", "axis=2 depth=2"},
+    {"negative_depth", "i64[2]{0,1} i64[]{-1} f32[2]", "", 0, TERN_ERR_SHAPE},
+    {"two_depths", "i64[2]{0,1} i64[2]{2,2} f32[2]", "", 0, TERN_ERR_SHAPE},
+    {"values", "i64[2]{0,1} - f32[3]", "depth=2", 0, TERN_ERR_SHAPE},
+    {"axis", "i64[2]{0,1} - f32[2]", "axis=2 depth=2", 0, TERN_ERR_INVALID_ARGUMENT},
+    {"float_index", "f32[2] - f32[2]", "depth=2", 0, TERN_ERR_TYPE},
+    {"huge", "i64[10000]:0..1 - f32[2]", "depth=1000000000000000 axis=0", 0, TERN_ERR_LIMIT},
 };
 
 }  // namespace
 
-extern constinit const Op op_one_hot = checked_op({.name = "one_hot", .max_in = 3, .attributes = attr_schema<OneHotAttrs>(kFields), .infer = infer,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_one_hot = checked_op({.name = "one_hot",
+                                                   .max_in = 3,
+                                                   .attributes = attr_schema<OneHotAttrs>(kFields),
+                                                   .infer = infer,
+                                                   .reference = reference,
+                                                   .vjp = vjp,
+                                                   .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -10,15 +10,16 @@
 
 namespace tern {
 
-// ---- registry -------------------------------------------------------------------------------------------------------
+// ---- registry ----
 
 const Op* find_op(std::string_view name) {
   const auto ops = all_ops();
-  const auto it = std::lower_bound(ops.begin(), ops.end(), name, [](const Op* op, std::string_view n) { return op->name < n; });
+  const auto it =
+      std::lower_bound(ops.begin(), ops.end(), name, [](const Op* op, std::string_view n) { return op->name < n; });
   return it != ops.end() && (*it)->name == name ? *it : nullptr;
 }
 
-// ---- attributes -----------------------------------------------------------------------------------------------------
+// ---- attributes ----
 
 void set_default_attributes(const Op& op, Attributes* attributes) {
   *attributes = Attributes{};
@@ -28,7 +29,8 @@ void set_default_attributes(const Op& op, Attributes* attributes) {
 namespace {
 
 tern_status out_of_range(const Op& op, const AttrField& f, double v) {
-  return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: attribute '%s' is %g, allowed is %g to %g", op.name, f.name, v, f.min, f.max);
+  return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: attribute '%s' is %g, allowed is %g to %g", op.name, f.name, v,
+                   f.min, f.max);
 }
 
 tern_status check_field(const Op& op, const AttrField& f, const unsigned char* field) {
@@ -41,7 +43,8 @@ tern_status check_field(const Op& op, const AttrField& f, const unsigned char* f
     IntList list;
     std::memcpy(&list, field, sizeof list);
     if (list.count < 0 || list.count > kMaxRank)
-      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: attribute '%s' has %" PRId64 " entries, at most 8 are allowed", op.name, f.name, list.count);
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: attribute '%s' has %" PRId64 " entries, at most 8 are allowed",
+                       op.name, f.name, list.count);
     for (int64_t v : list)
       if ((double)v < f.min || (double)v > f.max) return out_of_range(op, f, (double)v);
     return TERN_OK;
@@ -97,41 +100,48 @@ tern_status set_attribute(const Op& op, Attributes* attributes, std::string_view
       if (good) std::memcpy(field, &list, sizeof list);
     }
     if (!good)
-      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: attribute '%s' does not take '%.*s'", op.name, f.name, (int)text.size(), text.data());
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: attribute '%s' does not take '%.*s'", op.name, f.name,
+                       (int)text.size(), text.data());
     return check_field(op, f, field);
   }
   return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s has no attribute '%.*s'", op.name, (int)name.size(), name.data());
 }
 
-// ---- shape rules ----------------------------------------------------------------------------------------------------
+// ---- shape rules ----
 
 tern_status require_float(const InferArgs& a, int i) {
   if (is_float(a.in(i).dtype)) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_TYPE, "%s: input %d is %s, a float type is needed", a.node.op->name, i, dtype_name(a.in(i).dtype));
+  return TERN_FAIL(TERN_ERR_TYPE, "%s: input %d is %s, a float type is needed", a.node.op->name, i,
+                   dtype_name(a.in(i).dtype));
 }
 
 tern_status require_integer(const InferArgs& a, int i) {
   if (is_integer(a.in(i).dtype)) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_TYPE, "%s: input %d is %s, an integer type is needed", a.node.op->name, i, dtype_name(a.in(i).dtype));
+  return TERN_FAIL(TERN_ERR_TYPE, "%s: input %d is %s, an integer type is needed", a.node.op->name, i,
+                   dtype_name(a.in(i).dtype));
 }
 
 tern_status require_same_dtype(const InferArgs& a, int i, int j) {
   if (a.in(i).dtype == a.in(j).dtype) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_TYPE, "%s: input %d is %s and input %d is %s; they must agree", a.node.op->name, i, dtype_name(a.in(i).dtype), j,
-                   dtype_name(a.in(j).dtype));
+  return TERN_FAIL(TERN_ERR_TYPE, "%s: input %d is %s and input %d is %s; they must agree", a.node.op->name, i,
+                   dtype_name(a.in(i).dtype), j, dtype_name(a.in(j).dtype));
 }
 
 tern_status require_rank(const InferArgs& a, int i, int rank) {
   if (a.in(i).shape.rank == rank) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_SHAPE, "%s: input %d has shape %s, rank %d is needed", a.node.op->name, i, to_string(a.in(i).shape).c_str(), rank);
+  return TERN_FAIL(TERN_ERR_SHAPE, "%s: input %d has shape %s, rank %d is needed", a.node.op->name, i,
+                   to_string(a.in(i).shape).c_str(), rank);
 }
 
 tern_status require_integers(const InferArgs& a, int i, IntList* out) {
   const Value& v = a.in(i);
   if (!v.data)
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "%s: input %d ('%s') must follow from constants and dims, but depends on data", a.node.op->name, i, v.name.c_str());
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                     "%s: input %d ('%s') must follow from constants and dims, but depends on data", a.node.op->name, i,
+                     v.name.c_str());
   if (v.shape.rank > 1 || v.shape.elements() > kMaxRank || !(is_integer(v.dtype) || v.dtype == TERN_DTYPE_BOOL))
-    return TERN_FAIL(TERN_ERR_SHAPE, "%s: input %d has type %s%s; up to 8 integers are needed", a.node.op->name, i, dtype_name(v.dtype), to_string(v.shape).c_str());
+    return TERN_FAIL(TERN_ERR_SHAPE, "%s: input %d has type %s%s; up to 8 integers are needed", a.node.op->name, i,
+                     dtype_name(v.dtype), to_string(v.shape).c_str());
   IntList list;
   list.count = v.shape.elements();
   for (int64_t k = 0; k < list.count; ++k) list[k] = load_integer(v.dtype, v.data.bytes, k);
@@ -168,7 +178,7 @@ int64_t broadcast_offset(const Shape& out, const Shape& in, int64_t i) {
   return offset;
 }
 
-// ---- nodes ----------------------------------------------------------------------------------------------------------
+// ---- nodes ----
 
 namespace {
 
@@ -176,16 +186,20 @@ tern_status check_inputs(const Graph& g, const Node& n) {
   const Op& op = *n.op;
   const int count = (int)n.in.size();
   if (count < op.min_in || (op.max_in >= 0 && count > op.max_in))
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: has %d inputs, takes %d to %d", op.name, count, op.min_in, op.max_in);
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: has %d inputs, takes %d to %d", op.name, count, op.min_in,
+                     op.max_in);
   for (int i = 0; i < op.min_in; ++i)
-    if (n.in[(size_t)i] == kNoValue) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: input %d must not be absent", op.name, i);
+    if (n.in[(size_t)i] == kNoValue)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: input %d must not be absent", op.name, i);
   if (op.num_subgraphs != (int)n.subgraphs.size())
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: has %zu sub-graphs, takes %d", op.name, n.subgraphs.size(), op.num_subgraphs);
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: has %zu sub-graphs, takes %d", op.name, n.subgraphs.size(),
+                     op.num_subgraphs);
   for (int i = 0; i < count; ++i) {
     if (n.in[(size_t)i] == kNoValue) continue;
     const Value& v = g.value(n.in[(size_t)i]);
     if (v.encoding != Encoding::plain && !(op.encoded_in >> std::min(i, 31) & 1))
-      return TERN_FAIL(TERN_ERR_TYPE, "%s: input %d ('%s') is encoded as %s, a plain tensor is needed", op.name, i, v.name.c_str(), encoding_name(v.encoding));
+      return TERN_FAIL(TERN_ERR_TYPE, "%s: input %d ('%s') is encoded as %s, a plain tensor is needed", op.name, i,
+                       v.name.c_str(), encoding_name(v.encoding));
   }
   return TERN_OK;
 }
@@ -217,17 +231,22 @@ constexpr int64_t kFoldComposite = 1 << 20;
 
 // At worst each element of a result needs each of the operands; not so where elements meet one another or only move.
 int64_t fold_work(const Node& node, int64_t in_elements, int64_t out_elements) {
-  constexpr std::string_view kMoves[] = {"concat", "expand", "gather", "pad", "reshape", "reverse", "slice", "split", "tile", "transpose"};
+  constexpr std::string_view kMoves[] = {"concat",  "expand", "gather", "pad",  "reshape",
+                                         "reverse", "slice",  "split",  "tile", "transpose"};
   constexpr int64_t kMove = 16;  // steps, for its coordinates
   if (node.op->flags & kElementwise) return out_elements * (int64_t)(node.in.size() + 1);
-  return std::find(std::begin(kMoves), std::end(kMoves), node.op->name) != std::end(kMoves) ? out_elements * kMove : in_elements * out_elements;
+  return std::find(std::begin(kMoves), std::end(kMoves), node.op->name) != std::end(kMoves)
+             ? out_elements * kMove
+             : in_elements * out_elements;
 }
 
 }  // namespace
 
 void fold_node(const Graph& g, const Node& node, const FoldSize& most, FoldBudget& budget, std::vector<Value>& outs) {
   constexpr size_t kIns = 64, kOuts = 8;
-  if (node.op->flags & (kControl | kWritesState) || !node.subgraphs.empty() || node.in.size() > kIns || outs.size() > kOuts) return;
+  if (node.op->flags & (kControl | kWritesState) || !node.subgraphs.empty() || node.in.size() > kIns ||
+      outs.size() > kOuts)
+    return;
   RefTensor ins[kIns], refs[kOuts];
   int64_t in_elements = 1, out_elements = 1, bytes = 0;  // sums of small numbers
   for (size_t i = 0; i < node.in.size(); ++i) {
@@ -290,7 +309,8 @@ ValueId emit(Graph& g, std::string_view name, std::initializer_list<ValueId> in)
   Node n;
   n.op = find_op(name);
   if (!n.op) {
-    if (g.status == TERN_OK) g.status = TERN_FAIL(TERN_ERR_INTERNAL, "emit: unknown operator '%.*s'", (int)name.size(), name.data());
+    if (g.status == TERN_OK)
+      g.status = TERN_FAIL(TERN_ERR_INTERNAL, "emit: unknown operator '%.*s'", (int)name.size(), name.data());
     return kNoValue;
   }
   set_default_attributes(*n.op, &n.attributes);
@@ -332,7 +352,8 @@ tern_status evaluate(const Node& node, const RefTensor* ins, const RefTensor* ou
   node.op->decompose(d);
   TERN_TRY(g.status);
   for (Node& step : g.nodes) {
-    if (std::all_of(step.out.begin(), step.out.end(), [&](ValueId v) { return (bool)g.value(v).data; })) continue;  // computed by emit
+    // computed by emit
+    if (std::all_of(step.out.begin(), step.out.end(), [&](ValueId v) { return (bool)g.value(v).data; })) continue;
     std::vector<RefTensor> si(step.in.size()), so(step.out.size());
     for (size_t i = 0; i < step.in.size(); ++i) {
       if (step.in[i] == kNoValue) continue;
@@ -348,10 +369,12 @@ tern_status evaluate(const Node& node, const RefTensor* ins, const RefTensor* ou
     TERN_TRY(evaluate(step, si.data(), so.data()));
   }
   for (size_t i = 0; i < results.size(); ++i) {
-    if (results[i] == kNoValue) return TERN_FAIL(TERN_ERR_INTERNAL, "%s: its decomposition lacks output %zu", node.op->name, i);
+    if (results[i] == kNoValue)
+      return TERN_FAIL(TERN_ERR_INTERNAL, "%s: its decomposition lacks output %zu", node.op->name, i);
     const Value& v = g.value(results[i]);
     if (v.dtype != outs[i].dtype || !(v.shape == outs[i].shape) || v.encoding != outs[i].encoding)
-      return TERN_FAIL(TERN_ERR_INTERNAL, "%s: its decomposition gives %s%s for output %zu", node.op->name, dtype_name(v.dtype), to_string(v.shape).c_str(), i);
+      return TERN_FAIL(TERN_ERR_INTERNAL, "%s: its decomposition gives %s%s for output %zu", node.op->name,
+                       dtype_name(v.dtype), to_string(v.shape).c_str(), i);
     std::memcpy(outs[i].data, v.data.bytes, (size_t)value_bytes(v));
   }
   return TERN_OK;

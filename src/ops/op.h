@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an operator is. One file `src/ops/<name>.cpp` defines `op_<name>`; the build collects the folder.
 //
-// An operator has a shape rule and either a reference kernel in plain loops (a primitive, which also has its gradient or
-// the reason why it has none) or a decomposition into other operators (a composite, whose reference and gradient follow
-// from it). Picture operators are NHWC.
+// An operator has a shape rule and either a reference kernel in plain loops (a primitive, which also has its gradient
+// or the reason why it has none) or a decomposition into other operators (a composite, whose reference and gradient
+// follow from it). Picture operators are NHWC.
 #pragma once
 #include <initializer_list>
 #include <string_view>
@@ -12,7 +12,7 @@
 
 namespace tern {
 
-// ---- attributes -----------------------------------------------------------------------------------------------------
+// ---- attributes ----
 
 // A short list of integers inside an attribute struct.
 struct IntList {
@@ -31,19 +31,24 @@ struct IntList {
   bool operator==(const IntList&) const = default;
 };
 
-enum class AttrType : uint8_t { integer /* int64_t */, number /* double */, integers /* IntList */, choice /* int64_t */ };
+enum class AttrType : uint8_t {
+  integer /* int64_t */,
+  number /* double */,
+  integers /* IntList */,
+  choice /* int64_t */
+};
 
 struct AttrField {
   const char* name;
   AttrType type;
-  uint16_t offset;                 // in the operator's struct
-  double min = -1e18, max = 1e18;  // of each integer or number
+  uint16_t offset;                       // in the operator's struct
+  double min = -1e18, max = 1e18;        // of each integer or number
   const char* const* choices = nullptr;  // names of the values 0..max of a choice
 };
 
 // Describes a field of an attribute struct; a macro because offsetof and the field's own name are needed.
 #define TERN_ATTR(Struct, field, type, ...) \
-  ::tern::AttrField { #field, ::tern::AttrType::type, (uint16_t)offsetof(Struct, field) __VA_OPT__(,) __VA_ARGS__ }
+  ::tern::AttrField { #field, ::tern::AttrType::type, (uint16_t)offsetof(Struct, field) __VA_OPT__(, ) __VA_ARGS__ }
 
 struct AttrSchema {
   const AttrField* fields = nullptr;
@@ -58,7 +63,7 @@ constexpr AttrSchema attr_schema(const AttrField (&fields)[N]) {
   return {fields, (int32_t)N, sizeof(T), [](void* p) { *(T*)p = T{}; }};
 }
 
-// ---- shape rule -----------------------------------------------------------------------------------------------------
+// ---- shape rule ----
 
 struct InferArgs {
   const Graph& g;
@@ -92,7 +97,7 @@ tern_status infer_binary(InferArgs& a);
 tern_status infer_unary(InferArgs& a);
 tern_status infer_unary_float(InferArgs& a);
 
-// ---- reference kernel -----------------------------------------------------------------------------------------------
+// ---- reference kernel ----
 
 struct RefTensor {
   DType dtype = TERN_DTYPE_NONE;
@@ -111,8 +116,8 @@ struct RefTensor {
 
 struct RefArgs {
   const Node& node;
-  const RefTensor* ins;  // data NULL for an absent optional input
-  const RefTensor* outs; // shapes as inferred
+  const RefTensor* ins;   // data NULL for an absent optional input
+  const RefTensor* outs;  // shapes as inferred
 
   int num_in() const { return (int)node.in.size(); }
   bool has(int i) const { return i < num_in() && node.in[(size_t)i] != kNoValue; }
@@ -127,15 +132,15 @@ struct RefArgs {
 // Walks a broadcast: offset of output element `i` in an input of shape `in`.
 int64_t broadcast_offset(const Shape& out, const Shape& in, int64_t i);
 
-// ---- gradient -------------------------------------------------------------------------------------------------------
+// ---- gradient ----
 
-// Builds the gradients of a node's inputs from those of its outputs, out of other operators. Sums over broadcast dims are
-// the differentiator's work: a gradient may have the output's shape.
+// Builds the gradients of a node's inputs from those of its outputs, out of other operators. Sums over broadcast dims
+// are the differentiator's work: a gradient may have the output's shape.
 struct VjpArgs {
   Graph& g;
-  const Node& node;           // a copy: emitting nodes does not move it
-  const ValueId* douts;       // kNoValue where no gradient arrives
-  ValueId* dins;              // to be set where wanted(i); kNoValue = zero
+  const Node& node;      // a copy: emitting nodes does not move it
+  const ValueId* douts;  // kNoValue where no gradient arrives
+  ValueId* dins;         // to be set where wanted(i); kNoValue = zero
 
   bool has(int i) const { return i < (int)node.in.size() && node.in[(size_t)i] != kNoValue; }
   ValueId in(int i) const { return node.in[(size_t)i]; }
@@ -158,7 +163,7 @@ enum class NoGradient : uint8_t {
   input_output,    // writes a state or is an optimiser's update
 };
 
-// ---- decomposition --------------------------------------------------------------------------------------------------
+// ---- decomposition ----
 
 struct DecomposeArgs {
   Graph& g;
@@ -174,7 +179,7 @@ struct DecomposeArgs {
   }
 };
 
-// ---- test cases -----------------------------------------------------------------------------------------------------
+// ---- test cases ----
 
 // One line that the test harness (tests/ops) runs through shape rule, reference, every backend and gradient.
 //   inputs      separated by spaces: dtype[dims], with an optional range ":lo..hi" (default -2..2; integers -9..9) or
@@ -203,14 +208,14 @@ struct CaseList {
 #define TERN_CASES(array) (static_cast<void>(array), ::tern::CaseList())
 #endif
 
-// ---- operator -------------------------------------------------------------------------------------------------------
+// ---- operator ----
 
 enum OpFlags : uint32_t {
-  kElementwise = 1,   // output element i depends on element i of each (broadcast) input only
-  kInPlace = 2,       // output 0 may take the memory of input 0 when that dies here and has the same size
-  kView = 4,          // output 0 is input 0's bytes under another shape
-  kWritesState = 8,   // output 0 is the new content of the state that input 0 is
-  kControl = 16,      // runs its sub-graphs; the executor's work, not a backend's
+  kElementwise = 1,  // output element i depends on element i of each (broadcast) input only
+  kInPlace = 2,      // output 0 may take the memory of input 0 when that dies here and has the same size
+  kView = 4,         // output 0 is input 0's bytes under another shape
+  kWritesState = 8,  // output 0 is the new content of the state that input 0 is
+  kControl = 16,     // runs its sub-graphs; the executor's work, not a backend's
   kCommutative = 32,
 };
 
@@ -221,7 +226,8 @@ struct Op {
   int32_t num_out = 1;             // -1: as many as the node has (split, if, loop)
   int32_t num_subgraphs = 0;
   uint32_t flags = 0;
-  uint32_t encoded_in = 0;         // bit i: input i may be an encoded tensor; bit 31: all from 31 on. infer_node refuses the others
+  // bit i: input i may be an encoded tensor; bit 31: all from 31 on. infer_node refuses the others
+  uint32_t encoded_in = 0;
   AttrSchema attributes = {};
   tern_status (*infer)(InferArgs& a) = nullptr;
   tern_status (*reference)(RefArgs& a) = nullptr;
@@ -242,7 +248,8 @@ consteval Op checked_op(Op op) {
   const bool control = (op.flags & kControl) != 0;
   if (!control && absent(op.reference) == absent(op.decompose)) throw "either a reference or a decomposition";
   if (!absent(op.vjp) && op.no_gradient_because != NoGradient::has_one) throw "a gradient and a reason for none";
-  if (!absent(op.reference) && absent(op.vjp) && op.no_gradient_because == NoGradient::has_one) throw "neither a gradient nor a reason for none";
+  if (!absent(op.reference) && absent(op.vjp) && op.no_gradient_because == NoGradient::has_one)
+    throw "neither a gradient nor a reason for none";
   return op;
 }
 
@@ -251,11 +258,12 @@ std::span<const Op* const> all_ops();
 // NULL if there is none of this name.
 const Op* find_op(std::string_view name);
 
-// ---- building graphs ------------------------------------------------------------------------------------------------
+// ---- building graphs ----
 
-// Appends a node: checks arity and attributes, infers the outputs, and computes small results that follow from constants
-// and dims alone (Value::data). Returns the first output; all of them through `outs` if not NULL. On failure sets
-// g.status and returns kNoValue; does nothing if g.status is set already. Nodes of absent inputs: kNoValue in `in`.
+// Appends a node: checks arity and attributes, infers the outputs, and computes small results that follow from
+// constants and dims alone (Value::data). Returns the first output; all of them through `outs` if not NULL. On failure
+// sets g.status and returns kNoValue; does nothing if g.status is set already. Nodes of absent inputs: kNoValue in
+// `in`.
 ValueId emit_node(Graph& g, Node node, int num_out = -1, std::vector<ValueId>* outs = nullptr);
 ValueId emit(Graph& g, std::string_view op, std::initializer_list<ValueId> in);
 template <class T>
@@ -264,7 +272,9 @@ ValueId emit(Graph& g, std::string_view op, std::initializer_list<ValueId> in, c
   n.op = find_op(op);
   n.in = in;
   if (n.op && n.op->attributes.size == sizeof(T)) n.attrs<T>() = attrs;
-  else if (g.status == TERN_OK) g.status = TERN_FAIL(TERN_ERR_INTERNAL, "emit: no operator '%.*s' with these attributes", (int)op.size(), op.data());
+  else if (g.status == TERN_OK)
+    g.status =
+        TERN_FAIL(TERN_ERR_INTERNAL, "emit: no operator '%.*s' with these attributes", (int)op.size(), op.data());
   return emit_node(g, std::move(n));
 }
 
@@ -282,7 +292,7 @@ ValueId cast(Graph& g, ValueId x, DType dtype);
 // Sums over the axes of x (kept as 1 if keep_dims).
 ValueId reduce_sum(Graph& g, ValueId x, std::span<const int64_t> axes, bool keep_dims);
 
-// ---- nodes ----------------------------------------------------------------------------------------------------------
+// ---- nodes ----
 
 // Sets defaults / checks every attribute against its range. `where` names the node in messages.
 void set_default_attributes(const Op& op, Attributes* attributes);
@@ -298,8 +308,8 @@ struct FoldSize {
   int64_t in, out;
   int rank;
 };
-// Computes the content of `outs` (as infer_node gave them) if all inputs are known and small, and `budget` lasts. Else leaves
-// them unknown, which is no error: nor is a node that fails (it shows when it runs, if it ever does).
+// Computes the content of `outs` (as infer_node gave them) if all inputs are known and small, and `budget` lasts. Else
+// leaves them unknown, which is no error: nor is a node that fails (it shows when it runs, if it ever does).
 void fold_node(const Graph& g, const Node& node, const FoldSize& most, FoldBudget& budget, std::vector<Value>& outs);
 
 // Runs one node by reference kernels (through its decomposition for a composite). Not for control nodes.

@@ -77,7 +77,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_pow = checked_op({.name = "pow", .min_in = 2, .max_in = 2, .flags = kElementwise | kInPlace,
-    .infer = infer, .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_pow = checked_op({.name = "pow",
+                                               .min_in = 2,
+                                               .max_in = 2,
+                                               .flags = kElementwise | kInPlace,
+                                               .infer = infer,
+                                               .reference = reference,
+                                               .vjp = vjp,
+                                               .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -11,11 +11,13 @@ tern_status infer(InferArgs& a) {
   TERN_TRY(require_float(a, 0));
   TERN_TRY(infer_binary(a));
   if (a.out(0).shape == a.in(0).shape) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_SHAPE, "prelu: the slope %s does not broadcast to %s", to_string(a.in(1).shape).c_str(), to_string(a.in(0).shape).c_str());
+  return TERN_FAIL(TERN_ERR_SHAPE, "prelu: the slope %s does not broadcast to %s", to_string(a.in(1).shape).c_str(),
+                   to_string(a.in(0).shape).c_str());
 }
 
 tern_status reference(RefArgs& a) {
-  return reference_binary(a, [](double x, double slope) { return x < 0 ? x * slope : x; }, [](int64_t x, int64_t) { return x; });
+  return reference_binary(
+      a, [](double x, double slope) { return x < 0 ? x * slope : x; }, [](int64_t x, int64_t) { return x; });
 }
 
 void vjp(VjpArgs& a) {
@@ -44,7 +46,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_prelu = checked_op({.name = "prelu", .min_in = 2, .max_in = 2, .flags = kElementwise | kInPlace,
-    .infer = infer, .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_prelu = checked_op({.name = "prelu",
+                                                 .min_in = 2,
+                                                 .max_in = 2,
+                                                 .flags = kElementwise | kInPlace,
+                                                 .infer = infer,
+                                                 .reference = reference,
+                                                 .vjp = vjp,
+                                                 .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -6,8 +6,8 @@
 namespace tern {
 
 struct QuantizeLinearAttrs {
-  int64_t axis = 1;                // of the scales, where there is more than one
-  int64_t dtype = TERN_DTYPE_U8;   // of the result: I8, U8, I16 or U16
+  int64_t axis = 1;               // of the scales, where there is more than one
+  int64_t dtype = TERN_DTYPE_U8;  // of the result: I8, U8, I16 or U16
 };
 struct DequantizeLinearAttrs {
   int64_t axis = 1;
@@ -23,6 +23,7 @@ tern_status check_scales(const InferArgs& a, int64_t axis);
 struct ScaleIndex {
   ScaleIndex(const Shape& x, const Shape& scale, int64_t axis);
   int64_t operator()(int64_t element) const { return element / inner_ % count_; }
+
  private:
   int64_t inner_ = 1, count_ = 1;
 };

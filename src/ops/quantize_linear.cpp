@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // quantize_linear: y = saturate(round(x / scale) + zero point), half to even; NaN gives the zero point
-//   x  float or i32; scale  float, one or (rank 1) one per index of `axis`; zero_point  optional, shape of the scale, type of y
+//   x  float or i32; scale  float, one or (rank 1) one per index of `axis`; zero_point  optional, shape of the scale,
+//     type of y
 //   y  u8, i8, u16 or i16 (dtype), shape of x. The quotient is taken in f32 (f64 for an x of f64)
 #include <cstddef>
 
@@ -16,7 +17,8 @@ tern_status infer(InferArgs& a) {
   if (a.in(0).dtype != TERN_DTYPE_I32) TERN_TRY(require_float(a, 0));
   TERN_TRY(check_scales(a, p.axis));
   if (a.has(2) && a.in(2).dtype != p.dtype)
-    return TERN_FAIL(TERN_ERR_TYPE, "quantize_linear: the zero point is %s, the result %s", dtype_name(a.in(2).dtype), dtype_name((DType)p.dtype));
+    return TERN_FAIL(TERN_ERR_TYPE, "quantize_linear: the zero point is %s, the result %s", dtype_name(a.in(2).dtype),
+                     dtype_name((DType)p.dtype));
   a.set(0, (DType)p.dtype, a.in(0).shape);
   return TERN_OK;
 }
@@ -65,8 +67,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_quantize_linear = checked_op({.name = "quantize_linear", .min_in = 2, .max_in = 3,
-    .attributes = attr_schema<QuantizeLinearAttrs>(kFields), .infer = infer, .reference = reference,
-    .no_gradient_because = NoGradient::integer_output, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_quantize_linear = checked_op({.name = "quantize_linear",
+                                                           .min_in = 2,
+                                                           .max_in = 3,
+                                                           .attributes = attr_schema<QuantizeLinearAttrs>(kFields),
+                                                           .infer = infer,
+                                                           .reference = reference,
+                                                           .no_gradient_because = NoGradient::integer_output,
+                                                           .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

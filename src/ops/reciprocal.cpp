@@ -11,9 +11,7 @@ tern_status reference(RefArgs& a) {
   return reference_unary(a, [](double x) { return 1 / x; });
 }
 
-void vjp(VjpArgs& a) {
-  a.set(0, neg(a.g, mul(a.g, a.dout(0), square(a.g, a.out(0)))));
-}
+void vjp(VjpArgs& a) { a.set(0, neg(a.g, mul(a.g, a.dout(0), square(a.g, a.out(0))))); }
 
 constexpr Case kCases[] = {
     {"small", "f32[4,7]:0.2..3"},
@@ -27,7 +25,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_reciprocal = checked_op({.name = "reciprocal", .flags = kElementwise | kInPlace,
-    .infer = infer_unary_float, .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_reciprocal = checked_op({.name = "reciprocal",
+                                                      .flags = kElementwise | kInPlace,
+                                                      .infer = infer_unary_float,
+                                                      .reference = reference,
+                                                      .vjp = vjp,
+                                                      .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

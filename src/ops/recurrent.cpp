@@ -14,7 +14,8 @@ int64_t num_directions(const RecurrentAttrs& p) { return p.direction == kBidirec
 
 tern_status require_shape(const InferArgs& a, int i, const Shape& shape) {
   if (!a.has(i) || a.in(i).shape == shape) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_SHAPE, "%s: input %d has shape %s, %s is needed", a.node.op->name, i, to_string(a.in(i).shape).c_str(), to_string(shape).c_str());
+  return TERN_FAIL(TERN_ERR_SHAPE, "%s: input %d has shape %s, %s is needed", a.node.op->name, i,
+                   to_string(a.in(i).shape).c_str(), to_string(shape).c_str());
 }
 
 ValueId concat(Graph& g, std::vector<ValueId> in, int64_t axis) {
@@ -40,7 +41,8 @@ struct DirectionResult {
   ValueId y = kNoValue, h = kNoValue, c = kNoValue;  // [tokens, 1, batch, hidden], [1, batch, hidden]
 };
 
-DirectionResult run_direction(DecomposeArgs& a, int64_t gates, int64_t parts, int direction, void (*step)(RecurrentCell&, ValueId)) {
+DirectionResult run_direction(DecomposeArgs& a, int64_t gates, int64_t parts, int direction,
+                              void (*step)(RecurrentCell&, ValueId)) {
   Graph& g = a.g;
   const RecurrentAttrs& p = a.attrs<RecurrentAttrs>();
   const bool has_cell = a.node.out.size() > 2;
@@ -97,7 +99,8 @@ ValueId RecurrentCell::activate(ValueId x, int which, int num) const {
   int64_t function = num > 1 && which == 0 ? kSigmoid : kTanh;
   if (p.activations.count > 0) function = p.activations[direction * num + which];
   if (p.clip > 0) x = emit(g, "clip", {x}, ClipAttrs{.min = -p.clip, .max = p.clip});
-  constexpr const char* names[] = {"tanh", "sigmoid", "relu", "", "leaky_relu", "thresholded_relu", "tanh", "hard_sigmoid", "elu", "softsign", "softplus"};
+  constexpr const char* names[] = {"tanh", "sigmoid",      "relu", "",         "leaky_relu", "thresholded_relu",
+                                   "tanh", "hard_sigmoid", "elu",  "softsign", "softplus"};
   static_assert(sizeof names / sizeof *names == kNumRecurrentActivations);
   return function == kAffine ? x : emit(g, names[function], {x});  // affine is x, scaled tanh is tanh
 }
@@ -130,11 +133,12 @@ tern_status infer_recurrent(InferArgs& a, int64_t gates, int num_activations) {
   if (!checked_mul(gates, hidden, &rows) || !checked_mul<int64_t>(rows, 2, &biases))
     return TERN_FAIL(TERN_ERR_LIMIT, "%s: %" PRId64 " hidden units are too many", a.node.op->name, hidden);
   if (tokens < 1 || tokens > kMaxTokens)
-    return TERN_FAIL(TERN_ERR_LIMIT, "%s: a sequence of %" PRId64 " tokens, 1 to %" PRId64 " are supported", a.node.op->name, tokens, kMaxTokens);
+    return TERN_FAIL(TERN_ERR_LIMIT, "%s: a sequence of %" PRId64 " tokens, 1 to %" PRId64 " are supported",
+                     a.node.op->name, tokens, kMaxTokens);
   if (hidden < 1) return TERN_FAIL(TERN_ERR_SHAPE, "%s: no hidden units", a.node.op->name);
   if (p.activations.count != 0 && p.activations.count != directions * num_activations)
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: %" PRId64 " activations, %" PRId64 " are needed", a.node.op->name, p.activations.count,
-                     directions * num_activations);
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: %" PRId64 " activations, %" PRId64 " are needed", a.node.op->name,
+                     p.activations.count, directions * num_activations);
   const Shape state = {directions, batch, hidden};
   TERN_TRY(require_shape(a, 1, {directions, rows, x[2]}));
   TERN_TRY(require_shape(a, 2, {directions, rows, hidden}));

@@ -2,13 +2,14 @@
 // Recurrent layers: rnn, gru, lstm. Layouts and formulas are those of ONNX (layout 0).
 //
 //   input  0  x  [tokens, batch, inputs] float       1  w  [directions, gates * hidden, inputs]
-//          2  r  [directions, gates * hidden, hidden]     3  bias  optional [directions, 2 * gates * hidden]: of w, then of r
+//          2  r  [directions, gates * hidden, hidden]     3  bias  optional [directions, 2 * gates * hidden]: of w,
+//                                                                  then of r
 //          4  lengths  optional integer [batch]: a sequence ends there (values outside [0, tokens] are cut to it)
 //          5  first h  optional [directions, batch, hidden]     lstm: 6  first c, 7  peepholes [directions, 3 * hidden]
 //   output 0  y  [tokens, directions, batch, hidden], zeros beyond the length     1  last h     lstm: 2  last c
 //
-// They are composites, one group of nodes per token, so that their gradient follows from primitives. Thus a sequence has
-// 1 to kMaxTokens tokens.
+// They are composites, one group of nodes per token, so that their gradient follows from primitives. Thus a sequence
+// has 1 to kMaxTokens tokens.
 #pragma once
 #include <cstddef>
 #include <vector>
@@ -20,15 +21,25 @@ namespace tern {
 enum RecurrentDirection : int64_t { kForward = 0, kReverse = 1, kBidirectional = 2 };
 // With the parameters that ONNX takes as defaults.
 enum RecurrentActivation : int64_t {
-  kTanh, kSigmoid, kRelu, kAffine, kLeakyRelu, kThresholdedRelu, kScaledTanh, kHardSigmoid, kElu, kSoftsign, kSoftplus,
+  kTanh,
+  kSigmoid,
+  kRelu,
+  kAffine,
+  kLeakyRelu,
+  kThresholdedRelu,
+  kScaledTanh,
+  kHardSigmoid,
+  kElu,
+  kSoftsign,
+  kSoftplus,
   kNumRecurrentActivations
 };
 
 struct RecurrentAttrs {
   int64_t direction = kForward;
   // RecurrentActivation of the functions f, g, h in the order of ONNX (rnn: f; gru: f, g; lstm: f, g, h), those of the
-  // reverse direction after those of the forward one. Empty: the defaults (rnn: tanh; gru: sigmoid, tanh; lstm: sigmoid,
-  // tanh, tanh).
+  // reverse direction after those of the forward one. Empty: the defaults (rnn: tanh; gru: sigmoid, tanh; lstm:
+  // sigmoid, tanh, tanh).
   IntList activations;
   double clip = 0;                  // cuts the arguments of activations to [-clip, clip]; 0 = none
   int64_t linear_before_reset = 0;  // gru: the reset gate acts after the product with r
@@ -65,7 +76,8 @@ struct RecurrentCell {
 std::vector<ValueId> split(Graph& g, ValueId x, int64_t parts, int64_t axis);
 
 tern_status infer_recurrent(InferArgs& a, int64_t gates, int num_activations);
-// step moves h and c on by one token, from the token's x w^T + bias of w [batch, gates * hidden]. r comes in `parts` parts.
+// step moves h and c on by one token, from the token's x w^T + bias of w [batch, gates * hidden]. r comes in `parts`
+// parts.
 void decompose_recurrent(DecomposeArgs& a, int64_t gates, int64_t parts, void (*step)(RecurrentCell& s, ValueId token));
 
 }  // namespace tern

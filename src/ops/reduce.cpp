@@ -48,7 +48,8 @@ tern_status infer_arg_reduce(InferArgs& a) {
   int axis = 0;
   TERN_TRY(require_number(a, 0));
   TERN_TRY(require_axis(a, p.axis, x.rank, &axis));
-  if (x[axis] == 0) return TERN_FAIL(TERN_ERR_SHAPE, "%s: axis %d of %s has no elements", a.node.op->name, axis, to_string(x).c_str());
+  if (x[axis] == 0)
+    return TERN_FAIL(TERN_ERR_SHAPE, "%s: axis %d of %s has no elements", a.node.op->name, axis, to_string(x).c_str());
   a.set(0, TERN_DTYPE_I64, reduced_shape(x, 1u << axis, p.keep_dims != 0));
   return TERN_OK;
 }

@@ -33,7 +33,7 @@ inline constexpr AttrField kArgReduceFields[] = {TERN_ATTR(ArgReduceAttrs, axis,
                                                  TERN_ATTR(ArgReduceAttrs, last_index, integer, 0, 1)};
 inline constexpr AttrField kSoftmaxFields[] = {TERN_ATTR(SoftmaxAttrs, axis, integer, -kMaxRank, kMaxRank - 1)};
 
-// ---- shape rules ----------------------------------------------------------------------------------------------------
+// ---- shape rules ----
 
 // Axes as a set of bits: bit i of *mask is set if axis i is reduced. Fails for an axis outside the rank or named twice.
 tern_status reduced_axes(const IntList& axes, int rank, uint32_t* mask);
@@ -47,7 +47,7 @@ tern_status infer_arg_reduce(InferArgs& a);
 // output 0 = type and shape of input 0, a float that has the axis of SoftmaxAttrs
 tern_status infer_softmax(InferArgs& a);
 
-// ---- gradients ------------------------------------------------------------------------------------------------------
+// ---- gradients ----
 
 // A result of the reduction `n` (or its gradient) stretched to the shape of the node's input x.
 ValueId expand_reduced(Graph& g, const Node& n, ValueId x, ValueId reduced);
@@ -56,7 +56,7 @@ ValueId reduce_axis(Graph& g, const char* op, ValueId x, int64_t axis);
 // The gradient of reduce_max and reduce_min: equals share it.
 void vjp_reduce_extreme(VjpArgs& a);
 
-// ---- references -----------------------------------------------------------------------------------------------------
+// ---- references ----
 
 // acc = f(acc, load(i)) over the elements i of each reduced set, then store(output, acc).
 template <class T, class Load, class Store, class F>
@@ -79,9 +79,15 @@ template <class F, class Finish>
 tern_status reference_reduce(RefArgs& a, double init, int64_t init_integer, F f, Finish finish) {
   const RefTensor &x = a.in(0), &y = a.out(0);
   const auto store_int = [&](int64_t i, auto v) { y.store_int(i, (int64_t)finish(v)); };
-  if (x.dtype == TERN_DTYPE_U64) reduce_loop(a, (uint64_t)init_integer, [&](int64_t i) { return (uint64_t)x.load_int(i); }, store_int, f);
-  else if (!is_float(x.dtype)) reduce_loop(a, init_integer, [&](int64_t i) { return x.load_int(i); }, store_int, f);
-  else reduce_loop(a, init, [&](int64_t i) { return x.load(i); }, [&](int64_t i, double v) { y.store(i, finish(v)); }, f);
+  if (x.dtype == TERN_DTYPE_U64)
+    reduce_loop(
+        a, (uint64_t)init_integer, [&](int64_t i) { return (uint64_t)x.load_int(i); }, store_int, f);
+  else if (!is_float(x.dtype))
+    reduce_loop(
+        a, init_integer, [&](int64_t i) { return x.load_int(i); }, store_int, f);
+  else
+    reduce_loop(
+        a, init, [&](int64_t i) { return x.load(i); }, [&](int64_t i, double v) { y.store(i, finish(v)); }, f);
   return TERN_OK;
 }
 template <class F>

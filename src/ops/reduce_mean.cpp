@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// reduce_mean: y = sum of x over the axes / number of terms; integers towards zero; the mean of nothing is NaN (integers 0)
+// reduce_mean: y = sum of x over the axes / number of terms; integers towards zero; the mean of nothing is NaN
+// (integers 0)
 //   x  any number type     y  same type; an empty list of axes means all
 //   dx = dy / number of terms, stretched
 #include "ops/reduce.h"
@@ -30,7 +31,10 @@ void integer_means(RefArgs& a, T n, Load load) {
 tern_status reference(RefArgs& a) {
   const RefTensor& x = a.in(0);
   const int64_t n = count(x.shape, a.out(0).shape);
-  if (is_float(x.dtype)) return reference_reduce(a, 0, 0, [](auto acc, auto v) { return wrapping_add(acc, v); }, [n](auto sum) { return sum / (decltype(sum))n; });
+  if (is_float(x.dtype))
+    return reference_reduce(
+        a, 0, 0, [](auto acc, auto v) { return wrapping_add(acc, v); },
+        [n](auto sum) { return sum / (decltype(sum))n; });
   if (n == 0) {
     for (int64_t i = 0; i < a.out(0).elements(); ++i) a.out(0).store_int(i, 0);
   } else if (x.dtype == TERN_DTYPE_U64) {
@@ -43,9 +47,10 @@ tern_status reference(RefArgs& a) {
 
 void vjp(VjpArgs& a) {
   Graph& g = a.g;
-  // The number of terms is computed from the shapes, so that the gradient holds for other sizes of x too. It is known when
-  // the plan is made.
-  const ValueId terms = emit(g, "reduce_prod", {emit(g, "shape", {a.in(0)})}), results = emit(g, "reduce_prod", {emit(g, "shape", {a.out(0)})});
+  // The number of terms is computed from the shapes, so that the gradient holds for other sizes of x too. It is known
+  // when the plan is made.
+  const ValueId terms = emit(g, "reduce_prod", {emit(g, "shape", {a.in(0)})}),
+                results = emit(g, "reduce_prod", {emit(g, "shape", {a.out(0)})});
   const ValueId count = cast(g, div(g, terms, results), TERN_DTYPE_F64);
   const ValueId factor = cast(g, emit(g, "reciprocal", {count}), g.value(a.dout(0)).dtype);
   a.set(0, expand_reduced(g, a.node, a.in(0), mul(g, a.dout(0), factor)));
@@ -81,7 +86,10 @@ constexpr Case kCases[] = {
 }  // namespace
 
 extern constinit const Op op_reduce_mean = checked_op({.name = "reduce_mean",
-    .attributes = attr_schema<ReduceAttrs>(kReduceFields), .infer = infer_reduce, .reference = reference, .vjp = vjp,
-    .cases = TERN_CASES(kCases)});
+                                                       .attributes = attr_schema<ReduceAttrs>(kReduceFields),
+                                                       .infer = infer_reduce,
+                                                       .reference = reference,
+                                                       .vjp = vjp,
+                                                       .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// reduce_min: y = least of x over the axes (bool: all of them); NaN wins; of nothing: inf (integers: the greatest value of the type)
+// reduce_min: y = least of x over the axes (bool: all of them); NaN wins; of nothing: inf (integers: the greatest value
+// of the type)
 //   x  any number type or bool     y  same type; an empty list of axes means all
 //   dx = dy where x = y, shared among equals, else 0
 #include <limits>
@@ -43,7 +44,10 @@ constexpr Case kCases[] = {
 }  // namespace
 
 extern constinit const Op op_reduce_min = checked_op({.name = "reduce_min",
-    .attributes = attr_schema<ReduceAttrs>(kReduceFields), .infer = infer_reduce_or_bool, .reference = reference,
-    .vjp = vjp_reduce_extreme, .cases = TERN_CASES(kCases)});
+                                                      .attributes = attr_schema<ReduceAttrs>(kReduceFields),
+                                                      .infer = infer_reduce_or_bool,
+                                                      .reference = reference,
+                                                      .vjp = vjp_reduce_extreme,
+                                                      .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

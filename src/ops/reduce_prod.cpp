@@ -13,8 +13,8 @@ tern_status reference(RefArgs& a) {
 }
 
 void vjp(VjpArgs& a) {
-  // With zeros taken as 1, product / x is the product of the others. It counts where no other term is 0: where the number
-  // of zeros in the set is that of x itself.
+  // With zeros taken as 1, product / x is the product of the others. It counts where no other term is 0: where the
+  // number of zeros in the set is that of x itself.
   Graph& g = a.g;
   const ValueId x = a.in(0), one = scalar_like(g, x, 1), zero = emit(g, "equal", {x, scalar_like(g, x, 0)});
   ReduceAttrs p = a.attrs<ReduceAttrs>();
@@ -50,7 +50,10 @@ constexpr Case kCases[] = {
 }  // namespace
 
 extern constinit const Op op_reduce_prod = checked_op({.name = "reduce_prod",
-    .attributes = attr_schema<ReduceAttrs>(kReduceFields), .infer = infer_reduce, .reference = reference, .vjp = vjp,
-    .cases = TERN_CASES(kCases)});
+                                                       .attributes = attr_schema<ReduceAttrs>(kReduceFields),
+                                                       .infer = infer_reduce,
+                                                       .reference = reference,
+                                                       .vjp = vjp,
+                                                       .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

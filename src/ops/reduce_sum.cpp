@@ -11,9 +11,7 @@ tern_status reference(RefArgs& a) {
   return reference_reduce(a, 0, 0, [](auto acc, auto x) { return wrapping_add(acc, x); });
 }
 
-void vjp(VjpArgs& a) {
-  a.set(0, expand_reduced(a.g, a.node, a.in(0), a.dout(0)));
-}
+void vjp(VjpArgs& a) { a.set(0, expand_reduced(a.g, a.node, a.in(0), a.dout(0))); }
 
 constexpr Case kCases[] = {
     {"all", "f32[4,7]"},
@@ -41,7 +39,10 @@ constexpr Case kCases[] = {
 }  // namespace
 
 extern constinit const Op op_reduce_sum = checked_op({.name = "reduce_sum",
-    .attributes = attr_schema<ReduceAttrs>(kReduceFields), .infer = infer_reduce, .reference = reference, .vjp = vjp,
-    .cases = TERN_CASES(kCases)});
+                                                      .attributes = attr_schema<ReduceAttrs>(kReduceFields),
+                                                      .infer = infer_reduce,
+                                                      .reference = reference,
+                                                      .vjp = vjp,
+                                                      .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -43,14 +43,25 @@ void vjp(VjpArgs& a) { a.set(0, emit(a.g, "reverse", {a.dout(0)}, a.attrs<Revers
 constexpr AttrField kFields[] = {TERN_ATTR(ReverseAttrs, axes, integers, -8, 7)};
 
 constexpr Case kCases[] = {
-    {"rows", "f32[3,4]", "axes=0"}, {"both", "f16[3,5]", "axes=0,-1"}, {"none", "f32[3]"}, {"rank5", "f32[2,1,3,2,2]", "axes=2,4"}, {"integers", "i64[4]", "axes=0"},
-    {"bool", "bool[2,3]", "axes=1"}, {"empty", "f32[0,3]", "axes=0"}, {"scalar", "f32[]"},
-    {"twice", "f32[3,4]", "axes=1,-1", 0, TERN_ERR_INVALID_ARGUMENT}, {"outside", "f32[3]", "axes=1", 0, TERN_ERR_INVALID_ARGUMENT},
+    {"rows", "f32[3,4]", "axes=0"},
+    {"both", "f16[3,5]", "axes=0,-1"},
+    {"none", "f32[3]"},
+    {"rank5", "f32[2,1,3,2,2]", "axes=2,4"},
+    {"integers", "i64[4]", "axes=0"},
+    {"bool", "bool[2,3]", "axes=1"},
+    {"empty", "f32[0,3]", "axes=0"},
+    {"scalar", "f32[]"},
+    {"twice", "f32[3,4]", "axes=1,-1", 0, TERN_ERR_INVALID_ARGUMENT},
+    {"outside", "f32[3]", "axes=1", 0, TERN_ERR_INVALID_ARGUMENT},
 };
 
 }  // namespace
 
-extern constinit const Op op_reverse = checked_op({.name = "reverse", .attributes = attr_schema<ReverseAttrs>(kFields), .infer = infer,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_reverse = checked_op({.name = "reverse",
+                                                   .attributes = attr_schema<ReverseAttrs>(kFields),
+                                                   .infer = infer,
+                                                   .reference = reference,
+                                                   .vjp = vjp,
+                                                   .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -40,8 +40,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_rms_norm = checked_op({.name = "rms_norm", .max_in = 2,
-    .attributes = attr_schema<LayerNormAttrs>(kLayerNormFields), .infer = infer_layer_norm, .decompose = decompose,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_rms_norm = checked_op({.name = "rms_norm",
+                                                    .max_in = 2,
+                                                    .attributes = attr_schema<LayerNormAttrs>(kLayerNormFields),
+                                                    .infer = infer_layer_norm,
+                                                    .decompose = decompose,
+                                                    .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

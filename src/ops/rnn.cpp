@@ -9,9 +9,7 @@ tern_status infer(InferArgs& a) { return infer_recurrent(a, 1, 1); }
 
 void step(RecurrentCell& s, ValueId token) { s.h = s.activate(add(s.g, token, s.product(s.h, 0)), 0, 1); }
 
-void decompose(DecomposeArgs& a) {
-  decompose_recurrent(a, 1, 1, step);
-}
+void decompose(DecomposeArgs& a) { decompose_recurrent(a, 1, 1, step); }
 
 constexpr Case kCases[] = {
     {"plain", "f32[4,2,5] f32[1,3,5] f32[1,3,3]"},
@@ -44,8 +42,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_rnn = checked_op({.name = "rnn", .min_in = 3, .max_in = 6, .num_out = 2,
-    .attributes = attr_schema<RecurrentAttrs>(kRecurrentFields), .infer = infer, .decompose = decompose,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_rnn = checked_op({.name = "rnn",
+                                               .min_in = 3,
+                                               .max_in = 6,
+                                               .num_out = 2,
+                                               .attributes = attr_schema<RecurrentAttrs>(kRecurrentFields),
+                                               .infer = infer,
+                                               .decompose = decompose,
+                                               .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -13,12 +13,16 @@ struct RoiAlignAttrs {
   int64_t height = 1, width = 1;  // cells of a region
   int64_t sampling_ratio = 0;     // samples of a cell along each axis; 0 = as many as the cell has pixels, rounded up
   double spatial_scale = 1;       // pixels of x per unit of the regions
-  int64_t max = 0, aligned = 1;   // max: the largest corner of the samples, not their mean; aligned: pixel centres lie at 0.5
+  // max: the largest corner of the samples, not their mean; aligned: pixel centres lie at 0.5
+  int64_t max = 0, aligned = 1;
 };
 
-inline constexpr AttrField kRoiAlignFields[] = {
-    TERN_ATTR(RoiAlignAttrs, height, integer, 1, 1 << 20), TERN_ATTR(RoiAlignAttrs, width, integer, 1, 1 << 20), TERN_ATTR(RoiAlignAttrs, sampling_ratio, integer, 0, 1 << 7),
-    TERN_ATTR(RoiAlignAttrs, spatial_scale, number, 0, 1e9), TERN_ATTR(RoiAlignAttrs, max, integer, 0, 1), TERN_ATTR(RoiAlignAttrs, aligned, integer, 0, 1)};
+inline constexpr AttrField kRoiAlignFields[] = {TERN_ATTR(RoiAlignAttrs, height, integer, 1, 1 << 20),
+                                                TERN_ATTR(RoiAlignAttrs, width, integer, 1, 1 << 20),
+                                                TERN_ATTR(RoiAlignAttrs, sampling_ratio, integer, 0, 1 << 7),
+                                                TERN_ATTR(RoiAlignAttrs, spatial_scale, number, 0, 1e9),
+                                                TERN_ATTR(RoiAlignAttrs, max, integer, 0, 1),
+                                                TERN_ATTR(RoiAlignAttrs, aligned, integer, 0, 1)};
 
 // Samples of one axis of a region: sample i of cell o lies at start + o * cell + (i + 0.5) * cell / count.
 template <class T>
@@ -27,7 +31,8 @@ struct RoiAxis {
   double count;  // whole; not above 0: none
   int64_t size;  // of x
 
-  // The first sample of cell o from which on they can lie within x, and one behind the last; no more than x has room for.
+  // The first sample of cell o from which on they can lie within x, and one behind the last; no more than x has room
+  // for.
   void range(int64_t o, double* first, double* end) const {
     const double from = (double)start + (double)o * (double)cell, step = (double)cell / count;
     *first = 0, *end = count > 0 ? count : 0;
@@ -58,8 +63,8 @@ RoiAxis<T> roi_axis(const RoiAlignAttrs& p, double from, double to, int64_t cell
   return {start, cell, std::isfinite(count) && std::isfinite(start) ? count : 0, size};
 }
 
-// For every cell: f.begin(its place in y without channels, the number of its samples), f.sample(offsets[4] in x, weights[4]) for
-// each sample within x, then f.end().
+// For every cell: f.begin(its place in y without channels, the number of its samples), f.sample(offsets[4] in x,
+// weights[4]) for each sample within x, then f.end().
 template <class T, class F>
 tern_status each_roi_cell(RefArgs& a, const Shape& x, F& f) {
   const RoiAlignAttrs& p = a.attrs<RoiAlignAttrs>();
@@ -103,8 +108,10 @@ inline tern_status check_roi_inputs(const InferArgs& a) {
   TERN_TRY(require_rank(a, 0, 4));
   const Shape &x = a.in(0).shape, &rois = a.in(1).shape;
   if (rois.rank != 2 || rois[1] != 4 || a.in(2).shape != Shape{rois[0]})
-    return TERN_FAIL(TERN_ERR_SHAPE, "%s: regions of shape %s with pictures of shape %s; [R,4] and [R] are needed", a.node.op->name, to_string(rois).c_str(), to_string(a.in(2).shape).c_str());
-  if ((x[1] == 0 || x[2] == 0) && rois[0] > 0) return TERN_FAIL(TERN_ERR_SHAPE, "%s: %s has no pixels", a.node.op->name, to_string(x).c_str());
+    return TERN_FAIL(TERN_ERR_SHAPE, "%s: regions of shape %s with pictures of shape %s; [R,4] and [R] are needed",
+                     a.node.op->name, to_string(rois).c_str(), to_string(a.in(2).shape).c_str());
+  if ((x[1] == 0 || x[2] == 0) && rois[0] > 0)
+    return TERN_FAIL(TERN_ERR_SHAPE, "%s: %s has no pixels", a.node.op->name, to_string(x).c_str());
   return TERN_OK;
 }
 

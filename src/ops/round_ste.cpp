@@ -11,9 +11,7 @@ tern_status reference(RefArgs& a) {
   return reference_unary(a, [](double x) { return round_half_even(x); });
 }
 
-void vjp(VjpArgs& a) {
-  a.set(0, a.dout(0));
-}
+void vjp(VjpArgs& a) { a.set(0, a.dout(0)); }
 
 constexpr Case kCases[] = {
     {"small", "f32[4,7]:-5..5"},
@@ -28,7 +26,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_round_ste = checked_op({.name = "round_ste", .flags = kElementwise | kInPlace,
-    .infer = infer_unary_float, .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_round_ste = checked_op({.name = "round_ste",
+                                                     .flags = kElementwise | kInPlace,
+                                                     .infer = infer_unary_float,
+                                                     .reference = reference,
+                                                     .vjp = vjp,
+                                                     .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

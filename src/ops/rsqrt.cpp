@@ -28,7 +28,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_rsqrt = checked_op({.name = "rsqrt", .flags = kElementwise | kInPlace, .infer = infer_unary_float,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_rsqrt = checked_op({.name = "rsqrt",
+                                                 .flags = kElementwise | kInPlace,
+                                                 .infer = infer_unary_float,
+                                                 .reference = reference,
+                                                 .vjp = vjp,
+                                                 .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -8,7 +8,7 @@
 namespace tern {
 
 struct TopKAttrs {
-  int64_t k = 1;     // used where input 1 is absent
+  int64_t k = 1;  // used where input 1 is absent
   int64_t axis = -1, largest = 1, sorted = 1;
 };
 
@@ -17,7 +17,7 @@ struct NmsAttrs {
   int64_t max_per_class = 0;     // used where input 2 is absent
   double iou_threshold = 0;      // input 3
   double score_threshold = -std::numeric_limits<double>::infinity();  // input 4; boxes must have a higher score
-  int64_t capacity = 0;          // rows of the result; 0 = B * C * min(N, max_per_class)
+  int64_t capacity = 0;  // rows of the result; 0 = B * C * min(N, max_per_class)
 };
 
 }  // namespace tern

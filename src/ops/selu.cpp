@@ -23,7 +23,8 @@ void vjp(VjpArgs& a) {
   a.set(0, emit(g, "where", {above(g, x, 0), scaled(g, dy, p.gamma), left}));
 }
 
-constexpr AttrField kFields[] = {TERN_ATTR(SeluAttrs, alpha, number, -1e6, 1e6), TERN_ATTR(SeluAttrs, gamma, number, -1e6, 1e6)};
+constexpr AttrField kFields[] = {TERN_ATTR(SeluAttrs, alpha, number, -1e6, 1e6),
+                                 TERN_ATTR(SeluAttrs, gamma, number, -1e6, 1e6)};
 
 constexpr Case kCases[] = {
     {"small", "f32[4,7]:-4..4"},
@@ -38,8 +39,12 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_selu = checked_op({.name = "selu", .flags = kElementwise | kInPlace,
-    .attributes = attr_schema<SeluAttrs>(kFields), .infer = infer_unary_float, .reference = reference, .vjp = vjp,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_selu = checked_op({.name = "selu",
+                                                .flags = kElementwise | kInPlace,
+                                                .attributes = attr_schema<SeluAttrs>(kFields),
+                                                .infer = infer_unary_float,
+                                                .reference = reference,
+                                                .vjp = vjp,
+                                                .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -12,9 +12,11 @@ tern_status infer(InferArgs& a) {
   TERN_TRY(require_float(a, 0));
   TERN_TRY(require_same_dtype(a, 0, 1));
   TERN_TRY(require_rank(a, 2, 0));
-  if (a.in(2).dtype != TERN_DTYPE_F32) return TERN_FAIL(TERN_ERR_TYPE, "sgd_update: the rate is %s, f32 is needed", dtype_name(a.in(2).dtype));
+  if (a.in(2).dtype != TERN_DTYPE_F32)
+    return TERN_FAIL(TERN_ERR_TYPE, "sgd_update: the rate is %s, f32 is needed", dtype_name(a.in(2).dtype));
   if (!(a.in(1).shape == a.in(0).shape))
-    return TERN_FAIL(TERN_ERR_SHAPE, "sgd_update: a gradient of shape %s for %s", to_string(a.in(1).shape).c_str(), to_string(a.in(0).shape).c_str());
+    return TERN_FAIL(TERN_ERR_SHAPE, "sgd_update: a gradient of shape %s for %s", to_string(a.in(1).shape).c_str(),
+                     to_string(a.in(0).shape).c_str());
   TERN_TRY(infer_unary(a));
   a.out(0).encoding = a.in(0).encoding;
   return TERN_OK;
@@ -51,7 +53,14 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_sgd_update = checked_op({.name = "sgd_update", .min_in = 3, .max_in = 3, .flags = kWritesState, .encoded_in = 1,
-    .infer = infer, .reference = reference, .no_gradient_because = NoGradient::input_output, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_sgd_update = checked_op({.name = "sgd_update",
+                                                      .min_in = 3,
+                                                      .max_in = 3,
+                                                      .flags = kWritesState,
+                                                      .encoded_in = 1,
+                                                      .infer = infer,
+                                                      .reference = reference,
+                                                      .no_gradient_because = NoGradient::input_output,
+                                                      .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -28,13 +28,21 @@ tern_status reference(RefArgs& a) {
   return TERN_OK;
 }
 
-constexpr AttrField kFields[] = {TERN_ATTR(ShapeAttrs, start, integer, -8, 8), TERN_ATTR(ShapeAttrs, end, integer, -8, 8)};
+constexpr AttrField kFields[] = {TERN_ATTR(ShapeAttrs, start, integer, -8, 8),
+                                 TERN_ATTR(ShapeAttrs, end, integer, -8, 8)};
 
-constexpr Case kCases[] = {{"all", "f32[2,3,0]"}, {"scalar", "f32[]"}, {"part", "f32[2,3,4,5]", "start=1 end=-1"}, {"empty", "f32[2,3]", "start=1 end=1"}};
+constexpr Case kCases[] = {{"all", "f32[2,3,0]"},
+                           {"scalar", "f32[]"},
+                           {"part", "f32[2,3,4,5]", "start=1 end=-1"},
+                           {"empty", "f32[2,3]", "start=1 end=1"}};
 
 }  // namespace
 
-extern constinit const Op op_shape = checked_op({.name = "shape", .attributes = attr_schema<ShapeAttrs>(kFields), .infer = infer,
-    .reference = reference, .no_gradient_because = NoGradient::integer_output, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_shape = checked_op({.name = "shape",
+                                                 .attributes = attr_schema<ShapeAttrs>(kFields),
+                                                 .infer = infer,
+                                                 .reference = reference,
+                                                 .no_gradient_because = NoGradient::integer_output,
+                                                 .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

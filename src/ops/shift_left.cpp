@@ -13,8 +13,9 @@ tern_status infer(InferArgs& a) {
 
 tern_status reference(RefArgs& a) {
   const uint64_t width = dtype_size(a.in(0).dtype) * 8;
-  return reference_binary(a, [](double x, double) { return x; },
-                          [&](int64_t x, int64_t z) { return (uint64_t)z < width ? (int64_t)((uint64_t)x << (uint64_t)z) : 0; });
+  return reference_binary(
+      a, [](double x, double) { return x; },
+      [&](int64_t x, int64_t z) { return (uint64_t)z < width ? (int64_t)((uint64_t)x << (uint64_t)z) : 0; });
 }
 
 constexpr Case kCases[] = {
@@ -38,8 +39,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_shift_left = checked_op({.name = "shift_left", .min_in = 2, .max_in = 2,
-    .flags = kElementwise | kInPlace, .infer = infer, .reference = reference, .no_gradient_because = NoGradient::integer_output,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_shift_left = checked_op({.name = "shift_left",
+                                                      .min_in = 2,
+                                                      .max_in = 2,
+                                                      .flags = kElementwise | kInPlace,
+                                                      .infer = infer,
+                                                      .reference = reference,
+                                                      .no_gradient_because = NoGradient::integer_output,
+                                                      .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

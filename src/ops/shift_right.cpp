@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// shift_right: y = the bits of a moved b places towards the low bits; copies of the sign follow, zeros where there is none
+// shift_right: y = the bits of a moved b places towards the low bits; copies of the sign follow, zeros where there is
+// none
 //   a, b  one integer type, broadcast; a negative b counts as one beyond the width     y  same type
 #include "ops/reduce.h"
 #include "ops/unary.h"
@@ -15,11 +16,12 @@ tern_status infer(InferArgs& a) {
 tern_status reference(RefArgs& a) {
   const uint64_t width = dtype_size(a.in(0).dtype) * 8;
   const bool has_sign = lowest_integer(a.in(0).dtype) < 0;
-  return reference_binary(a, [](double x, double) { return x; },
-                          [&](int64_t x, int64_t z) {
-                            if ((uint64_t)z >= width) return has_sign && x < 0 ? (int64_t)-1 : 0;
-                            return has_sign ? x >> z : (int64_t)((uint64_t)x >> (uint64_t)z);
-                          });
+  return reference_binary(
+      a, [](double x, double) { return x; },
+      [&](int64_t x, int64_t z) {
+        if ((uint64_t)z >= width) return has_sign && x < 0 ? (int64_t)-1 : 0;
+        return has_sign ? x >> z : (int64_t)((uint64_t)x >> (uint64_t)z);
+      });
 }
 
 constexpr Case kCases[] = {
@@ -43,8 +45,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_shift_right = checked_op({.name = "shift_right", .min_in = 2, .max_in = 2,
-    .flags = kElementwise | kInPlace, .infer = infer, .reference = reference, .no_gradient_because = NoGradient::integer_output,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_shift_right = checked_op({.name = "shift_right",
+                                                       .min_in = 2,
+                                                       .max_in = 2,
+                                                       .flags = kElementwise | kInPlace,
+                                                       .infer = infer,
+                                                       .reference = reference,
+                                                       .no_gradient_because = NoGradient::integer_output,
+                                                       .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -29,7 +29,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_silu = checked_op({.name = "silu", .flags = kElementwise | kInPlace, .infer = infer_unary_float,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_silu = checked_op({.name = "silu",
+                                                .flags = kElementwise | kInPlace,
+                                                .infer = infer_unary_float,
+                                                .reference = reference,
+                                                .vjp = vjp,
+                                                .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

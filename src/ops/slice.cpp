@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // slice: y = x[start : end : step] along each axis, as in ONNX
 //   x any type; starts, ends, axes, steps integers (optional, known when the plan is made; with `starts` present they
-//   replace the attributes). Negative starts and ends count from the end; both are clamped; steps may be negative, not 0
+//   replace the attributes). Negative starts and ends count from the end; both are clamped; steps may be negative, not
+//   0
 //   dx = dy with zeros between, before and after
 #include "ops/slice.h"
 
 #include <algorithm>
 #include <cstddef>
 
-#include "ops/move.h"
 #include "ops/expand.h"
+#include "ops/move.h"
 #include "ops/pad.h"
 
 namespace tern {
@@ -19,7 +20,9 @@ tern_status range_of(int64_t start, int64_t end, int64_t step, int64_t dim, Slic
   if (step == 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "slice: a step is 0");
   step = std::max(step, -INT64_MAX);
   const bool back = step < 0;
-  const auto bound = [&](int64_t v) { return std::clamp<int64_t>(v < 0 ? v + dim : v, back ? -1 : 0, back ? dim - 1 : dim); };
+  const auto bound = [&](int64_t v) {
+    return std::clamp<int64_t>(v < 0 ? v + dim : v, back ? -1 : 0, back ? dim - 1 : dim);
+  };
   start = bound(start);
   end = bound(end);
   const int64_t length = back ? start - end : end - start, size = back ? -step : step;
@@ -29,9 +32,11 @@ tern_status range_of(int64_t start, int64_t end, int64_t step, int64_t dim, Slic
   return TERN_OK;
 }
 
-tern_status ranges_from(const Shape& x, const IntList& starts, const IntList& ends, const IntList* axes, const IntList* steps, SliceRange* out) {
+tern_status ranges_from(const Shape& x, const IntList& starts, const IntList& ends, const IntList* axes,
+                        const IntList* steps, SliceRange* out) {
   if (ends.count != starts.count || (axes && axes->count != starts.count) || (steps && steps->count != starts.count))
-    return TERN_FAIL(TERN_ERR_SHAPE, "slice: %" PRId64 " starts, but another number of ends, axes or steps", starts.count);
+    return TERN_FAIL(TERN_ERR_SHAPE, "slice: %" PRId64 " starts, but another number of ends, axes or steps",
+                     starts.count);
   bool seen[kMaxRank] = {};
   for (int i = 0; i < x.rank; ++i) out[i] = {0, x[i], 1};
   for (int i = 0; i < (int)starts.count; ++i) {
@@ -46,7 +51,8 @@ tern_status ranges_from(const Shape& x, const IntList& starts, const IntList& en
 
 IntList list_of(const RefArgs& a, int i) {
   IntList list;
-  for (int64_t k = 0; a.has(i) && k < std::min<int64_t>(a.in(i).elements(), kMaxRank); ++k) list[list.count++] = a.in(i).load_int(k);
+  for (int64_t k = 0; a.has(i) && k < std::min<int64_t>(a.in(i).elements(), kMaxRank); ++k)
+    list[list.count++] = a.in(i).load_int(k);
   return list;
 }
 
@@ -118,20 +124,34 @@ void vjp(VjpArgs& a) {
   a.set(0, emit(a.g, "pad", {d}, around));
 }
 
-constexpr AttrField kFields[] = {TERN_ATTR(SliceAttrs, starts, integers, -1e19, 1e19), TERN_ATTR(SliceAttrs, ends, integers, -1e19, 1e19),
+constexpr AttrField kFields[] = {TERN_ATTR(SliceAttrs, starts, integers, -1e19, 1e19),
+                                 TERN_ATTR(SliceAttrs, ends, integers, -1e19, 1e19),
                                  TERN_ATTR(SliceAttrs, steps, integers, -1e19, 1e19)};
 
 constexpr Case kCases[] = {
-    {"row", "f32[4,5]", "starts=1 ends=3"}, {"both", "f32[4,5]", "starts=0,1 ends=4,-1"}, {"step", "f32[3,9]", "starts=0,1 ends=3,9 steps=1,3"},
-    {"back", "f32[7]", "starts=-1 ends=-9223372036854775808 steps=-1"}, {"back_step", "f32[2,8]", "starts=0,6 ends=2,0 steps=1,-2"},
-    {"clamped", "f16[3,4]", "starts=-9,2 ends=9223372036854775807,99"}, {"nothing", "f32[4,3]", "starts=3 ends=1"}, {"empty", "f32[0,3]", "starts=0,1 ends=5,3"},
-    {"inputs", "f32[3,4,5] i64[2]{1,0} i64[2]{3,-1} i64[2]{2,0} i64[2]{2,1}"}, {"no_axes", "i64[3,4] i64[1]{1} i64[1]{3}"},
-    {"int32_lists", "f32[6] i32[1]{5} i32[1]{0} - i32[1]{-2}"}, {"rank5", "f32[2,3,1,2,4]", "starts=0,1,0,0,0 ends=2,3,1,2,4 steps=1,1,1,1,2"},
-    {"scalar", "f32[]"}, {"bool", "bool[5]", "starts=2 ends=5"}, {"large_step", "f32[5]", "starts=1 ends=5 steps=9223372036854775807"},
-    {"large_back", "f32[5]", "starts=4 ends=-9 steps=-9223372036854775808"}, {"back_of_empty", "f32[0]", "starts=-1 ends=-5 steps=-1"},
-    {"step_zero", "f32[5]", "starts=0 ends=5 steps=0", 0, TERN_ERR_INVALID_ARGUMENT}, {"count", "f32[5]", "starts=0 ends=5,5", 0, TERN_ERR_SHAPE},
-    {"axis", "f32[5] i64[1]{0} i64[1]{3} i64[1]{1}", "", 0, TERN_ERR_INVALID_ARGUMENT}, {"rank", "f32[5]", "starts=0,0 ends=1,1", 0, TERN_ERR_INVALID_ARGUMENT},
-    {"twice", "f32[5,5] i64[2]{0,1} i64[2]{3,3} i64[2]{0,-2}", "", 0, TERN_ERR_INVALID_ARGUMENT}, {"no_ends", "f32[5] i64[1]{0}", "", 0, TERN_ERR_INVALID_ARGUMENT},
+    {"row", "f32[4,5]", "starts=1 ends=3"},
+    {"both", "f32[4,5]", "starts=0,1 ends=4,-1"},
+    {"step", "f32[3,9]", "starts=0,1 ends=3,9 steps=1,3"},
+    {"back", "f32[7]", "starts=-1 ends=-9223372036854775808 steps=-1"},
+    {"back_step", "f32[2,8]", "starts=0,6 ends=2,0 steps=1,-2"},
+    {"clamped", "f16[3,4]", "starts=-9,2 ends=9223372036854775807,99"},
+    {"nothing", "f32[4,3]", "starts=3 ends=1"},
+    {"empty", "f32[0,3]", "starts=0,1 ends=5,3"},
+    {"inputs", "f32[3,4,5] i64[2]{1,0} i64[2]{3,-1} i64[2]{2,0} i64[2]{2,1}"},
+    {"no_axes", "i64[3,4] i64[1]{1} i64[1]{3}"},
+    {"int32_lists", "f32[6] i32[1]{5} i32[1]{0} - i32[1]{-2}"},
+    {"rank5", "f32[2,3,1,2,4]", "starts=0,1,0,0,0 ends=2,3,1,2,4 steps=1,1,1,1,2"},
+    {"scalar", "f32[]"},
+    {"bool", "bool[5]", "starts=2 ends=5"},
+    {"large_step", "f32[5]", "starts=1 ends=5 steps=9223372036854775807"},
+    {"large_back", "f32[5]", "starts=4 ends=-9 steps=-9223372036854775808"},
+    {"back_of_empty", "f32[0]", "starts=-1 ends=-5 steps=-1"},
+    {"step_zero", "f32[5]", "starts=0 ends=5 steps=0", 0, TERN_ERR_INVALID_ARGUMENT},
+    {"count", "f32[5]", "starts=0 ends=5,5", 0, TERN_ERR_SHAPE},
+    {"axis", "f32[5] i64[1]{0} i64[1]{3} i64[1]{1}", "", 0, TERN_ERR_INVALID_ARGUMENT},
+    {"rank", "f32[5]", "starts=0,0 ends=1,1", 0, TERN_ERR_INVALID_ARGUMENT},
+    {"twice", "f32[5,5] i64[2]{0,1} i64[2]{3,3} i64[2]{0,-2}", "", 0, TERN_ERR_INVALID_ARGUMENT},
+    {"no_ends", "f32[5] i64[1]{0}", "", 0, TERN_ERR_INVALID_ARGUMENT},
 };
 
 }  // namespace
@@ -151,7 +171,12 @@ tern_status slice_ranges(const InferArgs& a, SliceRange out[kMaxRank]) {
   return ranges_from(x, lists[0], lists[1], a.has(3) ? &lists[2] : nullptr, a.has(4) ? &lists[3] : nullptr, out);
 }
 
-extern constinit const Op op_slice = checked_op({.name = "slice", .max_in = 5, .attributes = attr_schema<SliceAttrs>(kFields), .infer = infer,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_slice = checked_op({.name = "slice",
+                                                 .max_in = 5,
+                                                 .attributes = attr_schema<SliceAttrs>(kFields),
+                                                 .infer = infer,
+                                                 .reference = reference,
+                                                 .vjp = vjp,
+                                                 .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

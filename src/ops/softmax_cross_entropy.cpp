@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // softmax_cross_entropy: loss = -log softmax(logits)[label], or -sum of p * log softmax(logits)
-//   logits  float [batch, classes]; labels  integer [batch], or probabilities p [batch, classes] of the type of the logits
+//   logits  float [batch, classes]; labels  integer [batch], or probabilities p [batch, classes] of the type of the
+//                                           logits
 //   loss  [batch], type of the logits
 //   a label outside [-classes, classes) is TERN_ERR_INDEX; a negative one counts from the end
 #include "ops/gather.h"
@@ -17,7 +18,8 @@ tern_status infer(InferArgs& a) {
   const bool indices = is_integer(a.in(1).dtype);
   if (!indices) TERN_TRY(require_same_dtype(a, 0, 1));
   if (indices ? labels.rank != 1 || labels[0] != x[0] : !(labels == x))
-    return TERN_FAIL(TERN_ERR_SHAPE, "softmax_cross_entropy: labels of shape %s do not fit logits of shape %s", to_string(labels).c_str(), to_string(x).c_str());
+    return TERN_FAIL(TERN_ERR_SHAPE, "softmax_cross_entropy: labels of shape %s do not fit logits of shape %s",
+                     to_string(labels).c_str(), to_string(x).c_str());
   a.set(0, a.in(0).dtype, Shape{x[0]});
   return TERN_OK;
 }
@@ -58,7 +60,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_softmax_cross_entropy = checked_op({.name = "softmax_cross_entropy", .min_in = 2, .max_in = 2,
-    .infer = infer, .decompose = decompose, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_softmax_cross_entropy = checked_op({.name = "softmax_cross_entropy",
+                                                                 .min_in = 2,
+                                                                 .max_in = 2,
+                                                                 .infer = infer,
+                                                                 .decompose = decompose,
+                                                                 .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -11,9 +11,7 @@ tern_status reference(RefArgs& a) {
   return reference_unary(a, [](double x) { return std::fmax(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); });
 }
 
-void vjp(VjpArgs& a) {
-  a.set(0, mul(a.g, a.dout(0), emit(a.g, "sigmoid", {a.in(0)})));
-}
+void vjp(VjpArgs& a) { a.set(0, mul(a.g, a.dout(0), emit(a.g, "sigmoid", {a.in(0)}))); }
 
 constexpr Case kCases[] = {
     {"small", "f32[4,7]"},
@@ -28,7 +26,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_softplus = checked_op({.name = "softplus", .flags = kElementwise | kInPlace,
-    .infer = infer_unary_float, .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_softplus = checked_op({.name = "softplus",
+                                                    .flags = kElementwise | kInPlace,
+                                                    .infer = infer_unary_float,
+                                                    .reference = reference,
+                                                    .vjp = vjp,
+                                                    .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

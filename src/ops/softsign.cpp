@@ -11,9 +11,7 @@ tern_status reference(RefArgs& a) {
   return reference_unary(a, [](double x) { return x / (1 + std::fabs(x)); });
 }
 
-void vjp(VjpArgs& a) {
-  a.set(0, div(a.g, a.dout(0), square(a.g, plus(a.g, emit(a.g, "abs", {a.in(0)}), 1))));
-}
+void vjp(VjpArgs& a) { a.set(0, div(a.g, a.dout(0), square(a.g, plus(a.g, emit(a.g, "abs", {a.in(0)}), 1)))); }
 
 constexpr Case kCases[] = {
     {"small", "f32[4,7]"},
@@ -27,7 +25,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_softsign = checked_op({.name = "softsign", .flags = kElementwise | kInPlace,
-    .infer = infer_unary_float, .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_softsign = checked_op({.name = "softsign",
+                                                    .flags = kElementwise | kInPlace,
+                                                    .infer = infer_unary_float,
+                                                    .reference = reference,
+                                                    .vjp = vjp,
+                                                    .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

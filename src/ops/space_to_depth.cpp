@@ -17,7 +17,8 @@ tern_status infer(InferArgs& a) {
   TERN_TRY(require_rank(a, 0, 4));
   Shape y = a.in(0).shape;
   if (y[1] % block != 0 || y[2] % block != 0)
-    return TERN_FAIL(TERN_ERR_SHAPE, "space_to_depth: %s does not divide into squares of %" PRId64, to_string(y).c_str(), block);
+    return TERN_FAIL(TERN_ERR_SHAPE, "space_to_depth: %s does not divide into squares of %" PRId64,
+                     to_string(y).c_str(), block);
   y[1] /= block;
   y[2] /= block;
   if (!checked_mul(y[3], block * block, &y[3])) return TERN_FAIL(TERN_ERR_LIMIT, "space_to_depth: too many channels");
@@ -39,16 +40,28 @@ tern_status reference(RefArgs& a) {
 
 void vjp(VjpArgs& a) { a.set(0, emit(a.g, "depth_to_space", {a.dout(0)}, a.attrs<DepthToSpaceAttrs>())); }
 
-constexpr AttrField kFields[] = {TERN_ATTR(DepthToSpaceAttrs, block, integer, 1, 1 << 20), TERN_ATTR(DepthToSpaceAttrs, mode, choice, 0, 1, kDepthToSpaceModes)};
+constexpr AttrField kFields[] = {TERN_ATTR(DepthToSpaceAttrs, block, integer, 1, 1 << 20),
+                                 TERN_ATTR(DepthToSpaceAttrs, mode, choice, 0, 1, kDepthToSpaceModes)};
 
 constexpr Case kCases[] = {
-    {"dcr", "f32[1,4,6,2]", "block=2"}, {"crd", "f32[2,2,4,3]", "block=2 mode=crd"}, {"three", "f16[1,3,6,1]", "block=3"}, {"one", "f32[1,2,2,3]"}, {"bytes", "u8[1,2,2,3]:0..255", "block=2"},
-    {"empty", "f32[1,0,2,3]", "block=2"}, {"rows", "f32[1,3,2,3]", "block=2", 0, TERN_ERR_SHAPE}, {"columns", "f32[1,2,3,3]", "block=2", 0, TERN_ERR_SHAPE}, {"rank", "f32[2,2,4]", "block=2", 0, TERN_ERR_SHAPE},
+    {"dcr", "f32[1,4,6,2]", "block=2"},
+    {"crd", "f32[2,2,4,3]", "block=2 mode=crd"},
+    {"three", "f16[1,3,6,1]", "block=3"},
+    {"one", "f32[1,2,2,3]"},
+    {"bytes", "u8[1,2,2,3]:0..255", "block=2"},
+    {"empty", "f32[1,0,2,3]", "block=2"},
+    {"rows", "f32[1,3,2,3]", "block=2", 0, TERN_ERR_SHAPE},
+    {"columns", "f32[1,2,3,3]", "block=2", 0, TERN_ERR_SHAPE},
+    {"rank", "f32[2,2,4]", "block=2", 0, TERN_ERR_SHAPE},
 };
 
 }  // namespace
 
-extern constinit const Op op_space_to_depth = checked_op({.name = "space_to_depth", .attributes = attr_schema<DepthToSpaceAttrs>(kFields), .infer = infer,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_space_to_depth = checked_op({.name = "space_to_depth",
+                                                          .attributes = attr_schema<DepthToSpaceAttrs>(kFields),
+                                                          .infer = infer,
+                                                          .reference = reference,
+                                                          .vjp = vjp,
+                                                          .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -19,17 +19,20 @@ tern_status infer(InferArgs& a) {
   TERN_TRY(require_axis(a, p.axis, a.in(0).shape.rank, &axis));
   const int64_t dim = a.in(0).shape[axis];
   if (parts < 1 || (p.sizes.count != 0 && p.sizes.count != parts))
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "split: %" PRId64 " sizes for %" PRId64 " outputs", p.sizes.count, parts);
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "split: %" PRId64 " sizes for %" PRId64 " outputs", p.sizes.count,
+                     parts);
   const int64_t chunk = dim / parts + (dim % parts != 0);
   int64_t rest = dim;
   for (int64_t i = 0; i < parts; ++i) {
     Shape y = a.in(0).shape;
     y[axis] = p.sizes.count ? p.sizes[i] : std::min(chunk, rest);
-    if (y[axis] < 0 || y[axis] > rest) return TERN_FAIL(TERN_ERR_SHAPE, "split: the sizes exceed the dim %" PRId64, dim);
+    if (y[axis] < 0 || y[axis] > rest)
+      return TERN_FAIL(TERN_ERR_SHAPE, "split: the sizes exceed the dim %" PRId64, dim);
     rest -= y[axis];
     a.set((int)i, a.in(0).dtype, y);
   }
-  if (rest != 0) return TERN_FAIL(TERN_ERR_SHAPE, "split: the sizes sum to %" PRId64 ", the dim is %" PRId64, dim - rest, dim);
+  if (rest != 0)
+    return TERN_FAIL(TERN_ERR_SHAPE, "split: the sizes sum to %" PRId64 ", the dim is %" PRId64, dim - rest, dim);
   return TERN_OK;
 }
 
@@ -59,21 +62,36 @@ void vjp(VjpArgs& a) {
   a.set(0, emit_node(a.g, std::move(n)));
 }
 
-constexpr AttrField kFields[] = {TERN_ATTR(SplitAttrs, axis, integer, -8, 7), TERN_ATTR(SplitAttrs, sizes, integers, 0, 1e18)};
+constexpr AttrField kFields[] = {TERN_ATTR(SplitAttrs, axis, integer, -8, 7),
+                                 TERN_ATTR(SplitAttrs, sizes, integers, 0, 1e18)};
 
 constexpr Case kCases[] = {
-    {"halves", "f32[4,3]", "outputs=2"}, {"sizes", "f32[2,7]", "axis=1 sizes=1,4,2 outputs=3"}, {"last", "f16[3,2,4]", "axis=-1 outputs=4"},
-    {"uneven", "f32[7]", "outputs=3"}, {"one", "f32[5]", "outputs=1"}, {"empty_part", "f32[3]", "sizes=3,0 outputs=2"}, {"empty", "f32[0,2]", "outputs=2"},
-    {"integers", "i64[2,2]", "axis=1 outputs=2"}, {"rank5", "f32[1,2,6,1,2]", "axis=2 sizes=2,4 outputs=2"}, {"more_than_rows", "f32[2]", "outputs=3"},
+    {"halves", "f32[4,3]", "outputs=2"},
+    {"sizes", "f32[2,7]", "axis=1 sizes=1,4,2 outputs=3"},
+    {"last", "f16[3,2,4]", "axis=-1 outputs=4"},
+    {"uneven", "f32[7]", "outputs=3"},
+    {"one", "f32[5]", "outputs=1"},
+    {"empty_part", "f32[3]", "sizes=3,0 outputs=2"},
+    {"empty", "f32[0,2]", "outputs=2"},
+    {"integers", "i64[2,2]", "axis=1 outputs=2"},
+    {"rank5", "f32[1,2,6,1,2]", "axis=2 sizes=2,4 outputs=2"},
+    {"more_than_rows", "f32[2]", "outputs=3"},
     {"bool", "bool[4]", "outputs=2"},
-    {"sum", "f32[4]", "sizes=1,2 outputs=2", 0, TERN_ERR_SHAPE}, {"too_large", "f32[4]", "sizes=4,1 outputs=2", 0, TERN_ERR_SHAPE},
-    {"count", "f32[4]", "sizes=4 outputs=2", 0, TERN_ERR_INVALID_ARGUMENT}, {"scalar", "f32[]", "outputs=1", 0, TERN_ERR_INVALID_ARGUMENT},
+    {"sum", "f32[4]", "sizes=1,2 outputs=2", 0, TERN_ERR_SHAPE},
+    {"too_large", "f32[4]", "sizes=4,1 outputs=2", 0, TERN_ERR_SHAPE},
+    {"count", "f32[4]", "sizes=4 outputs=2", 0, TERN_ERR_INVALID_ARGUMENT},
+    {"scalar", "f32[]", "outputs=1", 0, TERN_ERR_INVALID_ARGUMENT},
     {"huge", "f32[4]", "sizes=900000000000000000,4 outputs=2", 0, TERN_ERR_SHAPE},
 };
 
 }  // namespace
 
-extern constinit const Op op_split = checked_op({.name = "split", .num_out = -1, .attributes = attr_schema<SplitAttrs>(kFields), .infer = infer,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_split = checked_op({.name = "split",
+                                                 .num_out = -1,
+                                                 .attributes = attr_schema<SplitAttrs>(kFields),
+                                                 .infer = infer,
+                                                 .reference = reference,
+                                                 .vjp = vjp,
+                                                 .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -16,13 +16,15 @@ tern_status infer(InferArgs& a) {
   Shape fits = state;
   if (a.has(2)) {
     int axis = 0;
-    if (a.in(2).dtype != TERN_DTYPE_I64) return TERN_FAIL(TERN_ERR_TYPE, "state_write: the position is %s, i64 is needed", dtype_name(a.in(2).dtype));
+    if (a.in(2).dtype != TERN_DTYPE_I64)
+      return TERN_FAIL(TERN_ERR_TYPE, "state_write: the position is %s, i64 is needed", dtype_name(a.in(2).dtype));
     TERN_TRY(require_rank(a, 2, 0));
     TERN_TRY(require_axis(a, a.attrs<StateWriteAttrs>().axis, state.rank, &axis));
     if (update.rank == state.rank && update[axis] <= state[axis]) fits[axis] = update[axis];
   }
   if (!(update == fits))
-    return TERN_FAIL(TERN_ERR_SHAPE, "state_write: an update of shape %s does not fit a state of shape %s", to_string(update).c_str(), to_string(state).c_str());
+    return TERN_FAIL(TERN_ERR_SHAPE, "state_write: an update of shape %s does not fit a state of shape %s",
+                     to_string(update).c_str(), to_string(state).c_str());
   a.set(0, a.in(0).dtype, state);
   return TERN_OK;
 }
@@ -39,7 +41,9 @@ tern_status reference(RefArgs& a) {
   const int64_t position = a.in(2).load_int(0), count = update.shape[axis], capacity = y.shape[axis];
   if (position < 0) return TERN_FAIL(TERN_ERR_INDEX, "state_write: the position is %" PRId64, position);
   if (position > capacity - count)
-    return TERN_FAIL(TERN_ERR_LIMIT, "state_write: %" PRId64 " entries at position %" PRId64 " exceed the capacity %" PRId64, count, position, capacity);
+    return TERN_FAIL(TERN_ERR_LIMIT,
+                     "state_write: %" PRId64 " entries at position %" PRId64 " exceed the capacity %" PRId64, count,
+                     position, capacity);
   if (y.data != state.data) std::memcpy(y.data, state.data, (size_t)y.elements() * size);
   for (Coordinates c(update.shape); c.valid(); c.next()) {
     int64_t to[kMaxRank];
@@ -78,8 +82,14 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_state_write = checked_op({.name = "state_write", .min_in = 2, .max_in = 3, .flags = kWritesState,
-    .attributes = attr_schema<StateWriteAttrs>(kFields), .infer = infer, .reference = reference,
-    .no_gradient_because = NoGradient::input_output, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_state_write = checked_op({.name = "state_write",
+                                                       .min_in = 2,
+                                                       .max_in = 3,
+                                                       .flags = kWritesState,
+                                                       .attributes = attr_schema<StateWriteAttrs>(kFields),
+                                                       .infer = infer,
+                                                       .reference = reference,
+                                                       .no_gradient_because = NoGradient::input_output,
+                                                       .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

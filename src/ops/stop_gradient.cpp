@@ -8,9 +8,7 @@
 namespace tern {
 namespace {
 
-tern_status infer(InferArgs& a) {
-  return infer_unary(a);
-}
+tern_status infer(InferArgs& a) { return infer_unary(a); }
 
 tern_status reference(RefArgs& a) {
   const RefTensor &x = a.in(0), &y = a.out(0);
@@ -19,17 +17,17 @@ tern_status reference(RefArgs& a) {
 }
 
 constexpr Case kCases[] = {
-    {"small", "f32[4,7]"},
-    {"half", "f16[33]"},
-    {"long", "i64[2]{9007199254740993,1}"},
-    {"scalar", "f32[]"},
-    {"empty", "f32[0,3]"},
-    {"rank5", "f32[2,1,3,2,2]"},
+    {"small", "f32[4,7]"}, {"half", "f16[33]"},   {"long", "i64[2]{9007199254740993,1}"},
+    {"scalar", "f32[]"},   {"empty", "f32[0,3]"}, {"rank5", "f32[2,1,3,2,2]"},
 };
 
 }  // namespace
 
-extern constinit const Op op_stop_gradient = checked_op({.name = "stop_gradient", .flags = kView, .infer = infer,
-    .reference = reference, .vjp = vjp_zero, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_stop_gradient = checked_op({.name = "stop_gradient",
+                                                         .flags = kView,
+                                                         .infer = infer,
+                                                         .reference = reference,
+                                                         .vjp = vjp_zero,
+                                                         .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -11,9 +11,7 @@ tern_status reference(RefArgs& a) {
   return reference_unary(a, [](double x) { return std::tan(x); });
 }
 
-void vjp(VjpArgs& a) {
-  a.set(0, mul(a.g, a.dout(0), plus(a.g, square(a.g, a.out(0)), 1)));
-}
+void vjp(VjpArgs& a) { a.set(0, mul(a.g, a.dout(0), plus(a.g, square(a.g, a.out(0)), 1))); }
 
 constexpr Case kCases[] = {
     {"small", "f32[4,7]:-1.3..1.3"},
@@ -27,7 +25,11 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_tan = checked_op({.name = "tan", .flags = kElementwise | kInPlace, .infer = infer_unary_float,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_tan = checked_op({.name = "tan",
+                                               .flags = kElementwise | kInPlace,
+                                               .infer = infer_unary_float,
+                                               .reference = reference,
+                                               .vjp = vjp,
+                                               .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

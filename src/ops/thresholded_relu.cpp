@@ -37,8 +37,12 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_thresholded_relu = checked_op({.name = "thresholded_relu", .flags = kElementwise | kInPlace,
-    .attributes = attr_schema<ThresholdedReluAttrs>(kFields), .infer = infer_unary_float, .reference = reference, .vjp = vjp,
-    .cases = TERN_CASES(kCases)});
+extern constinit const Op op_thresholded_relu = checked_op({.name = "thresholded_relu",
+                                                            .flags = kElementwise | kInPlace,
+                                                            .attributes = attr_schema<ThresholdedReluAttrs>(kFields),
+                                                            .infer = infer_unary_float,
+                                                            .reference = reference,
+                                                            .vjp = vjp,
+                                                            .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

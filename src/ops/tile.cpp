@@ -15,7 +15,8 @@ tern_status infer(InferArgs& a) {
   IntList repeats = a.attrs<TileAttrs>().repeats;
   if (a.has(1)) TERN_TRY(require_integers(a, 1, &repeats));
   Shape y = a.in(0).shape;
-  if (repeats.count != y.rank) return TERN_FAIL(TERN_ERR_SHAPE, "tile: %" PRId64 " repeats for a tensor of rank %d", repeats.count, y.rank);
+  if (repeats.count != y.rank)
+    return TERN_FAIL(TERN_ERR_SHAPE, "tile: %" PRId64 " repeats for a tensor of rank %d", repeats.count, y.rank);
   for (int i = 0; i < y.rank; ++i) {
     if (repeats[i] < 0) return TERN_FAIL(TERN_ERR_SHAPE, "tile: axis %d is repeated %" PRId64 " times", i, repeats[i]);
     if (!checked_mul(y[i], repeats[i], &y[i])) return TERN_FAIL(TERN_ERR_LIMIT, "tile: axis %d becomes too long", i);
@@ -56,14 +57,28 @@ void vjp(VjpArgs& a) {
 constexpr AttrField kFields[] = {TERN_ATTR(TileAttrs, repeats, integers, 0, 1e15)};
 
 constexpr Case kCases[] = {
-    {"both", "f32[2,3]", "repeats=2,3"}, {"one", "f32[3]", "repeats=1"}, {"middle", "f16[2,1,3]", "repeats=1,4,1"}, {"input", "i64[2,2] i64[2]{1,2}"}, {"none", "f32[2,3]", "repeats=0,2"},
-    {"empty", "f32[0,3]", "repeats=4,2"}, {"scalar", "f32[]", "repeats="}, {"rank5", "f32[1,2,1,2,1]", "repeats=2,1,2,2,3"}, {"bool", "bool[3]", "repeats=2"},
-    {"count", "f32[2,3]", "repeats=2", 0, TERN_ERR_SHAPE}, {"negative", "f32[2] i64[1]{-1}", "", 0, TERN_ERR_SHAPE}, {"huge", "f32[4] i64[1]{4611686018427387904}", "", 0, TERN_ERR_LIMIT},
+    {"both", "f32[2,3]", "repeats=2,3"},
+    {"one", "f32[3]", "repeats=1"},
+    {"middle", "f16[2,1,3]", "repeats=1,4,1"},
+    {"input", "i64[2,2] i64[2]{1,2}"},
+    {"none", "f32[2,3]", "repeats=0,2"},
+    {"empty", "f32[0,3]", "repeats=4,2"},
+    {"scalar", "f32[]", "repeats="},
+    {"rank5", "f32[1,2,1,2,1]", "repeats=2,1,2,2,3"},
+    {"bool", "bool[3]", "repeats=2"},
+    {"count", "f32[2,3]", "repeats=2", 0, TERN_ERR_SHAPE},
+    {"negative", "f32[2] i64[1]{-1}", "", 0, TERN_ERR_SHAPE},
+    {"huge", "f32[4] i64[1]{4611686018427387904}", "", 0, TERN_ERR_LIMIT},
 };
 
 }  // namespace
 
-extern constinit const Op op_tile = checked_op({.name = "tile", .max_in = 2, .attributes = attr_schema<TileAttrs>(kFields), .infer = infer,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_tile = checked_op({.name = "tile",
+                                                .max_in = 2,
+                                                .attributes = attr_schema<TileAttrs>(kFields),
+                                                .infer = infer,
+                                                .reference = reference,
+                                                .vjp = vjp,
+                                                .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // top_k: the k largest (or smallest) elements along `axis`, and their indices
 //   x numbers; k: one integer (optional, known when the plan is made, wins over the attribute)
-//   values: x's type, indices i64; best first (also with sorted = 0). Of equal elements the one with the lower index comes
+//   values: x's type, indices i64; best first (also with sorted = 0). Of equal elements the one with the lower index
+//   comes
 //   first; NaN counts as larger than all numbers
 //   dx = dvalues added into zeros at the indices
 #include <algorithm>
@@ -27,7 +28,8 @@ tern_status infer(InferArgs& a) {
     if (list.size() != 1) return TERN_FAIL(TERN_ERR_SHAPE, "top_k: k must be one number");
     k = list[0];
   }
-  if (k < 0 || k > y[axis]) return TERN_FAIL(TERN_ERR_SHAPE, "top_k: k is %" PRId64 ", the axis has %" PRId64 " entries", k, y[axis]);
+  if (k < 0 || k > y[axis])
+    return TERN_FAIL(TERN_ERR_SHAPE, "top_k: k is %" PRId64 ", the axis has %" PRId64 " entries", k, y[axis]);
   y[axis] = k;
   a.set(0, a.in(0).dtype, y);
   a.set(1, TERN_DTYPE_I64, y);
@@ -56,7 +58,8 @@ tern_status reference(RefArgs& a) {
         return u > v || (u != u && v == v);
       };
       for (int64_t i = 0; i < n; ++i) order[(size_t)i] = i;
-      std::stable_sort(order.begin(), order.end(), [&](int64_t i, int64_t j) { return p.largest ? greater(i, j) : greater(j, i); });
+      std::stable_sort(order.begin(), order.end(),
+                       [&](int64_t i, int64_t j) { return p.largest ? greater(i, j) : greater(j, i); });
       for (int64_t i = 0; i < k; ++i) {
         copy_element(y, (o * k + i) * inner + in, x, at(order[(size_t)i]));
         a.out(1).store_int((o * k + i) * inner + in, order[(size_t)i]);
@@ -72,19 +75,42 @@ void vjp(VjpArgs& a) {
                 ScatterElementsAttrs{a.attrs<TopKAttrs>().axis, (int64_t)ScatterReduction::add}));
 }
 
-constexpr AttrField kFields[] = {TERN_ATTR(TopKAttrs, k, integer, 0, 1e15), TERN_ATTR(TopKAttrs, axis, integer, -8, 7), TERN_ATTR(TopKAttrs, largest, integer, 0, 1),
+constexpr AttrField kFields[] = {TERN_ATTR(TopKAttrs, k, integer, 0, 1e15), TERN_ATTR(TopKAttrs, axis, integer, -8, 7),
+                                 TERN_ATTR(TopKAttrs, largest, integer, 0, 1),
                                  TERN_ATTR(TopKAttrs, sorted, integer, 0, 1)};
 
 constexpr Case kCases[] = {
-    {"largest", "f32[2,7]", "k=3"}, {"smallest", "f32[9]", "k=4 largest=0"}, {"axis", "f32[5,3]", "k=2 axis=0"}, {"all", "f32[4]", "k=4"}, {"none", "f32[2,3]", "k=0"}, {"ties", "f32[5]{1,2,1,2,1}", "k=4"}, {"ties_smallest", "i32[4]{1,1,0,0}", "k=3 largest=0"},
-    {"input", "f32[2,5] i64[1]{2}"}, {"half", "f16[33]", "k=5"}, {"long", "i64[3]{9007199254740993,9007199254740992,0}", "k=2"}, {"unsorted", "f32[6]", "k=2 sorted=0"}, {"rank5", "f32[1,2,4,1,2]", "k=2 axis=2"}, {"empty", "f32[0,3]", "k=1"}, {"of_nothing", "f32[2,0]", "k=0"},
-    {"too_many", "f32[3]", "k=4", 0, TERN_ERR_SHAPE}, {"negative", "f32[3] i64[]{-1}", "", 0, TERN_ERR_SHAPE}, {"two_ks", "f32[3] i64[2]{1,1}", "", 0, TERN_ERR_SHAPE}, {"bool", "bool[3]", "", 0, TERN_ERR_TYPE},
-    {"axis_outside", "f32[3]", "axis=1", 0, TERN_ERR_INVALID_ARGUMENT}, {"scalar", "f32[]", "", 0, TERN_ERR_INVALID_ARGUMENT},
+    {"largest", "f32[2,7]", "k=3"},
+    {"smallest", "f32[9]", "k=4 largest=0"},
+    {"axis", "f32[5,3]", "k=2 axis=0"},
+    {"all", "f32[4]", "k=4"},
+    {"none", "f32[2,3]", "k=0"},
+    {"ties", "f32[5]{1,2,1,2,1}", "k=4"},
+    {"ties_smallest", "i32[4]{1,1,0,0}", "k=3 largest=0"},
+    {"input", "f32[2,5] i64[1]{2}"},
+    {"half", "f16[33]", "k=5"},
+    {"long", "i64[3]{9007199254740993,9007199254740992,0}", "k=2"},
+    {"unsorted", "f32[6]", "k=2 sorted=0"},
+    {"rank5", "f32[1,2,4,1,2]", "k=2 axis=2"},
+    {"empty", "f32[0,3]", "k=1"},
+    {"of_nothing", "f32[2,0]", "k=0"},
+    {"too_many", "f32[3]", "k=4", 0, TERN_ERR_SHAPE},
+    {"negative", "f32[3] i64[]{-1}", "", 0, TERN_ERR_SHAPE},
+    {"two_ks", "f32[3] i64[2]{1,1}", "", 0, TERN_ERR_SHAPE},
+    {"bool", "bool[3]", "", 0, TERN_ERR_TYPE},
+    {"axis_outside", "f32[3]", "axis=1", 0, TERN_ERR_INVALID_ARGUMENT},
+    {"scalar", "f32[]", "", 0, TERN_ERR_INVALID_ARGUMENT},
 };
 
 }  // namespace
 
-extern constinit const Op op_top_k = checked_op({.name = "top_k", .max_in = 2, .num_out = 2, .attributes = attr_schema<TopKAttrs>(kFields), .infer = infer,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_top_k = checked_op({.name = "top_k",
+                                                 .max_in = 2,
+                                                 .num_out = 2,
+                                                 .attributes = attr_schema<TopKAttrs>(kFields),
+                                                 .infer = infer,
+                                                 .reference = reference,
+                                                 .vjp = vjp,
+                                                 .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

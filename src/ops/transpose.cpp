@@ -18,7 +18,8 @@ tern_status axes_of(const TransposeAttrs& p, int rank, int64_t* axes) {
     return TERN_OK;
   }
   bool seen[kMaxRank] = {};
-  if (p.permutation.count != rank) return TERN_FAIL(TERN_ERR_SHAPE, "transpose: %" PRId64 " axes for a tensor of rank %d", p.permutation.count, rank);
+  if (p.permutation.count != rank)
+    return TERN_FAIL(TERN_ERR_SHAPE, "transpose: %" PRId64 " axes for a tensor of rank %d", p.permutation.count, rank);
   for (int i = 0; i < rank; ++i) {
     int axis;
     TERN_TRY(normalize_axis(p.permutation[i], rank, &axis));
@@ -61,16 +62,28 @@ void vjp(VjpArgs& a) {
 constexpr AttrField kFields[] = {TERN_ATTR(TransposeAttrs, permutation, integers, -8, 7)};
 
 constexpr Case kCases[] = {
-    {"matrix", "f32[3,5]"}, {"nchw_nhwc", "f32[2,3,4,5]", "permutation=0,2,3,1"}, {"nhwc_nchw", "f16[1,7,3,9]", "permutation=0,3,1,2"},
-    {"rank5", "i32[2,3,1,4,2]", "permutation=4,0,2,1,3"}, {"negative", "f32[2,3,4]", "permutation=-1,0,-2"}, {"scalar", "f32[]"},
-    {"vector", "i64[5]", "permutation=0"}, {"empty", "f32[0,3]"}, {"bool", "bool[3,4]"}, {"large", "f32[17,33]", "permutation=1,0"},
-    {"twice", "f32[2,3]", "permutation=1,1", 0, TERN_ERR_INVALID_ARGUMENT}, {"count", "f32[2,3]", "permutation=0,1,2", 0, TERN_ERR_SHAPE},
+    {"matrix", "f32[3,5]"},
+    {"nchw_nhwc", "f32[2,3,4,5]", "permutation=0,2,3,1"},
+    {"nhwc_nchw", "f16[1,7,3,9]", "permutation=0,3,1,2"},
+    {"rank5", "i32[2,3,1,4,2]", "permutation=4,0,2,1,3"},
+    {"negative", "f32[2,3,4]", "permutation=-1,0,-2"},
+    {"scalar", "f32[]"},
+    {"vector", "i64[5]", "permutation=0"},
+    {"empty", "f32[0,3]"},
+    {"bool", "bool[3,4]"},
+    {"large", "f32[17,33]", "permutation=1,0"},
+    {"twice", "f32[2,3]", "permutation=1,1", 0, TERN_ERR_INVALID_ARGUMENT},
+    {"count", "f32[2,3]", "permutation=0,1,2", 0, TERN_ERR_SHAPE},
     {"outside", "f32[2,3]", "permutation=0,2", 0, TERN_ERR_INVALID_ARGUMENT},
 };
 
 }  // namespace
 
-extern constinit const Op op_transpose = checked_op({.name = "transpose", .attributes = attr_schema<TransposeAttrs>(kFields), .infer = infer,
-    .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_transpose = checked_op({.name = "transpose",
+                                                     .attributes = attr_schema<TransposeAttrs>(kFields),
+                                                     .infer = infer,
+                                                     .reference = reference,
+                                                     .vjp = vjp,
+                                                     .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

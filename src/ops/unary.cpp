@@ -5,7 +5,8 @@ namespace tern {
 
 tern_status require_number(const InferArgs& a, int i) {
   if (is_float(a.in(i).dtype) || is_integer(a.in(i).dtype)) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_TYPE, "%s: input %d is %s, a float or integer type is needed", a.node.op->name, i, dtype_name(a.in(i).dtype));
+  return TERN_FAIL(TERN_ERR_TYPE, "%s: input %d is %s, a float or integer type is needed", a.node.op->name, i,
+                   dtype_name(a.in(i).dtype));
 }
 
 tern_status require_bool(const InferArgs& a, int i) {

@@ -7,7 +7,7 @@
 
 namespace tern {
 
-// ---- shape rules ----------------------------------------------------------------------------------------------------
+// ---- shape rules ----
 
 // Input i is a float or an integer / is bool.
 tern_status require_number(const InferArgs& a, int i);
@@ -25,7 +25,7 @@ tern_status infer_binary_bool(InferArgs& a);
 // output 0 = bool, broadcast shape of inputs 0 and 1 (one type: number)
 tern_status infer_compare(InferArgs& a);
 
-// ---- references -----------------------------------------------------------------------------------------------------
+// ---- references ----
 
 // y[i] = f(x[i]) in double.
 template <class F>
@@ -44,7 +44,8 @@ tern_status reference_unary(RefArgs& a, F f, I exact) {
   return TERN_OK;
 }
 
-// y[i] = f(a[i], b[i]) with broadcasting; `exact` is used for integer types (64-bit values survive), `f` for the others.
+// y[i] = f(a[i], b[i]) with broadcasting; `exact` is used for integer types (64-bit values survive), `f` for the
+// others.
 template <class F, class I>
 tern_status reference_binary(RefArgs& a, F f, I exact) {
   const RefTensor &x = a.in(0), &z = a.in(1), &y = a.out(0);
@@ -62,7 +63,8 @@ template <class F>
 tern_status reference_binary(RefArgs& a, F f) {
   if (a.in(0).dtype == TERN_DTYPE_U64)
     return reference_binary(a, f, [&](int64_t x, int64_t z) { return (int64_t)f((uint64_t)x, (uint64_t)z); });
-  return reference_binary(a, [&](double x, double z) { return (double)f(x, z); }, [&](int64_t x, int64_t z) { return (int64_t)f(x, z); });
+  return reference_binary(
+      a, [&](double x, double z) { return (double)f(x, z); }, [&](int64_t x, int64_t z) { return (int64_t)f(x, z); });
 }
 
 // x cut to [low, high]; NaN stays.
@@ -75,7 +77,7 @@ inline double round_half_even(double x) {
   return std::fmod(low, 2) == 0 ? std::copysign(low, x) : std::copysign(low + 1, x);
 }
 
-// ---- pieces of gradients ----------------------------------------------------------------------------------------------
+// ---- pieces of gradients ----
 
 inline ValueId scaled(Graph& g, ValueId x, double factor) { return mul(g, x, scalar_like(g, x, factor)); }
 inline ValueId plus(Graph& g, ValueId x, double term) { return add(g, x, scalar_like(g, x, term)); }
@@ -84,11 +86,13 @@ inline ValueId square(Graph& g, ValueId x) { return mul(g, x, x); }
 inline ValueId above(Graph& g, ValueId x, double bound) { return emit(g, "greater", {x, scalar_like(g, x, bound)}); }
 inline ValueId below(Graph& g, ValueId x, double bound) { return emit(g, "less", {x, scalar_like(g, x, bound)}); }
 // x where the condition holds, else 0
-inline ValueId masked(Graph& g, ValueId condition, ValueId x) { return emit(g, "where", {condition, x, scalar_like(g, x, 0)}); }
+inline ValueId masked(Graph& g, ValueId condition, ValueId x) {
+  return emit(g, "where", {condition, x, scalar_like(g, x, 0)});
+}
 // A gradient that is zero almost everywhere.
 inline void vjp_zero(VjpArgs&) {}
 
-// ---- pieces of decompositions -----------------------------------------------------------------------------------------
+// ---- pieces of decompositions ----
 
 // f16 and bf16 become f32, so that sums and squares keep their accuracy; other types stay. narrowed: back to `dtype`.
 ValueId widened(Graph& g, ValueId x);

@@ -51,7 +51,13 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-extern constinit const Op op_where = checked_op({.name = "where", .min_in = 3, .max_in = 3, .flags = kElementwise,
-    .infer = infer, .reference = reference, .vjp = vjp, .cases = TERN_CASES(kCases)});
+extern constinit const Op op_where = checked_op({.name = "where",
+                                                 .min_in = 3,
+                                                 .max_in = 3,
+                                                 .flags = kElementwise,
+                                                 .infer = infer,
+                                                 .reference = reference,
+                                                 .vjp = vjp,
+                                                 .cases = TERN_CASES(kCases)});
 
 }  // namespace tern

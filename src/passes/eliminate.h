@@ -5,15 +5,15 @@
 
 namespace tern {
 
-// Drops nodes whose outputs nobody reads (except writers of states and parameters), then unused values. Keeps the order of
-// nodes; ids of values change, `inputs` stay complete.
+// Drops nodes whose outputs nobody reads (except writers of states and parameters), then unused values. Keeps the order
+// of nodes; ids of values change, `inputs` stay complete.
 void eliminate_dead(Graph& g);
 
 // Nodes that compute the same thing from the same inputs become one.
 void merge_common(Graph& g);
 
-// Nodes that change nothing: reshapes to the same shape, casts to the same type, transposes that keep the order of bytes,
-// slices of everything, sums with one term; two transposes or reshapes in a row become one.
+// Nodes that change nothing: reshapes to the same shape, casts to the same type, transposes that keep the order of
+// bytes, slices of everything, sums with one term; two transposes or reshapes in a row become one.
 void remove_identities(Graph& g);
 
 // How many times each value is read by nodes (sub-graphs read through their node's inputs) or is an output.

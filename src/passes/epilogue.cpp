@@ -23,7 +23,9 @@ bool EpilogueMatch::extend(const Graph& g, const Node& n, ValueId value) {
   const std::string_view op = n.op->name;
   const int64_t channels = shape_[shape_.rank - 1];
   // Steps per channel come before anything else, or directly behind the activation.
-  std::vector<Affine>* affine = activation_ && (residual_ == kNoValue || residual_first_) ? &out_affine_ : residual_ == kNoValue ? &affine_ : nullptr;
+  std::vector<Affine>* affine = activation_ && (residual_ == kNoValue || residual_first_) ? &out_affine_
+                                : residual_ == kNoValue                                   ? &affine_
+                                                                                          : nullptr;
 
   if (op == "add" || op == "mul") {
     const ValueId other = n.in[0] == value ? n.in[1] : n.in[0];
@@ -34,7 +36,9 @@ bool EpilogueMatch::extend(const Graph& g, const Node& n, ValueId value) {
       affine->push_back({op == "add" ? Affine::add : Affine::mul, other, kNoValue, kNoValue, kNoValue, 0});
       return true;
     }
-    if (op == "mul" || residual_ != kNoValue || o.dtype != TERN_DTYPE_F32 || o.encoding != Encoding::plain || !(o.shape == shape_)) return false;
+    if (op == "mul" || residual_ != kNoValue || o.dtype != TERN_DTYPE_F32 || o.encoding != Encoding::plain ||
+        !(o.shape == shape_))
+      return false;
     residual_ = other;
     residual_first_ = activation_ == nullptr;
     return true;
@@ -56,9 +60,11 @@ bool EpilogueMatch::extend(const Graph& g, const Node& n, ValueId value) {
     if (!is_per_channel(g, n.in[1], channels)) return false;
     // One slope for all channels is repeated when the plan is made: it must be there by then.
     const Value& slope = g.value(n.in[1]);
-    if (slope.shape.elements() != channels && slope.kind != ValueKind::constant && slope.kind != ValueKind::parameter) return false;
+    if (slope.shape.elements() != channels && slope.kind != ValueKind::constant && slope.kind != ValueKind::parameter)
+      return false;
   }
-  for (const char* known : {"relu", "clip", "prelu", "leaky_relu", "hard_swish", "hard_sigmoid", "sigmoid", "tanh", "silu", "gelu"})
+  for (const char* known :
+       {"relu", "clip", "prelu", "leaky_relu", "hard_swish", "hard_sigmoid", "sigmoid", "tanh", "silu", "gelu"})
     if (op == known) {
       // Behind a residual that no activation preceded, a clip could be either; the activation it is.
       activation_ = &n;

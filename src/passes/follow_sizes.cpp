@@ -30,11 +30,13 @@
 namespace tern {
 namespace {
 
-constexpr SizeId kNoSize = -1;            // an element that is fixed, but no integer
-constexpr int64_t kMostElements = 256;    // of a content that is followed
+constexpr SizeId kNoSize = -1;          // an element that is fixed, but no integer
+constexpr int64_t kMostElements = 256;  // of a content that is followed
 using Dims = std::vector<SizeId>;
 
-bool names(const Node& n, std::initializer_list<std::string_view> list) { return std::find(list.begin(), list.end(), n.op->name) != list.end(); }
+bool names(const Node& n, std::initializer_list<std::string_view> list) {
+  return std::find(list.begin(), list.end(), n.op->name) != list.end();
+}
 
 int wrapped(int64_t axis, int rank) { return (int)(axis < 0 ? axis + rank : axis); }
 
@@ -64,8 +66,10 @@ struct Follow {
   // Elements of a content, where it is small and its number is fixed. kNoSize: fixed, but no integer.
   std::optional<Dims> content(size_t i) const {
     const Value& v = in(i);
-    if (!v.data || !has_fixed_shape(v) || v.shape.elements() > kMostElements || v.encoding != Encoding::plain) return std::nullopt;
-    if (v.sizes && v.sizes->content_varies) return v.sizes->content.empty() ? std::nullopt : std::optional(v.sizes->content);
+    if (!v.data || !has_fixed_shape(v) || v.shape.elements() > kMostElements || v.encoding != Encoding::plain)
+      return std::nullopt;
+    if (v.sizes && v.sizes->content_varies)
+      return v.sizes->content.empty() ? std::nullopt : std::optional(v.sizes->content);
     Dims c;
     for (int64_t k = 0; k < v.shape.elements(); ++k) {
       if (!is_float(v.dtype)) {
@@ -92,7 +96,8 @@ struct Follow {
   SizeId clamp(SizeId v, SizeId low, SizeId high) const { return s.min(s.max(v, low), high); }
   SizeId ceil_div(SizeId a, int64_t b) const { return s.floor_div(s.add(a, number(b - 1)), number(b)); }
 
-  void window(Dims* y, int64_t kernel, int64_t stride, int64_t before, int64_t after, int64_t dilation, bool ceil_mode, SizeId in, size_t axis) const {
+  void window(Dims* y, int64_t kernel, int64_t stride, int64_t before, int64_t after, int64_t dilation, bool ceil_mode,
+              SizeId in, size_t axis) const {
     const int64_t span = (kernel - 1) * dilation + 1;
     const SizeId room = s.add(in, number(before + after - span));
     SizeId count = s.add(s.floor_div(room, number(stride)), number(1));
@@ -111,7 +116,9 @@ struct Follow {
     const auto bound = [&](SizeId v) {
       const auto fixed = s.fixed(v);
       if (fixed && (*fixed >= INT32_MAX || *fixed <= INT32_MIN)) return *fixed > 0 ? high : low;
-      const SizeId wrapped = fixed ? (*fixed < 0 ? s.add(v, d) : v) : s.not_negative(v) ? v : s.select(s.less(v, number(0)), s.add(v, d), v);
+      const SizeId wrapped = fixed               ? (*fixed < 0 ? s.add(v, d) : v)
+                             : s.not_negative(v) ? v
+                                                 : s.select(s.less(v, number(0)), s.add(v, d), v);
       return clamp(wrapped, low, high);
     };
     const SizeId length = back ? s.sub(bound(start), bound(end)) : s.sub(bound(end), bound(start));
@@ -122,7 +129,8 @@ struct Follow {
   bool slice() {
     const SliceAttrs& p = n.attrs<SliceAttrs>();
     const int r = rank(0);
-    auto starts = list(1, p.starts), ends = has(1) ? list(2, {}) : list(99, p.ends), steps = has(1) ? (has(4) ? list(4, {}) : Dims()) : list(99, p.steps);
+    auto starts = list(1, p.starts), ends = has(1) ? list(2, {}) : list(99, p.ends),
+         steps = has(1) ? (has(4) ? list(4, {}) : Dims()) : list(99, p.steps);
     if (!starts || !ends || !steps) return false;
     std::vector<int> axes;
     for (size_t k = 0; k < starts->size(); ++k) axes.push_back((int)k);
@@ -177,7 +185,8 @@ struct Follow {
     if (rc > 1 && p.transpose_b) std::swap(c[rc - 1], c[rc - 2]);
     const size_t batch_a = ra > 2 ? ra - 2 : 0, batch_c = rc > 2 ? rc - 2 : 0, batch = std::max(batch_a, batch_c);
     for (size_t i = 0; i < batch; ++i) {
-      const SizeId u = i + batch_a >= batch ? a[i + batch_a - batch] : number(1), v = i + batch_c >= batch ? c[i + batch_c - batch] : number(1);
+      const SizeId u = i + batch_a >= batch ? a[i + batch_a - batch] : number(1),
+                   v = i + batch_c >= batch ? c[i + batch_c - batch] : number(1);
       y.push_back(s.broadcast(u, v));
     }
     if (ra > 1) y.push_back(a[ra - 2]);
@@ -211,7 +220,8 @@ bool Follow::follow_dims() {
   if (op.flags & kControl) {
     if (name == "if") {
       for (size_t k = 0; k < n.out.size(); ++k) {
-        const Value &yes = n.subgraphs[0].value(n.subgraphs[0].outputs[k]), &no = n.subgraphs[1].value(n.subgraphs[1].outputs[k]);
+        const Value &yes = n.subgraphs[0].value(n.subgraphs[0].outputs[k]),
+                    &no = n.subgraphs[1].value(n.subgraphs[1].outputs[k]);
         if (yes.shape.rank != no.shape.rank) continue;
         const auto condition = content(0);
         for (int a = 0; a < yes.shape.rank; ++a) {
@@ -232,7 +242,9 @@ bool Follow::follow_dims() {
         const Value& from = body.value(body.outputs[1 + k]);
         const Value& y = g.value(n.out[k]);
         Dims d;
-        if (k >= carried) d.push_back(trips && (*trips)[0] != kNoSize && !is_growing_loop(n) ? s.max(number(0), (*trips)[0]) : s.unknown(y.shape[0], true));
+        if (k >= carried)
+          d.push_back(trips && (*trips)[0] != kNoSize && !is_growing_loop(n) ? s.max(number(0), (*trips)[0])
+                                                                             : s.unknown(y.shape[0], true));
         for (int a = 0; a < from.shape.rank; ++a) {
           const SizeId u = size_of(s, from, a);
           const SizeId was = k < carried ? size_of(s, body.value(body.inputs[2 + k]), a) : u;
@@ -252,8 +264,10 @@ bool Follow::follow_dims() {
     dims[0] = broadcast_all();
     return true;
   }
-  if (names(n, {"batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm", "l2_normalize", "log_softmax", "softmax", "lrn", "cumsum", "reverse", "trilu", "scatter_elements",
-                "scatter_nd", "stop_gradient", "assume", "quantize_linear", "dequantize_linear", "state_write", "data_sizes"}))
+  if (names(n, {"batch_norm",   "group_norm",      "instance_norm",     "layer_norm",  "rms_norm",
+                "l2_normalize", "log_softmax",     "softmax",           "lrn",         "cumsum",
+                "reverse",      "trilu",           "scatter_elements",  "scatter_nd",  "stop_gradient",
+                "assume",       "quantize_linear", "dequantize_linear", "state_write", "data_sizes"}))
     return all_of(0);
   if (name == "grid_sample") {
     dims[0] = dims_of(1);
@@ -312,7 +326,8 @@ bool Follow::follow_dims() {
     Dims y{dim(0, 0), kNoSize, kNoSize, dim(1, 0)};
     for (int k = 0; k < 2; ++k) {
       if (!s.fixed(dim(1, 1 + k))) return false;
-      window(&y, in(1).shape[1 + k], p.strides[k], p.pads[k], p.pads[2 + k], p.dilations[k], false, dim(0, 1 + k), (size_t)(1 + k));
+      window(&y, in(1).shape[1 + k], p.strides[k], p.pads[k], p.pads[2 + k], p.dilations[k], false, dim(0, 1 + k),
+             (size_t)(1 + k));
     }
     dims[0] = std::move(y);
     return true;
@@ -323,8 +338,12 @@ bool Follow::follow_dims() {
     const MaxPool2dAttrs& m = n.attrs<MaxPool2dAttrs>();
     const AvgPool2dAttrs& v = n.attrs<AvgPool2dAttrs>();
     for (int k = 0; k < 2; ++k) {
-      if (max) window(&y, m.kernel[k], m.strides[k], m.pads[k], m.pads[2 + k], k ? m.dilation_w : m.dilation_h, m.ceil_mode != 0, dim(0, 1 + k), (size_t)(1 + k));
-      else window(&y, v.kernel[k], v.strides[k], v.pads[k], v.pads[2 + k], k ? v.dilation_w : v.dilation_h, v.ceil_mode != 0, dim(0, 1 + k), (size_t)(1 + k));
+      if (max)
+        window(&y, m.kernel[k], m.strides[k], m.pads[k], m.pads[2 + k], k ? m.dilation_w : m.dilation_h,
+               m.ceil_mode != 0, dim(0, 1 + k), (size_t)(1 + k));
+      else
+        window(&y, v.kernel[k], v.strides[k], v.pads[k], v.pads[2 + k], k ? v.dilation_w : v.dilation_h,
+               v.ceil_mode != 0, dim(0, 1 + k), (size_t)(1 + k));
     }
     for (Dims& d : dims) d = y;
     return true;
@@ -334,7 +353,8 @@ bool Follow::follow_dims() {
     Dims y{dim(0, 0), kNoSize, kNoSize, s.mul(dim(1, 3), number(p.groups))};
     for (int k = 0; k < 2; ++k) {
       if (!s.fixed(dim(1, 1 + k))) return false;
-      const int64_t span = (in(1).shape[1 + k] - 1) * p.dilations[k] + 1, more = span + (k ? p.output_pad_w : p.output_pad_h) - p.pads[k] - p.pads[2 + k];
+      const int64_t span = (in(1).shape[1 + k] - 1) * p.dilations[k] + 1,
+                    more = span + (k ? p.output_pad_w : p.output_pad_h) - p.pads[k] - p.pads[2 + k];
       y[(size_t)(1 + k)] = s.add(s.mul(s.sub(dim(0, 1 + k), number(1)), number(p.strides[k])), number(more));
     }
     dims[0] = std::move(y);
@@ -351,8 +371,10 @@ bool Follow::follow_dims() {
     Dims y = dims_of(0);
     for (int k = 0; k < 2; ++k) {
       const double scale = k ? p.scale_w : p.scale_h, inverse = scale > 0 ? std::round(1 / scale) : 0;
-      if (scale == std::floor(scale) && scale >= 1 && scale < 1e6) y[(size_t)(1 + k)] = s.mul(y[(size_t)(1 + k)], number((int64_t)scale));
-      else if (inverse >= 1 && inverse < 1e6 && scale * inverse == 1) y[(size_t)(1 + k)] = s.floor_div(y[(size_t)(1 + k)], number((int64_t)inverse));
+      if (scale == std::floor(scale) && scale >= 1 && scale < 1e6)
+        y[(size_t)(1 + k)] = s.mul(y[(size_t)(1 + k)], number((int64_t)scale));
+      else if (inverse >= 1 && inverse < 1e6 && scale * inverse == 1)
+        y[(size_t)(1 + k)] = s.floor_div(y[(size_t)(1 + k)], number((int64_t)inverse));
       else if (!s.fixed(y[(size_t)(1 + k)])) y[(size_t)(1 + k)] = s.unknown(g.value(n.out[0]).shape[1 + k]);
       else y[(size_t)(1 + k)] = number(g.value(n.out[0]).shape[1 + k]);
     }
@@ -450,7 +472,8 @@ bool Follow::follow_dims() {
   }
   if (name == "range") {
     const auto first = content(0), last = content(1), step = content(2);
-    if (!first || !last || !step || (*first)[0] == kNoSize || (*last)[0] == kNoSize || (*step)[0] == kNoSize) return false;
+    if (!first || !last || !step || (*first)[0] == kNoSize || (*last)[0] == kNoSize || (*step)[0] == kNoSize)
+      return false;
     const auto by = s.fixed((*step)[0]);
     if (!by || *by == 0 || std::abs(*by) > INT32_MAX) return false;
     const SizeId length = *by > 0 ? s.sub((*last)[0], (*first)[0]) : s.sub((*first)[0], (*last)[0]);
@@ -482,7 +505,8 @@ bool Follow::follow_dims() {
     return true;
   }
   if (name == "non_zero") {
-    const SizeId most = n.attrs<NonZeroAttrs>().capacity ? number(n.attrs<NonZeroAttrs>().capacity) : product(dims_of(0));
+    const SizeId most =
+        n.attrs<NonZeroAttrs>().capacity ? number(n.attrs<NonZeroAttrs>().capacity) : product(dims_of(0));
     dims[0] = {number(rank(0)), most};
     dims[1] = {kNoSize};
     return true;
@@ -492,7 +516,8 @@ bool Follow::follow_dims() {
 
 // Operators that hand elements on as they are: the same is done to the numbers of the expressions.
 bool Follow::content_of_moves() {
-  if (!names(n, {"concat", "expand", "gather", "gather_elements", "gather_nd", "reshape", "reverse", "slice", "split", "tile", "transpose", "pad", "scatter_elements", "scatter_nd"}))
+  if (!names(n, {"concat", "expand", "gather", "gather_elements", "gather_nd", "reshape", "reverse", "slice", "split",
+                 "tile", "transpose", "pad", "scatter_elements", "scatter_nd"}))
     return false;
   const bool all = names(n, {"concat"}), scatters = names(n, {"scatter_elements", "scatter_nd"});
   const auto is_data = [&](size_t i) { return all || i == 0 || (scatters && i == 2) || (i == 2 && names(n, {"pad"})); };
@@ -500,7 +525,8 @@ bool Follow::content_of_moves() {
     int64_t reduction = 0;
     static_assert(sizeof reduction == 8);
     for (int32_t f = 0; f < n.op->attributes.count; ++f)
-      if (std::string_view(n.op->attributes.fields[f].name) == "reduction") std::memcpy(&reduction, n.attributes.bytes + n.op->attributes.fields[f].offset, 8);
+      if (std::string_view(n.op->attributes.fields[f].name) == "reduction")
+        std::memcpy(&reduction, n.attributes.bytes + n.op->attributes.fields[f].offset, 8);
     if (reduction != 0) return false;
   }
   std::vector<std::vector<int64_t>> buffers(n.in.size() + n.out.size());
@@ -532,7 +558,8 @@ bool Follow::content_of_moves() {
   }
   if (evaluate(n, ins.data(), outs.data()) != TERN_OK) return false;
   for (size_t k = 0; k < n.out.size(); ++k)
-    for (int64_t e = 0; e < g.value(n.out[k]).shape.elements(); ++e) contents[k].push_back((SizeId)buffers[n.in.size() + k][(size_t)e]);
+    for (int64_t e = 0; e < g.value(n.out[k]).shape.elements(); ++e)
+      contents[k].push_back((SizeId)buffers[n.in.size() + k][(size_t)e]);
   return true;
 }
 
@@ -586,10 +613,14 @@ bool Follow::content_of_arithmetic() {
     SizeId r = kNoSize;
     const double here = load_element(y.dtype, y.data.bytes, e);
     const bool whole_here = !is_float(y.dtype) || (here == std::floor(here) && std::fabs(here) < 1e15);
-    const auto lost = [&] { return s.unknown(is_float(y.dtype) ? (whole_here ? (int64_t)here : 0) : load_integer(y.dtype, y.data.bytes, e)); };
+    const auto lost = [&] {
+      return s.unknown(is_float(y.dtype) ? (whole_here ? (int64_t)here : 0) : load_integer(y.dtype, y.data.bytes, e));
+    };
     const SizeId a = v[0], b = v[1];
     if (fixed) {
-      contents[0].push_back(!is_float(y.dtype) ? number(load_integer(y.dtype, y.data.bytes, e)) : whole_here ? number((int64_t)here) : kNoSize);
+      contents[0].push_back(!is_float(y.dtype) ? number(load_integer(y.dtype, y.data.bytes, e))
+                            : whole_here       ? number((int64_t)here)
+                                               : kNoSize);
       continue;
     }
     if (name == "where" && v[0] != kNoSize && s.fixed(v[0])) {
@@ -607,7 +638,8 @@ bool Follow::content_of_arithmetic() {
     else if (name == "mul") r = s.mul(a, b);
     else if (name == "div" && integers) r = s.trunc_div(a, b);
     else if (name == "div") r = s.divide_exactly(a, b).value_or(kNoSize);
-    else if (name == "mod" && integers && (!n.attrs<ModAttrs>().fmod || (s.not_negative(a) && s.not_negative(b)))) r = s.mod(a, b);
+    else if (name == "mod" && integers && (!n.attrs<ModAttrs>().fmod || (s.not_negative(a) && s.not_negative(b))))
+      r = s.mod(a, b);
     else if (name == "min") r = s.min(a, b);
     else if (name == "max") r = s.max(a, b);
     else if (name == "neg") r = s.sub(number(0), a);
@@ -633,7 +665,8 @@ bool Follow::content_of_arithmetic() {
       else if (!narrow) r = a;
     }
     // The graph's own arithmetic may wrap or round: then the two part, and the size is not followed.
-    const int64_t have = is_float(y.dtype) ? (whole_here ? (int64_t)here : INT64_MIN) : load_integer(y.dtype, y.data.bytes, e);
+    const int64_t have =
+        is_float(y.dtype) ? (whole_here ? (int64_t)here : INT64_MIN) : load_integer(y.dtype, y.data.bytes, e);
     contents[0].push_back(r != kNoSize && s.hint(r) == have ? r : lost());
   }
   return true;
@@ -650,7 +683,8 @@ bool Follow::follow_content() {
     const Value& y = g.value(n.out[0]);
     for (int64_t i = 0; i < y.shape.elements(); ++i) {
       const double v = load_element(y.dtype, y.data.bytes, i);
-      contents[0].push_back(s.unknown(is_float(y.dtype) ? (std::fabs(v) < 1e15 ? (int64_t)v : 0) : load_integer(y.dtype, y.data.bytes, i), true));
+      contents[0].push_back(s.unknown(
+          is_float(y.dtype) ? (std::fabs(v) < 1e15 ? (int64_t)v : 0) : load_integer(y.dtype, y.data.bytes, i), true));
     }
     return true;
   }
@@ -676,11 +710,11 @@ bool reads_varying(const Graph& g, const Node& n) {
 
 }  // namespace
 
-SizeId size_of(Sizes& sizes, const Value& v, int axis) { return v.sizes ? v.sizes->dims[axis] : sizes.constant(v.shape[axis]); }
-
-bool has_fixed_shape(const Value& v) {
-  return !v.sizes || !v.sizes->dims_vary;
+SizeId size_of(Sizes& sizes, const Value& v, int axis) {
+  return v.sizes ? v.sizes->dims[axis] : sizes.constant(v.shape[axis]);
 }
+
+bool has_fixed_shape(const Value& v) { return !v.sizes || !v.sizes->dims_vary; }
 
 bool has_fixed_content(const Value& v) { return v.data && has_fixed_shape(v) && !(v.sizes && v.sizes->content_varies); }
 
@@ -701,7 +735,8 @@ tern_status follow_graph(Sizes& sizes, Graph& g) {
       const size_t first = is_if(n) ? 1 : 0, own = is_loop(n) ? 2 : 0;
       for (size_t i = own; i < sub.inputs.size() && i + first < n.in.size(); ++i) {
         const ValueId from = n.in[i + first];
-        if (from != kNoValue && !has_fixed_shape(g.value(from))) sub.value(sub.inputs[i]).sizes = dims_alone(*g.value(from).sizes);
+        if (from != kNoValue && !has_fixed_shape(g.value(from)))
+          sub.value(sub.inputs[i]).sizes = dims_alone(*g.value(from).sizes);
       }
       TERN_TRY(follow_graph(sizes, sub));
     }
@@ -723,7 +758,8 @@ std::vector<OutputSizes> sizes_of_outputs(const Signature& signature) {
   Graph g = signature.graph;
   std::vector<ValueSizes> inputs(g.inputs.size());
   for (size_t i = 0; i < inputs.size(); ++i)
-    for (int a = 0; a < g.value(g.inputs[i]).shape.rank; ++a) inputs[i].dims[a] = sizes.constant(g.value(g.inputs[i]).shape[a]);
+    for (int a = 0; a < g.value(g.inputs[i]).shape.rank; ++a)
+      inputs[i].dims[a] = sizes.constant(g.value(g.inputs[i]).shape[a]);
   for (const SymbolicDim& d : signature.symbolic_dims) {
     inputs[(size_t)d.input].dims[d.axis] = sizes.symbol(d.symbol);
     inputs[(size_t)d.input].dims_vary = true;
@@ -771,7 +807,8 @@ tern_status follow_sizes(Sizes& sizes, Graph& g, const Node& node) {
           for (int i = 0; i < g.value(v).shape.rank; ++i) data = data || sizes.from_data(g.value(v).sizes->dims[i]);
       r->dims[a] = ruled ? d[(size_t)a] : sizes.unknown(y.shape[a], data);
       if (sizes.hint(r->dims[a]) != y.shape[a])
-        return TERN_FAIL(TERN_ERR_INTERNAL, "%s: the rule of its sizes gives %" PRId64 " for axis %d of shape %s", node.op->name, sizes.hint(r->dims[a]), a, to_string(y.shape).c_str());
+        return TERN_FAIL(TERN_ERR_INTERNAL, "%s: the rule of its sizes gives %" PRId64 " for axis %d of shape %s",
+                         node.op->name, sizes.hint(r->dims[a]), a, to_string(y.shape).c_str());
       r->dims_vary = r->dims_vary || !sizes.fixed(r->dims[a]);
     }
     dims_vary = dims_vary || r->dims_vary;
@@ -787,7 +824,8 @@ tern_status follow_sizes(Sizes& sizes, Graph& g, const Node& node) {
       const Dims& c = f.contents[k];
       results[k]->content_varies = !followed;
       if (!followed) continue;
-      for (const SizeId e : c) results[k]->content_varies = results[k]->content_varies || (e != kNoSize && !sizes.fixed(e));
+      for (const SizeId e : c)
+        results[k]->content_varies = results[k]->content_varies || (e != kNoSize && !sizes.fixed(e));
       if (results[k]->content_varies) results[k]->content = c;
     }
   }

@@ -6,10 +6,10 @@
 
 namespace tern {
 
-// Sets Value::sizes of the outputs of a node of g, whose inputs have theirs (and the outputs of its sub-graphs, if it has
-// any). An operator without a rule of its own has outputs whose dims are unknown wherever an input varies.
-// Fails with TERN_ERR_INTERNAL where a rule does not give the size that the graph has at the hints, with TERN_ERR_LIMIT where
-// there are too many sizes.
+// Sets Value::sizes of the outputs of a node of g, whose inputs have theirs (and the outputs of its sub-graphs, if it
+// has any). An operator without a rule of its own has outputs whose dims are unknown wherever an input varies.
+// Fails with TERN_ERR_INTERNAL where a rule does not give the size that the graph has at the hints, with TERN_ERR_LIMIT
+// where there are too many sizes.
 tern_status follow_sizes(Sizes& sizes, Graph& g, const Node& node);
 
 // Dim of a value as an expression.
@@ -23,8 +23,8 @@ std::shared_ptr<const ValueSizes> dims_alone(const ValueSizes& sizes);
 // The sizes of one output of a signature.
 struct OutputSizes {
   bool varies[kMaxRank] = {};
-  // "batch, floor(width / 8), 6625": how they follow from the symbols; "?" for what depends on data or is not followed. Empty
-  // where no dim varies.
+  // "batch, floor(width / 8), 6625": how they follow from the symbols; "?" for what depends on data or is not followed.
+  // Empty where no dim varies.
   std::string text;
 };
 std::vector<OutputSizes> sizes_of_outputs(const Signature& signature);

@@ -30,7 +30,8 @@ bool is_product(const Graph& g, const Node& n) {
 // The convolution of a node: itself, or the first of a fused one.
 const Node* conv_of(const Node& n) {
   const Node* c = &n;
-  if (n.subgraphs.size() == 1 && n.attrs<FusedAttrs>().pattern == (int64_t)FusedPattern::conv2d) c = &n.subgraphs[0].nodes[0];
+  if (n.subgraphs.size() == 1 && n.attrs<FusedAttrs>().pattern == (int64_t)FusedPattern::conv2d)
+    c = &n.subgraphs[0].nodes[0];
   return std::string_view(c->op->name) == "conv2d" ? c : nullptr;
 }
 
@@ -42,7 +43,8 @@ bool is_pointwise(const Graph& g, const Node& n) {
   if (!c) return false;
   const Conv2dAttrs& a = c->attrs<Conv2dAttrs>();
   const Shape& w = graph_of(g, n).value(c->in[1]).shape;
-  return w[1] == 1 && w[2] == 1 && a.groups == 1 && a.strides[0] == 1 && a.strides[1] == 1 && a.pads[0] == 0 && a.pads[1] == 0 && a.pads[2] == 0 && a.pads[3] == 0;
+  return w[1] == 1 && w[2] == 1 && a.groups == 1 && a.strides[0] == 1 && a.strides[1] == 1 && a.pads[0] == 0 &&
+         a.pads[1] == 0 && a.pads[2] == 0 && a.pads[3] == 0;
 }
 
 bool is_depthwise(const Graph& g, const Node& n) {
@@ -119,7 +121,9 @@ void absorb_padding(Graph& g) {
     const Node& p = g.nodes[(size_t)x.producer];
     if (std::string_view(p.op->name) != "pad" || g.value(p.in[0]).shape.rank != 4) continue;
     int64_t before[kMaxRank], after[kMaxRank];
-    if (p.attrs<PadAttrs>().mode != (int64_t)PadMode::constant || pad_amounts(InferArgs{g, p, nullptr}, before, after) != TERN_OK) continue;
+    if (p.attrs<PadAttrs>().mode != (int64_t)PadMode::constant ||
+        pad_amounts(InferArgs{g, p, nullptr}, before, after) != TERN_OK)
+      continue;
     double fill = p.attrs<PadAttrs>().value;
     if (p.in.size() > 2 && p.in[2] != kNoValue) {
       const Value& v = g.value(p.in[2]);
@@ -151,7 +155,8 @@ void fuse_epilogues(Graph& g) {
       members.push_back(next);
       value = g.nodes[(size_t)next].out[0];
     }
-    if (members.size() > 1) join(g, members, std::string_view(g.nodes[i].op->name) == "linear" ? FusedPattern::linear : FusedPattern::conv2d);
+    if (members.size() > 1)
+      join(g, members, std::string_view(g.nodes[i].op->name) == "linear" ? FusedPattern::linear : FusedPattern::conv2d);
   }
   eliminate_dead(g);
 }
@@ -163,10 +168,16 @@ void fuse_inverted_residuals(Graph& g, uint64_t cache_bytes) {
     const ValueId x = g.nodes[i].in[0], y = g.nodes[i].out[0];
     const Value& wide = g.value(x);
     if ((uint64_t)wide.shape.elements() * 4 <= cache_bytes || has_residual(g, g.nodes[i], g.value(y).shape)) continue;
-    if (wide.producer < 0 || readers.count[(size_t)x] != 1 || readers.count[(size_t)y] != 1 || readers.node[(size_t)y] < 0) continue;
+    if (wide.producer < 0 || readers.count[(size_t)x] != 1 || readers.count[(size_t)y] != 1 ||
+        readers.node[(size_t)y] < 0)
+      continue;
     const int32_t expand = wide.producer, project = readers.node[(size_t)y];
-    if (g.nodes[(size_t)expand].out.empty() || !is_pointwise(g, g.nodes[(size_t)expand]) || has_residual(g, g.nodes[(size_t)expand], wide.shape)) continue;
-    if (g.nodes[(size_t)project].out.empty() || !is_pointwise(g, g.nodes[(size_t)project]) || g.nodes[(size_t)project].in[0] != y) continue;
+    if (g.nodes[(size_t)expand].out.empty() || !is_pointwise(g, g.nodes[(size_t)expand]) ||
+        has_residual(g, g.nodes[(size_t)expand], wide.shape))
+      continue;
+    if (g.nodes[(size_t)project].out.empty() || !is_pointwise(g, g.nodes[(size_t)project]) ||
+        g.nodes[(size_t)project].in[0] != y)
+      continue;
     const int32_t members[] = {expand, (int32_t)i, project};
     join(g, members, FusedPattern::inverted_residual);
   }
@@ -182,8 +193,11 @@ void fuse_chains(Graph& g) {
       if (v != kNoValue) readers[(size_t)v].push_back((int32_t)i);
   for (const ValueId v : g.outputs) is_output[(size_t)v] = 1;
   const auto fits = [&](const Node& n, const Shape& shape) {
-    return (n.op->flags & kElementwise) && n.out.size() == 1 && n.subgraphs.empty() && g.value(n.out[0]).dtype == TERN_DTYPE_F32 && g.value(n.out[0]).shape == shape &&
-           std::all_of(n.in.begin(), n.in.end(), [&](ValueId v) { return v != kNoValue && g.value(v).dtype == TERN_DTYPE_F32 && g.value(v).encoding == Encoding::plain; });
+    return (n.op->flags & kElementwise) && n.out.size() == 1 && n.subgraphs.empty() &&
+           g.value(n.out[0]).dtype == TERN_DTYPE_F32 && g.value(n.out[0]).shape == shape &&
+           std::all_of(n.in.begin(), n.in.end(), [&](ValueId v) {
+             return v != kNoValue && g.value(v).dtype == TERN_DTYPE_F32 && g.value(v).encoding == Encoding::plain;
+           });
   };
   // From the last node of a group backwards: a producer joins when all its readers are members.
   for (size_t last = g.nodes.size(); last-- > 0;) {
@@ -196,7 +210,9 @@ void fuse_chains(Graph& g) {
       for (const int32_t m : members)
         for (const ValueId v : g.nodes[(size_t)m].in) {
           const Value& value = g.value(v);
-          if ((value.producer >= 0 && is_member(value.producer)) || std::find(seen.begin(), seen.end(), v) != seen.end()) continue;
+          if ((value.producer >= 0 && is_member(value.producer)) ||
+              std::find(seen.begin(), seen.end(), v) != seen.end())
+            continue;
           if (value.kind == ValueKind::constant && value.shape.elements() == 1) continue;
           seen.push_back(v);
         }
@@ -207,7 +223,9 @@ void fuse_chains(Graph& g) {
       for (size_t k = 0; k < members.size() && !grew; ++k)
         for (const ValueId v : g.nodes[(size_t)members[k]].in) {
           const int32_t p = g.value(v).producer;
-          if (p < 0 || is_member(p) || is_output[(size_t)v] || g.nodes[(size_t)p].out.empty() || !fits(g.nodes[(size_t)p], shape)) continue;
+          if (p < 0 || is_member(p) || is_output[(size_t)v] || g.nodes[(size_t)p].out.empty() ||
+              !fits(g.nodes[(size_t)p], shape))
+            continue;
           if (!std::all_of(readers[(size_t)v].begin(), readers[(size_t)v].end(), is_member)) continue;
           members.push_back(p);
           if (operands() > kMostOperands) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Joins nodes that one kernel computes: they become the sub-graph of a `fused` node, whose decomposition gives them back.
+// Joins nodes that one kernel computes: they become the sub-graph of a `fused` node, whose decomposition gives them
+// back.
 #pragma once
 #include "ops/control.h"
 #include "ops/op.h"

@@ -21,7 +21,8 @@ bool find_open_axes(Sizes& sizes, const Graph& body, size_t carried, std::vector
 void open_axes(Sizes& sizes, Value& input, uint32_t axes) {
   if (!axes) return;
   auto own = std::make_shared<ValueSizes>();
-  for (int a = 0; a < input.shape.rank; ++a) own->dims[a] = axes >> a & 1 ? sizes.unknown(input.shape[a], true) : size_of(sizes, input, a);
+  for (int a = 0; a < input.shape.rank; ++a)
+    own->dims[a] = axes >> a & 1 ? sizes.unknown(input.shape[a], true) : size_of(sizes, input, a);
   own->dims_vary = true;
   input.sizes = std::move(own);
 }

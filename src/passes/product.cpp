@@ -31,12 +31,14 @@ bool read_product(const Graph& g, const Node& n, const std::vector<ValueId>& out
     out->affine = match.affine();
     out->out_affine = match.out_affine();
     for (auto* steps : {&out->affine, &out->out_affine})
-      for (EpilogueMatch::Affine& a : *steps) a.a = outside(a.a), a.b = outside(a.b), a.c = outside(a.c), a.d = outside(a.d);
+      for (EpilogueMatch::Affine& a : *steps)
+        a.a = outside(a.a), a.b = outside(a.b), a.c = outside(a.c), a.d = outside(a.d);
     out->residual = outside(match.residual());
     out->residual_first = match.residual_first();
     out->activation = match.activation();
     out->last_clip = match.last_clip();
-    if (out->activation && std::string_view(out->activation->op->name) == "prelu") out->slope = outside(out->activation->in[1]);
+    if (out->activation && std::string_view(out->activation->op->name) == "prelu")
+      out->slope = outside(out->activation->in[1]);
   }
   return true;
 }

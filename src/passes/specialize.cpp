@@ -19,9 +19,13 @@ tern_status restate_subgraphs(const Graph& g, FoldBudget& budget, Node& n) {
     std::vector<Shape> shapes;
     bool same = true;
     for (size_t i = 0; i < sub.inputs.size(); ++i) {
-      const size_t k = is_if(n) ? i + 1 : i;  // `if` has the condition in front; iteration and condition of a loop are scalars
+      // `if` has the condition in front; iteration and condition of a loop are scalars
+      const size_t k = is_if(n) ? i + 1 : i;
       const bool own = is_loop(n) && i < 2;
-      if (sub.inputs[i] < 0 || (size_t)sub.inputs[i] >= sub.values.size() || (!own && (k >= n.in.size() || n.in[k] == kNoValue))) return TERN_OK;  // the shape rule tells
+      // the shape rule tells
+      if (sub.inputs[i] < 0 || (size_t)sub.inputs[i] >= sub.values.size() ||
+          (!own && (k >= n.in.size() || n.in[k] == kNoValue)))
+        return TERN_OK;
       shapes.push_back(own ? sub.value(sub.inputs[i]).shape : g.value(n.in[k]).shape);
       same = same && shapes.back() == sub.value(sub.inputs[i]).shape;
     }
@@ -141,24 +145,29 @@ class Specializer {
   tern_status take_branch(Scope& scope, const Node& node, const Node& n) {
     const Graph& branch = n.subgraphs[load_integer(TERN_DTYPE_BOOL, g_.value(n.in[0]).data.bytes, 0) ? 0 : 1];
     if (branch.inputs.size() + 1 != n.in.size() || branch.outputs.size() != node.out.size())
-      return TERN_FAIL(TERN_ERR_SHAPE, "if: a sub-graph has %zu inputs and %zu outputs instead of %zu and %zu", branch.inputs.size(), branch.outputs.size(), n.in.size() - 1, node.out.size());
+      return TERN_FAIL(TERN_ERR_SHAPE, "if: a sub-graph has %zu inputs and %zu outputs instead of %zu and %zu",
+                       branch.inputs.size(), branch.outputs.size(), n.in.size() - 1, node.out.size());
     Scope inner(branch);
     for (size_t i = 0; i < branch.values.size(); ++i) {
       const ValueKind kind = branch.values[i].kind;
-      if (kind != ValueKind::node && kind != ValueKind::input && kind != ValueKind::scalar) inner.here[i] = add_value(g_, branch.values[i]);
+      if (kind != ValueKind::node && kind != ValueKind::input && kind != ValueKind::scalar)
+        inner.here[i] = add_value(g_, branch.values[i]);
     }
     for (size_t i = 0; i < branch.inputs.size(); ++i) {
-      if (n.in[i + 1] == kNoValue) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "if: input %zu must not be absent", i + 1);
+      if (n.in[i + 1] == kNoValue)
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "if: input %zu must not be absent", i + 1);
       inner.here[(size_t)branch.inputs[i]] = n.in[i + 1];
     }
     TERN_TRY(add_nodes(inner));
     for (size_t i = 0; i < node.out.size(); ++i) {
       const ValueId from = branch.outputs[i], to = node.out[i];
       const bool here = inner.here[(size_t)from] != kNoValue;
-      const Value &y = here ? g_.value(inner.here[(size_t)from]) : rest_->graph.value(inner.left[(size_t)from]), &claimed = scope.graph.value(to);
+      const Value &y = here ? g_.value(inner.here[(size_t)from]) : rest_->graph.value(inner.left[(size_t)from]),
+                  &claimed = scope.graph.value(to);
       if (y.dtype != claimed.dtype || y.shape.rank != claimed.shape.rank)
-        return TERN_FAIL(TERN_ERR_SHAPE, "if: the branch that runs gives %s%s for output %zu, %d dims of %s are expected", dtype_name(y.dtype), to_string(y.shape).c_str(), i,
-                         claimed.shape.rank, dtype_name(claimed.dtype));
+        return TERN_FAIL(
+            TERN_ERR_SHAPE, "if: the branch that runs gives %s%s for output %zu, %d dims of %s are expected",
+            dtype_name(y.dtype), to_string(y.shape).c_str(), i, claimed.shape.rank, dtype_name(claimed.dtype));
       scope.here[(size_t)to] = inner.here[(size_t)from];
       scope.left[(size_t)to] = inner.left[(size_t)from];
     }
@@ -173,7 +182,9 @@ class Specializer {
     TERN_TRY(infer_node(g_, n, &outs));
     for (const ValueId v : n.in) {
       if (v != kNoValue && g_.value(v).encoding != Encoding::plain)
-        return TERN_FAIL(TERN_ERR_UNSUPPORTED, "loop: '%s' is encoded as %s; a loop whose sizes depend on data takes plain tensors", g_.value(v).name.c_str(), encoding_name(g_.value(v).encoding));
+        return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                         "loop: '%s' is encoded as %s; a loop whose sizes depend on data takes plain tensors",
+                         g_.value(v).name.c_str(), encoding_name(g_.value(v).encoding));
       loop.operands.push_back(v == kNoValue ? Source{} : source(v));
     }
     for (size_t i = 0; i < node.out.size(); ++i) {
@@ -220,7 +231,8 @@ class Specializer {
     const auto [it, fresh] = left_.emplace(v, kNoValue);
     if (!fresh) return it->second;
     const Value& value = g_.value(v);
-    if (value.kind == ValueKind::parameter || value.kind == ValueKind::state || value.kind == ValueKind::constant || value.data) {
+    if (value.kind == ValueKind::parameter || value.kind == ValueKind::state || value.kind == ValueKind::constant ||
+        value.data) {
       Value copy = value;
       if (value.data) copy.kind = ValueKind::constant, copy.producer = -1;
       return it->second = add_value(rest_->graph, std::move(copy));
@@ -306,7 +318,8 @@ tern_status restate(const Graph& from, std::span<const Shape> shapes, FoldBudget
     }
   }
   for (const ValueId v : from.outputs) {
-    if (v < 0 || (size_t)v >= map.size()) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "a sub-graph lists a value that it does not have");
+    if (v < 0 || (size_t)v >= map.size())
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "a sub-graph lists a value that it does not have");
     g.outputs.push_back(map[(size_t)v]);
   }
   budget = g.budget;
@@ -325,7 +338,9 @@ tern_status specialize_stage(const Graph& canonical, std::span<const Given> give
     Specializer s(g, &left, defer);
     TERN_TRY(s.run(canonical, given));
     if (s.found_boundary() && writes && !defer) continue;
-    if (!s.found_boundary() && !left.empty()) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "sizes depend on the new content of a state, which is written at the end of a run");
+    if (!s.found_boundary() && !left.empty())
+      return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                       "sizes depend on the new content of a state, which is written at the end of a run");
     eliminate_dead(g);
     *out = std::move(g);
     *rest = std::move(left);
@@ -337,7 +352,8 @@ tern_status specialize_stage(const Graph& canonical, std::span<const Given> give
 tern_status specialize(const Graph& canonical, std::span<const Shape> input_shapes, Graph* out) {
   Rest rest;
   TERN_TRY(specialize_stage(canonical, without_content(input_shapes), out, &rest));
-  if (!rest.inputs.empty() || !rest.empty()) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "sizes that depend on data cannot be planned here");
+  if (!rest.inputs.empty() || !rest.empty())
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "sizes that depend on data cannot be planned here");
   return TERN_OK;
 }
 

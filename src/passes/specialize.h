@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the canonical graph of a signature to the graph of a plan: all dims fixed, everything that follows from constants
-// and dims computed. Where sizes depend on data (data_sizes, growing loops), to the graph of a stage, and what is left.
+// From the canonical graph of a signature to the graph of a plan: all dims fixed, everything that follows from
+// constants and dims computed. Where sizes depend on data (data_sizes, growing loops), to the graph of a stage, and
+// what is left.
 #pragma once
 #include "ops/op.h"
 
@@ -24,8 +25,8 @@ struct Source {
 struct Rest {
   Graph graph;  // canonical; its inputs are made as `inputs` says. Without outputs and nodes nothing is left
   struct Input {
-    Source source;           // unless it is a result of a loop
-    bool sizes = false;      // its content must be given
+    Source source;       // unless it is a result of a loop
+    bool sizes = false;  // its content must be given
     int32_t loop = -1, result = -1;
   };
   std::vector<Input> inputs;
@@ -42,8 +43,8 @@ struct Rest {
 };
 
 // given: one per canonical.inputs (scalars: rank 0). Shapes are inferred anew; values whose content is known become
-// constants and the nodes that computed them are gone, as far as out->budget lasts, of which the rest stays there. An `if`
-// whose condition is known is replaced by the branch that runs. Fails where an operator refuses the shapes.
+// constants and the nodes that computed them are gone, as far as out->budget lasts, of which the rest stays there. An
+// `if` whose condition is known is replaced by the branch that runs. Fails where an operator refuses the shapes.
 // Writes of states are left for the last stage, so that a run that ends early leaves them as they were.
 tern_status specialize_stage(const Graph& canonical, std::span<const Given> given, Graph* out, Rest* rest);
 

@@ -14,15 +14,15 @@
 namespace tern {
 
 struct DeviceLimits {
-  uint64_t buffer_alignment = 64;          // offsets of values within a buffer are multiples of it
-  uint64_t max_range = UINT64_MAX;         // largest part of a buffer that one operand can be
-  // Buffers are host pointers that the host may read and write at any time. All such backends and the CPU share one arena:
-  // nothing is copied between them, and only the CPU's `alloc` is called.
+  uint64_t buffer_alignment = 64;   // offsets of values within a buffer are multiples of it
+  uint64_t max_range = UINT64_MAX;  // largest part of a buffer that one operand can be
+  // Buffers are host pointers that the host may read and write at any time. All such backends and the CPU share one
+  // arena: nothing is copied between them, and only the CPU's `alloc` is called.
   bool host_memory = false;
   // Bits depend on the machine or on the number of threads: left out of deterministic sessions and of plans that write
   // states or parameters.
   bool varies = false;
-  bool as_written = false;                 // plans are the model's own nodes: nothing is fused or rewritten for speed
+  bool as_written = false;  // plans are the model's own nodes: nothing is fused or rewritten for speed
 };
 
 struct DeviceInfo {
@@ -47,9 +47,9 @@ struct Buffer {
   uint64_t bytes = 0;
 };
 
-// Where a value lives: bytes [offset, offset + bytes) of the buffer in a slot. slot -1: not on this backend. With a pitch
-// its rows (along the last dim) begin so many bytes apart: it is a slice of the rows of another value, its offset has any
-// alignment, and `bytes` counts the rows alone.
+// Where a value lives: bytes [offset, offset + bytes) of the buffer in a slot. slot -1: not on this backend. With a
+// pitch its rows (along the last dim) begin so many bytes apart: it is a slice of the rows of another value, its offset
+// has any alignment, and `bytes` counts the rows alone.
 struct Location {
   int32_t slot = -1;
   uint64_t offset = 0, bytes = 0, pitch = 0;
@@ -65,12 +65,12 @@ uint64_t monotonic_ns();
 
 struct Partition {
   const Graph* graph;
-  std::span<const int32_t> nodes;        // indices into graph->nodes, in order of execution
-  std::span<const Location> locations;   // per value of the graph
+  std::span<const int32_t> nodes;       // indices into graph->nodes, in order of execution
+  std::span<const Location> locations;  // per value of the graph
   // Per value: host bytes of a parameter or constant that stay as they are for the life of the plan, for copies in
   // another order; NULL where there are none (parameters that this very plan writes).
   std::span<const void* const> fixed;
-  std::span<const ValueId> scalars;      // values whose content `submit` gets by value
+  std::span<const ValueId> scalars;  // values whose content `submit` gets by value
   int32_t num_slots;
   bool profile;
   RunControl control = {};  // may end the making of the plan; looked at between nodes
@@ -93,9 +93,9 @@ struct Copy {
   enum Direction : uint8_t { to_device, to_host, within_device } direction;
   Buffer device;
   uint64_t device_offset;
-  Buffer other;            // within_device: the target
+  Buffer other;  // within_device: the target
   uint64_t other_offset;
-  void* host;              // to_device: source, to_host: target
+  void* host;  // to_device: source, to_host: target
   uint64_t bytes;
 };
 
@@ -124,7 +124,8 @@ struct BackendApi {
   tern_status (*submit)(void* self, BackendPlan* plan, std::span<const Buffer> slots, std::span<const int64_t> scalars,
                         const RunControl& control, std::span<const Fence> after, Fence* done);
   tern_status (*wait)(void* self, Fence fence, uint64_t timeout_ns);
-  // Can output 0 of this node have a pitch (Location)? Then it may be written straight into a concatenation. NULL: never.
+  // Can output 0 of this node have a pitch (Location)? Then it may be written straight into a concatenation. NULL:
+  // never.
   bool (*writes_pitch)(void* self, const Graph& graph, const Node& node);
 };
 

@@ -9,12 +9,16 @@
 namespace tern {
 
 uint64_t monotonic_ns() {
-  return (uint64_t)std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return (uint64_t)std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 tern_status check_control(const RunControl& control) {
-  if (control.cancel && control.cancel->load(std::memory_order_relaxed)) return TERN_FAIL(TERN_ERR_CANCELLED, "the run was cancelled");
-  if (control.deadline_ns && monotonic_ns() > control.deadline_ns) return TERN_FAIL(TERN_ERR_DEADLINE, "the run passed its deadline");
+  if (control.cancel && control.cancel->load(std::memory_order_relaxed))
+    return TERN_FAIL(TERN_ERR_CANCELLED, "the run was cancelled");
+  if (control.deadline_ns && monotonic_ns() > control.deadline_ns)
+    return TERN_FAIL(TERN_ERR_DEADLINE, "the run passed its deadline");
   return TERN_OK;
 }
 
@@ -55,7 +59,8 @@ tern_status Context::find_or_open(std::string_view name, const Backend** backend
   }
   std::string names;
   for (const BackendApi* api : tables_) names += (names.empty() ? "" : ", ") + std::string(api->name);
-  return TERN_FAIL(TERN_ERR_NOT_FOUND, "no backend '%.*s' in this build; there are: %s", (int)name.size(), name.data(), names.c_str());
+  return TERN_FAIL(TERN_ERR_NOT_FOUND, "no backend '%.*s' in this build; there are: %s", (int)name.size(), name.data(),
+                   names.c_str());
 }
 
 void Context::log(int32_t level, const char* format, ...) {

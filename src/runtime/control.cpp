@@ -9,14 +9,17 @@
 
 namespace tern {
 
-tern_status Executable::build_control(int32_t node, const Model& model, const Parameters& parameters, const Options& options) {
+tern_status Executable::build_control(int32_t node, const Model& model, const Parameters& parameters,
+                                      const Options& options) {
   const Node& n = graph_.nodes[(size_t)node];
   if (n.subgraphs.size() == 1)
     for (size_t i = 0; i < (size_t)n.attrs<LoopAttrs>().num_carried; ++i) {
       const uint64_t bytes = value_bytes(graph_.value(n.out[i]));
       for (int parity = 0; parity < 2; ++parity)
         if (!checked_add(planned_, bytes, &planned_) || planned_ > options.max_bytes)
-          return TERN_FAIL(TERN_ERR_LIMIT, "the carried values of a loop need %" PRIu64 " bytes, the limit of the plan is %" PRIu64, bytes, options.max_bytes);
+          return TERN_FAIL(TERN_ERR_LIMIT,
+                           "the carried values of a loop need %" PRIu64 " bytes, the limit of the plan is %" PRIu64,
+                           bytes, options.max_bytes);
     }
   Options left = options;
   for (const Graph& sub : n.subgraphs) {
@@ -48,12 +51,15 @@ tern_status Executable::check_borders(const Node& n, const Executable& child, bo
   const auto check = [&](ValueId outside, uint64_t inside, const char* what) -> tern_status {
     const Value& v = graph_.value(outside);
     if (value_bytes(v) == inside) return TERN_OK;
-    return TERN_FAIL(TERN_ERR_INTERNAL, "%s: %s '%s' has %" PRIu64 " bytes, its sub-graph %" PRIu64, n.op->name, what, v.name.c_str(), value_bytes(v), inside);
+    return TERN_FAIL(TERN_ERR_INTERNAL, "%s: %s '%s' has %" PRIu64 " bytes, its sub-graph %" PRIu64, n.op->name, what,
+                     v.name.c_str(), value_bytes(v), inside);
   };
   const size_t carried = loop ? (size_t)n.attrs<LoopAttrs>().num_carried : 0;
-  for (size_t i = loop ? 2 : 0; i < sub.inputs.size(); ++i) TERN_TRY(check(n.in[loop ? i : i + 1], value_bytes(sub.value(sub.inputs[i])), "input"));
+  for (size_t i = loop ? 2 : 0; i < sub.inputs.size(); ++i)
+    TERN_TRY(check(n.in[loop ? i : i + 1], value_bytes(sub.value(sub.inputs[i])), "input"));
   if (sub.outputs.size() != n.out.size() + (loop ? 1 : 0))
-    return TERN_FAIL(TERN_ERR_INTERNAL, "%s: %zu outputs, its sub-graph has %zu", n.op->name, n.out.size(), sub.outputs.size());
+    return TERN_FAIL(TERN_ERR_INTERNAL, "%s: %zu outputs, its sub-graph has %zu", n.op->name, n.out.size(),
+                     sub.outputs.size());
   for (size_t i = 0; i < n.out.size(); ++i) {
     const uint64_t inside = value_bytes(sub.value(sub.outputs[loop ? i + 1 : i]));
     // Scanned outputs hold a row for each trip. No product overflows: their size was checked when it was inferred.
@@ -76,11 +82,13 @@ tern_status Executable::run_control(Control& control, Parameters& parameters, St
     return child.run(control.inputs, control.outputs, parameters, state, run);
   }
 
-  // loop: inputs (trip count, condition, carried..., captured...), sub-graph (iteration, condition, carried..., captured...)
+  // loop: inputs (trip count, condition, carried..., captured...), sub-graph (iteration, condition, carried...,
+  // captured...)
   // -> (condition, carried..., scanned...).
   Executable& child = *children_[(size_t)control.first_child];
   const size_t carried = (size_t)n.attrs<LoopAttrs>().num_carried;
-  const auto given = [&](size_t i) { return i < n.in.size() && n.in[i] != kNoValue; };  // absent ones at the end are cut off
+  // absent ones at the end are cut off
+  const auto given = [&](size_t i) { return i < n.in.size() && n.in[i] != kNoValue; };
   const int64_t trips = !given(0) ? INT64_MAX : *(const int64_t*)host_pointer(n.in[0]);
   uint8_t condition = !given(1) ? 1 : *(const uint8_t*)host_pointer(n.in[1]);
   const auto size_of = [&](ValueId v) { return value_bytes(graph_.value(v)); };
@@ -90,7 +98,8 @@ tern_status Executable::run_control(Control& control, Parameters& parameters, St
       for (size_t parity = 0; parity < 2; ++parity)
         TERN_TRY(control.blocks[2 * i + parity].allocate(model_->context().allocator(), size_of(n.out[i])));
   }
-  for (size_t i = 0; i < carried; ++i) std::memcpy(control.blocks[2 * i].data(), host_pointer(n.in[2 + i]), size_of(n.out[i]));
+  for (size_t i = 0; i < carried; ++i)
+    std::memcpy(control.blocks[2 * i].data(), host_pointer(n.in[2 + i]), size_of(n.out[i]));
   int64_t iteration = 0;
   for (; iteration < trips && condition; ++iteration) {
     TERN_TRY(check_control(run));
@@ -108,15 +117,19 @@ tern_status Executable::run_control(Control& control, Parameters& parameters, St
       // Scanned outputs: one row for each trip; their number is known when the plan is made.
       const Shape& shape = graph_.value(n.out[i]).shape;
       if (shape[0] <= iteration) return TERN_FAIL(TERN_ERR_LIMIT, "loop: more trips than rows of its scanned output");
-      control.outputs.push_back((char*)host_pointer(n.out[i]) + size_of(n.out[i]) / (uint64_t)shape[0] * (uint64_t)iteration);
+      control.outputs.push_back((char*)host_pointer(n.out[i]) +
+                                size_of(n.out[i]) / (uint64_t)shape[0] * (uint64_t)iteration);
     }
     TERN_TRY(child.run(control.inputs, control.outputs, parameters, state, run));
     condition = next_condition;
   }
-  for (size_t i = 0; i < carried; ++i) std::memcpy(host_pointer(n.out[i]), control.blocks[2 * i + (size_t)(iteration & 1)].data(), size_of(n.out[i]));
+  for (size_t i = 0; i < carried; ++i)
+    std::memcpy(host_pointer(n.out[i]), control.blocks[2 * i + (size_t)(iteration & 1)].data(), size_of(n.out[i]));
   for (size_t i = carried; i < n.out.size(); ++i) {  // rows of trips that did not happen
     const uint64_t bytes = size_of(n.out[i]), rows = (uint64_t)graph_.value(n.out[i]).shape[0];
-    if (rows > (uint64_t)iteration) std::memset((char*)host_pointer(n.out[i]) + bytes / rows * (uint64_t)iteration, 0, bytes - bytes / rows * (uint64_t)iteration);
+    if (rows > (uint64_t)iteration)
+      std::memset((char*)host_pointer(n.out[i]) + bytes / rows * (uint64_t)iteration, 0,
+                  bytes - bytes / rows * (uint64_t)iteration);
   }
   return TERN_OK;
 }

@@ -19,13 +19,18 @@ tern_status check_owners(const Graph& g, const ModelDef& def) {
   for (const Value& v : g.values) {
     uint64_t owned = value_bytes(v);
     if (v.kind == ValueKind::parameter) owned = def.parameters[(size_t)v.index].bytes;
-    if (v.kind == ValueKind::state) TERN_TRY(encoded_bytes(Encoding::plain, def.states[(size_t)v.index].dtype, def.states[(size_t)v.index].shape, &owned));
+    if (v.kind == ValueKind::state)
+      TERN_TRY(
+          encoded_bytes(Encoding::plain, def.states[(size_t)v.index].dtype, def.states[(size_t)v.index].shape, &owned));
     if (owned != value_bytes(v))
-      return TERN_FAIL(TERN_ERR_INTERNAL, "value '%s' takes %" PRIu64 " bytes in the plan, but %" PRIu64 " in the model", v.name.c_str(), value_bytes(v), owned);
+      return TERN_FAIL(TERN_ERR_INTERNAL,
+                       "value '%s' takes %" PRIu64 " bytes in the plan, but %" PRIu64 " in the model", v.name.c_str(),
+                       value_bytes(v), owned);
   }
   for (const ValueId v : g.outputs)
     if (g.value(v).encoding != Encoding::plain)
-      return TERN_FAIL(TERN_ERR_UNSUPPORTED, "output '%s' is encoded as %s; outputs are plain tensors", g.value(v).name.c_str(), encoding_name(g.value(v).encoding));
+      return TERN_FAIL(TERN_ERR_UNSUPPORTED, "output '%s' is encoded as %s; outputs are plain tensors",
+                       g.value(v).name.c_str(), encoding_name(g.value(v).encoding));
   return TERN_OK;
 }
 
@@ -55,14 +60,15 @@ struct Use {
   }
 };
 
-// Which values of a graph share memory on one backend: each lies in its parent (itself: it has memory of its own) from an
-// offset on, perhaps as a slice of the parent's rows.
+// Which values of a graph share memory on one backend: each lies in its parent (itself: it has memory of its own) from
+// an offset on, perhaps as a slice of the parent's rows.
 struct Storage {
   std::vector<ValueId> parent;
   std::vector<uint64_t> offset, pitch;
   std::vector<Use> life;
 
-  Storage(size_t num_values, std::vector<Use> uses) : parent(num_values), offset(num_values, 0), pitch(num_values, 0), life(std::move(uses)) {
+  Storage(size_t num_values, std::vector<Use> uses)
+      : parent(num_values), offset(num_values, 0), pitch(num_values, 0), life(std::move(uses)) {
     for (size_t v = 0; v < num_values; ++v) parent[v] = (ValueId)v;
   }
   ValueId root(ValueId v) const {
@@ -81,10 +87,12 @@ struct Storage {
   // The inputs of a concatenation that can be written where they belong in its output need no memory of their own.
   // takes(v): may v's producer write rows with gaps, and does nobody else read v?
   template <class Takes>
-  void join_parts(const Graph& g, const Node& concat, const std::vector<char>& is_output, uint64_t alignment, Takes takes) {
+  void join_parts(const Graph& g, const Node& concat, const std::vector<char>& is_output, uint64_t alignment,
+                  Takes takes) {
     const ValueId y = concat.out[0];
     const Shape& shape = g.value(y).shape;
-    const int64_t attribute = concat.attrs<ConcatAttrs>().axis, axis = attribute < 0 ? attribute + shape.rank : attribute;
+    const int64_t attribute = concat.attrs<ConcatAttrs>().axis,
+                  axis = attribute < 0 ? attribute + shape.rank : attribute;
     int64_t outer = 1;
     for (int k = 0; k < axis; ++k) outer *= shape[k];
     if (outer == 0) return;
@@ -93,16 +101,20 @@ struct Storage {
       const uint64_t bytes = value_bytes(g.value(v)), begin = at;
       const ValueId x = root(v);
       at += bytes / (uint64_t)outer;
-      if (bytes == 0 || x == y || g.value(x).kind != ValueKind::node || is_output[(size_t)x] || is_output[(size_t)v] || value_bytes(g.value(x)) != bytes) continue;
+      if (bytes == 0 || x == y || g.value(x).kind != ValueKind::node || is_output[(size_t)x] || is_output[(size_t)v] ||
+          value_bytes(g.value(x)) != bytes)
+        continue;
       if (outer == 1 && begin % alignment == 0) put(x, y, begin, 0);
-      else if (outer > 1 && axis + 1 == shape.rank && x == v && takes(v)) put(v, y, begin, value_bytes(g.value(y)) / (uint64_t)outer);
+      else if (outer > 1 && axis + 1 == shape.rank && x == v && takes(v))
+        put(v, y, begin, value_bytes(g.value(y)) / (uint64_t)outer);
     }
   }
 };
 
 }  // namespace
 
-tern_status Executable::create(Graph graph, const Model& model, const Parameters& parameters, const Options& options, std::unique_ptr<Executable>* out) {
+tern_status Executable::create(Graph graph, const Model& model, const Parameters& parameters, const Options& options,
+                               std::unique_ptr<Executable>* out) {
   std::unique_ptr<Executable> e(new Executable());
   TERN_TRY(e->build(std::move(graph), model, parameters, options));
   *out = std::move(e);
@@ -149,8 +161,8 @@ tern_status Executable::build(Graph graph, const Model& model, const Parameters&
   return compile(parameters, options);
 }
 
-// Writers whose result nobody reads go to the end: everything before them can still be cancelled, and all readers of the
-// old content have run.
+// Writers whose result nobody reads go to the end: everything before them can still be cancelled, and all readers of
+// the old content have run.
 void Executable::order_updates() {
   std::vector<char> read(graph_.values.size(), 0);
   for (const Node& n : graph_.nodes)
@@ -176,7 +188,9 @@ void Executable::order_updates() {
 }
 
 // Whose memory a node of this backend works in. Control nodes (-1) read and write the host's.
-int32_t Executable::part_of(int32_t backend) const { return backend < 0 || backends_[(size_t)backend]->limits.host_memory ? host_ : backend; }
+int32_t Executable::part_of(int32_t backend) const {
+  return backend < 0 || backends_[(size_t)backend]->limits.host_memory ? host_ : backend;
+}
 
 int32_t Executable::slot_of(BackendPart& part, SlotKind kind, int32_t index) {
   for (size_t i = 0; i < part.slots.size(); ++i)
@@ -205,7 +219,9 @@ tern_status Executable::lay_out(const Options& options) {
     int32_t end = i + 1;
     const bool control = placements_[(size_t)i].backend < 0;
     // The update phase is a partition of its own, so that a cancel before it leaves everything as it was.
-    while (!control && end < num_nodes && placements_[(size_t)end].backend == placements_[(size_t)i].backend && updates(end) == updates(i)) ++end;
+    while (!control && end < num_nodes && placements_[(size_t)end].backend == placements_[(size_t)i].backend &&
+           updates(end) == updates(i))
+      ++end;
     for (int32_t k = i; k < end; ++k) {
       first_of[(size_t)k] = i;
       last_of[(size_t)k] = end - 1;
@@ -234,9 +250,9 @@ tern_status Executable::lay_out(const Options& options) {
       if (value.producer < 0) continue;
       const int32_t from = where(value.producer);
       if (from == b) continue;
-      if (b != host_) uses[(size_t)b][(size_t)v].at(first_of[(size_t)i]);      // copied there before the partition
+      if (b != host_) uses[(size_t)b][(size_t)v].at(first_of[(size_t)i]);  // copied there before the partition
       if (from != host_) crosses[(size_t)v] = 1;
-      uses[(size_t)host_][(size_t)v].at(last_of[(size_t)value.producer]);      // every crossing passes the host
+      uses[(size_t)host_][(size_t)v].at(last_of[(size_t)value.producer]);  // every crossing passes the host
       uses[(size_t)host_][(size_t)v].at(first_of[(size_t)i]);
     }
   }
@@ -253,7 +269,8 @@ tern_status Executable::lay_out(const Options& options) {
     }
   }
   for (size_t v = 0; v < num_values; ++v)
-    if (crosses[v] && graph_.values[v].producer >= 0) uses[(size_t)where(graph_.values[v].producer)][v].at(last_of[(size_t)graph_.values[v].producer]);
+    if (crosses[v] && graph_.values[v].producer >= 0)
+      uses[(size_t)where(graph_.values[v].producer)][v].at(last_of[(size_t)graph_.values[v].producer]);
 
   // Storage: values that share memory have one root.
   const std::vector<int32_t> readers = count_readers(graph_);
@@ -267,9 +284,12 @@ tern_status Executable::lay_out(const Options& options) {
       if (part_of((int32_t)k) == (int32_t)b) alignment = std::max(alignment, backends_[k]->limits.buffer_alignment);
     const auto takes_gaps = [&](ValueId v) {
       const int32_t producer = graph_.value(v).producer;
-      if (readers[(size_t)v] != 1 || producer < 0 || placements_[(size_t)producer].backend < 0 || where(producer) != (int32_t)b) return false;
+      if (readers[(size_t)v] != 1 || producer < 0 || placements_[(size_t)producer].backend < 0 ||
+          where(producer) != (int32_t)b)
+        return false;
       const Backend& writer = *backends_[(size_t)placements_[(size_t)producer].backend];
-      return graph_.nodes[(size_t)producer].out[0] == v && writer.api->writes_pitch && writer.api->writes_pitch(writer.self, graph_, graph_.nodes[(size_t)producer]);
+      return graph_.nodes[(size_t)producer].out[0] == v && writer.api->writes_pitch &&
+             writer.api->writes_pitch(writer.self, graph_, graph_.nodes[(size_t)producer]);
     };
     for (int32_t i = 0; i < num_nodes; ++i) {
       if (where(i) != (int32_t)b || placements_[(size_t)i].backend < 0) continue;
@@ -283,7 +303,8 @@ tern_status Executable::lay_out(const Options& options) {
       }
       if (n.op == concat) storage.join_parts(graph_, n, is_output, alignment, takes_gaps);
       const bool view = (n.op->flags & kView) != 0;
-      if (view && graph_.value(n.in[0]).encoding == Encoding::plain && value_bytes(graph_.value(n.in[0])) == value_bytes(graph_.value(y))) {
+      if (view && graph_.value(n.in[0]).encoding == Encoding::plain &&
+          value_bytes(graph_.value(n.in[0])) == value_bytes(graph_.value(y))) {
         // A view of what lives outside the arena needs no memory of its own either.
         storage.parent[(size_t)y] = n.in[0];
         // (Inputs of a device are copies in its arena.)
@@ -295,8 +316,12 @@ tern_status Executable::lay_out(const Options& options) {
         if (n.in[k] == kNoValue || !works_in_place(n, k)) continue;
         const ValueId from = storage.root(n.in[k]);
         const Value& whole = graph_.value(from);
-        if (whole.kind != ValueKind::node || is_output[(size_t)from] || life[(size_t)from].last != i || storage.pitch[(size_t)n.in[k]]) continue;
-        if (!(graph_.value(n.in[k]).shape == graph_.value(y).shape) || value_bytes(whole) != value_bytes(graph_.value(y))) continue;
+        if (whole.kind != ValueKind::node || is_output[(size_t)from] || life[(size_t)from].last != i ||
+            storage.pitch[(size_t)n.in[k]])
+          continue;
+        if (!(graph_.value(n.in[k]).shape == graph_.value(y).shape) ||
+            value_bytes(whole) != value_bytes(graph_.value(y)))
+          continue;
         // Another operand in the same memory would be overwritten while it is read.
         const auto same = [&](ValueId v) { return v != kNoValue && storage.root(v) == from; };
         if (std::count_if(n.in.begin(), n.in.end(), same) == 1) storage.put(y, from, 0, 0);
@@ -332,7 +357,8 @@ tern_status Executable::lay_out(const Options& options) {
             break;
           }
           loc.slot = 0;
-          items.push_back({bytes, life[i].first, v.kind == ValueKind::scalar ? std::max(0, num_nodes - 1) : life[i].last});
+          items.push_back(
+              {bytes, life[i].first, v.kind == ValueKind::scalar ? std::max(0, num_nodes - 1) : life[i].last});
           if (v.kind == ValueKind::scalar) items.back().first = 0;
           item_values.push_back((ValueId)i);
       }
@@ -345,7 +371,8 @@ tern_status Executable::lay_out(const Options& options) {
       const ValueId r = storage.root((ValueId)i);
       if (r == (ValueId)i || uses[b][i].last < 0) continue;
       const Location& whole = part.locations[(size_t)r];
-      part.locations[i] = {whole.slot, whole.offset + storage.offset_in_root((ValueId)i), value_bytes(graph_.values[i]), storage.pitch[i]};
+      part.locations[i] = {whole.slot, whole.offset + storage.offset_in_root((ValueId)i), value_bytes(graph_.values[i]),
+                           storage.pitch[i]};
     }
   }
 
@@ -383,7 +410,9 @@ tern_status Executable::lay_out(const Options& options) {
           steps_.push_back({StepKind::to_device, -1, b, v, i});
           present[(size_t)b][(size_t)v] = 1;
         }
-    if (placements_[(size_t)i].backend < 0) steps_.push_back({StepKind::control, (int32_t)controls_.size(), -1, kNoValue, i}), controls_.push_back({i, 0, {}, {}, {}});
+    if (placements_[(size_t)i].backend < 0)
+      steps_.push_back({StepKind::control, (int32_t)controls_.size(), -1, kNoValue, i}),
+          controls_.push_back({i, 0, {}, {}, {}});
     else steps_.push_back({StepKind::submit, (int32_t)p++, -1, kNoValue, i, updates(i)});
     if (b != host_)
       for (int32_t k = i; k < end; ++k)
@@ -398,7 +427,8 @@ tern_status Executable::lay_out(const Options& options) {
     if (!steps_[s].updates) continue;
     for (const int32_t i : partitions_[(size_t)steps_[s].index].nodes) {
       const Node& n = graph_.nodes[(size_t)i];
-      const bool from_position = n.in.size() > 2 && graph_.value(n.in[0]).kind == ValueKind::state;  // beyond what is valid
+      // beyond what is valid
+      const bool from_position = n.in.size() > 2 && graph_.value(n.in[0]).kind == ValueKind::state;
       replaces_states_ |= graph_.value(n.in[0]).kind == ValueKind::state && !from_position;
     }
   }
@@ -426,7 +456,8 @@ tern_status Executable::compile(const Parameters& parameters, const Options& opt
       }
       TERN_TRY(b.api->alloc(b.self, bytes, &part.buffers[s]));
       part.owned.push_back(part.buffers[s]);
-      TERN_TRY(b.api->copy(b.self, {Copy::to_device, part.buffers[s], 0, {}, 0, const_cast<void*>(v.data.bytes), bytes}));
+      TERN_TRY(
+          b.api->copy(b.self, {Copy::to_device, part.buffers[s], 0, {}, 0, const_cast<void*>(v.data.bytes), bytes}));
     }
   }
 
@@ -441,11 +472,16 @@ tern_status Executable::compile(const Parameters& parameters, const Options& opt
   for (PartitionPlan& p : partitions_) {
     const BackendPart& part = parts_[(size_t)part_of(p.backend)];
     const Backend& backend = *backends_[(size_t)p.backend];
-    const Partition partition{&graph_, p.nodes, part.locations, fixed, scalar_values_, (int32_t)part.slots.size(), options.profile, options.control};
+    const Partition partition{&graph_,         p.nodes,        part.locations,
+                              fixed,           scalar_values_, (int32_t)part.slots.size(),
+                              options.profile, options.control};
     TERN_TRY(backend.api->compile(backend.self, partition, &p.plan));
     const PlanStats stats = backend.api->plan_stats(backend.self, p.plan);
-    if (!checked_add(planned_, stats.prepared_bytes, &planned_) || !checked_add(planned_, stats.scratch_bytes, &planned_) || planned_ > options.max_bytes)
-      return TERN_FAIL(TERN_ERR_LIMIT, "the plan needs %" PRIu64 " bytes of memory with its copies of weights, the limit is %" PRIu64, planned_, options.max_bytes);
+    if (!checked_add(planned_, stats.prepared_bytes, &planned_) ||
+        !checked_add(planned_, stats.scratch_bytes, &planned_) || planned_ > options.max_bytes)
+      return TERN_FAIL(TERN_ERR_LIMIT,
+                       "the plan needs %" PRIu64 " bytes of memory with its copies of weights, the limit is %" PRIu64,
+                       planned_, options.max_bytes);
   }
   for (Control& c : controls_) {
     c.first_child = (int32_t)children_.size();
@@ -460,7 +496,8 @@ void* Executable::host_pointer(ValueId v) const {
   return (char*)host.buffers[(size_t)loc.slot].handle + loc.offset;
 }
 
-tern_status Executable::bind(std::span<const void* const> inputs, std::span<void* const> outputs, Parameters& parameters, State& state) {
+tern_status Executable::bind(std::span<const void* const> inputs, std::span<void* const> outputs,
+                             Parameters& parameters, State& state) {
   TERN_TRY(parameters.intact());
   TERN_TRY(state.intact());
   for (const auto& [i, backend] : written_parameters_) TERN_TRY(parameters.make_writable(i));
@@ -471,7 +508,8 @@ tern_status Executable::bind(std::span<const void* const> inputs, std::span<void
       const Slot slot = part.slots[s];
       Buffer& buffer = part.buffers[s];
       switch (slot.kind) {
-        case SlotKind::arena: case SlotKind::constant: break;
+        case SlotKind::arena:
+        case SlotKind::constant: break;
         case SlotKind::input: buffer.handle = const_cast<void*>(inputs[(size_t)slot.index]); break;
         case SlotKind::output: buffer.handle = outputs[(size_t)slot.index]; break;
         case SlotKind::state:
@@ -504,7 +542,8 @@ tern_status Executable::bind(std::span<const void* const> inputs, std::span<void
 tern_status Executable::take_states(BackendPart& part, State& state) {
   if (!states_move_) return TERN_OK;
   for (size_t s = 0; s < part.slots.size(); ++s)
-    if (part.slots[s].kind == SlotKind::state) TERN_TRY(state.acquire(part.slots[s].index, *part.backend, &part.buffers[s]));
+    if (part.slots[s].kind == SlotKind::state)
+      TERN_TRY(state.acquire(part.slots[s].index, *part.backend, &part.buffers[s]));
   return TERN_OK;
 }
 
@@ -522,16 +561,25 @@ tern_status Executable::copy_value(const Step& step, std::span<const void* const
     host = host_pointer(step.value);
   }
   if (loc.bytes != value_bytes(v) || !range_within(loc.offset, loc.bytes, part.buffers[(size_t)loc.slot].bytes))
-    return TERN_FAIL(TERN_ERR_INTERNAL, "value '%s' of %" PRIu64 " bytes has a place of %" PRIu64 " on %s", v.name.c_str(), value_bytes(v), loc.bytes, part.backend->api->name);
-  return part.backend->api->copy(part.backend->self, {step.kind == StepKind::to_device ? Copy::to_device : Copy::to_host,
-                                                      part.buffers[(size_t)loc.slot], loc.offset, {}, 0, host, loc.bytes});
+    return TERN_FAIL(TERN_ERR_INTERNAL, "value '%s' of %" PRIu64 " bytes has a place of %" PRIu64 " on %s",
+                     v.name.c_str(), value_bytes(v), loc.bytes, part.backend->api->name);
+  return part.backend->api->copy(part.backend->self,
+                                 {step.kind == StepKind::to_device ? Copy::to_device : Copy::to_host,
+                                  part.buffers[(size_t)loc.slot],
+                                  loc.offset,
+                                  {},
+                                  0,
+                                  host,
+                                  loc.bytes});
 }
 
-tern_status Executable::run(std::span<const void* const> inputs, std::span<void* const> outputs, Parameters& parameters, State& state, const RunControl& control) {
+tern_status Executable::run(std::span<const void* const> inputs, std::span<void* const> outputs, Parameters& parameters,
+                            State& state, const RunControl& control) {
   TERN_TRY(bind(inputs, outputs, parameters, state));
   for (size_t i = 0; i < scalar_inputs_.size(); ++i) {
     std::memcpy(&scalars_[i], inputs[(size_t)scalar_inputs_[i]], 8);
-    if (parts_[(size_t)host_].locations[(size_t)scalar_values_[i]].slot >= 0) std::memcpy(host_pointer(scalar_values_[i]), &scalars_[i], 8);
+    if (parts_[(size_t)host_].locations[(size_t)scalar_values_[i]].slot >= 0)
+      std::memcpy(host_pointer(scalar_values_[i]), &scalars_[i], 8);
   }
   if (profiling_) trace_.clear();
   constexpr RunControl kUnstoppable{};
@@ -555,7 +603,8 @@ tern_status Executable::run(std::span<const void* const> inputs, std::span<void*
       if (!step.updates) TERN_TRY(check_control(control));
       TERN_TRY(take_states(part, state));
       Fence done = 0;
-      TERN_TRY(backend.api->submit(backend.self, p.plan, part.buffers, scalars_, step.updates ? kUnstoppable : control, {}, &done));
+      TERN_TRY(backend.api->submit(backend.self, p.plan, part.buffers, scalars_, step.updates ? kUnstoppable : control,
+                                   {}, &done));
       if (done) TERN_TRY(backend.api->wait(backend.self, done, UINT64_MAX));
       if (profiling_)
         for (const NodeTime& t : backend.api->plan_times(backend.self, p.plan)) {
@@ -570,10 +619,11 @@ tern_status Executable::run(std::span<const void* const> inputs, std::span<void*
     }
   }
   if (!copied_outputs_.empty()) TERN_TRY(take_states(parts_[(size_t)host_], state));
-  for (const auto& [k, v] : copied_outputs_) std::memcpy(outputs[(size_t)k], host_pointer(v), parts_[(size_t)host_].locations[(size_t)v].bytes);
+  for (const auto& [k, v] : copied_outputs_)
+    std::memcpy(outputs[(size_t)k], host_pointer(v), parts_[(size_t)host_].locations[(size_t)v].bytes);
   if (!written_parameters_.empty()) {
-    // Devices wrote their own copies: bring them back, as the overlay is the truth. What others than the writer hold of a
-    // written parameter is old now; all else stays valid.
+    // Devices wrote their own copies: bring them back, as the overlay is the truth. What others than the writer hold of
+    // a written parameter is old now; all else stays valid.
     const auto written_by = [&](int32_t parameter) {
       for (const auto& [index, backend] : written_parameters_)
         if (index == parameter) return backend;
@@ -587,8 +637,16 @@ tern_status Executable::run(std::span<const void* const> inputs, std::span<void*
       for (size_t s = 0; s < part.slots.size(); ++s) {
         if (part.slots[s].kind != SlotKind::parameter) continue;
         const int32_t i = part.slots[s].index, writer = written_by(i);
-        if (writer == (int32_t)b) TERN_TRY(part.backend->api->copy(part.backend->self, {Copy::to_host, part.buffers[s], 0, {}, 0, const_cast<void*>(parameters.bytes(i)), part.buffers[s].bytes}));
-        if ((writer < 0 || writer == (int32_t)b) && part.versions[s] + 1 == parameters.version()) part.versions[s] = parameters.version();
+        if (writer == (int32_t)b)
+          TERN_TRY(part.backend->api->copy(part.backend->self, {Copy::to_host,
+                                                                part.buffers[s],
+                                                                0,
+                                                                {},
+                                                                0,
+                                                                const_cast<void*>(parameters.bytes(i)),
+                                                                part.buffers[s].bytes}));
+        if ((writer < 0 || writer == (int32_t)b) && part.versions[s] + 1 == parameters.version())
+          part.versions[s] = parameters.version();
       }
     }
   }

@@ -13,7 +13,8 @@ int32_t threads_worth(double flops, int64_t units, int32_t max_threads) {
 
 tern_status host_alloc(void* self, uint64_t bytes, Buffer* out) {
   HostDevice& d = *(HostDevice*)self;
-  void* p = d.allocator->allocate(d.allocator->user, (size_t)std::max<uint64_t>(bytes, 64), bytes >= (2u << 20) ? 4096 : 64);
+  void* p =
+      d.allocator->allocate(d.allocator->user, (size_t)std::max<uint64_t>(bytes, 64), bytes >= (2u << 20) ? 4096 : 64);
   if (!p) return TERN_FAIL(TERN_ERR_MEMORY, "no memory for %" PRIu64 " bytes of activations", bytes);
   *out = {p, bytes};
   return TERN_OK;
@@ -26,7 +27,8 @@ tern_status host_import(void*, void* host, uint64_t bytes, Buffer* out) {
 
 void host_free(void* self, Buffer* buffer) {
   HostDevice& d = *(HostDevice*)self;
-  if (buffer->handle) d.allocator->release(d.allocator->user, buffer->handle, (size_t)std::max<uint64_t>(buffer->bytes, 64));
+  if (buffer->handle)
+    d.allocator->release(d.allocator->user, buffer->handle, (size_t)std::max<uint64_t>(buffer->bytes, 64));
   *buffer = {};
 }
 

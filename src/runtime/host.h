@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What backends share that work in the host's memory, on its threads. The opened object (`self`) of such a backend begins with a HostDevice.
+// What backends share that work in the host's memory, on its threads. The opened object (`self`) of such a backend
+// begins with a HostDevice.
 #pragma once
 #include "runtime/backend.h"
 
@@ -10,8 +11,8 @@ struct HostDevice {
   ThreadPool* pool;
 };
 
-// Threads among which `units` of work are divided, 1 to max_threads: for each at least some 3 microseconds of arithmetic, as
-// below that handing over costs more than it brings.
+// Threads among which `units` of work are divided, 1 to max_threads: for each at least some 3 microseconds of
+// arithmetic, as below that handing over costs more than it brings.
 int32_t threads_worth(double flops, int64_t units, int32_t max_threads);
 
 tern_status host_alloc(void* self, uint64_t bytes, Buffer* out);

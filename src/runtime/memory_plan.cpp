@@ -16,7 +16,8 @@ tern_status plan_memory(std::span<const Lifetime> items, uint64_t alignment, uin
   uint64_t total = 0;
   for (size_t i = 0; i < items.size(); ++i) {
     if (items[i].first < 0 || items[i].last < items[i].first || items[i].last == INT32_MAX)
-      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "memory plan: item %zu lives from %d to %d", i, items[i].first, items[i].last);
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "memory plan: item %zu lives from %d to %d", i, items[i].first,
+                       items[i].last);
     if (!checked_align(items[i].bytes, alignment, &sizes[i]) || !checked_add(total, sizes[i], &total))
       return TERN_FAIL(TERN_ERR_LIMIT, "memory plan: the sizes overflow");
     steps = std::max(steps, items[i].last + 1);
@@ -59,10 +60,13 @@ tern_status plan_memory(std::span<const Lifetime> items, uint64_t alignment, uin
     }
     result.offsets[i] = best_gap == UINT64_MAX ? end : best;
     result.bytes = std::max(result.bytes, result.offsets[i] + sizes[i]);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), i, [&](size_t a, size_t b) { return result.offsets[a] < result.offsets[b]; }), i);
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), i,
+                                   [&](size_t a, size_t b) { return result.offsets[a] < result.offsets[b]; }),
+                  i);
   }
   if (result.bytes > limit)
-    return TERN_FAIL(TERN_ERR_LIMIT, "the plan needs %" PRIu64 " bytes of memory, the limit is %" PRIu64, result.bytes, limit);
+    return TERN_FAIL(TERN_ERR_LIMIT, "the plan needs %" PRIu64 " bytes of memory, the limit is %" PRIu64, result.bytes,
+                     limit);
   *plan = std::move(result);
   return TERN_OK;
 }

@@ -20,9 +20,10 @@ struct MemoryPlan {
   uint64_t bound = 0;             // most (aligned) bytes alive at one step: no placement can need less
 };
 
-// Greedy by size: the largest item first, each into the smallest gap that fits among those alive at the same time; equal
-// sizes in order of `first`. Items whose lifetimes meet in a step never overlap. Items of 0 bytes get offset 0.
-// Errors: TERN_ERR_LIMIT if the arena would pass `limit` or sizes overflow; TERN_ERR_INVALID_ARGUMENT for a bad lifetime.
+// Greedy by size: the largest item first, each into the smallest gap that fits among those alive at the same time;
+// equal sizes in order of `first`. Items whose lifetimes meet in a step never overlap. Items of 0 bytes get offset 0.
+// Errors: TERN_ERR_LIMIT if the arena would pass `limit` or sizes overflow; TERN_ERR_INVALID_ARGUMENT for a bad
+// lifetime.
 tern_status plan_memory(std::span<const Lifetime> items, uint64_t alignment, uint64_t limit, MemoryPlan* plan);
 
 }  // namespace tern

@@ -46,17 +46,21 @@ tern_status Parameters::get(int32_t i, Ref<Tensor>* tensor) const {
 tern_status Parameters::set(int32_t i, const Tensor& tensor) {
   const Parameter& p = model_->def().parameters[(size_t)i];
   if (!(tensor.shape() == p.shape))
-    return TERN_FAIL(TERN_ERR_SHAPE, "parameter '%s' has shape %s, the tensor %s", p.name.c_str(), to_string(p.shape).c_str(), to_string(tensor.shape()).c_str());
+    return TERN_FAIL(TERN_ERR_SHAPE, "parameter '%s' has shape %s, the tensor %s", p.name.c_str(),
+                     to_string(p.shape).c_str(), to_string(tensor.shape()).c_str());
   if (tensor.dtype() != p.dtype && tensor.dtype() != TERN_DTYPE_F32)
-    return TERN_FAIL(TERN_ERR_TYPE, "parameter '%s' is %s, the tensor %s", p.name.c_str(), dtype_name(p.dtype), dtype_name(tensor.dtype()));
+    return TERN_FAIL(TERN_ERR_TYPE, "parameter '%s' is %s, the tensor %s", p.name.c_str(), dtype_name(p.dtype),
+                     dtype_name(tensor.dtype()));
   if (p.encoding != Encoding::plain && tensor.dtype() != TERN_DTYPE_F32)
-    return TERN_FAIL(TERN_ERR_TYPE, "parameter '%s' is stored as %s: give it as f32", p.name.c_str(), encoding_name(p.encoding));
+    return TERN_FAIL(TERN_ERR_TYPE, "parameter '%s' is stored as %s: give it as f32", p.name.c_str(),
+                     encoding_name(p.encoding));
   TERN_TRY(make_writable(i));
   void* to = overlay_[(size_t)i].data();
   if (p.encoding != Encoding::plain) encode(p.encoding, p.dtype, p.shape, (const float*)tensor.data(), to);
   else if (tensor.dtype() == p.dtype) TERN_TRY(copy_whole(to, p.bytes, tensor.data(), tensor.bytes(), p.name.c_str()));
   else
-    for (int64_t k = 0, n = p.shape.elements(); k < n; ++k) store_element(p.dtype, to, k, load_element(tensor.dtype(), tensor.data(), k));
+    for (int64_t k = 0, n = p.shape.elements(); k < n; ++k)
+      store_element(p.dtype, to, k, load_element(tensor.dtype(), tensor.data(), k));
   touch();
   return TERN_OK;
 }

@@ -17,11 +17,14 @@ class Parameters : public RefCounted<Parameters> {
   const Model& model() const { return *model_; }
   uint64_t version() const { return version_; }
   // Bytes of parameter i, in the parameter's own dtype and encoding.
-  const void* bytes(int32_t i) const { return overlay_[(size_t)i].data() ? overlay_[(size_t)i].data() : model_->def().parameters[(size_t)i].data.bytes; }
+  const void* bytes(int32_t i) const {
+    return overlay_[(size_t)i].data() ? overlay_[(size_t)i].data() : model_->def().parameters[(size_t)i].data.bytes;
+  }
   bool changed(int32_t i) const { return overlay_[(size_t)i].data() != nullptr; }
   // Gives parameter i a copy of its own that may be written. Same content as before.
   tern_status make_writable(int32_t i);
-  // A run failed while it wrote parameters, so that some are new and some old: no run, and nobody else, takes them again.
+  // A run failed while it wrote parameters, so that some are new and some old: no run, and nobody else, takes them
+  // again.
   void tear() { torn_ = true; }
   tern_status intact() const;
   // To be called after the content changed.

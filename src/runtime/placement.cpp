@@ -60,11 +60,13 @@ struct Placer {
     DecomposeArgs args{g, copy, outs.data()};
     copy.op->decompose(args);
     TERN_TRY(g.status);
-    std::vector<Node> steps(std::make_move_iterator(g.nodes.begin() + (ptrdiff_t)first), std::make_move_iterator(g.nodes.end()));
+    std::vector<Node> steps(std::make_move_iterator(g.nodes.begin() + (ptrdiff_t)first),
+                            std::make_move_iterator(g.nodes.end()));
     g.nodes.resize(first);
     while (same.size() < g.values.size()) same.push_back((ValueId)same.size());
     for (size_t i = 0; i < outs.size(); ++i) {
-      if (outs[i] == kNoValue) return TERN_FAIL(TERN_ERR_INTERNAL, "%s: its decomposition lacks output %zu", copy.op->name, i);
+      if (outs[i] == kNoValue)
+        return TERN_FAIL(TERN_ERR_INTERNAL, "%s: its decomposition lacks output %zu", copy.op->name, i);
       same[(size_t)copy.out[i]] = outs[i];
       if (g.value(outs[i]).name.empty()) g.value(outs[i]).name = g.value(copy.out[i]).name;
     }
@@ -80,7 +82,8 @@ struct Placer {
 
 }  // namespace
 
-tern_status place_nodes(Graph& g, std::span<const Backend* const> backends, bool exact, std::vector<NodePlacement>* placements) {
+tern_status place_nodes(Graph& g, std::span<const Backend* const> backends, bool exact,
+                        std::vector<NodePlacement>* placements) {
   std::vector<Node> nodes = std::move(g.nodes);
   g.nodes.clear();
   placements->clear();

@@ -32,7 +32,8 @@ tern_status Session::create(const Model& model, const Options& options, std::uni
     TERN_TRY(context.open_backend(context.backend_tables()[0]->name, &backend));
     s->backends_.push_back(backend);
   }
-  if (options.parameters && &options.parameters->model() != &model) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the parameters belong to another model");
+  if (options.parameters && &options.parameters->model() != &model)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the parameters belong to another model");
   s->parameters_ = options.parameters ? options.parameters : Ref<Parameters>::adopt(new Parameters(model));
   if (options.state) TERN_TRY(s->set_state(*options.state));
   else TERN_TRY(State::create(model, &s->state_));
@@ -47,7 +48,8 @@ tern_status Session::create(const Model& model, const Options& options, std::uni
     p.shapes.resize(g.inputs.size());
     p.tensors.resize(g.inputs.size());
     p.results.resize(g.outputs.size());
-    Stages::Options plans{s->backends_, options.deterministic, options.profile, options.keep, (size_t)std::max(1, options.max_plans)};
+    Stages::Options plans{s->backends_, options.deterministic, options.profile, options.keep,
+                          (size_t)std::max(1, options.max_plans)};
     plans.owner = s.get();
     plans.tag = (int32_t)i;
     plans.made = [](void* self, int32_t signature, const Stages::Stage& plan, uint64_t begin_ns, bool dropped) {
@@ -79,9 +81,12 @@ tern_status Session::check_inputs(int32_t signature, std::span<const Tensor* con
     if ((int32_t)i == sig.position_input) continue;
     if (!inputs[i]) return TERN_FAIL(TERN_ERR_STATE, "input '%s' is neither given nor bound", v.name.c_str());
     const Tensor& t = *inputs[i];
-    if (t.dtype() != v.dtype) return TERN_FAIL(TERN_ERR_TYPE, "input '%s' takes %s, the tensor is %s", v.name.c_str(), dtype_name(v.dtype), dtype_name(t.dtype()));
+    if (t.dtype() != v.dtype)
+      return TERN_FAIL(TERN_ERR_TYPE, "input '%s' takes %s, the tensor is %s", v.name.c_str(), dtype_name(v.dtype),
+                       dtype_name(t.dtype()));
     if (t.shape().rank != v.shape.rank)
-      return TERN_FAIL(TERN_ERR_SHAPE, "input '%s' takes %d dims like %s, the tensor is %s", v.name.c_str(), v.shape.rank, to_string(v.shape).c_str(), to_string(t.shape()).c_str());
+      return TERN_FAIL(TERN_ERR_SHAPE, "input '%s' takes %d dims like %s, the tensor is %s", v.name.c_str(),
+                       v.shape.rank, to_string(v.shape).c_str(), to_string(t.shape()).c_str());
     for (int a = 0; a < v.shape.rank; ++a) {
       const SymbolicDim* dim = nullptr;
       for (const SymbolicDim& d : sig.symbolic_dims)
@@ -89,16 +94,23 @@ tern_status Session::check_inputs(int32_t signature, std::span<const Tensor* con
       const int64_t size = t.shape()[a];
       if (!dim) {
         if (size != v.shape[a])
-          return TERN_FAIL(TERN_ERR_SHAPE, "input '%s' takes %s, the tensor is %s", v.name.c_str(), to_string(v.shape).c_str(), to_string(t.shape()).c_str());
+          return TERN_FAIL(TERN_ERR_SHAPE, "input '%s' takes %s, the tensor is %s", v.name.c_str(),
+                           to_string(v.shape).c_str(), to_string(t.shape()).c_str());
         continue;
       }
       const Symbol& s = sig.symbols[(size_t)dim->symbol];
       if (size < s.min || size > s.max || size % s.multiple)
-        return TERN_FAIL(TERN_ERR_SHAPE, "input '%s': dim %d is %" PRId64 ", allowed is %" PRId64 " to %" PRId64 " in steps of %" PRId64, v.name.c_str(), a, size, s.min, s.max, s.multiple);
+        return TERN_FAIL(TERN_ERR_SHAPE,
+                         "input '%s': dim %d is %" PRId64 ", allowed is %" PRId64 " to %" PRId64
+                         " in steps of %" PRId64,
+                         v.name.c_str(), a, size, s.min, s.max, s.multiple);
       for (const SymbolicDim& d : sig.symbolic_dims) {
-        if (d.symbol != dim->symbol || (size_t)d.input >= inputs.size() || !inputs[(size_t)d.input] || d.axis >= inputs[(size_t)d.input]->shape().rank) continue;
+        if (d.symbol != dim->symbol || (size_t)d.input >= inputs.size() || !inputs[(size_t)d.input] ||
+            d.axis >= inputs[(size_t)d.input]->shape().rank)
+          continue;
         if (inputs[(size_t)d.input]->shape()[d.axis] != size)
-          return TERN_FAIL(TERN_ERR_SHAPE, "input '%s': dim %d is %" PRId64 ", but '%s' is %" PRId64 " elsewhere", v.name.c_str(), a, size, s.name.c_str(), inputs[(size_t)d.input]->shape()[d.axis]);
+          return TERN_FAIL(TERN_ERR_SHAPE, "input '%s': dim %d is %" PRId64 ", but '%s' is %" PRId64 " elsewhere",
+                           v.name.c_str(), a, size, s.name.c_str(), inputs[(size_t)d.input]->shape()[d.axis]);
       }
     }
   }
@@ -115,12 +127,15 @@ tern_status Session::take_output(int32_t signature, int32_t k, const Value& valu
   uint64_t bytes;
   TERN_TRY(tensor_bytes(value.dtype, value.shape, &bytes));
   if (bytes != value_bytes(value))
-    return TERN_FAIL(TERN_ERR_INTERNAL, "output '%s': the plan gives %" PRIu64 " bytes, a tensor has %" PRIu64, value.name.c_str(), value_bytes(value), bytes);
+    return TERN_FAIL(TERN_ERR_INTERNAL, "output '%s': the plan gives %" PRIu64 " bytes, a tensor has %" PRIu64,
+                     value.name.c_str(), value_bytes(value), bytes);
   if (per.bound_outputs[(size_t)k]) {
     const Tensor& t = *per.bound_outputs[(size_t)k];
     if (!(t.shape() == value.shape) || t.dtype() != value.dtype)
-      return TERN_FAIL(TERN_ERR_SHAPE, "output '%s' is %s%s, the bound tensor %s%s", model_->def().signatures[(size_t)signature].output_names[(size_t)k].c_str(),
-                       dtype_name(value.dtype), to_string(value.shape).c_str(), dtype_name(t.dtype()), to_string(t.shape()).c_str());
+      return TERN_FAIL(TERN_ERR_SHAPE, "output '%s' is %s%s, the bound tensor %s%s",
+                       model_->def().signatures[(size_t)signature].output_names[(size_t)k].c_str(),
+                       dtype_name(value.dtype), to_string(value.shape).c_str(), dtype_name(t.dtype()),
+                       to_string(t.shape()).c_str());
     *tensor = per.bound_outputs[(size_t)k];
     return TERN_OK;
   }
@@ -137,7 +152,8 @@ tern_status Session::take_output(int32_t signature, int32_t k, const Value& valu
   }
   Ref<Tensor> fresh;
   TERN_TRY(Tensor::create(model_->context(), value.dtype, value.shape, &fresh));
-  // As many shapes as plans. Then one of another shape that nobody holds makes room; those still held stay their holders'.
+  // As many shapes as plans. Then one of another shape that nobody holds makes room; those still held stay their
+  // holders'.
   if (pool.size() >= (size_t)std::max(1, options_.max_plans)) {
     const auto other = free_one([](const Tensor&) { return true; });
     if (other != pool.end()) pool.erase(other);
@@ -174,7 +190,9 @@ tern_status Session::execute(int32_t signature, bool bound, const RunControl& co
   if (sig.position_input >= 0) {
     per.position = state_->length();
     if (per.position + sig.advance > sig.capacity)
-      return TERN_FAIL(TERN_ERR_LIMIT, "the state holds %" PRId64 " of %" PRId64 " positions; a run of '%s' needs %" PRId64 " more", per.position, sig.capacity, sig.name.c_str(), sig.advance);
+      return TERN_FAIL(TERN_ERR_LIMIT,
+                       "the state holds %" PRId64 " of %" PRId64 " positions; a run of '%s' needs %" PRId64 " more",
+                       per.position, sig.capacity, sig.name.c_str(), sig.advance);
     per.inputs[(size_t)sig.position_input] = &per.position;
   }
   struct Taker {
@@ -182,15 +200,17 @@ tern_status Session::execute(int32_t signature, bool bound, const RunControl& co
     int32_t signature;
     bool bound;
   } taker{*this, signature, bound};
-  const OutputSink sink{&taker, [](void* self, int32_t k, const Value& value, void** data) -> tern_status {
-    const Taker& t = *(const Taker*)self;
-    PerSignature& per = t.session.signatures_[(size_t)t.signature];
-    if (t.bound && !per.bound_outputs[(size_t)k])
-      return TERN_FAIL(TERN_ERR_STATE, "output '%s' is not bound", t.session.model_->def().signatures[(size_t)t.signature].output_names[(size_t)k].c_str());
-    TERN_TRY(t.session.take_output(t.signature, k, value, &per.results[(size_t)k]));
-    *data = per.results[(size_t)k]->data();
-    return TERN_OK;
-  }};
+  const OutputSink sink{
+      &taker, [](void* self, int32_t k, const Value& value, void** data) -> tern_status {
+        const Taker& t = *(const Taker*)self;
+        PerSignature& per = t.session.signatures_[(size_t)t.signature];
+        if (t.bound && !per.bound_outputs[(size_t)k])
+          return TERN_FAIL(TERN_ERR_STATE, "output '%s' is not bound",
+                           t.session.model_->def().signatures[(size_t)t.signature].output_names[(size_t)k].c_str());
+        TERN_TRY(t.session.take_output(t.signature, k, value, &per.results[(size_t)k]));
+        *data = per.results[(size_t)k]->data();
+        return TERN_OK;
+      }};
   const ThreadPool::Awake awake(model_->context().pool());
   TERN_TRY(per.stages->run(per.shapes, per.inputs, sink, *parameters_, *state_, control));
   if (sig.position_input >= 0) state_->set_length(per.position + sig.advance);
@@ -198,16 +218,19 @@ tern_status Session::execute(int32_t signature, bool bound, const RunControl& co
   return TERN_OK;
 }
 
-tern_status Session::run(int32_t signature, std::span<const Tensor* const> inputs, std::span<const Tensor*> outputs, const RunControl& control) {
+tern_status Session::run(int32_t signature, std::span<const Tensor* const> inputs, std::span<const Tensor*> outputs,
+                         const RunControl& control) {
   const FloatMode mode(model_->context().pool().keep_denormals());
   TERN_TRY(check_signature(signature));
   PerSignature& per = signatures_[(size_t)signature];
   const Signature& sig = model_->def().signatures[(size_t)signature];
   const Graph& canonical = sig.graph;
   if (inputs.size() != canonical.inputs.size())
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "'%s' takes %zu inputs, %zu were given", sig.name.c_str(), canonical.inputs.size(), inputs.size());
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "'%s' takes %zu inputs, %zu were given", sig.name.c_str(),
+                     canonical.inputs.size(), inputs.size());
   if (outputs.size() != canonical.outputs.size())
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "'%s' has %zu outputs, room for %zu was given", sig.name.c_str(), canonical.outputs.size(), outputs.size());
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "'%s' has %zu outputs, room for %zu was given", sig.name.c_str(),
+                     canonical.outputs.size(), outputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) per.tensors[i] = inputs[i] ? inputs[i] : per.bound_inputs[i].get();
   per.bound_ready = false;
   TERN_TRY(read_inputs(signature));
@@ -236,7 +259,8 @@ tern_status Session::run_bound(int32_t signature, const RunControl& control) {
 tern_status Session::bind_input(int32_t signature, int32_t index, const Tensor* tensor) {
   TERN_TRY(check_signature(signature));
   PerSignature& per = signatures_[(size_t)signature];
-  if (index < 0 || (size_t)index >= per.bound_inputs.size()) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input %d: the signature has %zu", index, per.bound_inputs.size());
+  if (index < 0 || (size_t)index >= per.bound_inputs.size())
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "input %d: the signature has %zu", index, per.bound_inputs.size());
   per.bound_inputs[(size_t)index] = Ref<const Tensor>::share(tensor);
   per.bound_ready = false;
   return TERN_OK;
@@ -245,7 +269,8 @@ tern_status Session::bind_input(int32_t signature, int32_t index, const Tensor* 
 tern_status Session::bind_output(int32_t signature, int32_t index, Tensor* tensor) {
   TERN_TRY(check_signature(signature));
   PerSignature& per = signatures_[(size_t)signature];
-  if (index < 0 || (size_t)index >= per.bound_outputs.size()) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "output %d: the signature has %zu", index, per.bound_outputs.size());
+  if (index < 0 || (size_t)index >= per.bound_outputs.size())
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "output %d: the signature has %zu", index, per.bound_outputs.size());
   per.bound_outputs[(size_t)index] = Ref<Tensor>::share(tensor);
   per.bound_ready = false;
   return TERN_OK;
@@ -264,8 +289,10 @@ tern_status Session::name_inputs(int32_t signature, std::span<const Shape> shape
   bool pictures = false;
   for (size_t i = 0; i < g.inputs.size() && i < shapes.size(); ++i) pictures = pictures || shapes[i].rank > 2;
   for (size_t i = 0; i < g.inputs.size() && i < shapes.size(); ++i)
-    if (g.value(g.inputs[i]).kind == ValueKind::input) list += (list.empty() ? "'" : ", '") + g.value(g.inputs[i]).name + "' " + to_string(shapes[i]);
-  if (!list.empty()) add_to_error("; given: %s%s", list.c_str(), pictures ? " (inside, pictures have their channels last)" : "");
+    if (g.value(g.inputs[i]).kind == ValueKind::input)
+      list += (list.empty() ? "'" : ", '") + g.value(g.inputs[i]).name + "' " + to_string(shapes[i]);
+  if (!list.empty())
+    add_to_error("; given: %s%s", list.c_str(), pictures ? " (inside, pictures have their channels last)" : "");
   return status;
 }
 
@@ -280,7 +307,8 @@ void collect(const Executable& e, std::vector<Session::Placement>* out) {
     if (name.empty())
       for (const ValueId v : n.out)
         if (name.empty()) name = e.graph().value(v).name;
-    out->push_back({p.as, std::move(name), describe_op(n), p.backend < 0 ? "host" : e.backend_name(p.backend), n.origin, p.reason, e.profile()[i].total_ns});
+    out->push_back({p.as, std::move(name), describe_op(n), p.backend < 0 ? "host" : e.backend_name(p.backend), n.origin,
+                    p.reason, e.profile()[i].total_ns});
     for (size_t k = 0; p.as == PlacedAs::control && k < n.subgraphs.size(); ++k) collect(*e.children()[child++], out);
   }
 }
@@ -296,14 +324,18 @@ void add_once(std::string* list, const std::string& name) {
 }
 
 // Composites of one group of nodes per token.
-bool is_recurrent(const char* op) { return std::strcmp(op, "lstm") == 0 || std::strcmp(op, "gru") == 0 || std::strcmp(op, "rnn") == 0; }
+bool is_recurrent(const char* op) {
+  return std::strcmp(op, "lstm") == 0 || std::strcmp(op, "gru") == 0 || std::strcmp(op, "rnn") == 0;
+}
 
 // Nodes that could have been computed when the plan was made.
 void count_constant(const Executable& e, size_t* count, std::string* ops) {
   const Graph& g = e.graph();
   for (const Node& n : g.nodes) {
     const auto varies = [&](ValueId v) { return v != kNoValue && g.value(v).kind != ValueKind::constant; };
-    if (n.in.empty() || !n.subgraphs.empty() || (n.op->flags & kWritesState) || std::any_of(n.in.begin(), n.in.end(), varies)) continue;
+    if (n.in.empty() || !n.subgraphs.empty() || (n.op->flags & kWritesState) ||
+        std::any_of(n.in.begin(), n.in.end(), varies))
+      continue;
     ++*count;
     add_once(ops, n.op->name);
   }
@@ -317,13 +349,17 @@ void Session::announce(int32_t signature, const Stages::Stage& plan, uint64_t be
   if (!context.logs(1)) return;
   const char* const name = model_->def().signatures[(size_t)signature].name.c_str();
   if (dropped)
-    context.log(1, "'%s': %d plans for other shapes are kept, the least used is dropped and will be made again when it is needed (tern_session_options.max_plans)", name, std::max(1, options_.max_plans));
+    context.log(1,
+                "'%s': %d plans for other shapes are kept, the least used is dropped and will be made again when it is "
+                "needed (tern_session_options.max_plans)",
+                name, std::max(1, options_.max_plans));
   std::vector<Placement> nodes;
   collect(*plan.executable, &nodes);
   std::string shapes;
   for (const Shape& s : plan.shapes) shapes += to_string(s);
   const Executable::Memory m = plan.executable->memory();
-  context.log(2, "'%s': plan for inputs %s made in %.1f ms: %zu nodes, %.1f MiB", name, shapes.empty() ? "(none)" : shapes.c_str(), (double)(monotonic_ns() - begin_ns) * 1e-6, nodes.size(),
+  context.log(2, "'%s': plan for inputs %s made in %.1f ms: %zu nodes, %.1f MiB", name,
+              shapes.empty() ? "(none)" : shapes.c_str(), (double)(monotonic_ns() - begin_ns) * 1e-6, nodes.size(),
               (double)(m.arena + m.scratch + m.prepared) / (1 << 20));
   if (backends_[0]->limits.as_written) return;
   size_t slow = 0, steps = 0, ahead = 0;
@@ -331,17 +367,28 @@ void Session::announce(int32_t signature, const Stages::Stage& plan, uint64_t be
   for (const Placement& p : nodes) {
     const bool has_reason = p.reason && p.reason[0];
     if (has_reason) {
-      const char* const how = p.as == PlacedAs::reference ? "in plain loops " : p.as == PlacedAs::decomposed ? "as a part of what it was split into " : "";
+      const char* const how = p.as == PlacedAs::reference    ? "in plain loops "
+                              : p.as == PlacedAs::decomposed ? "as a part of what it was split into "
+                                                             : "";
       context.log(3, "'%s': %s runs %son '%s': %s", p.node.c_str(), p.op.c_str(), how, p.backend, p.reason);
     }
     if (p.as == PlacedAs::reference) ++slow, add_once(&slow_ops, has_reason ? p.op + " (" + p.reason + ")" : p.op);
     if (p.origin && is_recurrent(p.origin)) ++steps, add_once(&layers, p.origin);
   }
   count_constant(*plan.executable, &ahead, &ahead_ops);
-  if (slow) context.log(1, "'%s': %zu of %zu nodes run in plain loops, which are slow: %s", name, slow, nodes.size(), slow_ops.c_str());
+  if (slow)
+    context.log(1, "'%s': %zu of %zu nodes run in plain loops, which are slow: %s", name, slow, nodes.size(),
+                slow_ops.c_str());
   if (steps)
-    context.log(1, "'%s': %s became %zu nodes, a group for each token: plans for long sequences are large and slow to make (at most %d tokens)", name, layers.c_str(), steps, (int)kMaxTokens);
-  if (ahead) context.log(1, "'%s': %zu nodes follow from constants alone, but are computed at every run, as the limit of what is computed ahead is reached: %s", name, ahead, ahead_ops.c_str());
+    context.log(1,
+                "'%s': %s became %zu nodes, a group for each token: plans for long sequences are large and slow to "
+                "make (at most %d tokens)",
+                name, layers.c_str(), steps, (int)kMaxTokens);
+  if (ahead)
+    context.log(1,
+                "'%s': %zu nodes follow from constants alone, but are computed at every run, as the limit of what is "
+                "computed ahead is reached: %s",
+                name, ahead, ahead_ops.c_str());
 }
 
 std::vector<Session::Placement> Session::placements(int32_t signature) const {
@@ -350,7 +397,8 @@ std::vector<Session::Placement> Session::placements(int32_t signature) const {
   for (const Stages::Stage* s : signatures_[(size_t)signature].stages->latest()) {
     collect(*s->executable, &out);
     for (const auto& loop : s->loops) {
-      out.push_back({PlacedAs::control, loop->node->name, describe_op(*loop->node), "host", loop->node->origin, "its sizes depend on data", 0});
+      out.push_back({PlacedAs::control, loop->node->name, describe_op(*loop->node), "host", loop->node->origin,
+                     "its sizes depend on data", 0});
       for (const Stages::Stage* inner : loop->body.latest()) collect(*inner->executable, &out);
     }
   }
@@ -389,15 +437,19 @@ tern_status Session::write_profile(const char* path) const {
   for (const Event& e : events_) {
     const PerSignature& per = signatures_[(size_t)e.signature];
     const std::span<Stages::Stage* const> latest = per.stages->latest();
-    if ((size_t)e.stage >= latest.size() || (size_t)e.node >= latest[(size_t)e.stage]->executable->graph().nodes.size()) continue;
+    if ((size_t)e.stage >= latest.size() || (size_t)e.node >= latest[(size_t)e.stage]->executable->graph().nodes.size())
+      continue;
     const Executable& x = *latest[(size_t)e.stage]->executable;
     const Node& n = x.graph().nodes[(size_t)e.node];
     const NodePlacement& p = x.placements()[(size_t)e.node];
     std::string name;  // only what JSON takes as it is
     for (const char c : n.name.empty() && !n.out.empty() ? x.graph().value(n.out[0]).name : n.name)
       if (c >= ' ' && c != '"' && c != '\\' && (unsigned char)c < 127) name += c;
-    std::fprintf(f, "%s\n{\"name\":\"%s\",\"cat\":\"%s\",\"ph\":\"X\",\"ts\":%.3f,\"dur\":%.3f,\"pid\":1,\"tid\":1,\"args\":{\"node\":\"%s\",\"output\":\"%s\"}}", first ? "" : ",",
-                 describe_op(n).c_str(), p.backend < 0 ? "host" : x.backend_name(p.backend), (double)(e.begin_ns - zero) * 1e-3, (double)(e.end_ns - e.begin_ns) * 1e-3, name.c_str(),
+    std::fprintf(f,
+                 "%s\n{\"name\":\"%s\",\"cat\":\"%s\",\"ph\":\"X\",\"ts\":%.3f,\"dur\":%.3f,\"pid\":1,\"tid\":1,"
+                 "\"args\":{\"node\":\"%s\",\"output\":\"%s\"}}",
+                 first ? "" : ",", describe_op(n).c_str(), p.backend < 0 ? "host" : x.backend_name(p.backend),
+                 (double)(e.begin_ns - zero) * 1e-3, (double)(e.end_ns - e.begin_ns) * 1e-3, name.c_str(),
                  n.out.empty() ? "" : to_string(x.graph().value(n.out[0]).shape).c_str());
     first = false;
   }

@@ -12,7 +12,7 @@ class Session {
     Ref<Parameters> parameters;    // empty: the file's own
     Ref<State> state;              // empty: a new one
     bool deterministic = false, profile = false;
-    bool keep = false;             // what every node of a plan computes
+    bool keep = false;  // what every node of a plan computes
     int32_t max_plans = 8;
   };
   static tern_status create(const Model& model, const Options& options, std::unique_ptr<Session>* out);
@@ -23,7 +23,8 @@ class Session {
   tern_status set_state(State& state);
 
   // As tern_session_run. inputs[i] NULL: the bound tensor. outputs: one reference each on success.
-  tern_status run(int32_t signature, std::span<const Tensor* const> inputs, std::span<const Tensor*> outputs, const RunControl& control);
+  tern_status run(int32_t signature, std::span<const Tensor* const> inputs, std::span<const Tensor*> outputs,
+                  const RunControl& control);
   tern_status run_bound(int32_t signature, const RunControl& control);
   tern_status bind_input(int32_t signature, int32_t index, const Tensor* tensor);
   tern_status bind_output(int32_t signature, int32_t index, Tensor* tensor);
@@ -61,8 +62,8 @@ class Session {
     std::vector<Ref<const Tensor>> bound_inputs;
     std::vector<Ref<Tensor>> bound_outputs;
     std::vector<Pool> pools;
-    bool bound_ready = false;           // the pointers below match what is bound, and it was checked
-    std::vector<const void*> inputs;    // kept to save allocations
+    bool bound_ready = false;         // the pointers below match what is bound, and it was checked
+    std::vector<const void*> inputs;  // kept to save allocations
     std::vector<Shape> shapes;
     std::vector<const Tensor*> tensors;
     std::vector<Ref<Tensor>> results;

@@ -55,20 +55,25 @@ bool made_for(const Stages::Stage& s, const Graph& graph, std::span<const Given>
   for (size_t i = 0; i < given.size(); ++i) {
     if (!(s.shapes[i] == given[i].shape)) return false;
     const uint64_t bytes = content_bytes(graph, i, given[i]);
-    if (at + bytes > s.contents.size() || (bytes && std::memcmp(s.contents.data() + at, given[i].content, (size_t)bytes) != 0)) return false;
+    if (at + bytes > s.contents.size() ||
+        (bytes && std::memcmp(s.contents.data() + at, given[i].content, (size_t)bytes) != 0))
+      return false;
     at += bytes;
   }
   return at == s.contents.size();
 }
 
-bool is_old(const Executable& e, const Parameters& parameters) { return e.prepared_version() && e.prepared_version() != parameters.version(); }
+bool is_old(const Executable& e, const Parameters& parameters) {
+  return e.prepared_version() && e.prepared_version() != parameters.version();
+}
 
 // What a stage or a loop takes is as large as what the one before it gives.
 tern_status check_given(const Value& taken, DType dtype, const Shape& shape) {
   Value given;
   given.dtype = dtype, given.shape = shape;
   if (taken.encoding == Encoding::plain && value_bytes(given) == value_bytes(taken)) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_INTERNAL, "'%s' of %" PRIu64 " bytes is given %" PRIu64 " between two stages of a plan", taken.name.c_str(), value_bytes(taken), value_bytes(given));
+  return TERN_FAIL(TERN_ERR_INTERNAL, "'%s' of %" PRIu64 " bytes is given %" PRIu64 " between two stages of a plan",
+                   taken.name.c_str(), value_bytes(taken), value_bytes(given));
 }
 
 const void* where(const Source& s, std::span<const void* const> inputs, const Stages::Stage& stage) {
@@ -77,9 +82,10 @@ const void* where(const Source& s, std::span<const void* const> inputs, const St
 
 }  // namespace
 
-// ---- finding and making stages --------------------------------------------------------------------------------------
+// ---- finding and making stages ----
 
-tern_status Stages::find(List& list, Stage* before, const Graph& graph, std::span<const Given> given, const Parameters& parameters, const RunControl& control, Stage** found) {
+tern_status Stages::find(List& list, Stage* before, const Graph& graph, std::span<const Given> given,
+                         const Parameters& parameters, const RunControl& control, Stage** found) {
   for (size_t i = 0; i < list.size(); ++i) {
     if (!made_for(*list[i], graph, given)) continue;
     if (is_old(*list[i]->executable, parameters)) {
@@ -107,7 +113,8 @@ tern_status Stages::find(List& list, Stage* before, const Graph& graph, std::spa
 namespace {
 
 // The chain that was not used for longest, by its last stage; counts them all.
-void oldest_chain(std::vector<std::unique_ptr<Stages::Stage>>& list, size_t* count, std::vector<std::unique_ptr<Stages::Stage>>** of, size_t* index, uint64_t* used) {
+void oldest_chain(std::vector<std::unique_ptr<Stages::Stage>>& list, size_t* count,
+                  std::vector<std::unique_ptr<Stages::Stage>>** of, size_t* index, uint64_t* used) {
   for (size_t i = 0; i < list.size(); ++i) {
     if (!list[i]->next.empty()) {
       oldest_chain(list[i]->next, count, of, index, used);
@@ -133,7 +140,8 @@ bool Stages::make_room() {
   }
 }
 
-tern_status Stages::create(Stage* before, const Graph& graph, std::span<const Given> given, const Parameters& parameters, const RunControl& control, std::unique_ptr<Stage>* out) {
+tern_status Stages::create(Stage* before, const Graph& graph, std::span<const Given> given,
+                           const Parameters& parameters, const RunControl& control, std::unique_ptr<Stage>* out) {
   TERN_TRY(check_control(control));
   auto s = std::make_unique<Stage>();
   Graph g;
@@ -159,7 +167,8 @@ tern_status Stages::create(Stage* before, const Graph& graph, std::span<const Gi
   s->planned = before ? before->planned : 0;
   const uint64_t most = std::min(max_bytes, model_->max_planned_bytes());
   if (options_.keep) TERN_TRY(keep_values(g, most, s.get()));
-  const Executable::Options options{options_.backends, most - std::min(most, s->planned), options_.deterministic, options_.profile, control};
+  const Executable::Options options{options_.backends, most - std::min(most, s->planned), options_.deterministic,
+                                    options_.profile, control};
   TERN_TRY(Executable::create(std::move(g), *model_, parameters, options, &s->executable));
   const Executable::Memory m = s->executable->memory();
   s->planned += m.arena + m.scratch + m.prepared;
@@ -169,7 +178,10 @@ tern_status Stages::create(Stage* before, const Graph& graph, std::span<const Gi
   for (size_t k = made; k < own; ++k) {
     const uint64_t bytes = value_bytes(planned.value(planned.outputs[k]));
     if (!checked_add(s->planned, bytes, &s->planned) || s->planned > most)
-      return TERN_FAIL(TERN_ERR_LIMIT, "the values between two stages of a plan need %" PRIu64 " bytes, the limit of the plan is %" PRIu64, bytes, most);
+      return TERN_FAIL(TERN_ERR_LIMIT,
+                       "the values between two stages of a plan need %" PRIu64
+                       " bytes, the limit of the plan is %" PRIu64,
+                       bytes, most);
     Block block;
     TERN_TRY(block.allocate(model_->context().allocator(), bytes));
     s->crossing.push_back(std::move(block));
@@ -204,7 +216,9 @@ tern_status Stages::keep_values(Graph& g, uint64_t most, Stage* s) {
       const Value& value = g.value(v);
       if (value.kind != ValueKind::node || value.encoding != Encoding::plain) continue;
       if (!checked_add(s->planned, value_bytes(value), &s->planned) || s->planned > most)
-        return TERN_FAIL(TERN_ERR_LIMIT, "what the nodes compute needs %" PRIu64 " bytes to be kept, the limit of the plan is %" PRIu64, s->planned, most);
+        return TERN_FAIL(TERN_ERR_LIMIT,
+                         "what the nodes compute needs %" PRIu64 " bytes to be kept, the limit of the plan is %" PRIu64,
+                         s->planned, most);
       g.outputs.push_back(v);
       s->kept.push_back({value.name, n.name, describe_op(n), {}});
       TERN_TRY(Tensor::create(model_->context(), value.dtype, value.shape, &s->kept.back().tensor));
@@ -212,7 +226,7 @@ tern_status Stages::keep_values(Graph& g, uint64_t most, Stage* s) {
   return TERN_OK;
 }
 
-// ---- running --------------------------------------------------------------------------------------------------------
+// ---- running ----
 
 tern_status Stages::prepare(std::span<const Shape> shapes, const Parameters& parameters, const RunControl& control) {
   given_.clear();
@@ -223,15 +237,16 @@ tern_status Stages::prepare(std::span<const Shape> shapes, const Parameters& par
   return TERN_OK;
 }
 
-tern_status Stages::run(std::span<const Shape> shapes, std::span<const void* const> inputs, const OutputSink& sink, Parameters& parameters, State& state,
-                        const RunControl& control) {
+tern_status Stages::run(std::span<const Shape> shapes, std::span<const void* const> inputs, const OutputSink& sink,
+                        Parameters& parameters, State& state, const RunControl& control) {
   kept_.clear();
   TERN_TRY(prepare(shapes, parameters, control));
   while (true) {
     Stage& s = *latest_.back();
     TERN_TRY(run_stage(s, inputs, sink, parameters, state, control));
     if (s.last()) break;
-    if (latest_.size() == kMostStages) return TERN_FAIL(TERN_ERR_LIMIT, "sizes depend on data in more than %zu steps", kMostStages);
+    if (latest_.size() == kMostStages)
+      return TERN_FAIL(TERN_ERR_LIMIT, "sizes depend on data in more than %zu steps", kMostStages);
     TERN_TRY(pass_on(s, inputs, parameters, state, control));
     Stage* next = nullptr;
     TERN_TRY(find(s.next, &s, s.rest.graph, s.next_given, parameters, control, &next));
@@ -244,9 +259,11 @@ tern_status Stages::run(std::span<const Shape> shapes, std::span<const void* con
   return TERN_OK;
 }
 
-tern_status Stages::run_stage(Stage& s, std::span<const void* const> inputs, const OutputSink& sink, Parameters& parameters, State& state, const RunControl& control) {
+tern_status Stages::run_stage(Stage& s, std::span<const void* const> inputs, const OutputSink& sink,
+                              Parameters& parameters, State& state, const RunControl& control) {
   const Graph& g = s.executable->graph();
-  for (size_t k = 0; k < s.results.size(); ++k) TERN_TRY(sink.take(sink.self, s.results[k], g.value(g.outputs[k]), &s.outputs[k]));
+  for (size_t k = 0; k < s.results.size(); ++k)
+    TERN_TRY(sink.take(sink.self, s.results[k], g.value(g.outputs[k]), &s.outputs[k]));
   for (size_t k = 0; k < s.crossing.size(); ++k) s.outputs[s.results.size() + k] = s.crossing[k].data();
   for (size_t i = 0; i < s.kept.size(); ++i) {
     Ref<Tensor>& t = s.kept[i].tensor;
@@ -257,7 +274,8 @@ tern_status Stages::run_stage(Stage& s, std::span<const void* const> inputs, con
 }
 
 // The inputs of the next stage, and what is known of them.
-tern_status Stages::pass_on(Stage& s, std::span<const void* const> inputs, Parameters& parameters, State& state, const RunControl& control) {
+tern_status Stages::pass_on(Stage& s, std::span<const void* const> inputs, Parameters& parameters, State& state,
+                            const RunControl& control) {
   for (auto& loop : s.loops) TERN_TRY(loop->run(s, inputs, parameters, state, control));
   for (size_t i = 0; i < s.rest.inputs.size(); ++i) {
     const Rest::Input& in = s.rest.inputs[i];
@@ -275,7 +293,7 @@ tern_status Stages::pass_on(Stage& s, std::span<const void* const> inputs, Param
   return TERN_OK;
 }
 
-// ---- loops ----------------------------------------------------------------------------------------------------------
+// ---- loops ----
 
 uint64_t Stages::Loop::bytes() const {
   uint64_t sum = 0;
@@ -290,7 +308,9 @@ tern_status Stages::Loop::reserve(Block& block, uint64_t wanted, uint64_t used) 
   const uint64_t most = body.max_bytes;
   uint64_t total = 0;
   if (!checked_add(held, wanted, &total) || total > most)
-    return TERN_FAIL(TERN_ERR_LIMIT, "the values of a loop need %" PRIu64 " bytes, what the plan's limit leaves is %" PRIu64, total, most);
+    return TERN_FAIL(TERN_ERR_LIMIT,
+                     "the values of a loop need %" PRIu64 " bytes, what the plan's limit leaves is %" PRIu64, total,
+                     most);
   Block larger;
   TERN_TRY(larger.allocate(body.model_->context().allocator(), std::min(size, most - held)));
   if (used) std::memcpy(larger.data(), block.data(), (size_t)used);
@@ -301,7 +321,8 @@ tern_status Stages::Loop::reserve(Block& block, uint64_t wanted, uint64_t used) 
 // Where an output of the body goes: the condition, the next carried values, one more row of the scanned ones.
 tern_status Stages::Loop::take(int32_t output, const Value& value, void** data) {
   if (output == 0) {
-    if (value.shape.elements() != 1) return TERN_FAIL(TERN_ERR_SHAPE, "loop: its condition is %s", to_string(value.shape).c_str());
+    if (value.shape.elements() != 1)
+      return TERN_FAIL(TERN_ERR_SHAPE, "loop: its condition is %s", to_string(value.shape).c_str());
     *data = &again;
     return TERN_OK;
   }
@@ -317,12 +338,16 @@ tern_status Stages::Loop::take(int32_t output, const Value& value, void** data) 
   if (iteration == 0) {
     r.shape[0] = Shape{0};
     r.bytes = 0;
-    if (value.shape.rank == kMaxRank) return TERN_FAIL(TERN_ERR_LIMIT, "loop: a scanned value of %d dims", value.shape.rank);
+    if (value.shape.rank == kMaxRank)
+      return TERN_FAIL(TERN_ERR_LIMIT, "loop: a scanned value of %d dims", value.shape.rank);
     for (const int64_t d : value.shape) r.shape[0].push(d);
   }
   bool same = value.shape.rank + 1 == r.shape[0].rank;
   for (int i = 0; i < value.shape.rank && same; ++i) same = value.shape[i] == r.shape[0][i + 1];
-  if (!same) return TERN_FAIL(TERN_ERR_SHAPE, "loop: scanned value %d is %s in iteration %" PRId64 ", but was of another shape before", output - 1, to_string(value.shape).c_str(), iteration);
+  if (!same)
+    return TERN_FAIL(TERN_ERR_SHAPE,
+                     "loop: scanned value %d is %s in iteration %" PRId64 ", but was of another shape before",
+                     output - 1, to_string(value.shape).c_str(), iteration);
   uint64_t total = 0;
   if (!checked_add(r.bytes, bytes, &total)) return TERN_FAIL(TERN_ERR_LIMIT, "loop: a scanned value is too large");
   TERN_TRY(reserve(r.block[0], total, r.bytes));
@@ -332,12 +357,14 @@ tern_status Stages::Loop::take(int32_t output, const Value& value, void** data) 
   return TERN_OK;
 }
 
-tern_status Stages::Loop::run(const Stage& s, std::span<const void* const> stage_inputs, Parameters& parameters, State& state, const RunControl& control) {
+tern_status Stages::Loop::run(const Stage& s, std::span<const void* const> stage_inputs, Parameters& parameters,
+                              State& state, const RunControl& control) {
   const std::vector<Source>* operands = nullptr;
   for (const Rest::Loop& l : s.rest.loops)
     if (&l.node == node) operands = &l.operands;
   const size_t carried = (size_t)node->attrs<LoopAttrs>().num_carried, count = node->subgraphs[0].inputs.size();
-  const auto given = [&](size_t i) { return i < node->in.size() && node->in[i] != kNoValue; };  // absent ones at the end are cut off
+  // absent ones at the end are cut off
+  const auto given = [&](size_t i) { return i < node->in.size() && node->in[i] != kNoValue; };
   const auto at = [&](size_t i) { return where((*operands)[i], stage_inputs, s); };
   const int64_t trips = given(0) ? *(const int64_t*)at(0) : INT64_MAX;
   again = given(1) ? *(const uint8_t*)at(1) : 1;
@@ -360,7 +387,9 @@ tern_status Stages::Loop::run(const Stage& s, std::span<const void* const> stage
     results[i].shape[0] = v.shape;
   }
   uint8_t condition = again != 0;
-  const OutputSink sink{this, [](void* self, int32_t output, const Value& value, void** data) { return ((Loop*)self)->take(output, value, data); }};
+  const OutputSink sink{this, [](void* self, int32_t output, const Value& value, void** data) {
+                          return ((Loop*)self)->take(output, value, data);
+                        }};
   for (iteration = 0; iteration < trips && again; ++iteration) {
     TERN_TRY(check_control(control));
     condition = again != 0;

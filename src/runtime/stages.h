@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plans of one graph, for the shapes that come by. Where sizes depend on data, a plan is a chain of stages: each is planned
-// when the sizes that it needs are known, and kept for the next time they come.
+// Plans of one graph, for the shapes that come by. Where sizes depend on data, a plan is a chain of stages: each is
+// planned when the sizes that it needs are known, and kept for the next time they come.
 #pragma once
 #include "passes/specialize.h"
 #include "runtime/executable.h"
@@ -38,18 +38,18 @@ class Stages {
     std::vector<Shape> shapes;            // of its inputs, and
     std::vector<unsigned char> contents;  // of those of which sizes depend: what it was made for
     std::unique_ptr<Executable> executable;
-    std::vector<Intermediate> kept;       // outputs of the executable behind the others
+    std::vector<Intermediate> kept;  // outputs of the executable behind the others
     Rest rest;
-    std::vector<Block> crossing;          // outputs that what is left reads
+    std::vector<Block> crossing;  // outputs that what is left reads
     std::vector<std::unique_ptr<Loop>> loops;
     std::vector<std::unique_ptr<Stage>> next;
-    uint64_t used = 0;                    // clock of the last use
-    uint64_t planned = 0;                 // bytes, with those of the stages before it
+    uint64_t used = 0;     // clock of the last use
+    uint64_t planned = 0;  // bytes, with those of the stages before it
     // Of a run; kept to save allocations.
     std::vector<const void*> next_inputs;
     std::vector<Given> next_given;
     std::vector<void*> outputs;
-    std::vector<int32_t> results;         // which outputs of the whole graph its own first ones are
+    std::vector<int32_t> results;  // which outputs of the whole graph its own first ones are
 
     bool last() const { return rest.inputs.empty(); }
     ~Stage();
@@ -57,13 +57,14 @@ class Stages {
   };
 
   // `graph` and the backends must outlive this.
-  Stages(const Model& model, const Graph& graph, const Options& options) : model_(&model), graph_(&graph), options_(options) {}
+  Stages(const Model& model, const Graph& graph, const Options& options)
+      : model_(&model), graph_(&graph), options_(options) {}
 
   // The first stage for these shapes is planned, if it is not there yet; nothing runs.
   tern_status prepare(std::span<const Shape> shapes, const Parameters& parameters, const RunControl& control);
   // As Executable::run, all stages. sink: asked once for each output of the graph, in any order.
-  tern_status run(std::span<const Shape> shapes, std::span<const void* const> inputs, const OutputSink& sink, Parameters& parameters, State& state,
-                  const RunControl& control);
+  tern_status run(std::span<const Shape> shapes, std::span<const void* const> inputs, const OutputSink& sink,
+                  Parameters& parameters, State& state, const RunControl& control);
 
   // The stages of the latest run, or what was prepared behind it; empty before the first.
   std::span<Stage* const> latest() const { return latest_; }
@@ -81,12 +82,16 @@ class Stages {
   using List = std::vector<std::unique_ptr<Stage>>;
   template <class F>
   static void visit(const Stage& s, F& f);
-  tern_status find(List& list, Stage* before, const Graph& graph, std::span<const Given> given, const Parameters& parameters, const RunControl& control, Stage** found);
-  tern_status create(Stage* before, const Graph& graph, std::span<const Given> given, const Parameters& parameters, const RunControl& control, std::unique_ptr<Stage>* out);
+  tern_status find(List& list, Stage* before, const Graph& graph, std::span<const Given> given,
+                   const Parameters& parameters, const RunControl& control, Stage** found);
+  tern_status create(Stage* before, const Graph& graph, std::span<const Given> given, const Parameters& parameters,
+                     const RunControl& control, std::unique_ptr<Stage>* out);
   // They count as bytes of the chain, which may have `most`.
   tern_status keep_values(Graph& g, uint64_t most, Stage* s);
-  tern_status run_stage(Stage& s, std::span<const void* const> inputs, const OutputSink& sink, Parameters& parameters, State& state, const RunControl& control);
-  tern_status pass_on(Stage& s, std::span<const void* const> inputs, Parameters& parameters, State& state, const RunControl& control);
+  tern_status run_stage(Stage& s, std::span<const void* const> inputs, const OutputSink& sink, Parameters& parameters,
+                        State& state, const RunControl& control);
+  tern_status pass_on(Stage& s, std::span<const void* const> inputs, Parameters& parameters, State& state,
+                      const RunControl& control);
   bool make_room();
 
   const Model* model_;
@@ -115,8 +120,10 @@ struct Stages::Loop {
   int64_t iteration = 0;
   int now = 0;  // which of the two blocks holds the carried values
 
-  Loop(const Model& model, const Node& n, const Options& options) : node(&n), body(model, n.subgraphs[0], options), results(n.out.size()) {}
-  tern_status run(const Stage& s, std::span<const void* const> stage_inputs, Parameters& parameters, State& state, const RunControl& control);
+  Loop(const Model& model, const Node& n, const Options& options)
+      : node(&n), body(model, n.subgraphs[0], options), results(n.out.size()) {}
+  tern_status run(const Stage& s, std::span<const void* const> stage_inputs, Parameters& parameters, State& state,
+                  const RunControl& control);
   tern_status take(int32_t output, const Value& value, void** data);
   tern_status reserve(Block& block, uint64_t bytes, uint64_t used);
   uint64_t bytes() const;

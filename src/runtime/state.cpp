@@ -71,7 +71,9 @@ tern_status State::acquire(int32_t i, const Backend& backend, Buffer* buffer) {
 }
 
 tern_status State::intact() const {
-  return torn_ ? TERN_FAIL(TERN_ERR_STATE, "a run failed while it wrote this state: load a saved one, or create a new one") : TERN_OK;
+  return torn_ ? TERN_FAIL(TERN_ERR_STATE,
+                           "a run failed while it wrote this state: load a saved one, or create a new one")
+               : TERN_OK;
 }
 
 tern_status State::fork(Ref<State>* out) const {
@@ -81,7 +83,8 @@ tern_status State::fork(Ref<State>* out) const {
   for (size_t i = 0; i < items_.size(); ++i) {
     void* from = nullptr;
     TERN_TRY(host((int32_t)i, &from));
-    TERN_TRY(copy_whole(copy->items_[i].host.data(), copy->items_[i].bytes, from, items_[i].bytes, model_->def().states[i].name.c_str()));
+    TERN_TRY(copy_whole(copy->items_[i].host.data(), copy->items_[i].bytes, from, items_[i].bytes,
+                        model_->def().states[i].name.c_str()));
   }
   copy->length_ = length_;
   *out = std::move(copy);
@@ -90,7 +93,8 @@ tern_status State::fork(Ref<State>* out) const {
 
 tern_status State::truncate(int64_t length) {
   if (length < 0 || length > length_)
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "cannot truncate a state of length %" PRId64 " to %" PRId64, length_, length);
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "cannot truncate a state of length %" PRId64 " to %" PRId64, length_,
+                     length);
   length_ = length;
   return TERN_OK;
 }
@@ -116,8 +120,8 @@ tern_status State::get(int32_t i, Ref<Tensor>* tensor) const {
 tern_status State::set(int32_t i, const Tensor& tensor) {
   const StateDecl& decl = model_->def().states[(size_t)i];
   if (!(tensor.shape() == decl.shape) || tensor.dtype() != decl.dtype)
-    return TERN_FAIL(TERN_ERR_SHAPE, "state '%s' is %s%s, the tensor %s%s", decl.name.c_str(), dtype_name(decl.dtype), to_string(decl.shape).c_str(),
-                     dtype_name(tensor.dtype()), to_string(tensor.shape()).c_str());
+    return TERN_FAIL(TERN_ERR_SHAPE, "state '%s' is %s%s, the tensor %s%s", decl.name.c_str(), dtype_name(decl.dtype),
+                     to_string(decl.shape).c_str(), dtype_name(tensor.dtype()), to_string(tensor.shape()).c_str());
   void* to = nullptr;
   TERN_TRY(host(i, &to));
   return copy_whole(to, items_[(size_t)i].bytes, tensor.data(), tensor.bytes(), decl.name.c_str());

@@ -39,8 +39,8 @@ class State : public RefCounted<State> {
  private:
   struct Item {
     uint64_t bytes = 0;
-    Block host;                        // the content, unless a device has it
-    const Backend* device = nullptr;   // holds the content if not NULL
+    Block host;                       // the content, unless a device has it
+    const Backend* device = nullptr;  // holds the content if not NULL
     Buffer buffer;
   };
   explicit State(const Model& model) : model_(Ref<const Model>::share(&model)) {}

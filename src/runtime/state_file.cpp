@@ -49,7 +49,8 @@ struct Layout {
 tern_status lay_out(const ModelDef& model, Layout* out) {
   std::string names;
   uint64_t end;
-  if (!checked_align(sizeof(FileHeader) + 8 * (uint64_t)model.states.size(), kAlignment, &end)) return TERN_FAIL(TERN_ERR_LIMIT, "too many states");
+  if (!checked_align(sizeof(FileHeader) + 8 * (uint64_t)model.states.size(), kAlignment, &end))
+    return TERN_FAIL(TERN_ERR_LIMIT, "too many states");
   for (const StateDecl& s : model.states) {
     names.append(s.name.c_str(), s.name.size() + 1);  // with its 0, which no name contains
     names.append((const char*)&s.dtype, sizeof s.dtype);
@@ -59,7 +60,8 @@ tern_status lay_out(const ModelDef& model, Layout* out) {
     TERN_TRY(tensor_bytes(s.dtype, s.shape, &bytes));
     out->bytes.push_back(bytes);
     out->offsets.push_back(end);
-    if (!checked_add(end, bytes, &end) || !checked_align(end, kAlignment, &end)) return TERN_FAIL(TERN_ERR_LIMIT, "the states are too large for a file");
+    if (!checked_add(end, bytes, &end) || !checked_align(end, kAlignment, &end))
+      return TERN_FAIL(TERN_ERR_LIMIT, "the states are too large for a file");
   }
   out->fingerprint = checksum64(names.data(), names.size());
   out->file_bytes = end;
@@ -69,17 +71,29 @@ tern_status lay_out(const ModelDef& model, Layout* out) {
 
 tern_status check_header(const Bytes& file, const Layout& layout, const char* path, FileHeader* out) {
   FileHeader h;
-  if (file.size < sizeof h) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: %" PRIu64 " bytes are no state file", path, file.size);
+  if (file.size < sizeof h)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: %" PRIu64 " bytes are no state file", path, file.size);
   std::memcpy(&h, file.data, sizeof h);
-  if (std::memcmp(h.magic, kMagic, sizeof kMagic) != 0) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: this is no state file", path);
-  if (checksum64(&h, offsetof(FileHeader, checksum)) != h.checksum) return TERN_FAIL(TERN_ERR_CHECKSUM, "%s: the header is damaged", path);
-  if (h.version != kVersion) return TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION, "%s: version %u; this library reads version %u", path, h.version, kVersion);
+  if (std::memcmp(h.magic, kMagic, sizeof kMagic) != 0)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: this is no state file", path);
+  if (checksum64(&h, offsetof(FileHeader, checksum)) != h.checksum)
+    return TERN_FAIL(TERN_ERR_CHECKSUM, "%s: the header is damaged", path);
+  if (h.version != kVersion)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION, "%s: version %u; this library reads version %u", path, h.version,
+                     kVersion);
   if (h.count != layout.bytes.size() || h.fingerprint != layout.fingerprint)
-    return TERN_FAIL(TERN_ERR_SHAPE, "%s: the state of another model (%u tensors; this model has %zu, or they differ in name, type or shape)", path, h.count, layout.bytes.size());
-  if (h.file_bytes != layout.file_bytes || h.reserved != 0) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: the header contradicts itself", path);
-  if (file.size != h.file_bytes) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: %" PRIu64 " bytes, %" PRIu64 " were written", path, file.size, h.file_bytes);
+    return TERN_FAIL(
+        TERN_ERR_SHAPE,
+        "%s: the state of another model (%u tensors; this model has %zu, or they differ in name, type or shape)", path,
+        h.count, layout.bytes.size());
+  if (h.file_bytes != layout.file_bytes || h.reserved != 0)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: the header contradicts itself", path);
+  if (file.size != h.file_bytes)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: %" PRIu64 " bytes, %" PRIu64 " were written", path, file.size,
+                     h.file_bytes);
   if (h.length < 0 || h.length > layout.capacity)
-    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: %" PRId64 " valid positions; the states hold %" PRId64, path, h.length, layout.capacity);
+    return TERN_FAIL(TERN_ERR_CORRUPT, "%s: %" PRId64 " valid positions; the states hold %" PRId64, path, h.length,
+                     layout.capacity);
   *out = h;
   return TERN_OK;
 }
@@ -127,17 +141,21 @@ tern_status State::load(const char* path) {
   FileHeader h = {};
   TERN_TRY(check_header(file, layout, path, &h));
   const uint8_t* table = file.data + sizeof h;
-  if (checksum64(table, 8 * (uint64_t)h.count) != h.table_checksum) return TERN_FAIL(TERN_ERR_CHECKSUM, "%s: the table of checksums is damaged", path);
+  if (checksum64(table, 8 * (uint64_t)h.count) != h.table_checksum)
+    return TERN_FAIL(TERN_ERR_CHECKSUM, "%s: the table of checksums is damaged", path);
   for (size_t i = 0; i < items_.size(); ++i) {
     uint64_t expected;
     std::memcpy(&expected, table + 8 * i, 8);
     if (checksum64(file.data + layout.offsets[i], layout.bytes[i]) == expected) continue;
-    return TERN_FAIL(TERN_ERR_CHECKSUM, "%s: the bytes of state '%s' are damaged", path, model_->def().states[i].name.c_str());
+    return TERN_FAIL(TERN_ERR_CHECKSUM, "%s: the bytes of state '%s' are damaged", path,
+                     model_->def().states[i].name.c_str());
   }
   // From here on nothing may fail: first all memory, then the bytes.
   std::vector<void*> data(items_.size());
   for (size_t i = 0; i < items_.size(); ++i) TERN_TRY(host((int32_t)i, &data[i]));
-  for (size_t i = 0; i < items_.size(); ++i) TERN_TRY(copy_whole(data[i], items_[i].bytes, file.data + layout.offsets[i], layout.bytes[i], model_->def().states[i].name.c_str()));
+  for (size_t i = 0; i < items_.size(); ++i)
+    TERN_TRY(copy_whole(data[i], items_[i].bytes, file.data + layout.offsets[i], layout.bytes[i],
+                        model_->def().states[i].name.c_str()));
   length_ = h.length;
   torn_ = false;
   return TERN_OK;

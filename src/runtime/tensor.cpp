@@ -25,13 +25,17 @@ tern_status Tensor::create(Context& context, DType dtype, const Shape& shape, Re
   return TERN_OK;
 }
 
-tern_status Tensor::wrap(Context& context, DType dtype, const Shape& shape, void* data, uint64_t bytes, void (*release)(void*),
-                         void* release_user, Ref<Tensor>* out) {
+tern_status Tensor::wrap(Context& context, DType dtype, const Shape& shape, void* data, uint64_t bytes,
+                         void (*release)(void*), void* release_user, Ref<Tensor>* out) {
   uint64_t needed;
   TERN_TRY(tensor_bytes(dtype, shape, &needed));
-  if (needed > bytes) return TERN_FAIL(TERN_ERR_SHAPE, "shape %s of %s needs %" PRIu64 " bytes, the memory has %" PRIu64, to_string(shape).c_str(), dtype_name(dtype), needed, bytes);
+  if (needed > bytes)
+    return TERN_FAIL(TERN_ERR_SHAPE, "shape %s of %s needs %" PRIu64 " bytes, the memory has %" PRIu64,
+                     to_string(shape).c_str(), dtype_name(dtype), needed, bytes);
   if (needed && !data) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the memory is NULL");
-  if ((uintptr_t)data % dtype_size(dtype)) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the memory is not aligned to the %zu bytes of %s", dtype_size(dtype), dtype_name(dtype));
+  if ((uintptr_t)data % dtype_size(dtype))
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the memory is not aligned to the %zu bytes of %s", dtype_size(dtype),
+                     dtype_name(dtype));
   Ref<Tensor> t = Ref<Tensor>::adopt(new Tensor());
   t->context_ = Ref<Context>::share(&context);
   t->dtype_ = dtype;
@@ -47,7 +51,9 @@ tern_status Tensor::wrap(Context& context, DType dtype, const Shape& shape, void
 tern_status Tensor::view(Tensor& base, const Shape& shape, uint64_t byte_offset, Ref<Tensor>* out) {
   uint64_t bytes;
   TERN_TRY(tensor_bytes(base.dtype_, shape, &bytes));
-  if (!range_within(byte_offset, bytes, base.bytes_)) return TERN_FAIL(TERN_ERR_SHAPE, "the view %s lies outside the tensor %s", to_string(shape).c_str(), to_string(base.shape_).c_str());
+  if (!range_within(byte_offset, bytes, base.bytes_))
+    return TERN_FAIL(TERN_ERR_SHAPE, "the view %s lies outside the tensor %s", to_string(shape).c_str(),
+                     to_string(base.shape_).c_str());
   Ref<Tensor> t = Ref<Tensor>::adopt(new Tensor());
   t->context_ = base.context_;
   t->base_ = Ref<Tensor>::share(&base);

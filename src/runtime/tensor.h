@@ -10,8 +10,8 @@ namespace tern {
 class Tensor : public RefCounted<Tensor> {
  public:
   static tern_status create(Context& context, DType dtype, const Shape& shape, Ref<Tensor>* out);
-  static tern_status wrap(Context& context, DType dtype, const Shape& shape, void* data, uint64_t bytes, void (*release)(void*),
-                          void* release_user, Ref<Tensor>* out);
+  static tern_status wrap(Context& context, DType dtype, const Shape& shape, void* data, uint64_t bytes,
+                          void (*release)(void*), void* release_user, Ref<Tensor>* out);
   // Shares memory with `base` and keeps it alive.
   static tern_status view(Tensor& base, const Shape& shape, uint64_t byte_offset, Ref<Tensor>* out);
   ~Tensor();

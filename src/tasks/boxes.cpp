@@ -16,7 +16,8 @@ double overlap(const image::Box& a, const image::Box& b) {
   return sum > 0 ? both / sum : 0;
 }
 
-tern_status run_as_declared(Session& session, int32_t signature, const Tensor& input, std::span<const Tensor*> results) {
+tern_status run_as_declared(Session& session, int32_t signature, const Tensor& input,
+                            std::span<const Tensor*> results) {
   const Tensor* inputs[] = {&input};
   TERN_TRY(session.run(signature, inputs, results, {}));
   const Signature& sig = session.model().def().signatures[(size_t)signature];
@@ -24,14 +25,16 @@ tern_status run_as_declared(Session& session, int32_t signature, const Tensor& i
   for (size_t i = 0; i < results.size() && s == TERN_OK; ++i) {
     const Value& v = sig.graph.value(sig.graph.outputs[i]);
     if (results[i]->dtype() != v.dtype || !(results[i]->shape() == v.shape))
-      s = TERN_FAIL(TERN_ERR_SHAPE, "output '%s' is %s, the task needs %s at each run", sig.output_names[i].c_str(), to_string(results[i]->shape()).c_str(), to_string(v.shape).c_str());
+      s = TERN_FAIL(TERN_ERR_SHAPE, "output '%s' is %s, the task needs %s at each run", sig.output_names[i].c_str(),
+                    to_string(results[i]->shape()).c_str(), to_string(v.shape).c_str());
   }
   if (s != TERN_OK)
     for (const Tensor*& t : results) t->release(), t = nullptr;
   return s;
 }
 
-tern_status BoxFinder::create(const Model& model, const char* task, const char* what, const Options& options, std::unique_ptr<BoxFinder>* out) {
+tern_status BoxFinder::create(const Model& model, const char* task, const char* what, const Options& options,
+                              std::unique_ptr<BoxFinder>* out) {
   const ModelDef& def = model.def();
   TERN_TRY(require_task(def, task, what));
   std::unique_ptr<BoxFinder> f(new BoxFinder());
@@ -91,21 +94,26 @@ tern_status BoxFinder::read_anchor_metadata(const Model& model) {
   int32_t anchors = -1;
   TERN_TRY(find_parameter(def, "task.anchors", &anchors));
   const Parameter& p = def.parameters[(size_t)anchors];
-  const Value &b = sig.graph.value(sig.graph.outputs[(size_t)outputs_[0]]), &s = sig.graph.value(sig.graph.outputs[(size_t)outputs_[1]]);
+  const Value &b = sig.graph.value(sig.graph.outputs[(size_t)outputs_[0]]),
+              &s = sig.graph.value(sig.graph.outputs[(size_t)outputs_[1]]);
   if (p.dtype != TERN_DTYPE_F32 || p.encoding != Encoding::plain || p.shape.rank != 2 || p.shape[1] != 4)
-    return TERN_FAIL(TERN_ERR_CORRUPT, "'task.anchors' is %s%s, f32 [N,4] is needed", dtype_name(p.dtype), to_string(p.shape).c_str());
+    return TERN_FAIL(TERN_ERR_CORRUPT, "'task.anchors' is %s%s, f32 [N,4] is needed", dtype_name(p.dtype),
+                     to_string(p.shape).c_str());
   num_anchors_ = p.shape[0];
   anchors_ = (const float*)p.data.bytes;
   if (b.dtype != TERN_DTYPE_F32 || s.dtype != TERN_DTYPE_F32 || b.shape.rank < 2 || s.shape.rank < 2)
-    return TERN_FAIL(TERN_ERR_CORRUPT, "outputs '%s' and '%s' must be f32 of at least 2 dims", boxes.c_str(), scores.c_str());
+    return TERN_FAIL(TERN_ERR_CORRUPT, "outputs '%s' and '%s' must be f32 of at least 2 dims", boxes.c_str(),
+                     scores.c_str());
   box_values_ = b.shape[b.shape.rank - 1];
   num_classes_ = s.shape[s.shape.rank - 1];
   const auto fits = [&](const Shape& shape, int64_t row) {
     int64_t elements;
     return checked_mul(num_anchors_, row, &elements) && elements == shape.elements();
   };
-  if (box_values_ < 4 + 2 * num_points_ || !fits(b.shape, box_values_) || !fits(s.shape, num_classes_) || first_class_ >= num_classes_)
-    return TERN_FAIL(TERN_ERR_CORRUPT, "outputs '%s' %s and '%s' %s do not fit %" PRId64 " anchors", boxes.c_str(), to_string(b.shape).c_str(), scores.c_str(), to_string(s.shape).c_str(), num_anchors_);
+  if (box_values_ < 4 + 2 * num_points_ || !fits(b.shape, box_values_) || !fits(s.shape, num_classes_) ||
+      first_class_ >= num_classes_)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "outputs '%s' %s and '%s' %s do not fit %" PRId64 " anchors", boxes.c_str(),
+                     to_string(b.shape).c_str(), scores.c_str(), to_string(s.shape).c_str(), num_anchors_);
   return TERN_OK;
 }
 
@@ -123,8 +131,10 @@ tern_status BoxFinder::read_center_metadata(const Model& model) {
     TERN_TRY(find_output(sig, name, &outputs_[i]));
     const Value& v = sig.graph.value(sig.graph.outputs[(size_t)outputs_[i]]);
     if (i == 0) map = v.shape;
-    if (v.dtype != TERN_DTYPE_F32 || v.shape.rank != 4 || v.shape[0] != 1 || v.shape[1] != channels[i] || v.shape[2] != map[2] || v.shape[3] != map[3])
-      return TERN_FAIL(TERN_ERR_CORRUPT, "output '%s' is %s, f32 [1,%" PRId64 ",h,w] is needed", name.c_str(), to_string(v.shape).c_str(), channels[i]);
+    if (v.dtype != TERN_DTYPE_F32 || v.shape.rank != 4 || v.shape[0] != 1 || v.shape[1] != channels[i] ||
+        v.shape[2] != map[2] || v.shape[3] != map[3])
+      return TERN_FAIL(TERN_ERR_CORRUPT, "output '%s' is %s, f32 [1,%" PRId64 ",h,w] is needed", name.c_str(),
+                       to_string(v.shape).c_str(), channels[i]);
   }
   return TERN_OK;
 }
@@ -164,7 +174,8 @@ void BoxFinder::decode_anchors(const float* boxes, const float* scores) {
     FoundBox f;
     f.box = {x - w / 2, y - h / 2, x + w / 2, y + h / 2};
     f.num_points = num_points_;
-    for (int32_t k = 0; k < num_points_; ++k) f.points[k] = {t[4 + 2 * k] / divisors_[0] * a[2] + a[0], t[5 + 2 * k] / divisors_[1] * a[3] + a[1]};
+    for (int32_t k = 0; k < num_points_; ++k)
+      f.points[k] = {t[4 + 2 * k] / divisors_[0] * a[2] + a[0], t[5 + 2 * k] / divisors_[1] * a[3] + a[1]};
     f.score = (float)std::min(score, 1.0);
     f.label = (int32_t)best;
     if (is_usable(f)) candidates_.push_back(f);
@@ -174,25 +185,29 @@ void BoxFinder::decode_anchors(const float* boxes, const float* scores) {
 void BoxFinder::decode_centers(const Tensor* const* outputs) {
   const Tensor& heat = *outputs[outputs_[0]];
   const int64_t h = heat.shape()[2], w = heat.shape()[3], n = h * w;
-  const float *score = (const float*)heat.data(), *size = (const float*)outputs[outputs_[1]]->data(), *offset = (const float*)outputs[outputs_[2]]->data(),
+  const float *score = (const float*)heat.data(), *size = (const float*)outputs[outputs_[1]]->data(),
+              *offset = (const float*)outputs[outputs_[2]]->data(),
               *points = (const float*)outputs[outputs_[3]]->data();
   const double width = input_.width(), height = input_.height();
   for (int64_t i = 0; i < n; ++i) {
     if (!(score[i] > threshold_)) continue;
     const double bh = std::exp((double)size[i]) * stride_, bw = std::exp((double)size[n + i]) * stride_;
-    const double cy = ((double)(i / w) + offset[i] + 0.5) * stride_, cx = ((double)(i % w) + offset[n + i] + 0.5) * stride_;
+    const double cy = ((double)(i / w) + offset[i] + 0.5) * stride_,
+                 cx = ((double)(i % w) + offset[n + i] + 0.5) * stride_;
     FoundBox f;
     f.box = {(cx - bw / 2) / width, (cy - bh / 2) / height, (cx + bw / 2) / width, (cy + bh / 2) / height};
     f.num_points = num_points_;
     for (int32_t k = 0; k < num_points_; ++k)
-      f.points[k] = {(cx - bw / 2 + points[(2 * k + 1) * n + i] * bw) / width, (cy - bh / 2 + points[2 * k * n + i] * bh) / height};
+      f.points[k] = {(cx - bw / 2 + points[(2 * k + 1) * n + i] * bw) / width,
+                     (cy - bh / 2 + points[2 * k * n + i] * bh) / height};
     f.score = std::min(score[i], 1.0f);
     if (is_usable(f)) candidates_.push_back(f);
   }
 }
 
 void BoxFinder::suppress() {
-  std::stable_sort(candidates_.begin(), candidates_.end(), [](const FoundBox& a, const FoundBox& b) { return a.score > b.score; });
+  std::stable_sort(candidates_.begin(), candidates_.end(),
+                   [](const FoundBox& a, const FoundBox& b) { return a.score > b.score; });
   used_.assign(candidates_.size(), 0);
   kept_.clear();
   for (size_t i = 0; i < candidates_.size() && (int32_t)kept_.size() < max_boxes_; ++i) {
@@ -201,11 +216,15 @@ void BoxFinder::suppress() {
     double weight = 0, edges[4] = {}, points[2 * kMaxBoxPoints] = {};
     for (size_t j = i; j < candidates_.size(); ++j) {
       const FoundBox& c = candidates_[j];
-      if (used_[j] || (each_class_ && c.label != f.label) || (j != i && !(overlap(candidates_[i].box, c.box) > overlap_))) continue;
+      if (used_[j] || (each_class_ && c.label != f.label) ||
+          (j != i && !(overlap(candidates_[i].box, c.box) > overlap_)))
+        continue;
       used_[j] = 1;
       weight += c.score;
-      edges[0] += c.score * c.box.x0, edges[1] += c.score * c.box.y0, edges[2] += c.score * c.box.x1, edges[3] += c.score * c.box.y1;
-      for (int32_t k = 0; k < c.num_points; ++k) points[2 * k] += c.score * c.points[k].x, points[2 * k + 1] += c.score * c.points[k].y;
+      edges[0] += c.score * c.box.x0, edges[1] += c.score * c.box.y0, edges[2] += c.score * c.box.x1,
+          edges[3] += c.score * c.box.y1;
+      for (int32_t k = 0; k < c.num_points; ++k)
+        points[2 * k] += c.score * c.points[k].x, points[2 * k + 1] += c.score * c.points[k].y;
     }
     if (weighted_ && weight > 0) {
       f.box = {edges[0] / weight, edges[1] / weight, edges[2] / weight, edges[3] / weight};
@@ -222,13 +241,16 @@ tern_status BoxFinder::run(const image::Picture& picture, std::span<const FoundB
   TERN_TRY(run_as_declared(*session_, signature_, input_.tensor(), results_));
   candidates_.clear();
   if (centers_) decode_centers(results_.data());
-  else decode_anchors((const float*)results_[(size_t)outputs_[0]]->data(), (const float*)results_[(size_t)outputs_[1]]->data());
+  else
+    decode_anchors((const float*)results_[(size_t)outputs_[0]]->data(),
+                   (const float*)results_[(size_t)outputs_[1]]->data());
   for (const Tensor* t : results_) t->release();
   suppress();
   const double w = input_.width(), h = input_.height();
   for (FoundBox& f : kept_) {
     f.box = image::model_box_to_upright(mapping, {f.box.x0 * w, f.box.y0 * h, f.box.x1 * w, f.box.y1 * h});
-    for (int32_t k = 0; k < f.num_points; ++k) f.points[k] = image::model_to_upright(mapping, {f.points[k].x * w, f.points[k].y * h});
+    for (int32_t k = 0; k < f.num_points; ++k)
+      f.points[k] = image::model_to_upright(mapping, {f.points[k].x * w, f.points[k].y * h});
   }
   *boxes = kept_;
   return TERN_OK;

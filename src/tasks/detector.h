@@ -11,7 +11,9 @@ class Detector {
   // Writes up to detections.size() results, best first; *count: how many there are.
   tern_status run(const tern_picture* picture, std::span<tern_detection> detections, int32_t* count);
   // NULL if the model has no such label.
-  const char* label(int32_t i) const { return i >= 0 && (size_t)i < finder_->labels().size() ? finder_->labels()[(size_t)i].c_str() : nullptr; }
+  const char* label(int32_t i) const {
+    return i >= 0 && (size_t)i < finder_->labels().size() ? finder_->labels()[(size_t)i].c_str() : nullptr;
+  }
 
  private:
   std::unique_ptr<BoxFinder> finder_;

@@ -11,11 +11,14 @@ namespace tern {
 // The value of a key; `fallback` where the model has none, NULL = it must have one (TERN_ERR_UNSUPPORTED).
 tern_status read_text(const ModelDef& model, const char* key, const char* fallback, std::string* out);
 // One number within [min, max], by the same rule (fallback as text).
-tern_status read_number(const ModelDef& model, const char* key, const char* fallback, double min, double max, double* out);
+tern_status read_number(const ModelDef& model, const char* key, const char* fallback, double min, double max,
+                        double* out);
 // Numbers separated by commas; `count` 0 = any number of them.
-tern_status read_numbers(const ModelDef& model, const char* key, const char* fallback, size_t count, std::vector<double>* out);
+tern_status read_numbers(const ModelDef& model, const char* key, const char* fallback, size_t count,
+                         std::vector<double>* out);
 // One of the given words; *out is its index.
-tern_status read_choice(const ModelDef& model, const char* key, const char* fallback, std::initializer_list<const char*> words, int* out);
+tern_status read_choice(const ModelDef& model, const char* key, const char* fallback,
+                        std::initializer_list<const char*> words, int* out);
 // Lines of a value; empty if the model has none.
 std::vector<std::string> read_lines(const ModelDef& model, const char* key);
 

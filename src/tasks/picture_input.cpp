@@ -12,14 +12,17 @@ namespace tern {
 
 tern_status read_picture(const tern_picture* p, image::Picture* out) {
   if (!p) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the picture is NULL");
-  if (p->struct_size < sizeof(tern_picture)) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_picture.struct_size is %u: use TERN_PICTURE_INIT", p->struct_size);
+  if (p->struct_size < sizeof(tern_picture))
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_picture.struct_size is %u: use TERN_PICTURE_INIT",
+                     p->struct_size);
   if (p->reserved != 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_picture.reserved must be 0");
   image::Picture v;
   v.format = (image::Format)p->format;
   v.width = p->width, v.height = p->height;
   v.rotation = p->rotation;
   for (int i = 0; i < 3; ++i) {
-    if (p->planes[i] && p->strides[i] < 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the stride of plane %d is %" PRId64, i, p->strides[i]);
+    if (p->planes[i] && p->strides[i] < 0)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the stride of plane %d is %" PRId64, i, p->strides[i]);
     v.plane[i] = p->planes[i];
     v.stride[i] = (size_t)p->strides[i];
   }
@@ -38,9 +41,13 @@ tern_status PictureInput::create(const Model& model, int32_t signature, PictureI
     const Value& v = sig.graph.value(sig.graph.inputs[i]);
     if (!value && (name.empty() || v.name == name)) value = &v;
     for (const SymbolicDim& d : sig.symbolic_dims)
-      if (d.input == (int32_t)i) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "the picture input '%s' has no fixed size: import the model with --input-shape", v.name.c_str());
+      if (d.input == (int32_t)i)
+        return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                         "the picture input '%s' has no fixed size: import the model with --input-shape",
+                         v.name.c_str());
   }
-  if (!value || sig.graph.inputs.size() != 1) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "signature '%s' must have one input, the picture", sig.name.c_str());
+  if (!value || sig.graph.inputs.size() != 1)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "signature '%s' must have one input, the picture", sig.name.c_str());
   int layout = 0, order = 0;
   TERN_TRY(read_choice(def, "input.layout", "nhwc", {"nhwc", "nchw"}, &layout));
   TERN_TRY(read_choice(def, "input.channels", "rgb", {"rgb", "bgr", "grey"}, &order));
@@ -52,14 +59,17 @@ tern_status PictureInput::create(const Model& model, int32_t signature, PictureI
   const Shape& s = value->shape;
   const int channels = order == 2 ? 1 : 3;
   if (value->dtype != TERN_DTYPE_F32 || s.rank != 4 || s[0] != 1 || s[r.planar_ ? 1 : 3] != channels)
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "the picture input '%s' is %s%s; one f32 picture of %d channels is needed", value->name.c_str(), dtype_name(value->dtype), to_string(s).c_str(), channels);
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "the picture input '%s' is %s%s; one f32 picture of %d channels is needed",
+                     value->name.c_str(), dtype_name(value->dtype), to_string(s).c_str(), channels);
   const int64_t height = s[r.planar_ ? 2 : 1], width = s[r.planar_ ? 3 : 2];
-  if (height < 1 || width < 1 || height > image::kMaxSide || width > image::kMaxSide) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "the picture input is %" PRId64 " x %" PRId64 " pixels", width, height);
+  if (height < 1 || width < 1 || height > image::kMaxSide || width > image::kMaxSide)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "the picture input is %" PRId64 " x %" PRId64 " pixels", width, height);
   r.height_ = (int32_t)height, r.width_ = (int32_t)width;
   std::vector<double> scale, offset;
   TERN_TRY(read_numbers(def, "input.scale", "1", 0, &scale));
   TERN_TRY(read_numbers(def, "input.offset", "0", 0, &offset));
-  if ((scale.size() != 1 && scale.size() != 3) || (offset.size() != 1 && offset.size() != 3)) return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'input.scale' and 'input.offset' need 1 or 3 numbers");
+  if ((scale.size() != 1 && scale.size() != 3) || (offset.size() != 1 && offset.size() != 3))
+    return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'input.scale' and 'input.offset' need 1 or 3 numbers");
   r.options_.channels = channels;
   r.options_.bgr = order == 1;
   r.options_.border = border == 1 ? image::Border::kPad : image::Border::kReplicate;
@@ -94,15 +104,18 @@ tern_status PictureInput::fill(const image::Picture& picture, const image::Mappi
   // A picture of some thousand pixels is worth a second thread.
   const int32_t shares = std::clamp<int32_t>(height_ * width_ / 8192, 1, context_->pool().num_threads());
   Job job{picture, mapping, *this, pixels, shares};
-  context_->pool().run(shares,
-                       [](void* user, int32_t i) {
-                         Job& j = *(Job*)user;
-                         const int32_t h = j.self.height_, y0 = (int32_t)((int64_t)h * i / j.shares), y1 = (int32_t)((int64_t)h * (i + 1) / j.shares);
-                         const tern_status s = image::sample(j.picture, j.mapping, j.self.options_, y0, y1, j.pixels,
-                                                             j.self.scratch_.data() + j.self.scratch_stride_ * (size_t)i, j.self.scratch_stride_);
-                         if (s != TERN_OK) j.failed = s;
-                       },
-                       &job);
+  context_->pool().run(
+      shares,
+      [](void* user, int32_t i) {
+        Job& j = *(Job*)user;
+        const int32_t h = j.self.height_, y0 = (int32_t)((int64_t)h * i / j.shares),
+                      y1 = (int32_t)((int64_t)h * (i + 1) / j.shares);
+        const tern_status s =
+            image::sample(j.picture, j.mapping, j.self.options_, y0, y1, j.pixels,
+                          j.self.scratch_.data() + j.self.scratch_stride_ * (size_t)i, j.self.scratch_stride_);
+        if (s != TERN_OK) j.failed = s;
+      },
+      &job);
   // Arguments were proven by the mapping, so a failure here is ours; the words may stand in another thread's record.
   if (job.failed != TERN_OK) return TERN_FAIL(job.failed, "the picture could not be sampled");
   if (planar_) {

@@ -26,12 +26,12 @@ class PictureInput {
   Ref<Context> context_;
   Ref<Tensor> tensor_;
   int32_t width_ = 0, height_ = 0;
-  int fit_ = 0;            // 0 stretch, 1 letterbox, 2 crop
-  bool planar_ = false;    // NCHW
+  int fit_ = 0;          // 0 stretch, 1 letterbox, 2 crop
+  bool planar_ = false;  // NCHW
   image::SampleOptions options_;
   std::vector<unsigned char> scratch_;  // of each thread
   size_t scratch_stride_ = 0;
-  std::vector<float> pixels_;           // NHWC, where the tensor is NCHW
+  std::vector<float> pixels_;  // NHWC, where the tensor is NCHW
 };
 
 // Checks a public picture struct and makes the internal view of it.

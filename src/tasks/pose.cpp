@@ -14,7 +14,8 @@ double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 }  // namespace
 
-tern_status Pose::create(const Model* detector, const Model& landmarks, const Options& options, std::unique_ptr<Pose>* out) {
+tern_status Pose::create(const Model* detector, const Model& landmarks, const Options& options,
+                         std::unique_ptr<Pose>* out) {
   auto p = std::make_unique<Pose>();
   if (detector) {
     BoxFinder::Options boxes;
@@ -53,21 +54,25 @@ tern_status Pose::create(const Model* detector, const Model& landmarks, const Op
   p->score_sigmoid_ = score == 1;
   const auto output = [&](int i) -> const Value& { return sig.graph.value(sig.graph.outputs[(size_t)i]); };
   if (output(p->landmarks_).dtype != TERN_DTYPE_F32 || output(p->landmarks_).shape.elements() != p->rows_ * 5)
-    return TERN_FAIL(TERN_ERR_CORRUPT, "the landmark output is %s, %" PRId64 " rows of 5 are needed", to_string(output(p->landmarks_).shape).c_str(), p->rows_);
-  if (output(p->score_).dtype != TERN_DTYPE_F32 || output(p->score_).shape.elements() != 1) return TERN_FAIL(TERN_ERR_CORRUPT, "the score output must be one number");
+    return TERN_FAIL(TERN_ERR_CORRUPT, "the landmark output is %s, %" PRId64 " rows of 5 are needed",
+                     to_string(output(p->landmarks_).shape).c_str(), p->rows_);
+  if (output(p->score_).dtype != TERN_DTYPE_F32 || output(p->score_).shape.elements() != 1)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "the score output must be one number");
   if (!name.empty()) {
     TERN_TRY(find_output(sig, name, &p->heatmap_));
     TERN_TRY(read_number(def, "pose.heatmap_window", "7", 1, 255, &window));
     TERN_TRY(read_number(def, "pose.heatmap_threshold", "0.5", 0, 1, &p->heatmap_threshold_));
     p->window_ = (int64_t)window;
     const Value& v = output(p->heatmap_);
-    if (v.dtype != TERN_DTYPE_F32 || v.shape.rank != 4 || v.shape[0] != 1 || v.shape[3] < p->keypoints_) return TERN_FAIL(TERN_ERR_CORRUPT, "the heat map is %s, f32 [1,h,w,rows] is needed", to_string(v.shape).c_str());
+    if (v.dtype != TERN_DTYPE_F32 || v.shape.rank != 4 || v.shape[0] != 1 || v.shape[3] < p->keypoints_)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "the heat map is %s, f32 [1,h,w,rows] is needed", to_string(v.shape).c_str());
   }
   p->names_ = read_lines(def, "pose.names");
   std::vector<double> pairs;
   TERN_TRY(read_numbers(def, "pose.skeleton", "", 0, &pairs));
   for (const double v : pairs) {
-    if (v < 0 || v >= keypoints) return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'pose.skeleton' names key point %g of %g", v, keypoints);
+    if (v < 0 || v >= keypoints)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'pose.skeleton' names key point %g of %g", v, keypoints);
     p->skeleton_.push_back((int32_t)v);
   }
   if (p->skeleton_.size() % 2) return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'pose.skeleton' needs pairs");
@@ -101,7 +106,8 @@ tern_status Pose::read_landmarks(const image::CropRect& region, tern_person* per
         const float* data = (const float*)heat.data();
         const int64_t h = heat.shape()[1], w = heat.shape()[2], depth = heat.shape()[3], half = window_ / 2;
         const double fx = x * (double)w, fy = y * (double)h;
-        const int64_t column = fx > -1 && fx < (double)w ? (int64_t)fx : -1, row = fy > -1 && fy < (double)h ? (int64_t)fy : -1;
+        const int64_t column = fx > -1 && fx < (double)w ? (int64_t)fx : -1,
+                      row = fy > -1 && fy < (double)h ? (int64_t)fy : -1;
         if (column >= 0 && row >= 0) {
           double sum = 0, sum_x = 0, sum_y = 0, peak = 0;
           for (int64_t i = std::max<int64_t>(0, row - half); i <= std::min(h - 1, row + half); ++i)
@@ -114,10 +120,12 @@ tern_status Pose::read_landmarks(const image::CropRect& region, tern_person* per
         }
       }
       const double dx = (x - 0.5) * region.width, dy = (y - 0.5) * region.height;
-      person->keypoints[k] = {(float)(region.centre_x + dx * c - dy * s), (float)(region.centre_y + dx * s + dy * c), (float)(z * region.width),
+      person->keypoints[k] = {(float)(region.centre_x + dx * c - dy * s), (float)(region.centre_y + dx * s + dy * c),
+                              (float)(z * region.width),
                               (float)std::clamp(visibility_sigmoid_ ? sigmoid(r[3]) : (double)r[3], 0.0, 1.0)};
       const tern_keypoint& p = person->keypoints[k];
-      *present = *present && std::isfinite(p.x) && std::isfinite(p.y) && std::isfinite(p.z) && p.visibility == p.visibility;
+      *present =
+          *present && std::isfinite(p.x) && std::isfinite(p.y) && std::isfinite(p.z) && p.visibility == p.visibility;
     }
   }
   for (const Tensor* t : results_) t->release();
@@ -153,7 +161,8 @@ tern_status Pose::run(const tern_picture* public_picture, std::span<tern_person>
     TERN_TRY(read_landmarks(region, &person, &present));
     if (!present) continue;
     if (finder_) {
-      person.x0 = (float)f.box.x0, person.y0 = (float)f.box.y0, person.x1 = (float)f.box.x1, person.y1 = (float)f.box.y1;
+      person.x0 = (float)f.box.x0, person.y0 = (float)f.box.y0, person.x1 = (float)f.box.x1,
+      person.y1 = (float)f.box.y1;
     } else {
       person.x0 = person.y0 = INFINITY, person.x1 = person.y1 = -INFINITY;
       for (int32_t k = 0; k < person.num_keypoints; ++k) {

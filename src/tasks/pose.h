@@ -14,9 +14,12 @@ class Pose {
     float min_score = 0;
   };
   // detector NULL: the whole picture is one person's region.
-  static tern_status create(const Model* detector, const Model& landmarks, const Options& options, std::unique_ptr<Pose>* out);
+  static tern_status create(const Model* detector, const Model& landmarks, const Options& options,
+                            std::unique_ptr<Pose>* out);
   tern_status run(const tern_picture* picture, std::span<tern_person> persons, int32_t* count);
-  const char* keypoint_name(int32_t i) const { return i >= 0 && (size_t)i < names_.size() ? names_[(size_t)i].c_str() : nullptr; }
+  const char* keypoint_name(int32_t i) const {
+    return i >= 0 && (size_t)i < names_.size() ? names_[(size_t)i].c_str() : nullptr;
+  }
   std::span<const int32_t> skeleton() const { return skeleton_; }
 
  private:

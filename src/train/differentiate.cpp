@@ -88,7 +88,8 @@ struct Backward {
     for (ValueId v : node.in) wanted = wanted || (v != kNoValue && needed[(size_t)v]);
     if (!reached || !wanted) return TERN_OK;
     const Op& op = *node.op;
-    if (op.flags & kControl) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "no gradient passes through '%s' ('%s')", op.name, node.name.c_str());
+    if (op.flags & kControl)
+      return TERN_FAIL(TERN_ERR_UNSUPPORTED, "no gradient passes through '%s' ('%s')", op.name, node.name.c_str());
     if (op.vjp) {
       VjpArgs args{g, node, douts.data(), dins.data()};
       op.vjp(args);
@@ -177,10 +178,13 @@ tern_status differentiate(Graph& g, ValueId loss, std::span<const ValueId> wrt, 
   TERN_TRY(g.status);
   const auto known = [&](ValueId v) { return v >= 0 && (size_t)v < g.values.size(); };
   for (ValueId v : wrt)
-    if (!known(v) || !is_float(g.value(v).dtype)) return TERN_FAIL(TERN_ERR_TYPE, "differentiate: value %" PRId32 " is not a float of this graph", v);
-  if (!known(loss) || !is_float(g.value(loss).dtype)) return TERN_FAIL(TERN_ERR_TYPE, "differentiate: the loss is not a float of this graph");
+    if (!known(v) || !is_float(g.value(v).dtype))
+      return TERN_FAIL(TERN_ERR_TYPE, "differentiate: value %" PRId32 " is not a float of this graph", v);
+  if (!known(loss) || !is_float(g.value(loss).dtype))
+    return TERN_FAIL(TERN_ERR_TYPE, "differentiate: the loss is not a float of this graph");
   if (g.value(loss).shape.elements() != 1)
-    return TERN_FAIL(TERN_ERR_SHAPE, "differentiate: the loss has shape %s, one element is needed", to_string(g.value(loss).shape).c_str());
+    return TERN_FAIL(TERN_ERR_SHAPE, "differentiate: the loss has shape %s, one element is needed",
+                     to_string(g.value(loss).shape).c_str());
   const size_t num_values = g.values.size(), num_nodes = g.nodes.size();
   std::vector<ValueId> found;
   const tern_status s = build(g, loss, wrt, &found);

@@ -13,8 +13,8 @@ namespace tern {
 // loss       one float element (rank 0, or dims of 1)
 // wrt        float values of the graph: inputs, parameters, states or results of nodes
 // gradients  zeros where the loss does not depend on wrt[i]
-// Works on the canonical graph. A composite operator is differentiated through its decomposition, whose nodes are appended
-// too. Gradients stop at integer values and at operators that have none.
+// Works on the canonical graph. A composite operator is differentiated through its decomposition, whose nodes are
+// appended too. Gradients stop at integer values and at operators that have none.
 // Errors     TERN_ERR_TYPE         loss or a wrt is not a float
 //            TERN_ERR_SHAPE        loss has more than one element
 //            TERN_ERR_UNSUPPORTED  the loss depends on a wrt through an `if` or a `loop`

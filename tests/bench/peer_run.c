@@ -5,7 +5,8 @@
  *   ready       1, as soon as it listens
  *   load        milliseconds from nothing to the first result
  *   run N       milliseconds of each of N runs
- *   memory      bytes: growth of the largest resident memory since before `load`, arena, scratch, prepared, mapped, outputs
+ *   memory      bytes: growth of the largest resident memory since before `load`, arena, scratch, prepared, mapped,
+ *               outputs
  *   result FILE writes the values of all outputs (f32) */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -59,11 +60,13 @@ int main(int argc, char** argv) {
   float* values;
   FILE* f;
   char line[1024];
-  if (argc < 6 || rank > TERN_MAX_RANK) return fprintf(stderr, "peer_run MODEL.tern THREADS BACKENDS INPUT.bin DIM...\n"), 2;
+  if (argc < 6 || rank > TERN_MAX_RANK)
+    return fprintf(stderr, "peer_run MODEL.tern THREADS BACKENDS INPUT.bin DIM...\n"), 2;
   for (i = 0; i < rank; ++i) count *= dims[i] = atoll(argv[5 + i]);
   values = (float*)malloc((size_t)count * sizeof(float));
   f = fopen(argv[4], "rb");
-  if (!values || !f || fread(values, sizeof(float), (size_t)count, f) != (size_t)count) return fprintf(stderr, "peer_run: cannot read %s\n", argv[4]), 1;
+  if (!values || !f || fread(values, sizeof(float), (size_t)count, f) != (size_t)count)
+    return fprintf(stderr, "peer_run: cannot read %s\n", argv[4]), 1;
   fclose(f);
   options.num_threads = atoi(argv[2]);
   session_options.backends = argv[3];
@@ -80,7 +83,8 @@ int main(int argc, char** argv) {
           need(tern_context_create(&options, &context));
           need(tern_model_load_file(context, argv[1], NULL, &model));
           need(tern_session_create(model, &session_options, &session));
-          need(tern_tensor_wrap(context, TERN_DTYPE_F32, dims, rank, values, (size_t)count * sizeof(float), NULL, NULL, &input));
+          need(tern_tensor_wrap(context, TERN_DTYPE_F32, dims, rank, values, (size_t)count * sizeof(float), NULL, NULL,
+                                &input));
           num_outputs = tern_model_num_tensors(model, 0, TERN_ROLE_OUTPUT);
           if (num_outputs > MAX_OUTPUTS) return fprintf(stderr, "peer_run: too many outputs\n"), 1;
         }
@@ -93,12 +97,14 @@ int main(int argc, char** argv) {
     } else if (strncmp(line, "memory", 6) == 0 && session) {
       tern_memory_report m = TERN_MEMORY_REPORT_INIT;
       need(tern_session_memory(session, &m));
-      printf("%.0f %llu %llu %llu %llu %llu\n", status_bytes("VmHWM:") - before, (unsigned long long)m.arena_bytes, (unsigned long long)m.scratch_bytes,
-             (unsigned long long)m.prepared_bytes, (unsigned long long)m.mapped_bytes, (unsigned long long)m.output_bytes);
+      printf("%.0f %llu %llu %llu %llu %llu\n", status_bytes("VmHWM:") - before, (unsigned long long)m.arena_bytes,
+             (unsigned long long)m.scratch_bytes, (unsigned long long)m.prepared_bytes,
+             (unsigned long long)m.mapped_bytes, (unsigned long long)m.output_bytes);
     } else if (strncmp(line, "result ", 7) == 0 && session) {
       line[strcspn(line, "\n")] = 0;
       f = fopen(line + 7, "wb");
-      for (i = 0; f && i < num_outputs; ++i) fwrite(tern_tensor_const_data(outputs[i]), 1, tern_tensor_bytes(outputs[i]), f);
+      for (i = 0; f && i < num_outputs; ++i)
+        fwrite(tern_tensor_const_data(outputs[i]), 1, tern_tensor_bytes(outputs[i]), f);
       printf("%d\n", f && fclose(f) == 0);
     } else {
       return fprintf(stderr, "peer_run: unknown line %s", line), 2;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Streams of tiny steps: a recurrent cell h = tanh(W x + U h + b) on one element, run by a prepared run. Prints the time
-// of a step, that of its arithmetic alone (the same kernels called directly), and what lies between.
+// Streams of tiny steps: a recurrent cell h = tanh(W x + U h + b) on one element, run by a prepared run. Prints the
+// time of a step, that of its arithmetic alone (the same kernels called directly), and what lies between.
 //   tiny_steps [steps=1000000] [width=8]
 #include <algorithm>
 #include <cstdio>
@@ -28,7 +28,8 @@ ValueId weight(ModelDef& def, Graph& g, const char* name, const Shape& shape, fl
   p.data = make_data(p.bytes, &to);
   encode(p.encoding, p.dtype, shape, values.data(), to);
   Value v;
-  v.name = name, v.kind = ValueKind::parameter, v.index = (int32_t)def.parameters.size(), v.dtype = p.dtype, v.encoding = p.encoding, v.shape = shape;
+  v.name = name, v.kind = ValueKind::parameter, v.index = (int32_t)def.parameters.size(), v.dtype = p.dtype,
+  v.encoding = p.encoding, v.shape = shape;
   def.parameters.push_back(std::move(p));
   return add_value(g, std::move(v));
 }
@@ -51,10 +52,12 @@ int main(int argc, char** argv) {
   Graph g;
   const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {1, width});
   Value state;
-  state.name = "h", state.kind = ValueKind::state, state.index = 0, state.dtype = TERN_DTYPE_F32, state.shape = {1, width};
+  state.name = "h", state.kind = ValueKind::state, state.index = 0, state.dtype = TERN_DTYPE_F32,
+  state.shape = {1, width};
   const ValueId h = add_value(g, std::move(state));
   const float scale = 1.0f / (float)width;
-  const ValueId from_x = emit(g, "linear", {x, weight(def, g, "w", {width, width}, scale), weight(def, g, "b", {width}, 0.1f)});
+  const ValueId from_x =
+      emit(g, "linear", {x, weight(def, g, "w", {width, width}, scale), weight(def, g, "b", {width}, 0.1f)});
   const ValueId from_h = emit(g, "linear", {h, weight(def, g, "u", {width, width}, scale)});
   const ValueId next = emit(g, "tanh", {add(g, from_x, from_h)});
   emit(g, "state_write", {h, next});
@@ -86,7 +89,8 @@ int main(int argc, char** argv) {
     a.rows = 1, a.n = width, a.k = width, a.x_stride = a.y_stride = width;
     return a;
   };
-  cpu::PanelMatmulArgs first = product((const float*)in->data(), 0, sum.data()), second = product(hidden.data(), 2, sum.data());
+  cpu::PanelMatmulArgs first = product((const float*)in->data(), 0, sum.data()),
+                       second = product(hidden.data(), 2, sum.data());
   first.epilogue.bias = (const float*)session->parameters().bytes(1);
   second.epilogue.residual = sum.data(), second.epilogue.residual_stride = width, second.epilogue.residual_first = 1;
   second.epilogue.activation = cpu::Activation::tanh;
@@ -109,9 +113,10 @@ int main(int argc, char** argv) {
     arithmetic_ns = std::min(arithmetic_ns, (double)(monotonic_ns() - t) / (double)part);
   }
   for (int64_t i = 0; i < width; ++i)
-    if (!(std::abs(hidden[(size_t)i] - ((const float*)out->data())[i]) < 1e-5f)) return std::fprintf(stderr, "element %d differs\n", (int)i), 1;
-  std::printf("%lld steps of width %lld, %s: %.0f ns a step, %.0f ns of arithmetic, %.0f ns beyond\n", (long long)(rounds * part), (long long)width, k.isa, step_ns,
-              arithmetic_ns, step_ns - arithmetic_ns);
+    if (!(std::abs(hidden[(size_t)i] - ((const float*)out->data())[i]) < 1e-5f))
+      return std::fprintf(stderr, "element %d differs\n", (int)i), 1;
+  std::printf("%lld steps of width %lld, %s: %.0f ns a step, %.0f ns of arithmetic, %.0f ns beyond\n",
+              (long long)(rounds * part), (long long)width, k.isa, step_ns, arithmetic_ns, step_ns - arithmetic_ns);
   for (const Session::Placement& p : session->placements(0)) std::printf("  %s on %s\n", p.op.c_str(), p.backend);
   return 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every function of the ABI with every wrong argument:  arguments_test FOLDER SYMBOLS
  *
- * A table says what each argument is. From it follow the calls: NULL for each pointer that is needed, numbers out of range,
- * structs of other versions. Each must be refused with a text, and leave every output as it was. SYMBOLS is the list of what
- * the library exports: a function that no table has fails the test. */
+ * A table says what each argument is. From it follow the calls: NULL for each pointer that is needed, numbers out of
+ * range, structs of other versions. Each must be refused with a text, and leave every output as it was. SYMBOLS is the
+ * list of what the library exports: a function that no table has fails the test. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <unistd.h>
@@ -12,10 +12,11 @@
 
 enum { END, HANDLE, OPTIONAL, OUTPUT, STRUCT, OPTIONS, RESULT, NUMBER };
 typedef struct argument {
-  int kind;             /* HANDLE: a pointer that must not be NULL. STRUCT, OPTIONS (may be NULL), RESULT: begin with struct_size */
-  const void* pointer;  /* a good value */
-  int64_t number;       /* a good NUMBER; bytes of OUTPUT, STRUCT, OPTIONS and RESULT */
-  int64_t bad[6];       /* of a NUMBER */
+  /* HANDLE: a pointer that must not be NULL. STRUCT, OPTIONS (may be NULL), RESULT: begin with struct_size */
+  int kind;
+  const void* pointer; /* a good value */
+  int64_t number;      /* a good NUMBER; bytes of OUTPUT, STRUCT, OPTIONS and RESULT */
+  int64_t bad[6];      /* of a NUMBER */
   int num_bad;
 } argument;
 typedef union value {
@@ -29,13 +30,20 @@ typedef struct function {
   void (*release)(void*); /* of what the last OUTPUT holds after a call that succeeds */
 } function;
 
-#define H(pointer) {HANDLE, pointer, 0, {0}, 0}
-#define O(pointer) {OPTIONAL, pointer, 0, {0}, 0}
-#define W(bytes) {OUTPUT, NULL, bytes, {0}, 0}
-#define S(init) {STRUCT, &init, sizeof init, {0}, 0}
-#define SO(init) {OPTIONS, &init, sizeof init, {0}, 0}
-#define R(init) {RESULT, &init, sizeof init, {0}, 0}
-#define N(good, count, ...) {NUMBER, NULL, good, {__VA_ARGS__}, count}
+#define H(pointer) \
+  { HANDLE, pointer, 0, {0}, 0 }
+#define O(pointer) \
+  { OPTIONAL, pointer, 0, {0}, 0 }
+#define W(bytes) \
+  { OUTPUT, NULL, bytes, {0}, 0 }
+#define S(init) \
+  { STRUCT, &init, sizeof init, {0}, 0 }
+#define SO(init) \
+  { OPTIONS, &init, sizeof init, {0}, 0 }
+#define R(init) \
+  { RESULT, &init, sizeof init, {0}, 0 }
+#define N(good, count, ...) \
+  { NUMBER, NULL, good, {__VA_ARGS__}, count }
 
 static tern_context* context;
 static tern_model *small, *counter, *spots, *points;
@@ -66,9 +74,12 @@ CALL(run_options_init, tern_run_options_init((tern_run_options*)a[0].p, (size_t)
 CALL(context_create, tern_context_create((tern_context_options*)a[0].p, (tern_context**)a[1].p))
 CALL(context_get_device, tern_context_get_device((tern_context*)a[0].p, I32(1), (tern_device_info*)a[2].p))
 CALL(last_error, tern_last_error((tern_error*)a[0].p))
-CALL(load_file, tern_model_load_file((tern_context*)a[0].p, (const char*)a[1].p, (tern_load_options*)a[2].p, (tern_model**)a[3].p))
-CALL(load_memory, tern_model_load_memory((tern_context*)a[0].p, a[1].p, (size_t)a[2].n, (tern_load_options*)a[3].p, (tern_model**)a[4].p))
-CALL(load_descriptor, tern_model_load_descriptor((tern_context*)a[0].p, I32(1), (uint64_t)a[2].n, (uint64_t)a[3].n, (tern_load_options*)a[4].p, (tern_model**)a[5].p))
+CALL(load_file,
+     tern_model_load_file((tern_context*)a[0].p, (const char*)a[1].p, (tern_load_options*)a[2].p, (tern_model**)a[3].p))
+CALL(load_memory, tern_model_load_memory((tern_context*)a[0].p, a[1].p, (size_t)a[2].n, (tern_load_options*)a[3].p,
+                                         (tern_model**)a[4].p))
+CALL(load_descriptor, tern_model_load_descriptor((tern_context*)a[0].p, I32(1), (uint64_t)a[2].n, (uint64_t)a[3].n,
+                                                 (tern_load_options*)a[4].p, (tern_model**)a[5].p))
 CALL(check_weights, tern_model_check_weights((tern_model*)a[0].p))
 CALL(count_nodes, tern_model_count_nodes((tern_model*)a[0].p, I32(1), (int64_t*)a[2].p, (int64_t*)a[3].p))
 CALL(find_signature, tern_model_find_signature((tern_model*)a[0].p, (const char*)a[1].p, (int32_t*)a[2].p))
@@ -87,7 +98,8 @@ CALL(state_save, tern_state_save((tern_state*)a[0].p, (const char*)a[1].p))
 CALL(state_load, tern_state_load((tern_state*)a[0].p, (const char*)a[1].p))
 CALL(session_create, tern_session_create((tern_model*)a[0].p, (tern_session_options*)a[1].p, (tern_session**)a[2].p))
 CALL(set_state, tern_session_set_state((tern_session*)a[0].p, (tern_state*)a[1].p))
-CALL(session_run, tern_session_run((tern_session*)a[0].p, I32(1), (const tern_tensor* const*)a[2].p, I32(3), (const tern_tensor**)a[4].p, I32(5), (tern_run_options*)a[6].p))
+CALL(session_run, tern_session_run((tern_session*)a[0].p, I32(1), (const tern_tensor* const*)a[2].p, I32(3),
+                                   (const tern_tensor**)a[4].p, I32(5), (tern_run_options*)a[6].p))
 CALL(run_bound, tern_session_run_bound((tern_session*)a[0].p, I32(1), (tern_run_options*)a[2].p))
 CALL(bind_input, tern_session_bind_input((tern_session*)a[0].p, I32(1), I32(2), (tern_tensor*)a[3].p))
 CALL(bind_output, tern_session_bind_output((tern_session*)a[0].p, I32(1), I32(2), (tern_tensor*)a[3].p))
@@ -96,13 +108,18 @@ CALL(session_memory, tern_session_memory((tern_session*)a[0].p, (tern_memory_rep
 CALL(get_placement, tern_session_get_placement((tern_session*)a[0].p, I32(1), I32(2), (tern_placement*)a[3].p))
 CALL(get_intermediate, tern_session_get_intermediate((tern_session*)a[0].p, I32(1), I32(2), (tern_intermediate*)a[3].p))
 CALL(write_profile, tern_session_write_profile((tern_session*)a[0].p, (const char*)a[1].p))
-CALL(tensor_create, tern_tensor_create((tern_context*)a[0].p, I32(1), (const int64_t*)a[2].p, I32(3), (tern_tensor**)a[4].p))
-CALL(tensor_wrap, tern_tensor_wrap((tern_context*)a[0].p, I32(1), (const int64_t*)a[2].p, I32(3), a[4].p, (size_t)a[5].n, NULL, a[6].p, (tern_tensor**)a[7].p))
+CALL(tensor_create,
+     tern_tensor_create((tern_context*)a[0].p, I32(1), (const int64_t*)a[2].p, I32(3), (tern_tensor**)a[4].p))
+CALL(tensor_wrap, tern_tensor_wrap((tern_context*)a[0].p, I32(1), (const int64_t*)a[2].p, I32(3), a[4].p,
+                                   (size_t)a[5].n, NULL, a[6].p, (tern_tensor**)a[7].p))
 CALL(tensor_view, tern_tensor_view((tern_tensor*)a[0].p, a[1].n, a[2].n, (tern_tensor**)a[3].p))
 CALL(tensor_reshape, tern_tensor_reshape((tern_tensor*)a[0].p, (const int64_t*)a[1].p, I32(2), (tern_tensor**)a[3].p))
-CALL(detector_create, tern_detector_create((tern_model*)a[0].p, (tern_detector_options*)a[1].p, (tern_detector**)a[2].p))
-CALL(detector_run, tern_detector_run((tern_detector*)a[0].p, (tern_picture*)a[1].p, (tern_detection*)a[2].p, I32(3), (int32_t*)a[4].p))
-CALL(pose_create, tern_pose_create((tern_model*)a[0].p, (tern_model*)a[1].p, (tern_pose_options*)a[2].p, (tern_pose**)a[3].p))
+CALL(detector_create,
+     tern_detector_create((tern_model*)a[0].p, (tern_detector_options*)a[1].p, (tern_detector**)a[2].p))
+CALL(detector_run, tern_detector_run((tern_detector*)a[0].p, (tern_picture*)a[1].p, (tern_detection*)a[2].p, I32(3),
+                                     (int32_t*)a[4].p))
+CALL(pose_create,
+     tern_pose_create((tern_model*)a[0].p, (tern_model*)a[1].p, (tern_pose_options*)a[2].p, (tern_pose**)a[3].p))
 CALL(pose_run, tern_pose_run((tern_pose*)a[0].p, (tern_picture*)a[1].p, (tern_person*)a[2].p, I32(3), (int32_t*)a[4].p))
 CALL(pose_skeleton, tern_pose_skeleton((tern_pose*)a[0].p, (const int32_t**)a[1].p, (int32_t*)a[2].p))
 
@@ -120,19 +137,27 @@ RELEASE(pose)
 
 /* Functions without a status: what they say to NULL and to numbers out of range. */
 static void no_status(void) {
-  CHECK(tern_version() > 0 && tern_last_error_message() && tern_status_name(12345) && tern_dtype_name(-1) && tern_dtype_size(-1) == 0);
+  CHECK(tern_version() > 0 && tern_last_error_message() && tern_status_name(12345) && tern_dtype_name(-1) &&
+        tern_dtype_size(-1) == 0);
   CHECK(tern_context_num_devices(NULL) <= 0);
-  CHECK(tern_model_num_signatures(NULL) <= 0 && !tern_model_signature_name(NULL, 0) && !tern_model_signature_name(small, -1) && !tern_model_signature_name(small, 3));
-  CHECK(tern_model_num_tensors(NULL, 0, 0) == -1 && tern_model_num_tensors(small, -1, 0) == -1 && tern_model_num_tensors(small, 3, 1) == -1);
+  CHECK(tern_model_num_signatures(NULL) <= 0 && !tern_model_signature_name(NULL, 0) &&
+        !tern_model_signature_name(small, -1) && !tern_model_signature_name(small, 3));
+  CHECK(tern_model_num_tensors(NULL, 0, 0) == -1 && tern_model_num_tensors(small, -1, 0) == -1 &&
+        tern_model_num_tensors(small, 3, 1) == -1);
   CHECK(tern_model_num_tensors(small, 0, -1) == -1 && tern_model_num_tensors(small, 0, 4) == -1);
-  CHECK(tern_model_num_metadata(NULL) <= 0 && !tern_model_find_metadata(NULL, "name") && !tern_model_find_metadata(small, NULL) && !tern_model_find_metadata(small, ""));
+  CHECK(tern_model_num_metadata(NULL) <= 0 && !tern_model_find_metadata(NULL, "name") &&
+        !tern_model_find_metadata(small, NULL) && !tern_model_find_metadata(small, ""));
   CHECK(tern_parameters_version(NULL) == 0 && tern_state_length(NULL) == 0 && !tern_session_state(NULL));
   CHECK(tern_session_num_placements(NULL, 0) == -1 && tern_session_num_placements(session, -1) == -1);
   CHECK(tern_session_num_intermediates(NULL, 0) == 0 && tern_session_num_intermediates(session, -1) == 0);
-  CHECK(tern_tensor_dtype(NULL) == TERN_DTYPE_NONE && tern_tensor_rank(NULL) == -1 && tern_tensor_num_elements(NULL) == 0 && tern_tensor_bytes(NULL) == 0);
-  CHECK(tern_tensor_dim(NULL, 0) == -1 && tern_tensor_dim(x, -1) == -1 && tern_tensor_dim(x, 2) == -1 && !tern_tensor_data(NULL) && !tern_tensor_const_data(NULL));
-  CHECK(!tern_detector_label(NULL, 0) && !tern_detector_label(detector, -1) && !tern_detector_label(detector, INT32_MAX));
-  CHECK(!tern_pose_keypoint_name(NULL, 0) && !tern_pose_keypoint_name(pose, -1) && !tern_pose_keypoint_name(pose, INT32_MAX));
+  CHECK(tern_tensor_dtype(NULL) == TERN_DTYPE_NONE && tern_tensor_rank(NULL) == -1 &&
+        tern_tensor_num_elements(NULL) == 0 && tern_tensor_bytes(NULL) == 0);
+  CHECK(tern_tensor_dim(NULL, 0) == -1 && tern_tensor_dim(x, -1) == -1 && tern_tensor_dim(x, 2) == -1 &&
+        !tern_tensor_data(NULL) && !tern_tensor_const_data(NULL));
+  CHECK(!tern_detector_label(NULL, 0) && !tern_detector_label(detector, -1) &&
+        !tern_detector_label(detector, INT32_MAX));
+  CHECK(!tern_pose_keypoint_name(NULL, 0) && !tern_pose_keypoint_name(pose, -1) &&
+        !tern_pose_keypoint_name(pose, INT32_MAX));
   tern_cancel_release(NULL);
   tern_cancel_reset(NULL);
   tern_cancel_signal(NULL);
@@ -149,13 +174,46 @@ static void no_status(void) {
   tern_tensor_release(NULL);
   tern_tensor_retain(NULL);
 }
-static const char* const kNoStatus[] = {
-    "tern_version", "tern_last_error_message", "tern_status_name", "tern_dtype_name", "tern_dtype_size", "tern_context_num_devices", "tern_model_num_signatures",
-    "tern_model_signature_name", "tern_model_num_tensors", "tern_model_num_metadata", "tern_model_find_metadata", "tern_parameters_version", "tern_state_length",
-    "tern_session_state", "tern_session_num_placements", "tern_session_num_intermediates", "tern_tensor_dtype", "tern_tensor_rank", "tern_tensor_num_elements", "tern_tensor_bytes", "tern_tensor_dim",
-    "tern_tensor_data", "tern_tensor_const_data", "tern_detector_label", "tern_pose_keypoint_name", "tern_cancel_release", "tern_cancel_reset", "tern_cancel_signal",
-    "tern_context_release", "tern_detector_release", "tern_model_release", "tern_model_retain", "tern_parameters_release", "tern_parameters_retain", "tern_pose_release",
-    "tern_session_release", "tern_state_release", "tern_state_retain", "tern_tensor_release", "tern_tensor_retain"};
+static const char* const kNoStatus[] = {"tern_version",
+                                        "tern_last_error_message",
+                                        "tern_status_name",
+                                        "tern_dtype_name",
+                                        "tern_dtype_size",
+                                        "tern_context_num_devices",
+                                        "tern_model_num_signatures",
+                                        "tern_model_signature_name",
+                                        "tern_model_num_tensors",
+                                        "tern_model_num_metadata",
+                                        "tern_model_find_metadata",
+                                        "tern_parameters_version",
+                                        "tern_state_length",
+                                        "tern_session_state",
+                                        "tern_session_num_placements",
+                                        "tern_session_num_intermediates",
+                                        "tern_tensor_dtype",
+                                        "tern_tensor_rank",
+                                        "tern_tensor_num_elements",
+                                        "tern_tensor_bytes",
+                                        "tern_tensor_dim",
+                                        "tern_tensor_data",
+                                        "tern_tensor_const_data",
+                                        "tern_detector_label",
+                                        "tern_pose_keypoint_name",
+                                        "tern_cancel_release",
+                                        "tern_cancel_reset",
+                                        "tern_cancel_signal",
+                                        "tern_context_release",
+                                        "tern_detector_release",
+                                        "tern_model_release",
+                                        "tern_model_retain",
+                                        "tern_parameters_release",
+                                        "tern_parameters_retain",
+                                        "tern_pose_release",
+                                        "tern_session_release",
+                                        "tern_state_release",
+                                        "tern_state_retain",
+                                        "tern_tensor_release",
+                                        "tern_tensor_retain"};
 
 /* ---- the table ---- */
 
@@ -178,7 +236,7 @@ static const tern_error error_details = TERN_ERROR_INIT;
 #define RANK N(2, 4, -1, 9, INT32_MAX, INT32_MIN)
 #define ROLE N(TERN_ROLE_INPUT, 4, -1, 4, INT32_MAX, INT32_MIN)
 #define INDEX N(0, 4, -1, 9, INT32_MAX, INT32_MIN)
-#define INIT_SIZE_FROM(type, first) W(sizeof(type)), N(sizeof(type), 5, 0, 4, (first) - 1, 65537, INT64_MAX)
+#define INIT_SIZE_FROM(type, first) W(sizeof(type)), N(sizeof(type), 5, 0, 4, (first)-1, 65537, INT64_MAX)
 #define INIT_SIZE(type) INIT_SIZE_FROM(type, sizeof(type))
 
 /* Size of a struct in the first release: some have grown since. */
@@ -192,7 +250,10 @@ static uint32_t first_size(const void* s, uint32_t size) {
 static int run_table(int64_t file_bytes, int fd, const char* const* names, int num_names) {
   const function functions[] = {
       {"tern_cancel_create", cancel_create, {W(POINTER)}, release_cancel},
-      {"tern_context_options_init", context_options_init, {INIT_SIZE_FROM(tern_context_options, offsetof(tern_context_options, denormals))}, NULL},
+      {"tern_context_options_init",
+       context_options_init,
+       {INIT_SIZE_FROM(tern_context_options, offsetof(tern_context_options, denormals))},
+       NULL},
       {"tern_limits_init", limits_init, {INIT_SIZE(tern_limits)}, NULL},
       {"tern_load_options_init", load_options_init, {INIT_SIZE(tern_load_options)}, NULL},
       {"tern_session_options_init", session_options_init, {INIT_SIZE(tern_session_options)}, NULL},
@@ -200,10 +261,18 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
       {"tern_context_create", context_create, {SO(context_options), W(POINTER)}, release_context},
       {"tern_context_get_device", context_get_device, {H(context), INDEX, R(device_info)}, NULL},
       {"tern_last_error", last_error, {R(error_details)}, NULL},
-      {"tern_model_load_file", load_file, {H(context), H(file_in_folder("small.tern")), SO(load_options), W(POINTER)}, release_model},
-      {"tern_model_load_memory", load_memory, {H(context), H(file_data), N(file_bytes, 3, 0, 1, file_bytes - 1), SO(load_options), W(POINTER)}, release_model},
-      {"tern_model_load_descriptor", load_descriptor,
-       {H(context), N(fd, 4, -1, 9999, INT32_MAX, INT32_MIN), N(0, 4, 1, 64, INT64_MAX, -1), N(0, 4, 1, file_bytes - 1, file_bytes + 1, INT64_MAX), SO(load_options), W(POINTER)},
+      {"tern_model_load_file",
+       load_file,
+       {H(context), H(file_in_folder("small.tern")), SO(load_options), W(POINTER)},
+       release_model},
+      {"tern_model_load_memory",
+       load_memory,
+       {H(context), H(file_data), N(file_bytes, 3, 0, 1, file_bytes - 1), SO(load_options), W(POINTER)},
+       release_model},
+      {"tern_model_load_descriptor",
+       load_descriptor,
+       {H(context), N(fd, 4, -1, 9999, INT32_MAX, INT32_MIN), N(0, 4, 1, 64, INT64_MAX, -1),
+        N(0, 4, 1, file_bytes - 1, file_bytes + 1, INT64_MAX), SO(load_options), W(POINTER)},
        release_model},
       {"tern_model_check_weights", check_weights, {H(small)}, NULL},
       {"tern_model_count_nodes", count_nodes, {H(small), SIGNATURE, W(8), W(8)}, NULL},
@@ -223,9 +292,19 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
       {"tern_state_load", state_load, {H(state), H(file_in_folder("arguments.state"))}, NULL},
       {"tern_session_create", session_create, {H(small), SO(session_options_), W(POINTER)}, release_session},
       {"tern_session_set_state", set_state, {H(counting), H(state)}, NULL},
-      {"tern_session_run", session_run, {H(session), SIGNATURE, H(inputs), N(1, 4, -1, 0, 2, INT32_MAX), W(2 * POINTER), N(2, 4, -1, 0, 1, 3), SO(run_options)}, NULL},
-      {"tern_session_bind_input", bind_input, {H(session), SIGNATURE, N(0, 4, -1, 1, INT32_MAX, INT32_MIN), O(x)}, NULL},
-      {"tern_session_bind_output", bind_output, {H(session), SIGNATURE, N(0, 4, -1, 2, INT32_MAX, INT32_MIN), O(NULL)}, NULL},
+      {"tern_session_run",
+       session_run,
+       {H(session), SIGNATURE, H(inputs), N(1, 4, -1, 0, 2, INT32_MAX), W(2 * POINTER), N(2, 4, -1, 0, 1, 3),
+        SO(run_options)},
+       NULL},
+      {"tern_session_bind_input",
+       bind_input,
+       {H(session), SIGNATURE, N(0, 4, -1, 1, INT32_MAX, INT32_MIN), O(x)},
+       NULL},
+      {"tern_session_bind_output",
+       bind_output,
+       {H(session), SIGNATURE, N(0, 4, -1, 2, INT32_MAX, INT32_MIN), O(NULL)},
+       NULL},
       {"tern_session_run_bound", run_bound, {H(counting), SIGNATURE, SO(run_options)}, NULL},
       {"tern_session_prepare", prepare, {H(session), SIGNATURE, H(dims), N(2, 5, -1, 0, 1, 3, INT32_MAX)}, NULL},
       {"tern_session_memory", session_memory, {H(session), R(memory_report)}, NULL},
@@ -233,11 +312,23 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
       {"tern_session_get_intermediate", get_intermediate, {H(session), SIGNATURE, INDEX, R(intermediate)}, NULL},
       {"tern_session_write_profile", write_profile, {H(session), H(file_in_folder("arguments.json"))}, NULL},
       {"tern_tensor_create", tensor_create, {H(context), DTYPE, H(dims), RANK, W(POINTER)}, release_tensor},
-      {"tern_tensor_wrap", tensor_wrap, {H(context), DTYPE, H(dims), RANK, H(memory), N(sizeof memory, 3, 0, 1, sizeof memory - 1), O(NULL), W(POINTER)}, release_tensor},
-      {"tern_tensor_view", tensor_view, {H(x), N(0, 4, -1, 3, INT64_MAX, INT64_MIN), N(2, 4, -1, 3, INT64_MAX, INT64_MIN), W(POINTER)}, release_tensor},
-      {"tern_tensor_reshape", tensor_reshape, {H(x), H(dims), N(2, 4, -1, 9, 1, INT32_MAX), W(POINTER)}, release_tensor},
+      {"tern_tensor_wrap",
+       tensor_wrap,
+       {H(context), DTYPE, H(dims), RANK, H(memory), N(sizeof memory, 3, 0, 1, sizeof memory - 1), O(NULL), W(POINTER)},
+       release_tensor},
+      {"tern_tensor_view",
+       tensor_view,
+       {H(x), N(0, 4, -1, 3, INT64_MAX, INT64_MIN), N(2, 4, -1, 3, INT64_MAX, INT64_MIN), W(POINTER)},
+       release_tensor},
+      {"tern_tensor_reshape",
+       tensor_reshape,
+       {H(x), H(dims), N(2, 4, -1, 9, 1, INT32_MAX), W(POINTER)},
+       release_tensor},
       {"tern_detector_create", detector_create, {H(spots), SO(detector_options), W(POINTER)}, release_detector},
-      {"tern_detector_run", detector_run, {H(detector), S(picture), W(4 * sizeof(tern_detection)), N(4, 2, -1, INT32_MIN), W(4)}, NULL},
+      {"tern_detector_run",
+       detector_run,
+       {H(detector), S(picture), W(4 * sizeof(tern_detection)), N(4, 2, -1, INT32_MIN), W(4)},
+       NULL},
       {"tern_pose_create", pose_create, {O(NULL), H(points), SO(pose_options), W(POINTER)}, release_pose},
       {"tern_pose_run", pose_run, {H(pose), S(picture), W(sizeof(tern_person)), N(1, 2, -1, INT32_MIN), W(4)}, NULL},
       {"tern_pose_skeleton", pose_skeleton, {H(pose), W(POINTER), W(4)}, NULL},
@@ -253,36 +344,39 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
   int f, i, k, j, missing = 0;
   value a[9];
 
-#define PREPARE()                                                                         \
-  for (i = 0; i < 9; ++i) {                                                               \
-    const argument* g = &d->arguments[i];                                                 \
-    memset(room[i].bytes, g->kind == OUTPUT ? 0xA5 : 0, ROOM);                            \
-    if (g->kind == STRUCT || g->kind == OPTIONS || g->kind == RESULT) memcpy(room[i].bytes, g->pointer, (size_t)g->number); \
-    if (g->kind == RESULT) memset(room[i].bytes + 4, 0xA5, (size_t)g->number - 4);        \
-    if (g->kind == NUMBER) a[i].n = g->number;                                            \
+#define PREPARE()                                                                                                 \
+  for (i = 0; i < 9; ++i) {                                                                                       \
+    const argument* g = &d->arguments[i];                                                                         \
+    memset(room[i].bytes, g->kind == OUTPUT ? 0xA5 : 0, ROOM);                                                    \
+    if (g->kind == STRUCT || g->kind == OPTIONS || g->kind == RESULT)                                             \
+      memcpy(room[i].bytes, g->pointer, (size_t)g->number);                                                       \
+    if (g->kind == RESULT) memset(room[i].bytes + 4, 0xA5, (size_t)g->number - 4);                                \
+    if (g->kind == NUMBER) a[i].n = g->number;                                                                    \
     else a[i].p = g->kind == HANDLE || g->kind == OPTIONAL ? (void*)(uintptr_t)g->pointer : (void*)room[i].bytes; \
   }
-#define REFUSED(code, what)                                                               \
-  do {                                                                                    \
-    tern_status s;                                                                        \
-    int same = 1;                                                                         \
-    for (i = 0; i < 9; ++i) memcpy(before[i], room[i].bytes, ROOM);                       \
-    s = d->call(a);                                                                       \
-    for (i = 0; i < 9; ++i) same = same && memcmp(before[i], room[i].bytes, ROOM) == 0;   \
-    if (!check_(s != TERN_OK && (!(code) || s == (code)) && same && tern_last_error_message()[0], __FILE__, __LINE__, d->name)) \
-      fprintf(stderr, "    argument %d, %s: %s%s\n", k, what, tern_status_name(s), same ? "" : "; an output was touched"); \
+#define REFUSED(code, what)                                                                                           \
+  do {                                                                                                                \
+    tern_status s;                                                                                                    \
+    int same = 1;                                                                                                     \
+    for (i = 0; i < 9; ++i) memcpy(before[i], room[i].bytes, ROOM);                                                   \
+    s = d->call(a);                                                                                                   \
+    for (i = 0; i < 9; ++i) same = same && memcmp(before[i], room[i].bytes, ROOM) == 0;                               \
+    if (!check_(s != TERN_OK && (!(code) || s == (code)) && same && tern_last_error_message()[0], __FILE__, __LINE__, \
+                d->name))                                                                                             \
+      fprintf(stderr, "    argument %d, %s: %s%s\n", k, what, tern_status_name(s),                                    \
+              same ? "" : "; an output was touched");                                                                 \
   } while (0)
-#define TAKEN(what)                                                                       \
-  do {                                                                                    \
-    const tern_status s = d->call(a);                                                     \
+#define TAKEN(what)                                                                                            \
+  do {                                                                                                         \
+    const tern_status s = d->call(a);                                                                          \
     if (!check_(s == TERN_OK, __FILE__, __LINE__, d->name)) fprintf(stderr, "    argument %d, %s\n", k, what); \
-    for (i = 8; i >= 0 && d->release && s == TERN_OK; --i)                                \
-      if (d->arguments[i].kind == OUTPUT) {                                               \
-        d->release(room[i].first);                                                        \
-        break;                                                                            \
-      }                                                                                   \
-    if (s == TERN_OK && d->call == session_run)                                           \
-      for (i = 0; i < 2; ++i) tern_tensor_release(((const tern_tensor**)(void*)room[4].bytes)[i]); \
+    for (i = 8; i >= 0 && d->release && s == TERN_OK; --i)                                                     \
+      if (d->arguments[i].kind == OUTPUT) {                                                                    \
+        d->release(room[i].first);                                                                             \
+        break;                                                                                                 \
+      }                                                                                                        \
+    if (s == TERN_OK && d->call == session_run)                                                                \
+      for (i = 0; i < 2; ++i) tern_tensor_release(((const tern_tensor**)(void*)room[4].bytes)[i]);             \
   } while (0)
 
   for (f = 0; f < n; ++f) {
@@ -340,7 +434,8 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
   for (i = 0; i < num_names; ++i) {
     int found = 0;
     for (f = 0; f < n; ++f) found = found || strcmp(functions[f].name, names[i]) == 0;
-    for (f = 0; f < (int)(sizeof kNoStatus / sizeof kNoStatus[0]); ++f) found = found || strcmp(kNoStatus[f], names[i]) == 0;
+    for (f = 0; f < (int)(sizeof kNoStatus / sizeof kNoStatus[0]); ++f)
+      found = found || strcmp(kNoStatus[f], names[i]) == 0;
     if (!found) fprintf(stderr, "no test calls %s\n", names[i]), ++missing;
   }
   CHECK(missing == 0);
@@ -361,67 +456,67 @@ static void* read_all(const char* path, int64_t* bytes) {
 }
 
 MAIN_BEGIN
-  static char list[8192];
-  static const char* names[256];
-  int num_names = 0, fd;
-  int64_t file_bytes, list_bytes;
-  char *text = argc > 2 ? (char*)read_all(argv[2], &list_bytes) : NULL, *name;
-  tern_tensor *sum, *calls, *token;
-  tern_session_options profile = TERN_SESSION_OPTIONS_INIT;
-  if (!CHECK(text && list_bytes < (int64_t)sizeof list)) return 1;
-  memcpy(list, text, (size_t)list_bytes);
-  free(text);
-  for (name = strtok(list, "\n"); name; name = strtok(NULL, "\n")) names[num_names++] = name;
-  CHECK(num_names > 80);
+static char list[8192];
+static const char* names[256];
+int num_names = 0, fd;
+int64_t file_bytes, list_bytes;
+char *text = argc > 2 ? (char*)read_all(argv[2], &list_bytes) : NULL, *name;
+tern_tensor *sum, *calls, *token;
+tern_session_options profile = TERN_SESSION_OPTIONS_INIT;
+if (!CHECK(text && list_bytes < (int64_t)sizeof list)) return 1;
+memcpy(list, text, (size_t)list_bytes);
+free(text);
+for (name = strtok(list, "\n"); name; name = strtok(NULL, "\n")) names[num_names++] = name;
+CHECK(num_names > 80);
 
-  NEED(tern_context_create(NULL, &context));
-  small = load(context, "small.tern");
-  counter = load(context, "counter.tern");
-  spots = load(context, "spots.tern");
-  points = load(context, "points.tern");
-  profile.flags = TERN_SESSION_PROFILE | TERN_SESSION_KEEP_INTERMEDIATES;
-  NEED(tern_session_create(small, &profile, &session));
-  NEED(tern_session_create(counter, NULL, &counting));
-  NEED(tern_state_create(counter, &state));
-  NEED(tern_parameters_create(small, &parameters));
-  NEED(tern_detector_create(spots, NULL, &detector));
-  NEED(tern_pose_create(NULL, points, NULL, &pose));
-  x = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16);
-  row = make_tensor(context, TERN_DTYPE_F32, 1, 32, 0);
-  cache = make_tensor(context, TERN_DTYPE_F32, 2, 16, 4);
-  inputs[0] = x;
-  picture.width = picture.height = 64;
-  picture.planes[0] = pixels;
-  picture.strides[0] = 3 * 64;
-  token = make_tensor(context, TERN_DTYPE_F32, 2, 1, 4);
-  sum = make_tensor(context, TERN_DTYPE_F32, 1, 4, 0);
-  calls = make_tensor(context, TERN_DTYPE_F32, 0, 0, 0);
-  OK(tern_session_bind_input(counting, 0, 0, token));
-  OK(tern_session_bind_output(counting, 0, 0, sum));
-  OK(tern_session_bind_output(counting, 0, 1, calls));
-  file_data = read_all(file_in_folder("small.tern"), &file_bytes);
-  fd = open(file_in_folder("small.tern"), O_RDONLY);
-  printf("%d functions with a status\n", run_table(file_bytes, fd, names, num_names));
-  no_status();
-  close(fd);
-  remove(file_in_folder("arguments.state"));
-  remove(file_in_folder("arguments.json"));
-  tern_pose_release(pose);
-  tern_detector_release(detector);
-  tern_session_release(session);
-  tern_session_release(counting);
-  tern_parameters_release(parameters);
-  tern_state_release(state);
-  tern_tensor_release(x);
-  tern_tensor_release(row);
-  tern_tensor_release(cache);
-  tern_tensor_release(token);
-  tern_tensor_release(sum);
-  tern_tensor_release(calls);
-  tern_model_release(small);
-  tern_model_release(counter);
-  tern_model_release(spots);
-  tern_model_release(points);
-  tern_context_release(context);
-  free(file_data);
+NEED(tern_context_create(NULL, &context));
+small = load(context, "small.tern");
+counter = load(context, "counter.tern");
+spots = load(context, "spots.tern");
+points = load(context, "points.tern");
+profile.flags = TERN_SESSION_PROFILE | TERN_SESSION_KEEP_INTERMEDIATES;
+NEED(tern_session_create(small, &profile, &session));
+NEED(tern_session_create(counter, NULL, &counting));
+NEED(tern_state_create(counter, &state));
+NEED(tern_parameters_create(small, &parameters));
+NEED(tern_detector_create(spots, NULL, &detector));
+NEED(tern_pose_create(NULL, points, NULL, &pose));
+x = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16);
+row = make_tensor(context, TERN_DTYPE_F32, 1, 32, 0);
+cache = make_tensor(context, TERN_DTYPE_F32, 2, 16, 4);
+inputs[0] = x;
+picture.width = picture.height = 64;
+picture.planes[0] = pixels;
+picture.strides[0] = 3 * 64;
+token = make_tensor(context, TERN_DTYPE_F32, 2, 1, 4);
+sum = make_tensor(context, TERN_DTYPE_F32, 1, 4, 0);
+calls = make_tensor(context, TERN_DTYPE_F32, 0, 0, 0);
+OK(tern_session_bind_input(counting, 0, 0, token));
+OK(tern_session_bind_output(counting, 0, 0, sum));
+OK(tern_session_bind_output(counting, 0, 1, calls));
+file_data = read_all(file_in_folder("small.tern"), &file_bytes);
+fd = open(file_in_folder("small.tern"), O_RDONLY);
+printf("%d functions with a status\n", run_table(file_bytes, fd, names, num_names));
+no_status();
+close(fd);
+remove(file_in_folder("arguments.state"));
+remove(file_in_folder("arguments.json"));
+tern_pose_release(pose);
+tern_detector_release(detector);
+tern_session_release(session);
+tern_session_release(counting);
+tern_parameters_release(parameters);
+tern_state_release(state);
+tern_tensor_release(x);
+tern_tensor_release(row);
+tern_tensor_release(cache);
+tern_tensor_release(token);
+tern_tensor_release(sum);
+tern_tensor_release(calls);
+tern_model_release(small);
+tern_model_release(counter);
+tern_model_release(spots);
+tern_model_release(points);
+tern_context_release(context);
+free(file_data);
 MAIN_END("arguments")

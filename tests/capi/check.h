@@ -26,8 +26,8 @@ static inline int check_(int good, const char* file, int line, const char* text)
 #define FAILS(code, call) \
   check_((call) == (code) && tern_last_error_message()[0] != 0, __FILE__, __LINE__, #call " should give " #code)
 /* What cannot be gone on without. */
-#define NEED(call)                                                   \
-  do {                                                               \
+#define NEED(call)                                                      \
+  do {                                                                  \
     if (!check_((call) == TERN_OK, __FILE__, __LINE__, #call)) exit(1); \
   } while (0)
 
@@ -75,11 +75,11 @@ static inline int done(const char* name) {
 }
 
 /* A program's main: the folder is its argument. */
-#define MAIN_BEGIN \
+#define MAIN_BEGIN                  \
   int main(int argc, char** argv) { \
     if (argc > 1) check_folder = argv[1];
 #define MAIN_END(name) \
-    return done(name); \
+  return done(name);   \
   }
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The public headers, compiled as C99, C11 and C++17 with all warnings: sizes, numbers and initialisers that callers rely on. */
+/* The public headers, compiled as C99, C11 and C++17 with all warnings: sizes, numbers and initialisers that callers
+ * rely on. */
 #include "tern/tern.h"
 
 #include "tern/import.h"
@@ -33,9 +34,11 @@ SIZE(tern_import_options, 48)
 
 STATIC_CHECK(status_1, TERN_ERR_INVALID_ARGUMENT == 1 && TERN_ERR_INDEX == 6 && TERN_ERR_UNSUPPORTED == 16);
 STATIC_CHECK(status_2, TERN_ERR_UNSUPPORTED_VERSION == 18 && TERN_ERR_MEMORY == 32 && TERN_ERR_DEADLINE == 36);
-STATIC_CHECK(status_3, TERN_ERR_CORRUPT == 48 && TERN_ERR_CHECKSUM == 49 && TERN_ERR_DEVICE_LOST == 64 && TERN_ERR_INTERNAL == 127);
+STATIC_CHECK(status_3, TERN_ERR_CORRUPT == 48 && TERN_ERR_CHECKSUM == 49 && TERN_ERR_DEVICE_LOST == 64 &&
+                           TERN_ERR_INTERNAL == 127);
 STATIC_CHECK(dtypes, TERN_DTYPE_F32 == 1 && TERN_DTYPE_F64 == 4 && TERN_DTYPE_I8 == 5 && TERN_DTYPE_BOOL == 13);
-STATIC_CHECK(flags, TERN_LOAD_COPY == 1 && TERN_LOAD_CHECK_WEIGHTS == 2 && TERN_SESSION_DETERMINISTIC == 1 && TERN_SESSION_PROFILE == 2 && TERN_SESSION_KEEP_INTERMEDIATES == 4);
+STATIC_CHECK(flags, TERN_LOAD_COPY == 1 && TERN_LOAD_CHECK_WEIGHTS == 2 && TERN_SESSION_DETERMINISTIC == 1 &&
+                        TERN_SESSION_PROFILE == 2 && TERN_SESSION_KEEP_INTERMEDIATES == 4);
 STATIC_CHECK(roles, TERN_ROLE_INPUT == 0 && TERN_ROLE_STATE == 3 && TERN_PLACED_COPY == 3 && TERN_PICTURE_I420 == 6);
 
 /* Every struct has an initialiser that sets its size and nothing else. */

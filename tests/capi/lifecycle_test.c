@@ -106,7 +106,8 @@ static void options_of_other_versions(void) {
   CHECK(context == NULL && says("tern_context_options"));
   options.known.struct_size = 0;
   FAILS(TERN_ERR_INVALID_ARGUMENT, tern_context_create(&options.known, &context));
-  options.known.struct_size = (uint32_t)offsetof(tern_context_options, denormals); /* an app made for the first version */
+  /* an app made for the first version */
+  options.known.struct_size = (uint32_t)offsetof(tern_context_options, denormals);
   options.known.denormals = 77;
   OK(tern_context_create(&options.known, &context));
   tern_context_release(context);
@@ -236,11 +237,13 @@ static void version_and_names(void) {
   CHECK(tern_version() == TERN_VERSION_MAJOR * 10000 + TERN_VERSION_MINOR * 100 + TERN_VERSION_PATCH);
   CHECK(strcmp(tern_status_name(TERN_ERR_SHAPE), "TERN_ERR_SHAPE") == 0);
   CHECK(strcmp(tern_status_name(99), "TERN_ERR_?") == 0);
-  CHECK(strcmp(tern_dtype_name(TERN_DTYPE_BF16), "bf16") == 0 && strcmp(tern_dtype_name(-1), "?") == 0 && strcmp(tern_dtype_name(1 << 30), "?") == 0);
+  CHECK(strcmp(tern_dtype_name(TERN_DTYPE_BF16), "bf16") == 0 && strcmp(tern_dtype_name(-1), "?") == 0 &&
+        strcmp(tern_dtype_name(1 << 30), "?") == 0);
   CHECK(tern_dtype_size(TERN_DTYPE_I64) == 8 && tern_dtype_size(0) == 0 && tern_dtype_size(99) == 0);
   NEED(tern_context_create(NULL, &context));
   FAILS(TERN_ERR_NOT_FOUND, tern_model_load_file(context, "/no/such/file.tern", NULL, &model));
-  CHECK(tern_last_error(&error) == TERN_OK && error.code == TERN_ERR_NOT_FOUND && strstr(error.message, "/no/such/file.tern"));
+  CHECK(tern_last_error(&error) == TERN_OK && error.code == TERN_ERR_NOT_FOUND &&
+        strstr(error.message, "/no/such/file.tern"));
   CHECK(error.struct_size == sizeof error);
   CHECK(tern_last_error(NULL) == TERN_ERR_INVALID_ARGUMENT);
   error.struct_size = 4;
@@ -250,10 +253,10 @@ static void version_and_names(void) {
 }
 
 MAIN_BEGIN
-  releases_in_any_order();
-  nothing_is_released_twice();
-  options_of_other_versions();
-  models_from_anywhere();
-  devices();
-  version_and_names();
+releases_in_any_order();
+nothing_is_released_twice();
+options_of_other_versions();
+models_from_anywhere();
+devices();
+version_and_names();
 MAIN_END("lifecycle")

@@ -78,7 +78,8 @@ static void levels(void) {
     CHECK((j.of_level[2] > 0) == (level >= 2));
     CHECK(told(&j, "model loaded from") == (level >= 2) && told(&j, "small.tern") == (level >= 2));
     CHECK(told(&j, "backend 'cpu' opened") == (level >= 2) && told(&j, "session made") == (level >= 2));
-    CHECK(told(&j, "'forward': plan for inputs [2,16]") == (level >= 2) && told(&j, "plan for inputs [3,16]") == (level >= 2));
+    CHECK(told(&j, "'forward': plan for inputs [2,16]") == (level >= 2) &&
+          told(&j, "plan for inputs [3,16]") == (level >= 2));
     FAILS(TERN_ERR_NOT_FOUND, tern_model_load_file(context, "/no/such.tern", NULL, &model));
     CHECK(j.of_level[0] == 2 && told(&j, "/no/such.tern"));
 
@@ -137,14 +138,16 @@ static void texts(void) {
   FAILS(TERN_ERR_NOT_FOUND, tern_model_load_file(context, "/no/\xFF\xFE\xE5.tern", NULL, &model));
   CHECK(is_utf8(tern_last_error_message()) && says("/no/???.tern"));
   model = load(context, "small.tern");
-  FAILS(TERN_ERR_NOT_FOUND, tern_model_find_signature(model, "12345678901234567890123456789012345678901234567890123456789\xE5\x9B\xB3", &shift));
+  FAILS(TERN_ERR_NOT_FOUND,
+        tern_model_find_signature(model, "12345678901234567890123456789012345678901234567890123456789\xE5\x9B\xB3",
+                                  &shift));
   CHECK(is_utf8(tern_last_error_message()) && says("'forward'")); /* "%.60s" cuts the last character */
   tern_model_release(model);
   tern_context_release(context);
 }
 
 MAIN_BEGIN
-  levels();
-  from_within();
-  texts();
+levels();
+from_within();
+texts();
 MAIN_END("log")

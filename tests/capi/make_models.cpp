@@ -88,12 +88,15 @@ ModelDef small_model() {
   const int32_t w1 = add_parameter(m, "w1", Encoding::panel32, {32, 16}, [](size_t i) { return number(i); });
   const int32_t b1 = add_parameter(m, "b1", Encoding::plain, {32}, [](size_t i) { return number(i + 1000); });
   const int32_t w2 = add_parameter(m, "w2", Encoding::plain, {8, 32}, [](size_t i) { return number(i + 2000); });
-  const int32_t table = add_parameter(m, "table", Encoding::plain, {10, 2}, [](size_t i) { return i % 2 ? -(float)(i / 2) : (float)(i / 2); });
+  const int32_t table = add_parameter(m, "table", Encoding::plain, {10, 2},
+                                      [](size_t i) { return i % 2 ? -(float)(i / 2) : (float)(i / 2); });
 
   Signature& s = add_signature(m, "forward");
   const ValueId x = add_input(s.graph, "x", TERN_DTYPE_F32, {2, 16});
-  const ValueId hidden = emit(s.graph, "relu", {emit(s.graph, "linear", {x, use_parameter(s.graph, m, w1), use_parameter(s.graph, m, b1)})});
-  const ValueId y = emit(s.graph, "softmax", {emit(s.graph, "linear", {hidden, use_parameter(s.graph, m, w2)})}, SoftmaxAttrs{-1});
+  const ValueId hidden = emit(
+      s.graph, "relu", {emit(s.graph, "linear", {x, use_parameter(s.graph, m, w1), use_parameter(s.graph, m, b1)})});
+  const ValueId y =
+      emit(s.graph, "softmax", {emit(s.graph, "linear", {hidden, use_parameter(s.graph, m, w2)})}, SoftmaxAttrs{-1});
   add_output(s, y, "y");
   add_output(s, hidden, "hidden");
   s.symbols.push_back({"batch", 1, 64, 2, 1});
@@ -157,7 +160,8 @@ ModelDef mask_model() {
 
 ModelDef spots_model() {
   ModelDef m;
-  static constexpr float kAnchors[] = {0.25f, 0.25f, 0.5f, 0.5f, 0.75f, 0.25f, 0.5f, 0.5f, 0.25f, 0.75f, 0.5f, 0.5f, 0.75f, 0.75f, 0.5f, 0.5f};
+  static constexpr float kAnchors[] = {0.25f, 0.25f, 0.5f, 0.5f, 0.75f, 0.25f, 0.5f, 0.5f,
+                                       0.25f, 0.75f, 0.5f, 0.5f, 0.75f, 0.75f, 0.5f, 0.5f};
   add_parameter(m, "task.anchors", Encoding::plain, {4, 4}, [](size_t i) { return kAnchors[i]; });
   Signature& s = add_signature(m, "forward");
   Graph& g = s.graph;
@@ -169,8 +173,9 @@ ModelDef spots_model() {
   static constexpr float kZeros[4] = {};
   add_output(s, scores, "scores");
   add_output(s, mul(g, scores, add_constant(g, TERN_DTYPE_F32, {1, 1, 4}, kZeros)), "boxes");
-  m.metadata = {{"task", "detector"},        {"input.channels", "grey"},    {"input.scale", "0.00392156862745098"}, {"detector.boxes", "boxes"}, {"detector.scores", "scores"},
-                {"detector.score", "none"}, {"detector.threshold", "0.5"}, {"labels", "bright"}};
+  m.metadata = {{"task", "detector"},          {"input.channels", "grey"},    {"input.scale", "0.00392156862745098"},
+                {"detector.boxes", "boxes"},   {"detector.scores", "scores"}, {"detector.score", "none"},
+                {"detector.threshold", "0.5"}, {"labels", "bright"}};
   return m;
 }
 
@@ -198,8 +203,9 @@ ModelDef wild_detector(const char* nms) {
   const ValueId x = add_input(s.graph, "picture", TERN_DTYPE_F32, {1, 8, 8, 1});
   add_output(s, wild_output(s.graph, x, {1, kBoxes, 1}, scores), "scores");
   add_output(s, wild_output(s.graph, x, {1, kBoxes, 6}, boxes), "boxes");
-  m.metadata = {{"task", "detector"},      {"input.channels", "grey"}, {"detector.boxes", "boxes"}, {"detector.scores", "scores"}, {"detector.score", "none"},
-                {"detector.keypoints", "1"}, {"detector.nms", nms},      {"detector.max", "1000"},    {"detector.nms_iou", "0.9"}};
+  m.metadata = {{"task", "detector"},          {"input.channels", "grey"}, {"detector.boxes", "boxes"},
+                {"detector.scores", "scores"}, {"detector.score", "none"}, {"detector.keypoints", "1"},
+                {"detector.nms", nms},         {"detector.max", "1000"},   {"detector.nms_iou", "0.9"}};
   return m;
 }
 
@@ -210,8 +216,9 @@ ModelDef points_model(std::span<const float> landmarks, float score) {
   const ValueId x = add_input(s.graph, "picture", TERN_DTYPE_F32, {1, 8, 8, 3});
   add_output(s, wild_output(s.graph, x, {1, 10}, landmarks), "landmarks");
   add_output(s, wild_output(s.graph, x, {1, 1}, {&score, 1}), "score");
-  m.metadata = {{"task", "pose_landmarks"}, {"pose.landmarks", "landmarks"}, {"pose.rows", "2"}, {"pose.keypoints", "2"}, {"pose.score", "score"},
-                {"pose.names", "corner\nmiddle"}, {"pose.skeleton", "0,1"}};
+  m.metadata = {{"task", "pose_landmarks"}, {"pose.landmarks", "landmarks"}, {"pose.rows", "2"},
+                {"pose.keypoints", "2"},    {"pose.score", "score"},         {"pose.names", "corner\nmiddle"},
+                {"pose.skeleton", "0,1"}};
   return m;
 }
 
@@ -222,7 +229,8 @@ ModelDef train_model() {
   m.states.push_back({"steps", TERN_DTYPE_F32, Shape{}});
   Signature& s = add_signature(m, "step");
   Graph& g = s.graph;
-  const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {3, 4}), w = use_state(g, m, 0), steps = use_state(g, m, 1), one = add_constant(g, 1.0f);
+  const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {3, 4}), w = use_state(g, m, 0), steps = use_state(g, m, 1),
+                one = add_constant(g, 1.0f);
   const ValueId y = sub(g, emit(g, "matmul", {x, w}), one);
   add_output(s, emit(g, "reduce_mean", {mul(g, y, y)}), "loss");
   const int64_t order[] = {1, 0};
@@ -247,14 +255,20 @@ ModelDef plain_model() {
   ModelDef m;
   Signature& s = add_signature(m, "forward");
   static constexpr int64_t kFive[] = {5};
-  add_output(s, emit(s.graph, "bitwise_xor", {add_input(s.graph, "x", TERN_DTYPE_I64, {4, 4}), add_constant(s.graph, std::span<const int64_t>(kFive))}), "y");
+  add_output(
+      s,
+      emit(s.graph, "bitwise_xor",
+           {add_input(s.graph, "x", TERN_DTYPE_I64, {4, 4}), add_constant(s.graph, std::span<const int64_t>(kFive))}),
+      "y");
   return m;
 }
 
 int write(const ModelDef& m, const std::string& path) {
   for (const Signature& s : m.signatures)
-    if (s.graph.status != TERN_OK) return std::fprintf(stderr, "%s: %s: %s\n", path.c_str(), s.name.c_str(), thread_error().message), 1;
-  if (write_model(m, path.c_str()) != TERN_OK) return std::fprintf(stderr, "%s: %s\n", path.c_str(), thread_error().message), 1;
+    if (s.graph.status != TERN_OK)
+      return std::fprintf(stderr, "%s: %s: %s\n", path.c_str(), s.name.c_str(), thread_error().message), 1;
+  if (write_model(m, path.c_str()) != TERN_OK)
+    return std::fprintf(stderr, "%s: %s\n", path.c_str(), thread_error().message), 1;
   return 0;
 }
 
@@ -263,10 +277,16 @@ int write(const ModelDef& m, const std::string& path) {
 int main(int argc, char** argv) {
   if (argc != 2) return std::fprintf(stderr, "usage: make_models FOLDER\n"), 2;
   const std::string folder = argv[1];
-  static constexpr float kPoints[] = {0, 0, 0, 9, 0, 4, 4, 0, 9, 0}, kNan[] = {1, NAN, 0, 0, 0, 2, 2, 0, 0, 0}, kFar[] = {3e38f, -3e38f, kInf, 0, 0, 2, 2, 0, kInf, 0};
-  return write(points_model(kPoints, 0.9f), folder + "/points.tern") | write(points_model(kNan, 0.9f), folder + "/wild_nan.tern") |
-         write(points_model(kFar, kInf), folder + "/wild_far.tern") | write(points_model(kPoints, NAN), folder + "/wild_score.tern") |
-         write(wild_detector("hard"), folder + "/wild_hard.tern") | write(wild_detector("weighted"), folder + "/wild_weighted.tern") |
-         write(train_model(), folder + "/train.tern") | write(small_model(), folder + "/small.tern") | write(counter_model(), folder + "/counter.tern") | write(spots_model(), folder + "/spots.tern") |
-         write(plain_model(), folder + "/plain.tern") | write(mask_model(), folder + "/mask.tern") | write(slow_model(), folder + "/slow.tern");
+  static constexpr float kPoints[] = {0, 0, 0, 9, 0, 4, 4, 0, 9, 0}, kNan[] = {1, NAN, 0, 0, 0, 2, 2, 0, 0, 0},
+                         kFar[] = {3e38f, -3e38f, kInf, 0, 0, 2, 2, 0, kInf, 0};
+  return write(points_model(kPoints, 0.9f), folder + "/points.tern") |
+         write(points_model(kNan, 0.9f), folder + "/wild_nan.tern") |
+         write(points_model(kFar, kInf), folder + "/wild_far.tern") |
+         write(points_model(kPoints, NAN), folder + "/wild_score.tern") |
+         write(wild_detector("hard"), folder + "/wild_hard.tern") |
+         write(wild_detector("weighted"), folder + "/wild_weighted.tern") |
+         write(train_model(), folder + "/train.tern") | write(small_model(), folder + "/small.tern") |
+         write(counter_model(), folder + "/counter.tern") | write(spots_model(), folder + "/spots.tern") |
+         write(plain_model(), folder + "/plain.tern") | write(mask_model(), folder + "/mask.tern") |
+         write(slow_model(), folder + "/slow.tern");
 }

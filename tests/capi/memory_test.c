@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory: every allocation fails once, and from one on all fail: an error, nothing lost, and the call works when repeated.
+/* Memory: every allocation fails once, and from one on all fail: an error, nothing lost, and the call works when
+ * repeated.
  * Runs after the first take none. The host's allocator gets back all that it gave.
  *
  * This program's malloc takes the place of the C library's, also under operator new of the library. */
@@ -62,20 +63,21 @@ void free(void* p) {
 static void disarm(void) { fail_at = 0; }
 
 /* Repeats a call that failed for want of memory, with memory. What it would have given must be untouched. */
-#define AGAIN(call, untouched)                                                      \
-  do {                                                                              \
-    const tern_status s = (call);                                                   \
-    if (s != TERN_OK) {                                                             \
-      const int was_armed = fail_at != 0;                                           \
-      disarm();                                                                     \
-      check_(was_armed && s == TERN_ERR_MEMORY && (untouched), __FILE__, __LINE__, #call); \
-      NEED(call);                                                                   \
-    }                                                                               \
+#define AGAIN(call, untouched)                                                            \
+  do {                                                                                    \
+    const tern_status s = (call);                                                         \
+    if (s != TERN_OK) {                                                                   \
+      const int was_armed = fail_at != 0;                                                 \
+      disarm();                                                                           \
+      check_(was_armed&& s == TERN_ERR_MEMORY && (untouched), __FILE__, __LINE__, #call); \
+      NEED(call);                                                                         \
+    }                                                                                     \
   } while (0)
 
 /* All calls of a program with one model, from load to unload. */
 enum { RESULTS = 31 };
-static void scenario(const char* small_path, const char* counter_path, const char* train_path, const char* state_path, float* result) {
+static void scenario(const char* small_path, const char* counter_path, const char* train_path, const char* state_path,
+                     float* result) {
   tern_context* context = NULL;
   tern_context_options co = TERN_CONTEXT_OPTIONS_INIT;
   tern_load_options copy = TERN_LOAD_OPTIONS_INIT;
@@ -128,7 +130,8 @@ static void scenario(const char* small_path, const char* counter_path, const cha
   tern_tensor_release(out[0]);
   tern_tensor_release(out[1]);
   out[0] = out[1] = NULL;
-  AGAIN(tern_session_run(counting, 0, in, 2, out, 2, NULL), out[0] == NULL && out[1] == NULL && tern_state_length(fork) == 0);
+  AGAIN(tern_session_run(counting, 0, in, 2, out, 2, NULL),
+        out[0] == NULL && out[1] == NULL && tern_state_length(fork) == 0);
   memcpy(result + 24, tern_tensor_const_data(out[0]), 4 * sizeof(float));
   result[28] = *(const float*)tern_tensor_const_data(out[1]);
   CHECK(tern_state_length(fork) == 1);
@@ -172,7 +175,8 @@ static void scenario(const char* small_path, const char* counter_path, const cha
 }
 
 static void every_allocation_fails(void) {
-  const char *small = file_in_folder("small.tern"), *counter = file_in_folder("counter.tern"), *train = file_in_folder("train.tern"), *state = file_in_folder("memory.state");
+  const char *small = file_in_folder("small.tern"), *counter = file_in_folder("counter.tern"),
+             *train = file_in_folder("train.tern"), *state = file_in_folder("memory.state");
   float expected[RESULTS], result[RESULTS];
   long before, total = 0, n;
   memset(expected, 0, sizeof expected);
@@ -188,7 +192,8 @@ static void every_allocation_fails(void) {
       scenario(small, counter, train, state, result);
       disarm();
       if (!CHECK(live == before) || !CHECK(memcmp(expected, result, sizeof result) == 0)) {
-        fprintf(stderr, "    allocation %ld fails%s; %ld blocks more than before\n", n, fail_on ? " and all after it" : "", live - before);
+        fprintf(stderr, "    allocation %ld fails%s; %ld blocks more than before\n", n,
+                fail_on ? " and all after it" : "", live - before);
         before = live;
       }
       if (!failed) break;
@@ -384,8 +389,8 @@ static void host_allocator(void) {
 }
 
 MAIN_BEGIN
-  every_allocation_fails();
-  runs_take_no_memory();
-  tasks();
-  host_allocator();
+every_allocation_fails();
+runs_take_no_memory();
+tasks();
+host_allocator();
 MAIN_END("memory")

@@ -7,7 +7,8 @@ static void signatures_and_tensors(const tern_model* m) {
   int32_t index = -7;
   int64_t nodes = 0, operators = 0;
   CHECK(tern_model_num_signatures(m) == 3);
-  CHECK(strcmp(tern_model_signature_name(m, 0), "forward") == 0 && !tern_model_signature_name(m, 3) && !tern_model_signature_name(m, -1));
+  CHECK(strcmp(tern_model_signature_name(m, 0), "forward") == 0 && !tern_model_signature_name(m, 3) &&
+        !tern_model_signature_name(m, -1));
   OK(tern_model_find_signature(m, "look_up", &index));
   CHECK(index == 1);
   FAILS(TERN_ERR_NOT_FOUND, tern_model_find_signature(m, "backward", &index));
@@ -15,11 +16,13 @@ static void signatures_and_tensors(const tern_model* m) {
 
   CHECK(tern_model_num_tensors(m, 0, TERN_ROLE_INPUT) == 1 && tern_model_num_tensors(m, 0, TERN_ROLE_OUTPUT) == 2);
   CHECK(tern_model_num_tensors(m, -5, TERN_ROLE_PARAMETER) == 4 && tern_model_num_tensors(m, 0, TERN_ROLE_STATE) == 0);
-  CHECK(tern_model_num_tensors(m, 3, TERN_ROLE_INPUT) == -1 && tern_model_num_tensors(m, 0, 4) == -1 && tern_model_num_tensors(m, 0, -1) == -1);
+  CHECK(tern_model_num_tensors(m, 3, TERN_ROLE_INPUT) == -1 && tern_model_num_tensors(m, 0, 4) == -1 &&
+        tern_model_num_tensors(m, 0, -1) == -1);
 
   OK(tern_model_get_tensor(m, 0, TERN_ROLE_INPUT, 0, &info));
   CHECK(info.dtype == TERN_DTYPE_F32 && info.rank == 2 && !info.is_scalar && strcmp(info.name, "x") == 0);
-  CHECK(info.dims[0] == -1 && info.min_dims[0] == 1 && info.max_dims[0] == 64 && info.step_dims[0] == 1 && info.sizes == NULL);
+  CHECK(info.dims[0] == -1 && info.min_dims[0] == 1 && info.max_dims[0] == 64 && info.step_dims[0] == 1 &&
+        info.sizes == NULL);
   CHECK(info.dims[1] == 16 && info.min_dims[1] == 16 && info.max_dims[1] == 16);
   OK(tern_model_get_tensor(m, 0, TERN_ROLE_OUTPUT, 0, &info));
   CHECK(strcmp(info.name, "y") == 0 && info.dims[0] == -1 && info.dims[1] == 8);
@@ -65,7 +68,8 @@ static void metadata(const tern_model* m) {
   OK(tern_model_get_metadata(m, 0, &key, &value));
   CHECK(key && value && tern_model_find_metadata(m, key) == value);
   CHECK(strcmp(tern_model_find_metadata(m, "author"), "J\xC3\xBCrgen \xE7\x8A\xAC") == 0);
-  CHECK(strcmp(tern_model_find_metadata(m, "empty"), "") == 0 && !tern_model_find_metadata(m, "nobody") && !tern_model_find_metadata(m, NULL));
+  CHECK(strcmp(tern_model_find_metadata(m, "empty"), "") == 0 && !tern_model_find_metadata(m, "nobody") &&
+        !tern_model_find_metadata(m, NULL));
   key = value = NULL;
   FAILS(TERN_ERR_INVALID_ARGUMENT, tern_model_get_metadata(m, 3, &key, &value));
   FAILS(TERN_ERR_INVALID_ARGUMENT, tern_model_get_metadata(m, -1, &key, &value));
@@ -131,16 +135,17 @@ static void other_files(tern_context* context) {
 }
 
 MAIN_BEGIN
-  tern_context* context = NULL;
-  tern_model* model;
-  NEED(tern_context_create(NULL, &context));
-  model = load(context, "small.tern");
-  signatures_and_tensors(model);
-  metadata(model);
-  states_of(context);
-  limits(context);
-  other_files(context);
-  CHECK(tern_model_num_signatures(NULL) == 0 && tern_model_num_tensors(NULL, 0, 0) == -1 && tern_model_num_metadata(NULL) == 0);
-  tern_model_release(model);
-  tern_context_release(context);
+tern_context* context = NULL;
+tern_model* model;
+NEED(tern_context_create(NULL, &context));
+model = load(context, "small.tern");
+signatures_and_tensors(model);
+metadata(model);
+states_of(context);
+limits(context);
+other_files(context);
+CHECK(tern_model_num_signatures(NULL) == 0 && tern_model_num_tensors(NULL, 0, 0) == -1 &&
+      tern_model_num_metadata(NULL) == 0);
+tern_model_release(model);
+tern_context_release(context);
 MAIN_END("model")

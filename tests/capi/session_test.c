@@ -15,7 +15,8 @@ static float first(const tern_tensor* t) { return ((const float*)tern_tensor_con
 
 static void runs(tern_context* context, const tern_model* model) {
   tern_session* s = NULL;
-  tern_tensor *x = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16), *other = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16);
+  tern_tensor *x = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16),
+              *other = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16);
   const tern_tensor *in = x, *in2 = other, *a[2] = {NULL, NULL}, *b[2] = {NULL, NULL};
   float kept[16], hidden;
   int i;
@@ -61,7 +62,8 @@ static void sizes_that_depend_on_data(tern_context* context) {
   tern_session* s = NULL;
   tern_tensor_info info = TERN_TENSOR_INFO_INIT;
   tern_memory_report memory = TERN_MEMORY_REPORT_INIT;
-  tern_tensor *x = make_tensor(context, TERN_DTYPE_F32, 1, 6, 0), *bound = make_tensor(context, TERN_DTYPE_F32, 1, 3, 0);
+  tern_tensor *x = make_tensor(context, TERN_DTYPE_F32, 1, 6, 0),
+              *bound = make_tensor(context, TERN_DTYPE_F32, 1, 3, 0);
   const tern_tensor *in = x, *out = NULL;
   int i;
   if (!m) return;
@@ -90,7 +92,8 @@ static void sizes_that_depend_on_data(tern_context* context) {
 
 static void scalars_and_indices(tern_context* context, const tern_model* model) {
   tern_session* s = NULL;
-  tern_tensor *x = make_tensor(context, TERN_DTYPE_F32, 1, 4, 0), *factor = make_tensor(context, TERN_DTYPE_I64, 0, 0, 0);
+  tern_tensor *x = make_tensor(context, TERN_DTYPE_F32, 1, 4, 0),
+              *factor = make_tensor(context, TERN_DTYPE_I64, 0, 0, 0);
   tern_tensor* ids = make_tensor(context, TERN_DTYPE_I64, 1, 3, 0);
   const tern_tensor *in[2], *out = NULL;
   tern_memory_report report = TERN_MEMORY_REPORT_INIT;
@@ -135,9 +138,12 @@ static void wrong_calls(tern_context* context, const tern_model* model) {
   tern_session* s = NULL;
   tern_session_options so = TERN_SESSION_OPTIONS_INIT;
   tern_run_options ro = TERN_RUN_OPTIONS_INIT;
-  tern_tensor *x = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16), *narrow = make_tensor(context, TERN_DTYPE_F32, 2, 2, 15);
-  tern_tensor *tall = make_tensor(context, TERN_DTYPE_F32, 2, 65, 16), *none = make_tensor(context, TERN_DTYPE_F32, 2, 0, 16);
-  tern_tensor *flat = make_tensor(context, TERN_DTYPE_F32, 1, 32, 0), *integers = make_tensor(context, TERN_DTYPE_I32, 2, 2, 16);
+  tern_tensor *x = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16),
+              *narrow = make_tensor(context, TERN_DTYPE_F32, 2, 2, 15);
+  tern_tensor *tall = make_tensor(context, TERN_DTYPE_F32, 2, 65, 16),
+              *none = make_tensor(context, TERN_DTYPE_F32, 2, 0, 16);
+  tern_tensor *flat = make_tensor(context, TERN_DTYPE_F32, 1, 32, 0),
+              *integers = make_tensor(context, TERN_DTYPE_I32, 2, 2, 16);
   const tern_tensor *in[2], *guard = (const tern_tensor*)(uintptr_t)0x1234, *out[3];
   out[0] = out[1] = out[2] = guard;
   in[0] = x;
@@ -212,7 +218,8 @@ static void wrong_calls(tern_context* context, const tern_model* model) {
 static void bound_runs(tern_context* context, const tern_model* model) {
   tern_session* s = NULL;
   tern_tensor *x = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16), *y = make_tensor(context, TERN_DTYPE_F32, 2, 2, 8);
-  tern_tensor *hidden = make_tensor(context, TERN_DTYPE_F32, 2, 2, 32), *small = make_tensor(context, TERN_DTYPE_F32, 2, 1, 8);
+  tern_tensor *hidden = make_tensor(context, TERN_DTYPE_F32, 2, 2, 32),
+              *small = make_tensor(context, TERN_DTYPE_F32, 2, 1, 8);
   const tern_tensor *in = x, *out[2] = {NULL, NULL};
   float expected[16];
   int i;
@@ -358,7 +365,8 @@ static void intermediates(tern_context* context, const tern_model* model) {
   NEED(tern_session_create(model, &o, &s));
   o.backends = "reference";
   NEED(tern_session_create(model, &o, &plain));
-  CHECK(tern_session_num_intermediates(s, 0) == 0 && tern_session_num_intermediates(s, 9) == 0 && tern_session_num_intermediates(NULL, 0) == 0);
+  CHECK(tern_session_num_intermediates(s, 0) == 0 && tern_session_num_intermediates(s, 9) == 0 &&
+        tern_session_num_intermediates(NULL, 0) == 0);
   FAILS(TERN_ERR_STATE, tern_session_get_intermediate(s, 0, 0, &k));
   OK(tern_session_run(s, 0, &in, 1, out, 2, NULL));
   tern_tensor_release(out[0]);
@@ -379,7 +387,8 @@ static void intermediates(tern_context* context, const tern_model* model) {
   k = find_intermediate(s, "linear+relu");
   relu = find_intermediate(plain, "relu");
   if (k.name && relu.name) {
-    const float *a = (const float*)tern_tensor_const_data(k.tensor), *b = (const float*)tern_tensor_const_data(relu.tensor);
+    const float *a = (const float*)tern_tensor_const_data(k.tensor),
+                *b = (const float*)tern_tensor_const_data(relu.tensor);
     const tern_tensor* held = k.tensor;
     const float first = a[0];
     CHECK(strcmp(k.name, relu.name) == 0 && tern_tensor_num_elements(k.tensor) == 2 * 32);
@@ -419,7 +428,8 @@ static void reports(tern_context* context, const tern_model* model) {
   double total = 0;
   o.flags = TERN_SESSION_PROFILE;
   NEED(tern_session_create(model, &o, &s));
-  CHECK(tern_session_num_placements(s, 0) == -1 && tern_session_num_placements(s, 7) == -1 && tern_session_num_placements(NULL, 0) == -1);
+  CHECK(tern_session_num_placements(s, 0) == -1 && tern_session_num_placements(s, 7) == -1 &&
+        tern_session_num_placements(NULL, 0) == -1);
   FAILS(TERN_ERR_STATE, tern_session_get_placement(s, 0, 0, &p));
   OK(tern_session_run(s, 0, &in, 1, out, 2, NULL));
   tern_tensor_release(out[0]);
@@ -579,20 +589,20 @@ static void cancelled_plans(void) {
 }
 
 MAIN_BEGIN
-  tern_context* context = NULL;
-  tern_model* model;
-  NEED(tern_context_create(NULL, &context));
-  model = load(context, "small.tern");
-  runs(context, model);
-  sizes_that_depend_on_data(context);
-  scalars_and_indices(context, model);
-  wrong_calls(context, model);
-  bound_runs(context, model);
-  plans(context, model);
-  intermediates(context, model);
-  reports(context, model);
-  cancel_and_deadline(context);
-  cancelled_plans();
-  tern_model_release(model);
-  tern_context_release(context);
+tern_context* context = NULL;
+tern_model* model;
+NEED(tern_context_create(NULL, &context));
+model = load(context, "small.tern");
+runs(context, model);
+sizes_that_depend_on_data(context);
+scalars_and_indices(context, model);
+wrong_calls(context, model);
+bound_runs(context, model);
+plans(context, model);
+intermediates(context, model);
+reports(context, model);
+cancel_and_deadline(context);
+cancelled_plans();
+tern_model_release(model);
+tern_context_release(context);
 MAIN_END("session")

@@ -23,7 +23,8 @@ static void parameters(tern_context* context) {
   tern_session *own = NULL, *tuned = NULL, *none = NULL;
   tern_session_options o = TERN_SESSION_OPTIONS_INIT;
   tern_tensor *w = NULL, *b = NULL, *again = NULL, *x = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16);
-  tern_tensor *wrong = make_tensor(context, TERN_DTYPE_F32, 2, 16, 32), *integers = make_tensor(context, TERN_DTYPE_I32, 1, 32, 0);
+  tern_tensor *wrong = make_tensor(context, TERN_DTYPE_F32, 2, 16, 32),
+              *integers = make_tensor(context, TERN_DTYPE_I32, 1, 32, 0);
   float before[16], y[16];
   uint64_t version;
   int i;
@@ -321,11 +322,11 @@ static void interrupted_saves(tern_context* context) {
 }
 
 MAIN_BEGIN
-  tern_context* context = NULL;
-  NEED(tern_context_create(NULL, &context));
-  parameters(context);
-  states(context);
-  files(context);
-  interrupted_saves(context);
-  tern_context_release(context);
+tern_context* context = NULL;
+NEED(tern_context_create(NULL, &context));
+parameters(context);
+states(context);
+files(context);
+interrupted_saves(context);
+tern_context_release(context);
 MAIN_END("state")

@@ -13,8 +13,10 @@ static void making(tern_context* context) {
   int32_t d;
   int i;
   OK(tern_tensor_create(context, TERN_DTYPE_F32, dims, 3, &t));
-  CHECK(tern_tensor_dtype(t) == TERN_DTYPE_F32 && tern_tensor_rank(t) == 3 && tern_tensor_num_elements(t) == 24 && tern_tensor_bytes(t) == 96);
-  CHECK(tern_tensor_dim(t, 0) == 2 && tern_tensor_dim(t, 2) == 4 && tern_tensor_dim(t, 3) == -1 && tern_tensor_dim(t, -1) == -1);
+  CHECK(tern_tensor_dtype(t) == TERN_DTYPE_F32 && tern_tensor_rank(t) == 3 && tern_tensor_num_elements(t) == 24 &&
+        tern_tensor_bytes(t) == 96);
+  CHECK(tern_tensor_dim(t, 0) == 2 && tern_tensor_dim(t, 2) == 4 && tern_tensor_dim(t, 3) == -1 &&
+        tern_tensor_dim(t, -1) == -1);
   CHECK((uintptr_t)tern_tensor_data(t) % 64 == 0 && tern_tensor_const_data(t) == tern_tensor_data(t));
   for (i = 0; i < 24; ++i) CHECK(((float*)tern_tensor_data(t))[i] == 0);
   tern_tensor_release(t);
@@ -61,12 +63,17 @@ static void wrapping(tern_context* context) {
   tern_tensor_release(t);
   CHECK(released == 1);
   t = NULL;
-  FAILS(TERN_ERR_SHAPE, tern_tensor_wrap(context, TERN_DTYPE_F32, more, 2, memory, sizeof memory, on_release, &one, &t));
-  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_tensor_wrap(context, TERN_DTYPE_F32, dims, 2, NULL, sizeof memory, on_release, &one, &t));
-  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_tensor_wrap(context, TERN_DTYPE_F32, dims, 2, (char*)memory + 1, sizeof memory, on_release, &one, &t));
+  FAILS(TERN_ERR_SHAPE,
+        tern_tensor_wrap(context, TERN_DTYPE_F32, more, 2, memory, sizeof memory, on_release, &one, &t));
+  FAILS(TERN_ERR_INVALID_ARGUMENT,
+        tern_tensor_wrap(context, TERN_DTYPE_F32, dims, 2, NULL, sizeof memory, on_release, &one, &t));
+  FAILS(TERN_ERR_INVALID_ARGUMENT,
+        tern_tensor_wrap(context, TERN_DTYPE_F32, dims, 2, (char*)memory + 1, sizeof memory, on_release, &one, &t));
   FAILS(TERN_ERR_INVALID_ARGUMENT, tern_tensor_wrap(context, 77, dims, 2, memory, sizeof memory, on_release, &one, &t));
-  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_tensor_wrap(NULL, TERN_DTYPE_F32, dims, 2, memory, sizeof memory, on_release, &one, &t));
-  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_tensor_wrap(context, TERN_DTYPE_F32, dims, 2, memory, sizeof memory, on_release, &one, NULL));
+  FAILS(TERN_ERR_INVALID_ARGUMENT,
+        tern_tensor_wrap(NULL, TERN_DTYPE_F32, dims, 2, memory, sizeof memory, on_release, &one, &t));
+  FAILS(TERN_ERR_INVALID_ARGUMENT,
+        tern_tensor_wrap(context, TERN_DTYPE_F32, dims, 2, memory, sizeof memory, on_release, &one, NULL));
   CHECK(t == NULL && released == 1); /* what failed releases nothing */
   OK(tern_tensor_wrap(context, TERN_DTYPE_F32, empty, 1, NULL, 0, NULL, NULL, &t));
   tern_tensor_release(t);
@@ -81,7 +88,8 @@ static void viewing(tern_context* context) {
   released = 0;
   NEED(tern_tensor_wrap(context, TERN_DTYPE_F32, dims, 2, memory, sizeof memory, on_release, &one, &t));
   OK(tern_tensor_view(t, 2, 5, &rows));
-  CHECK(tern_tensor_dim(rows, 0) == 3 && tern_tensor_dim(rows, 1) == 4 && tern_tensor_data(rows) == (void*)(memory + 8));
+  CHECK(tern_tensor_dim(rows, 0) == 3 && tern_tensor_dim(rows, 1) == 4 &&
+        tern_tensor_data(rows) == (void*)(memory + 8));
   OK(tern_tensor_reshape(t, three, 3, &other));
   CHECK(tern_tensor_rank(other) == 3 && tern_tensor_data(other) == (void*)memory);
   OK(tern_tensor_view(t, 6, 6, &empty));
@@ -114,15 +122,16 @@ static void viewing(tern_context* context) {
 
 static void nothing(void) {
   CHECK(tern_tensor_dtype(NULL) == TERN_DTYPE_NONE && tern_tensor_rank(NULL) == -1 && tern_tensor_dim(NULL, 0) == -1);
-  CHECK(tern_tensor_num_elements(NULL) == 0 && tern_tensor_bytes(NULL) == 0 && !tern_tensor_data(NULL) && !tern_tensor_const_data(NULL));
+  CHECK(tern_tensor_num_elements(NULL) == 0 && tern_tensor_bytes(NULL) == 0 && !tern_tensor_data(NULL) &&
+        !tern_tensor_const_data(NULL));
 }
 
 MAIN_BEGIN
-  tern_context* context = NULL;
-  NEED(tern_context_create(NULL, &context));
-  making(context);
-  wrapping(context);
-  viewing(context);
-  nothing();
-  tern_context_release(context);
+tern_context* context = NULL;
+NEED(tern_context_create(NULL, &context));
+making(context);
+wrapping(context);
+viewing(context);
+nothing();
+tern_context_release(context);
 MAIN_END("tensor")

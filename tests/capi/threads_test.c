@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Threads: many on one model, models that come and go meanwhile, the host's thread pool, results that do not depend on the
- * number of threads. */
+/* Threads: many on one model, models that come and go meanwhile, the host's thread pool, results that do not depend on
+ * the number of threads. */
 #include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
@@ -87,7 +87,9 @@ static void* load_and_unload(void* user) {
   for (i = 0; i < ROUNDS; ++i) {
     tern_model* model = NULL;
     float y[16];
-    if (tern_model_load_file(w->context, file_in_folder("small.tern"), NULL, &model) != TERN_OK || !run_small(w->context, model, NULL, 0, y)) ++w->failures;
+    if (tern_model_load_file(w->context, file_in_folder("small.tern"), NULL, &model) != TERN_OK ||
+        !run_small(w->context, model, NULL, 0, y))
+      ++w->failures;
     else if (i && memcmp(y, w->y[0], sizeof y) != 0) ++w->failures;
     memcpy(w->y[0], y, sizeof y);
     tern_model_release(model);
@@ -125,7 +127,8 @@ static void* cancel_again_and_again(void* user) {
   return NULL;
 }
 
-/* Steps of training that are cancelled at any moment, while models come and go: each happened as a whole or not at all. */
+/* Steps of training that are cancelled at any moment, while models come and go: each happened as a whole or not at all.
+ * */
 static void cancelled_steps(tern_context* context) {
   tern_model* model = load(context, "train.tern");
   tern_session* s = NULL;
@@ -143,7 +146,8 @@ static void cancelled_steps(tern_context* context) {
   NEED(tern_cancel_create(&n.cancel));
   o.cancel = n.cancel;
   NEED(tern_session_create(model, NULL, &s));
-  CHECK(pthread_create(&canceller, NULL, cancel_again_and_again, &n) == 0 && pthread_create(&other, NULL, load_and_unload, &loader) == 0);
+  CHECK(pthread_create(&canceller, NULL, cancel_again_and_again, &n) == 0 &&
+        pthread_create(&other, NULL, load_and_unload, &loader) == 0);
   for (i = 0; i < 20000 && (i < 200 || !cancelled || !done); ++i) {
     const tern_status status = tern_session_run(s, 0, &in, 1, &loss, 1, &o);
     if (status == TERN_OK) {
@@ -159,7 +163,8 @@ static void cancelled_steps(tern_context* context) {
   pthread_join(canceller, NULL);
   pthread_join(other, NULL);
   OK(tern_state_get(tern_session_state(s), "steps", &steps));
-  CHECK(*(const float*)tern_tensor_const_data(steps) == (float)done && done > 0 && cancelled > 0 && loader.failures == 0);
+  CHECK(*(const float*)tern_tensor_const_data(steps) == (float)done && done > 0 && cancelled > 0 &&
+        loader.failures == 0);
   tern_tensor_release(steps);
   tern_tensor_release(x);
   tern_session_release(s);
@@ -167,14 +172,16 @@ static void cancelled_steps(tern_context* context) {
   tern_model_release(model);
 }
 
-/* Whether each thread of the process may run wherever this one may: workers begin on a CPU of their own and are let go. */
+/* Whether each thread of the process may run wherever this one may: workers begin on a CPU of their own and are let go.
+ * */
 static int all_may_run_anywhere(void) {
   DIR* tasks = opendir("/proc/self/task");
   const struct dirent* task;
   cpu_set_t mine, other;
   int good = tasks && sched_getaffinity(0, sizeof mine, &mine) == 0;
   while (good && (task = readdir(tasks)))
-    if (task->d_name[0] != '.' && sched_getaffinity(atoi(task->d_name), sizeof other, &other) == 0) good = CPU_EQUAL(&mine, &other);
+    if (task->d_name[0] != '.' && sched_getaffinity(atoi(task->d_name), sizeof other, &other) == 0)
+      good = CPU_EQUAL(&mine, &other);
   if (tasks) closedir(tasks);
   return good;
 }
@@ -406,19 +413,19 @@ static void bad_options(void) {
 }
 
 MAIN_BEGIN
-  tern_context_options o = TERN_CONTEXT_OPTIONS_INIT;
-  tern_context* context = NULL;
-  tern_model* model;
-  o.num_threads = 2; /* all sessions share the pool of two */
-  NEED(tern_context_create(&o, &context));
-  model = load(context, "small.tern");
-  many_on_one_model(context, model);
-  others_come_and_go(context, model);
-  cancelled_steps(context);
-  two_in_one(context);
-  tern_model_release(model);
-  tern_context_release(context);
-  same_bits();
-  idle_pools();
-  bad_options();
+tern_context_options o = TERN_CONTEXT_OPTIONS_INIT;
+tern_context* context = NULL;
+tern_model* model;
+o.num_threads = 2; /* all sessions share the pool of two */
+NEED(tern_context_create(&o, &context));
+model = load(context, "small.tern");
+many_on_one_model(context, model);
+others_come_and_go(context, model);
+cancelled_steps(context);
+two_in_one(context);
+tern_model_release(model);
+tern_context_release(context);
+same_bits();
+idle_pools();
+bad_options();
 MAIN_END("threads")

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A library that is loaded, used and unloaded again and again leaves nothing behind:  unload_test FOLDER SYMBOLS LIBTERN */
+/* A library that is loaded, used and unloaded again and again leaves nothing behind:  unload_test FOLDER SYMBOLS
+ * LIBTERN */
 #include <dlfcn.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -29,7 +30,8 @@ int main(int argc, char** argv) {
     if (i == 0) before = mallinfo2().uordblks;
   }
   after = mallinfo2().uordblks;
-  if (after > before + (size_t)CYCLES * MOST_BYTES) return fprintf(stderr, "%zu bytes are lost a cycle\n", (after - before) / CYCLES), 1;
+  if (after > before + (size_t)CYCLES * MOST_BYTES)
+    return fprintf(stderr, "%zu bytes are lost a cycle\n", (after - before) / CYCLES), 1;
   /* That it was unloaded, not merely counted. */
   if (dlopen(argv[3], RTLD_NOLOAD | RTLD_NOW)) return fprintf(stderr, "the library stays in memory\n"), 1;
   return puts("unload: good"), 0;

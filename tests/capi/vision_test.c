@@ -9,7 +9,10 @@ static uint8_t pixels[SIDE * SIDE * 4], chroma[SIDE * SIDE];
 
 /* Black with a white quarter: 0 upper left, 1 upper right, 2 lower left, 3 lower right, as stored. */
 static tern_picture picture_of(int format, int quarter, int rotation) {
-  const int channels = format == TERN_PICTURE_RGBA8 ? 4 : format <= TERN_PICTURE_BGR8 ? 3 : 1, yuv = format >= TERN_PICTURE_NV12;
+  const int channels = format == TERN_PICTURE_RGBA8  ? 4
+                       : format <= TERN_PICTURE_BGR8 ? 3
+                                                     : 1,
+            yuv = format >= TERN_PICTURE_NV12;
   tern_picture p = TERN_PICTURE_INIT;
   int x, y, c;
   for (y = 0; y < SIDE; ++y)
@@ -49,7 +52,8 @@ static void finds(tern_detector* d) {
         CHECK(near(found[0].x1, where & 1 ? 16 : 8) && near(found[0].y1, where >> 1 ? 16 : 8));
         CHECK(found[0].score > 0.95f && found[0].label == 0);
       }
-  CHECK(strcmp(tern_detector_label(d, 0), "bright") == 0 && !tern_detector_label(d, 1) && !tern_detector_label(d, -1) && !tern_detector_label(NULL, 0));
+  CHECK(strcmp(tern_detector_label(d, 0), "bright") == 0 && !tern_detector_label(d, 1) && !tern_detector_label(d, -1) &&
+        !tern_detector_label(NULL, 0));
 }
 
 static void counts(tern_detector* d) {
@@ -77,7 +81,10 @@ static void extreme_pictures(tern_detector* d) {
   for (format = TERN_PICTURE_RGB8; format <= TERN_PICTURE_I420; ++format)
     for (k = 0; k < (int)(sizeof sizes / sizeof sizes[0]); ++k)
       for (rotation = 0; rotation < 360; rotation += 90) {
-        const int w = sizes[k][0], h = sizes[k][1], yuv = format >= TERN_PICTURE_NV12, bytes = format == TERN_PICTURE_RGBA8 ? 4 : format <= TERN_PICTURE_BGR8 ? 3 : 1;
+        const int w = sizes[k][0], h = sizes[k][1], yuv = format >= TERN_PICTURE_NV12,
+                  bytes = format == TERN_PICTURE_RGBA8  ? 4
+                          : format <= TERN_PICTURE_BGR8 ? 3
+                                                        : 1;
         tern_picture p = TERN_PICTURE_INIT;
         int32_t count = -7;
         p.format = format;
@@ -94,7 +101,8 @@ static void extreme_pictures(tern_detector* d) {
         CHECK(count == 4);
         for (i = 0; i < count && i < 4; ++i) {
           const int turned = rotation % 180 != 0;
-          CHECK(found[i].x0 >= 0 && found[i].y0 >= 0 && found[i].x1 <= (float)(turned ? h : w) && found[i].y1 <= (float)(turned ? w : h));
+          CHECK(found[i].x0 >= 0 && found[i].y0 >= 0 && found[i].x1 <= (float)(turned ? h : w) &&
+                found[i].y1 <= (float)(turned ? w : h));
         }
       }
 }
@@ -120,7 +128,8 @@ static void wild_results(tern_context* context) {
       CHECK(count >= 1 && count <= 34);
       for (i = 0; i < count; ++i) {
         const float w = rotation % 180 ? SIDE / 2 : SIDE, h = rotation % 180 ? SIDE : SIDE / 2;
-        CHECK(found[i].x0 >= 0 && found[i].x0 <= found[i].x1 && found[i].x1 <= w && found[i].y0 >= 0 && found[i].y0 <= found[i].y1 && found[i].y1 <= h);
+        CHECK(found[i].x0 >= 0 && found[i].x0 <= found[i].x1 && found[i].x1 <= w && found[i].y0 >= 0 &&
+              found[i].y0 <= found[i].y1 && found[i].y1 <= h);
         CHECK(found[i].score >= 0.5f && found[i].score <= 1 && found[i].label == 0);
       }
     }
@@ -138,11 +147,13 @@ static void wild_results(tern_context* context) {
     OK(tern_pose_run(pose, &p, &person, 1, &count));
     CHECK(count == poses[k].persons);
     if (count == 1) {
-      CHECK(person.num_keypoints == 2 && near(person.keypoints[0].x, 0) && near(person.keypoints[1].x, 8) && near(person.keypoints[1].y, 8));
+      CHECK(person.num_keypoints == 2 && near(person.keypoints[0].x, 0) && near(person.keypoints[1].x, 8) &&
+            near(person.keypoints[1].y, 8));
       CHECK(near(person.score, 0.9f) && person.keypoints[0].visibility > 0.99f && near(person.x1, 8));
     }
     OK(tern_pose_skeleton(pose, &pairs, &num));
-    CHECK(num == 1 && pairs[0] == 0 && pairs[1] == 1 && strcmp(tern_pose_keypoint_name(pose, 1), "middle") == 0 && !tern_pose_keypoint_name(pose, 2));
+    CHECK(num == 1 && pairs[0] == 0 && pairs[1] == 1 && strcmp(tern_pose_keypoint_name(pose, 1), "middle") == 0 &&
+          !tern_pose_keypoint_name(pose, 2));
     tern_pose_release(pose);
     tern_model_release(model);
   }
@@ -158,10 +169,10 @@ static void bad_pictures(tern_detector* d) {
   FAILS(TERN_ERR_INVALID_ARGUMENT, tern_detector_run(d, &p, NULL, 4, &count));
   FAILS(TERN_ERR_INVALID_ARGUMENT, tern_detector_run(d, &p, found, -1, &count));
   FAILS(TERN_ERR_INVALID_ARGUMENT, tern_detector_run(d, &p, found, 4, NULL));
-#define BAD(change)                                          \
-  do {                                                       \
-    p = good;                                                \
-    change;                                                  \
+#define BAD(change)                                               \
+  do {                                                            \
+    p = good;                                                     \
+    change;                                                       \
     CHECK(tern_detector_run(d, &p, found, 4, &count) != TERN_OK); \
   } while (0)
   BAD(p.struct_size = 0);
@@ -200,12 +211,12 @@ static void bad_options(tern_context* context, const tern_model* spots) {
   FAILS(TERN_ERR_UNSUPPORTED, tern_detector_create(small, NULL, &d));
   FAILS(TERN_ERR_INVALID_ARGUMENT, tern_detector_create(NULL, NULL, &d));
   FAILS(TERN_ERR_INVALID_ARGUMENT, tern_detector_create(spots, NULL, NULL));
-#define BAD_OPTION(change)                                                        \
-  do {                                                                            \
-    const tern_detector_options init = TERN_DETECTOR_OPTIONS_INIT;                \
-    o = init;                                                                     \
-    change;                                                                       \
-    FAILS(TERN_ERR_INVALID_ARGUMENT, tern_detector_create(spots, &o, &d));        \
+#define BAD_OPTION(change)                                                 \
+  do {                                                                     \
+    const tern_detector_options init = TERN_DETECTOR_OPTIONS_INIT;         \
+    o = init;                                                              \
+    change;                                                                \
+    FAILS(TERN_ERR_INVALID_ARGUMENT, tern_detector_create(spots, &o, &d)); \
   } while (0)
   BAD_OPTION(o.struct_size = 3);
   BAD_OPTION(o.max_detections = -1);
@@ -231,19 +242,19 @@ static void bad_options(tern_context* context, const tern_model* spots) {
 }
 
 MAIN_BEGIN
-  tern_context* context = NULL;
-  tern_model* spots;
-  tern_detector* d = NULL;
-  NEED(tern_context_create(NULL, &context));
-  spots = load(context, "spots.tern");
-  NEED(tern_detector_create(spots, NULL, &d));
-  bad_options(context, spots);
-  tern_model_release(spots); /* the detector keeps it */
-  finds(d);
-  counts(d);
-  extreme_pictures(d);
-  bad_pictures(d);
-  wild_results(context);
-  tern_detector_release(d);
-  tern_context_release(context);
+tern_context* context = NULL;
+tern_model* spots;
+tern_detector* d = NULL;
+NEED(tern_context_create(NULL, &context));
+spots = load(context, "spots.tern");
+NEED(tern_detector_create(spots, NULL, &d));
+bad_options(context, spots);
+tern_model_release(spots); /* the detector keeps it */
+finds(d);
+counts(d);
+extreme_pictures(d);
+bad_pictures(d);
+wild_results(context);
+tern_detector_release(d);
+tern_context_release(context);
 MAIN_END("vision")

@@ -73,13 +73,18 @@ TEST(Bounds, WhatIsNotComputed) {
   Graph& g = m.signatures[0].graph;
   const int64_t size[] = {5000};
   std::vector<ValueId> unknown, many;
-  unknown.push_back(emit(g, "expand", {numbers(g, 1, {1}), add_constant(g, size)}));                    // too long a result
-  unknown.push_back(emit(g, "reduce_sum", {numbers(g, 2000, {2000})}));                                  // too long an input
-  unknown.push_back(emit(g, "neg", {numbers(g, 4, {1, 2, 1, 2})}));                                      // too many dims
+  // too long a result
+  unknown.push_back(emit(g, "expand", {numbers(g, 1, {1}), add_constant(g, size)}));
+  // too long an input
+  unknown.push_back(emit(g, "reduce_sum", {numbers(g, 2000, {2000})}));
+  // too many dims
+  unknown.push_back(emit(g, "neg", {numbers(g, 4, {1, 2, 1, 2})}));
   unknown.push_back(emit_with(g, "reshape", {numbers(g, 4, {4})}, "shape", "1,2,1,2"));
   for (int i = 0; i < 65; ++i) many.push_back(numbers(g, 1, {1}));
-  unknown.push_back(emit_with(g, "concat", many, nullptr, nullptr));                                     // too many inputs
-  unknown.push_back(emit_with(g, "split", {numbers(g, 9, {9})}, nullptr, nullptr, 9));                   // too many outputs
+  // too many inputs
+  unknown.push_back(emit_with(g, "concat", many, nullptr, nullptr));
+  // too many outputs
+  unknown.push_back(emit_with(g, "split", {numbers(g, 9, {9})}, nullptr, nullptr, 9));
   const Loaded r = finish(m, unknown[0]);
   ASSERT_EQ(r.status, TERN_OK) << r.message;
   for (const ValueId v : unknown) EXPECT_FALSE(known(r, v)) << v;
@@ -137,7 +142,8 @@ TEST(Bounds, SumOfStates) {
   Parts p = take_apart(write(small_model()));
   for (int i = 0; i < 3; ++i) {
     p.model.states.push_back(std::make_unique<fbs::StateT>());
-    p.model.states.back()->name = "large " + std::to_string(i), p.model.states.back()->dtype = TERN_DTYPE_F32, p.model.states.back()->shape = {int64_t(1) << 37};
+    p.model.states.back()->name = "large " + std::to_string(i), p.model.states.back()->dtype = TERN_DTYPE_F32,
+    p.model.states.back()->shape = {int64_t(1) << 37};
   }
   expect_refused(put_together(p), TERN_ERR_LIMIT, "the states up to 'large 1' need more than max_planned_bytes");
   tern_limits limits = TERN_LIMITS_INIT;
@@ -185,7 +191,8 @@ TEST(Bounds, CheckOfBadFiles) {
 // Metadata of 2 GiB and more, with limits that allow them: FlatBuffers cannot.
 TEST(Bounds, TwoGigabytes) {
   const std::string path = temporary_folder() + "/huge";
-  for (const uint64_t metadata : {(uint64_t(1) << 31) - 1, uint64_t(1) << 31, uint64_t(1) << 32, (uint64_t(1) << 32) + 100}) {
+  for (const uint64_t metadata :
+       {(uint64_t(1) << 31) - 1, uint64_t(1) << 31, uint64_t(1) << 32, (uint64_t(1) << 32) + 100}) {
     File header(kHeaderBytes);
     Header h;
     h.metadata_bytes = metadata;
@@ -193,7 +200,8 @@ TEST(Bounds, TwoGigabytes) {
     h.file_bytes = h.weights_offset;
     write_header(h, header.data());
     std::ofstream(path, std::ios::binary).write((const char*)header.data(), 64);
-    if (truncate(path.c_str(), (off_t)h.file_bytes) != 0) GTEST_SKIP() << "SKIPPED: this file system has no sparse files of 4 GiB";
+    if (truncate(path.c_str(), (off_t)h.file_bytes) != 0)
+      GTEST_SKIP() << "SKIPPED: this file system has no sparse files of 4 GiB";
     Bytes b;
     const tern_status loaded = load_file(path.c_str(), LoadMode::map, UINT64_MAX, &b);
     if (sizeof(void*) == 4 && loaded != TERN_OK) {  // 32 bits have no room for it
@@ -227,8 +235,13 @@ TEST(Bounds, SharedLists) {
       switch (where) {
         case 0: graphs.push_back(fbs::CreateGraph(b, 0, 0, ints)); break;
         case 1: graphs.push_back(fbs::CreateGraph(b, 0, 0, 0, ints)); break;
-        case 2: graphs.push_back(fbs::CreateGraph(b, 0, b.CreateVector(std::vector{fbs::CreateNode(b, 0, 0, 0, 0, 0, uints)}))); break;
-        case 3: graphs.push_back(fbs::CreateGraph(b, b.CreateVector(std::vector{fbs::CreateValue(b, 0, 0, 1, longs)}))); break;
+        case 2:
+          graphs.push_back(
+              fbs::CreateGraph(b, 0, b.CreateVector(std::vector{fbs::CreateNode(b, 0, 0, 0, 0, 0, uints)})));
+          break;
+        case 3:
+          graphs.push_back(fbs::CreateGraph(b, b.CreateVector(std::vector{fbs::CreateValue(b, 0, 0, 1, longs)})));
+          break;
         case 4: signatures.push_back(fbs::CreateSignature(b, 0, 0, 0, 0, dims)); break;
         case 5: tensors.push_back(fbs::CreateTensor(b, 0, 1, 0, longs)); break;
         case 6: states.push_back(fbs::CreateState(b, 0, 1, longs)); break;
@@ -237,7 +250,8 @@ TEST(Bounds, SharedLists) {
         case 9: tensors.push_back(fbs::CreateTensor(b, 0, 1, name)); break;
         case 10: {
           const auto a = fbs::CreateAttribute(b, 0, 2, 0, 0, longs);
-          graphs.push_back(fbs::CreateGraph(b, 0, b.CreateVector(std::vector{fbs::CreateNode(b, 0, 0, 0, 0, b.CreateVector(std::vector{a}))})));
+          graphs.push_back(fbs::CreateGraph(
+              b, 0, b.CreateVector(std::vector{fbs::CreateNode(b, 0, 0, 0, 0, b.CreateVector(std::vector{a}))})));
           break;
         }
         default: signatures.push_back(fbs::CreateSignature(b, name)); break;
@@ -249,7 +263,8 @@ TEST(Bounds, SharedLists) {
     const auto st = b.CreateVector(states);
     const auto e = b.CreateVector(entries);
     fbs::FinishModelBuffer(b, fbs::CreateModel(b, 0, 0, 0, t, 0, st, g, s, e));
-    expect_refused(put_together(std::vector<uint8_t>(b.GetBufferPointer(), b.GetBufferPointer() + b.GetSize()), {}), TERN_ERR_CORRUPT, "more than once");
+    expect_refused(put_together(std::vector<uint8_t>(b.GetBufferPointer(), b.GetBufferPointer() + b.GetSize()), {}),
+                   TERN_ERR_CORRUPT, "more than once");
     if (HasFailure()) FAIL() << "case " << where;
   }
 }

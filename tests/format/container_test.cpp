@@ -9,7 +9,16 @@ namespace tern::test {
 namespace {
 
 // Offsets of the header's fields.
-enum : size_t { kMajor = 8, kMinor = 12, kMetadataBytes = 16, kMetadataSum = 24, kWeightsOffset = 32, kWeightsBytes = 40, kFileBytes = 48, kHeaderSum = 56 };
+enum : size_t {
+  kMajor = 8,
+  kMinor = 12,
+  kMetadataBytes = 16,
+  kMetadataSum = 24,
+  kWeightsOffset = 32,
+  kWeightsBytes = 40,
+  kFileBytes = 48,
+  kHeaderSum = 56
+};
 
 void expect_field_refused(size_t offset, uint64_t value, tern_status code, const char* text) {
   File file = write(small_model());
@@ -109,7 +118,8 @@ TEST(Container, FutureFields) {
   b.AddOffset(fbs::Model::VT_METADATA + 2, text);
   b.AddElement<uint32_t>(fbs::Model::VT_METADATA + 4, 12345, 0);
   fbs::FinishModelBuffer(b, flatbuffers::Offset<fbs::Model>(b.EndTable(more)));
-  const Loaded r = load(put_together(std::vector<uint8_t>(b.GetBufferPointer(), b.GetBufferPointer() + b.GetSize()), {}));
+  const Loaded r =
+      load(put_together(std::vector<uint8_t>(b.GetBufferPointer(), b.GetBufferPointer() + b.GetSize()), {}));
   ASSERT_EQ(r.status, TERN_OK) << r.message;
   ASSERT_EQ(r.model.states.size(), 1u);
   EXPECT_EQ(r.model.states[0].name, "later");
@@ -118,10 +128,13 @@ TEST(Container, FutureFields) {
 TEST(Container, HeaderFields) {
   const File file = write(small_model());
   const uint64_t size = file.size();
-  for (const uint64_t v : {uint64_t(0), size - 1, size + 1, uint64_t(1) << 31, uint64_t(1) << 32, uint64_t(1) << 63, UINT64_MAX})
+  for (const uint64_t v :
+       {uint64_t(0), size - 1, size + 1, uint64_t(1) << 31, uint64_t(1) << 32, uint64_t(1) << 63, UINT64_MAX})
     expect_field_refused(kFileBytes, v, TERN_ERR_CORRUPT, "its header says");
-  for (const uint64_t v : {size - 63, size, (uint64_t(1) << 28) - 1}) expect_field_refused(kMetadataBytes, v, TERN_ERR_CORRUPT, "ends outside the file");
-  for (const uint64_t v : {(uint64_t(1) << 28) + 1, uint64_t(0x7fffffff), uint64_t(0x80000000), uint64_t(0xffffffff), UINT64_MAX - 63, UINT64_MAX})
+  for (const uint64_t v : {size - 63, size, (uint64_t(1) << 28) - 1})
+    expect_field_refused(kMetadataBytes, v, TERN_ERR_CORRUPT, "ends outside the file");
+  for (const uint64_t v : {(uint64_t(1) << 28) + 1, uint64_t(0x7fffffff), uint64_t(0x80000000), uint64_t(0xffffffff),
+                           UINT64_MAX - 63, UINT64_MAX})
     expect_field_refused(kMetadataBytes, v, TERN_ERR_LIMIT, "max_metadata_bytes");
   const uint64_t weights = get_u64(file, kWeightsOffset);
   for (const uint64_t v : {uint64_t(0), uint64_t(64), weights - 1, weights + 64, weights + 1, uint64_t(3), UINT64_MAX})
@@ -132,7 +145,8 @@ TEST(Container, HeaderFields) {
     reseal(changed);
     expect_refused(changed, TERN_ERR_CORRUPT, "ends outside the file");
   }
-  for (const uint64_t v : {size - weights + 1, size, UINT64_MAX, UINT64_MAX - weights + 1}) expect_field_refused(kWeightsBytes, v, TERN_ERR_CORRUPT, "ends outside the file");
+  for (const uint64_t v : {size - weights + 1, size, UINT64_MAX, UINT64_MAX - weights + 1})
+    expect_field_refused(kWeightsBytes, v, TERN_ERR_CORRUPT, "ends outside the file");
   // Sections that end exactly at the file's end are right; a shorter weight section cuts the last tensor off.
   File changed = file;
   set_u64(changed, kWeightsBytes, size - weights - 1);
@@ -190,7 +204,7 @@ TEST(Container, FileLimit) {
   EXPECT_EQ(load(file, &limits).status, TERN_OK);
 }
 
-// ---- FlatBuffers made to harm ---------------------------------------------------------------------------------------
+// ---- FlatBuffers made to harm ----
 
 File finish(flatbuffers::FlatBufferBuilder& b, flatbuffers::Offset<fbs::Model> root) {
   fbs::FinishModelBuffer(b, root);
@@ -198,8 +212,10 @@ File finish(flatbuffers::FlatBufferBuilder& b, flatbuffers::Offset<fbs::Model> r
 }
 
 TEST(Metadata, Garbage) {
-  for (const size_t n : {0, 1, 4, 7, 8, 64, 1000}) expect_refused(put_together(std::vector<uint8_t>(n, 0xff), {}), TERN_ERR_CORRUPT, "malformed");
-  for (const size_t n : {8, 64, 1000}) expect_refused(put_together(std::vector<uint8_t>(n, 0), {}), TERN_ERR_CORRUPT, "malformed");
+  for (const size_t n : {0, 1, 4, 7, 8, 64, 1000})
+    expect_refused(put_together(std::vector<uint8_t>(n, 0xff), {}), TERN_ERR_CORRUPT, "malformed");
+  for (const size_t n : {8, 64, 1000})
+    expect_refused(put_together(std::vector<uint8_t>(n, 0), {}), TERN_ERR_CORRUPT, "malformed");
 }
 
 TEST(Metadata, WrongIdentifier) {
@@ -214,7 +230,8 @@ TEST(Metadata, Offsets) {
   const File file = write(small_model());
   const Parts p = take_apart(file);
   for (size_t i = kHeaderBytes; i + 4 <= kHeaderBytes + p.header.metadata_bytes; i += 4)
-    for (const uint32_t v : {0u, 1u, 0x7fffffffu, 0x80000000u, 0xffffffffu, (uint32_t)p.header.metadata_bytes, 0xfffffffcu}) {
+    for (const uint32_t v :
+         {0u, 1u, 0x7fffffffu, 0x80000000u, 0xffffffffu, (uint32_t)p.header.metadata_bytes, 0xfffffffcu}) {
       File changed = file;
       std::memcpy(changed.data() + i, &v, 4);
       reseal(changed);
@@ -286,10 +303,25 @@ TEST(Metadata, HugeCounts) {
   const Parts p = take_apart(file);
   const fbs::Model* model = fbs::GetModel(file.data() + kHeaderBytes);
   const fbs::Graph* graph = model->graphs()->Get(0);
-  const void* const vectors[] = {model->operators(), model->parameters(), model->constants(), model->states(), model->graphs(), model->signatures(), model->metadata(),
-                                 graph->values(), graph->nodes(), graph->inputs(), graph->outputs(), graph->nodes()->Get(0)->inputs(), graph->nodes()->Get(0)->outputs(),
-                                 model->parameters()->Get(0)->shape(), model->parameters()->Get(0)->name(), model->signatures()->Get(0)->symbols(),
-                                 model->signatures()->Get(0)->symbolic_dims(), model->signatures()->Get(0)->output_names(), model->metadata()->Get(0)->value()};
+  const void* const vectors[] = {model->operators(),
+                                 model->parameters(),
+                                 model->constants(),
+                                 model->states(),
+                                 model->graphs(),
+                                 model->signatures(),
+                                 model->metadata(),
+                                 graph->values(),
+                                 graph->nodes(),
+                                 graph->inputs(),
+                                 graph->outputs(),
+                                 graph->nodes()->Get(0)->inputs(),
+                                 graph->nodes()->Get(0)->outputs(),
+                                 model->parameters()->Get(0)->shape(),
+                                 model->parameters()->Get(0)->name(),
+                                 model->signatures()->Get(0)->symbols(),
+                                 model->signatures()->Get(0)->symbolic_dims(),
+                                 model->signatures()->Get(0)->output_names(),
+                                 model->metadata()->Get(0)->value()};
   for (const void* v : vectors)
     for (const uint32_t n : {0xffffffffu, 0x80000000u, 0x7fffffffu, 0x40000000u, 0x20000000u, 1000001u, 65537u}) {
       File changed = file;
@@ -310,8 +342,11 @@ TEST(Metadata, Limits) {
   const Parts p = take_apart(file);
   uint64_t values = p.model.parameters.size() + p.model.constants.size() + p.model.states.size(), nodes = 0;
   for (const auto& g : p.model.graphs) values += g->values.size(), nodes += g->nodes.size();
-  const Case cases[] = {{&tern_limits::max_tensors, values, "max_tensors"}, {&tern_limits::max_tensors, 3, "max_tensors"}, {&tern_limits::max_nodes, nodes, "max_nodes"},
-                        {&tern_limits::max_graphs, p.model.graphs.size(), "max_graphs"}, {&tern_limits::max_name_bytes, 11, "max_name_bytes"},
+  const Case cases[] = {{&tern_limits::max_tensors, values, "max_tensors"},
+                        {&tern_limits::max_tensors, 3, "max_tensors"},
+                        {&tern_limits::max_nodes, nodes, "max_nodes"},
+                        {&tern_limits::max_graphs, p.model.graphs.size(), "max_graphs"},
+                        {&tern_limits::max_name_bytes, 11, "max_name_bytes"},
                         {&tern_limits::max_tensor_bytes, 5 * 40 * 4, "max_tensor_bytes"}};
   for (const Case& c : cases) {
     tern_limits limits = TERN_LIMITS_INIT;

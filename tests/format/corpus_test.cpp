@@ -13,7 +13,8 @@ TEST(Corpus, DISABLED_Write) {
   const char* folder = std::getenv("TERN_CORPUS");
   ASSERT_NE(folder, nullptr);
   const auto keep = [&](const char* name, const File& file) {
-    std::ofstream(std::string(folder) + "/" + name, std::ios::binary).write((const char*)file.data(), (std::streamsize)file.size());
+    std::ofstream(std::string(folder) + "/" + name, std::ios::binary)
+        .write((const char*)file.data(), (std::streamsize)file.size());
   };
   const auto changed = [&](const char* name, const ModelDef& m, const std::function<void(Parts&)>& change) {
     Parts p = take_apart(write(m));
@@ -28,14 +29,16 @@ TEST(Corpus, DISABLED_Write) {
   keep("foreign", File{'P', 'K', 3, 4, 0, 0});
   if (has_control()) keep("nested", write(nested_model(4)));
   changed("required_feature", small_model(), [](Parts& p) { p.model.required_features = {"holograms"}; });
-  changed("missing_operators", small_model(), [](Parts& p) { p.model.operators[0]->name = "hyperlinear", p.model.operators[1]->version = 9; });
-  changed("cycle", small_model(), [](Parts& p) { p.model.graphs[0]->nodes[1]->inputs[0] = p.model.graphs[0]->nodes[1]->outputs[0]; });
+  changed("missing_operators", small_model(),
+          [](Parts& p) { p.model.operators[0]->name = "hyperlinear", p.model.operators[1]->version = 9; });
+  changed("cycle", small_model(),
+          [](Parts& p) { p.model.graphs[0]->nodes[1]->inputs[0] = p.model.graphs[0]->nodes[1]->outputs[0]; });
   changed("huge_shape", small_model(), [](Parts& p) { p.model.parameters[0]->shape = {1LL << 32, 1LL << 32}; });
   changed("overlap", small_model(), [](Parts& p) { p.model.parameters[1]->offset = p.model.parameters[2]->offset; });
   changed("negative_index", small_model(), [](Parts& p) { p.model.graphs[0]->outputs[0] = -1; });
   changed("invalid_text", small_model(), [](Parts& p) { p.model.metadata[0]->key = "\xed\xa0\x80"; });
-  // What no writer makes: outputs that are no results of nodes, and encodings where none is taken. y = relu(x W), W of 33
-  // rows in panels, whose padding makes it larger than the plain tensor of its shape.
+  // What no writer makes: outputs that are no results of nodes, and encodings where none is taken. y = relu(x W), W of
+  // 33 rows in panels, whose padding makes it larger than the plain tensor of its shape.
   ModelDef panels;
   Parameter w;
   w.name = "w", w.dtype = TERN_DTYPE_F32, w.encoding = Encoding::panel32, w.shape = {33, 2};
@@ -49,7 +52,8 @@ TEST(Corpus, DISABLED_Write) {
   Graph& p = panels.signatures[0].graph;
   const ValueId in = add_input(p, "x", TERN_DTYPE_F32, {1, 2});
   Value matrix, state;
-  matrix.name = "w", matrix.dtype = TERN_DTYPE_F32, matrix.encoding = w.encoding, matrix.kind = ValueKind::parameter, matrix.shape = w.shape, matrix.index = 0;
+  matrix.name = "w", matrix.dtype = TERN_DTYPE_F32, matrix.encoding = w.encoding, matrix.kind = ValueKind::parameter,
+  matrix.shape = w.shape, matrix.index = 0;
   state.name = "s", state.dtype = TERN_DTYPE_F32, state.kind = ValueKind::state, state.shape = {2}, state.index = 0;
   const ValueId encoded = add_value(p, matrix), held = add_value(p, state);
   const float ones[] = {1, 1};
@@ -58,7 +62,10 @@ TEST(Corpus, DISABLED_Write) {
   ASSERT_EQ(p.status, TERN_OK) << thread_error().message;
   p.outputs = {result};
   panels.signatures[0].output_names = {"y"};
-  for (const auto& [name, value] : {std::pair<const char*, ValueId>{"output_encoded", encoded}, {"output_input", in}, {"output_state", held}, {"output_constant", fixed}})
+  for (const auto& [name, value] : {std::pair<const char*, ValueId>{"output_encoded", encoded},
+                                    {"output_input", in},
+                                    {"output_state", held},
+                                    {"output_constant", fixed}})
     changed(name, panels, [&, v = value](Parts& q) { q.model.graphs[0]->outputs[0] = v; });
   changed("output_twice", panels, [&](Parts& q) {
     q.model.graphs[0]->outputs.push_back(result);
@@ -72,7 +79,9 @@ TEST(Corpus, DISABLED_Write) {
     k.offset = (q.weights.size() + 63) / 64 * 64;
     q.weights.resize(k.offset + k.bytes);
   });
-  if (has_control()) changed("output_of_branch", nested_model(2), [](Parts& q) { q.model.graphs[2]->outputs[0] = q.model.graphs[2]->inputs[1]; });
+  if (has_control())
+    changed("output_of_branch", nested_model(2),
+            [](Parts& q) { q.model.graphs[2]->outputs[0] = q.model.graphs[2]->inputs[1]; });
 
   ModelDef m;  // attributes of every type, several outputs, values that follow from one another
   m.signatures.resize(1);
@@ -92,7 +101,8 @@ TEST(Corpus, DISABLED_Write) {
   x = step("gelu", {x}, "approximate", "tanh");
   x = step("leaky_relu", {x}, "alpha", "0.25");
   x = step("split", {x}, "sizes", "1,3", 2);
-  x = emit(g, "tile", {x, emit(g, "add", {emit(g, "shape", {x}), add_constant(g, more)})});  // repeats that follow from dims
+  // repeats that follow from dims
+  x = emit(g, "tile", {x, emit(g, "add", {emit(g, "shape", {x}), add_constant(g, more)})});
   ASSERT_EQ(g.status, TERN_OK) << thread_error().message;
   g.outputs = {x};
   m.signatures[0].output_names = {"y"};

@@ -18,7 +18,7 @@
 #include "base/file.h"
 #include "tests/format/support.h"
 
-// ---- system calls that fail when asked ------------------------------------------------------------------------------
+// ---- system calls that fail when asked ----
 // These take the place of the C library's in this program. They count the calls while `countdown` is not negative; the
 // call that brings it to zero fails, is cut short or ends the process.
 
@@ -59,7 +59,9 @@ ssize_t pread(int fd, void* p, size_t n, off_t offset) {
 ssize_t pread64(int fd, void* p, size_t n, off_t offset) { return pread(fd, p, n, offset); }
 #endif
 int fsync(int fd) { return troubled(EIO) ? -1 : (int)syscall(SYS_fsync, fd); }
-int rename(const char* from, const char* to) { return troubled(EACCES) ? -1 : (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0); }
+int rename(const char* from, const char* to) {
+  return troubled(EACCES) ? -1 : (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
 }
 
 namespace tern::test {
@@ -126,7 +128,8 @@ TEST(LoadFile, Failures) {
   expect(folder + "/pipe", TERN_ERR_IO);
   // 16 TiB of nothing.
   write_whole(folder + "/sparse", File{});
-  if (truncate((folder + "/sparse").c_str(), 15LL << 40) == 0) expect(folder + "/sparse", TERN_ERR_LIMIT, uint64_t(1) << 40);
+  if (truncate((folder + "/sparse").c_str(), 15LL << 40) == 0)
+    expect(folder + "/sparse", TERN_ERR_LIMIT, uint64_t(1) << 40);
 }
 
 TEST(LoadFile, Empty) {
@@ -229,7 +232,8 @@ TEST(LoadFile, NoMemory) {
   setrlimit(RLIMIT_AS, &small);
   Bytes b;
   EXPECT_EQ(load_file(path.c_str(), LoadMode::copy, UINT64_MAX, &b), TERN_ERR_MEMORY);
-  EXPECT_EQ(load_file(path.c_str(), LoadMode::map, UINT64_MAX, &b), sizeof(void*) == 4 ? TERN_ERR_LIMIT : TERN_ERR_MEMORY);
+  EXPECT_EQ(load_file(path.c_str(), LoadMode::map, UINT64_MAX, &b),
+            sizeof(void*) == 4 ? TERN_ERR_LIMIT : TERN_ERR_MEMORY);
   EXPECT_EQ(b.data, nullptr);
   setrlimit(RLIMIT_AS, &old);
 #endif
@@ -250,9 +254,11 @@ TEST(LoadFile, WeightsAreNotTouched) {
   set_u64(file, 48, total);
   reseal(file);
   write_whole(path, file);
-  if (truncate(path.c_str(), (off_t)total) != 0) GTEST_SKIP() << "SKIPPED: this file system has no sparse files of 8 GiB";
+  if (truncate(path.c_str(), (off_t)total) != 0)
+    GTEST_SKIP() << "SKIPPED: this file system has no sparse files of 8 GiB";
   Bytes b;
-  if (load_file(path.c_str(), LoadMode::map, UINT64_MAX, &b) != TERN_OK) GTEST_SKIP() << "SKIPPED: cannot map 8 GiB: " << thread_error().message;
+  if (load_file(path.c_str(), LoadMode::map, UINT64_MAX, &b) != TERN_OK)
+    GTEST_SKIP() << "SKIPPED: cannot map 8 GiB: " << thread_error().message;
   rusage before, after;
   getrusage(RUSAGE_SELF, &before);
   ModelDef m;
@@ -283,7 +289,8 @@ TEST(SaveFile, RelativeName) {
 
 TEST(SaveFile, TemporaryNamesAreTaken) {
   const std::string folder = temporary_folder(), path = folder + "/m.tern";
-  for (int i = 0; i < 3; ++i) write_whole(path + ".tmp" + std::to_string(getpid()) + "." + std::to_string(i), File(3, 9));
+  for (int i = 0; i < 3; ++i)
+    write_whole(path + ".tmp" + std::to_string(getpid()) + "." + std::to_string(i), File(3, 9));
   EXPECT_EQ(write_model(small_model(), path.c_str()), TERN_OK);
   EXPECT_EQ(files_in(folder).size(), 4u);
 }
@@ -366,7 +373,8 @@ TEST(SaveFile, FullDisk) {
   signal(SIGXFSZ, SIG_IGN);
   const std::string folder = temporary_folder(), path = folder + "/m.tern";
   write_whole(path, File(100, 1));
-  for (const rlim_t bytes : {rlim_t(0), rlim_t(1), rlim_t(63), rlim_t(64), rlim_t(1000), rlim_t(4096), rlim_t(4200), rlim_t(write(small_model()).size() - 1)}) {
+  for (const rlim_t bytes : {rlim_t(0), rlim_t(1), rlim_t(63), rlim_t(64), rlim_t(1000), rlim_t(4096), rlim_t(4200),
+                             rlim_t(write(small_model()).size() - 1)}) {
     const rlimit small{bytes, old.rlim_max};
     setrlimit(RLIMIT_FSIZE, &small);
     const tern_status s = write_model(small_model(), path.c_str());
@@ -414,7 +422,11 @@ TEST(Write, RefusesWhatCannotBeRead) {
   refused([](ModelDef& m) { m.parameters.back().dtype = 99; }, kBad, "cannot be stored");
   refused([](ModelDef& m) { m.parameters.back().shape.rank = 9; }, kBad, "cannot be stored");
   refused([](ModelDef& m) { m.parameters.back().shape[0] = -1; }, TERN_ERR_SHAPE, "dim 0 is -1");
-  refused([](ModelDef& m) { m.parameters.back().encoding = Encoding::block_int8, m.parameters.back().dtype = TERN_DTYPE_I64; }, TERN_ERR_TYPE, "");
+  refused(
+      [](ModelDef& m) {
+        m.parameters.back().encoding = Encoding::block_int8, m.parameters.back().dtype = TERN_DTYPE_I64;
+      },
+      TERN_ERR_TYPE, "");
   refused([](ModelDef& m) { m.parameters[1].name = m.parameters[0].name; }, kBad, "exists twice");
   refused([](ModelDef& m) { m.metadata.push_back(m.metadata[0]); }, kBad, "exists twice");
   refused([](ModelDef& m) { m.metadata[0].second = "\xff"; }, kBad, "UTF-8");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every operator in a file, with inputs and attributes that nobody chose: its shape rule must refuse what it cannot take.
+// Every operator in a file, with inputs and attributes that nobody chose: its shape rule must refuse what it cannot
+// take.
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -31,7 +32,9 @@ std::unique_ptr<fbs::AttributeT> random_attribute(const AttrField& f, Random& r)
     switch (r.below(6)) {
       case 0: return (int64_t)lo;
       case 1: return (int64_t)hi;
-      default: return std::clamp<int64_t>(r.one_of({0, 1, 2, 3, -1, 4, 1 << 20, 1LL << 31, 1LL << 40}), (int64_t)lo, (int64_t)hi);
+      default:
+        return std::clamp<int64_t>(r.one_of({0, 1, 2, 3, -1, 4, 1 << 20, 1LL << 31, 1LL << 40}), (int64_t)lo,
+                                   (int64_t)hi);
     }
   };
   switch (f.type) {
@@ -68,7 +71,8 @@ File one_node(const Op& op, Random& r) {
   };
   const auto random_shape = [&] {
     std::vector<int64_t> s;
-    for (int64_t k = r.one_of({0, 1, 1, 2, 2, 3, 4, 4, 5, 8}); k > 0; --k) s.push_back(r.one_of({0, 1, 1, 2, 2, 3, 4, 4, 5, 1 << 20}));
+    for (int64_t k = r.one_of({0, 1, 1, 2, 2, 3, 4, 4, 5, 8}); k > 0; --k)
+      s.push_back(r.one_of({0, 1, 1, 2, 2, 3, 4, 4, 5, 1 << 20}));
     return s;
   };
   // Often the same shape and type for all, so that more cases get far.
@@ -82,7 +86,8 @@ File one_node(const Op& op, Random& r) {
     }
     if (r.below(3) == 0) {  // a constant, whose content is known
       std::vector<int64_t> content;
-      for (int64_t k = r.one_of({0, 1, 2, 4, 8}); k > 0; --k) content.push_back(r.one_of({0, 1, 2, 3, 4, -1, 100, 1LL << 31, INT64_MAX, INT64_MIN}));
+      for (int64_t k = r.one_of({0, 1, 2, 4, 8}); k > 0; --k)
+        content.push_back(r.one_of({0, 1, 2, 3, 4, -1, 100, 1LL << 31, INT64_MAX, INT64_MIN}));
       auto t = std::make_unique<fbs::TensorT>();
       t->dtype = TERN_DTYPE_I64, t->bytes = content.size() * 8, t->offset = p.weights.size();
       if (content.size() != 1 || r.below(2)) t->shape = {(int64_t)content.size()};
@@ -116,7 +121,8 @@ File one_node(const Op& op, Random& r) {
     auto sub = std::make_unique<fbs::GraphT>();
     for (int64_t i = r.below(4); i > 0; --i) {
       auto v = std::make_unique<fbs::ValueT>();
-      v->kind = 0, v->dtype = (uint8_t)(r.below(2) ? common_type : int64_t(TERN_DTYPE_BOOL)), v->shape = r.below(2) ? common : std::vector<int64_t>{};
+      v->kind = 0, v->dtype = (uint8_t)(r.below(2) ? common_type : int64_t(TERN_DTYPE_BOOL)),
+      v->shape = r.below(2) ? common : std::vector<int64_t>{};
       sub->values.push_back(std::move(v));
       sub->inputs.push_back((int32_t)sub->values.size() - 1);
     }

@@ -118,7 +118,8 @@ TEST(Roundtrip, Attributes) {
     n.op = find_op(op);
     ASSERT_NE(n.op, nullptr) << op;
     set_default_attributes(*n.op, &n.attributes);
-    for (const auto& [k, v] : attributes) ASSERT_EQ(set_attribute(*n.op, &n.attributes, k, v), TERN_OK) << thread_error().message;
+    for (const auto& [k, v] : attributes)
+      ASSERT_EQ(set_attribute(*n.op, &n.attributes, k, v), TERN_OK) << thread_error().message;
     n.in = {x};
     x = emit_node(g, std::move(n));
   };

@@ -12,7 +12,7 @@
 
 namespace tern::test {
 
-// ---- models ---------------------------------------------------------------------------------------------------------
+// ---- models ----
 
 namespace {
 
@@ -52,8 +52,10 @@ void add_output(Signature& s, ValueId v, const char* name) {
 
 ModelDef small_model() {
   ModelDef m;
-  const int32_t w = add_parameter(m, "w", Encoding::plain, {4, 3}), bias = add_parameter(m, "bias", Encoding::plain, {4});
-  const int32_t panels = add_parameter(m, "panels", Encoding::panel32, {40, 4}), blocks = add_parameter(m, "blocks", Encoding::block_int8, {5, 40});
+  const int32_t w = add_parameter(m, "w", Encoding::plain, {4, 3}),
+                bias = add_parameter(m, "bias", Encoding::plain, {4});
+  const int32_t panels = add_parameter(m, "panels", Encoding::panel32, {40, 4}),
+                blocks = add_parameter(m, "blocks", Encoding::block_int8, {5, 40});
   m.states.push_back({"cache", TERN_DTYPE_F32, Shape{16, 4}});
 
   m.signatures.resize(2);
@@ -136,7 +138,7 @@ File write(const ModelDef& model) {
   return file;
 }
 
-// ---- files ----------------------------------------------------------------------------------------------------------
+// ---- files ----
 
 void set_u64(File& file, size_t offset, uint64_t value) { std::memcpy(file.data() + offset, &value, 8); }
 uint64_t get_u64(const File& file, size_t offset) {
@@ -175,7 +177,7 @@ File put_together(const Parts& parts) {
 
 void reseal(File& file) { fuzz::reseal(file.data(), file.size()); }
 
-// ---- loading --------------------------------------------------------------------------------------------------------
+// ---- loading ----
 
 Loaded load(const File& file, const tern_limits* limits) {
   Loaded r;
@@ -211,7 +213,7 @@ void expect_refused(const std::function<void(Parts&)>& change, tern_status code,
   expect_refused(put_together(p), code, text);
 }
 
-// ---- comparing ------------------------------------------------------------------------------------------------------
+// ---- comparing ----
 
 namespace {
 
@@ -294,7 +296,8 @@ void expect_equal(const ModelDef& a, const ModelDef& b) {
 
 std::string temporary_folder() {
   const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-  const auto path = std::filesystem::temp_directory_path() / ("tern_" + std::string(info->test_suite_name()) + "_" + info->name());
+  const auto path =
+      std::filesystem::temp_directory_path() / ("tern_" + std::string(info->test_suite_name()) + "_" + info->name());
   std::filesystem::remove_all(path);
   std::filesystem::create_directories(path);
   return path.string();

@@ -17,8 +17,8 @@ namespace tern::test {
 
 using File = std::vector<uint8_t>;
 
-// x [batch, 3] -> linear -> relu -> reshape by a shape computed from x's dims; parameters plain, panel32 and block_int8;
-// constants; a state that is read and written; a symbolic batch; a position; metadata.
+// x [batch, 3] -> linear -> relu -> reshape by a shape computed from x's dims; parameters plain, panel32 and
+// block_int8; constants; a state that is read and written; a symbolic batch; a position; metadata.
 ModelDef small_model();
 // A model whose node has sub-graphs: `depth` of them, one within the other (depth 1: a signature alone).
 // Uses `if`, if the library has it; has_control() says so.
@@ -44,8 +44,8 @@ uint64_t get_u64(const File& file, size_t offset);
 
 // ---- loading within bounds ----
 
-// Loads from memory that is exactly as large as the file. Fails the test if it takes more than a second or 64 MiB, or if a
-// refusal changes the result or has no message.
+// Loads from memory that is exactly as large as the file. Fails the test if it takes more than a second or 64 MiB, or
+// if a refusal changes the result or has no message.
 struct Loaded {
   tern_status status = TERN_OK;
   std::string message;

@@ -35,8 +35,13 @@ constexpr int kInput = 0, kScalar = 1, kParameter = 2, kState = 3, kConstant = 4
 // ---- what the file needs ----
 
 TEST(Verifier, RequiredFeature) {
-  expect_refused([](Parts& p) { p.model.required_features = {"ternary_v9", "holograms"}; }, TERN_ERR_UNSUPPORTED_VERSION, "'ternary_v9', 'holograms'");
-  expect_refused([](Parts& p) { p.model.required_features = {"x"}, p.model.producer = "Tern 42.0"; }, TERN_ERR_UNSUPPORTED_VERSION, "written by Tern 42.0");
+  expect_refused(
+      [](Parts& p) {
+        p.model.required_features = {"ternary_v9", "holograms"};
+      },
+      TERN_ERR_UNSUPPORTED_VERSION, "'ternary_v9', 'holograms'");
+  expect_refused([](Parts& p) { p.model.required_features = {"x"}, p.model.producer = "Tern 42.0"; },
+                 TERN_ERR_UNSUPPORTED_VERSION, "written by Tern 42.0");
 }
 
 TEST(Verifier, MissingOperators) {
@@ -73,7 +78,8 @@ TEST(Verifier, ManyMissingOperators) {
 
 TEST(Verifier, OperatorVersion) {
   for (const uint32_t v : {0u, 2u, 0xffffffffu})
-    expect_refused([&](Parts& p) { p.model.operators[node(p, "relu").op]->version = v; }, TERN_ERR_UNSUPPORTED_VERSION, "relu version");
+    expect_refused([&](Parts& p) { p.model.operators[node(p, "relu").op]->version = v; }, TERN_ERR_UNSUPPORTED_VERSION,
+                   "relu version");
 }
 
 TEST(Verifier, UnusedUnknownOperator) {
@@ -84,7 +90,8 @@ TEST(Verifier, UnusedUnknownOperator) {
 }
 
 TEST(Verifier, Fused) {
-  expect_refused([](Parts& p) { p.model.operators[node(p, "relu").op]->name = "fused"; }, kCorrupt, "'fused' is made when a plan is made");
+  expect_refused([](Parts& p) { p.model.operators[node(p, "relu").op]->name = "fused"; }, kCorrupt,
+                 "'fused' is made when a plan is made");
 }
 
 TEST(Verifier, OperatorNames) {
@@ -100,19 +107,27 @@ TEST(Verifier, EmptyNames) {
   expect_refused([](Parts& p) { p.model.signatures[1]->name = ""; }, kCorrupt, "a signature has no name");
   expect_refused([](Parts& p) { p.model.metadata[1]->key = ""; }, kCorrupt, "a metadata key has no name");
   expect_refused([](Parts& p) { value(p, kInput).name = ""; }, kCorrupt, "an input has no name");
-  expect_refused([](Parts& p) { p.model.signatures[0]->output_names[0]->name = ""; }, kCorrupt, "an output has no name");
+  expect_refused([](Parts& p) { p.model.signatures[0]->output_names[0]->name = ""; }, kCorrupt,
+                 "an output has no name");
   expect_refused([](Parts& p) { p.model.signatures[0]->symbols[0]->name = ""; }, kCorrupt, "a symbol has no name");
 }
 
 TEST(Verifier, DuplicateNames) {
-  expect_refused([](Parts& p) { p.model.parameters[0]->name = p.model.parameters[2]->name; }, kCorrupt, "a parameter 'panels' exists twice");
-  expect_refused([](Parts& p) { p.model.states.push_back(std::make_unique<fbs::StateT>(*p.model.states[0])); }, kCorrupt, "a state 'cache' exists twice");
-  expect_refused([](Parts& p) { p.model.signatures[1]->name = "forward"; }, kCorrupt, "a signature 'forward' exists twice");
+  expect_refused([](Parts& p) { p.model.parameters[0]->name = p.model.parameters[2]->name; }, kCorrupt,
+                 "a parameter 'panels' exists twice");
+  expect_refused([](Parts& p) { p.model.states.push_back(std::make_unique<fbs::StateT>(*p.model.states[0])); },
+                 kCorrupt, "a state 'cache' exists twice");
+  expect_refused([](Parts& p) { p.model.signatures[1]->name = "forward"; }, kCorrupt,
+                 "a signature 'forward' exists twice");
   expect_refused([](Parts& p) { p.model.metadata[1]->key = "name"; }, kCorrupt, "a metadata key 'name' exists twice");
   expect_refused([](Parts& p) { value(p, kScalar).name = "x"; }, kCorrupt, "an input 'x' exists twice");
-  expect_refused([](Parts& p) { p.model.signatures[0]->output_names[1]->name = "z"; }, kCorrupt, "an output 'z' exists twice");
+  expect_refused([](Parts& p) { p.model.signatures[0]->output_names[1]->name = "z"; }, kCorrupt,
+                 "an output 'z' exists twice");
   expect_refused(
-      [](Parts& p) { p.model.signatures[0]->symbols.push_back(std::make_unique<fbs::SymbolT>(*p.model.signatures[0]->symbols[0])); }, kCorrupt, "a symbol 'batch' exists twice");
+      [](Parts& p) {
+        p.model.signatures[0]->symbols.push_back(std::make_unique<fbs::SymbolT>(*p.model.signatures[0]->symbols[0]));
+      },
+      kCorrupt, "a symbol 'batch' exists twice");
 }
 
 // Every text of the file.
@@ -135,25 +150,42 @@ std::vector<std::function<std::string&(Parts&)>> texts() {
 }
 
 TEST(Verifier, InvalidUtf8) {
-  const char* const bad[] = {"\x80", "a\xff", "\xc0\xaf", "\xc1\x81", "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xc3", "\xe2\x82", "\xf0\x9f\x98", "\xc3(", "\xe2(\x82", "\xf0\x9f(\x98"};
+  const char* const bad[] = {"\x80",
+                             "a\xff",
+                             "\xc0\xaf",
+                             "\xc1\x81",
+                             "\xe0\x80\x80",
+                             "\xed\xa0\x80",
+                             "\xf0\x80\x80\x80",
+                             "\xf4\x90\x80\x80",
+                             "\xf5\x80\x80\x80",
+                             "\xc3",
+                             "\xe2\x82",
+                             "\xf0\x9f\x98",
+                             "\xc3(",
+                             "\xe2(\x82",
+                             "\xf0\x9f(\x98"};
   for (const auto& text : texts())
     for (const char* b : bad) expect_refused([&](Parts& p) { text(p) = b; }, kCorrupt, "UTF-8");
 }
 
 TEST(Verifier, Nul) {
-  for (const auto& text : texts()) expect_refused([&](Parts& p) { text(p) = std::string("a\0b", 3); }, kCorrupt, "UTF-8");
+  for (const auto& text : texts())
+    expect_refused([&](Parts& p) { text(p) = std::string("a\0b", 3); }, kCorrupt, "UTF-8");
 }
 
 TEST(Verifier, GoodUtf8) {
   ModelDef m = small_model();
-  m.metadata.push_back({"\x7f\xc2\x80\xdf\xbf", "\xe0\xa0\x80 \xed\x9f\xbf \xee\x80\x80 \xef\xbf\xbf \xf0\x90\x80\x80 \xf4\x8f\xbf\xbf"});
+  m.metadata.push_back({"\x7f\xc2\x80\xdf\xbf",
+                        "\xe0\xa0\x80 \xed\x9f\xbf \xee\x80\x80 \xef\xbf\xbf \xf0\x90\x80\x80 \xf4\x8f\xbf\xbf"});
   EXPECT_EQ(load(write(m)).status, TERN_OK) << thread_error().message;
 }
 
 TEST(Verifier, LongNames) {
   const auto list = texts();
   for (size_t i = 1; i < list.size() - 1; ++i)  // not the producer, not values of metadata
-    expect_refused([&](Parts& p) { list[i](p) = std::string(1 << 20, 'n'); }, i == 8 || i == 9 ? kCorrupt : TERN_ERR_LIMIT, "bytes");
+    expect_refused([&](Parts& p) { list[i](p) = std::string(1 << 20, 'n'); },
+                   i == 8 || i == 9 ? kCorrupt : TERN_ERR_LIMIT, "bytes");
   Parts p = take_apart(write(small_model()));
   p.model.metadata[0]->value = std::string(1 << 20, 'v');
   forward(p).values[0]->name = std::string(65536, 'n');
@@ -174,7 +206,8 @@ TEST(Verifier, TensorType) {
 }
 
 TEST(Verifier, Encoding) {
-  expect_refused([](Parts& p) { p.model.parameters[0]->encoding = "ternary9"; }, TERN_ERR_UNSUPPORTED_VERSION, "encoding 'ternary9'");
+  expect_refused([](Parts& p) { p.model.parameters[0]->encoding = "ternary9"; }, TERN_ERR_UNSUPPORTED_VERSION,
+                 "encoding 'ternary9'");
   expect_refused([](Parts& p) { p.model.parameters[0]->encoding = "?"; }, TERN_ERR_UNSUPPORTED_VERSION, "encoding");
   // Stored as other bytes than the encoding takes, and an element type that it does not take.
   expect_refused([](Parts& p) { p.model.parameters[0]->encoding = "block_int8"; }, kCorrupt, "");
@@ -195,17 +228,31 @@ TEST(Verifier, EncodedWhereItDoesNotBelong) {
       kCorrupt, "a plain tensor is needed");
 }
 
-const std::vector<std::vector<int64_t>> kBadShapes = {
-    {-1}, {4, -3}, {INT64_MIN}, {INT64_MAX, INT64_MAX}, {1LL << 31, 1LL << 31}, {1LL << 32, 1LL << 31}, {1LL << 32, 1LL << 32}, {3037000500, 3037000500},
-    {1LL << 62, 4}, {(1LL << 62) + 1, 4}, {0, INT64_MAX, 2}, {1LL << 41}, {1, 1, 1, 1, 1, 1, 1, 1, 1}, std::vector<int64_t>(1000, 1)};
+const std::vector<std::vector<int64_t>> kBadShapes = {{-1},
+                                                      {4, -3},
+                                                      {INT64_MIN},
+                                                      {INT64_MAX, INT64_MAX},
+                                                      {1LL << 31, 1LL << 31},
+                                                      {1LL << 32, 1LL << 31},
+                                                      {1LL << 32, 1LL << 32},
+                                                      {3037000500, 3037000500},
+                                                      {1LL << 62, 4},
+                                                      {(1LL << 62) + 1, 4},
+                                                      {0, INT64_MAX, 2},
+                                                      {1LL << 41},
+                                                      {1, 1, 1, 1, 1, 1, 1, 1, 1},
+                                                      std::vector<int64_t>(1000, 1)};
 
 TEST(Verifier, Shapes) {
   for (const auto& shape : kBadShapes) {
     const char* text = "";
-    const tern_status code = shape.size() > 8 || (shape[0] >= 0 && (shape.size() < 2 || shape[1] >= 0)) ? TERN_ERR_LIMIT : kCorrupt;
+    const tern_status code =
+        shape.size() > 8 || (shape[0] >= 0 && (shape.size() < 2 || shape[1] >= 0)) ? TERN_ERR_LIMIT : kCorrupt;
     for (int d = TERN_DTYPE_F32; d <= TERN_DTYPE_BOOL; ++d) {
-      expect_refused([&](Parts& p) { p.model.parameters[0]->shape = shape, p.model.parameters[0]->dtype = (uint8_t)d; }, code, text);
-      expect_refused([&](Parts& p) { p.model.states[0]->shape = shape, p.model.states[0]->dtype = (uint8_t)d; }, code, text);
+      expect_refused([&](Parts& p) { p.model.parameters[0]->shape = shape, p.model.parameters[0]->dtype = (uint8_t)d; },
+                     code, text);
+      expect_refused([&](Parts& p) { p.model.states[0]->shape = shape, p.model.states[0]->dtype = (uint8_t)d; }, code,
+                     text);
     }
     expect_refused([&](Parts& p) { p.model.constants[0]->shape = shape; }, code, text);
     expect_refused([&](Parts& p) { value(p, kInput).shape = shape; }, code, text);
@@ -226,21 +273,26 @@ TEST(Verifier, StoredBytes) {
 }
 
 TEST(Verifier, Alignment) {
-  for (const uint64_t o : {1, 3, 8, 32, 63, 65}) expect_refused([&](Parts& p) { p.model.parameters[0]->offset += o; }, kCorrupt, "multiple of 64");
+  for (const uint64_t o : {1, 3, 8, 32, 63, 65})
+    expect_refused([&](Parts& p) { p.model.parameters[0]->offset += o; }, kCorrupt, "multiple of 64");
 }
 
 TEST(Verifier, OutsideTheWeights) {
   const uint64_t size = take_apart(write(small_model())).header.weights_bytes;
-  for (const uint64_t o : {(size + 63) / 64 * 64, uint64_t(1) << 31, uint64_t(1) << 32, uint64_t(1) << 63, UINT64_MAX - 63}) {
+  for (const uint64_t o :
+       {(size + 63) / 64 * 64, uint64_t(1) << 31, uint64_t(1) << 32, uint64_t(1) << 63, UINT64_MAX - 63}) {
     expect_refused([&](Parts& p) { p.model.parameters[0]->offset = o; }, kCorrupt, "ends outside the weight section");
     expect_refused([&](Parts& p) { p.model.constants[0]->offset = o; }, kCorrupt, "ends outside the weight section");
   }
 }
 
 TEST(Verifier, Overlap) {
-  expect_refused([](Parts& p) { p.model.parameters[1]->offset = p.model.parameters[2]->offset; }, kCorrupt, "share bytes");
-  expect_refused([](Parts& p) { p.model.parameters[1]->offset = p.model.parameters[2]->offset + 64; }, kCorrupt, "share bytes");
-  expect_refused([](Parts& p) { p.model.parameters[1]->offset = p.model.constants[0]->offset; }, kCorrupt, "share bytes");
+  expect_refused([](Parts& p) { p.model.parameters[1]->offset = p.model.parameters[2]->offset; }, kCorrupt,
+                 "share bytes");
+  expect_refused([](Parts& p) { p.model.parameters[1]->offset = p.model.parameters[2]->offset + 64; }, kCorrupt,
+                 "share bytes");
+  expect_refused([](Parts& p) { p.model.parameters[1]->offset = p.model.constants[0]->offset; }, kCorrupt,
+                 "share bytes");
 }
 
 TEST(Verifier, EmptyTensorAnywhereInside) {
@@ -278,7 +330,8 @@ TEST(Verifier, ShapeFromConstant) {
 // ---- values ----
 
 TEST(Verifier, ValueKind) {
-  for (const int k : {6, 7, 255}) expect_refused([&](Parts& p) { value(p, kNode).kind = (uint8_t)k; }, kCorrupt, "kind");
+  for (const int k : {6, 7, 255})
+    expect_refused([&](Parts& p) { value(p, kNode).kind = (uint8_t)k; }, kCorrupt, "kind");
   // Every kind in the place of every other.
   const Parts base = take_apart(write(small_model()));
   for (size_t i = 0; i < base.model.graphs[0]->values.size(); ++i)
@@ -292,7 +345,8 @@ TEST(Verifier, ValueKind) {
 }
 
 TEST(Verifier, ValueRefersToNothing) {
-  for (const int kind : {kInput, kScalar, kNode}) expect_refused([&](Parts& p) { value(p, kind).index = 0; }, kCorrupt, "its kind has none");
+  for (const int kind : {kInput, kScalar, kNode})
+    expect_refused([&](Parts& p) { value(p, kind).index = 0; }, kCorrupt, "its kind has none");
 }
 
 TEST(Verifier, ValueTypeBesidesTensor) {
@@ -308,13 +362,20 @@ TEST(Verifier, Scalar) {
 }
 
 TEST(Verifier, StateTwice) {
-  expect_refused([](Parts& p) { forward(p).values.push_back(std::make_unique<fbs::ValueT>(value(p, kState))); }, kCorrupt, "appears twice");
+  expect_refused([](Parts& p) { forward(p).values.push_back(std::make_unique<fbs::ValueT>(value(p, kState))); },
+                 kCorrupt, "appears twice");
 }
 
 TEST(Verifier, ClaimedTypeAndShape) {
-  expect_refused([](Parts& p) { forward(p).values[(size_t)node(p, "relu").outputs[0]]->dtype = TERN_DTYPE_F16; }, kCorrupt, "follows from the inputs");
-  expect_refused([](Parts& p) { forward(p).values[(size_t)node(p, "relu").outputs[0]]->shape = {2, 5}; }, kCorrupt, "follows from the inputs");
-  expect_refused([](Parts& p) { forward(p).values[(size_t)node(p, "relu").outputs[0]]->shape = {8}; }, kCorrupt, "follows from the inputs");
+  expect_refused([](Parts& p) { forward(p).values[(size_t)node(p, "relu").outputs[0]]->dtype = TERN_DTYPE_F16; },
+                 kCorrupt, "follows from the inputs");
+  expect_refused(
+      [](Parts& p) {
+        forward(p).values[(size_t)node(p, "relu").outputs[0]]->shape = {2, 5};
+      },
+      kCorrupt, "follows from the inputs");
+  expect_refused([](Parts& p) { forward(p).values[(size_t)node(p, "relu").outputs[0]]->shape = {8}; }, kCorrupt,
+                 "follows from the inputs");
   expect_refused([](Parts& p) { value(p, kInput).shape = {2, 4}; }, kCorrupt, "linear");
 }
 
@@ -332,7 +393,8 @@ TEST(Verifier, OutputNames) {
 }
 
 TEST(Verifier, NoProducer) {
-  expect_refused([](Parts& p) { forward(p).values.push_back(std::make_unique<fbs::ValueT>(value(p, kNode))); }, kCorrupt, "produced by no node");
+  expect_refused([](Parts& p) { forward(p).values.push_back(std::make_unique<fbs::ValueT>(value(p, kNode))); },
+                 kCorrupt, "produced by no node");
   expect_refused(
       [](Parts& p) {
         forward(p).values.push_back(std::make_unique<fbs::ValueT>(value(p, kNode)));
@@ -344,20 +406,24 @@ TEST(Verifier, NoProducer) {
 // ---- nodes ----
 
 TEST(Verifier, Order) {
-  expect_refused([](Parts& p) { std::swap(forward(p).nodes[0], forward(p).nodes[1]); }, kCorrupt, "no earlier node produces");
+  expect_refused([](Parts& p) { std::swap(forward(p).nodes[0], forward(p).nodes[1]); }, kCorrupt,
+                 "no earlier node produces");
   expect_refused([](Parts& p) { std::reverse(forward(p).nodes.begin(), forward(p).nodes.end()); }, kCorrupt, "");
 }
 
 TEST(Verifier, Cycle) {
-  expect_refused([](Parts& p) { node(p, "relu").inputs[0] = node(p, "relu").outputs[0]; }, kCorrupt, "no earlier node produces");
+  expect_refused([](Parts& p) { node(p, "relu").inputs[0] = node(p, "relu").outputs[0]; }, kCorrupt,
+                 "no earlier node produces");
 }
 
 TEST(Verifier, TwoWriters) {
-  expect_refused([](Parts& p) { node(p, "relu").outputs[0] = forward(p).nodes[0]->outputs[0]; }, kCorrupt, "has a producer already");
+  expect_refused([](Parts& p) { node(p, "relu").outputs[0] = forward(p).nodes[0]->outputs[0]; }, kCorrupt,
+                 "has a producer already");
 }
 
 TEST(Verifier, OutputTwiceInOneNode) {
-  expect_refused([](Parts& p) { node(p, "relu").outputs.push_back(node(p, "relu").outputs[0]); }, kCorrupt, "has 2 outputs");
+  expect_refused([](Parts& p) { node(p, "relu").outputs.push_back(node(p, "relu").outputs[0]); }, kCorrupt,
+                 "has 2 outputs");
   ModelDef m;
   m.signatures.resize(1);
   m.signatures[0].name = "f";
@@ -396,7 +462,8 @@ TEST(Verifier, Arity) {
 
 TEST(Verifier, AbsentInput) {
   expect_refused([](Parts& p) { node(p, "relu").inputs[0] = -1; }, kCorrupt, "input 0 is value -1");
-  expect_refused([](Parts& p) { node(p, "concat").inputs[1] = -1; }, kCorrupt, "input 1 is value -1");  // takes any number, none optional
+  // takes any number, none optional
+  expect_refused([](Parts& p) { node(p, "concat").inputs[1] = -1; }, kCorrupt, "input 1 is value -1");
   Parts p = take_apart(write(small_model()));  // allowed where the operator says so
   node(p, "linear").inputs[2] = -1;
   EXPECT_EQ(load(put_together(p)).status, TERN_OK) << thread_error().message;
@@ -413,17 +480,24 @@ TEST(Verifier, ErrorNamesTheNode) {
 // ---- attributes ----
 
 TEST(Verifier, UnknownAttribute) {
-  expect_refused([](Parts& p) { node(p, "shape").attributes[0]->name = "begin"; }, kCorrupt, "shape has no attribute 'begin'");
+  expect_refused([](Parts& p) { node(p, "shape").attributes[0]->name = "begin"; }, kCorrupt,
+                 "shape has no attribute 'begin'");
   expect_refused([](Parts& p) { node(p, "shape").attributes[0]->name = ""; }, kCorrupt, "shape has no attribute ''");
-  expect_refused([](Parts& p) { node(p, "relu").attributes.push_back(attribute("slope", AttrType::number)); }, kCorrupt, "relu has no attribute 'slope'");
+  expect_refused([](Parts& p) { node(p, "relu").attributes.push_back(attribute("slope", AttrType::number)); }, kCorrupt,
+                 "relu has no attribute 'slope'");
 }
 
 TEST(Verifier, AttributeTwice) {
-  expect_refused([](Parts& p) { node(p, "shape").attributes.push_back(std::make_unique<fbs::AttributeT>(*node(p, "shape").attributes[0])); }, kCorrupt, "given twice");
+  expect_refused(
+      [](Parts& p) {
+        node(p, "shape").attributes.push_back(std::make_unique<fbs::AttributeT>(*node(p, "shape").attributes[0]));
+      },
+      kCorrupt, "given twice");
 }
 
 TEST(Verifier, AttributeType) {
-  for (const int t : {1, 2, 3, 4, 255}) expect_refused([&](Parts& p) { node(p, "shape").attributes[0]->type = (uint8_t)t; }, kCorrupt, "another type");
+  for (const int t : {1, 2, 3, 4, 255})
+    expect_refused([&](Parts& p) { node(p, "shape").attributes[0]->type = (uint8_t)t; }, kCorrupt, "another type");
 }
 
 TEST(Verifier, AttributeRange) {
@@ -462,18 +536,23 @@ TEST(Verifier, AttributesOfAllOperators) {
       for (const AttrType t : {AttrType::integer, AttrType::number, AttrType::integers, AttrType::choice})
         if (t != f.type) refused([&](fbs::AttributeT& a) { a.type = (uint8_t)t, a.choice = "none"; });
       if (f.type == AttrType::integer) {
-        if (f.max < 9e18) refused([&](fbs::AttributeT& a) { a.integer = f.max < 1e15 ? (int64_t)f.max + 1 : INT64_MAX; });
-        if (f.min > -9e18) refused([&](fbs::AttributeT& a) { a.integer = f.min > -1e15 ? (int64_t)f.min - 1 : INT64_MIN; });
+        if (f.max < 9e18)
+          refused([&](fbs::AttributeT& a) { a.integer = f.max < 1e15 ? (int64_t)f.max + 1 : INT64_MAX; });
+        if (f.min > -9e18)
+          refused([&](fbs::AttributeT& a) { a.integer = f.min > -1e15 ? (int64_t)f.min - 1 : INT64_MIN; });
       } else if (f.type == AttrType::number) {
         refused([&](fbs::AttributeT& a) { a.number = std::numeric_limits<double>::quiet_NaN(); });
-        if (f.max < std::numeric_limits<double>::infinity()) refused([&](fbs::AttributeT& a) { a.number = std::nextafter(f.max, HUGE_VAL); });
-        if (f.min > -std::numeric_limits<double>::infinity()) refused([&](fbs::AttributeT& a) { a.number = std::nextafter(f.min, -HUGE_VAL); });
+        if (f.max < std::numeric_limits<double>::infinity())
+          refused([&](fbs::AttributeT& a) { a.number = std::nextafter(f.max, HUGE_VAL); });
+        if (f.min > -std::numeric_limits<double>::infinity())
+          refused([&](fbs::AttributeT& a) { a.number = std::nextafter(f.min, -HUGE_VAL); });
       } else if (f.type == AttrType::choice) {
         for (const char* c : {"", "NONE", "no such choice"}) refused([&](fbs::AttributeT& a) { a.choice = c; });
       } else {
         refused([&](fbs::AttributeT& a) { a.integers.assign(9, (int64_t)std::max(f.min, -1e9)); });
         refused([&](fbs::AttributeT& a) { a.integers.assign(100000, 1); });
-        if (f.min > -9e18) refused([&](fbs::AttributeT& a) { a.integers = {f.min > -1e15 ? (int64_t)f.min - 1 : INT64_MIN}; });
+        if (f.min > -9e18)
+          refused([&](fbs::AttributeT& a) { a.integers = {f.min > -1e15 ? (int64_t)f.min - 1 : INT64_MIN}; });
       }
     }
   }
@@ -582,9 +661,11 @@ TEST(Verifier, SubgraphCycles) {
     change(p);
     expect_refused(put_together(p), kCorrupt, text);
   };
-  const auto sub = [](Parts& p, size_t graph) -> std::vector<uint32_t>& { return p.model.graphs[graph]->nodes[0]->subgraphs; };
-  refused([&](Parts& p) { sub(p, 0)[0] = 0; }, "does not stand behind it");        // itself
-  refused([&](Parts& p) { sub(p, 1)[0] = 0; }, "does not stand behind it");        // each other
+  const auto sub = [](Parts& p, size_t graph) -> std::vector<uint32_t>& {
+    return p.model.graphs[graph]->nodes[0]->subgraphs;
+  };
+  refused([&](Parts& p) { sub(p, 0)[0] = 0; }, "does not stand behind it");  // itself
+  refused([&](Parts& p) { sub(p, 1)[0] = 0; }, "does not stand behind it");  // each other
   refused([&](Parts& p) { sub(p, 1)[0] = 1; }, "does not stand behind it");
   refused([&](Parts& p) { sub(p, 0)[0] = sub(p, 0)[1]; }, "is used twice");
   refused([&](Parts& p) { sub(p, 1)[0] = 1000; }, "does not stand behind it");
@@ -602,7 +683,8 @@ TEST(Verifier, OutputsAreResultsOfNodes) {
     if (kind == kNode) continue;
     ++seen[kind];
     // The state is overwritten when the outputs are read.
-    expect_refused([&](Parts& p) { forward(p).outputs[0] = (int32_t)v; }, kCorrupt, kind == kState && find_op("state_write") ? "overwrites" : kinds[kind]);
+    expect_refused([&](Parts& p) { forward(p).outputs[0] = (int32_t)v; }, kCorrupt,
+                   kind == kState && find_op("state_write") ? "overwrites" : kinds[kind]);
   }
   for (const size_t n : seen) EXPECT_GT(n, 0u);
   expect_refused([](Parts& p) { forward(p).outputs[1] = forward(p).outputs[0]; }, kCorrupt, "is an output already");
@@ -630,7 +712,9 @@ TEST(Verifier, EncodedValues) {
     const Parts base = take_apart(write(small_model()));
     int32_t value = -1;
     for (size_t v = 0; v < base.model.graphs[0]->values.size(); ++v)
-      if (base.model.graphs[0]->values[v]->kind == kParameter && base.model.parameters[(size_t)base.model.graphs[0]->values[v]->index]->name == encoded) value = (int32_t)v;
+      if (base.model.graphs[0]->values[v]->kind == kParameter &&
+          base.model.parameters[(size_t)base.model.graphs[0]->values[v]->index]->name == encoded)
+        value = (int32_t)v;
     ASSERT_GE(value, 0);
     for (const char* op : {"relu", "reduce_mean", "concat", "reshape", "shape"})
       expect_refused([&](Parts& p) { node(p, op).inputs[0] = value; }, kCorrupt, "a plain tensor is needed");
@@ -666,7 +750,9 @@ TEST(Verifier, Depth) {
 // ---- signatures ----
 
 TEST(Verifier, Symbols) {
-  const auto refused = [](const std::function<void(fbs::SymbolT&)>& change) { expect_refused([&](Parts& p) { change(*p.model.signatures[0]->symbols[0]); }, kCorrupt, "symbol 0"); };
+  const auto refused = [](const std::function<void(fbs::SymbolT&)>& change) {
+    expect_refused([&](Parts& p) { change(*p.model.signatures[0]->symbols[0]); }, kCorrupt, "symbol 0");
+  };
   refused([](fbs::SymbolT& s) { s.min = -1; });
   refused([](fbs::SymbolT& s) { s.min = 3; });
   refused([](fbs::SymbolT& s) { s.max = 1; });
@@ -678,17 +764,24 @@ TEST(Verifier, Symbols) {
 }
 
 TEST(Verifier, SymbolicDims) {
-  const auto refused = [](fbs::SymbolicDim d, const char* text) { expect_refused([&](Parts& p) { p.model.signatures[0]->symbolic_dims[0] = d; }, kCorrupt, text); };
+  const auto refused = [](fbs::SymbolicDim d, const char* text) {
+    expect_refused([&](Parts& p) { p.model.signatures[0]->symbolic_dims[0] = d; }, kCorrupt, text);
+  };
   refused({0, 1, 0}, "has 3 there");
   refused({1, 0, 0}, "has no axis 0");
-  expect_refused([](Parts& p) { p.model.signatures[0]->symbolic_dims.push_back({0, 0, 0}); }, kCorrupt, "a symbol twice");
+  expect_refused(
+      [](Parts& p) {
+        p.model.signatures[0]->symbolic_dims.push_back({0, 0, 0});
+      },
+      kCorrupt, "a symbol twice");
   expect_refused([](Parts& p) { p.model.signatures[0]->symbols[0]->hint = 3; }, kCorrupt, "the hint of 'batch' is 3");
 }
 
 TEST(Verifier, Position) {
   expect_refused([](Parts& p) { p.model.signatures[0]->position_input = 0; }, kCorrupt, "no run-time scalar");
   expect_refused([](Parts& p) { p.model.signatures[0]->advance = -1; }, kCorrupt, "moves on by");
-  expect_refused([](Parts& p) { p.model.signatures[0]->advance = 17, p.model.signatures[0]->capacity = 16; }, kCorrupt, "moves on by");
+  expect_refused([](Parts& p) { p.model.signatures[0]->advance = 17, p.model.signatures[0]->capacity = 16; }, kCorrupt,
+                 "moves on by");
   expect_refused([](Parts& p) { p.model.signatures[0]->capacity = INT64_MIN; }, kCorrupt, "moves on by");
 }
 

@@ -12,7 +12,8 @@ namespace {
 std::atomic<int64_t> live{0}, peak{0};
 
 void* counted(size_t bytes, size_t alignment) {
-  void* p = alignment <= 16 ? std::malloc(bytes ? bytes : 1) : std::aligned_alloc(alignment, (bytes + alignment) / alignment * alignment);
+  void* p = alignment <= 16 ? std::malloc(bytes ? bytes : 1)
+                            : std::aligned_alloc(alignment, (bytes + alignment) / alignment * alignment);
   if (!p) return nullptr;
   const int64_t now = live += (int64_t)malloc_usable_size(p);
   for (int64_t old = peak; old < now && !peak.compare_exchange_weak(old, now);) {

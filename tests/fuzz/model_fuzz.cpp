@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fuzz target: a model file with right checksums goes the whole way of a file: load, check, plans for several sizes, runs on
-// several contents, states, tasks.
+// Fuzz target: a model file with right checksums goes the whole way of a file: load, check, plans for several sizes,
+// runs on several contents, states, tasks.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -24,17 +24,22 @@ using namespace tern;
 
 constexpr uint64_t kMostBytes = 256 << 10;
 
-// How far inputs came, printed at the end with TERN_FUZZ_STATISTICS set: a mutator whose models are refused tests nothing.
+// How far inputs came, printed at the end with TERN_FUZZ_STATISTICS set: a mutator whose models are refused tests
+// nothing.
 struct Statistics {
   uint64_t inputs = 0, loaded = 0, runs = 0, ended = 0, nodes = 0, tasks = 0;
 };
 Statistics& statistics() {
   static Statistics s;
-  static const bool printed = std::getenv("TERN_FUZZ_STATISTICS") && std::atexit([] {
-    const Statistics& t = statistics();
-    std::printf("inputs %llu, loaded %llu, runs %llu of %llu ended well (%.1f nodes each), tasks %llu\n", (unsigned long long)t.inputs, (unsigned long long)t.loaded,
-                (unsigned long long)t.ended, (unsigned long long)t.runs, t.ended ? (double)t.nodes / (double)t.ended : 0.0, (unsigned long long)t.tasks);
-  }) == 0;
+  static const bool printed =
+      std::getenv("TERN_FUZZ_STATISTICS") &&
+      std::atexit([] {
+        const Statistics& t = statistics();
+        std::printf("inputs %llu, loaded %llu, runs %llu of %llu ended well (%.1f nodes each), tasks %llu\n",
+                    (unsigned long long)t.inputs, (unsigned long long)t.loaded, (unsigned long long)t.ended,
+                    (unsigned long long)t.runs, t.ended ? (double)t.nodes / (double)t.ended : 0.0,
+                    (unsigned long long)t.tasks);
+      }) == 0;
   (void)printed;
   return s;
 }
@@ -45,10 +50,14 @@ void fill(Tensor& t, fuzz::Random& r) {
   for (int64_t i = 0, n = t.shape().elements(); i < n; ++i) {
     if (is_float(t.dtype())) {
       constexpr double kSpecial[] = {INFINITY, -INFINITY, NAN, 1e30, -1e30, 1e-40, 0};
-      store_element(t.dtype(), t.data(), i, special && r.one_in(5) ? kSpecial[r.below(std::size(kSpecial))] : (double)r.below(401) / 100 - 2);
+      store_element(t.dtype(), t.data(), i,
+                    special && r.one_in(5) ? kSpecial[r.below(std::size(kSpecial))] : (double)r.below(401) / 100 - 2);
     } else {
       constexpr int64_t kSpecial[] = {-1, 1000, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, 64, -128};
-      store_integer(t.dtype(), t.data(), i, t.dtype() == TERN_DTYPE_BOOL ? r.below(2) : special && r.one_in(5) ? kSpecial[r.below(std::size(kSpecial))] : r.below(5));
+      store_integer(t.dtype(), t.data(), i,
+                    t.dtype() == TERN_DTYPE_BOOL ? r.below(2)
+                    : special && r.one_in(5)     ? kSpecial[r.below(std::size(kSpecial))]
+                                                 : r.below(5));
     }
   }
 }
@@ -60,7 +69,8 @@ RunControl some_time() {
 }
 
 // The sizes of the file's own symbols in the first round, others in those that follow.
-bool make_inputs(const Session& session, const Signature& s, int round, fuzz::Random& r, std::vector<Ref<Tensor>>* out) {
+bool make_inputs(const Session& session, const Signature& s, int round, fuzz::Random& r,
+                 std::vector<Ref<Tensor>>* out) {
   const Graph& g = s.graph;
   std::vector<int64_t> sizes;
   for (const Symbol& y : s.symbols) {
@@ -74,7 +84,9 @@ bool make_inputs(const Session& session, const Signature& s, int round, fuzz::Ra
     for (const SymbolicDim& d : s.symbolic_dims)
       if (d.input == (int32_t)i) v.shape[d.axis] = sizes[(size_t)d.symbol];
     Ref<Tensor> t;
-    if (check_shape(v.shape, "input") != TERN_OK || (bytes += value_bytes(v)) > kMostBytes || Tensor::create(session.model().context(), v.dtype, v.shape, &t) != TERN_OK) return false;
+    if (check_shape(v.shape, "input") != TERN_OK || (bytes += value_bytes(v)) > kMostBytes ||
+        Tensor::create(session.model().context(), v.dtype, v.shape, &t) != TERN_OK)
+      return false;
     fill(*t, r);
     out->push_back(std::move(t));
   }
@@ -88,7 +100,8 @@ void run(Session& session, int32_t signature, fuzz::Random& r) {
     std::vector<Ref<Tensor>> tensors;
     if (!make_inputs(session, s, round, r, &tensors)) continue;
     std::vector<const Tensor*> inputs, outputs(s.graph.outputs.size());
-    for (size_t i = 0; i < tensors.size(); ++i) inputs.push_back((int32_t)i == s.position_input ? nullptr : tensors[i].get());
+    for (size_t i = 0; i < tensors.size(); ++i)
+      inputs.push_back((int32_t)i == s.position_input ? nullptr : tensors[i].get());
     ++statistics().runs;
     if (session.run(signature, inputs, outputs, some_time()) != TERN_OK) continue;
     ++statistics().ended;
@@ -129,15 +142,19 @@ void use_tasks(const Model& model, fuzz::Random& r) {
   int32_t count = 0;
   std::unique_ptr<Detector> detector;
   tern_detection detections[4];
-  if (Detector::create(model, {}, &detector) == TERN_OK) ++statistics().tasks, (void)detector->run(&picture, detections, &count);
+  if (Detector::create(model, {}, &detector) == TERN_OK)
+    ++statistics().tasks, (void)detector->run(&picture, detections, &count);
   std::unique_ptr<Pose> pose;
   tern_person persons[2];
   const bool finds = *task == "pose_detector";
-  if (Pose::create(finds ? &model : nullptr, model, {}, &pose) == TERN_OK) ++statistics().tasks, (void)pose->run(&picture, persons, &count);
+  if (Pose::create(finds ? &model : nullptr, model, {}, &pose) == TERN_OK)
+    ++statistics().tasks, (void)pose->run(&picture, persons, &count);
   std::unique_ptr<BoxFinder> finder;
   std::span<const FoundBox> boxes;
   image::Picture read;
-  if (finds && BoxFinder::create(model, "pose_detector", "a finder", {}, &finder) == TERN_OK && read_picture(&picture, &read) == TERN_OK) ++statistics().tasks, (void)finder->run(read, &boxes);
+  if (finds && BoxFinder::create(model, "pose_detector", "a finder", {}, &finder) == TERN_OK &&
+      read_picture(&picture, &read) == TERN_OK)
+    ++statistics().tasks, (void)finder->run(read, &boxes);
 }
 
 void go(const uint8_t* data, size_t size) {

@@ -19,7 +19,9 @@
 namespace tern::fuzz {
 namespace {
 
-constexpr int64_t kExtremes[] = {0, 1, -1, 2, 3, 7, 31, 32, 33, 64, 127, 255, 1000, 65536, 1 << 20, INT32_MAX, INT32_MIN, 1LL << 32, 1LL << 40, 1LL << 62, INT64_MAX, INT64_MIN};
+constexpr int64_t kExtremes[] = {0,         1,         -1,        2,         3,         7,        31,      32,
+                                 33,        64,        127,       255,       1000,      65536,    1 << 20, INT32_MAX,
+                                 INT32_MIN, 1LL << 32, 1LL << 40, 1LL << 62, INT64_MAX, INT64_MIN};
 constexpr double kNumbers[] = {0, 1, -1, 0.5, 1e-9, 1e9, -1e9, 1e18, -1e18, 1e300, INFINITY, -INFINITY, NAN};
 // Small enough that a sanitized run takes milliseconds.
 constexpr uint64_t kMostBytes = 16 << 10;
@@ -36,11 +38,14 @@ DType any_dtype(Random& r) { return (DType)(TERN_DTYPE_F32 + r.below(TERN_DTYPE_
 
 Shape any_shape(Random& r) {
   Shape s;
-  for (int64_t k = r.one_of<int64_t>({0, 1, 1, 2, 2, 2, 3, 4, 4, 5, 8}); k > 0; --k) s.push(r.one_of<int64_t>({0, 1, 1, 2, 2, 3, 4, 5, 7, 8, 33}));
+  for (int64_t k = r.one_of<int64_t>({0, 1, 1, 2, 2, 2, 3, 4, 4, 5, 8}); k > 0; --k)
+    s.push(r.one_of<int64_t>({0, 1, 1, 2, 2, 3, 4, 5, 7, 8, 33}));
   return s;
 }
 
-bool is_small(DType dtype, const Shape& s) { return check_shape(s, "value") == TERN_OK && (uint64_t)s.elements() * dtype_size(dtype) <= kMostBytes; }
+bool is_small(DType dtype, const Shape& s) {
+  return check_shape(s, "value") == TERN_OK && (uint64_t)s.elements() * dtype_size(dtype) <= kMostBytes;
+}
 
 // Content of all kinds: what is usual, what is special, and any bits.
 void fill(DType dtype, const Shape& s, void* data, Random& r) {
@@ -50,14 +55,20 @@ void fill(DType dtype, const Shape& s, void* data, Random& r) {
       const uint64_t bits = r.next();
       std::memcpy((char*)data + i * (int64_t)dtype_size(dtype), &bits, dtype_size(dtype));
     } else if (is_float(dtype)) {
-      store_element(dtype, data, i, kind == 2 && r.one_in(4) ? kNumbers[r.below(std::size(kNumbers))] : (double)r.below(2001) / 500 - 2);
+      store_element(
+          dtype, data, i,
+          kind == 2 && r.one_in(4) ? kNumbers[r.below(std::size(kNumbers))] : (double)r.below(2001) / 500 - 2);
     } else {
-      store_integer(dtype, data, i, dtype == TERN_DTYPE_BOOL ? r.below(2) : kind == 2 ? extreme(r) : kind == 1 ? r.below(20) - 5 : r.below(5));
+      store_integer(dtype, data, i,
+                    dtype == TERN_DTYPE_BOOL ? r.below(2)
+                    : kind == 2              ? extreme(r)
+                    : kind == 1              ? r.below(20) - 5
+                                             : r.below(5));
     }
   }
 }
 
-// ---- parts of a model -------------------------------------------------------------------------------------------------
+// ---- parts of a model ----
 
 ValueId constant(Graph& g, DType dtype, const Shape& s, Random& r) {
   std::vector<char> data((size_t)(s.elements() * (int64_t)dtype_size(dtype)) + 8);
@@ -65,7 +76,9 @@ ValueId constant(Graph& g, DType dtype, const Shape& s, Random& r) {
   return add_constant(g, dtype, s, data.data());
 }
 
-ValueId input(Graph& g, DType dtype, const Shape& s) { return add_input(g, "in" + std::to_string(g.values.size()), dtype, s); }
+ValueId input(Graph& g, DType dtype, const Shape& s) {
+  return add_input(g, "in" + std::to_string(g.values.size()), dtype, s);
+}
 
 void set_content(Parameter& p, Random& r) {
   void* data = nullptr;
@@ -89,21 +102,24 @@ ValueId parameter(ModelDef& m, Graph& g, DType dtype, const Shape& s, Encoding e
   set_content(p, r);
   m.parameters.push_back(p);
   Value v;
-  v.name = p.name, v.dtype = dtype, v.encoding = e, v.kind = ValueKind::parameter, v.shape = s, v.index = (int32_t)m.parameters.size() - 1;
+  v.name = p.name, v.dtype = dtype, v.encoding = e, v.kind = ValueKind::parameter, v.shape = s,
+  v.index = (int32_t)m.parameters.size() - 1;
   return add_value(g, std::move(v));
 }
 
 ValueId state(ModelDef& m, Graph& g, DType dtype, const Shape& s) {
   m.states.push_back({"s" + std::to_string(m.states.size()), dtype, s});
   Value v;
-  v.name = m.states.back().name, v.dtype = dtype, v.kind = ValueKind::state, v.shape = s, v.index = (int32_t)m.states.size() - 1;
+  v.name = m.states.back().name, v.dtype = dtype, v.kind = ValueKind::state, v.shape = s,
+  v.index = (int32_t)m.states.size() - 1;
   return add_value(g, std::move(v));
 }
 
 // A new value of this type, from outside.
 ValueId given(ModelDef& m, Graph& g, DType dtype, const Shape& s, bool top, Random& r) {
   switch (r.below(top ? 6 : 3)) {
-    case 0: case 1: return constant(g, dtype, s, r);
+    case 0:
+    case 1: return constant(g, dtype, s, r);
     case 2: return parameter(m, g, dtype, s, Encoding::plain, r);
     case 3: return state(m, g, dtype, s);
     default: return input(g, dtype, s);
@@ -130,9 +146,11 @@ ValueId fitting(ModelDef& m, Graph& g, DType dtype, const Shape& s, bool top, Ra
 }
 
 // A result of this type: what a sub-graph must give.
-ValueId result(Graph& g, DType dtype, const Shape& s, Random& r) { return emit(g, "stop_gradient", {constant(g, dtype, s, r)}); }
+ValueId result(Graph& g, DType dtype, const Shape& s, Random& r) {
+  return emit(g, "stop_gradient", {constant(g, dtype, s, r)});
+}
 
-// ---- the cases of operators -------------------------------------------------------------------------------------------
+// ---- the cases of operators ----
 
 // What each operator is known to take: its own lines, and changes of them.
 const std::vector<test::ParsedCase>& cases_of(const Op& op) {
@@ -171,7 +189,8 @@ void graft(ModelDef& m, Graph& g, bool top, Random& r) {
     if (t.present && (op.flags & kWritesState) && i == 0) v = top ? state(m, g, t.dtype, t.shape) : kNoValue;
     else if (t.present && t.encoding != Encoding::plain) v = parameter(m, g, t.dtype, t.shape, t.encoding, r);
     else if (t.present && t.given && !r.one_in(6)) v = add_constant(g, t.dtype, t.shape, t.data());
-    else if (t.present && (op.encoded_in >> std::min<size_t>(i, 31) & 1) && r.one_in(2)) v = parameter(m, g, t.dtype, t.shape, (Encoding)r.below(kNumEncodings), r);
+    else if (t.present && (op.encoded_in >> std::min<size_t>(i, 31) & 1) && r.one_in(2))
+      v = parameter(m, g, t.dtype, t.shape, (Encoding)r.below(kNumEncodings), r);
     else if (t.present) v = fitting(m, g, t.dtype, t.shape, top, r);
     if (t.present && v == kNoValue) return;
     n.in.push_back(v);
@@ -181,7 +200,7 @@ void graft(ModelDef& m, Graph& g, bool top, Random& r) {
   else if (y != kNoValue && top && r.one_in(2)) g.outputs.push_back(y);
 }
 
-// ---- making a graph sound again ---------------------------------------------------------------------------------------
+// ---- making a graph sound again ----
 
 // Some node inputs may be of values that are gone or come later, and all types and shapes of results are open.
 class Repair {
@@ -205,20 +224,24 @@ class Repair {
       const bool own = ready_[(size_t)v] && g_.value(v).kind == ValueKind::node && !taken[(size_t)v];
       if (!own && !keep_outputs) continue;
       if (!own && is_ready_plain(v)) v = emit(g_, "stop_gradient", {v});
-      else if (!own) v = is_small(wanted[i].first, wanted[i].second) ? result(g_, wanted[i].first, wanted[i].second, r_) : kNoValue;
+      else if (!own)
+        v = is_small(wanted[i].first, wanted[i].second) ? result(g_, wanted[i].first, wanted[i].second, r_) : kNoValue;
       if (v == kNoValue) v = result(g_, TERN_DTYPE_F32, {}, r_);
       taken.resize(g_.values.size());
       taken[(size_t)v] = 1;
       outputs.push_back(v);
     }
-    if (outputs.empty() && !keep_outputs) outputs.push_back(g_.nodes.empty() ? result(g_, TERN_DTYPE_F32, {2}, r_) : g_.nodes.back().out[0]);
+    if (outputs.empty() && !keep_outputs)
+      outputs.push_back(g_.nodes.empty() ? result(g_, TERN_DTYPE_F32, {2}, r_) : g_.nodes.back().out[0]);
     g_.outputs = std::move(outputs);
     g_.status = TERN_OK;
     drop_unused();
   }
 
  private:
-  bool is_ready_plain(ValueId v) const { return (size_t)v < ready_.size() && ready_[(size_t)v] && g_.value(v).encoding == Encoding::plain; }
+  bool is_ready_plain(ValueId v) const {
+    return (size_t)v < ready_.size() && ready_[(size_t)v] && g_.value(v).encoding == Encoding::plain;
+  }
 
   ValueId any_ready() {
     for (int i = 0; i < 20 && !g_.values.empty(); ++i) {
@@ -243,11 +266,13 @@ class Repair {
     }
     const auto make_like = [&](Graph& sub, size_t i, const Value& like) {
       const Value& now = sub.value(sub.outputs[i]);
-      if (now.dtype != like.dtype || !(now.shape == like.shape)) sub.outputs[i] = result(sub, like.dtype, like.shape, r_);
+      if (now.dtype != like.dtype || !(now.shape == like.shape))
+        sub.outputs[i] = result(sub, like.dtype, like.shape, r_);
     };
     if (loop) {
       const size_t carried = (size_t)std::clamp<int64_t>(n.attrs<LoopAttrs>().num_carried, 0, (int64_t)n.in.size());
-      for (size_t i = 0; i < carried && 1 + i < n.subgraphs[0].outputs.size() && 2 + i < n.subgraphs[0].inputs.size(); ++i)
+      for (size_t i = 0; i < carried && 1 + i < n.subgraphs[0].outputs.size() && 2 + i < n.subgraphs[0].inputs.size();
+           ++i)
         make_like(n.subgraphs[0], 1 + i, Value(n.subgraphs[0].value(n.subgraphs[0].inputs[2 + i])));
     } else if (!r_.one_in(6)) {  // branches may differ
       for (size_t i = 0; i < std::min(n.subgraphs[0].outputs.size(), n.subgraphs[1].outputs.size()); ++i)
@@ -263,7 +288,9 @@ class Repair {
         if (v != kNoValue && !ready_[(size_t)v]) v = any_ready();
       if (!n.subgraphs.empty()) repair_subgraphs(n);
       std::vector<Value> outs;
-      if (infer_node(g_, n, &outs) == TERN_OK && std::all_of(outs.begin(), outs.end(), [](const Value& v) { return is_small(v.dtype, v.shape) && v.encoding == Encoding::plain; })) {
+      if (infer_node(g_, n, &outs) == TERN_OK && std::all_of(outs.begin(), outs.end(), [](const Value& v) {
+            return is_small(v.dtype, v.shape) && v.encoding == Encoding::plain;
+          })) {
         fold_node(g_, n, {1024, 4096, 3}, g_.budget, outs);
         for (size_t i = 0; i < outs.size(); ++i) {
           Value& v = g_.value(n.out[i]);
@@ -287,7 +314,8 @@ class Repair {
   // Files hold no value that nobody makes; some that nobody reads stay.
   void drop_unused() {
     std::vector<char> used(g_.values.size());
-    for (size_t v = 0; v < g_.values.size(); ++v) used[v] = g_.values[v].kind == ValueKind::input || g_.values[v].kind == ValueKind::scalar;
+    for (size_t v = 0; v < g_.values.size(); ++v)
+      used[v] = g_.values[v].kind == ValueKind::input || g_.values[v].kind == ValueKind::scalar;
     for (const Node& n : g_.nodes) {
       for (const ValueId v : n.in)
         if (v != kNoValue) used[(size_t)v] = 1;
@@ -315,7 +343,7 @@ class Repair {
   std::vector<char> ready_;
 };
 
-// ---- changes ----------------------------------------------------------------------------------------------------------
+// ---- changes ----
 
 void change_attribute(Graph& g, Random& r) {
   if (g.nodes.empty()) return;
@@ -329,7 +357,8 @@ void change_attribute(Graph& g, Random& r) {
     return r.one_in(8) ? v : std::clamp(v, (int64_t)lo, (int64_t)hi);
   };
   if (f.type == AttrType::number) {
-    const double v = r.one_in(3) ? std::clamp(kNumbers[r.below(std::size(kNumbers))], f.min, f.max) : (double)r.below(21) / 10 - 1;
+    const double v =
+        r.one_in(3) ? std::clamp(kNumbers[r.below(std::size(kNumbers))], f.min, f.max) : (double)r.below(21) / 10 - 1;
     std::memcpy(field, &v, sizeof v);
   } else if (f.type == AttrType::integers) {
     IntList list;
@@ -403,14 +432,18 @@ void change_parameter(ModelDef& m, Random& r) {
   if (r.one_in(3)) p.encoding = (Encoding)r.below(kNumEncodings);
   if (r.one_in(4)) p.dtype = any_dtype(r);
   if (r.one_in(8)) p.shape = any_shape(r);
-  else if (r.one_in(2) && p.shape.rank > 0) p.shape[(int)r.below(p.shape.rank)] = r.one_of<int64_t>({0, 1, 2, 3, 5, 8, 31, 32, 33, 40});
-  if (encoded_bytes(p.encoding, p.dtype, p.shape, &p.bytes) != TERN_OK || p.bytes > kMostBytes || !is_small(p.dtype, p.shape)) return;
+  else if (r.one_in(2) && p.shape.rank > 0)
+    p.shape[(int)r.below(p.shape.rank)] = r.one_of<int64_t>({0, 1, 2, 3, 5, 8, 31, 32, 33, 40});
+  if (encoded_bytes(p.encoding, p.dtype, p.shape, &p.bytes) != TERN_OK || p.bytes > kMostBytes ||
+      !is_small(p.dtype, p.shape))
+    return;
   set_content(p, r);
   m.parameters[i] = p;
   for (Signature& s : m.signatures)
     for_each_graph(s.graph, [&](const Graph& g) {
       for (Value& v : const_cast<Graph&>(g).values)
-        if (v.kind == ValueKind::parameter && v.index == (int32_t)i) v.dtype = p.dtype, v.encoding = p.encoding, v.shape = p.shape;
+        if (v.kind == ValueKind::parameter && v.index == (int32_t)i)
+          v.dtype = p.dtype, v.encoding = p.encoding, v.shape = p.shape;
     });
 }
 
@@ -429,12 +462,15 @@ void wrap(Graph& g, Random& r) {
   set_default_attributes(*outer.op, &outer.attributes);
   outer.out = inner.out;
   const uint8_t yes = (uint8_t)r.below(2);
-  const auto condition = [&] { return r.one_in(3) ? add_constant(g, TERN_DTYPE_BOOL, {}, &yes) : input(g, TERN_DTYPE_BOOL, {}); };
+  const auto condition = [&] {
+    return r.one_in(3) ? add_constant(g, TERN_DTYPE_BOOL, {}, &yes) : input(g, TERN_DTYPE_BOOL, {});
+  };
   const auto body = [&](size_t carried) {
     Graph sub;
     if (loop) add_input(sub, "i", TERN_DTYPE_I64, {}), add_input(sub, "go", TERN_DTYPE_BOOL, {});
     Node n = inner;
-    for (size_t i = 0; i < n.in.size(); ++i) n.in[i] = add_input(sub, "c" + std::to_string(i), g.value(inner.in[i]).dtype, g.value(inner.in[i]).shape);
+    for (size_t i = 0; i < n.in.size(); ++i)
+      n.in[i] = add_input(sub, "c" + std::to_string(i), g.value(inner.in[i]).dtype, g.value(inner.in[i]).shape);
     n.out.clear();
     for (const ValueId v : inner.out) {
       Value copy;
@@ -442,8 +478,12 @@ void wrap(Graph& g, Random& r) {
       n.out.push_back(add_value(sub, copy));
     }
     sub.nodes.push_back(n);
-    if (loop) sub.outputs.push_back(r.one_in(2) ? emit(sub, "stop_gradient", {sub.inputs[1]}) : result(sub, TERN_DTYPE_BOOL, {}, r));
-    for (size_t i = 0; i < carried; ++i) sub.outputs.push_back(i < n.out.size() && r.one_in(2) ? n.out[i] : emit(sub, "stop_gradient", {sub.inputs[2 + i]}));
+    if (loop)
+      sub.outputs.push_back(r.one_in(2) ? emit(sub, "stop_gradient", {sub.inputs[1]})
+                                        : result(sub, TERN_DTYPE_BOOL, {}, r));
+    for (size_t i = 0; i < carried; ++i)
+      sub.outputs.push_back(i < n.out.size() && r.one_in(2) ? n.out[i]
+                                                            : emit(sub, "stop_gradient", {sub.inputs[2 + i]}));
     for (const ValueId v : n.out) sub.outputs.push_back(v);
     return sub;
   };
@@ -513,7 +553,8 @@ void change_symbols(Signature& s, Random& r) {
     if (s.symbols[k].hint == v.shape[axis] && r.one_in(2)) symbol = (int32_t)k;
   if (symbol < 0) {
     symbol = (int32_t)s.symbols.size();
-    s.symbols.push_back({"n" + std::to_string(symbol), 0, r.one_in(2) ? INT64_MAX : v.shape[axis] + 40, v.shape[axis], 1});
+    s.symbols.push_back(
+        {"n" + std::to_string(symbol), 0, r.one_in(2) ? INT64_MAX : v.shape[axis] + 40, v.shape[axis], 1});
   }
   s.symbolic_dims.push_back({i, axis, symbol});
 }
@@ -521,7 +562,8 @@ void change_symbols(Signature& s, Random& r) {
 void change_position(ModelDef& m, Signature& s, Random& r) {
   Graph& g = s.graph;
   const Shape shape{8, 4};
-  const ValueId cache = state(m, g, TERN_DTYPE_F32, shape), position = add_scalar(g, "position" + std::to_string(g.values.size()));
+  const ValueId cache = state(m, g, TERN_DTYPE_F32, shape),
+                position = add_scalar(g, "position" + std::to_string(g.values.size()));
   s.position_input = (int32_t)g.inputs.size() - 1;
   s.advance = r.below(5);
   s.capacity = s.advance + r.below(20);
@@ -535,16 +577,33 @@ void change_position(ModelDef& m, Signature& s, Random& r) {
 // The words and numbers by which tasks read a model, and others in their place.
 void change_metadata(ModelDef& m, Random& r) {
   static const std::pair<const char*, std::vector<const char*>> kWords[] = {
-      {"task", {"detector", "pose_detector", "pose_landmarks", ""}}, {"task.signature", {"", "forward", "none"}}, {"detector.kind", {"anchors", "centers"}},
-      {"detector.score", {"sigmoid", "none", "softmax"}}, {"detector.nms", {"hard", "weighted"}}, {"detector.nms_classes", {"all", "each"}},
-      {"detector.box_order", {"yxhw", "xywh"}}, {"detector.box_size", {"exp", "linear"}}, {"input.layout", {"nhwc", "nchw"}}, {"input.channels", {"rgb", "bgr", "grey"}},
-      {"input.fit", {"stretch", "letterbox", "crop"}}, {"input.border", {"replicate", "zero"}}, {"pose.visibility", {"sigmoid", "none"}}, {"pose.score_activation", {"none", "sigmoid"}},
+      {"task", {"detector", "pose_detector", "pose_landmarks", ""}},
+      {"task.signature", {"", "forward", "none"}},
+      {"detector.kind", {"anchors", "centers"}},
+      {"detector.score", {"sigmoid", "none", "softmax"}},
+      {"detector.nms", {"hard", "weighted"}},
+      {"detector.nms_classes", {"all", "each"}},
+      {"detector.box_order", {"yxhw", "xywh"}},
+      {"detector.box_size", {"exp", "linear"}},
+      {"input.layout", {"nhwc", "nchw"}},
+      {"input.channels", {"rgb", "bgr", "grey"}},
+      {"input.fit", {"stretch", "letterbox", "crop"}},
+      {"input.border", {"replicate", "zero"}},
+      {"pose.visibility", {"sigmoid", "none"}},
+      {"pose.score_activation", {"none", "sigmoid"}},
       {"labels", {"", "a\nb", "\n\n\r\n"}}};
-  static const char* const kNumberKeys[] = {"detector.threshold", "detector.nms_iou", "detector.score_clip", "detector.first_class", "detector.keypoints", "detector.max", "detector.stride",
-                                            "region.centre", "region.edge", "region.scale", "region.angle", "pose.rows", "pose.keypoints", "pose.threshold", "pose.heatmap_window",
-                                            "pose.heatmap_threshold", "input.scale", "input.offset", "detector.box_divisors", "pose.skeleton"};
-  static const char* const kOutputKeys[] = {"detector.boxes", "detector.scores", "detector.heatmap", "detector.sizes", "detector.offsets", "detector.points", "pose.landmarks", "pose.score", "pose.heatmap"};
-  static const char* const kValues[] = {"0", "1", "-1", "0.5", "2", "4", "8", "1e9", "1e300", "-1e300", "inf", "nan", "", ",", "1,2,3", "1,1,1,1", "0,0,0,0", "255", "1e-320", "x"};
+  static const char* const kNumberKeys[] = {
+      "detector.threshold", "detector.nms_iou", "detector.score_clip",   "detector.first_class",
+      "detector.keypoints", "detector.max",     "detector.stride",       "region.centre",
+      "region.edge",        "region.scale",     "region.angle",          "pose.rows",
+      "pose.keypoints",     "pose.threshold",   "pose.heatmap_window",   "pose.heatmap_threshold",
+      "input.scale",        "input.offset",     "detector.box_divisors", "pose.skeleton"};
+  static const char* const kOutputKeys[] = {"detector.boxes", "detector.scores",  "detector.heatmap",
+                                            "detector.sizes", "detector.offsets", "detector.points",
+                                            "pose.landmarks", "pose.score",       "pose.heatmap"};
+  static const char* const kValues[] = {"0",     "1",       "-1",      "0.5", "2",      "4", "8",
+                                        "1e9",   "1e300",   "-1e300",  "inf", "nan",    "",  ",",
+                                        "1,2,3", "1,1,1,1", "0,0,0,0", "255", "1e-320", "x"};
   std::string key, value;
   if (!m.metadata.empty() && r.one_in(6)) {
     m.metadata.erase(m.metadata.begin() + r.below((int64_t)m.metadata.size()));
@@ -557,7 +616,9 @@ void change_metadata(ModelDef& m, Random& r) {
       key = word.first, value = any(word.second, r);
       break;
     }
-    case 1: key = kOutputKeys[r.below(std::size(kOutputKeys))], value = s.output_names.empty() ? "y" : any(s.output_names, r); break;
+    case 1:
+      key = kOutputKeys[r.below(std::size(kOutputKeys))], value = s.output_names.empty() ? "y" : any(s.output_names, r);
+      break;
     default: key = kNumberKeys[r.below(std::size(kNumberKeys))], value = kValues[r.below(std::size(kValues))];
   }
   for (auto& [k, v] : m.metadata)
@@ -583,7 +644,8 @@ ModelDef task_model(Random& r) {
   if (planar) m.metadata.emplace_back("input.layout", "nchw");
   const int64_t n = 1 + r.below(20);
   switch (r.below(4)) {
-    case 0: case 1:
+    case 0:
+    case 1:
       m.metadata.emplace_back("task", r.one_in(2) ? "detector" : "pose_detector");
       m.metadata.emplace_back("detector.keypoints", "2");
       output("detector.boxes", {1, n, 8});
@@ -626,19 +688,24 @@ void settle(ModelDef& m, Random& r) {
     std::vector<std::string> names;
     for (size_t i = 0; i < s.graph.inputs.size(); ++i) {
       std::string& name = s.graph.value(s.graph.inputs[i]).name;
-      if (name.empty() || std::find(names.begin(), names.end(), name) != names.end()) name = "input" + std::to_string(i);
+      if (name.empty() || std::find(names.begin(), names.end(), name) != names.end())
+        name = "input" + std::to_string(i);
       names.push_back(name);
     }
     s.output_names.resize(s.graph.outputs.size());
     for (size_t i = 0; i < s.output_names.size(); ++i)
-      if (s.output_names[i].empty() || std::find(s.output_names.begin(), s.output_names.begin() + (ptrdiff_t)i, s.output_names[i]) != s.output_names.begin() + (ptrdiff_t)i)
+      if (s.output_names[i].empty() || std::find(s.output_names.begin(), s.output_names.begin() + (ptrdiff_t)i,
+                                                 s.output_names[i]) != s.output_names.begin() + (ptrdiff_t)i)
         s.output_names[i] = "y" + std::to_string(i);
     std::vector<SymbolicDim> dims;
     for (const SymbolicDim& d : s.symbolic_dims) {
       if ((size_t)d.input >= s.graph.inputs.size()) continue;
       const Value& v = s.graph.value(s.graph.inputs[(size_t)d.input]);
-      const bool twice = std::any_of(dims.begin(), dims.end(), [&](const SymbolicDim& o) { return o.input == d.input && o.axis == d.axis; });
-      if (v.kind == ValueKind::input && d.axis < v.shape.rank && v.shape[d.axis] == s.symbols[(size_t)d.symbol].hint && !twice) dims.push_back(d);
+      const bool twice = std::any_of(dims.begin(), dims.end(),
+                                     [&](const SymbolicDim& o) { return o.input == d.input && o.axis == d.axis; });
+      if (v.kind == ValueKind::input && d.axis < v.shape.rank && v.shape[d.axis] == s.symbols[(size_t)d.symbol].hint &&
+          !twice)
+        dims.push_back(d);
     }
     s.symbolic_dims = std::move(dims);
     for (Symbol& y : s.symbols) {
@@ -653,8 +720,11 @@ void change(ModelDef& m, Random& r) {
   bool top = true;
   Graph& g = any_graph(s.graph, &top, r);
   switch (r.below(16)) {
-    case 0: case 1: case 2: graft(m, g, top, r); break;
-    case 3: case 4: change_attribute(g, r); break;
+    case 0:
+    case 1:
+    case 2: graft(m, g, top, r); break;
+    case 3:
+    case 4: change_attribute(g, r); break;
     case 5: change_operator(g, r); break;
     case 6: change_operand(g, r); break;
     case 7: change_input(s.graph, r); break;
@@ -686,7 +756,7 @@ void mutate_model(ModelDef& m, Random& r) {
   settle(m, r);
 }
 
-// ---- fields -----------------------------------------------------------------------------------------------------------
+// ---- fields ----
 
 namespace {
 
@@ -702,26 +772,34 @@ struct Fields {
   std::vector<std::vector<int64_t>*> dims;
 
   template <class T>
-  void number(T& v) { numbers.push_back({&v, sizeof v}); }
+  void number(T& v) {
+    numbers.push_back({&v, sizeof v});
+  }
   void collect(fbs::ModelT& m) {
     texts.push_back(&m.producer);
     for (auto& o : m.operators) texts.push_back(&o->name), number(o->version);
     for (auto* list : {&m.parameters, &m.constants})
-      for (auto& t : *list) texts.push_back(&t->name), texts.push_back(&t->encoding), number(t->dtype), dims.push_back(&t->shape), number(t->offset), number(t->bytes), number(t->checksum);
+      for (auto& t : *list)
+        texts.push_back(&t->name), texts.push_back(&t->encoding), number(t->dtype), dims.push_back(&t->shape),
+            number(t->offset), number(t->bytes), number(t->checksum);
     for (auto& s : m.states) texts.push_back(&s->name), number(s->dtype), dims.push_back(&s->shape);
     for (auto& g : m.graphs) {
-      for (auto& v : g->values) texts.push_back(&v->name), number(v->kind), number(v->dtype), dims.push_back(&v->shape), number(v->index);
+      for (auto& v : g->values)
+        texts.push_back(&v->name), number(v->kind), number(v->dtype), dims.push_back(&v->shape), number(v->index);
       for (auto& n : g->nodes) {
         texts.push_back(&n->name), number(n->op), indices.push_back(&n->inputs), indices.push_back(&n->outputs);
         for (uint32_t& sub : n->subgraphs) number(sub);
-        for (auto& a : n->attributes) texts.push_back(&a->name), number(a->type), number(a->integer), number(a->number), dims.push_back(&a->integers), texts.push_back(&a->choice);
+        for (auto& a : n->attributes)
+          texts.push_back(&a->name), number(a->type), number(a->integer), number(a->number),
+              dims.push_back(&a->integers), texts.push_back(&a->choice);
       }
       indices.push_back(&g->inputs), indices.push_back(&g->outputs);
     }
     for (auto& s : m.signatures) {
       texts.push_back(&s->name), number(s->graph), number(s->position_input), number(s->advance), number(s->capacity);
       for (auto& n : s->output_names) texts.push_back(&n->name);
-      for (auto& y : s->symbols) texts.push_back(&y->name), number(y->min), number(y->max), number(y->hint), number(y->multiple);
+      for (auto& y : s->symbols)
+        texts.push_back(&y->name), number(y->min), number(y->max), number(y->hint), number(y->multiple);
       for (auto& d : s->symbolic_dims) number(d);  // three numbers: any of them
     }
     for (auto& e : m.metadata) texts.push_back(&e->key), texts.push_back(&e->value);
@@ -758,7 +836,8 @@ std::vector<uint8_t> assemble(const fbs::ModelT& model, const std::vector<uint8_
   h.weights_bytes = weights.size();
   h.file_bytes = h.weights_offset + weights.size();
   const uint64_t size = h.file_bytes;
-  if (r.one_in(40)) *r.one_of({&h.metadata_bytes, &h.weights_offset, &h.weights_bytes, &h.file_bytes}) = (uint64_t)extreme(r);
+  if (r.one_in(40))
+    *r.one_of({&h.metadata_bytes, &h.weights_offset, &h.weights_bytes, &h.file_bytes}) = (uint64_t)extreme(r);
   std::vector<uint8_t> file(size);
   write_header(h, file.data());
   std::memcpy(file.data() + kHeaderBytes, b.GetBufferPointer(), b.GetSize());
@@ -781,7 +860,8 @@ void mutate_fields(std::vector<uint8_t>& file, Random& r) {
     Fields fields;
     fields.collect(m);
     switch (r.below(8)) {
-      case 0: case 1: {
+      case 0:
+      case 1: {
         if (fields.numbers.empty()) break;
         const Fields::Number& number = any(fields.numbers, r);
         const size_t width = std::min<size_t>(number.bytes, number.bytes > 8 ? 4 : 8);
@@ -790,14 +870,17 @@ void mutate_fields(std::vector<uint8_t>& file, Random& r) {
         std::memcpy((char*)number.at + at, &v, width);
         break;
       }
-      case 2: case 3:
+      case 2:
+      case 3:
         if (!fields.indices.empty()) change_list(*any(fields.indices, r), r);
         break;
       case 4:
         if (!fields.dims.empty()) change_list(*any(fields.dims, r), r);
         break;
       case 5:
-        if (!fields.texts.empty()) *any(fields.texts, r) = r.one_in(2) ? *any(fields.texts, r) : std::string((size_t)r.below(70), (char)r.next());
+        if (!fields.texts.empty())
+          *any(fields.texts, r) =
+              r.one_in(2) ? *any(fields.texts, r) : std::string((size_t)r.below(70), (char)r.next());
         break;
       case 6: {
         if (m.graphs.empty()) break;
@@ -822,7 +905,8 @@ void mutate_fields(std::vector<uint8_t>& file, Random& r) {
   if (!r.one_in(10))
     for (auto* list : {&m.parameters, &m.constants})
       for (auto& t : *list)
-        if (t && t->offset <= weights.size() && t->bytes <= weights.size() - t->offset) t->checksum = checksum64(weights.data() + t->offset, t->bytes);
+        if (t && t->offset <= weights.size() && t->bytes <= weights.size() - t->offset)
+          t->checksum = checksum64(weights.data() + t->offset, t->bytes);
   file = assemble(m, weights, r);
 }
 
@@ -832,7 +916,8 @@ std::vector<uint8_t> mutate_file(const uint8_t* data, size_t size, uint64_t seed
   ModelDef model;
   tern_limits limits = resolve_limits(nullptr);
   limits.max_planned_bytes = limits.max_tensor_bytes = 1 << 20;
-  const bool sound = size > 0 && copy_bytes(data, size, &bytes) == TERN_OK && read_model(bytes, limits, &model) == TERN_OK;
+  const bool sound =
+      size > 0 && copy_bytes(data, size, &bytes) == TERN_OK && read_model(bytes, limits, &model) == TERN_OK;
   std::vector<uint8_t> file(data, data + size);
   if (sound && r.one_in(4)) {
     mutate_fields(file, r);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes model files as what they are: models. A changed byte of a file is nearly always refused (a checksum, a claim that
-// no longer follows, an offset), so that little of what runs behind the reader is ever seen. Here a file is read, its model
-// changed (operators, attributes, operands, shapes, types, encodings, constants, outputs, sub-graphs, states, symbols,
-// metadata), all that follows inferred anew, and the whole written with right sizes and checksums.
+// Changes model files as what they are: models. A changed byte of a file is nearly always refused (a checksum, a claim
+// that no longer follows, an offset), so that little of what runs behind the reader is ever seen. Here a file is read,
+// its model changed (operators, attributes, operands, shapes, types, encodings, constants, outputs, sub-graphs, states,
+// symbols, metadata), all that follows inferred anew, and the whole written with right sizes and checksums.
 #pragma once
 #include <cstdint>
 #include <vector>

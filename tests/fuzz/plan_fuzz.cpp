@@ -20,7 +20,9 @@ void run(Session& session, const ModelDef& def, int32_t signature) {
   for (const ValueId v : g.outputs) bytes += value_bytes(g.value(v));
   for (const ValueId v : g.inputs) {
     Ref<Tensor> t;
-    if ((bytes += value_bytes(g.value(v))) > 1 << 20 || Tensor::create(session.model().context(), g.value(v).dtype, g.value(v).shape, &t) != TERN_OK) return;
+    if ((bytes += value_bytes(g.value(v))) > 1 << 20 ||
+        Tensor::create(session.model().context(), g.value(v).dtype, g.value(v).shape, &t) != TERN_OK)
+      return;
     inputs.push_back(t.get());
     tensors.push_back(std::move(t));
   }

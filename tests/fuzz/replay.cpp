@@ -2,8 +2,8 @@
 // Runs a fuzz target over the files of folders, without a fuzz engine.
 //   replay [--changes N] [--seed S] [--keep FILE] FILE_OR_FOLDER...
 // --keep FILE  writes each input to FILE before it runs, for the one that ends the program
-// --changes N  also runs N changed copies of each file: the same ones in every run with the same seed (TERN_FUZZ_SEED, else 1)
-// Each run may take a second and 64 MiB beyond its input.
+// --changes N  also runs N changed copies of each file: the same ones in every run with the same seed (TERN_FUZZ_SEED,
+// else 1) Each run may take a second and 64 MiB beyond its input.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -18,7 +18,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 // A target may change its inputs in a way of its own, as with the fuzz engine.
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size, unsigned seed) __attribute__((weak));
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size, unsigned seed)
+    __attribute__((weak));
 
 namespace {
 
@@ -45,13 +46,16 @@ void change_as_target(File& f, Random& r) {
 
 // One to four of: a bit, a byte, a number that is often special, a piece copied to another place, a cut, an insertion.
 void change(File& f, Random& r) {
-  static constexpr int64_t kNumbers[] = {0, 1, -1, 2, 127, 128, 255, 65535, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, 64, 4096, 1 << 20};
+  static constexpr int64_t kNumbers[] = {0,         1,         -1,        2,         127, 128,  255,    65535,
+                                         INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, 64,  4096, 1 << 20};
   for (size_t n = 1 + r.below(4); n > 0 && !f.empty(); --n) {
     const size_t at = r.below(f.size());
     switch (r.below(8)) {
-      case 0: case 1: f[at] ^= (uint8_t)(1u << r.below(8)); break;
+      case 0:
+      case 1: f[at] ^= (uint8_t)(1u << r.below(8)); break;
       case 2: f[at] = (uint8_t)r.next(); break;
-      case 3: case 4: {
+      case 3:
+      case 4: {
         const int64_t v = kNumbers[r.below(std::size(kNumbers))];
         const size_t width = size_t(1) << r.below(4), to = at / width * width;
         if (to + width <= f.size()) std::memcpy(f.data() + to, &v, width);
@@ -78,7 +82,8 @@ bool run(const File& f, const std::string& path, size_t number) {
   using namespace tern::test;
   // Exactly as large as the content, so that a sanitizer sees the first byte behind it.
   const std::vector<uint8_t> exact(f.begin(), f.end());
-  if (!kept.empty()) std::ofstream(kept, std::ios::binary).write((const char*)exact.data(), (std::streamsize)exact.size());
+  if (!kept.empty())
+    std::ofstream(kept, std::ios::binary).write((const char*)exact.data(), (std::streamsize)exact.size());
   reset_peak();
   const uint64_t before = live_bytes();
   const double start = cpu_seconds();

@@ -26,12 +26,12 @@ void reseal(uint8_t* file, uint64_t size) {
 
 namespace {
 
-#define REQUIRE(condition)                                                                 \
-  do {                                                                                     \
-    if (!(condition)) {                                                                    \
-      std::fprintf(stderr, "walk: not so in line %d: %s\n", __LINE__, #condition);         \
-      return false;                                                                        \
-    }                                                                                      \
+#define REQUIRE(condition)                                                         \
+  do {                                                                             \
+    if (!(condition)) {                                                            \
+      std::fprintf(stderr, "walk: not so in line %d: %s\n", __LINE__, #condition); \
+      return false;                                                                \
+    }                                                                              \
   } while (0)
 
 bool walk_graph(const ModelDef& m, const Graph& g, int depth) {
@@ -51,7 +51,8 @@ bool walk_graph(const ModelDef& m, const Graph& g, int depth) {
     REQUIRE(v.encoding == Encoding::plain || v.kind == ValueKind::parameter);
     if (v.data) (void)checksum64(v.data.bytes, value_bytes(v));
   }
-  for (const ValueId v : g.inputs) REQUIRE(inside(v) && (g.value(v).kind == ValueKind::input || g.value(v).kind == ValueKind::scalar));
+  for (const ValueId v : g.inputs)
+    REQUIRE(inside(v) && (g.value(v).kind == ValueKind::input || g.value(v).kind == ValueKind::scalar));
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     const Node& n = g.nodes[i];
     REQUIRE(n.op && find_op(n.op->name) == n.op);

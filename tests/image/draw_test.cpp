@@ -68,8 +68,13 @@ TEST(Draw, StaysInsideTheCanvas) {
 }
 
 TEST(Draw, IgnoresNanAndHugeNumbers) {
-  const double bad[] = {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(),
-                        -std::numeric_limits<double>::infinity(), 1e300, -1e300, 1e18, 2147483648.0};
+  const double bad[] = {std::numeric_limits<double>::quiet_NaN(),
+                        std::numeric_limits<double>::infinity(),
+                        -std::numeric_limits<double>::infinity(),
+                        1e300,
+                        -1e300,
+                        1e18,
+                        2147483648.0};
   for (const double b : bad) {
     Sheet s(40, 30);
     const double all[8] = {b, b, b, b, b, b, b, b};
@@ -95,8 +100,9 @@ TEST(Draw, LongLinesAcrossTheCanvas) {
 TEST(Draw, LeavesAnUnusableCanvasAlone) {
   Sheet s(20, 20);
   const double v[8] = {3, 4, 15, 15, 3, 1.5, 1, 1};
-  for (const Canvas& c : {Canvas{nullptr, 20, 20, s.stride}, Canvas{s.row(0), 0, 20, s.stride}, Canvas{s.row(0), 20, -1, s.stride},
-                          Canvas{s.row(0), 20, 20, 59}, Canvas{s.row(0), kMaxSide + 1, 20, size_t(1) << 30}})
+  for (const Canvas& c :
+       {Canvas{nullptr, 20, 20, s.stride}, Canvas{s.row(0), 0, 20, s.stride}, Canvas{s.row(0), 20, -1, s.stride},
+        Canvas{s.row(0), 20, 20, 59}, Canvas{s.row(0), kMaxSide + 1, 20, size_t(1) << 30}})
     draw_all(c, v, "text");
   draw_text(s.canvas(), {1, 1}, nullptr, 2, kWhite);
   draw_label(s.canvas(), {1, 1, 5, 5}, nullptr, draw_style(20, 20), kWhite);

@@ -142,8 +142,10 @@ TEST(ImageHeader, TurnsByExifOrientation) {
         const Bytes block = tiff(orientation, big, type);
         Bytes with_head = {'E', 'x', 'i', 'f', 0, 0};
         add(&with_head, block);
-        for (const Bytes& file : {with_exif(jpeg(), block), with_exif_chunk(png(), block, false), with_exif_chunk(png(), block, true), with_exif_chunk(png(), with_head, true)}) {
-          EXPECT_EQ(read_corners(file, &w, &h), orientation == 9 ? "RGBW" : expected[orientation]) << orientation << " of type " << type;
+        for (const Bytes& file : {with_exif(jpeg(), block), with_exif_chunk(png(), block, false),
+                                  with_exif_chunk(png(), block, true), with_exif_chunk(png(), with_head, true)}) {
+          EXPECT_EQ(read_corners(file, &w, &h), orientation == 9 ? "RGBW" : expected[orientation])
+              << orientation << " of type " << type;
           const bool swapped = orientation >= 5 && orientation <= 8;
           EXPECT_EQ(w, swapped ? 32 : 48);
           EXPECT_EQ(h, swapped ? 48 : 32);
@@ -167,7 +169,8 @@ TEST(ImageHeader, BrokenExifIsIgnored) {
   for (size_t n = 0; n < good.size(); ++n) {
     const std::string s = read_corners(with_exif(plain, Bytes(good.begin(), good.begin() + ptrdiff_t(n))), &w, &h);
     EXPECT_TRUE(s == "RGBW" || (n >= 34 && s == "BRWG")) << n << s;
-    const std::string in_png = read_corners(with_exif_chunk(png(), Bytes(good.begin(), good.begin() + ptrdiff_t(n)), false), &w, &h);
+    const std::string in_png =
+        read_corners(with_exif_chunk(png(), Bytes(good.begin(), good.begin() + ptrdiff_t(n)), false), &w, &h);
     EXPECT_TRUE(in_png == "RGBW" || (n >= 34 && in_png == "BRWG")) << n << in_png;
   }
   for (const uint32_t directory : {0u, 7u, 30u, 38u, 39u, 40u, 0x7FFFFFFFu, 0xFFFFFFFEu, 0xFFFFFFFFu}) {

@@ -71,7 +71,8 @@ TEST(Mapping, WholePixelLetterBoxIsWhole) {
     ASSERT_EQ(map_letterbox(t.view, 64, 48, {.top_left = false, .whole_pixels = true}, &m), TERN_OK);
     const Point a = upright_to_model(m, {0, 0}), b = upright_to_model(m, {double(side), 53});
     for (const double v : {a.x, a.y, b.x, b.y}) EXPECT_NEAR(v, std::round(v), 1e-9);
-    EXPECT_TRUE(a.x >= -1e-9 && a.y >= -1e-9 && b.x <= 64 + 1e-9 && b.y <= 48 + 1e-9 && b.x - a.x > 0.5 && b.y - a.y > 0.5);
+    EXPECT_TRUE(a.x >= -1e-9 && a.y >= -1e-9 && b.x <= 64 + 1e-9 && b.y <= 48 + 1e-9 && b.x - a.x > 0.5 &&
+                b.y - a.y > 0.5);
   }
 }
 

@@ -27,7 +27,8 @@ struct TestPicture {
   std::vector<uint8_t> planes[3];
 };
 
-inline TestPicture make_picture(Format format, int width, int height, int rotation, uint32_t seed, int extra_stride = 5) {
+inline TestPicture make_picture(Format format, int width, int height, int rotation, uint32_t seed,
+                                int extra_stride = 5) {
   TestPicture t;
   t.view.format = format;
   t.view.width = width;
@@ -54,10 +55,15 @@ inline TestPicture make_picture(Format format, int width, int height, int rotati
 }
 
 inline Rgb stored_pixel(const Picture& p, int x, int y) {
-  const auto at = [&](int plane, int column, int row) { return int(p.plane[plane][size_t(row) * p.stride[plane] + size_t(column)]); };
-  if (p.format == Format::kRgb8) return {double(at(0, x * 3, y)), double(at(0, x * 3 + 1, y)), double(at(0, x * 3 + 2, y))};
-  if (p.format == Format::kBgr8) return {double(at(0, x * 3 + 2, y)), double(at(0, x * 3 + 1, y)), double(at(0, x * 3, y))};
-  if (p.format == Format::kRgba8) return {double(at(0, x * 4, y)), double(at(0, x * 4 + 1, y)), double(at(0, x * 4 + 2, y))};
+  const auto at = [&](int plane, int column, int row) {
+    return int(p.plane[plane][size_t(row) * p.stride[plane] + size_t(column)]);
+  };
+  if (p.format == Format::kRgb8)
+    return {double(at(0, x * 3, y)), double(at(0, x * 3 + 1, y)), double(at(0, x * 3 + 2, y))};
+  if (p.format == Format::kBgr8)
+    return {double(at(0, x * 3 + 2, y)), double(at(0, x * 3 + 1, y)), double(at(0, x * 3, y))};
+  if (p.format == Format::kRgba8)
+    return {double(at(0, x * 4, y)), double(at(0, x * 4 + 1, y)), double(at(0, x * 4 + 2, y))};
   const double luma = at(0, x, y);
   if (p.format == Format::kGrey8) return {luma, luma, luma};
   double u, v;
@@ -85,7 +91,8 @@ inline std::vector<Rgb> upright_pixels(const Picture& p, int* width, int* height
   for (int turn = 0; turn < p.rotation / 90; ++turn) {
     std::vector<Rgb> next(pixels.size());
     for (int y = 0; y < h; ++y)
-      for (int x = 0; x < w; ++x) next[size_t(x) * size_t(h) + size_t(h - 1 - y)] = pixels[size_t(y) * size_t(w) + size_t(x)];
+      for (int x = 0; x < w; ++x)
+        next[size_t(x) * size_t(h) + size_t(h - 1 - y)] = pixels[size_t(y) * size_t(w) + size_t(x)];
     pixels = next;
     std::swap(w, h);
   }

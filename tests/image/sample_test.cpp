@@ -29,7 +29,8 @@ Rgb reference_pixel(const Scene& s, Point centre) {
   for (int j = 0; j < 2; ++j) {
     for (int i = 0; i < 2; ++i) {
       const double x = std::floor(u) + i, y = std::floor(v) + j;
-      const double weight = (i ? u - std::floor(u) : 1 - (u - std::floor(u))) * (j ? v - std::floor(v) : 1 - (v - std::floor(v)));
+      const double weight =
+          (i ? u - std::floor(u) : 1 - (u - std::floor(u))) * (j ? v - std::floor(v) : 1 - (v - std::floor(v)));
       Rgb tap;
       if (o.border == Border::kConstant && (x < 0 || y < 0 || x >= s.width || y >= s.height)) {
         tap = fill;
@@ -69,7 +70,8 @@ void compare(const Picture& p, const Mapping& m, const SampleOptions& o, const s
       const Rgb want = reference_pixel(scene, apply(m.to_upright, {x + 0.5, y + 0.5}));
       for (int c = 0; c < o.channels; ++c) {
         const double expected = want[size_t(c)] * o.scale[c] + o.offset[c];
-        const double error = std::fabs(got[(size_t(y) * size_t(m.model_width) + size_t(x)) * size_t(o.channels) + size_t(c)] - expected);
+        const double error =
+            std::fabs(got[(size_t(y) * size_t(m.model_width) + size_t(x)) * size_t(o.channels) + size_t(c)] - expected);
         ASSERT_LE(error, 2e-4 * std::fabs(o.scale[c]) + 1e-5) << what << " at " << x << "," << y << " channel " << c;
       }
     }
@@ -84,10 +86,21 @@ Mapping make_mapping(const Picture& p, int kind, int width, int height) {
     case 0: status = map_stretch(p, width, height, &m); break;
     case 1: status = map_letterbox(p, width, height, {}, &m); break;
     case 2: status = map_letterbox(p, width, height, {.top_left = true, .whole_pixels = true}, &m); break;
-    case 3: status = map_crop(p, width, height, {size.width * 0.6, size.height * 0.4, size.width * 0.9, size.height * 0.7, 0}, &m); break;
-    case 4: status = map_crop(p, width, height, {size.width * 0.5, size.height * 0.5, size.width * 0.5, size.height * 0.4, 0.5}, &m); break;
-    case 5: status = map_crop(p, width, height, {size.width * 0.1, size.height * 0.9, size.width * 1.3, size.height * 0.8, -2.4}, &m); break;
-    case 6: status = map_affine(p, width, height, {{-0.7, 0, double(size.width), 0, -1.3, double(size.height) + 1}}, &m); break;
+    case 3:
+      status =
+          map_crop(p, width, height, {size.width * 0.6, size.height * 0.4, size.width * 0.9, size.height * 0.7, 0}, &m);
+      break;
+    case 4:
+      status = map_crop(p, width, height,
+                        {size.width * 0.5, size.height * 0.5, size.width * 0.5, size.height * 0.4, 0.5}, &m);
+      break;
+    case 5:
+      status = map_crop(p, width, height,
+                        {size.width * 0.1, size.height * 0.9, size.width * 1.3, size.height * 0.8, -2.4}, &m);
+      break;
+    case 6:
+      status = map_affine(p, width, height, {{-0.7, 0, double(size.width), 0, -1.3, double(size.height) + 1}}, &m);
+      break;
     default: status = map_affine(p, width, height, {{0, 0.9, -3, 1.1, 0, 2}}, &m); break;
   }
   EXPECT_EQ(status, TERN_OK);
@@ -193,7 +206,8 @@ TEST(Sample, FarAwayMappingsAreSafe) {
   // A mapping that did not come from a map_ function may hold anything.
   Mapping m;
   ASSERT_EQ(map_stretch(t.view, 70, 3, &m), TERN_OK);
-  for (const double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), 1e308, -1e308}) {
+  for (const double bad :
+       {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), 1e308, -1e308}) {
     for (int i = 0; i < 6; ++i) {
       for (const Border border : {Border::kReplicate, Border::kConstant, Border::kPad}) {
         Mapping broken = m;

@@ -26,12 +26,14 @@ TensorData copy_of(const TensorData& t) {
   return r;
 }
 
-tern_status run_if(const ModelDef& model, const Node& n, const std::vector<TensorData>& in, std::vector<TensorData>* out) {
+tern_status run_if(const ModelDef& model, const Node& n, const std::vector<TensorData>& in,
+                   std::vector<TensorData>* out) {
   const Graph& branch = n.subgraphs[in[0].load(0) != 0 ? 0 : 1];
   return evaluate_graph(model, branch, {in.begin() + 1, in.end()}, out);
 }
 
-tern_status run_loop(const ModelDef& model, const Node& n, const std::vector<TensorData>& in, std::vector<TensorData>* out) {
+tern_status run_loop(const ModelDef& model, const Node& n, const std::vector<TensorData>& in,
+                     std::vector<TensorData>* out) {
   int64_t carried = 0;
   std::memcpy(&carried, n.attributes.bytes, sizeof carried);
   const int64_t most = in[0].data ? in[0].load_int(0) : INT64_MAX;
@@ -66,13 +68,16 @@ tern_status run_loop(const ModelDef& model, const Node& n, const std::vector<Ten
 
 }  // namespace
 
-tern_status evaluate_graph(const ModelDef& model, const Graph& g, const std::vector<TensorData>& inputs, std::vector<TensorData>* outputs) {
+tern_status evaluate_graph(const ModelDef& model, const Graph& g, const std::vector<TensorData>& inputs,
+                           std::vector<TensorData>* outputs) {
   std::vector<TensorData> values(g.values.size());
-  if (inputs.size() != g.inputs.size()) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%zu inputs instead of %zu", inputs.size(), g.inputs.size());
+  if (inputs.size() != g.inputs.size())
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%zu inputs instead of %zu", inputs.size(), g.inputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Value& v = g.value(g.inputs[i]);
     if (inputs[i].data && (inputs[i].dtype != v.dtype || !(inputs[i].shape == v.shape)))
-      return TERN_FAIL(TERN_ERR_SHAPE, "input %zu is %s%s instead of %s%s", i, dtype_name(inputs[i].dtype), to_string(inputs[i].shape).c_str(), dtype_name(v.dtype), to_string(v.shape).c_str());
+      return TERN_FAIL(TERN_ERR_SHAPE, "input %zu is %s%s instead of %s%s", i, dtype_name(inputs[i].dtype),
+                       to_string(inputs[i].shape).c_str(), dtype_name(v.dtype), to_string(v.shape).c_str());
     values[(size_t)g.inputs[i]] = inputs[i];
   }
   for (size_t i = 0; i < g.values.size(); ++i) {
@@ -120,7 +125,8 @@ tern_status evaluate_graph(const ModelDef& model, const Graph& g, const std::vec
 namespace {
 
 // A loop between two stages. operands: as the node has them; without data where absent.
-tern_status run_growing_loop(const ModelDef& model, const Node& n, const std::vector<TensorData>& operands, std::vector<TensorData>* results) {
+tern_status run_growing_loop(const ModelDef& model, const Node& n, const std::vector<TensorData>& operands,
+                             std::vector<TensorData>* results) {
   const size_t carried = (size_t)n.attrs<LoopAttrs>().num_carried;
   const auto given = [&](size_t i) { return i < operands.size() && operands[i].data; };
   const int64_t most = given(0) ? operands[0].load_int(0) : INT64_MAX;
@@ -159,7 +165,8 @@ tern_status run_growing_loop(const ModelDef& model, const Node& n, const std::ve
 
 }  // namespace
 
-tern_status run_graph(const ModelDef& model, const Graph& canonical, const std::vector<TensorData>& inputs, std::vector<TensorData>* outputs) {
+tern_status run_graph(const ModelDef& model, const Graph& canonical, const std::vector<TensorData>& inputs,
+                      std::vector<TensorData>* outputs) {
   const Graph* g = &canonical;
   std::vector<TensorData> in = inputs;
   outputs->assign(canonical.outputs.size(), {});
@@ -210,7 +217,8 @@ tern_status run_graph(const ModelDef& model, const Graph& canonical, const std::
 
 bool close_to(const TensorData& a, const TensorData& b, double relative, double absolute, std::string* why) {
   if (a.dtype != b.dtype || !(a.shape == b.shape)) {
-    *why = std::string(dtype_name(a.dtype)) + to_string(a.shape) + " instead of " + dtype_name(b.dtype) + to_string(b.shape);
+    *why = std::string(dtype_name(a.dtype)) + to_string(a.shape) + " instead of " + dtype_name(b.dtype) +
+           to_string(b.shape);
     return false;
   }
   const bool exact = !is_float(a.dtype);
@@ -219,10 +227,12 @@ bool close_to(const TensorData& a, const TensorData& b, double relative, double 
       if (a.load_int(i) == b.load_int(i)) continue;
     } else {
       const double x = a.load(i), y = b.load(i);
-      if (x == y || (std::isnan(x) && std::isnan(y)) || std::fabs(x - y) <= absolute + relative * std::fabs(y)) continue;
+      if (x == y || (std::isnan(x) && std::isnan(y)) || std::fabs(x - y) <= absolute + relative * std::fabs(y))
+        continue;
     }
     char text[160];
-    std::snprintf(text, sizeof text, "element %lld of %lld is %g instead of %g", (long long)i, (long long)n, a.load(i), b.load(i));
+    std::snprintf(text, sizeof text, "element %lld of %lld is %g instead of %g", (long long)i, (long long)n, a.load(i),
+                  b.load(i));
     *why = text;
     return false;
   }

@@ -10,7 +10,8 @@ namespace tern::test {
 
 inline std::string bytes_of(const onnx::ModelProto& m) { return m.SerializeAsString(); }
 
-inline onnx::ValueInfoProto* value(onnx::ValueInfoProto* v, const char* name, std::initializer_list<int64_t> dims, int type = 1) {
+inline onnx::ValueInfoProto* value(onnx::ValueInfoProto* v, const char* name, std::initializer_list<int64_t> dims,
+                                   int type = 1) {
   v->set_name(name);
   auto* t = v->mutable_type()->mutable_tensor_type();
   t->set_elem_type(type);
@@ -19,7 +20,8 @@ inline onnx::ValueInfoProto* value(onnx::ValueInfoProto* v, const char* name, st
   return v;
 }
 
-inline onnx::NodeProto* node(onnx::GraphProto* g, const char* type, std::initializer_list<const char*> in, std::initializer_list<const char*> out) {
+inline onnx::NodeProto* node(onnx::GraphProto* g, const char* type, std::initializer_list<const char*> in,
+                             std::initializer_list<const char*> out) {
   auto* n = g->add_node();
   n->set_op_type(type);
   for (const char* s : in) n->add_input(s);
@@ -41,7 +43,8 @@ inline void integer(onnx::NodeProto* n, const char* name, int64_t value) {
   a->set_i(value);
 }
 
-inline onnx::TensorProto* tensor(onnx::GraphProto* g, const char* name, std::initializer_list<int64_t> dims, float value = 0.5f) {
+inline onnx::TensorProto* tensor(onnx::GraphProto* g, const char* name, std::initializer_list<int64_t> dims,
+                                 float value = 0.5f) {
   auto* t = g->add_initializer();
   t->set_name(name);
   t->set_data_type(1);

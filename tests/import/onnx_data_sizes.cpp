@@ -22,7 +22,8 @@ tern_status import_proto(const onnx::ModelProto& m, ModelDef* out) {
   return import_onnx({(const uint8_t*)s.data(), s.size()}, {}, out);
 }
 
-void integers(onnx::GraphProto* g, const char* name, std::initializer_list<int64_t> dims, std::initializer_list<int64_t> values) {
+void integers(onnx::GraphProto* g, const char* name, std::initializer_list<int64_t> dims,
+              std::initializer_list<int64_t> values) {
   auto* t = g->add_initializer();
   t->set_name(name);
   t->set_data_type(kI64);
@@ -40,11 +41,16 @@ onnx::GraphProto* sub_graph(onnx::NodeProto* n, const char* name) {
 
 TensorData of(DType dtype, const Shape& shape, std::vector<double> values) {
   TensorData t = make_tensor(dtype, shape);
-  for (int64_t i = 0; i < t.elements(); ++i) store_element(dtype, const_cast<void*>(t.data.bytes), i, values[(size_t)i]);
+  for (int64_t i = 0; i < t.elements(); ++i)
+    store_element(dtype, const_cast<void*>(t.data.bytes), i, values[(size_t)i]);
   return t;
 }
-TensorData floats(const Shape& shape, std::vector<double> values) { return of(TERN_DTYPE_F32, shape, std::move(values)); }
-TensorData longs(const Shape& shape, std::vector<double> values) { return of(TERN_DTYPE_I64, shape, std::move(values)); }
+TensorData floats(const Shape& shape, std::vector<double> values) {
+  return of(TERN_DTYPE_F32, shape, std::move(values));
+}
+TensorData longs(const Shape& shape, std::vector<double> values) {
+  return of(TERN_DTYPE_I64, shape, std::move(values));
+}
 
 // Runs the model; every output must have this shape and content.
 void expect_run(const ModelDef& model, const std::vector<TensorData>& in, const std::vector<TensorData>& want) {
@@ -95,9 +101,12 @@ TEST(OnnxDataSizes, AMaskSelects) {
     for (const char* name : {"sel", "y", "nz"}) g->add_output()->set_name(name);
     ModelDef model;
     ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
-    expect_run(model, {floats({2, 3}, {1, -2, 3, -4, 5, -6})}, {floats({3}, {1, 3, 5}), floats({}, {3}), longs({2, 3}, {0, 0, 1, 0, 2, 1})});
-    expect_run(model, {floats({2, 3}, {1, 2, 3, 4, 5, 9})}, {floats({6}, {1, 2, 3, 4, 5, 9}), floats({}, {4}), longs({2, 6}, {0, 0, 0, 1, 1, 1, 0, 1, 2, 0, 1, 2})});
-    expect_run(model, {floats({2, 3}, {-1, -2, -3, -4, -5, 7})}, {floats({1}, {7}), floats({}, {7}), longs({2, 1}, {1, 2})});
+    expect_run(model, {floats({2, 3}, {1, -2, 3, -4, 5, -6})},
+               {floats({3}, {1, 3, 5}), floats({}, {3}), longs({2, 3}, {0, 0, 1, 0, 2, 1})});
+    expect_run(model, {floats({2, 3}, {1, 2, 3, 4, 5, 9})},
+               {floats({6}, {1, 2, 3, 4, 5, 9}), floats({}, {4}), longs({2, 6}, {0, 0, 0, 1, 1, 1, 0, 1, 2, 0, 1, 2})});
+    expect_run(model, {floats({2, 3}, {-1, -2, -3, -4, -5, 7})},
+               {floats({1}, {7}), floats({}, {7}), longs({2, 1}, {1, 2})});
     if (open) expect_run(model, {floats({1, 2}, {-1, 8})}, {floats({1}, {8}), floats({}, {8}), longs({2, 1}, {0, 1})});
   }
 }
@@ -118,7 +127,8 @@ TEST(OnnxDataSizes, BoxesThatStayAreGathered) {
   ModelDef model;
   ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
   const TensorData boxes = floats({1, 3, 4}, {0, 0, 1, 1, 0, 0, 1, 1, 2, 2, 3, 3});
-  expect_run(model, {boxes, floats({1, 1, 3}, {.9, .8, .7})}, {longs({2, 3}, {0, 0, 0, 0, 0, 2}), floats({2, 4}, {0, 0, 1, 1, 2, 2, 3, 3})});
+  expect_run(model, {boxes, floats({1, 1, 3}, {.9, .8, .7})},
+             {longs({2, 3}, {0, 0, 0, 0, 0, 2}), floats({2, 4}, {0, 0, 1, 1, 2, 2, 3, 3})});
   expect_run(model, {boxes, floats({1, 1, 3}, {.1, .2, .7})}, {longs({1, 3}, {0, 0, 2}), floats({1, 4}, {2, 2, 3, 3})});
   expect_run(model, {boxes, floats({1, 1, 3}, {.1, .2, .1})}, {longs({0, 3}, {}), floats({0, 4}, {})});
 }
@@ -146,17 +156,50 @@ struct NodeRuns {
 TEST(OnnxDataSizes, ContentsGivenAtRunTime) {
   const TensorData x = floats({2, 3}, {1, 2, 3, 4, 5, 6});
   const std::vector<NodeRuns> cases = {
-      {"Range", {{"start", kI64, {}}, {"limit", kI64, {}}, {"delta", kI64, {}}}, 1,
-       {{{longs({}, {0}), longs({}, {4}), longs({}, {1})}, {longs({4}, {0, 1, 2, 3})}}, {{longs({}, {5}), longs({}, {0}), longs({}, {-2})}, {longs({3}, {5, 3, 1})}}}},
-      {"Range", {{"start", kF32, {}}, {"limit", kF32, {}}, {"delta", kF32, {}}}, 1, {{{floats({}, {0}), floats({}, {1}), floats({}, {.25})}, {floats({4}, {0, .25, .5, .75})}}}},
-      {"Reshape", {{"x", kF32, {2, 3}}, {"shape", kI64, {2}}}, 1, {{{x, longs({2}, {3, -1})}, {floats({3, 2}, {1, 2, 3, 4, 5, 6})}}, {{x, longs({2}, {1, 6})}, {floats({1, 6}, {1, 2, 3, 4, 5, 6})}}}},
-      {"Expand", {{"x", kF32, {1, 2}}, {"shape", kI64, {2}}}, 1, {{{floats({1, 2}, {1, 2}), longs({2}, {2, 1})}, {floats({2, 2}, {1, 2, 1, 2})}}}},
-      {"Tile", {{"x", kF32, {1, 2}}, {"repeats", kI64, {2}}}, 1, {{{floats({1, 2}, {1, 2}), longs({2}, {1, 2})}, {floats({1, 4}, {1, 2, 1, 2})}}}},
-      {"ConstantOfShape", {{"shape", kI64, {2}}}, 1, {{{longs({2}, {2, 1})}, {floats({2, 1}, {0, 0})}}, {{longs({2}, {0, 3})}, {floats({0, 3}, {})}}}},
-      {"TopK", {{"x", kF32, {2, 3}}, {"k", kI64, {1}}}, 2, {{{x, longs({1}, {2})}, {floats({2, 2}, {3, 2, 6, 5}), longs({2, 2}, {2, 1, 2, 1})}}, {{x, longs({1}, {1})}, {floats({2, 1}, {3, 6}), longs({2, 1}, {2, 2})}}}},
-      {"Slice", {{"x", kF32, {2, 3}}, {"starts", kI64, {2}}, {"ends", kI64, {2}}}, 1, {{{x, longs({2}, {0, 1}), longs({2}, {1, 3})}, {floats({1, 2}, {2, 3})}}, {{x, longs({2}, {1, -1}), longs({2}, {2, 9})}, {floats({1, 1}, {6})}}}},
-      {"Pad", {{"x", kF32, {1, 2}}, {"pads", kI64, {4}}}, 1, {{{floats({1, 2}, {1, 2}), longs({4}, {0, 1, 0, 0})}, {floats({1, 3}, {0, 1, 2})}}}},
-      {"OneHot", {{"i", kI64, {2}}, {"depth", kI64, {}}, {"values", kF32, {2}}}, 1, {{{longs({2}, {0, 2}), longs({}, {3}), floats({2}, {0, 1})}, {floats({2, 3}, {1, 0, 0, 0, 0, 1})}}}},
+      {"Range",
+       {{"start", kI64, {}}, {"limit", kI64, {}}, {"delta", kI64, {}}},
+       1,
+       {{{longs({}, {0}), longs({}, {4}), longs({}, {1})}, {longs({4}, {0, 1, 2, 3})}},
+        {{longs({}, {5}), longs({}, {0}), longs({}, {-2})}, {longs({3}, {5, 3, 1})}}}},
+      {"Range",
+       {{"start", kF32, {}}, {"limit", kF32, {}}, {"delta", kF32, {}}},
+       1,
+       {{{floats({}, {0}), floats({}, {1}), floats({}, {.25})}, {floats({4}, {0, .25, .5, .75})}}}},
+      {"Reshape",
+       {{"x", kF32, {2, 3}}, {"shape", kI64, {2}}},
+       1,
+       {{{x, longs({2}, {3, -1})}, {floats({3, 2}, {1, 2, 3, 4, 5, 6})}},
+        {{x, longs({2}, {1, 6})}, {floats({1, 6}, {1, 2, 3, 4, 5, 6})}}}},
+      {"Expand",
+       {{"x", kF32, {1, 2}}, {"shape", kI64, {2}}},
+       1,
+       {{{floats({1, 2}, {1, 2}), longs({2}, {2, 1})}, {floats({2, 2}, {1, 2, 1, 2})}}}},
+      {"Tile",
+       {{"x", kF32, {1, 2}}, {"repeats", kI64, {2}}},
+       1,
+       {{{floats({1, 2}, {1, 2}), longs({2}, {1, 2})}, {floats({1, 4}, {1, 2, 1, 2})}}}},
+      {"ConstantOfShape",
+       {{"shape", kI64, {2}}},
+       1,
+       {{{longs({2}, {2, 1})}, {floats({2, 1}, {0, 0})}}, {{longs({2}, {0, 3})}, {floats({0, 3}, {})}}}},
+      {"TopK",
+       {{"x", kF32, {2, 3}}, {"k", kI64, {1}}},
+       2,
+       {{{x, longs({1}, {2})}, {floats({2, 2}, {3, 2, 6, 5}), longs({2, 2}, {2, 1, 2, 1})}},
+        {{x, longs({1}, {1})}, {floats({2, 1}, {3, 6}), longs({2, 1}, {2, 2})}}}},
+      {"Slice",
+       {{"x", kF32, {2, 3}}, {"starts", kI64, {2}}, {"ends", kI64, {2}}},
+       1,
+       {{{x, longs({2}, {0, 1}), longs({2}, {1, 3})}, {floats({1, 2}, {2, 3})}},
+        {{x, longs({2}, {1, -1}), longs({2}, {2, 9})}, {floats({1, 1}, {6})}}}},
+      {"Pad",
+       {{"x", kF32, {1, 2}}, {"pads", kI64, {4}}},
+       1,
+       {{{floats({1, 2}, {1, 2}), longs({4}, {0, 1, 0, 0})}, {floats({1, 3}, {0, 1, 2})}}}},
+      {"OneHot",
+       {{"i", kI64, {2}}, {"depth", kI64, {}}, {"values", kF32, {2}}},
+       1,
+       {{{longs({2}, {0, 2}), longs({}, {3}), floats({2}, {0, 1})}, {floats({2, 3}, {1, 0, 0, 0, 0, 1})}}}},
   };
   for (const NodeRuns& c : cases) {
     SCOPED_TRACE(c.type);
@@ -193,7 +236,8 @@ TEST(OnnxDataSizes, WhatIsComputedFromASizeAgrees) {
   ModelDef model;
   ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
   const TensorData x = floats({6}, {0, 1, 2, 3, 4, 5});
-  expect_run(model, {x, longs({1}, {2})}, {floats({6}, {2, 4, 6, 3 + 5., 0 + 4., 1 + 5.}), floats({4, 1}, {2, 3, 4, 5})});
+  expect_run(model, {x, longs({1}, {2})},
+             {floats({6}, {2, 4, 6, 3 + 5., 0 + 4., 1 + 5.}), floats({4, 1}, {2, 3, 4, 5})});
   expect_run(model, {x, longs({1}, {5})}, {floats({6}, {5, 1, 3, 5, 7, 9}), floats({1, 1}, {5})});
 }
 
@@ -211,7 +255,8 @@ TEST(OnnxDataSizes, BranchesOfDifferentShapes) {
   g->add_output()->set_name("y");
   ModelDef model;
   ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
-  const TensorData x = floats({1, 3}, {1, 2, 3}), yes_runs = of(TERN_DTYPE_BOOL, {}, {1}), no_runs = of(TERN_DTYPE_BOOL, {}, {0});
+  const TensorData x = floats({1, 3}, {1, 2, 3}), yes_runs = of(TERN_DTYPE_BOOL, {}, {1}),
+                   no_runs = of(TERN_DTYPE_BOOL, {}, {0});
   expect_run(model, {x, yes_runs}, {floats({1, 1}, {-6})});
   expect_run(model, {x, no_runs}, {floats({1, 6}, {-1, -2, -3, -1, -2, -3})});
 }
@@ -231,7 +276,9 @@ TEST(OnnxDataSizes, WeightsOfBranches) {
   ModelDef model;
   ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
   const TensorData x = floats({1, 64}, std::vector<double>(64, 1));
-  for (const bool yes : {true, false}) expect_run(model, {x, of(TERN_DTYPE_BOOL, {}, {yes ? 1. : 0.})}, {floats({1, 32}, std::vector<double>(32, yes ? 128 : 192))});
+  for (const bool yes : {true, false})
+    expect_run(model, {x, of(TERN_DTYPE_BOOL, {}, {yes ? 1. : 0.})},
+               {floats({1, 32}, std::vector<double>(32, yes ? 128 : 192))});
 }
 
 // Ended by its condition: as many rows as iterations, and none of zeros behind them.
@@ -257,7 +304,8 @@ TEST(OnnxDataSizes, ALoopEndsByItsCondition) {
   ModelDef model;
   ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
   const TensorData x = floats({2}, {1, 2}), zero = floats({2}, {0, 0});
-  expect_run(model, {x, zero, floats({}, {20})}, {floats({2}, {7, 14}), floats({7, 2}, {1, 2, 2, 4, 3, 6, 4, 8, 5, 10, 6, 12, 7, 14})});
+  expect_run(model, {x, zero, floats({}, {20})},
+             {floats({2}, {7, 14}), floats({7, 2}, {1, 2, 2, 4, 3, 6, 4, 8, 5, 10, 6, 12, 7, 14})});
   expect_run(model, {x, zero, floats({}, {1})}, {floats({2}, {1, 2}), floats({1, 2}, {1, 2})});
 }
 

@@ -51,7 +51,9 @@ struct Temporary {
   fs::path path = fs::temp_directory_path() / ("tern_onnx_file_" + std::to_string(::getpid()));
   Temporary() { fs::remove_all(path), fs::create_directories(path); }
   ~Temporary() { fs::remove_all(path); }
-  void write(const char* name, const std::string& content) const { std::ofstream(path / name, std::ios::binary) << content; }
+  void write(const char* name, const std::string& content) const {
+    std::ofstream(path / name, std::ios::binary) << content;
+  }
 };
 
 void entry(onnx::TensorProto* t, const char* key, const std::string& value) {
@@ -92,7 +94,7 @@ std::string external_bytes() {
 
 }  // namespace
 
-// ---- weights in other files -----------------------------------------------------------------------------------------
+// ---- weights in other files ----
 
 TEST(OnnxFile, WeightsBesideTheModel) {
   const Temporary folder;
@@ -133,10 +135,17 @@ TEST(OnnxFile, WeightsThatAreNotThere) {
     tern_status status;
   };
   const Case cases[] = {
-      {"location", "none", TERN_ERR_NOT_FOUND}, {"location", "", TERN_ERR_CORRUPT},           {"offset", "21", TERN_ERR_CORRUPT},
-      {"offset", "-1", TERN_ERR_CORRUPT},       {"offset", "18446744073709551615", TERN_ERR_CORRUPT},
-      {"offset", "18446744073709551616", TERN_ERR_CORRUPT}, {"offset", "0x10", TERN_ERR_CORRUPT}, {"offset", "", TERN_ERR_CORRUPT},
-      {"length", "11", TERN_ERR_CORRUPT},       {"length", "13", TERN_ERR_CORRUPT},           {"length", " 12", TERN_ERR_CORRUPT},
+      {"location", "none", TERN_ERR_NOT_FOUND},
+      {"location", "", TERN_ERR_CORRUPT},
+      {"offset", "21", TERN_ERR_CORRUPT},
+      {"offset", "-1", TERN_ERR_CORRUPT},
+      {"offset", "18446744073709551615", TERN_ERR_CORRUPT},
+      {"offset", "18446744073709551616", TERN_ERR_CORRUPT},
+      {"offset", "0x10", TERN_ERR_CORRUPT},
+      {"offset", "", TERN_ERR_CORRUPT},
+      {"length", "11", TERN_ERR_CORRUPT},
+      {"length", "13", TERN_ERR_CORRUPT},
+      {"length", " 12", TERN_ERR_CORRUPT},
   };
   for (const Case& c : cases) {
     onnx::ModelProto m = external_model();
@@ -164,8 +173,23 @@ TEST(OnnxFile, NothingOutsideTheFolderIsRead) {
   fs::create_symlink("../weights", inside / "link");
   fs::create_directory_symlink("..", inside / "up");
   ASSERT_EQ(::mkfifo((inside / "pipe").c_str(), 0600), 0);
-  const std::string names[] = {"../weights", (folder.path / "weights").string(), "deep/weights", "./link", "up/weights", "link", "names", "pipe", "deep", ".", "..",
-                               "..\\weights", "c:weights", "/dev/zero", "/proc/self/mem", std::string("link\0x", 6), std::string(300, 'a')};
+  const std::string names[] = {"../weights",
+                               (folder.path / "weights").string(),
+                               "deep/weights",
+                               "./link",
+                               "up/weights",
+                               "link",
+                               "names",
+                               "pipe",
+                               "deep",
+                               ".",
+                               "..",
+                               "..\\weights",
+                               "c:weights",
+                               "/dev/zero",
+                               "/proc/self/mem",
+                               std::string("link\0x", 6),
+                               std::string(300, 'a')};
   for (const std::string& name : names) {
     onnx::ModelProto m = external_model();
     for (auto& t : *m.mutable_graph()->mutable_initializer())
@@ -201,7 +225,7 @@ TEST(OnnxFile, ASmallFileIsNoLargeModel) {
   EXPECT_EQ(import_proto(m, &model, folder.path), TERN_ERR_LIMIT) << message();
 }
 
-// ---- order ----------------------------------------------------------------------------------------------------------
+// ---- order ----
 
 TEST(OnnxFile, NodesInAnyOrder) {
   onnx::ModelProto m = empty_model();
@@ -263,11 +287,12 @@ TEST(OnnxFile, ALongChainBackwards) {
   gives(m, {row({1, 2, 3})}, row({1, 2, 3}));
 }
 
-// ---- functions ------------------------------------------------------------------------------------------------------
+// ---- functions ----
 
 namespace {
 
-onnx::FunctionProto* function(onnx::ModelProto& m, const char* name, std::initializer_list<const char*> in, std::initializer_list<const char*> out, int version = 13) {
+onnx::FunctionProto* function(onnx::ModelProto& m, const char* name, std::initializer_list<const char*> in,
+                              std::initializer_list<const char*> out, int version = 13) {
   auto* f = m.add_functions();
   f->set_domain("own");
   f->set_name(name);
@@ -277,14 +302,16 @@ onnx::FunctionProto* function(onnx::ModelProto& m, const char* name, std::initia
   return f;
 }
 
-onnx::NodeProto* node(onnx::FunctionProto* f, const char* type, std::initializer_list<const char*> in, std::initializer_list<const char*> out) {
+onnx::NodeProto* node(onnx::FunctionProto* f, const char* type, std::initializer_list<const char*> in,
+                      std::initializer_list<const char*> out) {
   onnx::GraphProto g;
   auto* n = f->add_node();
   *n = *tern::test::node(&g, type, in, out);
   return n;
 }
 
-onnx::NodeProto* call(onnx::GraphProto* g, const char* name, std::initializer_list<const char*> in, std::initializer_list<const char*> out) {
+onnx::NodeProto* call(onnx::GraphProto* g, const char* name, std::initializer_list<const char*> in,
+                      std::initializer_list<const char*> out) {
   auto* n = tern::test::node(g, name, in, out);
   n->set_domain("own");
   return n;
@@ -327,7 +354,8 @@ onnx::ModelProto model_of_x_and_y() {
 
 }  // namespace
 
-// Twice the same function with different attributes; its inner names are those of the graph; one call leaves out an input.
+// Twice the same function with different attributes; its inner names are those of the graph; one call leaves out an
+// input.
 TEST(OnnxFile, FunctionsOfTheModel) {
   onnx::ModelProto m = model_of_x_and_y();
   auto* leaky = function(m, "leaky", {"a", "low"}, {"y", "z"});
@@ -409,7 +437,7 @@ TEST(OnnxFile, FunctionsThatDoNotFit) {
   EXPECT_EQ(import_proto(m, &model), TERN_ERR_UNSUPPORTED_VERSION);
 }
 
-// ---- element types that only files have -----------------------------------------------------------------------------
+// ---- element types that only files have ----
 
 // Codes of 4 bits, a scale and a zero point for each block of two rows.
 TEST(OnnxFile, IntegersOfFourBits) {
@@ -445,7 +473,7 @@ TEST(OnnxFile, IntegersOfFourBits) {
   EXPECT_NE(message().find("4 bits"), std::string::npos) << message();
 }
 
-// ---- sequences ------------------------------------------------------------------------------------------------------
+// ---- sequences ----
 
 TEST(OnnxFile, SequencesThatAreKnown) {
   onnx::ModelProto m = empty_model();
@@ -461,7 +489,7 @@ TEST(OnnxFile, SequencesThatAreKnown) {
   index("two", 2);
   index("last", -1);
   index("first", 0);
-  node(g, "SplitToSequence", {"x", "two"}, {"s"});            // 1 2 | 3 4 | 5
+  node(g, "SplitToSequence", {"x", "two"}, {"s"});  // 1 2 | 3 4 | 5
   node(g, "SequenceAt", {"s", "last"}, {"five"});
   node(g, "SequenceInsert", {"s", "five", "first"}, {"s2"});  // 5 | 1 2 | 3 4 | 5
   node(g, "SequenceErase", {"s2", "two"}, {"s3"});            // 5 | 1 2 | 5

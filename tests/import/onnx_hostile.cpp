@@ -122,13 +122,23 @@ TEST(OnnxHostile, SizesOfTensors) {
   EXPECT_EQ(with([](auto* t) { t->set_dims(0, INT64_MIN); }), TERN_ERR_CORRUPT);
   EXPECT_EQ(with([](auto* t) { t->set_dims(0, (1ll << 62)), t->set_dims(1, 4); }), TERN_ERR_CORRUPT);
   EXPECT_EQ(with([](auto* t) { t->set_dims(0, 0); }), TERN_ERR_CORRUPT);
-  EXPECT_EQ(with([](auto* t) { for (int i = 0; i < 6; ++i) t->add_dims(1); }), TERN_ERR_LIMIT);
-  EXPECT_EQ(with([](auto* t) { for (int i = 0; i < 1000000; ++i) t->add_dims(1); }), TERN_ERR_LIMIT);
+  EXPECT_EQ(with([](auto* t) {
+              for (int i = 0; i < 6; ++i) t->add_dims(1);
+            }),
+            TERN_ERR_LIMIT);
+  EXPECT_EQ(with([](auto* t) {
+              for (int i = 0; i < 1000000; ++i) t->add_dims(1);
+            }),
+            TERN_ERR_LIMIT);
   EXPECT_EQ(with([](auto* t) { t->set_data_type(11); }), TERN_ERR_CORRUPT);
   EXPECT_EQ(with([](auto* t) { t->set_data_type(8); }), TERN_ERR_UNSUPPORTED);
   EXPECT_EQ(with([](auto* t) { t->set_data_type(77); }), TERN_ERR_UNSUPPORTED);
   EXPECT_EQ(with([](auto* t) { t->clear_raw_data(); }), TERN_ERR_CORRUPT);
-  EXPECT_EQ(with([](auto* t) { t->clear_raw_data(); for (int i = 0; i < 54; ++i) t->add_int32_data(1); }), TERN_ERR_CORRUPT);
+  EXPECT_EQ(with([](auto* t) {
+              t->clear_raw_data();
+              for (int i = 0; i < 54; ++i) t->add_int32_data(1);
+            }),
+            TERN_ERR_CORRUPT);
   EXPECT_EQ(with([](auto* t) { t->mutable_raw_data()->pop_back(); }), TERN_ERR_CORRUPT);
   EXPECT_EQ(with([](auto* t) { t->mutable_segment()->set_begin(0); }), TERN_ERR_UNSUPPORTED);
 }
@@ -140,8 +150,9 @@ TEST(OnnxHostile, PathsAreNotFollowed) {
   std::ofstream(folder / "secret.bin") << std::string(4096, 's');
   std::error_code ignored;
   std::filesystem::create_symlink(folder / "secret.bin", folder / "link.bin", ignored);
-  for (const std::string path : {std::string("secret.bin"), std::string("../tern_onnx_hostile/secret.bin"), (folder / "secret.bin").string(),
-                                 (folder / "link.bin").string(), std::string("/proc/self/maps"), std::string("C:\\secret.bin"), std::string("")}) {
+  for (const std::string path : {std::string("secret.bin"), std::string("../tern_onnx_hostile/secret.bin"),
+                                 (folder / "secret.bin").string(), (folder / "link.bin").string(),
+                                 std::string("/proc/self/maps"), std::string("C:\\secret.bin"), std::string("")}) {
     onnx::ModelProto m = small_model();
     auto* t = m.mutable_graph()->mutable_initializer(0);
     t->set_data_location(onnx::TensorProto::EXTERNAL);
@@ -174,7 +185,8 @@ TEST(OnnxHostile, Graphs) {
   fails("pads", TERN_ERR_CORRUPT, [](auto* g) { g->mutable_node(0)->mutable_attribute(0)->add_ints(1); });
   fails("twice", TERN_ERR_CORRUPT, [](auto* g) { *g->mutable_node(0)->add_attribute() = g->node(0).attribute(0); });
   fails("setattr", TERN_ERR_UNSUPPORTED_OP, [](auto* g) { integer(g->mutable_node(1), "setattr", 1); });
-  fails("function", TERN_ERR_CORRUPT, [](auto* g) { g->mutable_node(0)->mutable_attribute(0)->set_ref_attr_name("pads"); });
+  fails("function", TERN_ERR_CORRUPT,
+        [](auto* g) { g->mutable_node(0)->mutable_attribute(0)->set_ref_attr_name("pads"); });
   fails("sparse", TERN_ERR_UNSUPPORTED, [](auto* g) { g->add_sparse_initializer()->add_dims(3); });
 }
 
@@ -345,8 +357,8 @@ TEST(OnnxHostile, InputShapes) {
   ModelDef m;
   ASSERT_EQ(import_bytes(s, &m, "x=2x2x8x10"), TERN_OK) << message();
   EXPECT_EQ(to_string(m.signatures[0].graph.value(m.signatures[0].graph.inputs[0]).shape), "[2,2,8,10]");
-  for (const char* bad : {"x", "x=", "=1x2", "x=1x2x6x", "x=1x2x6x6x", "x=-1x2x6x6", "x=1x2x6", "x=1 x2x6x6", "x=1x2x6x99999999999999999999", "x=1x1x1x1x1x1x1x1x1",
-                          "x=9223372036854775807x2x6x6"})
+  for (const char* bad : {"x", "x=", "=1x2", "x=1x2x6x", "x=1x2x6x6x", "x=-1x2x6x6", "x=1x2x6", "x=1 x2x6x6",
+                          "x=1x2x6x99999999999999999999", "x=1x1x1x1x1x1x1x1x1", "x=9223372036854775807x2x6x6"})
     EXPECT_NE(import_bytes(s, nullptr, bad), TERN_OK) << bad;
   EXPECT_EQ(import_bytes(s, nullptr, "z=1x2x6x6"), TERN_ERR_INVALID_ARGUMENT);
   EXPECT_NE(message().find("'x'"), std::string::npos) << message();

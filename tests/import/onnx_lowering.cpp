@@ -28,7 +28,8 @@ tern_status import_proto(const onnx::ModelProto& m, ModelDef* out, const char* s
   return import_onnx({(const uint8_t*)s.data(), s.size()}, options, out);
 }
 
-onnx::TensorProto* integers(onnx::GraphProto* g, const char* name, std::initializer_list<int64_t> dims, std::initializer_list<int64_t> values) {
+onnx::TensorProto* integers(onnx::GraphProto* g, const char* name, std::initializer_list<int64_t> dims,
+                            std::initializer_list<int64_t> values) {
   auto* t = g->add_initializer();
   t->set_name(name);
   t->set_data_type(kI64);
@@ -56,7 +57,8 @@ onnx::GraphProto* branch(onnx::NodeProto* n, const char* name) {
 
 // y = x.squeeze(axis) as exporters write it: if the dim is 1 a Squeeze, else an Identity.
 void squeeze_if_one(onnx::GraphProto* g, const char* x, const std::string& y, int64_t axis) {
-  const std::string index = y + ".index", one = y + ".one", shape = y + ".shape", dim = y + ".dim", is_one = y + ".is_one";
+  const std::string index = y + ".index", one = y + ".one", shape = y + ".shape", dim = y + ".dim",
+                    is_one = y + ".is_one";
   integers(g, index.c_str(), {}, {axis});
   integers(g, one.c_str(), {}, {1});
   node(g, "Shape", {x}, {shape.c_str()});
@@ -111,8 +113,8 @@ TEST(OnnxLowering, ABranchThatIsKnownToRunIsLoweredInPlace) {
   }
 }
 
-// A branch that stays holds one that is known, which reads values and weights of both graphs around it; what it gives is an
-// input of the whole, and a weight.
+// A branch that stays holds one that is known, which reads values and weights of both graphs around it; what it gives
+// is an input of the whole, and a weight.
 TEST(OnnxLowering, WithinABranch) {
   onnx::ModelProto m = empty_model();
   auto* g = m.mutable_graph();
@@ -142,7 +144,8 @@ TEST(OnnxLowering, WithinABranch) {
   for (const bool c : {true, false}) {
     store_element(TERN_DTYPE_BOOL, const_cast<void*>(yes_value.data.bytes), 0, c);
     std::vector<TensorData> out;
-    ASSERT_EQ(evaluate_graph(model, model.signatures[0].graph, {filled({1, 4}), yes_value}, &out), TERN_OK) << message();
+    ASSERT_EQ(evaluate_graph(model, model.signatures[0].graph, {filled({1, 4}), yes_value}, &out), TERN_OK)
+        << message();
     ASSERT_EQ(out.size(), 3u);
     EXPECT_EQ(out[0].shape, Shape{4});
     // x = 0 1 2 3, so x w = 3 each; plus 2 times w: 4 * 5 / 2
@@ -173,7 +176,12 @@ TEST(OnnxLowering, SizesThatDecideAreFixed) {
 TEST(OnnxLowering, AFixedDimAmongOpenOnes) {
   onnx::ModelProto m = empty_model();
   auto* g = m.mutable_graph();
-  open_input(g, "x", {"batch", "one", "tokens"})->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(1)->set_dim_value(1);
+  open_input(g, "x", {"batch", "one", "tokens"})
+      ->mutable_type()
+      ->mutable_tensor_type()
+      ->mutable_shape()
+      ->mutable_dim(1)
+      ->set_dim_value(1);
   squeeze_if_one(g, "x", "s", 1);
   node(g, "Relu", {"s"}, {"y"});
   g->add_output()->set_name("y");
@@ -183,8 +191,8 @@ TEST(OnnxLowering, AFixedDimAmongOpenOnes) {
   EXPECT_EQ(count_nodes(model, "if"), 0);
 }
 
-// The answer is the same for the sizes that the importer looks at, and another beyond: it must not be taken for known. The
-// branch that does not run need not fit.
+// The answer is the same for the sizes that the importer looks at, and another beyond: it must not be taken for known.
+// The branch that does not run need not fit.
 TEST(OnnxLowering, AnOpenDimIsCompared) {
   for (const bool fits : {true, false}) {
     onnx::ModelProto m = empty_model();
@@ -211,7 +219,8 @@ TEST(OnnxLowering, AnOpenDimIsCompared) {
         EXPECT_EQ(out[0].load(29), tokens > 2000 ? 34 : 29);
       }
       std::vector<TensorData> out;
-      if (!given[0] && !fits) EXPECT_EQ(run_graph(model, model.signatures[0].graph, {filled({2500})}, &out), TERN_ERR_SHAPE);
+      if (!given[0] && !fits)
+        EXPECT_EQ(run_graph(model, model.signatures[0].graph, {filled({2500})}, &out), TERN_ERR_SHAPE);
     }
   }
 }
@@ -318,7 +327,13 @@ TEST(OnnxLowering, ValuesThatDoNotFit) {
   refused("slow=3", "the inputs are 'x', 'rate'");
   refused("rate=9000;rate=9000", "two values");
   onnx::ModelProto m = squeezing({2, 1, 4});
-  m.mutable_graph()->mutable_input(0)->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(0)->set_dim_param("n");
+  m.mutable_graph()
+      ->mutable_input(0)
+      ->mutable_type()
+      ->mutable_tensor_type()
+      ->mutable_shape()
+      ->mutable_dim(0)
+      ->set_dim_param("n");
   ModelDef model;
   EXPECT_EQ(import_proto(m, &model, "", "x=1"), TERN_ERR_INVALID_ARGUMENT);
   EXPECT_NE(message().find("not fixed"), std::string::npos) << message();
@@ -343,7 +358,12 @@ TEST(OnnxLowering, TheMessageShowsHowToGiveShapes) {
 TEST(OnnxLowering, LongStrides) {
   onnx::ModelProto m = empty_model();
   auto* g = m.mutable_graph();
-  open_input(g, "x", {"batch", "one", "samples"})->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(1)->set_dim_value(1);
+  open_input(g, "x", {"batch", "one", "samples"})
+      ->mutable_type()
+      ->mutable_tensor_type()
+      ->mutable_shape()
+      ->mutable_dim(1)
+      ->set_dim_value(1);
   tensor(g, "w", {2, 1, 8}, 1);
   ints(node(g, "Conv", {"x", "w"}, {"frames"}), "strides", {160});
   node(g, "Relu", {"frames"}, {"y"});
@@ -382,7 +402,8 @@ TEST(OnnxLowering, AScaleOfOneElementAndAZeroPointWithoutDims) {
   for (int64_t i = 0; i < 6; ++i) EXPECT_EQ(out[0].load(i), (double)(i + i % 3));
 }
 
-// A depthwise convolution of one tap is a scale and a shift per channel; a bias that does not fit is refused all the same.
+// A depthwise convolution of one tap is a scale and a shift per channel; a bias that does not fit is refused all the
+// same.
 TEST(OnnxLowering, SequencesOfLengthsGivenAtRunTime) {
   onnx::ModelProto m = empty_model();
   auto* g = m.mutable_graph();
@@ -497,12 +518,14 @@ TEST(OnnxLowering, ADepthwiseConvolutionOfOneTap) {
     ASSERT_EQ(evaluate_graph(m, m.signatures[0].graph, {filled({1, 3, 2, 2})}, &out), TERN_OK) << message();
     ASSERT_EQ(out[0].shape, (Shape{1, 3, 2 / stride, 2 / stride}));
     const int64_t pixels = 4 / (stride * stride);
-    for (int64_t i = 0; i < out[0].elements(); ++i) EXPECT_EQ(out[0].load(i), (double)((i / pixels + 2) * (i / pixels * 4 + i % pixels) + 100));
+    for (int64_t i = 0; i < out[0].elements(); ++i)
+      EXPECT_EQ(out[0].load(i), (double)((i / pixels + 2) * (i / pixels * 4 + i % pixels) + 100));
     for (const int64_t biases : {1, 4}) EXPECT_EQ(import_proto(model_of(biases, stride), &m), TERN_ERR_SHAPE) << biases;
   }
 }
 
-// The weights of two directions become parameters of a direction each; the results are those of the operator that has both.
+// The weights of two directions become parameters of a direction each; the results are those of the operator that has
+// both.
 TEST(OnnxLowering, RecurrentLayersOfTwoDirections) {
   constexpr int64_t kTokens = 3, kBatch = 2, kInputs = 2, kHidden = 3;
   struct Layer {
@@ -510,16 +533,27 @@ TEST(OnnxLowering, RecurrentLayersOfTwoDirections) {
     int64_t gates, states;
     const char* activations;  // of both directions
   };
-  for (const Layer& layer : {Layer{"LSTM", 4, 2, ""}, {"GRU", 3, 1, ""}, {"RNN", 1, 1, ""}, {"LSTM", 4, 2, "Sigmoid Tanh Relu HardSigmoid Softsign Tanh"}})
+  for (const Layer& layer : {Layer{"LSTM", 4, 2, ""},
+                             {"GRU", 3, 1, ""},
+                             {"RNN", 1, 1, ""},
+                             {"LSTM", 4, 2, "Sigmoid Tanh Relu HardSigmoid Softsign Tanh"}})
     for (const bool batch_first : {false, true}) {
       // Weight, recurrent weight, bias, lengths, first states.
       const Shape state = batch_first ? Shape{kBatch, 2, kHidden} : Shape{2, kBatch, kHidden};
-      std::vector<TensorData> in{filled(batch_first ? Shape{kBatch, kTokens, kInputs} : Shape{kTokens, kBatch, kInputs}), filled({2, layer.gates * kHidden, kInputs}),
-                                 filled({2, layer.gates * kHidden, kHidden}), filled({2, 2 * layer.gates * kHidden}), filled({kBatch}, TERN_DTYPE_I32), filled(state), filled(state)};
+      std::vector<TensorData> in{
+          filled(batch_first ? Shape{kBatch, kTokens, kInputs} : Shape{kTokens, kBatch, kInputs}),
+          filled({2, layer.gates * kHidden, kInputs}),
+          filled({2, layer.gates * kHidden, kHidden}),
+          filled({2, 2 * layer.gates * kHidden}),
+          filled({kBatch}, TERN_DTYPE_I32),
+          filled(state),
+          filled(state)};
       in.resize((size_t)(5 + layer.states));
       for (size_t i = 0; i < in.size(); ++i)
-        for (int64_t k = 0; i != 4 && k < in[i].elements(); ++k) store_element(TERN_DTYPE_F32, const_cast<void*>(in[i].data.bytes), k, std::sin((double)(k + 7 * (int64_t)i)));
-      for (int64_t k = 0; k < kBatch; ++k) store_element(TERN_DTYPE_I32, const_cast<void*>(in[4].data.bytes), k, (double)(kTokens - k));
+        for (int64_t k = 0; i != 4 && k < in[i].elements(); ++k)
+          store_element(TERN_DTYPE_F32, const_cast<void*>(in[i].data.bytes), k, std::sin((double)(k + 7 * (int64_t)i)));
+      for (int64_t k = 0; k < kBatch; ++k)
+        store_element(TERN_DTYPE_I32, const_cast<void*>(in[4].data.bytes), k, (double)(kTokens - k));
       std::vector<TensorData> out[2];
       for (const bool constant : {false, true}) {
         onnx::ModelProto m = empty_model(14);
@@ -539,7 +573,8 @@ TEST(OnnxLowering, RecurrentLayersOfTwoDirections) {
             continue;
           }
           auto* v = value(g->add_input(), name.c_str(), {}, i == 4 ? 6 : kF32);
-          for (const int64_t d : in[i].shape) v->mutable_type()->mutable_tensor_type()->mutable_shape()->add_dim()->set_dim_value(d);
+          for (const int64_t d : in[i].shape)
+            v->mutable_type()->mutable_tensor_type()->mutable_shape()->add_dim()->set_dim_value(d);
           given.push_back(in[i]);
         }
         integer(n, "hidden_size", kHidden);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The node tests of the ONNX project, as Debian's libonnx-testdata ships them (ONNX 1.12) and as the package `onnx` 1.23.2
-// makes them (tests/setup test): each is imported and evaluated, and must give the expected outputs or be refused. Which are
-// refused stands in onnx_unsupported.txt and onnx_unsupported_1.23.txt, which may only shrink: a test that is listed and
-// passes is an error, and so is one that is refused and not listed. A wrong result always fails. The README says how many
-// pass; fewer are an error.
+// The node tests of the ONNX project, as Debian's libonnx-testdata ships them (ONNX 1.12) and as the package `onnx`
+// 1.23.2 makes them (tests/setup test): each is imported and evaluated, and must give the expected outputs or be
+// refused. Which are refused stands in onnx_unsupported.txt and onnx_unsupported_1.23.txt, which may only shrink: a
+// test that is listed and passes is an error, and so is one that is refused and not listed. A wrong result always
+// fails. The README says how many pass; fewer are an error.
 //
-// Many of these tests give shapes, axes or sizes as inputs, which Tern needs when a plan is made. Such a test is imported
-// again with these inputs bound to their content.
+// Many of these tests give shapes, axes or sizes as inputs, which Tern needs when a plan is made. Such a test is
+// imported again with these inputs bound to their content.
 //
 // TERN_ONNX_ONLY: a part of a test's name. TERN_ONNX_WRITE: a folder to which the lists are written as they should be.
 #include <gtest/gtest.h>
@@ -47,7 +47,8 @@ bool read_tensor(const fs::path& path, TensorData* out) {
 
 // The data holds bfloat16 as bits in 16-bit integers.
 void as_declared(const onnx::ValueInfoProto& v, TensorData* t) {
-  if (v.type().tensor_type().elem_type() == onnx::TensorProto::BFLOAT16 && t->dtype == TERN_DTYPE_U16) t->dtype = TERN_DTYPE_BF16;
+  if (v.type().tensor_type().elem_type() == onnx::TensorProto::BFLOAT16 && t->dtype == TERN_DTYPE_U16)
+    t->dtype = TERN_DTYPE_BF16;
 }
 
 bool fits(const onnx::ValueInfoProto& v, const Shape& shape) {
@@ -58,7 +59,8 @@ bool fits(const onnx::ValueInfoProto& v, const Shape& shape) {
   return true;
 }
 
-Result run_one(const fs::path& folder, const onnx::ModelProto& proto, const std::vector<uint8_t>& file, bool rounds_each_step) {
+Result run_one(const fs::path& folder, const onnx::ModelProto& proto, const std::vector<uint8_t>& file,
+               bool rounds_each_step) {
   Result result;
   std::vector<fs::path> sets;
   for (const auto& e : fs::directory_iterator(folder))
@@ -67,17 +69,21 @@ Result run_one(const fs::path& folder, const onnx::ModelProto& proto, const std:
     std::vector<TensorData> inputs, expected;
     std::vector<const onnx::ValueInfoProto*> declared;  // those that no initializer gives
     for (const auto& v : proto.graph().input())
-      if (std::none_of(proto.graph().initializer().begin(), proto.graph().initializer().end(), [&](const auto& t) { return t.name() == v.name(); })) declared.push_back(&v);
+      if (std::none_of(proto.graph().initializer().begin(), proto.graph().initializer().end(),
+                       [&](const auto& t) { return t.name() == v.name(); }))
+        declared.push_back(&v);
     for (size_t i = 0; i < declared.size(); ++i) {
       TensorData t;
-      if (!read_tensor(set / ("input_" + std::to_string(i) + ".pb"), &t)) return {Outcome::refused, "input that is no tensor of numbers"};
+      if (!read_tensor(set / ("input_" + std::to_string(i) + ".pb"), &t))
+        return {Outcome::refused, "input that is no tensor of numbers"};
       t.name = declared[i]->name();
       as_declared(*declared[i], &t);
       inputs.push_back(t);
     }
     for (int i = 0; i < proto.graph().output_size(); ++i) {
       TensorData t;
-      if (!read_tensor(set / ("output_" + std::to_string(i) + ".pb"), &t)) return {Outcome::refused, "output that is no tensor of numbers"};
+      if (!read_tensor(set / ("output_" + std::to_string(i) + ".pb"), &t))
+        return {Outcome::refused, "output that is no tensor of numbers"};
       as_declared(proto.graph().output(i), &t);
       expected.push_back(t);
     }
@@ -113,7 +119,8 @@ Result run_one(const fs::path& folder, const onnx::ModelProto& proto, const std:
       std::string why;
       // The bfloat16 data was cut off, not rounded: it is off by one in the last place.
       const bool f16 = expected[i].dtype == TERN_DTYPE_F16, bf16 = expected[i].dtype == TERN_DTYPE_BF16;
-      if (!close_to(got[i], expected[i], bf16 ? (rounds_each_step ? 1.0 / 64 : 8e-3) : 1e-3, f16 ? 1e-3 : 1e-6, &why)) return {Outcome::wrong, "output " + std::to_string(i) + ": " + why};
+      if (!close_to(got[i], expected[i], bf16 ? (rounds_each_step ? 1.0 / 64 : 8e-3) : 1e-3, f16 ? 1e-3 : 1e-6, &why))
+        return {Outcome::wrong, "output " + std::to_string(i) + ": " + why};
     }
   }
   return {Outcome::passes, sets.empty() ? "no data" : ""};
@@ -128,13 +135,15 @@ std::string one_line(std::string s) {
 struct Suite {
   const char* version;  // as in the README: "Of the N node tests of ONNX <version>, M pass"
   const char* list;
-  bool rounds_each_step;  // its bfloat16 results are those of a chain that rounds at each step: two units in the last place
+  // its bfloat16 results are those of a chain that rounds at each step: two units in the last place
+  bool rounds_each_step;
 };
 
 // How many pass and how many there are, as the README says.
 void counts_in_readme(const Suite& suite, int* passed, int* total) {
   const std::vector<uint8_t> bytes = read_file(TERN_ROOT "/README.md");
-  const std::string text(bytes.begin(), bytes.end()), before = std::string(" node tests of ONNX ") + suite.version + ", ";
+  const std::string text(bytes.begin(), bytes.end()),
+      before = std::string(" node tests of ONNX ") + suite.version + ", ";
   const size_t at = text.find(before);
   ASSERT_NE(at, std::string::npos) << "the README lacks the count for ONNX " << suite.version;
   *passed = std::atoi(text.c_str() + at + before.size());
@@ -150,7 +159,8 @@ void run_suite(const Suite& suite, const fs::path& root) {
     if (!line.empty() && line[0] != '#') listed[line.substr(0, line.find(' '))] = line;
   std::vector<fs::path> folders;
   for (const auto& e : fs::directory_iterator(root))
-    if (e.is_directory() && (!only || e.path().filename().string().find(only) != std::string::npos)) folders.push_back(e.path());
+    if (e.is_directory() && (!only || e.path().filename().string().find(only) != std::string::npos))
+      folders.push_back(e.path());
   std::sort(folders.begin(), folders.end());
   int passed = 0, wrong = 0;
   for (const fs::path& folder : folders) {
@@ -168,13 +178,17 @@ void run_suite(const Suite& suite, const fs::path& root) {
       ++wrong;
       ADD_FAILURE() << name << ": " << r.reason;
     }
-    if (r.outcome != Outcome::refused && listed.count(name)) ADD_FAILURE() << name << " is in the list of refused tests, but is supported: take it out";
-    if (r.outcome == Outcome::refused && !listed.count(name)) ADD_FAILURE() << name << " is refused, but not in the list: " << r.reason;
+    if (r.outcome != Outcome::refused && listed.count(name))
+      ADD_FAILURE() << name << " is in the list of refused tests, but is supported: take it out";
+    if (r.outcome == Outcome::refused && !listed.count(name))
+      ADD_FAILURE() << name << " is refused, but not in the list: " << r.reason;
   }
-  std::printf("ONNX %s: %d of %zu pass, %d wrong, %zu refused\n", suite.version, passed, folders.size(), wrong, refused.size());
+  std::printf("ONNX %s: %d of %zu pass, %d wrong, %zu refused\n", suite.version, passed, folders.size(), wrong,
+              refused.size());
   if (const char* write = std::getenv("TERN_ONNX_WRITE")) {
     std::ofstream out(fs::path(write) / suite.list);
-    out << "# Node tests of ONNX " << suite.version << " that the importer refuses, and why. This list may only shrink.\n";
+    out << "# Node tests of ONNX " << suite.version
+        << " that the importer refuses, and why. This list may only shrink.\n";
     for (const auto& [name, why] : refused) out << name << " " << why << "\n";
   }
   if (only) return;
@@ -190,7 +204,8 @@ void run_suite(const Suite& suite, const fs::path& root) {
 
 TEST(OnnxNodes, Debian) {
   const fs::path root = "/usr/share/libonnx-testdata/data/node";
-  if (!fs::is_directory(root)) GTEST_SKIP() << "SKIPPED: no ONNX node tests in " << root << " (Debian package libonnx-testdata)";
+  if (!fs::is_directory(root))
+    GTEST_SKIP() << "SKIPPED: no ONNX node tests in " << root << " (Debian package libonnx-testdata)";
   run_suite({"1.12", "onnx_unsupported.txt", false}, root);
 }
 

@@ -21,7 +21,7 @@ namespace {
 
 std::string message() { return thread_error().message; }
 
-// ---- expressions ----------------------------------------------------------------------------------------------------
+// ---- expressions ----
 
 TEST(Sizes, OneNumberForOneSize) {
   Sizes s({48, 320});
@@ -56,7 +56,8 @@ TEST(Sizes, AreEvaluatedAsTheyWereMade) {
       made.push_back({s.symbol(k), {}});
       for (const auto& p : points) made.back().values.push_back(p[(size_t)k]);
     }
-    for (const int64_t c : {-3, 0, 1, 2, 5, 32}) made.push_back({s.constant(c), std::vector<std::optional<int64_t>>(points.size(), c)});
+    for (const int64_t c : {-3, 0, 1, 2, 5, 32})
+      made.push_back({s.constant(c), std::vector<std::optional<int64_t>>(points.size(), c)});
     for (int step = 0; step < 12; ++step) {
       const Both a = made[random() % made.size()], b = made[random() % made.size()];
       Both r;
@@ -87,7 +88,8 @@ TEST(Sizes, AreEvaluatedAsTheyWereMade) {
         case 7: r.id = s.less(a.id, b.id); break;
         default: r.id = s.equal(a.id, b.id); break;
       }
-      for (size_t p = 0; p < points.size(); ++p) r.values.push_back(a.values[p] && b.values[p] ? plain(*a.values[p], *b.values[p]) : std::nullopt);
+      for (size_t p = 0; p < points.size(); ++p)
+        r.values.push_back(a.values[p] && b.values[p] ? plain(*a.values[p], *b.values[p]) : std::nullopt);
       EXPECT_EQ(s.hint(r.id), *r.values[0]);
       made.push_back(r);
     }
@@ -103,7 +105,7 @@ TEST(Sizes, AreEvaluatedAsTheyWereMade) {
   }
 }
 
-// ---- models ---------------------------------------------------------------------------------------------------------
+// ---- models ----
 
 constexpr int kI64 = 7;
 
@@ -164,14 +166,17 @@ void check_followed(const Signature& sig, const std::vector<int64_t>& at) {
   Graph g = sig.graph, there;
   std::vector<ValueSizes> own(g.inputs.size());
   for (size_t i = 0; i < own.size(); ++i)
-    for (int a = 0; a < g.value(g.inputs[i]).shape.rank; ++a) own[i].dims[a] = sizes.constant(g.value(g.inputs[i]).shape[a]);
-  for (const SymbolicDim& d : sig.symbolic_dims) own[(size_t)d.input].dims[d.axis] = sizes.symbol(d.symbol), own[(size_t)d.input].dims_vary = true;
+    for (int a = 0; a < g.value(g.inputs[i]).shape.rank; ++a)
+      own[i].dims[a] = sizes.constant(g.value(g.inputs[i]).shape[a]);
+  for (const SymbolicDim& d : sig.symbolic_dims)
+    own[(size_t)d.input].dims[d.axis] = sizes.symbol(d.symbol), own[(size_t)d.input].dims_vary = true;
   for (size_t i = 0; i < own.size(); ++i)
     if (own[i].dims_vary) g.value(g.inputs[i]).sizes = std::make_shared<ValueSizes>(own[i]);
   std::vector<ValueId> map(g.values.size(), kNoValue);
   for (size_t v = 0; v < g.values.size(); ++v)
     if (g.values[v].kind != ValueKind::node) map[v] = add_value(there, sig.graph.values[v]);
-  for (const SymbolicDim& d : sig.symbolic_dims) there.value(map[(size_t)g.inputs[(size_t)d.input]]).shape[d.axis] = at[(size_t)d.symbol];
+  for (const SymbolicDim& d : sig.symbolic_dims)
+    there.value(map[(size_t)g.inputs[(size_t)d.input]]).shape[d.axis] = at[(size_t)d.symbol];
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     if (!g.nodes[i].subgraphs.empty()) return;  // those are tested by hand
     ASSERT_EQ(follow_sizes(sizes, g, g.nodes[i]), TERN_OK) << message();
@@ -188,15 +193,18 @@ void check_followed(const Signature& sig, const std::vector<int64_t>& at) {
     const Value &here = g.values[v], &other = there.value(map[v]);
     for (int a = 0; a < here.shape.rank; ++a) {
       const auto followed = values[(size_t)size_of(sizes, here, a)];
-      EXPECT_EQ(followed.value_or(other.shape[a]), other.shape[a]) << "axis " << a << " of '" << here.name << "' of " << (here.producer >= 0 ? g.nodes[(size_t)here.producer].op->name : "");
+      EXPECT_EQ(followed.value_or(other.shape[a]), other.shape[a])
+          << "axis " << a << " of '" << here.name << "' of "
+          << (here.producer >= 0 ? g.nodes[(size_t)here.producer].op->name : "");
     }
     if (!here.data || !has_fixed_shape(here)) continue;
     ASSERT_TRUE(other.data) << here.name;
     for (int64_t e = 0; e < here.shape.elements(); ++e) {
       if (here.sizes && here.sizes->content_varies && here.sizes->content.empty()) break;
       const bool varies = here.sizes && here.sizes->content_varies;
-      const auto followed = varies ? here.sizes->content[(size_t)e] >= 0 ? values[(size_t)here.sizes->content[(size_t)e]] : std::nullopt
-                                   : std::optional(load_integer(is_float(here.dtype) ? TERN_DTYPE_BOOL : here.dtype, here.data.bytes, e));
+      const auto followed =
+          varies ? here.sizes->content[(size_t)e] >= 0 ? values[(size_t)here.sizes->content[(size_t)e]] : std::nullopt
+                 : std::optional(load_integer(is_float(here.dtype) ? TERN_DTYPE_BOOL : here.dtype, here.data.bytes, e));
       if (is_float(here.dtype)) continue;
       const int64_t there_now = load_integer(other.dtype, other.data.bytes, e);
       EXPECT_EQ(followed.value_or(there_now), there_now) << "element " << e << " of '" << here.name << "'";
@@ -205,7 +213,8 @@ void check_followed(const Signature& sig, const std::vector<int64_t>& at) {
 }
 
 // Output 0 has this shape for every size, and is said to vary exactly where it does.
-void check_shapes(const Small& m, const std::vector<std::vector<int64_t>>& sizes, const std::function<Shape(const std::vector<int64_t>&)>& expected) {
+void check_shapes(const Small& m, const std::vector<std::vector<int64_t>>& sizes,
+                  const std::function<Shape(const std::vector<int64_t>&)>& expected) {
   ModelDef model;
   ASSERT_EQ(import_small(m, &model), TERN_OK) << message();
   const Signature& sig = model.signatures[0];
@@ -257,7 +266,8 @@ TEST(OnnxSizes, PaddingToASquare) {
   Small m;
   m.open_input("x", {"1", "3", "height", "width"});
   const char *h = m.size("x", 2), *w = m.size("x", 3), *side = m.op("Max", {h, w}), *zero = m.number(0);
-  m.output(m.op("Pad", {"x", m.concat({zero, zero, zero, zero, zero, zero, m.op("Sub", {side, h}), m.op("Sub", {side, w})})}));
+  m.output(m.op("Pad",
+                {"x", m.concat({zero, zero, zero, zero, zero, zero, m.op("Sub", {side, h}), m.op("Sub", {side, w})})}));
   check_shapes(m, kPictures, [](const auto& s) { return Shape{1, 3, std::max(s[0], s[1]), std::max(s[0], s[1])}; });
 }
 
@@ -275,8 +285,11 @@ TEST(OnnxSizes, CropOfTheMiddle) {
   m.open_input("x", {"1", "height", "width"});
   const char *h = m.size("x", 1), *w = m.size("x", 2), *side = m.op("Min", {h, w}), *two = m.number(2);
   const char *top = m.op("Div", {m.op("Sub", {h, side}), two}), *left = m.op("Div", {m.op("Sub", {w, side}), two});
-  m.output(m.op("Slice", {"x", m.concat({top, left}), m.concat({m.op("Add", {top, side}), m.op("Add", {left, side})}), m.concat({m.number(1), m.number(2)})}));
-  check_shapes(m, {{48, 320}, {64, 64}, {33, 65}, {100, 7}}, [](const auto& s) { return Shape{1, std::min(s[0], s[1]), std::min(s[0], s[1])}; });
+  m.output(m.op("Slice", {"x", m.concat({top, left}), m.concat({m.op("Add", {top, side}), m.op("Add", {left, side})}),
+                          m.concat({m.number(1), m.number(2)})}));
+  check_shapes(m, {{48, 320}, {64, 64}, {33, 65}, {100, 7}}, [](const auto& s) {
+    return Shape{1, std::min(s[0], s[1]), std::min(s[0], s[1])};
+  });
 }
 
 // Half the size, then what is enlarged is cut to the size before: odd sizes too.

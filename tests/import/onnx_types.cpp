@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Types and numbers where a lowering may go wrong unseen: what is rounded, what cancels, what is summed in integers. The right
-// values are those of NumPy in f64 and of ONNX Runtime.
+// Types and numbers where a lowering may go wrong unseen: what is rounded, what cancels, what is summed in integers.
+// The right values are those of NumPy in f64 and of ONNX Runtime.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -21,7 +21,8 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 
 TensorData tensor_of(DType dtype, const Shape& shape, const Numbers& numbers) {
   TensorData t = make_tensor(dtype, shape);
-  for (int64_t i = 0; i < t.elements(); ++i) store_element(dtype, const_cast<void*>(t.data.bytes), i, numbers[(size_t)i % numbers.size()]);
+  for (int64_t i = 0; i < t.elements(); ++i)
+    store_element(dtype, const_cast<void*>(t.data.bytes), i, numbers[(size_t)i % numbers.size()]);
   return t;
 }
 
@@ -40,7 +41,8 @@ struct Model {
 
   Model& input(const char* name, DType dtype, const Shape& shape, const Numbers& numbers) {
     auto* v = value(graph()->add_input(), name, {}, onnx_type(dtype));
-    for (const int64_t d : shape) v->mutable_type()->mutable_tensor_type()->mutable_shape()->add_dim()->set_dim_value(d);
+    for (const int64_t d : shape)
+      v->mutable_type()->mutable_tensor_type()->mutable_shape()->add_dim()->set_dim_value(d);
     inputs.push_back(tensor_of(dtype, shape, numbers));
     return *this;
   }
@@ -53,7 +55,9 @@ struct Model {
     t->set_raw_data(content.data.bytes, content.bytes());
     return *this;
   }
-  onnx::NodeProto* add(const char* type, std::initializer_list<const char*> in, const char* out = "y") { return node(graph(), type, in, {out}); }
+  onnx::NodeProto* add(const char* type, std::initializer_list<const char*> in, const char* out = "y") {
+    return node(graph(), type, in, {out});
+  }
   Model& cast(const char* in, const char* out, DType to) {
     integer(add("Cast", {in}, out), "to", onnx_type(to));
     return *this;
@@ -63,7 +67,8 @@ struct Model {
     const std::string s = bytes_of(proto);
     ModelDef model;
     std::vector<TensorData> out;
-    EXPECT_EQ(import_onnx({(const uint8_t*)s.data(), s.size()}, ImportOptions{}, &model), TERN_OK) << thread_error().message;
+    EXPECT_EQ(import_onnx({(const uint8_t*)s.data(), s.size()}, ImportOptions{}, &model), TERN_OK)
+        << thread_error().message;
     if (model.signatures.empty()) return {};
     EXPECT_EQ(evaluate_graph(model, model.signatures[0].graph, inputs, &out), TERN_OK) << thread_error().message;
     return out.empty() ? TensorData{} : out[0];
@@ -82,7 +87,8 @@ void expect(const TensorData& y, DType dtype, const Shape& shape, const Numbers&
   ASSERT_EQ(y.shape, shape) << to_string(y.shape);
   for (int64_t i = 0; i < y.elements(); ++i) {
     const double v = y.load(i), w = want[(size_t)i % want.size()];
-    EXPECT_TRUE(v == w || std::fabs(v - w) <= tolerance || (std::isnan(v) && std::isnan(w))) << i << ": " << v << " instead of " << w;
+    EXPECT_TRUE(v == w || std::fabs(v - w) <= tolerance || (std::isnan(v) && std::isnan(w)))
+        << i << ": " << v << " instead of " << w;
   }
 }
 
@@ -99,7 +105,8 @@ TEST(OnnxTypes, CastsOfConstantsRound) {
       {f32, bf16, {0.001, 1e5, 0.1, -3}, {0.00099945068359375, 99840, 0.10009765625, -3}},
       {f64, f32, {0.1, 16777217, 1e300, -1}, {(double)0.1f, 16777216, kInf, -1}},
       {f64, f16, {0.1, 2049, 1.00048828125, -1}, {0.0999755859375, 2048, 1, -1}},
-      {f64, f16, {1.0004882812500004, 2049.0000001, -1.0004882812499996, 1}, {1.0009765625, 2050, -1, 1}},  // rounded once
+      // rounded once
+      {f64, f16, {1.0004882812500004, 2049.0000001, -1.0004882812499996, 1}, {1.0009765625, 2050, -1, 1}},
       {f16, bf16, {1.0009765625, 257, 0.5, -1}, {1, 256, 0.5, -1}},
       {f32, TERN_DTYPE_I8, {-3.7, 100.9, 0.2, 3}, {-3, 100, 0, 3}},
       {f32, TERN_DTYPE_I32, {-3.7, 1e6, 0.2, 3}, {-3, 1e6, 0, 3}},
@@ -107,10 +114,15 @@ TEST(OnnxTypes, CastsOfConstantsRound) {
   };
   for (const auto& c : cases) {
     Model added;
-    added.input("x", f32, {4}, {0}).weight("c", c.from, {4}, c.numbers).cast("c", "h", c.through).cast("h", "f", f32).add("Add", {"x", "f"});
+    added.input("x", f32, {4}, {0})
+        .weight("c", c.from, {4}, c.numbers)
+        .cast("c", "h", c.through)
+        .cast("h", "f", f32)
+        .add("Add", {"x", "f"});
     expect(added.run(), f32, {4}, c.want);
     if (std::isinf(c.want[1]) || std::isinf(c.want[2])) continue;
-    const double sum = (double)(float)(c.want[0] + c.want[1] + c.want[2] + c.want[3]), tolerance = std::fabs(sum) * 1e-6;
+    const double sum = (double)(float)(c.want[0] + c.want[1] + c.want[2] + c.want[3]),
+                 tolerance = std::fabs(sum) * 1e-6;
     for (const bool swapped : {false, true}) {  // the weight of a product, as it is or transposed
       Model product;
       product.input("x", f32, {1, 4}, {1}).weight("c", c.from, swapped ? Shape{1, 4} : Shape{4, 1}, c.numbers);
@@ -120,7 +132,11 @@ TEST(OnnxTypes, CastsOfConstantsRound) {
       expect(product.run(), f32, {1, 1}, {sum}, tolerance);
     }
     Model conv;
-    conv.input("x", f32, {1, 4, 1, 1}, {1}).weight("c", c.from, {1, 4, 1, 1}, c.numbers).cast("c", "h", c.through).cast("h", "f", f32).add("Conv", {"x", "f"});
+    conv.input("x", f32, {1, 4, 1, 1}, {1})
+        .weight("c", c.from, {1, 4, 1, 1}, c.numbers)
+        .cast("c", "h", c.through)
+        .cast("h", "f", f32)
+        .add("Conv", {"x", "f"});
     expect(conv.run(), f32, {1, 1, 1, 1}, {sum}, tolerance);
   }
 }
@@ -133,14 +149,18 @@ TEST(OnnxTypes, EinsumKeepsTheOrderOfItsDots) {
     return m;
   };
   // The sums of rows: in the order of a's dims.
-  expect(model_of("...ij,...jk", {2, 3, 1, 2}, {2, 3, 2, 1}).run(), TERN_DTYPE_F32, {2, 3, 1, 1}, {3, 7, 11, 15, 19, 23});
-  expect(model_of("...ij,jk", {2, 3, 1, 2}, {2, 2}).run(), TERN_DTYPE_F32, {2, 3, 1, 2}, {3, 3, 7, 7, 11, 11, 15, 15, 19, 19, 23, 23});
+  expect(model_of("...ij,...jk", {2, 3, 1, 2}, {2, 3, 2, 1}).run(), TERN_DTYPE_F32, {2, 3, 1, 1},
+         {3, 7, 11, 15, 19, 23});
+  expect(model_of("...ij,jk", {2, 3, 1, 2}, {2, 2}).run(), TERN_DTYPE_F32, {2, 3, 1, 2},
+         {3, 3, 7, 7, 11, 11, 15, 15, 19, 19, 23, 23});
   // An axis of one stretches; capital letters come before small ones; a letter that stands twice is summed.
   expect(model_of("...i,...i->...", {1, 2, 2}, {3, 2, 2}).run(), TERN_DTYPE_F32, {3, 2}, {3, 7});
   expect(model_of("bA,c", {2, 3}, {1}).run(), TERN_DTYPE_F32, {3, 2, 1}, {1, 4, 2, 5, 3, 6});
   expect(model_of("...ii,...", {2, 2, 2}, {2}).run(), TERN_DTYPE_F32, {2}, {5, 13});
   Model three;
-  three.input("a", TERN_DTYPE_F32, {2, 2}, {1, 2, 3, 4}).input("b", TERN_DTYPE_F32, {2, 3}, {1, 0, 2}).input("c", TERN_DTYPE_F32, {3}, {1, 10, 100});
+  three.input("a", TERN_DTYPE_F32, {2, 2}, {1, 2, 3, 4})
+      .input("b", TERN_DTYPE_F32, {2, 3}, {1, 0, 2})
+      .input("c", TERN_DTYPE_F32, {3}, {1, 10, 100});
   text(three.add("Einsum", {"a", "b", "c"}), "equation", "ij,jk,k->ik");
   expect(three.run(), TERN_DTYPE_F32, {2, 3}, {3, 0, 600, 7, 0, 1400});
 }
@@ -159,7 +179,11 @@ TEST(OnnxTypes, NormalisationsOfConstants) {
     mean_variance.input("x", dtype, {1, 2, 5, 7}, far).add("MeanVarianceNormalization", {"x"});
     expect(mean_variance.run(), dtype, {1, 2, 5, 7}, {0});
     Model batch;
-    batch.input("x", dtype, {1, 2, 5, 7}, far).weight("s", dtype, {2}, {3}).weight("b", dtype, {2}, {0.5, -2}).weight("m", dtype, {2}, far).weight("v", dtype, {2}, {0});
+    batch.input("x", dtype, {1, 2, 5, 7}, far)
+        .weight("s", dtype, {2}, {3})
+        .weight("b", dtype, {2}, {0.5, -2})
+        .weight("m", dtype, {2}, far)
+        .weight("v", dtype, {2}, {0});
     batch.add("BatchNormalization", {"x", "s", "b", "m", "v"});
     expect(batch.run(), dtype, {1, 2, 5, 7}, want);
   }
@@ -168,7 +192,8 @@ TEST(OnnxTypes, NormalisationsOfConstants) {
 // Small differences of large numbers.
 TEST(OnnxTypes, NormalisationsFarFromZero) {
   Model m;
-  m.input("x", TERN_DTYPE_F32, {1, 1, 2, 2}, {16384.0, 16384.5, 16383.5, 16384.0}).add("MeanVarianceNormalization", {"x"});
+  m.input("x", TERN_DTYPE_F32, {1, 1, 2, 2}, {16384.0, 16384.5, 16383.5, 16384.0})
+      .add("MeanVarianceNormalization", {"x"});
   expect(m.run(), TERN_DTYPE_F32, {1, 1, 2, 2}, {0, std::sqrt(2), -std::sqrt(2), 0}, 1e-6);
 }
 
@@ -190,7 +215,9 @@ TEST(OnnxTypes, HalvesAreRoundedOnce) {
   length.add("ReduceL2", {"x", "axes"});
   expect(length.run(), TERN_DTYPE_F16, {2, 1}, {500, 49984});  // 50000 is no f16
   Model gemm;
-  gemm.input("a", TERN_DTYPE_F16, {1, 2}, {2048, 1}).weight("b", TERN_DTYPE_F16, {2, 1}, {1, 1}).weight("c", TERN_DTYPE_F16, {1}, {1});
+  gemm.input("a", TERN_DTYPE_F16, {1, 2}, {2048, 1})
+      .weight("b", TERN_DTYPE_F16, {2, 1}, {1, 1})
+      .weight("c", TERN_DTYPE_F16, {1}, {1});
   gemm.add("Gemm", {"a", "b", "c"});
   expect(gemm.run(), TERN_DTYPE_F16, {1, 1}, {2050});  // 2049 alone would become 2048
 }
@@ -198,7 +225,8 @@ TEST(OnnxTypes, HalvesAreRoundedOnce) {
 // What is made of several steps takes none of them in f32.
 TEST(OnnxTypes, DoublesStayDoubles) {
   constexpr DType kF64 = TERN_DTYPE_F64;
-  const Numbers x = {0.1, 0.7, -0.3, 1.9, -1.1, 0.4}, scale = {0.1, 1.1, 1.0 / 3}, four = {1.0 / 3, 2.0 / 3, -1.0 / 7, 5.0 / 7};
+  const Numbers x = {0.1, 0.7, -0.3, 1.9, -1.1, 0.4}, scale = {0.1, 1.1, 1.0 / 3},
+                four = {1.0 / 3, 2.0 / 3, -1.0 / 7, 5.0 / 7};
   const auto number = [](onnx::NodeProto* n, const char* name, float value) {
     auto* a = n->add_attribute();
     a->set_name(name);
@@ -217,14 +245,19 @@ TEST(OnnxTypes, DoublesStayDoubles) {
   for (const auto& a : attentions) {
     SCOPED_TRACE(a.attribute);
     Model m(23);
-    m.input("q", kF64, {1, 1, 2, 2}, x).input("k", kF64, {1, 1, 2, 2}, {0.3, -0.2, 0.9, 1.3}).input("v", kF64, {1, 1, 2, 2}, four);
+    m.input("q", kF64, {1, 1, 2, 2}, x)
+        .input("k", kF64, {1, 1, 2, 2}, {0.3, -0.2, 0.9, 1.3})
+        .input("v", kF64, {1, 1, 2, 2}, four);
     auto* n = m.add("Attention", {"q", "k", "v"});
     if (*a.attribute) number(n, a.attribute, a.value);
     expect(m.run(), kF64, {1, 1, 2, 2}, a.want, 1e-15);
   }
   const std::pair<const char*, Numbers> norms[] = {
-      {"LayerNormalization", {-0.01622166187362846, 1.4275062448793048, -0.37850544371799744, 0.12247407889292, -1.34721486782212, 0}},
-      {"RMSNormalization", {0.022548807572617763, 1.7362581830915673, -0.22548807572617757, 0.1474681557036915, -0.9391393073761409, 0.10348642505522213}},
+      {"LayerNormalization",
+       {-0.01622166187362846, 1.4275062448793048, -0.37850544371799744, 0.12247407889292, -1.34721486782212, 0}},
+      {"RMSNormalization",
+       {0.022548807572617763, 1.7362581830915673, -0.22548807572617757, 0.1474681557036915, -0.9391393073761409,
+        0.10348642505522213}},
   };
   for (const auto& [type, want] : norms) {
     SCOPED_TRACE(type);
@@ -234,14 +267,22 @@ TEST(OnnxTypes, DoublesStayDoubles) {
   }
   Model softmax;
   softmax.input("x", kF64, {2, 3}, x).add("LogSoftmax", {"x"});
-  expect(softmax.run(), kF64, {2, 3}, {-1.2506003020246401, -0.6506003020246401, -1.6506003020246403, -0.24131129665715703, -3.241311296657157, -1.7413112966571571}, 2e-15);
+  expect(softmax.run(), kF64, {2, 3},
+         {-1.2506003020246401, -0.6506003020246401, -1.6506003020246403, -0.24131129665715703, -3.241311296657157,
+          -1.7413112966571571},
+         2e-15);
   Model neighbours;
   auto* lrn = neighbours.input("x", kF64, {1, 6, 1, 1}, x).add("LRN", {"x"});
   integer(lrn, "size", 3);
   number(lrn, "alpha", 0.5f);
-  expect(neighbours.run(), kF64, {1, 6, 1, 1}, {0.09417343686381681, 0.652450272509095, -0.20165270612725847, 1.2133845919607582, -0.6991242522895071, 0.34282525934452684}, 2e-15);
+  expect(neighbours.run(), kF64, {1, 6, 1, 1},
+         {0.09417343686381681, 0.652450272509095, -0.20165270612725847, 1.2133845919607582, -0.6991242522895071,
+          0.34282525934452684},
+         2e-15);
   Model recurrent;
-  recurrent.input("x", kF64, {2, 1, 1}, x).weight("w", kF64, {1, 4, 1}, {0.3, -0.2, 0.9, 1.3}).weight("r", kF64, {1, 4, 1}, four);
+  recurrent.input("x", kF64, {2, 1, 1}, x)
+      .weight("w", kF64, {1, 4, 1}, {0.3, -0.2, 0.9, 1.3})
+      .weight("r", kF64, {1, 4, 1}, four);
   integer(recurrent.add("LSTM", {"x", "w", "r"}), "hidden_size", 1);
   expect(recurrent.run(), kF64, {2, 1, 1, 1}, {0.03242835206457278, 0.19809835743040585}, 1e-15);
 }
@@ -262,7 +303,8 @@ TEST(OnnxTypes, IntegerConvolutionsAreExact) {
   const int64_t channels = 600;
   for (const DType xt : {TERN_DTYPE_U8, TERN_DTYPE_I8})
     for (const DType wt : {TERN_DTYPE_U8, TERN_DTYPE_I8}) {
-      const Numbers xs = {xt == TERN_DTYPE_U8 ? 255.0 : -128.0, xt == TERN_DTYPE_U8 ? 254.0 : -127.0}, ws = {wt == TERN_DTYPE_U8 ? 255.0 : -128.0};
+      const Numbers xs = {xt == TERN_DTYPE_U8 ? 255.0 : -128.0, xt == TERN_DTYPE_U8 ? 254.0 : -127.0},
+                    ws = {wt == TERN_DTYPE_U8 ? 255.0 : -128.0};
       Model m;
       m.input("x", xt, {1, channels, 3, 3}, xs).weight("w", wt, {2, channels, 3, 3}, ws);
       m.weight("xz", xt, {}, {1}).weight("wz", wt, {2}, {0, 3});
@@ -272,7 +314,9 @@ TEST(OnnxTypes, IntegerConvolutionsAreExact) {
     }
   // Padding stands for the zero point; groups; 1-D.
   Model line;
-  line.input("x", TERN_DTYPE_U8, {1, 2, 3}, {10, 11, 12, 20, 21, 22}).weight("w", TERN_DTYPE_I8, {2, 1, 3}, {1, 2, -3}).weight("xz", TERN_DTYPE_U8, {}, {10});
+  line.input("x", TERN_DTYPE_U8, {1, 2, 3}, {10, 11, 12, 20, 21, 22})
+      .weight("w", TERN_DTYPE_I8, {2, 1, 3}, {1, 2, -3})
+      .weight("xz", TERN_DTYPE_U8, {}, {10});
   auto* n = line.add("ConvInteger", {"x", "w", "xz"});
   ints(n, "pads", {1, 1});
   integer(n, "group", 2);
@@ -284,9 +328,14 @@ TEST(OnnxTypes, QuantizedConvolutionsSumInIntegers) {
   Model m;
   const int64_t channels = 300;
   m.input("x", TERN_DTYPE_U8, {1, channels, 3, 3}, {255}).weight("w", TERN_DTYPE_I8, {1, channels, 3, 3}, {127});
-  m.weight("xs", TERN_DTYPE_F32, {}, {1}).weight("xz", TERN_DTYPE_U8, {}, {0}).weight("ws", TERN_DTYPE_F32, {1}, {1}).weight("wz", TERN_DTYPE_I8, {1}, {0});
+  m.weight("xs", TERN_DTYPE_F32, {}, {1})
+      .weight("xz", TERN_DTYPE_U8, {}, {0})
+      .weight("ws", TERN_DTYPE_F32, {1}, {1})
+      .weight("wz", TERN_DTYPE_I8, {1}, {0});
   // 300 * 9 * 255 * 127 = 87439500, which f32 does not hold; the bias leaves 100.
-  m.weight("ys", TERN_DTYPE_F32, {}, {1}).weight("yz", TERN_DTYPE_U8, {}, {5}).weight("b", TERN_DTYPE_I32, {1}, {-87439400});
+  m.weight("ys", TERN_DTYPE_F32, {}, {1})
+      .weight("yz", TERN_DTYPE_U8, {}, {5})
+      .weight("b", TERN_DTYPE_I32, {1}, {-87439400});
   m.add("QLinearConv", {"x", "xs", "xz", "w", "ws", "wz", "ys", "yz", "b"});
   expect(m.run(), TERN_DTYPE_U8, {1, 1, 1, 1}, {105});
 }
@@ -300,6 +349,7 @@ TEST(OnnxTypes, OtherTypesAreRefused) {
     const std::string s = bytes_of(m.proto);
     ModelDef model;
     EXPECT_EQ(import_onnx({(const uint8_t*)s.data(), s.size()}, ImportOptions{}, &model), TERN_ERR_UNSUPPORTED) << type;
-    EXPECT_NE(std::string(thread_error().message).find("element type " + std::to_string(type)), std::string::npos) << thread_error().message;
+    EXPECT_NE(std::string(thread_error().message).find("element type " + std::to_string(type)), std::string::npos)
+        << thread_error().message;
   }
 }

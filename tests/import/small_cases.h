@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small models of one operator each, with inputs and another runtime's outputs, as make_tflite_cases.py and make_onnx_cases.py
-// write them.
+// Small models of one operator each, with inputs and another runtime's outputs, as make_tflite_cases.py and
+// make_onnx_cases.py write them.
 #pragma once
 #include <cstring>
 #include <string>
@@ -39,7 +39,8 @@ struct CaseReader {
     for (uint32_t rank = get<uint32_t>(); rank > 0 && rank <= 8; --rank) shape.push(get<int64_t>());
     TensorData t = make_tensor(dtype, shape);
     const std::vector<uint8_t> content = bytes();
-    if (!content.empty() && content.size() == t.bytes()) std::memcpy(const_cast<void*>(t.data.bytes), content.data(), content.size());
+    if (!content.empty() && content.size() == t.bytes())
+      std::memcpy(const_cast<void*>(t.data.bytes), content.data(), content.size());
     return t;
   }
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TFLite import: small models of one operator each against LiteRT's results (make_tflite_cases.py), and the fetched models
-// against their goldens, node by node with the operators' own references.
+// TFLite import: small models of one operator each against LiteRT's results (make_tflite_cases.py), and the fetched
+// models against their goldens, node by node with the operators' own references.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -15,7 +15,7 @@ using namespace tern::test;
 
 namespace {
 
-// ---- one operator each ----------------------------------------------------------------------------------------------
+// ---- one operator each ----
 
 std::vector<SmallCase> read_cases() { return test::read_cases(TERN_SOURCE_DIR "/tests/import/tflite_cases.bin"); }
 
@@ -99,16 +99,18 @@ TEST(TfliteOperators, WeightsStaySmallAndShared) {
   EXPECT_EQ(found, 2);
 }
 
-// ---- the fetched models ---------------------------------------------------------------------------------------------
+// ---- the fetched models ----
 
-bool reference(const ModelDef& model, const std::vector<GoldenInput>& inputs, std::vector<std::vector<float>>* outputs, std::string* error) {
+bool reference(const ModelDef& model, const std::vector<GoldenInput>& inputs, std::vector<std::vector<float>>* outputs,
+               std::string* error) {
   const Graph& g = model.signatures[0].graph;
   std::vector<TensorData> in, out;
   for (ValueId v : g.inputs)
     for (const GoldenInput& input : inputs) {
       if (input.name != g.value(v).name) continue;
       in.push_back(make_tensor(g.value(v).dtype, input.shape));
-      for (size_t i = 0; i < input.values.size(); ++i) store_element(in.back().dtype, const_cast<void*>(in.back().data.bytes), (int64_t)i, input.values[i]);
+      for (size_t i = 0; i < input.values.size(); ++i)
+        store_element(in.back().dtype, const_cast<void*>(in.back().data.bytes), (int64_t)i, input.values[i]);
     }
   if (evaluate_graph(model, g, in, &out) != TERN_OK) return *error = thread_error().message, false;
   for (const TensorData& t : out) {
@@ -122,7 +124,9 @@ bool reference(const ModelDef& model, const std::vector<GoldenInput>& inputs, st
 class TfliteModel : public testing::TestWithParam<std::string> {};
 
 // The large ones take the plain loops too long; tests of the runtime run all.
-bool small(const std::string& name) { return name == "selfie" || name == "selfie_landscape" || name == "pose_detection_person"; }
+bool small(const std::string& name) {
+  return name == "selfie" || name == "selfie_landscape" || name == "pose_detection_person";
+}
 
 TEST_P(TfliteModel, EqualsGolden) {
   Golden golden;
@@ -147,9 +151,10 @@ TEST_P(TfliteModel, EqualsGolden) {
   EXPECT_LE(worst, 1e-4) << error;
 }
 
-INSTANTIATE_TEST_SUITE_P(Goldens, TfliteModel, testing::ValuesIn(golden_cases(".tflite")), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Goldens, TfliteModel, testing::ValuesIn(golden_cases(".tflite")),
+                         [](const auto& info) { return info.param; });
 
-// ---- recipes --------------------------------------------------------------------------------------------------------
+// ---- recipes ----
 
 struct RecipeCase {
   const char* golden;
@@ -185,8 +190,8 @@ TEST_P(FetchedRecipes, FitByShape) {
   }
   // Every output that a key names exists.
   const auto& names = model.signatures[0].output_names;
-  for (const char* key : {"detector.boxes", "detector.scores", "pose.landmarks", "pose.score", "pose.heatmap", "pose.mask", "pose.world",
-                          "segmentation.mask", "embedding.output"}) {
+  for (const char* key : {"detector.boxes", "detector.scores", "pose.landmarks", "pose.score", "pose.heatmap",
+                          "pose.mask", "pose.world", "segmentation.mask", "embedding.output"}) {
     const std::string* name = find_metadata(model, key);
     EXPECT_TRUE(!name || std::find(names.begin(), names.end(), *name) != names.end()) << key;
   }
@@ -199,12 +204,14 @@ TEST_P(FetchedRecipes, FitByShape) {
   EXPECT_EQ(import_tflite(file, options, &model), TERN_ERR_INVALID_ARGUMENT);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, FetchedRecipes,
-                         testing::Values(RecipeCase{"ssd_dog", "detector", 1917}, RecipeCase{"pose_detection_person", "pose_detector", 2254},
-                                         RecipeCase{"pose_lite_person", "pose_landmarks", 0}, RecipeCase{"pose_full_person", "pose_landmarks", 0},
-                                         RecipeCase{"pose_heavy_person", "pose_landmarks", 0}, RecipeCase{"selfie", "segmentation", 0},
-                                         RecipeCase{"selfie_landscape", "segmentation", 0}, RecipeCase{"mobilefacenet", "embedding", 0}),
-                         [](const auto& info) { return std::string(info.param.golden); });
+INSTANTIATE_TEST_SUITE_P(
+    All, FetchedRecipes,
+    testing::Values(RecipeCase{"ssd_dog", "detector", 1917}, RecipeCase{"pose_detection_person", "pose_detector", 2254},
+                    RecipeCase{"pose_lite_person", "pose_landmarks", 0},
+                    RecipeCase{"pose_full_person", "pose_landmarks", 0},
+                    RecipeCase{"pose_heavy_person", "pose_landmarks", 0}, RecipeCase{"selfie", "segmentation", 0},
+                    RecipeCase{"selfie_landscape", "segmentation", 0}, RecipeCase{"mobilefacenet", "embedding", 0}),
+    [](const auto& info) { return std::string(info.param.golden); });
 
 // The recipe of an ONNX model: only shapes and names matter.
 TEST(Recipes, CenterFace) {

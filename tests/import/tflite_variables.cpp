@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Resource variables of TFLite files as states of the model: several runs, with LiteRT's results; and files that misuse them.
+// Resource variables of TFLite files as states of the model: several runs, with LiteRT's results; and files that misuse
+// them.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -39,7 +40,8 @@ void run_and_compare(Session& session, Context& context, const SmallCase& c, siz
       TensorData got = make_tensor(y->dtype(), y->shape());
       std::memcpy(const_cast<void*>(got.data.bytes), y->data(), got.bytes());
       std::string why;
-      EXPECT_TRUE(close_to(got, c.outputs[run * outs + k], 1e-6, 1e-6, &why)) << "run " << run << ", output " << k << ": " << why;
+      EXPECT_TRUE(close_to(got, c.outputs[run * outs + k], 1e-6, 1e-6, &why))
+          << "run " << run << ", output " << k << ": " << why;
     }
   }
 }
@@ -57,7 +59,8 @@ TEST(TfliteVariables, KeepTheirContentBetweenRuns) {
   for (const SmallCase& c : list) {
     SCOPED_TRACE(c.name);
     ModelDef def;
-    ASSERT_EQ(import_tflite({c.model.data(), c.model.size()}, ImportOptions{}, &def), TERN_OK) << thread_error().message;
+    ASSERT_EQ(import_tflite({c.model.data(), c.model.size()}, ImportOptions{}, &def), TERN_OK)
+        << thread_error().message;
     const Ref<Context> context = make_context();
     const Ref<Model> model = Ref<Model>::adopt(new Model(*context, std::move(def), nullptr));
     std::unique_ptr<Session> session;
@@ -92,7 +95,7 @@ TEST(TfliteVariables, HaveTheNamesOfTheFile) {
   }
 }
 
-// ---- misuse ---------------------------------------------------------------------------------------------------------
+// ---- misuse ----
 
 TEST(TfliteVariables, Misused) {
   struct Misuse {
@@ -122,7 +125,8 @@ TEST(TfliteVariables, Misused) {
       ++tried;
       ModelDef def;
       thread_error().message[0] = 0;
-      EXPECT_EQ(import_tflite({c.model.data(), c.model.size()}, ImportOptions{}, &def), m.status) << m.name << ": " << thread_error().message;
+      EXPECT_EQ(import_tflite({c.model.data(), c.model.size()}, ImportOptions{}, &def), m.status)
+          << m.name << ": " << thread_error().message;
       EXPECT_NE(std::strstr(thread_error().message, m.says), nullptr) << m.name << ": " << thread_error().message;
     }
   EXPECT_EQ(tried, std::size(kMisuse));

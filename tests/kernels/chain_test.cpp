@@ -25,7 +25,8 @@ ChainStep unary(Unary op, ChainOperand a, float p0 = 0, float p1 = 0) {
 struct Shape {
   int64_t rows, channels;
 };
-const Shape kShapes[] = {{1, 1}, {1, 5000}, {7, 1}, {700, 3}, {33, 24}, {5, 100}, {9, 511}, {9, 512}, {3, 513}, {2, 5000}, {0, 4}, {4, 0}, {600, 8}};
+const Shape kShapes[] = {{1, 1},   {1, 5000}, {7, 1},    {700, 3}, {33, 24}, {5, 100}, {9, 511},
+                         {9, 512}, {3, 513},  {2, 5000}, {0, 4},   {4, 0},   {600, 8}};
 
 TEST(ChainKernels, HardSwishInFourSteps) {
   for_each_set([](const Kernels& k) {
@@ -61,7 +62,8 @@ TEST(ChainKernels, PreluBatchNormGateAndResidual) {
         fill(x, random), fill(residual, random), fill(slope, random), fill(gain, random);
         ChainArgs a;
         a.rows = s.rows, a.channels = s.channels, a.group_rows = group, a.y = y.data();
-        a.tensors[0] = x.data(), a.tensors[1] = slope.data(), a.tensors[2] = residual.data(), a.tensors[3] = gain.data();
+        a.tensors[0] = x.data(), a.tensors[1] = slope.data(), a.tensors[2] = residual.data(),
+        a.tensors[3] = gain.data();
         a.step[0] = unary(Unary::relu, tensor(0));
         a.step[1] = unary(Unary::neg, tensor(0));
         a.step[2] = unary(Unary::relu, step(1));

@@ -17,9 +17,10 @@ int64_t out_size(int64_t in, int k, int s, int d, int p0, int p1) {
 }
 
 void conv_case(const Kernels& kernels, const Shape& s, ConvMethod method, bool f16, int variant) {
-  SCOPED_TRACE(testing::Message() << s.batch << "x" << s.h << "x" << s.w << "x" << s.c << "->" << s.n << " k" << s.kh << "x" << s.kw << " s"
-                                  << s.sh << "x" << s.sw << " d" << s.dh << "x" << s.dw << " p" << s.pt << "," << s.pl << "," << s.pb << ","
-                                  << s.pr << " g" << s.groups << " method " << (int)method << (f16 ? " f16" : " f32") << " variant " << variant);
+  SCOPED_TRACE(testing::Message() << s.batch << "x" << s.h << "x" << s.w << "x" << s.c << "->" << s.n << " k" << s.kh
+                                  << "x" << s.kw << " s" << s.sh << "x" << s.sw << " d" << s.dh << "x" << s.dw << " p"
+                                  << s.pt << "," << s.pl << "," << s.pb << "," << s.pr << " g" << s.groups << " method "
+                                  << (int)method << (f16 ? " f16" : " f32") << " variant " << variant);
   ConvArgs a;
   a.batch = s.batch, a.in_h = s.h, a.in_w = s.w, a.in_c = s.c, a.out_c = s.n;
   a.out_h = out_size(s.h, s.kh, s.sh, s.dh, s.pt, s.pb), a.out_w = out_size(s.w, s.kw, s.sw, s.dw, s.pl, s.pr);
@@ -45,7 +46,8 @@ void conv_case(const Kernels& kernels, const Shape& s, ConvMethod method, bool f
   out.run(kernels.conv->conv, &a, conv_units(a), conv_scratch_bytes(a));
   out.check(
       [&](int64_t pixel, int64_t j, double* size) {
-        const int64_t ox = pixel % a.out_w, oy = pixel / a.out_w % a.out_h, image = pixel / a.out_w / a.out_h, g = j / n;
+        const int64_t ox = pixel % a.out_w, oy = pixel / a.out_w % a.out_h, image = pixel / a.out_w / a.out_h,
+                      g = j / n;
         double sum = 0;
         for (int64_t ky = 0; ky < s.kh; ++ky)
           for (int64_t kx = 0; kx < s.kw; ++kx) {
@@ -59,7 +61,9 @@ void conv_case(const Kernels& kernels, const Shape& s, ConvMethod method, bool f
           }
         return sum;
       },
-      method == ConvMethod::winograd4 ? 3e-5 : method == ConvMethod::winograd2 ? 4e-6 : 1e-6);
+      method == ConvMethod::winograd4   ? 3e-5
+      : method == ConvMethod::winograd2 ? 4e-6
+                                        : 1e-6);
 }
 
 TEST(Conv, PointwiseAndStrided) {
@@ -84,15 +88,19 @@ TEST(Conv, RowsOfLargeMaps) {
     for (int64_t c : {1, 2, 3, 4, 9})
       for (int k : {2, 3, 5})
         for (int s : {1, 2, 3}) {
-          conv_case(kernels, {1 + v % 2, 9, 26 * s, c, 5 + v % 40, k, k, s, s, 1, 1, k / 2, k / 2, k / 2, k / 2, 1}, ConvMethod::direct, v % 2, v);
+          conv_case(kernels, {1 + v % 2, 9, 26 * s, c, 5 + v % 40, k, k, s, s, 1, 1, k / 2, k / 2, k / 2, k / 2, 1},
+                    ConvMethod::direct, v % 2, v);
           ++v;
         }
     conv_case(kernels, {2, 9, 31, 6, 12, 3, 3, 1, 1, 2, 2, 2, 2, 2, 2, 1}, ConvMethod::direct, true, 0);
-    conv_case(kernels, {1, 9, 30, 6, 12, 3, 2, 1, 1, 1, 1, 0, 0, 0, 0, 1}, ConvMethod::direct, true, 0);  // rows used in place
+    // rows used in place
+    conv_case(kernels, {1, 9, 30, 6, 12, 3, 2, 1, 1, 1, 1, 0, 0, 0, 0, 1}, ConvMethod::direct, true, 0);
     conv_case(kernels, {1, 9, 30, 6, 12, 3, 2, 4, 1, 1, 1, 0, 0, 0, 0, 1}, ConvMethod::direct, false, 1);
-    conv_case(kernels, {1, 2, 24, 3, 6, 3, 3, 1, 1, 1, 1, 5, 4, 5, 6, 1}, ConvMethod::direct, false, 0);  // more padding than rows
+    // more padding than rows
+    conv_case(kernels, {1, 2, 24, 3, 6, 3, 3, 1, 1, 1, 1, 5, 4, 5, 6, 1}, ConvMethod::direct, false, 0);
     conv_case(kernels, {1, 1, 1, 3, 6, 3, 3, 1, 1, 1, 1, 9, 30, 9, 9, 1}, ConvMethod::direct, false, 3);
-    conv_case(kernels, {1, 5, 24, 96, 90, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, ConvMethod::direct, true, 1);  // widened panel by panel
+    // widened panel by panel
+    conv_case(kernels, {1, 5, 24, 96, 90, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, ConvMethod::direct, true, 1);
   });
 }
 
@@ -102,11 +110,14 @@ TEST(Conv, GatheredPixelsAndGroups) {
     for (int v = 0; v < 120; ++v) {
       const auto pick = [&](int lo, int hi) { return (int)random.integer(lo, hi); };
       const int groups = v % 3 == 0 ? pick(2, 4) : 1;
-      const Shape s = {pick(1, 2), pick(1, 9), pick(1, 9), groups * pick(1, 9), groups * pick(1, 40), pick(1, 4), pick(1, 4), pick(1, 3), pick(1, 3),
-                       pick(1, 2), pick(1, 2), pick(0, 4), pick(0, 4), pick(0, 4), pick(0, 4), groups};
+      const Shape s = {pick(1, 2),           pick(1, 9), pick(1, 9), groups * pick(1, 9),
+                       groups * pick(1, 40), pick(1, 4), pick(1, 4), pick(1, 3),
+                       pick(1, 3),           pick(1, 2), pick(1, 2), pick(0, 4),
+                       pick(0, 4),           pick(0, 4), pick(0, 4), groups};
       conv_case(kernels, s, ConvMethod::direct, v % 2, v);
     }
-    conv_case(kernels, {1, 6, 6, 300, 200, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1}, ConvMethod::direct, true, 0);  // groups of panels
+    // groups of panels
+    conv_case(kernels, {1, 6, 6, 300, 200, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1}, ConvMethod::direct, true, 0);
     conv_case(kernels, {1, 7, 7, 8, 8, 7, 7, 1, 1, 1, 1, 0, 0, 0, 0, 1}, ConvMethod::direct, false, 0);
   });
 }
@@ -117,13 +128,16 @@ TEST(Conv, FewOutputs) {
     for (int64_t n : {1, 2, 3, 4})
       for (int64_t c : {3, 8, 16, 33})
         for (int64_t w : {1, 5, 16, 37}) {
-          conv_case(kernels, {1 + v % 2, 4, w, c, n, 3, 3, 1 + v % 3 / 2, 1 + v % 3 / 2, 1, 1, 1, 1, 1, 1, 1}, ConvMethod::direct, v % 2, v);
+          conv_case(kernels, {1 + v % 2, 4, w, c, n, 3, 3, 1 + v % 3 / 2, 1 + v % 3 / 2, 1, 1, 1, 1, 1, 1, 1},
+                    ConvMethod::direct, v % 2, v);
           ++v;
         }
     conv_case(kernels, {1, 5, 20, 8, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1}, ConvMethod::direct, true, 4);
     conv_case(kernels, {1, 7, 20, 9, 2, 3, 3, 1, 1, 2, 2, 2, 2, 2, 2, 1}, ConvMethod::direct, true, 4);
-    for (int i = 0; i < 84; ++i) conv_case(kernels, {1, 3, 11, 8, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, ConvMethod::direct, i % 2, i * 6);
-    for (int i = 0; i < 24; ++i) conv_case(kernels, {1, 3, 11, 8, 2, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, ConvMethod::direct, i % 2, i);
+    for (int i = 0; i < 84; ++i)
+      conv_case(kernels, {1, 3, 11, 8, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, ConvMethod::direct, i % 2, i * 6);
+    for (int i = 0; i < 24; ++i)
+      conv_case(kernels, {1, 3, 11, 8, 2, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, ConvMethod::direct, i % 2, i);
   });
 }
 
@@ -134,10 +148,12 @@ TEST(Conv, Winograd) {
       for (int64_t h : {1, 2, 3, 5, 8})
         for (int64_t w : {1, 4, 7, 13})
           for (int p : {0, 1, 2}) {
-            conv_case(kernels, {1 + v % 2, h, w, 1 + v * 5 % 35, 1 + v * 7 % 45, 3, 3, 1, 1, 1, 1, p, p, p, p, 1}, method, v % 2, v);
+            conv_case(kernels, {1 + v % 2, h, w, 1 + v * 5 % 35, 1 + v * 7 % 45, 3, 3, 1, 1, 1, 1, p, p, p, p, 1},
+                      method, v % 2, v);
             ++v;
           }
-      for (int i = 0; i < 84; ++i) conv_case(kernels, {1, 5, 6, 7, 20, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, method, i % 2, i);
+      for (int i = 0; i < 84; ++i)
+        conv_case(kernels, {1, 5, 6, 7, 20, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, method, i % 2, i);
       conv_case(kernels, {2, 20, 22, 40, 48, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, method, false, 1);
     }
   });

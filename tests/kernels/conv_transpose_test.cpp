@@ -14,9 +14,10 @@ struct Shape {
 };
 
 void transpose_case(const Kernels& kernels, const Shape& s, bool f16, int variant) {
-  SCOPED_TRACE(testing::Message() << s.batch << "x" << s.h << "x" << s.w << "x" << s.c << "->" << s.n << " k" << s.kh << "x" << s.kw << " s"
-                                  << s.sh << "x" << s.sw << " d" << s.dh << "x" << s.dw << " p" << s.pt << "," << s.pl << " extra " << s.extra_h
-                                  << "," << s.extra_w << " g" << s.groups << (f16 ? " f16" : " f32") << " variant " << variant);
+  SCOPED_TRACE(testing::Message() << s.batch << "x" << s.h << "x" << s.w << "x" << s.c << "->" << s.n << " k" << s.kh
+                                  << "x" << s.kw << " s" << s.sh << "x" << s.sw << " d" << s.dh << "x" << s.dw << " p"
+                                  << s.pt << "," << s.pl << " extra " << s.extra_h << "," << s.extra_w << " g"
+                                  << s.groups << (f16 ? " f16" : " f32") << " variant " << variant);
   ConvTransposeArgs a;
   a.batch = s.batch, a.in_h = s.h, a.in_w = s.w, a.in_c = s.c, a.out_c = s.n, a.groups = s.groups;
   a.out_h = (s.h - 1) * s.sh + (int64_t)(s.kh - 1) * s.dh + 1 - s.pt + s.extra_h;
@@ -63,16 +64,20 @@ TEST(ConvTranspose, EqualsScatter) {
     transpose_case(kernels, {2, 5, 6, 24, 1, 2, 2, 2, 2, 1, 1, 0, 0, 0, 0, 1}, true, 0);
     transpose_case(kernels, {1, 5, 6, 9, 33, 4, 4, 2, 2, 1, 1, 1, 1, -1, -1, 1}, true, 2);
     transpose_case(kernels, {1, 5, 6, 9, 33, 3, 3, 2, 2, 1, 1, 1, 1, 0, 0, 1}, false, 3);
-    transpose_case(kernels, {1, 2, 40, 130, 200, 4, 4, 2, 2, 1, 1, 1, 1, -1, -1, 1}, true, 9);  // widened panel by panel
+    // widened panel by panel
+    transpose_case(kernels, {1, 2, 40, 130, 200, 4, 4, 2, 2, 1, 1, 1, 1, -1, -1, 1}, true, 9);
     for (int v = 0; v < 84; ++v)  // outputs side by side
-      transpose_case(kernels, {1 + v % 2, 3, 9, 5, 1 + v % 4, 1 + v % 3, 2, 1 + v % 3, 2, 1, 1, 0, 0, 0, -(v % 2), 1}, v % 2, v * 3);
+      transpose_case(kernels, {1 + v % 2, 3, 9, 5, 1 + v % 4, 1 + v % 3, 2, 1 + v % 3, 2, 1, 1, 0, 0, 0, -(v % 2), 1},
+                     v % 2, v * 3);
     Random random(11);
     for (int v = 0; v < 150; ++v) {
       const auto pick = [&](int lo, int hi) { return (int)random.integer(lo, hi); };
       const int groups = v % 3 == 0 ? pick(2, 3) : 1;
-      transpose_case(kernels, {pick(1, 2), pick(1, 5), pick(1, 20), groups * pick(1, 9), groups * pick(1, 36), pick(1, 4), pick(1, 4), pick(1, 4), pick(1, 4),
-                               pick(1, 2), pick(1, 3), pick(0, 3), pick(0, 3), pick(-2, 2), pick(-2, 2), groups},
-                     v % 2, v);
+      transpose_case(
+          kernels,
+          {pick(1, 2), pick(1, 5), pick(1, 20), groups * pick(1, 9), groups * pick(1, 36), pick(1, 4), pick(1, 4),
+           pick(1, 4), pick(1, 4), pick(1, 2), pick(1, 3), pick(0, 3), pick(0, 3), pick(-2, 2), pick(-2, 2), groups},
+          v % 2, v);
     }
   });
 }

@@ -2,17 +2,24 @@
 #include <cmath>
 
 #include "base/float16.h"
-#include "kernels/cpu/elementwise.h"
 #include "kernel_test.h"
+#include "kernels/cpu/elementwise.h"
 
 namespace tern::cpu::test {
 namespace {
 
 int size_of(int32_t t) {
   switch (t) {
-    case TERN_DTYPE_I8: case TERN_DTYPE_U8: case TERN_DTYPE_BOOL: return 1;
-    case TERN_DTYPE_F16: case TERN_DTYPE_BF16: case TERN_DTYPE_I16: case TERN_DTYPE_U16: return 2;
-    case TERN_DTYPE_F64: case TERN_DTYPE_I64: case TERN_DTYPE_U64: return 8;
+    case TERN_DTYPE_I8:
+    case TERN_DTYPE_U8:
+    case TERN_DTYPE_BOOL: return 1;
+    case TERN_DTYPE_F16:
+    case TERN_DTYPE_BF16:
+    case TERN_DTYPE_I16:
+    case TERN_DTYPE_U16: return 2;
+    case TERN_DTYPE_F64:
+    case TERN_DTYPE_I64:
+    case TERN_DTYPE_U64: return 8;
     default: return 4;
   }
 }
@@ -27,17 +34,57 @@ uint16_t nearest(double v, uint16_t close, float (*to_f32)(uint16_t)) {
 }
 double read(int32_t t, const char* p) {
   switch (t) {
-    case TERN_DTYPE_F32: { float v; std::memcpy(&v, p, 4); return v; }
-    case TERN_DTYPE_F64: { double v; std::memcpy(&v, p, 8); return v; }
-    case TERN_DTYPE_F16: { uint16_t v; std::memcpy(&v, p, 2); return f16_to_f32(v); }
-    case TERN_DTYPE_BF16: { uint16_t v; std::memcpy(&v, p, 2); return bf16_to_f32(v); }
+    case TERN_DTYPE_F32: {
+      float v;
+      std::memcpy(&v, p, 4);
+      return v;
+    }
+    case TERN_DTYPE_F64: {
+      double v;
+      std::memcpy(&v, p, 8);
+      return v;
+    }
+    case TERN_DTYPE_F16: {
+      uint16_t v;
+      std::memcpy(&v, p, 2);
+      return f16_to_f32(v);
+    }
+    case TERN_DTYPE_BF16: {
+      uint16_t v;
+      std::memcpy(&v, p, 2);
+      return bf16_to_f32(v);
+    }
     case TERN_DTYPE_I8: return *(const int8_t*)p;
-    case TERN_DTYPE_I16: { int16_t v; std::memcpy(&v, p, 2); return v; }
-    case TERN_DTYPE_U16: { uint16_t v; std::memcpy(&v, p, 2); return v; }
-    case TERN_DTYPE_I32: { int32_t v; std::memcpy(&v, p, 4); return v; }
-    case TERN_DTYPE_U32: { uint32_t v; std::memcpy(&v, p, 4); return v; }
-    case TERN_DTYPE_I64: { int64_t v; std::memcpy(&v, p, 8); return (double)v; }
-    case TERN_DTYPE_U64: { uint64_t v; std::memcpy(&v, p, 8); return (double)v; }
+    case TERN_DTYPE_I16: {
+      int16_t v;
+      std::memcpy(&v, p, 2);
+      return v;
+    }
+    case TERN_DTYPE_U16: {
+      uint16_t v;
+      std::memcpy(&v, p, 2);
+      return v;
+    }
+    case TERN_DTYPE_I32: {
+      int32_t v;
+      std::memcpy(&v, p, 4);
+      return v;
+    }
+    case TERN_DTYPE_U32: {
+      uint32_t v;
+      std::memcpy(&v, p, 4);
+      return v;
+    }
+    case TERN_DTYPE_I64: {
+      int64_t v;
+      std::memcpy(&v, p, 8);
+      return (double)v;
+    }
+    case TERN_DTYPE_U64: {
+      uint64_t v;
+      std::memcpy(&v, p, 8);
+      return (double)v;
+    }
     default: return *(const uint8_t*)p;
   }
 }
@@ -67,14 +114,17 @@ TEST(ConvertKernels, EveryPair) {
         for (const int64_t n : {0, 1, 21, 5000}) {
           Guarded<char> x(n * size_of(from)), y(n * size_of(to));
           Random random(from * 20 + to);
-          for (int64_t i = 0; i < n; ++i) write(from, (double)random.integer(0, 120) + (from <= TERN_DTYPE_F64 ? random.uniform(0, 1) : 0), x.data() + i * size_of(from));
+          for (int64_t i = 0; i < n; ++i)
+            write(from, (double)random.integer(0, 120) + (from <= TERN_DTYPE_F64 ? random.uniform(0, 1) : 0),
+                  x.data() + i * size_of(from));
           ConvertArgs a;
           a.from = from, a.to = to, a.x = x.data(), a.y = y.data(), a.count = n;
           run(k.convert->convert, &a, units(a), 0, y.data(), y.bytes());
           for (int64_t i = 0; i < n; ++i) {
             char want[8];
             write(to, read(from, x.data() + i * size_of(from)), want);
-            ASSERT_EQ(std::memcmp(want, y.data() + i * size_of(to), size_of(to)), 0) << from << " to " << to << " element " << i;
+            ASSERT_EQ(std::memcmp(want, y.data() + i * size_of(to), size_of(to)), 0)
+                << from << " to " << to << " element " << i;
           }
         }
   });
@@ -138,9 +188,14 @@ TEST(ConvertKernels, FloatsSaturate) {
   const double inf = INFINITY;
   saturates<uint8_t>(TERN_DTYPE_U8, {{-1.0, 0}, {-0.5, 0}, {255.9, 255}, {256, 255}, {inf, 255}, {-inf, 0}, {NAN, 0}});
   saturates<int8_t>(TERN_DTYPE_I8, {{-128.5, -128}, {-129, -128}, {127.5, 127}, {128, 127}, {NAN, 0}, {-1e30, -128}});
-  saturates<int32_t>(TERN_DTYPE_I32, {{-2147483648.0, INT32_MIN}, {2147483648.0, INT32_MAX}, {-1e20, INT32_MIN}, {NAN, 0}, {inf, INT32_MAX}});
-  saturates<int64_t>(TERN_DTYPE_I64, {{9223372036854775808.0, INT64_MAX}, {-9223372036854775808.0, INT64_MIN}, {-inf, INT64_MIN}, {NAN, 0}});
-  saturates<uint64_t>(TERN_DTYPE_U64, {{18446744073709551616.0, UINT64_MAX}, {-3, 0}, {9223372036854775808.0, 9223372036854775808u}});
+  saturates<int32_t>(
+      TERN_DTYPE_I32,
+      {{-2147483648.0, INT32_MIN}, {2147483648.0, INT32_MAX}, {-1e20, INT32_MIN}, {NAN, 0}, {inf, INT32_MAX}});
+  saturates<int64_t>(
+      TERN_DTYPE_I64,
+      {{9223372036854775808.0, INT64_MAX}, {-9223372036854775808.0, INT64_MIN}, {-inf, INT64_MIN}, {NAN, 0}});
+  saturates<uint64_t>(TERN_DTYPE_U64,
+                      {{18446744073709551616.0, UINT64_MAX}, {-3, 0}, {9223372036854775808.0, 9223372036854775808u}});
 }
 
 TEST(ConvertKernels, HalvesAgreeWithThePortableOnes) {
@@ -159,8 +214,7 @@ TEST(ConvertKernels, HalvesAgreeWithThePortableOnes) {
       std::swap(a.from, a.to);
       a.x = f.data(), a.y = back.data();
       run(k.convert->convert, &a, units(a), 0, back.data(), back.bytes());
-      for (int i = 0; i < 65536; ++i)
-        ASSERT_TRUE(std::isnan(f[i]) || back[i] == h[i]) << i;
+      for (int i = 0; i < 65536; ++i) ASSERT_TRUE(std::isnan(f[i]) || back[i] == h[i]) << i;
     }
   });
 }

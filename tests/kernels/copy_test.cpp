@@ -33,7 +33,8 @@ void check(const Kernels& k, CopyArgs a, Guarded<uint8_t>& x, int64_t x_offset, 
 }
 
 TEST(CopyKernels, Transposes) {
-  const int64_t shapes[][4] = {{2, 3, 5, 7}, {1, 40, 33, 1}, {3, 16, 16, 2}, {1, 1, 70, 130}, {2, 64, 3, 50}, {0, 2, 3, 4}, {5, 1, 1, 9}, {1, 300, 300, 1}, {17, 19, 1, 24}};
+  const int64_t shapes[][4] = {{2, 3, 5, 7}, {1, 40, 33, 1}, {3, 16, 16, 2},   {1, 1, 70, 130}, {2, 64, 3, 50},
+                               {0, 2, 3, 4}, {5, 1, 1, 9},   {1, 300, 300, 1}, {17, 19, 1, 24}};
   for_each_set([&](const Kernels& k) {
     for (const auto& dims : shapes)
       for (const int size : {1, 2, 4, 8}) {
@@ -112,7 +113,8 @@ TEST(CopyKernels, DepthAndSpace) {
           for (int64_t j = 0; j < w * block; ++j)
             for (int64_t q = 0; q < d; ++q) {
               const int64_t s = i % block * block + j % block, channel = crd ? q * block * block + s : s * d + q;
-              ASSERT_EQ(y[((b * h * block + i) * w * block + j) * d + q], x[((b * h + i / block) * w + j / block) * c + channel]);
+              ASSERT_EQ(y[((b * h * block + i) * w * block + j) * d + q],
+                        x[((b * h + i / block) * w + j / block) * c + channel]);
             }
     }
     CopyArgs a;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of products and convolutions share: weights in panel order, epilogues, outputs with gaps, plain references.
+// What the tests of products and convolutions share: weights in panel order, epilogues, outputs with gaps, plain
+// references.
 #pragma once
 #include <memory>
 
@@ -10,7 +11,8 @@
 
 namespace tern::cpu::test {
 
-// groups x [n][k], row-major in `plain`, in panel order in `panels` (f32, or f16: then `plain` holds the rounded values).
+// groups x [n][k], row-major in `plain`, in panel order in `panels` (f32, or f16: then `plain` holds the rounded
+// values).
 struct Weights {
   Weights(Random& random, int64_t groups, int64_t n, int64_t k, bool f16, bool panels = true)
       : plain((size_t)(groups * n * k)),
@@ -27,7 +29,8 @@ struct Weights {
       if (panels && f16) pack_panels(rounded.data() + g * n * k, n, k, half.data() + g * step);
       else if (panels) pack_panels(plain.data() + g * n * k, n, k, f32.data() + g * step);
       else
-        for (int64_t i = 0; i < step; ++i) f16 ? (void)(half[g * step + i] = rounded[g * step + i]) : (void)(f32[g * step + i] = plain[g * step + i]);
+        for (int64_t i = 0; i < step; ++i)
+          f16 ? (void)(half[g * step + i] = rounded[g * step + i]) : (void)(f32[g * step + i] = plain[g * step + i]);
     }
   }
   const void* data() const { return half.size() ? (const void*)half.data() : (const void*)f32.data(); }
@@ -61,8 +64,16 @@ inline double activate(const Epilogue& e, double v, double slope) {
 // group of variants has a scale before and (or) behind the activation.
 struct Output {
   Output(Random& random, int64_t rows, int64_t n, int64_t gap, int variant)
-      : rows(rows), n(n), stride(n + gap), y(rows && n ? (size_t)((rows - 1) * stride + n) : 0), bias((size_t)n), slope((size_t)n),
-        scale((size_t)n), out_scale((size_t)n), out_bias((size_t)n), residual(y.size()) {
+      : rows(rows),
+        n(n),
+        stride(n + gap),
+        y(rows && n ? (size_t)((rows - 1) * stride + n) : 0),
+        bias((size_t)n),
+        slope((size_t)n),
+        scale((size_t)n),
+        out_scale((size_t)n),
+        out_bias((size_t)n),
+        residual(y.size()) {
     for (Guarded<float>* list : {&bias, &scale, &out_scale, &out_bias}) fill(*list, random);
     fill(slope, random, -0.5f, 0.5f);
     fill(residual, random);
@@ -74,7 +85,8 @@ struct Output {
     if (variant % 5 != 3 || e.scale) e.bias = bias.data();
     if (e.activation == Activation::prelu) e.slope = slope.data();
     const int mode = variant % 7;  // 0-2: none
-    if (mode >= 3) e.residual = mode >= 5 ? y.data() : residual.data(), e.residual_stride = stride, e.residual_first = mode % 2;
+    if (mode >= 3)
+      e.residual = mode >= 5 ? y.data() : residual.data(), e.residual_stride = stride, e.residual_first = mode % 2;
     if (mode == 4 || mode == 5) e.residual_lo = -1, e.residual_hi = 2;
     in_place = mode >= 5;
   }
@@ -109,8 +121,8 @@ struct Output {
         double size = 1;
         const double want = finish(sum(r, j, &size), r, j);
         if (std::fabs(got - want) <= tolerance * size) continue;
-        ADD_FAILURE() << "row " << r << " of " << rows << ", output " << j << " of " << n << ": got " << got << ", want " << want
-                      << ", activation " << (int)e.activation;
+        ADD_FAILURE() << "row " << r << " of " << rows << ", output " << j << " of " << n << ": got " << got
+                      << ", want " << want << ", activation " << (int)e.activation;
         return;
       }
   }

@@ -12,9 +12,10 @@ struct Shape {
 };
 
 void depthwise_case(const Kernels& kernels, const Shape& s, bool f16, int variant, int64_t gap) {
-  SCOPED_TRACE(testing::Message() << s.batch << "x" << s.h << "x" << s.w << "x" << s.c << " x" << s.multiplier << " k" << s.kh << "x" << s.kw
-                                  << " s" << s.sh << "x" << s.sw << " d" << s.dh << "x" << s.dw << " p" << s.pt << "," << s.pl << "," << s.pb
-                                  << "," << s.pr << (f16 ? " f16" : " f32") << " variant " << variant << " gap " << gap);
+  SCOPED_TRACE(testing::Message() << s.batch << "x" << s.h << "x" << s.w << "x" << s.c << " x" << s.multiplier << " k"
+                                  << s.kh << "x" << s.kw << " s" << s.sh << "x" << s.sw << " d" << s.dh << "x" << s.dw
+                                  << " p" << s.pt << "," << s.pl << "," << s.pb << "," << s.pr
+                                  << (f16 ? " f16" : " f32") << " variant " << variant << " gap " << gap);
   const auto out_size = [](int64_t in, int k, int st, int d, int p) {
     const int64_t room = in + p - ((int64_t)(k - 1) * d + 1);
     return room < 0 ? 0 : room / st + 1;
@@ -62,7 +63,8 @@ TEST(Depthwise, TunedKernels) {
               depthwise_case(kernels, {1 + v % 2, h, w, c, 1, k, k, sy, sx, 1, 1, p, p, p, p}, v % 2, v, v % 3 ? 0 : 3);
               ++v;
             }
-    for (int i = 0; i < 84; ++i) depthwise_case(kernels, {1, 5, 12, 20, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, false, i, i % 2);
+    for (int i = 0; i < 84; ++i)
+      depthwise_case(kernels, {1, 5, 12, 20, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, false, i, i % 2);
     for (int i = 0; i < 84; ++i) depthwise_case(kernels, {1, 5, 24, 8, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, false, i, 0);
   });
 }
@@ -72,8 +74,9 @@ TEST(Depthwise, AnyShape) {
     Random random(5);
     for (int v = 0; v < 200; ++v) {
       const auto pick = [&](int lo, int hi) { return (int)random.integer(lo, hi); };
-      depthwise_case(kernels, {pick(1, 2), pick(1, 9), pick(1, 9), pick(1, 70), v % 4 ? 1 : pick(1, 3), pick(1, 7), pick(1, 7), pick(1, 3), pick(1, 3),
-                               pick(1, 3), pick(1, 3), pick(0, 5), pick(0, 5), pick(0, 5), pick(0, 5)},
+      depthwise_case(kernels,
+                     {pick(1, 2), pick(1, 9), pick(1, 9), pick(1, 70), v % 4 ? 1 : pick(1, 3), pick(1, 7), pick(1, 7),
+                      pick(1, 3), pick(1, 3), pick(1, 3), pick(1, 3), pick(0, 5), pick(0, 5), pick(0, 5), pick(0, 5)},
                      v % 2, v, pick(0, 3));
     }
     depthwise_case(kernels, {1, 7, 7, 512, 1, 7, 7, 1, 1, 1, 1, 0, 0, 0, 0}, true, 0, 0);  // one pixel of the whole map

@@ -87,8 +87,9 @@ TEST(ElementwiseKernels, FunctionsKeepTheStatedError) {
     float low, high;
     double error;
   };
-  const Limit limits[] = {{Unary::exp, -87, 88.7f, 0.9e-7},  {Unary::expm1, -200, 88.7f, 1.3e-7}, {Unary::log, 0, 3e38f, 0.9e-7},
-                          {Unary::log1p, -1, 3e38f, 1.5e-7}, {Unary::tanh, -3e38f, 3e38f, 1.6e-7}, {Unary::sigmoid, -87, 3e38f, 2e-7},
+  const Limit limits[] = {{Unary::exp, -87, 88.7f, 0.9e-7},     {Unary::expm1, -200, 88.7f, 1.3e-7},
+                          {Unary::log, 0, 3e38f, 0.9e-7},       {Unary::log1p, -1, 3e38f, 1.5e-7},
+                          {Unary::tanh, -3e38f, 3e38f, 1.6e-7}, {Unary::sigmoid, -87, 3e38f, 2e-7},
                           {Unary::erf, -3e38f, 3e38f, 1.2e-7}};
   const float inf = INFINITY;
   for_each_set([&](const Kernels& k) {
@@ -118,7 +119,9 @@ TEST(ElementwiseKernels, FunctionsKeepTheStatedError) {
         k.elementwise->unary(&a, 0, 1, nullptr);
         const double want = (double)(float)unary(a.op, s, 0, 0);
         expect_close(&one, &want, 1, 2e-7, 1e-44);
-        if (want == 0) { EXPECT_EQ(std::signbit(one), std::signbit((float)want)) << s; }
+        if (want == 0) {
+          EXPECT_EQ(std::signbit(one), std::signbit((float)want)) << s;
+        }
       }
     }
   });
@@ -128,8 +131,9 @@ TEST(ElementwiseKernels, NanPasses) {
   for_each_set([](const Kernels& k) {
     const float x[3] = {NAN, -NAN, NAN};
     float y[3];
-    for (const Unary op : {Unary::relu, Unary::clip, Unary::leaky_relu, Unary::hard_sigmoid, Unary::hard_swish, Unary::elu, Unary::exp,
-                           Unary::sqrt, Unary::round, Unary::sign, Unary::gelu_tanh, Unary::softplus, Unary::mish}) {
+    for (const Unary op :
+         {Unary::relu, Unary::clip, Unary::leaky_relu, Unary::hard_sigmoid, Unary::hard_swish, Unary::elu, Unary::exp,
+          Unary::sqrt, Unary::round, Unary::sign, Unary::gelu_tanh, Unary::softplus, Unary::mish}) {
       UnaryArgs a;
       a.op = op, a.x = x, a.y = y, a.count = 3, a.p0 = 0, a.p1 = 6;
       k.elementwise->unary(&a, 0, 1, nullptr);
@@ -183,11 +187,26 @@ struct Shapes {
   int64_t a[5], b[5];
 };
 const Shapes kShapes[] = {
-    {1, 1, {17}, {17}},         {1, 1, {5000}, {1}},         {1, 1, {1}, {5000}},      {2, 1, {37, 24}, {24}},     {2, 1, {37, 3}, {3}},
-    {1, 2, {100}, {9, 100}},    {2, 2, {9, 100}, {9, 1}},    {2, 2, {9, 5}, {9, 1}},   {2, 2, {1, 70}, {30, 1}},   {3, 3, {4, 1, 6}, {1, 5, 6}},
-    {4, 4, {2, 3, 5, 7}, {2, 1, 1, 7}}, {5, 3, {2, 1, 3, 1, 4}, {5, 1, 6}}, {2, 2, {0, 3}, {1, 3}}, {2, 1, {3, 0}, {1}}, {3, 3, {1, 1, 1}, {1, 1, 1}},
-    {3, 1, {2, 700, 8}, {8}},   {2, 1, {3, 9000}, {9000}},   {1, 3, {1}, {2, 3, 4}},
-    {1, 1, {1}, {21}},          {5, 5, {2, 3, 4, 1, 5}, {1, 3, 1, 6, 5}},
+    {1, 1, {17}, {17}},
+    {1, 1, {5000}, {1}},
+    {1, 1, {1}, {5000}},
+    {2, 1, {37, 24}, {24}},
+    {2, 1, {37, 3}, {3}},
+    {1, 2, {100}, {9, 100}},
+    {2, 2, {9, 100}, {9, 1}},
+    {2, 2, {9, 5}, {9, 1}},
+    {2, 2, {1, 70}, {30, 1}},
+    {3, 3, {4, 1, 6}, {1, 5, 6}},
+    {4, 4, {2, 3, 5, 7}, {2, 1, 1, 7}},
+    {5, 3, {2, 1, 3, 1, 4}, {5, 1, 6}},
+    {2, 2, {0, 3}, {1, 3}},
+    {2, 1, {3, 0}, {1}},
+    {3, 3, {1, 1, 1}, {1, 1, 1}},
+    {3, 1, {2, 700, 8}, {8}},
+    {2, 1, {3, 9000}, {9000}},
+    {1, 3, {1}, {2, 3, 4}},
+    {1, 1, {1}, {21}},
+    {5, 5, {2, 3, 4, 1, 5}, {1, 3, 1, 6, 5}},
 };
 
 // Fills the strides and returns the index of each operand's element for every output element.
@@ -215,8 +234,9 @@ void broadcast(const Shapes& s, BinaryArgs& a, std::vector<int64_t>& ia, std::ve
 TEST(ElementwiseKernels, BinaryBroadcastsF32) {
   for_each_set([](const Kernels& k) {
     for (const Shapes& s : kShapes)
-      for (const Binary op : {Binary::add, Binary::sub, Binary::mul, Binary::div, Binary::min, Binary::max, Binary::pow, Binary::mod,
-                              Binary::fmod, Binary::prelu, Binary::squared_difference, Binary::atan2, Binary::eq, Binary::lt, Binary::ge}) {
+      for (const Binary op : {Binary::add, Binary::sub, Binary::mul, Binary::div, Binary::min, Binary::max, Binary::pow,
+                              Binary::mod, Binary::fmod, Binary::prelu, Binary::squared_difference, Binary::atan2,
+                              Binary::eq, Binary::lt, Binary::ge}) {
         BinaryArgs a;
         std::vector<int64_t> ia, ib;
         broadcast(s, a, ia, ib);
@@ -238,8 +258,7 @@ TEST(ElementwiseKernels, BinaryBroadcastsF32) {
         run(k.elementwise->binary, &a, a.units, 0, a.y, compares ? truth.bytes() : y.bytes());
         if (compares)
           for (size_t i = 0; i < want.size(); ++i) ASSERT_EQ(truth[i], want[i]) << i;
-        else
-          expect_close(y.data(), want.data(), (int64_t)want.size(), 3e-7, 0);
+        else expect_close(y.data(), want.data(), (int64_t)want.size(), 3e-7, 0);
       }
   });
 }
@@ -248,8 +267,8 @@ template <class T>
 void integers(int32_t dtype) {
   for_each_set([dtype](const Kernels& k) {
     for (const Shapes& s : kShapes)
-      for (const Binary op : {Binary::add, Binary::sub, Binary::mul, Binary::div, Binary::min, Binary::max, Binary::mod, Binary::fmod,
-                              Binary::eq, Binary::gt}) {
+      for (const Binary op : {Binary::add, Binary::sub, Binary::mul, Binary::div, Binary::min, Binary::max, Binary::mod,
+                              Binary::fmod, Binary::eq, Binary::gt}) {
         BinaryArgs a;
         std::vector<int64_t> ia, ib;
         broadcast(s, a, ia, ib);
@@ -270,7 +289,8 @@ void integers(int32_t dtype) {
           else if (op == Binary::fmod) want = q == 0 ? 0 : p % q;
           else if (op == Binary::mod) want = q == 0 ? 0 : ((p % q) + q) % q;
           else want = (int64_t)binary(op, (double)p, (double)q);
-          ASSERT_EQ(compares ? (int64_t)truth[i] : (int64_t)y[i], compares ? want : (int64_t)(T)want) << (int)op << " element " << i;
+          ASSERT_EQ(compares ? (int64_t)truth[i] : (int64_t)y[i], compares ? want : (int64_t)(T)want)
+              << (int)op << " element " << i;
         }
       }
   });
@@ -291,13 +311,17 @@ TEST(ElementwiseKernels, IntegerEdges) {
       k.elementwise->binary(&a, 0, a.units, nullptr);
     };
     call(Binary::div);
-    EXPECT_EQ(y[0], INT32_MIN); EXPECT_EQ(y[1], 0);
+    EXPECT_EQ(y[0], INT32_MIN);
+    EXPECT_EQ(y[1], 0);
     call(Binary::mod);
-    EXPECT_EQ(y[0], 0); EXPECT_EQ(y[1], 0);
+    EXPECT_EQ(y[0], 0);
+    EXPECT_EQ(y[1], 0);
     call(Binary::pow);
-    EXPECT_EQ(y[2], INT32_MIN); EXPECT_EQ(y[4], -1);
+    EXPECT_EQ(y[2], INT32_MIN);
+    EXPECT_EQ(y[4], -1);
     call(Binary::shift_left);
-    EXPECT_EQ(y[5], 0); EXPECT_EQ(y[0], 0);
+    EXPECT_EQ(y[5], 0);
+    EXPECT_EQ(y[0], 0);
   });
 }
 

@@ -89,7 +89,8 @@ TEST(GatherKernels, Nd) {
         for (int64_t i = 0; i < batch * count * depth; ++i) index.set(i, any_index(random, dims[i % depth], bad));
         int32_t error = 0;
         GatherNdArgs a;
-        a.x = x.data(), a.index = index.data(), a.y = y.data(), a.error = &error, a.depth = depth, a.batch = batch, a.count = count, a.slice_bytes = slice * 4;
+        a.x = x.data(), a.index = index.data(), a.y = y.data(), a.error = &error, a.depth = depth, a.batch = batch,
+        a.count = count, a.slice_bytes = slice * 4;
         std::memcpy(a.dims, dims, sizeof dims);
         run(k.gather->gather_nd, &a, units(a), 0, y.data(), y.bytes());
         EXPECT_EQ(error, bad);
@@ -101,7 +102,8 @@ TEST(GatherKernels, Nd) {
             out |= v < 0 || v >= dims[d];
             flat = flat * dims[d] + v;
           }
-          for (int64_t s = 0; s < slice; ++s) ASSERT_EQ(y[i * slice + s], out ? 0 : x[(i / count * slices + flat) * slice + s]);
+          for (int64_t s = 0; s < slice; ++s)
+            ASSERT_EQ(y[i * slice + s], out ? 0 : x[(i / count * slices + flat) * slice + s]);
         }
       }
   });
@@ -124,9 +126,11 @@ TEST(GatherKernels, ElementsAndScatterElements) {
           for (int64_t i = 0; i < n; ++i) index.set(i, any_index(random, dims[axis], bad));
           int32_t error = 0;
           GatherElementsArgs g;
-          g.x = x.data(), g.index = index.data(), g.y = y.data(), g.error = &error, g.index_dtype = index.dtype(), g.rank = 3, g.axis = axis;
+          g.x = x.data(), g.index = index.data(), g.y = y.data(), g.error = &error, g.index_dtype = index.dtype(),
+          g.rank = 3, g.axis = axis;
           ScatterElementsArgs s;
-          s.op = op, s.updates = updates.data(), s.index = index.data(), s.y = z.data(), s.error = &error, s.index_dtype = index.dtype(), s.rank = 3, s.axis = axis;
+          s.op = op, s.updates = updates.data(), s.index = index.data(), s.y = z.data(), s.error = &error,
+          s.index_dtype = index.dtype(), s.rank = 3, s.axis = axis;
           for (int d = 0; d < 3; ++d) g.dims[d] = s.dims[d] = dims[d], g.index_dims[d] = s.index_dims[d] = id[d];
           run(k.gather->gather_elements, &g, units(g), 0, y.data(), y.bytes());
           EXPECT_EQ(error, bad);
@@ -141,7 +145,11 @@ TEST(GatherKernels, ElementsAndScatterElements) {
             if (out) continue;
             float& v = want[flat];
             const float u = updates[i];
-            v = op == Scatter::assign ? u : op == Scatter::add ? v + u : op == Scatter::mul ? v * u : op == Scatter::min ? std::fmin(u, v) : std::fmax(u, v);
+            v = op == Scatter::assign ? u
+                : op == Scatter::add  ? v + u
+                : op == Scatter::mul  ? v * u
+                : op == Scatter::min  ? std::fmin(u, v)
+                                      : std::fmax(u, v);
           }
           for (int64_t i = 0; i < 120; ++i) ASSERT_EQ(z[i], want[i]) << "axis " << axis;
         }
@@ -164,8 +172,10 @@ TEST(GatherKernels, ScatterNd) {
             for (int64_t i = 0; i < count * depth; ++i) index.set(i, any_index(random, dims[i % depth], bad));
             int32_t error = 0;
             ScatterNdArgs a;
-            a.op = op, a.dtype = TERN_DTYPE_I32, a.updates = updates.data(), a.index = index.data(), a.y = y.data(), a.error = &error;
-            a.index_dtype = index.dtype(), a.depth = depth, a.count = count, a.slice = slice, a.dims[0] = 3, a.dims[1] = 4;
+            a.op = op, a.dtype = TERN_DTYPE_I32, a.updates = updates.data(), a.index = index.data(), a.y = y.data(),
+            a.error = &error;
+            a.index_dtype = index.dtype(), a.depth = depth, a.count = count, a.slice = slice, a.dims[0] = 3,
+            a.dims[1] = 4;
             run(k.gather->scatter_nd, &a, units(a), 0, y.data(), y.bytes(), start.data());
             EXPECT_EQ(error, bad);
             std::vector<uint32_t> want(start.data(), start.data() + start.size());
@@ -195,7 +205,8 @@ TEST(GatherKernels, OneHot) {
       for (int64_t i = 0; i < outer * inner; ++i) index.set(i, i - 6);
       Guarded<uint8_t> y(outer * depth * inner * size);
       OneHotArgs a;
-      a.index = index.data(), a.y = y.data(), a.index_dtype = index.dtype(), a.elem_size = size, a.on = 0x3f800001u, a.off = 7;
+      a.index = index.data(), a.y = y.data(), a.index_dtype = index.dtype(), a.elem_size = size, a.on = 0x3f800001u,
+      a.off = 7;
       a.outer = outer, a.depth = depth, a.inner = inner;
       run(k.gather->one_hot, &a, units(a), 0, y.data(), y.bytes());
       for (int64_t i = 0; i < outer * depth * inner; ++i) {
@@ -215,7 +226,8 @@ TEST(GatherKernels, Cumsum) {
           Random random(1);
           fill(x, random);
           CumsumArgs a;
-          a.exclusive = bits & 1, a.reverse = bits >> 1, a.x = x.data(), a.y = y.data(), a.outer = 2, a.axis = axis, a.inner = inner;
+          a.exclusive = bits & 1, a.reverse = bits >> 1, a.x = x.data(), a.y = y.data(), a.outer = 2, a.axis = axis,
+          a.inner = inner;
           run(k.gather->cumsum, &a, units(a), 0, y.data(), y.bytes());
           for (int64_t o = 0; o < 2 * inner; ++o) {
             float sum = 0;

@@ -7,11 +7,11 @@ namespace tern::cpu::test {
 namespace {
 
 // The group must give the bits of its members run one after another.
-void group_case(const Kernels& kernels, int64_t batch, int64_t h, int64_t w, int64_t in_c, int64_t middle, int64_t out_c, int k, int s, int p,
-                bool expand, bool project, bool f16, int variant) {
-  SCOPED_TRACE(testing::Message() << batch << "x" << h << "x" << w << "x" << in_c << "->" << middle << "->" << out_c << " k" << k << " s" << s
-                                  << " p" << p << (expand ? " expand" : "") << (project ? " project" : "") << (f16 ? " f16" : "") << " variant "
-                                  << variant);
+void group_case(const Kernels& kernels, int64_t batch, int64_t h, int64_t w, int64_t in_c, int64_t middle,
+                int64_t out_c, int k, int s, int p, bool expand, bool project, bool f16, int variant) {
+  SCOPED_TRACE(testing::Message() << batch << "x" << h << "x" << w << "x" << in_c << "->" << middle << "->" << out_c
+                                  << " k" << k << " s" << s << " p" << p << (expand ? " expand" : "")
+                                  << (project ? " project" : "") << (f16 ? " f16" : "") << " variant " << variant);
   if (!expand) in_c = middle;
   if (!project) out_c = middle;
   const int64_t out_h = (h + 2 * p - k) / s + 1, out_w = (w + 2 * p - k) / s + 1;
@@ -20,9 +20,12 @@ void group_case(const Kernels& kernels, int64_t batch, int64_t h, int64_t w, int
   const int64_t x_pixel = in_c + variant % 2 * 4;
   Guarded<float> x((size_t)((batch * h * w - 1) * x_pixel + in_c));
   fill(x, random);
-  const Weights we(random, 1, middle, in_c, f16), wd(random, 1, k * k, middle, f16, false), wp(random, 1, out_c, middle, f16);
-  Output expanded(random, batch * h * w, middle, 0, variant % 2 ? 1 : 7), filtered(random, batch * out_h * out_w, middle, 0, project ? 2 : variant),
-      out(random, batch * out_h * out_w, out_c, variant % 3, variant), want(random, batch * out_h * out_w, out_c, variant % 3, variant);
+  const Weights we(random, 1, middle, in_c, f16), wd(random, 1, k * k, middle, f16, false),
+      wp(random, 1, out_c, middle, f16);
+  Output expanded(random, batch * h * w, middle, 0, variant % 2 ? 1 : 7),
+      filtered(random, batch * out_h * out_w, middle, 0, project ? 2 : variant),
+      out(random, batch * out_h * out_w, out_c, variant % 3, variant),
+      want(random, batch * out_h * out_w, out_c, variant % 3, variant);
   if (out.in_place) out.e.residual = want.residual.data(), out.in_place = false;
   want.e = out.e, want.in_place = false;
   filtered.e.residual = nullptr;
@@ -36,7 +39,8 @@ void group_case(const Kernels& kernels, int64_t batch, int64_t h, int64_t w, int
   d.epilogue = project ? filtered.e : out.e;
   if (expand) a.expand = {we.data(), f16, expanded.e};
   if (project) a.project = {wp.data(), f16, out.e};
-  out.run(kernels.inverted_residual->inverted_residual, &a, inverted_residual_units(a), inverted_residual_scratch_bytes(a));
+  out.run(kernels.inverted_residual->inverted_residual, &a, inverted_residual_units(a),
+          inverted_residual_scratch_bytes(a));
 
   const float* from = x.data();
   int64_t from_pixel = x_pixel;
@@ -65,7 +69,8 @@ TEST(InvertedResidual, EqualsItsMembers) {
         for (int64_t h : {1, 4, 9, 13})
           for (int members = 1; members < 4; ++members) {
             const int64_t w = 1 + v * 7 % 19;
-            group_case(kernels, 1 + v % 2, h, w, 5 + v % 9, 16 + v % 5 * 4, 7 + v % 30, k, s, v % 5 ? k / 2 : v % 3, members & 1, members & 2, v % 2, v);
+            group_case(kernels, 1 + v % 2, h, w, 5 + v % 9, 16 + v % 5 * 4, 7 + v % 30, k, s, v % 5 ? k / 2 : v % 3,
+                       members & 1, members & 2, v % 2, v);
             ++v;
           }
     group_case(kernels, 1, 21, 30, 24, 144, 24, 3, 1, 1, true, true, false, 4);

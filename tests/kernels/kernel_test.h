@@ -17,8 +17,8 @@
 
 namespace tern::cpu::test {
 
-// Bytes behind each buffer that may be read: QEMU reads the whole vector in a masked load (seen in 7.2), where a processor
-// reads the asked lanes only. Writing them is found all the same.
+// Bytes behind each buffer that may be read: QEMU reads the whole vector in a masked load (seen in 7.2), where a
+// processor reads the asked lanes only. Writing them is found all the same.
 inline size_t readable_behind() {
   static const size_t bytes = std::getenv("TERN_TEST_EMULATED") ? 64 : 0;
   return bytes;
@@ -30,7 +30,8 @@ template <class T>
 class Guarded {
  public:
   explicit Guarded(size_t n, size_t alignment = alignof(T)) : n_(n) {
-    const size_t page = 4096, bytes = n * sizeof(T), slack = (alignment - bytes % alignment) % alignment + readable_behind();
+    const size_t page = 4096, bytes = n * sizeof(T),
+                 slack = (alignment - bytes % alignment) % alignment + readable_behind();
     inner_ = (bytes + slack + page - 1) / page * page;
     if (inner_ == 0) inner_ = page;
     map_ = (char*)mmap(nullptr, inner_ + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -79,7 +80,8 @@ struct Random {
     return state;
   }
   float uniform(float low, float high) { return low + (high - low) * ((float)(next() >> 40) * 0x1p-24f); }
-  int64_t integer(int64_t low, int64_t high) { return low + (int64_t)(next() >> 20) % (high - low + 1); }  // both inclusive
+  // both inclusive
+  int64_t integer(int64_t low, int64_t high) { return low + (int64_t)(next() >> 20) % (high - low + 1); }
 };
 
 inline void fill(Guarded<float>& x, Random& random, float low = -2, float high = 2) {
@@ -114,7 +116,8 @@ inline void run(KernelFn kernel, const void* args, int64_t units, size_t scratch
 inline void expect_close(const float* got, const double* want, int64_t n, double relative, double absolute) {
   for (int64_t i = 0; i < n; ++i) {
     const double w = want[i], g = got[i];
-    if (std::isnan(w) ? std::isnan(g) : std::isinf(w) ? g == w : std::fabs(g - w) <= absolute + relative * std::fabs(w)) continue;
+    if (std::isnan(w) ? std::isnan(g) : std::isinf(w) ? g == w : std::fabs(g - w) <= absolute + relative * std::fabs(w))
+      continue;
     ADD_FAILURE() << "element " << i << " of " << n << ": got " << g << ", want " << w;
     return;
   }

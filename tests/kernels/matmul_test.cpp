@@ -39,7 +39,8 @@ void panel_case(const Kernels& kernels, int64_t m, int64_t n, int64_t k, bool f1
   const Weights w(random, 1, n, k, f16);
   Output out(random, m, n, variant % 2 * 3, variant);
   PanelMatmulArgs a;
-  a.x = x.data(), a.w = w.data(), a.y = out.y.data(), a.rows = m, a.n = n, a.k = k, a.x_stride = x_stride, a.y_stride = out.stride;
+  a.x = x.data(), a.w = w.data(), a.y = out.y.data(), a.rows = m, a.n = n, a.k = k, a.x_stride = x_stride,
+  a.y_stride = out.stride;
   a.w_f16 = f16, a.epilogue = out.e;
   out.run(kernels.matmul->panel_matmul, &a, panel_matmul_units(a), panel_matmul_scratch_bytes(a));
   out.check(
@@ -80,11 +81,14 @@ TEST(PanelMatmul, RowsDoNotDependOnTheirNeighbours) {
     for (bool f16 : {false, true}) {
       const Weights w(random, 1, n, k, f16);
       PanelMatmulArgs a;
-      a.x = x.data(), a.w = w.data(), a.y = all.data(), a.rows = m, a.n = n, a.k = k, a.x_stride = k, a.y_stride = n, a.w_f16 = f16;
-      run(kernels.matmul->panel_matmul, &a, panel_matmul_units(a), panel_matmul_scratch_bytes(a), all.data(), all.bytes());
+      a.x = x.data(), a.w = w.data(), a.y = all.data(), a.rows = m, a.n = n, a.k = k, a.x_stride = k, a.y_stride = n,
+      a.w_f16 = f16;
+      run(kernels.matmul->panel_matmul, &a, panel_matmul_units(a), panel_matmul_scratch_bytes(a), all.data(),
+          all.bytes());
       for (int64_t r = 0; r < m; ++r) {
         a.x = x.data() + r * k, a.y = one.data(), a.rows = 1;
-        run(kernels.matmul->panel_matmul, &a, panel_matmul_units(a), panel_matmul_scratch_bytes(a), one.data(), one.bytes());
+        run(kernels.matmul->panel_matmul, &a, panel_matmul_units(a), panel_matmul_scratch_bytes(a), one.data(),
+            one.bytes());
         EXPECT_EQ(std::memcmp(one.data(), all.data() + r * n, one.bytes()), 0) << "row " << r;
       }
     }
@@ -92,11 +96,13 @@ TEST(PanelMatmul, RowsDoNotDependOnTheirNeighbours) {
 }
 
 void matmul_case(const Kernels& kernels, int64_t m, int64_t n, int64_t k, bool ta, bool tb, int variant) {
-  SCOPED_TRACE(testing::Message() << m << "x" << n << "x" << k << (ta ? " T" : " N") << (tb ? "T" : "N") << " variant " << variant);
+  SCOPED_TRACE(testing::Message() << m << "x" << n << "x" << k << (ta ? " T" : " N") << (tb ? "T" : "N") << " variant "
+                                  << variant);
   Random random((uint64_t)(m * 1000003 + n * 1009 + k + variant));
   const int64_t outer = variant % 3 == 1 ? 2 : 1, inner = variant % 3 == 1 ? 3 : 1;
   const int64_t a_rows = ta ? k : m, a_columns = ta ? m : k, b_rows = tb ? n : k, b_columns = tb ? k : n;
-  Guarded<float> x((size_t)(outer * inner * a_rows * a_columns)), b((size_t)(outer * b_rows * b_columns));  // b repeats per inner batch
+  // b repeats per inner batch
+  Guarded<float> x((size_t)(outer * inner * a_rows * a_columns)), b((size_t)(outer * b_rows * b_columns));
   fill(x, random);
   fill(b, random);
   Output out(random, outer * inner * m, n, 0, outer == 1 ? variant : 2 + variant % 2 * 7);
@@ -108,7 +114,8 @@ void matmul_case(const Kernels& kernels, int64_t m, int64_t n, int64_t k, bool t
   a.a = x.data(), a.b = b.data(), a.y = out.y.data(), a.m = m, a.n = n, a.k = k;
   a.a_stride = a_columns, a.b_stride = b_columns, a.y_stride = n;
   a.batch[0] = outer, a.batch[1] = inner;
-  a.a_batch[0] = inner * m * k, a.a_batch[1] = m * k, a.b_batch[0] = n * k, a.y_batch[0] = inner * m * n, a.y_batch[1] = m * n;
+  a.a_batch[0] = inner * m * k, a.a_batch[1] = m * k, a.b_batch[0] = n * k, a.y_batch[0] = inner * m * n,
+  a.y_batch[1] = m * n;
   a.a_transposed = ta, a.b_transposed = tb, a.accumulate = accumulate, a.epilogue = out.e;
   out.run(kernels.matmul->matmul, &a, matmul_units(a), matmul_scratch_bytes(a));
   out.check(
@@ -130,7 +137,8 @@ TEST(Matmul, EqualsPlainLoops) {
     int variant = 0;
     for (bool ta : {false, true})
       for (bool tb : {false, true}) {
-        for (int64_t s : {1, 2, 5, 8, 13, 16, 17, 33}) matmul_case(kernels, s, 1 + s * 3 % 37, 1 + s * 7 % 29, ta, tb, variant++);
+        for (int64_t s : {1, 2, 5, 8, 13, 16, 17, 33})
+          matmul_case(kernels, s, 1 + s * 3 % 37, 1 + s * 7 % 29, ta, tb, variant++);
         matmul_case(kernels, 130, 150, 20, ta, tb, variant++);
         matmul_case(kernels, 15, 40, 600, ta, tb, variant++);
         matmul_case(kernels, 15, 40, 257, ta, tb, variant++);

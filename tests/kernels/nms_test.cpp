@@ -28,16 +28,20 @@ TEST(NmsKernels, MatchesTheDefinition) {
           const bool center = bits & 1;
           Guarded<float> box(batch * boxes * 4), score(batch * classes * boxes);
           Random random(boxes + bits);
-          for (size_t i = 0; i < box.size(); ++i) box[i] = (float)random.integer(0, 16) / 4.0f;  // exact, as the thresholds are: some are met
+          // exact, as the thresholds are: some are met
+          for (size_t i = 0; i < box.size(); ++i) box[i] = (float)random.integer(0, 16) / 4.0f;
           for (size_t i = 0; i < score.size(); ++i) score[i] = (float)random.integer(0, 9) / 8.0f;  // many ties
           if (score.size() > 30) score[7] = NAN;
           const int64_t capacity = bits & 4 ? 4 : batch * classes * most;
           Guarded<int32_t> winners(batch * classes * most), counts(batch * classes);
           Guarded<int64_t> selected(capacity * 3), count(1);
           NmsArgs a;
-          a.boxes = box.data(), a.scores = score.data(), a.batch = batch, a.classes = classes, a.num_boxes = boxes, a.max_per_class = most;
-          a.iou_threshold = 0.5f, a.score_threshold = 0.375f, a.use_score_threshold = bits >> 1 & 1, a.center_point = center;
-          a.winners = winners.data(), a.counts = counts.data(), a.selected = selected.data(), a.count = count.data(), a.capacity = capacity;
+          a.boxes = box.data(), a.scores = score.data(), a.batch = batch, a.classes = classes, a.num_boxes = boxes,
+          a.max_per_class = most;
+          a.iou_threshold = 0.5f, a.score_threshold = 0.375f, a.use_score_threshold = bits >> 1 & 1,
+          a.center_point = center;
+          a.winners = winners.data(), a.counts = counts.data(), a.selected = selected.data(), a.count = count.data(),
+          a.capacity = capacity;
           run(k.nms->select, &a, units(a), nms_scratch(a), counts.data(), counts.bytes());
           run(k.nms->pack, &a, 1, 0, selected.data(), selected.bytes());
           std::vector<int64_t> want;
@@ -56,7 +60,8 @@ TEST(NmsKernels, MatchesTheDefinition) {
                 tried[best] = true;
                 bool keep = true;
                 for (const int64_t o : chosen)
-                  keep &= !(overlap(corners(&box[(b * boxes + o) * 4], center), corners(&box[(b * boxes + best) * 4], center)) > 0.5f);
+                  keep &= !(overlap(corners(&box[(b * boxes + o) * 4], center),
+                                    corners(&box[(b * boxes + best) * 4], center)) > 0.5f);
                 if (keep) chosen.push_back(best);
               }
               for (const int64_t i : chosen)

@@ -12,7 +12,8 @@ TEST(NormalizeKernels, Rows) {
       for (const int64_t channels : {0, 1, 3, 16, 31, 100, 4100})
         for (const RowNorm kind : {RowNorm::layer, RowNorm::rms, RowNorm::l2, RowNorm::l2_inside})
           for (const bool affine : {false, true}) {
-            Guarded<float> x(rows * channels), y(rows * channels), gamma(channels), beta(channels), mean(rows), rstd(rows);
+            Guarded<float> x(rows * channels), y(rows * channels), gamma(channels), beta(channels), mean(rows),
+                rstd(rows);
             Random random(1);
             fill(x, random, 3, 5), fill(gamma, random), fill(beta, random);
             for (int64_t c = 0; c < channels && rows > 1; ++c) x[c] *= 1e-4f;  // shorter than epsilon
@@ -34,8 +35,12 @@ TEST(NormalizeKernels, Rows) {
                 v = (x[r * channels + c] - m) * f;
                 if (affine) v = v * gamma[c] + beta[c];
               }
-              if (affine) { EXPECT_NEAR(mean[r], m, 1e-5); }
-              if (affine) { EXPECT_NEAR(rstd[r] / f, 1, 1e-5); }
+              if (affine) {
+                EXPECT_NEAR(mean[r], m, 1e-5);
+              }
+              if (affine) {
+                EXPECT_NEAR(rstd[r] / f, 1, 1e-5);
+              }
             }
             expect_close(y.data(), want.data(), (int64_t)want.size(), 3e-6, 1e-5);
           }
@@ -46,21 +51,26 @@ TEST(NormalizeKernels, Groups) {
   struct Case {
     int64_t batch, pixels, channels, groups;
   };
-  const Case cases[] = {{1, 1, 1, 1}, {2, 9, 12, 12}, {2, 9, 12, 4}, {1, 700, 96, 3}, {3, 20, 100, 100}, {1, 50, 130, 1}, {1, 33, 200, 40}, {0, 3, 4, 2}};
+  const Case cases[] = {{1, 1, 1, 1},      {2, 9, 12, 12},  {2, 9, 12, 4},    {1, 700, 96, 3},
+                        {3, 20, 100, 100}, {1, 50, 130, 1}, {1, 33, 200, 40}, {0, 3, 4, 2}};
   for_each_set([&](const Kernels& k) {
     for (const Case& s : cases)
       for (const bool affine : {false, true}) {
         const int64_t n = s.batch * s.pixels * s.channels, per = s.channels / s.groups;
-        Guarded<float> x(n), y(n), gamma(s.channels), beta(s.channels), mean(s.batch * s.groups), rstd(s.batch * s.groups);
+        Guarded<float> x(n), y(n), gamma(s.channels), beta(s.channels), mean(s.batch * s.groups),
+            rstd(s.batch * s.groups);
         Random random(1);
         fill(x, random, 9, 12), fill(gamma, random), fill(beta, random);
         GroupNormArgs a;
-        a.epsilon = 1e-5f, a.x = x.data(), a.y = y.data(), a.batch = s.batch, a.pixels = s.pixels, a.channels = s.channels, a.groups = s.groups;
+        a.epsilon = 1e-5f, a.x = x.data(), a.y = y.data(), a.batch = s.batch, a.pixels = s.pixels,
+        a.channels = s.channels, a.groups = s.groups;
         if (affine) a.gamma = gamma.data(), a.beta = beta.data(), a.mean = mean.data(), a.rstd = rstd.data();
         run(k.normalize->group_norm, &a, units(a), group_norm_scratch(a), y.data(), y.bytes());
         std::vector<double> want(n);
         for (int64_t g = 0; g < s.batch * s.groups; ++g) {
-          const auto at = [&](int64_t p, int64_t c) { return (g / s.groups * s.pixels + p) * s.channels + g % s.groups * per + c; };
+          const auto at = [&](int64_t p, int64_t c) {
+            return (g / s.groups * s.pixels + p) * s.channels + g % s.groups * per + c;
+          };
           double m = 0, v = 0;
           for (int64_t p = 0; p < s.pixels; ++p)
             for (int64_t c = 0; c < per; ++c) m += x[at(p, c)];
@@ -84,13 +94,15 @@ TEST(NormalizeKernels, ScaleShift) {
   for_each_set([](const Kernels& k) {
     for (const int64_t rows : {0, 1, 9, 500})
       for (const int64_t channels : {0, 1, 3, 24, 5000})
-        for (const Activation activation : {Activation::none, Activation::relu, Activation::clip, Activation::hard_swish}) {
+        for (const Activation activation :
+             {Activation::none, Activation::relu, Activation::clip, Activation::hard_swish}) {
           if (rows * channels > 100000) continue;
           Guarded<float> x(rows * channels), y(x.size()), scale(channels), shift(channels);
           Random random(1);
           fill(x, random), fill(scale, random), fill(shift, random);
           ScaleShiftArgs a;
-          a.x = x.data(), a.scale = scale.data(), a.shift = activation == Activation::none ? nullptr : shift.data(), a.y = y.data();
+          a.x = x.data(), a.scale = scale.data(), a.shift = activation == Activation::none ? nullptr : shift.data(),
+          a.y = y.data();
           a.rows = rows, a.channels = channels, a.activation = activation, a.lo = -1, a.hi = 0.5;
           run(k.normalize->scale_shift, &a, units(a), 0, y.data(), y.bytes());
           std::vector<double> want(x.size());

@@ -63,7 +63,8 @@ TEST(PoolKernels, TwoAxes) {
       a.batch = random.integer(0, 2), a.channels = random.integer(1, i % 3 ? 20 : 150);
       for (int d = 1; d < 3; ++d) {
         a.in[d] = random.integer(1, 9), a.kernel[d] = random.integer(1, 4), a.stride[d] = random.integer(1, 3);
-        a.dilation[d] = random.integer(1, 2), a.pad[d] = random.integer(0, a.kernel[d] - 1), a.pad_end[d] = random.integer(0, a.kernel[d] - 1);
+        a.dilation[d] = random.integer(1, 2), a.pad[d] = random.integer(0, a.kernel[d] - 1),
+        a.pad_end[d] = random.integer(0, a.kernel[d] - 1);
       }
       check(k, a, i % 2);
     }

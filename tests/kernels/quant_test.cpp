@@ -22,14 +22,18 @@ TEST(QuantKernels, ThereAndBack) {
   struct Layout {
     int64_t outer, channels, inner;
   };
-  const Layout layouts[] = {{1, 1, 5000}, {3, 1, 7}, {5, 37, 1}, {2, 9, 33}, {1, 5000, 1}, {0, 3, 2}, {2, 3, 0}, {1, 1, 0}};
+  const Layout layouts[] = {{1, 1, 5000}, {3, 1, 7}, {5, 37, 1}, {2, 9, 33},
+                            {1, 5000, 1}, {0, 3, 2}, {2, 3, 0},  {1, 1, 0}};
   for_each_set([&](const Kernels& k) {
     for (const Layout& l : layouts)
       for (const int32_t type : {TERN_DTYPE_I8, TERN_DTYPE_U8, TERN_DTYPE_I16, TERN_DTYPE_U16})
         for (const bool zeros : {false, true}) {
           const int64_t n = l.outer * l.channels * l.inner;
           const int64_t low = type == TERN_DTYPE_I8 ? -128 : type == TERN_DTYPE_I16 ? -32768 : 0;
-          const int64_t high = type == TERN_DTYPE_I8 ? 127 : type == TERN_DTYPE_U8 ? 255 : type == TERN_DTYPE_I16 ? 32767 : 65535;
+          const int64_t high = type == TERN_DTYPE_I8    ? 127
+                               : type == TERN_DTYPE_U8  ? 255
+                               : type == TERN_DTYPE_I16 ? 32767
+                                                        : 65535;
           Guarded<float> x(n), back(n), scale(l.channels);
           Guarded<int32_t> zero(l.channels);
           Guarded<uint8_t> q(n * size_of(type));
@@ -38,7 +42,8 @@ TEST(QuantKernels, ThereAndBack) {
           for (size_t i = 0; i < zero.size(); ++i) zero[i] = (int32_t)random.integer(0, 90);
           if (n > 50) x[3] = NAN, x[4] = INFINITY, x[5] = -INFINITY, x[6] = 0.5f * scale[0];
           QuantArgs a;
-          a.dtype = type, a.scale = scale.data(), a.zero = zeros ? zero.data() : nullptr, a.x = x.data(), a.q = q.data();
+          a.dtype = type, a.scale = scale.data(), a.zero = zeros ? zero.data() : nullptr, a.x = x.data(),
+          a.q = q.data();
           a.outer = l.outer, a.channels = l.channels, a.inner = l.inner;
           run(k.quant->quantise, &a, units(a), 0, q.data(), q.bytes());
           a.x = back.data();
@@ -67,7 +72,8 @@ TEST(QuantKernels, RowsGetTheirOwnScale) {
         fill(x, random, -1, 3);
         for (int64_t c = 0; c < cols; ++c) x[2 * cols + c] = 0;
         QuantRowsArgs a;
-        a.dtype = type, a.x = x.data(), a.q = q.data(), a.scale = scale.data(), a.zero = zero.data(), a.rows = rows, a.cols = cols, a.q_stride = stride;
+        a.dtype = type, a.x = x.data(), a.q = q.data(), a.scale = scale.data(), a.zero = zero.data(), a.rows = rows,
+        a.cols = cols, a.q_stride = stride;
         run(k.quant->quantise_rows, &a, units(a), 0, q.data(), q.bytes());
         for (int64_t r = 0; r < rows; ++r) {
           for (int64_t c = 0; c < cols; ++c) {
@@ -76,7 +82,9 @@ TEST(QuantKernels, RowsGetTheirOwnScale) {
           }
           for (int64_t c = cols; c < stride; ++c) ASSERT_EQ(q[r * stride + c], 0xa5);
         }
-        if (cols) { EXPECT_EQ(scale[2], 0); }
+        if (cols) {
+          EXPECT_EQ(scale[2], 0);
+        }
       }
   });
 }
@@ -96,7 +104,8 @@ TEST(QuantKernels, BlockInt8ThreeUsesOfOneBuffer) {
           for (int64_t r = 0; r < rows; ++r) {
             fill(weights, random);
             std::vector<float> scale_room(blocks);
-            block_int8_encode_row(weights.data(), cols, scale_bytes, (int8_t*)buffer.data() + r * blocks * 32, scale_room.data());
+            block_int8_encode_row(weights.data(), cols, scale_bytes, (int8_t*)buffer.data() + r * blocks * 32,
+                                  scale_room.data());
             std::memcpy(buffer.data() + offset + r * blocks * scale_bytes, scale_room.data(), blocks * scale_bytes);
           }
           BlockInt8 w = block_int8_view(buffer.data(), rows, cols, scale_bytes);
@@ -113,7 +122,8 @@ TEST(QuantKernels, BlockInt8ThreeUsesOfOneBuffer) {
             Guarded<float> x(m * cols), y(m * rows), bias(rows), t(m * rows), u(m * cols);
             fill(x, random), fill(bias, random), fill(t, random);
             BlockInt8Args a;
-            a.w = w, a.x = x.data(), a.y = y.data(), a.m = m, a.x_stride = cols, a.y_stride = rows, a.bias = bias.data();
+            a.w = w, a.x = x.data(), a.y = y.data(), a.m = m, a.x_stride = cols, a.y_stride = rows,
+            a.bias = bias.data();
             run(k.quant->block_int8_matmul, &a, units(a), 0, y.data(), y.bytes());
             std::vector<double> want(m * rows);
             for (int64_t i = 0; i < m * rows; ++i) {

@@ -18,7 +18,9 @@ double join(Reduce op, double m, double v) {
     default: return m + v;
   }
 }
-double start(Reduce op) { return op == Reduce::max ? -INFINITY : op == Reduce::min ? INFINITY : op == Reduce::prod ? 1 : 0; }
+double start(Reduce op) {
+  return op == Reduce::max ? -INFINITY : op == Reduce::min ? INFINITY : op == Reduce::prod ? 1 : 0;
+}
 
 struct Shape {
   int rank;
@@ -38,8 +40,10 @@ void each(const Shape& s, uint32_t mask, F f) {
   }
 }
 
-const Shape kShapes[] = {{0, {}}, {1, {1}}, {1, {17}}, {2, {3, 70}}, {3, {4, 5, 67}}, {4, {2, 3, 4, 65}}, {4, {2, 9, 7, 130}}, {5, {2, 3, 1, 5, 4}},
-                         {2, {5000, 3}}, {2, {2, 70001}}, {3, {1, 6000, 20}}, {2, {0, 5}}, {2, {5, 0}}, {3, {2, 0, 3}}};
+const Shape kShapes[] = {{0, {}},         {1, {1}},           {1, {17}},           {2, {3, 70}},
+                         {3, {4, 5, 67}}, {4, {2, 3, 4, 65}}, {4, {2, 9, 7, 130}}, {5, {2, 3, 1, 5, 4}},
+                         {2, {5000, 3}},  {2, {2, 70001}},    {3, {1, 6000, 20}},  {2, {0, 5}},
+                         {2, {5, 0}},     {3, {2, 0, 3}}};
 
 TEST(ReduceKernels, EverySetOfAxesF32) {
   for_each_set([](const Kernels& k) {
@@ -59,13 +63,18 @@ TEST(ReduceKernels, EverySetOfAxesF32) {
           plan_reduce(a, s.rank, s.dims, mask);
           run(k.reduce->reduce, &a, a.units, 0, y.data(), y.bytes());
           std::vector<double> want(outputs, start(a.op)), absolute(outputs, 0);
-          each(s, mask, [&](int64_t o, int64_t i) { want[o] = join(a.op, want[o], x[i]), absolute[o] += std::fabs(x[i]); });
+          each(s, mask,
+               [&](int64_t o, int64_t i) { want[o] = join(a.op, want[o], x[i]), absolute[o] += std::fabs(x[i]); });
           for (int64_t o = 0; o < outputs; ++o) {
             if (a.op == Reduce::mean) want[o] /= (double)count, absolute[o] /= (double)count;
             if (a.op == Reduce::l2) want[o] = std::sqrt(want[o]);
             if (a.op == Reduce::log_sum || a.op == Reduce::log_sum_exp) want[o] = std::log(want[o]), absolute[o] = 1;
-            const double tolerance = a.op == Reduce::prod ? 1e-4 : a.op >= Reduce::max && a.op <= Reduce::min ? 0 : 3e-6;
-            ASSERT_NO_FATAL_FAILURE(expect_close(&y[o], &want[o], 1, tolerance, a.op == Reduce::sum || a.op == Reduce::mean ? 5e-7 * absolute[o] + 1e-12 : 1e-6))
+            const double tolerance = a.op == Reduce::prod                         ? 1e-4
+                                     : a.op >= Reduce::max && a.op <= Reduce::min ? 0
+                                                                                  : 3e-6;
+            ASSERT_NO_FATAL_FAILURE(
+                expect_close(&y[o], &want[o], 1, tolerance,
+                             a.op == Reduce::sum || a.op == Reduce::mean ? 5e-7 * absolute[o] + 1e-12 : 1e-6))
                 << "op " << op << " mask " << mask << " rank " << s.rank << " output " << o;
             if (::testing::Test::HasFailure()) return;
           }
@@ -141,11 +150,13 @@ void integers(int32_t dtype) {
           each(s, mask, [&](int64_t o, int64_t i) {
             const int64_t v = x[i], m = (int64_t)want[o];
             if (op == Reduce::prod) want[o] *= (uint64_t)v;
-            else if (op == Reduce::max || op == Reduce::min) want[o] = (uint64_t)(first[o] || (op == Reduce::max ? v > m : v < m) ? v : m);
+            else if (op == Reduce::max || op == Reduce::min)
+              want[o] = (uint64_t)(first[o] || (op == Reduce::max ? v > m : v < m) ? v : m);
             else want[o] += (uint64_t)v;
             first[o] = false;
           });
-          for (int64_t o = 0; o < outputs; ++o) ASSERT_EQ(y[o], (T)(op == Reduce::mean ? (int64_t)want[o] / count : (int64_t)want[o])) << (int)op;
+          for (int64_t o = 0; o < outputs; ++o)
+            ASSERT_EQ(y[o], (T)(op == Reduce::mean ? (int64_t)want[o] / count : (int64_t)want[o])) << (int)op;
         }
   });
 }
@@ -164,7 +175,8 @@ TEST(ReduceKernels, ArgReduce) {
             for (size_t i = 0; i < x.size(); ++i) x[i] = (float)random.integer(0, 5);
             if (axis == 37) x[x.size() / 2] = x[5 * inner] = x[9 * inner] = NAN;
             ArgReduceArgs a;
-            a.least = bits & 1, a.last = bits >> 1, a.x = x.data(), a.y = y.data(), a.outer = outer, a.axis = axis, a.inner = inner;
+            a.least = bits & 1, a.last = bits >> 1, a.x = x.data(), a.y = y.data(), a.outer = outer, a.axis = axis,
+            a.inner = inner;
             run(k.reduce->arg_reduce, &a, units(a), 0, y.data(), y.bytes());
             for (int64_t o = 0; o < outer * inner; ++o) {
               int64_t best = 0;

@@ -28,7 +28,8 @@ TEST(SoftmaxKernels, MatchesDouble) {
               double m = -INFINITY, sum = 0;
               for (int64_t i = 0; i < axis; ++i) m = std::max(m, (double)x[at(i)]);
               for (int64_t i = 0; i < axis; ++i) sum += std::exp(x[at(i)] - m);
-              for (int64_t i = 0; i < axis; ++i) want[at(i)] = log ? x[at(i)] - m - std::log(sum) : std::exp(x[at(i)] - m) / sum;
+              for (int64_t i = 0; i < axis; ++i)
+                want[at(i)] = log ? x[at(i)] - m - std::log(sum) : std::exp(x[at(i)] - m) / sum;
             }
             // x - max is rounded: up to half a unit of 32 here, which the exponential turns into a relative error
             expect_close(y.data(), want.data(), (int64_t)want.size(), 3e-6, log ? 2e-6 : 1e-30);

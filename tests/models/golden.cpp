@@ -21,12 +21,13 @@ Shape shape_of(const Json& list) {
   return s;
 }
 
-// ---- .npy -----------------------------------------------------------------------------------------------------------
+// ---- .npy ----
 
 // Version 1.0, C order, "|u1" or "<f4", as floats.
 bool read_npy(const std::string& path, std::vector<float>* out) {
   std::vector<uint8_t> bytes;
-  if (!read_bytes(path, &bytes) || bytes.size() < 10 || std::memcmp(bytes.data(), "\x93NUMPY\x01", 7) != 0) return false;
+  if (!read_bytes(path, &bytes) || bytes.size() < 10 || std::memcmp(bytes.data(), "\x93NUMPY\x01", 7) != 0)
+    return false;
   const size_t start = 10u + bytes[8] + 256u * bytes[9];
   if (start > bytes.size()) return false;
   const std::string header((const char*)bytes.data() + 10, start - 10);
@@ -58,7 +59,8 @@ bool read_bytes(const std::string& path, std::vector<uint8_t>* out) {
   if (!f) return false;
   out->clear();
   uint8_t block[1 << 16];
-  for (size_t got; (got = std::fread(block, 1, sizeof block, f.get())) > 0;) out->insert(out->end(), block, block + got);
+  for (size_t got; (got = std::fread(block, 1, sizeof block, f.get())) > 0;)
+    out->insert(out->end(), block, block + got);
   return !std::ferror(f.get());
 }
 
@@ -67,15 +69,18 @@ bool model_fetched(const Golden& golden) { return std::filesystem::exists(golden
 bool read_golden(const std::string& name, Golden* out, std::string* error) {
   const std::string folder = golden_folder() + name + "/";
   Json root;
-  if (!read_json(folder + "case.json", &root)) return *error = folder + "case.json is not there or not understood", false;
+  if (!read_json(folder + "case.json", &root))
+    return *error = folder + "case.json is not there or not understood", false;
   *out = Golden{};
   out->name = name;
   const std::string& model = root["model"].text;
-  out->model = model.find('/') != std::string::npos ? std::string(TERN_SOURCE_DIR) + "/" + model : cache_folder() + "/models/" + model;
+  out->model = model.find('/') != std::string::npos ? std::string(TERN_SOURCE_DIR) + "/" + model
+                                                    : cache_folder() + "/models/" + model;
   for (const auto& [input, dims] : root["reshape"].object) {
     if (!out->input_shapes.empty()) out->input_shapes += ';';
     out->input_shapes += input + "=";
-    for (size_t i = 0; i < dims.list.size(); ++i) out->input_shapes += (i ? "x" : "") + std::to_string((int64_t)dims.list[i].number);
+    for (size_t i = 0; i < dims.list.size(); ++i)
+      out->input_shapes += (i ? "x" : "") + std::to_string((int64_t)dims.list[i].number);
   }
   for (const Json& j : root["inputs"].list) {
     GoldenInput input{j["name"].text, shape_of(j["shape"]), {}};
@@ -88,7 +93,8 @@ bool read_golden(const std::string& name, Golden* out, std::string* error) {
   for (const Json& j : root["outputs"].list) {
     GoldenOutput output{j["name"].text, shape_of(j["shape"]), (int64_t)j["stride"].number, j["absmax"].number, {}};
     const int64_t n = output.shape.elements();
-    if (!read_npy(folder + j["file"].text, &output.values) || output.stride < 1 || (int64_t)output.values.size() != (n + output.stride - 1) / output.stride)
+    if (!read_npy(folder + j["file"].text, &output.values) || output.stride < 1 ||
+        (int64_t)output.values.size() != (n + output.stride - 1) / output.stride)
       return *error = "cannot read " + folder + j["file"].text, false;
     out->outputs.push_back(std::move(output));
   }
@@ -132,7 +138,10 @@ double run_golden(const Golden& golden, const ModelDef& model, const Evaluator& 
     if (it == s.output_names.end()) return *error = "no output '" + output.name + "'", kInfinite;
     const size_t index = (size_t)(it - s.output_names.begin());
     const Shape& shape = s.graph.value(s.graph.outputs[index]).shape;
-    if (!(shape == output.shape)) return *error = "output '" + output.name + "' has shape " + to_string(shape) + " instead of " + to_string(output.shape), kInfinite;
+    if (!(shape == output.shape))
+      return *error = "output '" + output.name + "' has shape " + to_string(shape) + " instead of " +
+                      to_string(output.shape),
+             kInfinite;
     worst = std::max(worst, golden_error(output, results[index]));
   }
   return worst;

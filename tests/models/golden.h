@@ -18,15 +18,15 @@ struct GoldenInput {
 struct GoldenOutput {
   std::string name;
   Shape shape;
-  int64_t stride = 1;          // the values are the elements 0, stride, 2 stride, ...
-  double absmax = 0;           // of all elements
+  int64_t stride = 1;  // the values are the elements 0, stride, 2 stride, ...
+  double absmax = 0;   // of all elements
   std::vector<float> values;
 };
 
 struct Golden {
-  std::string name;                    // of the case
-  std::string model;                   // path of the file; may not exist (model_fetched)
-  std::string input_shapes;            // overrides as the importers take them, or ""
+  std::string name;          // of the case
+  std::string model;         // path of the file; may not exist (model_fetched)
+  std::string input_shapes;  // overrides as the importers take them, or ""
   std::vector<GoldenInput> inputs;
   std::vector<GoldenOutput> outputs;
 };
@@ -45,7 +45,8 @@ bool read_golden(const std::string& name, Golden* out, std::string* error);
 double golden_error(const GoldenOutput& golden, const std::vector<float>& result);
 
 // Runs a model's signature "forward": all outputs as f32. False with a message.
-using Evaluator = std::function<bool(const ModelDef&, const std::vector<GoldenInput>&, std::vector<std::vector<float>>*, std::string* error)>;
+using Evaluator = std::function<bool(const ModelDef&, const std::vector<GoldenInput>&, std::vector<std::vector<float>>*,
+                                     std::string* error)>;
 // Largest golden_error over all outputs, found by name; infinity with a message if something is missing.
 double run_golden(const Golden& golden, const ModelDef& model, const Evaluator& evaluator, std::string* error);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Real models through the public API alone: imported, run on real photographs and compared with what other engines
-// computed (golden cases; format in make_goldens.py). Also: no node in plain loops, equal bits for one and two threads, and
-// the same results with the oneDNN backend where its library is there.
+// computed (golden cases; format in make_goldens.py). Also: no node in plain loops, equal bits for one and two threads,
+// and the same results with the oneDNN backend where its library is there.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -34,7 +34,8 @@ std::string shapes_text(const Json& reshape) {
   for (const auto& [input, dims] : reshape.object) {
     if (!text.empty()) text += ';';
     text.append(input).append("=");
-    for (size_t i = 0; i < dims.list.size(); ++i) text.append(i ? "x" : "").append(std::to_string((int64_t)dims.list[i].number));
+    for (size_t i = 0; i < dims.list.size(); ++i)
+      text.append(i ? "x" : "").append(std::to_string((int64_t)dims.list[i].number));
   }
   return text;
 }
@@ -60,10 +61,12 @@ void make_inputs(const Case& c, tern_context* context, const tern_model* model, 
   }
 }
 
-void run(tern_session* session, const tern_model* model, const std::vector<Tensor>& inputs, std::vector<ResultTensor>* out) {
+void run(tern_session* session, const tern_model* model, const std::vector<Tensor>& inputs,
+         std::vector<ResultTensor>* out) {
   std::vector<const tern_tensor*> in, results((size_t)tern_model_num_tensors(model, 0, TERN_ROLE_OUTPUT));
   for (const Tensor& t : inputs) in.push_back(t.get());
-  ASSERT_OK(tern_session_run(session, 0, in.data(), (int32_t)in.size(), results.data(), (int32_t)results.size(), nullptr));
+  ASSERT_OK(
+      tern_session_run(session, 0, in.data(), (int32_t)in.size(), results.data(), (int32_t)results.size(), nullptr));
   out->clear();
   for (const tern_tensor* t : results) out->emplace_back(t);
 }
@@ -86,7 +89,8 @@ void compare_with_golden(const Case& c, const tern_model* model, const std::vect
     const float* data = (const float*)tern_tensor_const_data(tensor);
     double worst = 0;
     for (int64_t i = 0; i < n; ++i) ASSERT_TRUE(std::isfinite(data[i])) << "element " << i;
-    for (size_t i = 0; i < golden.size(); ++i) worst = std::max(worst, std::fabs((double)data[(int64_t)i * stride] - golden[i]));
+    for (size_t i = 0; i < golden.size(); ++i)
+      worst = std::max(worst, std::fabs((double)data[(int64_t)i * stride] - golden[i]));
     EXPECT_LE(worst, kTolerance * j["absmax"].number) << "relative error " << worst / j["absmax"].number;
     std::printf("  %-28s relative error %.1e\n", j["name"].text.c_str(), worst / j["absmax"].number);
   }
@@ -104,7 +108,8 @@ void check_placement(const tern_session* session) {
     total += p.time_ns;
     if (p.kind != TERN_PLACED_DECOMPOSED) continue;
     decomposed += p.time_ns;
-    slowest += std::string("\n  ") + p.op + " of " + p.origin + ": " + std::to_string(p.time_ns / 1e6) + " ms, " + p.reason;
+    slowest +=
+        std::string("\n  ") + p.op + " of " + p.origin + ": " + std::to_string(p.time_ns / 1e6) + " ms, " + p.reason;
   }
   EXPECT_GT(total, 0);
   EXPECT_LT(decomposed, kDecomposedShare * total) << "parts of decomposed operators:" << slowest;

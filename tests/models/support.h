@@ -12,11 +12,11 @@
 #include "models/json.h"
 
 #define ASSERT_OK(call) ASSERT_EQ((call), TERN_OK) << tern_last_error_message()
-#define TERN_SKIP(text)                                    \
-  do {                                                     \
-    const std::string why = text;                          \
-    std::printf("SKIPPED: %s\n", why.c_str());             \
-    GTEST_SKIP() << why;                                   \
+#define TERN_SKIP(text)                        \
+  do {                                         \
+    const std::string why = text;              \
+    std::printf("SKIPPED: %s\n", why.c_str()); \
+    GTEST_SKIP() << why;                       \
   } while (false)
 
 namespace tern::test {
@@ -43,7 +43,8 @@ inline std::string cache_folder() {
   return std::string(home ? home : ".") + "/.cache/tern";
 }
 
-// Can sessions use oneDNN? Its library is the system's, or the one that tests/setup put beside the models. Tells why not.
+// Can sessions use oneDNN? Its library is the system's, or the one that tests/setup put beside the models. Tells why
+// not.
 inline bool has_onednn() {
   static const bool found = [] {
     const std::string library = cache_folder() + "/onednn/lib/libdnnl.so.3";

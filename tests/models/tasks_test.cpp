@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tern_detector and tern_pose on real photographs against the models' official steps (golden/detect.json and pose.json, made
-// by official_steps.py) and against boxes drawn by hand.
+// tern_detector and tern_pose on real photographs against the models' official steps (golden/detect.json and pose.json,
+// made by official_steps.py) and against boxes drawn by hand.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -69,14 +69,16 @@ double overlap(const Box& a, const Box& b) {
   return w * h / ((a.x1 - a.x0) * (a.y1 - a.y0) + (b.x1 - b.x0) * (b.y1 - b.y0) - w * h);
 }
 
-Box box_of(const Json& j) { return {j.list.at(0).number, j.list.at(1).number, j.list.at(2).number, j.list.at(3).number}; }
+Box box_of(const Json& j) {
+  return {j.list.at(0).number, j.list.at(1).number, j.list.at(2).number, j.list.at(3).number};
+}
 
 template <typename T>
 Box box_of(const T& found) {
   return {found.x0, found.y0, found.x1, found.y1};
 }
 
-// ---- Detection ------------------------------------------------------------------------------------------------------
+// ---- Detection ----
 
 class Detection : public testing::Test {
  protected:
@@ -118,7 +120,8 @@ TEST_F(Detection, EqualsTheOfficialSteps) {
   for (const Json& j : golden["pictures"].list) {
     SCOPED_TRACE(j["image"].text);
     if (!std::filesystem::exists(image_path(j["image"].text))) {
-      std::printf("SKIPPED: %s is not there (samples/fetch all, tests/models/extract_frames)\n", j["image"].text.c_str());
+      std::printf("SKIPPED: %s is not there (samples/fetch all, tests/models/extract_frames)\n",
+                  j["image"].text.c_str());
       continue;
     }
     Photo photo;
@@ -137,7 +140,8 @@ TEST_F(Detection, EqualsTheOfficialSteps) {
         if (common > most) most = common, best = i;
       }
       if (best == found.size() || most < kSameBox) {
-        EXPECT_LT(d["score"].number, sure) << d["label"].text << " " << d["score"].number << " is missing; nearest box has IoU " << most;
+        EXPECT_LT(d["score"].number, sure)
+            << d["label"].text << " " << d["score"].number << " is missing; nearest box has IoU " << most;
         continue;
       }
       used[best] = 1;
@@ -160,7 +164,8 @@ TEST_F(Detection, EqualsBoxesDrawnByHand) {
   ASSERT_TRUE(read_json(source_folder() + "/tests/models/golden/hand_boxes.json", &hand));
   for (const Json& j : hand["pictures"].list) {
     SCOPED_TRACE(j["image"].text);
-    if (!std::filesystem::exists(image_path(j["image"].text))) TERN_SKIP(j["image"].text + " is not there (samples/fetch all)");
+    if (!std::filesystem::exists(image_path(j["image"].text)))
+      TERN_SKIP(j["image"].text + " is not there (samples/fetch all)");
     Photo photo;
     ASSERT_NO_FATAL_FAILURE(read_photo(j["image"].text, &photo));
     std::vector<tern_detection> found;
@@ -174,13 +179,14 @@ TEST_F(Detection, EqualsBoxesDrawnByHand) {
   }
 }
 
-// ---- Pose -----------------------------------------------------------------------------------------------------------
+// ---- Pose ----
 
 class PoseOf : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     for (const std::string& name : {std::string("pose_detection.tflite"), landmarks()})
-      if (!std::filesystem::exists(model_path(name))) TERN_SKIP("pose: " + model_path(name) + " is not there (samples/fetch all)");
+      if (!std::filesystem::exists(model_path(name)))
+        TERN_SKIP("pose: " + model_path(name) + " is not there (samples/fetch all)");
     std::string file;
     ASSERT_NO_FATAL_FAILURE(import_model(model_path("pose_detection.tflite"), "", &file));
     ASSERT_NO_FATAL_FAILURE(load(file, 2, &context_, &models_[0]));
@@ -214,7 +220,8 @@ class PoseOf : public testing::TestWithParam<const char*> {
         EXPECT_NEAR(point.visibility, mark.list.at(3).number, kSameScore) << "visibility of key point " << k;
         if (!steady) continue;
         const double d = std::hypot(point.x - mark.list.at(0).number, point.y - mark.list.at(1).number);
-        EXPECT_LE(d, kPixels) << "key point " << k << " at " << point.x << ", " << point.y << " instead of " << mark.list[0].number << ", " << mark.list[1].number;
+        EXPECT_LE(d, kPixels) << "key point " << k << " at " << point.x << ", " << point.y << " instead of "
+                              << mark.list[0].number << ", " << mark.list[1].number;
         worst = std::max(worst, d);
       }
       std::printf("    person %zu: %.3f pixels at most\n", i, worst);
@@ -236,14 +243,16 @@ TEST_P(PoseOf, EqualsTheOfficialSteps) {
     const int turned = (int)j["turned_clockwise"].number;
     SCOPED_TRACE(j["image"].text + " turned by " + std::to_string(turned));
     if (!std::filesystem::exists(image_path(j["image"].text))) {
-      std::printf("SKIPPED: %s is not there (samples/fetch all, tests/models/extract_frames)\n", j["image"].text.c_str());
+      std::printf("SKIPPED: %s is not there (samples/fetch all, tests/models/extract_frames)\n",
+                  j["image"].text.c_str());
       continue;
     }
     std::printf("  %s turned by %d\n", j["image"].text.c_str(), turned);
     Photo whole;
     ASSERT_NO_FATAL_FAILURE(read_photo(j["image"].text, &whole));
     const std::vector<Json>& area = j["crop"].list;
-    const Photo stored = cut(whole, (int)area.at(0).number, (int)area.at(1).number, (int)area.at(2).number, (int)area.at(3).number);
+    const Photo stored =
+        cut(whole, (int)area.at(0).number, (int)area.at(1).number, (int)area.at(2).number, (int)area.at(3).number);
     Photo upright = stored;
     for (int t = 0; t < turned; t += 90) upright = turn(upright);
     ASSERT_EQ(upright.width, (int)j["width"].number);
@@ -257,7 +266,8 @@ TEST_P(PoseOf, EqualsTheOfficialSteps) {
   EXPECT_GT(compared_, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Landmarks, PoseOf, testing::Values("lite", "full", "heavy"), [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Landmarks, PoseOf, testing::Values("lite", "full", "heavy"),
+                         [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
 }  // namespace tern::test

@@ -10,7 +10,7 @@
 
 namespace tern::test {
 
-// ---- tensors --------------------------------------------------------------------------------------------------------
+// ---- tensors ----
 
 void Tensor::allocate(unsigned char fill) {
   bytes_ = 0;
@@ -69,7 +69,7 @@ Tensor to_double(const Tensor& t) {
   return d;
 }
 
-// ---- the line -------------------------------------------------------------------------------------------------------
+// ---- the line ----
 
 namespace {
 
@@ -114,7 +114,8 @@ bool parse_input(std::string_view word, Random& random, Tensor& t) {
     const size_t comma = dims.find(',');
     const std::string_view d = dims.substr(0, comma);
     int64_t v = 0;
-    if (std::from_chars(d.data(), d.data() + d.size(), v).ptr != d.data() + d.size() || t.shape.rank == kMaxRank) return false;
+    if (std::from_chars(d.data(), d.data() + d.size(), v).ptr != d.data() + d.size() || t.shape.rank == kMaxRank)
+      return false;
     t.shape.push(v);
     dims = comma == std::string_view::npos ? std::string_view() : dims.substr(comma + 1);
   }
@@ -128,7 +129,12 @@ bool parse_input(std::string_view word, Random& random, Tensor& t) {
     if (!found || encoded_bytes(t.encoding, t.dtype, t.shape, &bytes) != TERN_OK) return false;
     rest = end == std::string_view::npos ? std::string_view() : rest.substr(end);
   }
-  if (is_integer(t.dtype)) t.lo = t.dtype == TERN_DTYPE_U8 || t.dtype == TERN_DTYPE_U16 || t.dtype == TERN_DTYPE_U32 || t.dtype == TERN_DTYPE_U64 ? 0 : -9, t.hi = 9;
+  if (is_integer(t.dtype))
+    t.lo =
+        t.dtype == TERN_DTYPE_U8 || t.dtype == TERN_DTYPE_U16 || t.dtype == TERN_DTYPE_U32 || t.dtype == TERN_DTYPE_U64
+            ? 0
+            : -9,
+    t.hi = 9;
   t.allocate();
   if (!rest.empty() && rest[0] == '{') {
     t.given = true;
@@ -177,8 +183,10 @@ bool parse_case(const Op& op, const Case& line, ParsedCase* out, std::string* wh
   set_default_attributes(op, &c.attributes);
   const bool attributes = each_word(line.attributes, [&](std::string_view word) {
     const size_t equal = word.find('=');
-    const std::string_view name = word.substr(0, equal), value = equal == std::string_view::npos ? std::string_view() : word.substr(equal + 1);
-    if (name == "outputs" && op.num_out < 0) return std::from_chars(value.data(), value.data() + value.size(), c.num_out).ec == std::errc();
+    const std::string_view name = word.substr(0, equal),
+                           value = equal == std::string_view::npos ? std::string_view() : word.substr(equal + 1);
+    if (name == "outputs" && op.num_out < 0)
+      return std::from_chars(value.data(), value.data() + value.size(), c.num_out).ec == std::errc();
     const tern_status s = set_attribute(op, &c.attributes, name, value);
     if (s == TERN_OK) return true;
     if (s == line.fails) {
@@ -193,7 +201,7 @@ bool parse_case(const Op& op, const Case& line, ParsedCase* out, std::string* wh
   return true;
 }
 
-// ---- graphs ---------------------------------------------------------------------------------------------------------
+// ---- graphs ----
 
 namespace {
 
@@ -236,7 +244,8 @@ tern_status run_reference(const Graph& g, const std::vector<Tensor>& inputs, std
   const auto ref = [&](ValueId v) -> RefTensor {
     if (v == kNoValue) return {};
     const Value& value = g.value(v);
-    if (value.kind == ValueKind::constant) return {value.dtype, value.encoding, value.shape, const_cast<void*>(value.data.bytes)};
+    if (value.kind == ValueKind::constant)
+      return {value.dtype, value.encoding, value.shape, const_cast<void*>(value.data.bytes)};
     return values[(size_t)v].ref();
   };
   for (const Node& n : g.nodes) {
@@ -278,16 +287,19 @@ Expected expect(const ParsedCase& c, const CaseGraph& g) {
 
 std::string compare(const Tensor& got, const Tensor& expected, double tolerance) {
   if (got.dtype != expected.dtype || !(got.shape == expected.shape))
-    return std::string("is ") + dtype_name(got.dtype) + to_string(got.shape) + " instead of " + dtype_name(expected.dtype) + to_string(expected.shape);
+    return std::string("is ") + dtype_name(got.dtype) + to_string(got.shape) + " instead of " +
+           dtype_name(expected.dtype) + to_string(expected.shape);
   for (int64_t i = 0, n = expected.shape.elements(); i < n; ++i) {
     if (!is_float(expected.dtype)) {
       const int64_t u = got.ref().load_int(i), v = expected.ref().load_int(i);
-      if (u != v) return "element " + std::to_string(i) + " is " + std::to_string(u) + " instead of " + std::to_string(v);
+      if (u != v)
+        return "element " + std::to_string(i) + " is " + std::to_string(u) + " instead of " + std::to_string(v);
       continue;
     }
     const double u = got.ref().load(i), v = expected.ref().load(i);
     if (u == v || (u != u && v != v) || std::fabs(u - v) <= tolerance * std::fmax(1, std::fabs(v))) continue;
-    return "element " + std::to_string(i) + " is " + std::to_string(u) + " instead of " + std::to_string(v) + ", tolerance " + std::to_string(tolerance);
+    return "element " + std::to_string(i) + " is " + std::to_string(u) + " instead of " + std::to_string(v) +
+           ", tolerance " + std::to_string(tolerance);
   }
   return "";
 }

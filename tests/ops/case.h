@@ -21,7 +21,7 @@ struct Tensor {
   Encoding encoding = Encoding::plain;
   Shape shape;
   bool present = false;
-  bool given = false;    // the line has its content
+  bool given = false;  // the line has its content
   double lo = -2, hi = 2;
 
   void allocate(unsigned char fill = 0);  // for dtype, encoding and shape; which must be valid
@@ -81,23 +81,25 @@ tern_status run_reference(const Graph& g, const std::vector<Tensor>& inputs, std
 // "" if equal: floats within tolerance * max(1, |expected|), NaN equals NaN, integers exactly. Else says where.
 std::string compare(const Tensor& got, const Tensor& expected, double tolerance);
 
-// ---- cases made from cases (variants.cpp) ---------------------------------------------------------------------------
+// ---- cases made from cases (variants.cpp) ----
 
-// The cases of an operator in other types, with other dims, ranks and broadcasts, and with each attribute at its limits and
-// in between, one change at a time: at most `most` of those that the shape rule takes, spread evenly. They may fail when run.
+// The cases of an operator in other types, with other dims, ranks and broadcasts, and with each attribute at its limits
+// and in between, one change at a time: at most `most` of those that the shape rule takes, spread evenly. They may fail
+// when run.
 std::vector<ParsedCase> variants(const Op& op, size_t most);
 // Few enough elements for a plain loop.
 bool is_small(const ParsedCase& c, const Graph& g);
 // The line's tolerance; for a variant with 16-bit values in the graph what the operator's lines allow for them.
 double tolerance_of(const ParsedCase& c, const Graph& g);
 
-// ---- running the cases elsewhere ------------------------------------------------------------------------------------
+// ---- running the cases elsewhere ----
 
 // Runs a graph: allocates *outputs (one per graph.outputs) and fills them, or gives the status.
-using RunGraph = std::function<tern_status(const Graph&, const std::vector<Tensor>& inputs, std::vector<Tensor>* outputs)>;
+using RunGraph =
+    std::function<tern_status(const Graph&, const std::vector<Tensor>& inputs, std::vector<Tensor>* outputs)>;
 
-// All cases of all operators (but those with sub-graphs) through `run`; reports failures to GoogleTest. `skip` says that a
-// case cannot run there.
+// All cases of all operators (but those with sub-graphs) through `run`; reports failures to GoogleTest. `skip` says
+// that a case cannot run there.
 void run_all_cases(const char* backend, const RunGraph& run, const std::function<bool(const ParsedCase&)>& skip = {});
 
 }  // namespace tern::test

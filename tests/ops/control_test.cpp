@@ -95,13 +95,34 @@ TEST(LoopOp, CarriesAndScans) {
 }
 
 TEST(LoopOp, RefusesWhatDoesNotFit) {
-  { Loop l; EXPECT_EQ(l.run(body(), {l.trips, l.cond, l.x}, 2, 2), TERN_ERR_SHAPE); }
-  { Loop l; EXPECT_EQ(l.run(body(), {l.trips, l.x, l.x}, 1, 2), TERN_ERR_TYPE); }
-  { Loop l; EXPECT_EQ(l.run(body(), {l.x, l.cond, l.x}, 1, 2), TERN_ERR_TYPE); }
-  { Loop l; EXPECT_EQ(l.run(body(), {kNoValue, l.cond, l.x}, 1, 2), TERN_ERR_UNSUPPORTED); }
-  { Loop l; EXPECT_EQ(l.run(body(), {l.trips, l.cond, l.x}, 1 << 21, 2), TERN_ERR_INVALID_ARGUMENT); }
-  { Loop l; EXPECT_EQ(l.run(body(), {}, 1, 2), TERN_ERR_SHAPE); }
-  { Loop l; EXPECT_EQ(l.run(Graph{}, {}, 0, 0), TERN_ERR_SHAPE); }
+  {
+    Loop l;
+    EXPECT_EQ(l.run(body(), {l.trips, l.cond, l.x}, 2, 2), TERN_ERR_SHAPE);
+  }
+  {
+    Loop l;
+    EXPECT_EQ(l.run(body(), {l.trips, l.x, l.x}, 1, 2), TERN_ERR_TYPE);
+  }
+  {
+    Loop l;
+    EXPECT_EQ(l.run(body(), {l.x, l.cond, l.x}, 1, 2), TERN_ERR_TYPE);
+  }
+  {
+    Loop l;
+    EXPECT_EQ(l.run(body(), {kNoValue, l.cond, l.x}, 1, 2), TERN_ERR_UNSUPPORTED);
+  }
+  {
+    Loop l;
+    EXPECT_EQ(l.run(body(), {l.trips, l.cond, l.x}, 1 << 21, 2), TERN_ERR_INVALID_ARGUMENT);
+  }
+  {
+    Loop l;
+    EXPECT_EQ(l.run(body(), {}, 1, 2), TERN_ERR_SHAPE);
+  }
+  {
+    Loop l;
+    EXPECT_EQ(l.run(Graph{}, {}, 0, 0), TERN_ERR_SHAPE);
+  }
   {
     Loop l;
     Graph sub = body();

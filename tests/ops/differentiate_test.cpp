@@ -42,12 +42,14 @@ TEST(Differentiate, AddsUpWhereAValueIsUsedTwice) {
 TEST(Differentiate, SumsOverBroadcastDims) {
   Graph g;
   const ValueId x = add_input(g, "x", TERN_DTYPE_F32, Shape{2, 3}), row = add_input(g, "row", TERN_DTYPE_F32, Shape{3});
-  const ValueId column = add_input(g, "column", TERN_DTYPE_F32, Shape{2, 1}), one = add_input(g, "one", TERN_DTYPE_F32, Shape{});
+  const ValueId column = add_input(g, "column", TERN_DTYPE_F32, Shape{2, 1}),
+                one = add_input(g, "one", TERN_DTYPE_F32, Shape{});
   const ValueId loss = reduce_sum(g, mul(g, mul(g, mul(g, x, row), column), one), {}, false);
   const ValueId wrt[] = {row, column, one, x};
   std::vector<ValueId> d;
   ASSERT_EQ(differentiate(g, loss, wrt, &d), TERN_OK) << thread_error().message;
-  const std::vector<Tensor> in = {tensor({2, 3}, {1, 2, 3, 4, 5, 6}), tensor({3}, {1, 10, 100}), tensor({2, 1}, {2, 3}), tensor({}, {1})};
+  const std::vector<Tensor> in = {tensor({2, 3}, {1, 2, 3, 4, 5, 6}), tensor({3}, {1, 10, 100}), tensor({2, 1}, {2, 3}),
+                                  tensor({}, {1})};
   EXPECT_EQ(run(g, d[0], in), (std::vector<double>{14, 19, 24}));
   EXPECT_EQ(run(g, d[1], in), (std::vector<double>{321, 654}));
   EXPECT_EQ(run(g, d[2], in), (std::vector<double>{321 * 2 + 654 * 3}));
@@ -105,7 +107,8 @@ TEST(Differentiate, EqualOperandsShareTheGradient) {
     Graph g;
     const ValueId wrt[] = {add_input(g, "x", TERN_DTYPE_F32, Shape{1}), add_input(g, "z", TERN_DTYPE_F32, Shape{1})};
     std::vector<ValueId> d;
-    ASSERT_EQ(differentiate(g, reduce_sum(g, emit(g, op, {wrt[0], wrt[1]}), {}, false), wrt, &d), TERN_OK) << thread_error().message;
+    ASSERT_EQ(differentiate(g, reduce_sum(g, emit(g, op, {wrt[0], wrt[1]}), {}, false), wrt, &d), TERN_OK)
+        << thread_error().message;
     for (ValueId v : d) EXPECT_EQ(run(g, v, {tensor({1}, {3}), tensor({1}, {3})}), (std::vector<double>{0.5}));
   }
 }

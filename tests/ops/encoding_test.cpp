@@ -41,7 +41,8 @@ double round_trip(Encoding e, DType dtype, const Shape& shape) {
 }
 
 TEST(Encoding, RoundTrips) {
-  for (const Shape& s : {Shape{1, 1}, Shape{7, 5}, Shape{32, 3}, Shape{70, 33}, Shape{33, 3, 3, 4}, Shape{0, 4}, Shape{4, 0}, Shape{9, 64}}) {
+  for (const Shape& s : {Shape{1, 1}, Shape{7, 5}, Shape{32, 3}, Shape{70, 33}, Shape{33, 3, 3, 4}, Shape{0, 4},
+                         Shape{4, 0}, Shape{9, 64}}) {
     EXPECT_EQ(round_trip(Encoding::plain, TERN_DTYPE_F32, s), 0) << to_string(s);
     EXPECT_EQ(round_trip(Encoding::panel32, TERN_DTYPE_F32, s), 0) << to_string(s);
     EXPECT_LE(round_trip(Encoding::panel32, TERN_DTYPE_F16, s), 1e-3) << to_string(s);

@@ -56,7 +56,7 @@ class Operator : public testing::TestWithParam<Named> {
   }
 };
 
-// ---- cases ----------------------------------------------------------------------------------------------------------
+// ---- cases ----
 
 TEST_P(Operator, HasCases) {
   if (op.num_subgraphs > 0) GTEST_SKIP() << "its tests are in control_test.cpp";
@@ -104,7 +104,8 @@ void reference_fills(const ParsedCase& c) {
   }
   for (size_t i = 0; i < n.out.size(); ++i) {
     EXPECT_TRUE(outs[0][i].guards_intact() && outs[1][i].guards_intact()) << "output " << i << ": written outside";
-    EXPECT_EQ(std::memcmp(outs[0][i].data(), outs[1][i].data(), outs[0][i].bytes()), 0) << "output " << i << ": not written everywhere";
+    EXPECT_EQ(std::memcmp(outs[0][i].data(), outs[1][i].data(), outs[0][i].bytes()), 0)
+        << "output " << i << ": not written everywhere";
   }
   for (const Tensor& t : c.inputs) EXPECT_TRUE(t.guards_intact());
 }
@@ -114,14 +115,14 @@ TEST_P(Operator, ReferenceFillsTheInferredShape) {
   each_variant(500, reference_fills);
 }
 
-// ---- gradients ------------------------------------------------------------------------------------------------------
+// ---- gradients ----
 
 // The case with a loss: the sum of all float outputs, each element times a random weight.
 struct LossGraph {
   CaseGraph g;
   std::vector<Tensor> weights;  // per output, empty for integers
   std::vector<ValueId> wrt;
-  std::vector<int> wrt_input;   // index into the case's inputs
+  std::vector<int> wrt_input;  // index into the case's inputs
   ValueId loss = kNoValue;
 };
 
@@ -141,7 +142,8 @@ tern_status build_loss(const ParsedCase& c, LossGraph* out) {
     fill_random(w, random);
     const ValueId weighted = mul(g, y, add_constant(g, w.dtype, w.shape, w.data()));
     ValueId sum = reduce_sum(g, weighted, {}, false);
-    if (g.status == TERN_OK && out->loss != kNoValue && g.value(sum).dtype != g.value(out->loss).dtype) sum = cast(g, sum, g.value(out->loss).dtype);
+    if (g.status == TERN_OK && out->loss != kNoValue && g.value(sum).dtype != g.value(out->loss).dtype)
+      sum = cast(g, sum, g.value(out->loss).dtype);
     out->loss = out->loss == kNoValue ? sum : add(g, out->loss, sum);
   }
   for (size_t i = 0; i < g.inputs.size(); ++i)
@@ -160,7 +162,8 @@ tern_status gradients_of(const ParsedCase& c, LossGraph& l, std::vector<Tensor>*
   for (size_t i = 0; i < ids.size(); ++i) {
     const Value &d = g.value(ids[i]), &x = g.value(l.wrt[i]);
     if (d.dtype != x.dtype || !(d.shape == x.shape))
-      return TERN_FAIL(TERN_ERR_INTERNAL, "the gradient of input %d is %s%s", l.wrt_input[i], dtype_name(d.dtype), to_string(d.shape).c_str());
+      return TERN_FAIL(TERN_ERR_INTERNAL, "the gradient of input %d is %s%s", l.wrt_input[i], dtype_name(d.dtype),
+                       to_string(d.shape).c_str());
   }
   g.outputs = ids;
   std::vector<Tensor> inputs;
@@ -173,7 +176,8 @@ double loss_of(const ParsedCase& c, const CaseGraph& g, const std::vector<Tensor
   *good = e.status == TERN_OK;
   double sum = 0;
   for (size_t i = 0; *good && i < e.outputs.size(); ++i)
-    for (int64_t k = 0, n = weights[i].present ? weights[i].shape.elements() : 0; k < n; ++k) sum += e.outputs[i].ref().load(k) * weights[i].ref().load(k);
+    for (int64_t k = 0, n = weights[i].present ? weights[i].shape.elements() : 0; k < n; ++k)
+      sum += e.outputs[i].ref().load(k) * weights[i].ref().load(k);
   return sum;
 }
 
@@ -192,13 +196,16 @@ ParsedCase in_double(const ParsedCase& c) {
 // Of two updates that meet each gets the gradient, though the last one wins (ops/scatter.h); variants repeat indices.
 bool updates_may_meet(const ParsedCase& c) {
   const std::string_view op = c.op->name;
-  if (op == "scatter_elements") return ((const ScatterElementsAttrs*)c.attributes.bytes)->reduction == (int64_t)ScatterReduction::none;
-  if (op == "scatter_nd") return ((const ScatterNdAttrs*)c.attributes.bytes)->reduction == (int64_t)ScatterReduction::none;
+  if (op == "scatter_elements")
+    return ((const ScatterElementsAttrs*)c.attributes.bytes)->reduction == (int64_t)ScatterReduction::none;
+  if (op == "scatter_nd")
+    return ((const ScatterNdAttrs*)c.attributes.bytes)->reduction == (int64_t)ScatterReduction::none;
   return false;
 }
 
-// Symbolic against central differences of the reference in double, for at most `tries` elements of each input. An element at
-// a kink (the two one-sided differences differ, or those of half the step) is left out; *checked counts the others.
+// Symbolic against central differences of the reference in double, for at most `tries` elements of each input. An
+// element at a kink (the two one-sided differences differ, or those of half the step) is left out; *checked counts the
+// others.
 void compare_gradient(const ParsedCase& original, int64_t tries, int64_t* checked, int64_t* possible) {
   const ParsedCase c = in_double(original);
   LossGraph l;
@@ -207,7 +214,8 @@ void compare_gradient(const ParsedCase& original, int64_t tries, int64_t* checke
   if (l.loss == kNoValue || l.wrt.empty()) return;
   ASSERT_EQ(build_graph(c, &forward), TERN_OK);
   for (ValueId y : forward.graph.outputs)
-    if (is_float(forward.graph.value(y).dtype) && forward.graph.value(y).dtype != TERN_DTYPE_F64) return;  // too coarse for differences
+    // too coarse for differences
+    if (is_float(forward.graph.value(y).dtype) && forward.graph.value(y).dtype != TERN_DTYPE_F64) return;
   std::vector<Tensor> got;
   const tern_status s = gradients_of(c, l, &got);
   if (s == TERN_ERR_INDEX && !c.variant.empty()) return;
@@ -237,7 +245,8 @@ void compare_gradient(const ParsedCase& original, int64_t tries, int64_t* checke
       x.ref().store(i, old - h / 2);
       const double half_below = loss_of(c, forward, l.weights, &good[4]);
       x.ref().store(i, old);
-      const double right = (above - here) / h, left = (here - below) / h, want = (above - below) / (2 * h), is = got[w].ref().load(i);
+      const double right = (above - here) / h, left = (here - below) / h, want = (above - below) / (2 * h),
+                   is = got[w].ref().load(i);
       if (!std::all_of(good, good + 5, [](bool b) { return b; }) || !std::isfinite(want)) continue;
       if (std::fabs(right - left) > 1e-2 * std::fmax(1, std::fabs(want))) continue;
       if (!(std::fabs((half_above - half_below) / h - want) <= 1e-2 * std::fmax(1, std::fabs(want)))) continue;
@@ -245,7 +254,8 @@ void compare_gradient(const ParsedCase& original, int64_t tries, int64_t* checke
       const double lost = 1e-15 * std::fabs(here) / h;
       if (lost > 1e-3) continue;
       ++*checked;
-      EXPECT_NEAR(is, want, 2e-5 * std::fmax(1, std::fabs(want)) + lost) << "input " << l.wrt_input[w] << ", element " << i << ", x = " << old;
+      EXPECT_NEAR(is, want, 2e-5 * std::fmax(1, std::fabs(want)) + lost)
+          << "input " << l.wrt_input[w] << ", element " << i << ", x = " << old;
     }
   }
 }
@@ -257,8 +267,9 @@ TEST_P(Operator, GradientEqualsDifferences) {
   each_case([&](const ParsedCase& c) {
     if (c.line->fails == TERN_OK) compare_gradient(c, 40, &checked, &possible);
   });
-  EXPECT_GE(2 * checked, possible) << "most elements are at kinks: " << checked << " of " << possible << " were compared";
-  each_variant(op.decompose ? 40 : 200, [&](const ParsedCase& c) {  // decompositions are built anew in every try
+  EXPECT_GE(2 * checked, possible) << "most elements are at kinks: " << checked << " of " << possible
+                                   << " were compared";
+  each_variant(op.decompose ? 40 : 200, [&](const ParsedCase& c) {        // decompositions are built anew in every try
     const bool only_type = is_float(dtype_from_name(c.variant.c_str()));  // all is f64 here
     if (!only_type && !updates_may_meet(c)) compare_gradient(c, 4, &beyond, &beyond);
   });
@@ -278,20 +289,25 @@ TEST_P(Operator, GradientWorksInEveryType) {
     ASSERT_EQ(build_loss(d, &exact), TERN_OK) << thread_error().message;
     ASSERT_EQ(gradients_of(d, exact, &want), TERN_OK) << thread_error().message;
     bool half = false;
-    for (const Tensor& t : c.inputs) half = half || (t.present && (t.dtype == TERN_DTYPE_F16 || t.dtype == TERN_DTYPE_BF16));
-    for (const Tensor& t : l.weights) half = half || (t.present && (t.dtype == TERN_DTYPE_F16 || t.dtype == TERN_DTYPE_BF16));
-    for (size_t i = 0; i < got.size(); ++i) EXPECT_EQ(compare(to_double(got[i]), want[i], half ? 0.1 : 1e-3), "") << "input " << l.wrt_input[i];
+    for (const Tensor& t : c.inputs)
+      half = half || (t.present && (t.dtype == TERN_DTYPE_F16 || t.dtype == TERN_DTYPE_BF16));
+    for (const Tensor& t : l.weights)
+      half = half || (t.present && (t.dtype == TERN_DTYPE_F16 || t.dtype == TERN_DTYPE_BF16));
+    for (size_t i = 0; i < got.size(); ++i)
+      EXPECT_EQ(compare(to_double(got[i]), want[i], half ? 0.1 : 1e-3), "") << "input " << l.wrt_input[i];
   });
 }
 
-// ---- refusals -------------------------------------------------------------------------------------------------------
+// ---- refusals ----
 
 // The first case that works.
 bool good_case(const Op& op, ParsedCase* out) {
   for (int32_t i = 0; i < op.cases.count; ++i) {
     std::string why;
     CaseGraph g;
-    if (op.cases.items[i].fails == TERN_OK && parse_case(op, op.cases.items[i], out, &why) && build_graph(*out, &g) == TERN_OK) return true;
+    if (op.cases.items[i].fails == TERN_OK && parse_case(op, op.cases.items[i], out, &why) &&
+        build_graph(*out, &g) == TERN_OK)
+      return true;
   }
   return false;
 }
@@ -390,9 +406,27 @@ TEST_P(Operator, SurvivesOtherTypes) {
 TEST_P(Operator, SurvivesOtherShapes) {
   ParsedCase good;
   if (op.num_subgraphs > 0 || !good_case(op, &good)) GTEST_SKIP();
-  const int64_t huge = (int64_t)1 << 58, wide = (int64_t)1 << 29;  // 8-byte elements: just within what check_shape allows
-  const Shape shapes[] = {{}, {0}, {1}, {3}, {huge}, {1, 0}, {0, huge}, {2, 3}, {wide, wide}, {1, wide, wide, 1}, {wide, 1, 1, wide}, {3, 1, 2}, {1, 1, 0, 1}, {2, 2, 2, 2}, {0, 0, 0, 0}, {1, huge, 1, 1}, {1, 1, 1, huge},
-                          {2, 1, 2, 1, 2}, {1, 1, 1, 1, 1, 1, 1, 1}};
+  // 8-byte elements: just within what check_shape allows
+  const int64_t huge = (int64_t)1 << 58, wide = (int64_t)1 << 29;
+  const Shape shapes[] = {{},
+                          {0},
+                          {1},
+                          {3},
+                          {huge},
+                          {1, 0},
+                          {0, huge},
+                          {2, 3},
+                          {wide, wide},
+                          {1, wide, wide, 1},
+                          {wide, 1, 1, wide},
+                          {3, 1, 2},
+                          {1, 1, 0, 1},
+                          {2, 2, 2, 2},
+                          {0, 0, 0, 0},
+                          {1, huge, 1, 1},
+                          {1, 1, 1, huge},
+                          {2, 1, 2, 1, 2},
+                          {1, 1, 1, 1, 1, 1, 1, 1}};
   for (size_t i = 0; i < good.inputs.size(); ++i) {
     if (!good.inputs[i].present) continue;
     for (const Shape& s : shapes) {
@@ -454,16 +488,18 @@ TEST_P(Operator, SurvivesExtremeAttributes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Operator, testing::ValuesIn(named_ops()), [](const testing::TestParamInfo<Named>& i) { return std::string(i.param.op->name); });
+INSTANTIATE_TEST_SUITE_P(All, Operator, testing::ValuesIn(named_ops()),
+                         [](const testing::TestParamInfo<Named>& i) { return std::string(i.param.op->name); });
 
-// ---- by hand --------------------------------------------------------------------------------------------------------
+// ---- by hand ----
 
 TEST(Surrogate, RoundSteAndStopGradient) {
   const float data[] = {0.3f, -1.7f, 2.5f};
   for (const char* name : {"round_ste", "stop_gradient"}) {
     Graph g;
     const ValueId x = add_input(g, "x", TERN_DTYPE_F32, Shape{3});
-    const ValueId loss = reduce_sum(g, mul(g, emit(g, name, {x}), add_constant(g, TERN_DTYPE_F32, Shape{3}, data)), {}, false);
+    const ValueId loss =
+        reduce_sum(g, mul(g, emit(g, name, {x}), add_constant(g, TERN_DTYPE_F32, Shape{3}, data)), {}, false);
     std::vector<ValueId> d;
     ASSERT_EQ(g.status, TERN_OK) << thread_error().message;
     ASSERT_EQ(differentiate(g, loss, {&x, 1}, &d), TERN_OK) << thread_error().message;

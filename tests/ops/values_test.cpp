@@ -20,7 +20,8 @@ TEST(Values, EqualThoseOfOnnxRuntime) {
     for (size_t k = 0; k < c.inputs.size(); ++k) {
       const Tensor& t = c.inputs[k];
       if (!t.present || t.given || !is_float(t.dtype)) continue;
-      for (int64_t i = 0; i < t.shape.elements(); ++i) t.ref().store(i, (double)((7 * i + 3 * (int64_t)k) % 11 - 5) / 4);
+      for (int64_t i = 0; i < t.shape.elements(); ++i)
+        t.ref().store(i, (double)((7 * i + 3 * (int64_t)k) % 11 - 5) / 4);
     }
     CaseGraph g;
     ASSERT_EQ(build_graph(c, &g), TERN_OK) << thread_error().message;
@@ -71,7 +72,10 @@ TEST(Values, KnownByHand) {
       {"transpose", "f32[2,2]{1,2,3,4}", "", {1, 3, 2, 4}},
       // of an even number of channels the odd one lies behind: 1 * (1 + 1 + 4), 2 * (1 + 4 + 16), 4 * (1 + 16)
       {"lrn", "f32[3]{1,2,4}", "size=2 alpha=2 beta=-1 bias=1", {6, 42, 68}},
-      {"resize", "f32[1,1,2,1]{1,2}", "sizes=1,1,4,1 mode=nearest coordinates=tf_half_pixel nearest=floor", {1, 1, 2, 2}},
+      {"resize",
+       "f32[1,1,2,1]{1,2}",
+       "sizes=1,1,4,1 mode=nearest coordinates=tf_half_pixel nearest=floor",
+       {1, 1, 2, 2}},
   };
   for (const ValueCase& k : kKnown) {
     SCOPED_TRACE(std::string(k.op) + " " + k.inputs + " " + k.attributes);
@@ -84,7 +88,8 @@ TEST(Values, KnownByHand) {
     const Expected e = expect(c, g);
     ASSERT_EQ(e.status, TERN_OK) << thread_error().message;
     ASSERT_EQ(e.outputs[0].shape.elements(), (int64_t)k.expected.size());
-    for (size_t i = 0; i < k.expected.size(); ++i) EXPECT_EQ(e.outputs[0].ref().load((int64_t)i), k.expected[i]) << "element " << i;
+    for (size_t i = 0; i < k.expected.size(); ++i)
+      EXPECT_EQ(e.outputs[0].ref().load((int64_t)i), k.expected[i]) << "element " << i;
   }
 }
 

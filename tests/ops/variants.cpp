@@ -19,7 +19,8 @@ bool remake(Tensor& t, DType dtype, const Shape& shape, Random& random) {
   uint64_t bytes = 0;
   if (encoded_bytes(t.encoding, dtype, shape, &bytes) != TERN_OK) return false;
   t.allocate();
-  const bool is_unsigned = dtype == TERN_DTYPE_U8 || dtype == TERN_DTYPE_U16 || dtype == TERN_DTYPE_U32 || dtype == TERN_DTYPE_U64;
+  const bool is_unsigned =
+      dtype == TERN_DTYPE_U8 || dtype == TERN_DTYPE_U16 || dtype == TERN_DTYPE_U32 || dtype == TERN_DTYPE_U64;
   if (!t.given) {
     if (is_unsigned) t.lo = std::max(0.0, t.lo);
     fill_random(t, random);
@@ -64,7 +65,8 @@ struct Maker {
         if (is(*d) && from.inputs[i].encoding == Encoding::plain) *d = to;
       });
     };
-    for (DType to : {TERN_DTYPE_F32, TERN_DTYPE_F16, TERN_DTYPE_BF16, TERN_DTYPE_F64}) in([](DType d) { return is_float(d); }, to);
+    for (DType to : {TERN_DTYPE_F32, TERN_DTYPE_F16, TERN_DTYPE_BF16, TERN_DTYPE_F64})
+      in([](DType d) { return is_float(d); }, to);
     for (DType to = TERN_DTYPE_I8; to <= TERN_DTYPE_U64; ++to) in([](DType d) { return is_integer(d); }, to);
   }
 
@@ -94,18 +96,20 @@ struct Maker {
         if (s->rank < 5) widen(s, dim);
       });
       for (size_t k = 0; k < from.inputs.size(); ++k)
-        add_inputs("input " + std::to_string(k) + " with a dim of " + std::to_string(dim) + " in front", [&](size_t i, DType*, Shape* s) {
-          if (i == k && s->rank < 5) widen(s, dim);
-        });
+        add_inputs("input " + std::to_string(k) + " with a dim of " + std::to_string(dim) + " in front",
+                   [&](size_t i, DType*, Shape* s) {
+                     if (i == k && s->rank < 5) widen(s, dim);
+                   });
     }
     for (size_t k = 0; k < from.inputs.size(); ++k) {
       add_inputs("input " + std::to_string(k) + " without its first dim", [&](size_t i, DType*, Shape* s) {
         if (i == k && s->rank > 0) *s = Shape(std::span<const int64_t>(s->begin() + 1, s->end()));
       });
       for (int axis = 0; axis < from.inputs[k].shape.rank; ++axis)
-        add_inputs("input " + std::to_string(k) + " broadcast over axis " + std::to_string(axis), [&](size_t i, DType*, Shape* s) {
-          if (i == k) (*s)[axis] = 1;
-        });
+        add_inputs("input " + std::to_string(k) + " broadcast over axis " + std::to_string(axis),
+                   [&](size_t i, DType*, Shape* s) {
+                     if (i == k) (*s)[axis] = 1;
+                   });
     }
   }
 
@@ -191,7 +195,8 @@ std::vector<ParsedCase> variants(const Op& op, size_t most) {
     }
   }
   std::vector<ParsedCase> chosen;
-  for (size_t k = 0; k < std::min(most, good.size()); ++k) chosen.push_back(std::move(good[k * good.size() / std::min(most, good.size())]));
+  for (size_t k = 0; k < std::min(most, good.size()); ++k)
+    chosen.push_back(std::move(good[k * good.size() / std::min(most, good.size())]));
   return chosen;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every case of every operator (tests/ops/case.h) as a model of one node through sessions: on the CPU with each instruction
-// set that this machine runs (weights given and fixed), on oneDNN if it is there, on the reference backend, and on one that
-// refuses every second operator.
+// Every case of every operator (tests/ops/case.h) as a model of one node through sessions: on the CPU with each
+// instruction set that this machine runs (weights given and fixed), on oneDNN if it is there, on the reference backend,
+// and on one that refuses every second operator.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -14,12 +14,13 @@
 namespace tern::test {
 namespace {
 
-// A copy whose last 64 bytes, rounded up, end where the next page may not be touched: who takes a tensor to be larger than
-// value_bytes says ends the test.
+// A copy whose last 64 bytes, rounded up, end where the next page may not be touched: who takes a tensor to be larger
+// than value_bytes says ends the test.
 Data before_guard_page(const void* from, uint64_t bytes) {
   // QEMU reads whole vectors where the processor's masked loads do not.
   static const size_t room = std::getenv("TERN_TEST_EMULATED") ? 64 : 0;
-  const size_t page = (size_t)sysconf(_SC_PAGESIZE), used = ((size_t)bytes + 63) / 64 * 64 + room, pages = (used + page - 1) / page * page, whole = pages + page;
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE), used = ((size_t)bytes + 63) / 64 * 64 + room,
+               pages = (used + page - 1) / page * page, whole = pages + page;
   char* const begin = (char*)mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   EXPECT_NE((void*)begin, MAP_FAILED);
   EXPECT_EQ(mprotect(begin + pages, page, PROT_NONE), 0);
@@ -34,7 +35,8 @@ Data before_guard_page(const void* from, uint64_t bytes) {
 
 // Runs a graph whose inputs are plain or encoded: the latter become parameters; with `fixed` all but the first, so that
 // backends may derive copies from them when the plan is made. Outputs lie in memory with guards.
-tern_status run_in_session(Context& context, const char* backends, bool fixed, const Graph& graph, const std::vector<test::Tensor>& inputs, std::vector<test::Tensor>* outputs) {
+tern_status run_in_session(Context& context, const char* backends, bool fixed, const Graph& graph,
+                           const std::vector<test::Tensor>& inputs, std::vector<test::Tensor>* outputs) {
   ModelDef def;
   Graph g = graph;
   std::vector<ValueId> fed;
@@ -82,7 +84,8 @@ tern_status run_in_session(Context& context, const char* backends, bool fixed, c
   std::vector<const tern::Tensor*> pointers;
   for (size_t i = 0; i < given.size(); ++i) {
     Ref<tern::Tensor> t;
-    TERN_TRY(tern::Tensor::wrap(context, given[i]->dtype, given[i]->shape, given[i]->data(), given[i]->bytes(), nullptr, nullptr, &t));
+    TERN_TRY(tern::Tensor::wrap(context, given[i]->dtype, given[i]->shape, given[i]->data(), given[i]->bytes(), nullptr,
+                                nullptr, &t));
     if (i < states) TERN_TRY(session->state().set((int32_t)i, *t));
     else pointers.push_back(t.get());
     tensors.push_back(std::move(t));
@@ -175,7 +178,8 @@ TEST_P(Backends, EqualTheReference) {
       ASSERT_TRUE(cpu::select_kernels(target.isa));
     }
     for (const Ready& r : cases) {
-      SCOPED_TRACE(r.name + " on " + target.backends + " " + (target.isa ? target.isa : "") + (target.fixed ? ", fixed" : ""));
+      SCOPED_TRACE(r.name + " on " + target.backends + " " + (target.isa ? target.isa : "") +
+                   (target.fixed ? ", fixed" : ""));
       std::vector<test::Tensor> outputs;
       const tern_status status = run_in_session(*context, target.backends, target.fixed, r.g.graph, r.inputs, &outputs);
       EXPECT_EQ(status, r.want.status) << thread_error().message;
@@ -220,10 +224,12 @@ TEST(Encoded, ReadersKeepToTheBytesOfTheValue) {
               fill_random(t, random);
             }
             CaseGraph g;
-            if (!c.inputs[i].present || c.inputs[i].encoding != (Encoding)e || c.inputs[i].dtype != dtype || encoded_bytes((Encoding)e, dtype, c.inputs[i].shape, &bytes) != TERN_OK ||
+            if (!c.inputs[i].present || c.inputs[i].encoding != (Encoding)e || c.inputs[i].dtype != dtype ||
+                encoded_bytes((Encoding)e, dtype, c.inputs[i].shape, &bytes) != TERN_OK ||
                 build_graph(c, &g) != TERN_OK)
               continue;
-            SCOPED_TRACE(std::string(op->name) + "/" + c.line->name + " input " + std::to_string(i) + " as " + encoding_name((Encoding)e) + " " + dtype_name(dtype));
+            SCOPED_TRACE(std::string(op->name) + "/" + c.line->name + " input " + std::to_string(i) + " as " +
+                         encoding_name((Encoding)e) + " " + dtype_name(dtype));
             std::vector<test::Tensor> inputs, outputs;
             Random bits{(uint64_t)k + 77};
             for (const int from : g.feeds) inputs.push_back(c.inputs[(size_t)from]);
@@ -233,7 +239,8 @@ TEST(Encoded, ReadersKeepToTheBytesOfTheValue) {
                 EXPECT_TRUE(status == TERN_OK || status == TERN_ERR_INDEX) << thread_error().message;
                 for (const test::Tensor& t : outputs) EXPECT_TRUE(t.guards_intact());
                 // From the second on as a hostile file may have it: any bits, scales that are no numbers among them.
-                for (uint64_t b = 0; b < c.inputs[i].bytes(); ++b) ((uint8_t*)c.inputs[i].data())[b] = (uint8_t)bits.next();
+                for (uint64_t b = 0; b < c.inputs[i].bytes(); ++b)
+                  ((uint8_t*)c.inputs[i].data())[b] = (uint8_t)bits.next();
               }
             ++runs[op->name];
           }
@@ -250,7 +257,8 @@ std::vector<Named> named_ops() {
   for (const Op* op : all_ops()) list.push_back({op});
   return list;
 }
-INSTANTIATE_TEST_SUITE_P(All, Backends, testing::ValuesIn(named_ops()), [](const testing::TestParamInfo<Named>& i) { return std::string(i.param.op->name); });
+INSTANTIATE_TEST_SUITE_P(All, Backends, testing::ValuesIn(named_ops()),
+                         [](const testing::TestParamInfo<Named>& i) { return std::string(i.param.op->name); });
 
 }  // namespace
 }  // namespace tern::test

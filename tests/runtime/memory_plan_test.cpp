@@ -21,7 +21,8 @@ struct Random {
 std::vector<Lifetime> random_items(Random& r, int count, int steps, uint64_t largest) {
   std::vector<Lifetime> items;
   for (int i = 0; i < count; ++i) {
-    const int32_t first = (int32_t)r.below((uint64_t)steps), length = (int32_t)(r.below(8) ? r.below(4) : r.below((uint64_t)steps));
+    const int32_t first = (int32_t)r.below((uint64_t)steps),
+                  length = (int32_t)(r.below(8) ? r.below(4) : r.below((uint64_t)steps));
     items.push_back({r.below(10) ? 1 + r.below(largest) : 0, first, std::min(first + length, steps - 1)});
   }
   return items;
@@ -55,7 +56,9 @@ void expect_valid(const std::vector<Lifetime>& items, uint64_t alignment, const 
     }
     for (size_t j = 0; j < i; ++j) {
       if (!meet(items[i], items[j]) || !items[i].bytes || !items[j].bytes) continue;
-      EXPECT_TRUE(plan.offsets[i] + items[i].bytes <= plan.offsets[j] || plan.offsets[j] + items[j].bytes <= plan.offsets[i]) << i << " and " << j << " overlap";
+      EXPECT_TRUE(plan.offsets[i] + items[i].bytes <= plan.offsets[j] ||
+                  plan.offsets[j] + items[j].bytes <= plan.offsets[i])
+          << i << " and " << j << " overlap";
     }
   }
   EXPECT_EQ(plan.bytes, end);
@@ -69,7 +72,8 @@ TEST(MemoryPlan, RandomLifetimes) {
   constexpr int kRounds = 400;
   for (int round = 0; round < kRounds; ++round) {
     const uint64_t alignment = round % 2 ? 64 : 256;
-    const std::vector<Lifetime> items = random_items(r, 1 + (int)r.below(60), 1 + (int)r.below(40), 1u << (4 + r.below(16)));
+    const std::vector<Lifetime> items =
+        random_items(r, 1 + (int)r.below(60), 1 + (int)r.below(40), 1u << (4 + r.below(16)));
     MemoryPlan plan;
     ASSERT_EQ(plan_memory(items, alignment, UINT64_MAX, &plan), TERN_OK);
     expect_valid(items, alignment, plan);
@@ -176,7 +180,8 @@ TEST(MemoryPlan, SizesThatOverflow) {
 
 TEST(MemoryPlan, BadLifetimes) {
   MemoryPlan plan;
-  for (const Lifetime& l : {Lifetime{1, -1, 0}, Lifetime{1, 2, 1}, Lifetime{1, INT32_MIN, 5}, Lifetime{1, 0, INT32_MAX}})
+  for (const Lifetime& l :
+       {Lifetime{1, -1, 0}, Lifetime{1, 2, 1}, Lifetime{1, INT32_MIN, 5}, Lifetime{1, 0, INT32_MAX}})
     EXPECT_EQ(plan_memory({&l, 1}, 64, UINT64_MAX, &plan), TERN_ERR_INVALID_ARGUMENT) << l.first << " to " << l.last;
 }
 

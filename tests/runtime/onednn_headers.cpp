@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compares backends/onednn/dnnl_api.h with oneDNN's own headers: numbers, structs, and what each function takes and returns.
+// Compares backends/onednn/dnnl_api.h with oneDNN's own headers: numbers, structs, and what each function takes and
+// returns.
 // Does not compile where they differ.
 #include <oneapi/dnnl/dnnl.h>
 
@@ -12,17 +13,26 @@ namespace {
 
 static_assert(kMaxDims == DNNL_MAX_NDIMS && sizeof(Dims) == sizeof(dnnl_dims_t));
 static_assert(kOk == dnnl_success && kOutOfMemory == dnnl_out_of_memory && kUnimplemented == dnnl_unimplemented);
-static_assert(kCpu == dnnl_cpu && kInOrder == dnnl_stream_in_order && kF32 == dnnl_f32 && kAnyLayout == dnnl_format_tag_any);
+static_assert(kCpu == dnnl_cpu && kInOrder == dnnl_stream_in_order && kF32 == dnnl_f32 &&
+              kAnyLayout == dnnl_format_tag_any);
 static_assert(kForwardInference == dnnl_forward_inference && kDirect == dnnl_convolution_direct);
-static_assert(kRelu == dnnl_eltwise_relu && kTanh == dnnl_eltwise_tanh && kHardSigmoid == dnnl_eltwise_hardsigmoid && kLogistic == dnnl_eltwise_logistic);
-static_assert(kGeluTanh == dnnl_eltwise_gelu_tanh && kGeluErf == dnnl_eltwise_gelu_erf && kSwish == dnnl_eltwise_swish && kClip == dnnl_eltwise_clip);
-static_assert(kHardSwish == dnnl_eltwise_hardswish && kBinaryAdd == dnnl_binary_add && kScratchpadOfUser == dnnl_scratchpad_mode_user);
-static_assert(kQueryImplementation == dnnl_query_impl_info_str && kQueryWeights == dnnl_query_weights_md && kQueryScratchpad == dnnl_query_scratchpad_md);
-static_assert(kSource == DNNL_ARG_SRC && kSource1 == DNNL_ARG_SRC_1 && kTarget == DNNL_ARG_DST && kWeights == DNNL_ARG_WEIGHTS && kBias == DNNL_ARG_BIAS);
-static_assert(kScratchpad == DNNL_ARG_SCRATCHPAD && post_op_argument(0) == DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) && post_op_argument(3) == DNNL_ARG_ATTR_MULTIPLE_POST_OP(3));
+static_assert(kRelu == dnnl_eltwise_relu && kTanh == dnnl_eltwise_tanh && kHardSigmoid == dnnl_eltwise_hardsigmoid &&
+              kLogistic == dnnl_eltwise_logistic);
+static_assert(kGeluTanh == dnnl_eltwise_gelu_tanh && kGeluErf == dnnl_eltwise_gelu_erf &&
+              kSwish == dnnl_eltwise_swish && kClip == dnnl_eltwise_clip);
+static_assert(kHardSwish == dnnl_eltwise_hardswish && kBinaryAdd == dnnl_binary_add &&
+              kScratchpadOfUser == dnnl_scratchpad_mode_user);
+static_assert(kQueryImplementation == dnnl_query_impl_info_str && kQueryWeights == dnnl_query_weights_md &&
+              kQueryScratchpad == dnnl_query_scratchpad_md);
+static_assert(kSource == DNNL_ARG_SRC && kSource1 == DNNL_ARG_SRC_1 && kTarget == DNNL_ARG_DST &&
+              kWeights == DNNL_ARG_WEIGHTS && kBias == DNNL_ARG_BIAS);
+static_assert(kScratchpad == DNNL_ARG_SCRATCHPAD && post_op_argument(0) == DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) &&
+              post_op_argument(3) == DNNL_ARG_ATTR_MULTIPLE_POST_OP(3));
 static_assert(kSequential == DNNL_RUNTIME_SEQ && kOpenMp == DNNL_RUNTIME_OMP);
-static_assert(sizeof(Version) == sizeof(dnnl_version_t) && offsetof(Version, cpu_runtime) == offsetof(dnnl_version_t, cpu_runtime));
-static_assert(sizeof(Argument) == sizeof(dnnl_exec_arg_t) && offsetof(Argument, memory) == offsetof(dnnl_exec_arg_t, memory));
+static_assert(sizeof(Version) == sizeof(dnnl_version_t) &&
+              offsetof(Version, cpu_runtime) == offsetof(dnnl_version_t, cpu_runtime));
+static_assert(sizeof(Argument) == sizeof(dnnl_exec_arg_t) &&
+              offsetof(Argument, memory) == offsetof(dnnl_exec_arg_t, memory));
 
 // Passed the same way: opaque pointers stay what they are, enums are ints.
 template <class Ours, class Theirs>
@@ -31,8 +41,9 @@ constexpr bool same_value() {
   else if constexpr (std::is_pointer_v<Ours> && std::is_pointer_v<Theirs>) {
     using A = std::remove_pointer_t<Ours>;
     using B = std::remove_pointer_t<Theirs>;
-    return std::is_const_v<A> == std::is_const_v<B> && (std::is_same_v<A, B> || (std::is_pointer_v<A> && std::is_pointer_v<B>) ||
-           (std::is_class_v<A> && std::is_class_v<B>) || std::is_void_v<A>);
+    return std::is_const_v<A> == std::is_const_v<B> &&
+           (std::is_same_v<A, B> || (std::is_pointer_v<A> && std::is_pointer_v<B>) ||
+            (std::is_class_v<A> && std::is_class_v<B>) || std::is_void_v<A>);
   } else return std::is_same_v<Ours, Theirs>;
 }
 template <class R, class... A, class R2, class... B>

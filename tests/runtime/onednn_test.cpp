@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The oneDNN backend: opening the library, sessions whose nodes it shares with the CPU, threads, memory. Every operator runs
-// on it in backends_test.
+// The oneDNN backend: opening the library, sessions whose nodes it shares with the CPU, threads, memory. Every operator
+// runs on it in backends_test.
 #include <atomic>
 #include <thread>
 
@@ -40,7 +40,7 @@ class OneDnnSession : public testing::Test {
   void TearDown() override { onednn::take_all(false); }
 };
 
-std::atomic<int64_t> g_allocations_left{-1};  // < 0: no limit
+std::atomic<int64_t> g_allocations_left{-1};         // < 0: no limit
 std::atomic<int64_t> g_blocks{0}, g_allocations{0};  // held; made
 
 Ref<Context> context_with(int32_t threads) {
@@ -73,10 +73,13 @@ ModelDef mixed_net() {
     return use_parameter(g, def, name);
   };
   const ValueId in = add_input(g, "picture", TERN_DTYPE_F32, {1, kSize, kSize, 3});
-  const auto conv = [&](ValueId x, ValueId w, Conv2dAttrs attrs) { return emit(g, "conv2d", {x, w, weight({g.value(w).shape[0]})}, attrs); };
+  const auto conv = [&](ValueId x, ValueId w, Conv2dAttrs attrs) {
+    return emit(g, "conv2d", {x, w, weight({g.value(w).shape[0]})}, attrs);
+  };
   ValueId x = emit(g, "relu", {conv(in, weight({24, 3, 3, 3}), {.strides = {2, 2}, .pads = {0, 0, 1, 1}})});
   ValueId y = emit(g, "prelu", {conv(x, weight({24, 3, 3, 1}), {.pads = {1, 1, 1, 1}, .groups = 24}), weight({24})});
-  x = emit(g, "clip", {add(g, conv(y, weight({24, 1, 1, 24}, Encoding::panel32), {}), x)}, ClipAttrs{.min = 0, .max = 6});
+  x = emit(g, "clip", {add(g, conv(y, weight({24, 1, 1, 24}, Encoding::panel32), {}), x)},
+           ClipAttrs{.min = 0, .max = 6});
   y = emit(g, "hard_swish", {conv(x, weight({40, 3, 3, 24}, Encoding::panel32), {.pads = {1, 1, 1, 1}})});
   y = emit(g, "leaky_relu", {add(g, y, conv(x, weight({40, 1, 1, 24}), {}))}, LeakyReluAttrs{.alpha = 0.1});
   x = emit(g, "sigmoid", {mul(g, conv(y, weight({16, 3, 3, 40}), {.dilations = {2, 2}}), weight({16}))});
@@ -88,7 +91,9 @@ ModelDef mixed_net() {
   return def;
 }
 
-Ref<Tensor> picture(Context& context, uint32_t seed) { return make_tensor(context, TERN_DTYPE_F32, {1, kSize, kSize, 3}, random_floats(kSize * kSize * 3, seed).data()); }
+Ref<Tensor> picture(Context& context, uint32_t seed) {
+  return make_tensor(context, TERN_DTYPE_F32, {1, kSize, kSize, 3}, random_floats(kSize * kSize * 3, seed).data());
+}
 
 tern_status open(const Model& model, const char* backends, std::unique_ptr<Session>* out) {
   Session::Options options;
@@ -163,7 +168,8 @@ TEST_F(OneDnnSession, RunsAllocateNothingAfterTheFirst) {
       const int64_t before = g_allocations.load();
       TERN_OKAY(session->run(0, inputs, outputs, {}));
       outputs[0]->release();
-      EXPECT_TRUE(i == 0 || g_allocations.load() == before) << threads << " threads, run " << i << ": " << g_allocations - before;
+      EXPECT_TRUE(i == 0 || g_allocations.load() == before)
+          << threads << " threads, run " << i << ": " << g_allocations - before;
     }
   }
 }

@@ -22,12 +22,15 @@ Planned plan(ModelDef def, uint64_t max_planned = kPlanned, int64_t rows = 0) {
   static const BackendApi* const tables[] = {&cpu::backend()};
   Context::Options options;
   options.threads.num_threads = 1;
-  options.allocator.allocate = [](void*, size_t bytes, size_t alignment) { return ::operator new(bytes, std::align_val_t(alignment), std::nothrow); };
+  options.allocator.allocate = [](void*, size_t bytes, size_t alignment) {
+    return ::operator new(bytes, std::align_val_t(alignment), std::nothrow);
+  };
   options.allocator.release = [](void*, void* p, size_t) { ::operator delete(p, std::align_val_t(1)); };
   const auto context = Ref<Context>::adopt(new Context(options, tables));
   const auto model = Ref<Model>::adopt(new Model(*context, std::move(def), {}, max_planned));
   std::vector<Shape> shapes;
-  for (const ValueId v : model->def().signatures[0].graph.inputs) shapes.push_back(model->def().signatures[0].graph.value(v).shape);
+  for (const ValueId v : model->def().signatures[0].graph.inputs)
+    shapes.push_back(model->def().signatures[0].graph.value(v).shape);
   if (rows) shapes[0][0] = rows;
   std::unique_ptr<Session> session;
   Planned r;
@@ -78,14 +81,27 @@ ValueId many(Graph& g, int n, Work work) {
   return sum;
 }
 const Work kWorks[] = {
-    [](Graph& g) { return emit_unknown(g, "expand", {constant(g, {1, 1, 1, 1}), add_constant(g, std::vector<int64_t>{2, 4, 8, 64})}); },
-    [](Graph& g) { return emit_unknown(g, "tile", {constant(g, {1, 1}), add_constant(g, std::vector<int64_t>{64, 64})}); },
+    [](Graph& g) {
+      return emit_unknown(g, "expand", {constant(g, {1, 1, 1, 1}), add_constant(g, std::vector<int64_t>{2, 4, 8, 64})});
+    },
+    [](Graph& g) {
+      return emit_unknown(g, "tile", {constant(g, {1, 1}), add_constant(g, std::vector<int64_t>{64, 64})});
+    },
     [](Graph& g) { return emit_unknown(g, "sin", {constant(g, {4096})}); },
-    [](Graph& g) { return emit_unknown(g, "matmul", {constant(g, {64, 1000}), constant(g, {1000, 64})}); },
-    [](Graph& g) { return emit_unknown(g, "conv2d", {constant(g, {1, 200, 200, 1}), constant(g, {1, 137, 137, 1})}, Conv2dAttrs{}); },
-    [](Graph& g) { return emit_unknown(g, "attention", {constant(g, {1, 1, 4096, 1}), constant(g, {1, 1, 30000, 1}), constant(g, {1, 1, 30000, 1})}); },
+    [](Graph& g) {
+      return emit_unknown(g, "matmul", {constant(g, {64, 1000}), constant(g, {1000, 64})});
+    },
+    [](Graph& g) {
+      return emit_unknown(g, "conv2d", {constant(g, {1, 200, 200, 1}), constant(g, {1, 137, 137, 1})}, Conv2dAttrs{});
+    },
+    [](Graph& g) {
+      return emit_unknown(g, "attention",
+                          {constant(g, {1, 1, 4096, 1}), constant(g, {1, 1, 30000, 1}), constant(g, {1, 1, 30000, 1})});
+    },
     [](Graph& g) { return emit_unknown(g, "cumsum", {constant(g, {4096})}); },
-    [](Graph& g) { return emit_unknown(g, "top_k", {constant(g, {4096}), add_constant(g, std::vector<int64_t>{4096})}); },
+    [](Graph& g) {
+      return emit_unknown(g, "top_k", {constant(g, {4096}), add_constant(g, std::vector<int64_t>{4096})});
+    },
 };
 
 TEST(Planning, CostlyConstants) {
@@ -100,7 +116,8 @@ TEST(Planning, CostlyConstants) {
     ++built;
     g.outputs = {all};
     const Planned p = plan(as_read(std::move(g)));
-    EXPECT_TRUE(p.status == TERN_OK || p.status == TERN_ERR_LIMIT || p.status == TERN_ERR_MEMORY) << thread_error().message;
+    EXPECT_TRUE(p.status == TERN_OK || p.status == TERN_ERR_LIMIT || p.status == TERN_ERR_MEMORY)
+        << thread_error().message;
     if (HasFailure()) FAIL() << "work " << k;
   }
   EXPECT_EQ(built, (int)std::size(kWorks));
@@ -126,15 +143,18 @@ Node control(const char* op, std::vector<ValueId> in) {
   n.in = std::move(in);
   return n;
 }
-// y = softmax(x) + work, `depth` sub-graphs deep, through `if` and `loop` in turn. The body of a loop takes its iteration and condition first.
+// y = softmax(x) + work, `depth` sub-graphs deep, through `if` and `loop` in turn. The body of a loop takes its
+// iteration and condition first.
 void fill(Graph& g, int depth, bool in_loop, Work work, int n) {
   if (in_loop) add_scalar(g, "iteration"), add_input(g, "again", TERN_DTYPE_BOOL, {});
   if (in_loop) g.value(g.inputs[0]).kind = ValueKind::input;
-  const ValueId condition = add_input(g, "condition", TERN_DTYPE_BOOL, {}), x = add_input(g, "x", TERN_DTYPE_F32, {2, 4, 8, 64});
+  const ValueId condition = add_input(g, "condition", TERN_DTYPE_BOOL, {}),
+                x = add_input(g, "x", TERN_DTYPE_F32, {2, 4, 8, 64});
   ValueId y = emit_unknown(g, "add", {emit_unknown(g, "softmax", {x}), many(g, n, work)});
   if (depth > 1) {
     const bool loop = depth % 2 != 0;
-    Node node = loop ? control("loop", {add_constant(g, std::vector<int64_t>{2}), condition, condition, y}) : control("if", {condition, condition, y});
+    Node node = loop ? control("loop", {add_constant(g, std::vector<int64_t>{2}), condition, condition, y})
+                     : control("if", {condition, condition, y});
     if (loop) node.attrs<LoopAttrs>().num_carried = 2;
     node.subgraphs.resize(loop ? 1 : 2);
     for (Graph& sub : node.subgraphs) fill(sub, depth - 1, loop, work, n);
@@ -163,7 +183,8 @@ TEST(Planning, ManySubgraphs) {
     const ValueId condition = add_input(g, "condition", TERN_DTYPE_BOOL, {});
     ValueId x = add_input(g, "x", TERN_DTYPE_F32, {2, 4, 8, 64});
     for (int i = 0; i < 200; ++i) {
-      Node node = loop ? control("loop", {add_constant(g, std::vector<int64_t>{2}), condition, condition, x}) : control("if", {condition, condition, x});
+      Node node = loop ? control("loop", {add_constant(g, std::vector<int64_t>{2}), condition, condition, x})
+                       : control("if", {condition, condition, x});
       if (loop) node.attrs<LoopAttrs>().num_carried = 2;
       node.subgraphs.resize(loop ? 1 : 2);
       for (Graph& sub : node.subgraphs) fill(sub, 1, loop, kWorks[0], 3);
@@ -222,7 +243,8 @@ TEST(Planning, SizesOfInputs) {
     EXPECT_EQ(plan(def).status, TERN_OK) << op << thread_error().message;
     for (const int64_t rows : {int64_t(1) << 31, int64_t(1) << 50, INT64_MAX}) {
       const tern_status s = plan(def, kPlanned, rows).status;
-      EXPECT_TRUE(s == TERN_ERR_LIMIT || (std::string_view(op) == "shape" && s == TERN_OK)) << op << " " << rows << ": " << thread_error().message;
+      EXPECT_TRUE(s == TERN_ERR_LIMIT || (std::string_view(op) == "shape" && s == TERN_OK))
+          << op << " " << rows << ": " << thread_error().message;
     }
   }
 }
@@ -249,12 +271,14 @@ TEST(Planning, ManyNodes) {
       g.outputs.push_back(emit_unknown(g, "leaky_relu", {x}, slope));
     }
     ValueId sum = x;
-    for (const ValueId v : g.outputs) sum = emit_unknown(g, "matmul", {emit_unknown(g, "add", {sum, v}), constant(g, {4, 4})});
+    for (const ValueId v : g.outputs)
+      sum = emit_unknown(g, "matmul", {emit_unknown(g, "add", {sum, v}), constant(g, {4, 4})});
     g.outputs = {sum};
   });
   made("the same again and again", [](Graph& g, ValueId x) {
     ValueId sum = x;
-    for (int i = 0; i < kNodes; ++i) sum = emit_unknown(g, "add", {emit_unknown(g, "sin", {x}), emit_unknown(g, "cos", {x})});
+    for (int i = 0; i < kNodes; ++i)
+      sum = emit_unknown(g, "add", {emit_unknown(g, "sin", {x}), emit_unknown(g, "cos", {x})});
     g.outputs = {sum};
   });
   made("views", [](Graph& g, ValueId x) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small proofs, through sessions and plans on several backends, of what the runtime is for: states and run-time scalars,
-// encodings read in place. (Training is in training_test.cpp, streams of tiny steps in tests/bench/tiny_steps.cpp.)
+// Small proofs, through sessions and plans on several backends, of what the runtime is for: states and run-time
+// scalars, encodings read in place. (Training is in training_test.cpp, streams of tiny steps in
+// tests/bench/tiny_steps.cpp.)
 #include <unistd.h>
 
 #include <filesystem>
@@ -31,7 +32,7 @@ class Proof : public testing::TestWithParam<const char*> {
   }
 };
 
-// ---- a transformer with a cache of keys and values ----------------------------------------------------------------------
+// ---- a transformer with a cache of keys and values ----
 
 constexpr int64_t kLayers = 2, kDim = 32, kHeads = 2, kHeadDim = 16, kVocab = 61, kPositions = 200;
 
@@ -52,11 +53,14 @@ Graph transformer_graph(const ModelDef& def, bool decode) {
     position = add_scalar(g, "position");
     length = add(g, position, add_constant(g, TERN_DTYPE_I64, Shape{}, &one));
   }
-  const ValueId places = decode ? emit(g, "gather_rows", {w("position_embedding"), reshape(g, position, {1})}) : w("position_embedding");
+  const ValueId places =
+      decode ? emit(g, "gather_rows", {w("position_embedding"), reshape(g, position, {1})}) : w("position_embedding");
   ValueId x = add(g, emit(g, "gather_rows", {w("token_embedding"), ids}), places);
   for (int64_t i = 0; i < kLayers; ++i) {
     const std::string layer = std::to_string(i) + ".";
-    const auto linear = [&](const char* name, ValueId in) { return emit(g, "linear", {in, w(layer + name + ".weight"), w(layer + name + ".bias")}); };
+    const auto linear = [&](const char* name, ValueId in) {
+      return emit(g, "linear", {in, w(layer + name + ".weight"), w(layer + name + ".bias")});
+    };
     const ValueId h = emit(g, "layer_norm", {x, w(layer + "norm1.weight"), w(layer + "norm1.bias")});
     const ValueId q = heads(g, linear("q", h), tokens);
     ValueId k = heads(g, linear("k", h), tokens), v = heads(g, linear("v", h), tokens);
@@ -92,7 +96,8 @@ ModelDef transformer() {
     add_parameter(def, name, a.shape, a.f32());
   }
   for (int64_t i = 0; i < kLayers; ++i)
-    for (const char* part : {"keys", "values"}) def.states.push_back({std::to_string(i) + "." + part, TERN_DTYPE_F32, {1, kHeads, kPositions, kHeadDim}});
+    for (const char* part : {"keys", "values"})
+      def.states.push_back({std::to_string(i) + "." + part, TERN_DTYPE_F32, {1, kHeads, kPositions, kHeadDim}});
   add_signature(def, "forward", transformer_graph(def, false));
   Signature& decode = def.signatures[(size_t)add_signature(def, "decode", transformer_graph(def, true))];
   decode.position_input = 1;
@@ -191,7 +196,7 @@ TEST_P(Proof, ForkTruncateAndRestoreGiveTheSameTokens) {
   std::filesystem::remove(path);
 }
 
-// ---- one quantised matrix, three uses -------------------------------------------------------------------------------------
+// ---- one quantised matrix, three uses ----
 
 TEST_P(Proof, OneBlockQuantisedMatrixServesThreeUses) {
   constexpr int64_t kRows = 70, kCols = 72, kIds = 5;
@@ -199,7 +204,8 @@ TEST_P(Proof, OneBlockQuantisedMatrixServesThreeUses) {
   const std::vector<float> values = random_floats(kRows * kCols, 3);
   const int32_t table = add_parameter(def, "table", {kRows, kCols}, values.data(), Encoding::block_int8);
   std::vector<float> decoded(values.size());
-  decode(Encoding::block_int8, TERN_DTYPE_F32, {kRows, kCols}, def.parameters[(size_t)table].data.bytes, decoded.data());
+  decode(Encoding::block_int8, TERN_DTYPE_F32, {kRows, kCols}, def.parameters[(size_t)table].data.bytes,
+         decoded.data());
   Graph g;
   const ValueId ids = add_input(g, "ids", TERN_DTYPE_I32, {kIds}), w = use_parameter(g, def, "table");
   const ValueId x = emit(g, "gather_rows", {w, ids}), y = emit(g, "linear", {x, w}), z = emit(g, "linear_t", {y, w});
@@ -244,16 +250,18 @@ TEST_P(Proof, OneBlockQuantisedMatrixServesThreeUses) {
   EXPECT_LT(relative_error(out.f32(1), products.data(), kIds * kRows), 1e-5);
   EXPECT_LT(relative_error(out.f32(2), back.data(), kIds * kCols), 1e-5);
   if (std::string_view(GetParam()) == "cpu") {
-    for (const Session::Placement& node : session->placements(0)) EXPECT_EQ(node.as, PlacedAs::kernel) << node.op << ": " << node.reason;
+    for (const Session::Placement& node : session->placements(0))
+      EXPECT_EQ(node.as, PlacedAs::kernel) << node.op << ": " << node.reason;
   }
   EXPECT_EQ(session->parameters().overlay_bytes(), 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, Proof, testing::ValuesIn(kBackends), [](const testing::TestParamInfo<const char*>& i) {
-  std::string name = i.param;
-  std::replace(name.begin(), name.end(), ',', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Backends, Proof, testing::ValuesIn(kBackends),
+                         [](const testing::TestParamInfo<const char*>& i) {
+                           std::string name = i.param;
+                           std::replace(name.begin(), name.end(), ',', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace tern::test

@@ -25,8 +25,8 @@ struct Plan : BackendPlan {
 
 constexpr uint64_t kPage = 4096;
 
-// Device memory: a mapping of its own that is locked (no access) unless the device works on it. The content ends at the end
-// of the last page, followed by a page that is never accessible.
+// Device memory: a mapping of its own that is locked (no access) unless the device works on it. The content ends at the
+// end of the last page, followed by a page that is never accessible.
 struct Memory {
   char* map;
   uint64_t pages;
@@ -93,7 +93,9 @@ tern_status alloc(void* self, uint64_t bytes, Buffer* out) {
   return TERN_OK;
 }
 
-tern_status import_memory(void*, void*, uint64_t, Buffer*) { return TERN_FAIL(TERN_ERR_UNSUPPORTED, "reference backend: memory of its own only"); }
+tern_status import_memory(void*, void*, uint64_t, Buffer*) {
+  return TERN_FAIL(TERN_ERR_UNSUPPORTED, "reference backend: memory of its own only");
+}
 
 void release(void* self, Buffer* b) {
   auto* m = (Memory*)b->handle;
@@ -106,7 +108,8 @@ void release(void* self, Buffer* b) {
 
 tern_status copy(void*, const Copy& c) {
   Memory& m = *(Memory*)c.device.handle;
-  if (!range_within(c.device_offset, c.bytes, c.device.bytes)) return TERN_FAIL(TERN_ERR_INTERNAL, "reference backend: copy outside a buffer");
+  if (!range_within(c.device_offset, c.bytes, c.device.bytes))
+    return TERN_FAIL(TERN_ERR_INTERNAL, "reference backend: copy outside a buffer");
   Unlocked open(m);
   char* data = m.data + c.device_offset;
   if (c.direction == Copy::to_device) {
@@ -135,7 +138,8 @@ void plan_release(void*, BackendPlan* plan) { delete static_cast<Plan*>(plan); }
 PlanStats plan_stats(void*, const BackendPlan*) { return {}; }
 std::span<const NodeTime> plan_times(void*, const BackendPlan* plan) { return static_cast<const Plan*>(plan)->times; }
 
-tern_status submit(void*, BackendPlan* base, std::span<const Buffer> slots, std::span<const int64_t> scalars, const RunControl& control, std::span<const Fence>, Fence* done) {
+tern_status submit(void*, BackendPlan* base, std::span<const Buffer> slots, std::span<const int64_t> scalars,
+                   const RunControl& control, std::span<const Fence>, Fence* done) {
   Plan* plan = static_cast<Plan*>(base);
   const Graph& g = *plan->graph;
   for (const Buffer& b : slots)
@@ -156,7 +160,8 @@ tern_status submit(void*, BackendPlan* base, std::span<const Buffer> slots, std:
     const auto tensor = [&](ValueId v) {
       const Value& value = g.value(v);
       const Location& loc = plan->locations[(size_t)v];
-      return RefTensor{value.dtype, value.encoding, value.shape, ((Memory*)slots[(size_t)loc.slot].handle)->data + loc.offset};
+      return RefTensor{value.dtype, value.encoding, value.shape,
+                       ((Memory*)slots[(size_t)loc.slot].handle)->data + loc.offset};
     };
     std::vector<RefTensor> ins(n.in.size()), outs(n.out.size());
     for (size_t a = 0; a < ins.size(); ++a)
@@ -177,14 +182,48 @@ tern_status wait(void*, Fence, uint64_t) { return TERN_OK; }
 }  // namespace
 
 const BackendApi& reference_backend() {
-  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi), 1, "reference", probe<false>, open<false>, close, limits, supports, alloc, import_memory, release, copy,
-                                     compile, plan_release, plan_stats, plan_times, submit, wait, nullptr};
+  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi),
+                                     1,
+                                     "reference",
+                                     probe<false>,
+                                     open<false>,
+                                     close,
+                                     limits,
+                                     supports,
+                                     alloc,
+                                     import_memory,
+                                     release,
+                                     copy,
+                                     compile,
+                                     plan_release,
+                                     plan_stats,
+                                     plan_times,
+                                     submit,
+                                     wait,
+                                     nullptr};
   return api;
 }
 
 const BackendApi& halting_backend() {
-  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi), 1, "halting", probe<true>, open<true>, close, limits, supports, alloc, import_memory, release, copy,
-                                     compile, plan_release, plan_stats, plan_times, submit, wait, nullptr};
+  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi),
+                                     1,
+                                     "halting",
+                                     probe<true>,
+                                     open<true>,
+                                     close,
+                                     limits,
+                                     supports,
+                                     alloc,
+                                     import_memory,
+                                     release,
+                                     copy,
+                                     compile,
+                                     plan_release,
+                                     plan_stats,
+                                     plan_times,
+                                     submit,
+                                     wait,
+                                     nullptr};
   return api;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a session promises: no allocation after the first run, a bounded cache of plans, a report of what ran where, runs
-// that can be ended between nodes, outputs that stay as they are while held, the same bits for any number of threads.
+// What a session promises: no allocation after the first run, a bounded cache of plans, a report of what ran where,
+// runs that can be ended between nodes, outputs that stay as they are while held, the same bits for any number of
+// threads.
 #include <sys/mman.h>
 
 #include <atomic>
@@ -39,7 +40,8 @@ const BackendApi& sharing_backend() {
 }
 
 Ref<Context> counting_context(int32_t threads, tern_parallel_fn parallel = nullptr, void* user = nullptr) {
-  static const BackendApi* const tables[] = {&cpu::backend(), &reference_backend(), &halting_backend(), &sharing_backend()};
+  static const BackendApi* const tables[] = {&cpu::backend(), &reference_backend(), &halting_backend(),
+                                             &sharing_backend()};
   Context::Options options;
   options.threads.num_threads = threads;
   options.threads.parallel = parallel;
@@ -70,8 +72,11 @@ ModelDef conv_net(int64_t size, int64_t channels) {
   Graph g;
   const ValueId in = add_input(g, "picture", TERN_DTYPE_F32, {1, size, size, 3});
   const auto w = [&](const char* name) { return use_parameter(g, def, name); };
-  ValueId x = emit(g, "relu", {emit(g, "conv2d", {in, w("stem"), w("stem_bias")}, Conv2dAttrs{.strides = {2, 2}, .pads = {1, 1, 1, 1}})});
-  ValueId y = emit(g, "hard_swish", {emit(g, "conv2d", {x, w("depthwise")}, Conv2dAttrs{.pads = {1, 1, 1, 1}, .groups = channels})});
+  ValueId x =
+      emit(g, "relu",
+           {emit(g, "conv2d", {in, w("stem"), w("stem_bias")}, Conv2dAttrs{.strides = {2, 2}, .pads = {1, 1, 1, 1}})});
+  ValueId y = emit(g, "hard_swish",
+                   {emit(g, "conv2d", {x, w("depthwise")}, Conv2dAttrs{.pads = {1, 1, 1, 1}, .groups = channels})});
   y = emit(g, "conv2d", {y, w("point")}, Conv2dAttrs{});
   x = emit(g, "clip", {add(g, x, y)}, ClipAttrs{.min = 0, .max = 6});
   x = emit(g, "sigmoid", {emit(g, "conv2d", {x, w("dense")}, Conv2dAttrs{.pads = {1, 1, 1, 1}})});
@@ -141,7 +146,8 @@ TEST(Session, RunsAllocateNothingAfterTheFirst) {
   const Ref<Context> context = counting_context(1);
   const Ref<Model> model = make_model(*context, rows_model());
   const std::unique_ptr<Session> session = open(*model);
-  const Ref<Tensor> in[2] = {make_tensor(*context, TERN_DTYPE_F32, {3, 16}), make_tensor(*context, TERN_DTYPE_F32, {3, 16})};
+  const Ref<Tensor> in[2] = {make_tensor(*context, TERN_DTYPE_F32, {3, 16}),
+                             make_tensor(*context, TERN_DTYPE_F32, {3, 16})};
   for (int i = 0; i < 6; ++i) {
     const Tensor *inputs[] = {in[i % 2].get()}, *outputs[] = {nullptr};
     const int64_t before = allocations();
@@ -216,7 +222,8 @@ TEST(Session, ReportsWhatRanWhere) {
       EXPECT_STRNE(p.reason, "") << p.op;
     }
     EXPECT_EQ(elsewhere > 0, first == "halting");
-    for (const Session::Placement& p : placements) EXPECT_TRUE(first != "cpu" || p.as == PlacedAs::kernel) << p.op << ": " << p.reason;
+    for (const Session::Placement& p : placements)
+      EXPECT_TRUE(first != "cpu" || p.as == PlacedAs::kernel) << p.op << ": " << p.reason;
   }
 }
 
@@ -263,7 +270,8 @@ TEST(Session, ViewsOfMappedParametersWriteNothing) {
     std::memcpy(page, values.data(), values.size() * sizeof(float));
     mprotect(page, kBytes, PROT_READ);
     const int32_t i = add_parameter(def, name, shape, values.data());
-    def.parameters[(size_t)i].data = {page, std::shared_ptr<const void>(page, [](const void* p) { munmap(const_cast<void*>(p), kBytes); })};
+    def.parameters[(size_t)i].data = {
+        page, std::shared_ptr<const void>(page, [](const void* p) { munmap(const_cast<void*>(p), kBytes); })};
   };
   mapped("w", {1, 4 * kHidden, kInputs}, 1);
   mapped("r", {1, 4 * kHidden, kHidden}, 2);
@@ -318,7 +326,8 @@ TEST(Session, BackendsWhoseBitsVaryAreLeftOut) {
   const Ref<Model> net = make_model(*context, conv_net(16, 8));
   EXPECT_GT(used(net, picture(*context, 16), false), 0);
   EXPECT_EQ(used(net, picture(*context, 16), true), 0);
-  EXPECT_EQ(used(make_model(*context, rows_model()), make_tensor(*context, TERN_DTYPE_F32, {2, 16}), false), 0) << "it writes a state";
+  EXPECT_EQ(used(make_model(*context, rows_model()), make_tensor(*context, TERN_DTYPE_F32, {2, 16}), false), 0)
+      << "it writes a state";
 }
 
 // The host's pool sets the flag while the first node that uses threads is at work: the nodes behind it do not run.
@@ -384,8 +393,8 @@ const BackendApi& losing_backend() {
   static const BackendApi api = [] {
     BackendApi a = Original();
     a.name = Original == cpu::backend ? "losing_host" : "losing_device";
-    a.submit = [](void* self, BackendPlan* plan, std::span<const Buffer> slots, std::span<const int64_t> scalars, const RunControl& control,
-                  std::span<const Fence> after, Fence* done) -> tern_status {
+    a.submit = [](void* self, BackendPlan* plan, std::span<const Buffer> slots, std::span<const int64_t> scalars,
+                  const RunControl& control, std::span<const Fence> after, Fence* done) -> tern_status {
       TERN_TRY(Original().submit(self, plan, slots, scalars, control, after, done));
       return submits_left >= 0 && submits_left-- == 0 ? TERN_FAIL(TERN_ERR_DEVICE_LOST, "as the test wants") : TERN_OK;
     };
@@ -394,10 +403,11 @@ const BackendApi& losing_backend() {
   return api;
 }
 
-// Lost in the update, parts of the parameters and of the states may be new and parts old. A device with a memory of its own
-// has parameters only on loan.
+// Lost in the update, parts of the parameters and of the states may be new and parts old. A device with a memory of its
+// own has parameters only on loan.
 TEST(Session, WhatAFailedUpdateLeavesIsNotUsed) {
-  static const BackendApi* const tables[] = {&cpu::backend(), &losing_backend<cpu::backend>(), &losing_backend<reference_backend>()};
+  static const BackendApi* const tables[] = {&cpu::backend(), &losing_backend<cpu::backend>(),
+                                             &losing_backend<reference_backend>()};
   const Ref<Context> context = Ref<Context>::adopt(new Context({}, tables));
   ModelDef def = rows_model();
   Graph g;
@@ -443,7 +453,8 @@ TEST(Session, WhatAFailedUpdateLeavesIsNotUsed) {
   }
 }
 
-// Wherever a run is cancelled: before the first writer it ends, behind that it does not, though the writers stand first in the graph.
+// Wherever a run is cancelled: before the first writer it ends, behind that it does not, though the writers stand first
+// in the graph.
 TEST(Session, UpdatesComeLastAndAreNotEnded) {
   constexpr int64_t n = 1 << 19;
   ModelDef def;
@@ -474,7 +485,8 @@ TEST(Session, UpdatesComeLastAndAreNotEnded) {
     else ++cancelled;
     for (int32_t k = 0; k < 2; ++k) {
       const float* p = (const float*)session->parameters().bytes(k);
-      EXPECT_TRUE(p[0] == written && p[n - 1] == written) << "parameter " << k << ", job " << at << " of " << jobs << ": " << p[0] << ", " << p[n - 1];
+      EXPECT_TRUE(p[0] == written && p[n - 1] == written)
+          << "parameter " << k << ", job " << at << " of " << jobs << ": " << p[0] << ", " << p[n - 1];
     }
   }
   EXPECT_GE(cancelled, 1);
@@ -535,8 +547,8 @@ TEST(Session, ThreadsDoNotChangeBits) {
   }
 }
 
-// Neither the rounding mode of the caller's thread nor its treatment of denormal numbers changes a result, and both are as
-// before after a run. Numbers below the smallest normal one are zero unless the context keeps them.
+// Neither the rounding mode of the caller's thread nor its treatment of denormal numbers changes a result, and both are
+// as before after a run. Numbers below the smallest normal one are zero unless the context keeps them.
 TEST(Session, TheModeOfTheCallersThread) {
 #if defined(__SSE2__)
   constexpr bool flushes = true;
@@ -612,7 +624,8 @@ TEST(Session, RunsSubGraphs) {
     ModelDef def;
     def.states.push_back({"last", TERN_DTYPE_F32, {2, 3}});
     Graph g;
-    const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {2, 3}), positive = add_input(g, "positive", TERN_DTYPE_BOOL, {});
+    const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {2, 3}),
+                  positive = add_input(g, "positive", TERN_DTYPE_BOOL, {});
     const ValueId old = use_state(g, def, "last");
     const int64_t ten = 10;
     Node loop;
@@ -635,7 +648,8 @@ TEST(Session, RunsSubGraphs) {
     const Ref<Model> model = make_model(*context, std::move(def));
     const std::unique_ptr<Session> session = open(*model, backends);
     const float values[] = {-2, -1, 0, 0.5f, 1, 2};
-    const Ref<Tensor> in = make_tensor(*context, TERN_DTYPE_F32, {2, 3}, values), flag = make_tensor(*context, TERN_DTYPE_BOOL, {});
+    const Ref<Tensor> in = make_tensor(*context, TERN_DTYPE_F32, {2, 3}, values),
+                      flag = make_tensor(*context, TERN_DTYPE_BOOL, {});
     double last[6] = {};
     for (int run_number = 0; run_number < 4; ++run_number) {
       *(uint8_t*)flag->data() = run_number % 2;
@@ -666,7 +680,8 @@ TEST(Session, KeptValuesTellWhichNodeIsWrong) {
   struct Case {
     const char *right, *wrong, *found;  // found: on the CPU, where nodes are fused
   };
-  for (const Case& c : {Case{"", "", ""}, Case{"relu", "sigmoid", "conv2d+relu"}, Case{"hard_swish", "silu", "conv2d+hard_swish"}, Case{"sigmoid", "tanh", "conv2d+sigmoid"},
+  for (const Case& c : {Case{"", "", ""}, Case{"relu", "sigmoid", "conv2d+relu"},
+                        Case{"hard_swish", "silu", "conv2d+hard_swish"}, Case{"sigmoid", "tanh", "conv2d+sigmoid"},
                         Case{"reduce_mean", "reduce_max", "reduce_mean"}, Case{"softmax", "log_softmax", "softmax"}}) {
     g_right = c.right, g_wrong = c.wrong;
     static BackendApi wrong = cpu::reference_backend();
@@ -695,12 +710,17 @@ TEST(Session, KeptValuesTellWhichNodeIsWrong) {
     for (size_t i = 0; i < cpu->intermediates(0).size(); ++i) {
       const Session::Intermediate &a = cpu->intermediates(0)[i], &d = device->intermediates(0)[i];
       EXPECT_EQ(a.name, d.name);
-      EXPECT_LT(relative_error((const float*)a.tensor->data(), (const float*)d.tensor->data(), a.tensor->shape().elements()), 1e-5) << a.name;
+      EXPECT_LT(
+          relative_error((const float*)a.tensor->data(), (const float*)d.tensor->data(), a.tensor->shape().elements()),
+          1e-5)
+          << a.name;
       for (const Session::Intermediate& b : other->intermediates(0)) {
         if (b.name != a.name) continue;
         ++shared;
         ASSERT_EQ(a.tensor->shape(), b.tensor->shape()) << a.name;
-        if (found.empty() && relative_error((const float*)a.tensor->data(), (const float*)b.tensor->data(), a.tensor->shape().elements()) > 1e-5) found = a.op;
+        if (found.empty() && relative_error((const float*)a.tensor->data(), (const float*)b.tensor->data(),
+                                            a.tensor->shape().elements()) > 1e-5)
+          found = a.op;
       }
     }
     EXPECT_EQ(shared, cpu->intermediates(0).size());
@@ -745,51 +765,69 @@ TEST(Session, FusedEqualsUnfused) {
 
 // What the passes must not change.
 TEST(Session, PassesKeepResults) {
-  using Build = std::vector<ValueId> (*)(Graph& g, ValueId x, ValueId w, ValueId wide);
+  using Build = std::vector<ValueId> (*)(Graph & g, ValueId x, ValueId w, ValueId wide);
   const std::pair<const char*, Build> kGraphs[] = {
-      {"two readers of a product", [](Graph& g, ValueId x, ValueId w, ValueId) -> std::vector<ValueId> {
+      {"two readers of a product",
+       [](Graph& g, ValueId x, ValueId w, ValueId) -> std::vector<ValueId> {
          const ValueId y = emit(g, "conv2d", {x, w}, Conv2dAttrs{});
          return {emit(g, "relu", {y}), emit(g, "tanh", {y})};
        }},
-      {"a product that is an output", [](Graph& g, ValueId x, ValueId w, ValueId) -> std::vector<ValueId> {
+      {"a product that is an output",
+       [](Graph& g, ValueId x, ValueId w, ValueId) -> std::vector<ValueId> {
          const ValueId y = emit(g, "conv2d", {x, w}, Conv2dAttrs{});
          return {emit(g, "relu", {y}), y};
        }},
-      {"a residual on either side of an activation", [](Graph& g, ValueId x, ValueId w, ValueId) -> std::vector<ValueId> {
-         const ValueId y = emit(g, "tanh", {emit(g, "conv2d", {x, w}, Conv2dAttrs{})}), z = emit(g, "conv2d", {emit(g, "abs", {x}), w}, Conv2dAttrs{});
-         return {add(g, emit(g, "relu", {z}), y), emit(g, "relu", {add(g, emit(g, "conv2d", {emit(g, "neg", {x}), w}, Conv2dAttrs{}), y)})};
+      {"a residual on either side of an activation",
+       [](Graph& g, ValueId x, ValueId w, ValueId) -> std::vector<ValueId> {
+         const ValueId y = emit(g, "tanh", {emit(g, "conv2d", {x, w}, Conv2dAttrs{})}),
+                       z = emit(g, "conv2d", {emit(g, "abs", {x}), w}, Conv2dAttrs{});
+         return {add(g, emit(g, "relu", {z}), y),
+                 emit(g, "relu", {add(g, emit(g, "conv2d", {emit(g, "neg", {x}), w}, Conv2dAttrs{}), y)})};
        }},
-      {"two readers within a chain", [](Graph& g, ValueId x, ValueId, ValueId) -> std::vector<ValueId> {
+      {"two readers within a chain",
+       [](Graph& g, ValueId x, ValueId, ValueId) -> std::vector<ValueId> {
          const ValueId y = emit(g, "exp", {x});
          return {emit(g, "sin", {y}), emit(g, "reduce_sum", {emit(g, "neg", {emit(g, "abs", {y})})})};
        }},
-      {"an output within a chain", [](Graph& g, ValueId x, ValueId, ValueId) -> std::vector<ValueId> {
+      {"an output within a chain",
+       [](Graph& g, ValueId x, ValueId, ValueId) -> std::vector<ValueId> {
          const ValueId y = emit(g, "exp", {x});
          return {emit(g, "neg", {emit(g, "sin", {y})}), y};
        }},
-      {"other attributes", [](Graph& g, ValueId x, ValueId, ValueId) -> std::vector<ValueId> {
+      {"other attributes",
+       [](Graph& g, ValueId x, ValueId, ValueId) -> std::vector<ValueId> {
          return {emit(g, "leaky_relu", {x}, LeakyReluAttrs{0.1}), emit(g, "leaky_relu", {x}, LeakyReluAttrs{0.3})};
        }},
-      {"transposes", [](Graph& g, ValueId x, ValueId, ValueId) -> std::vector<ValueId> {
+      {"transposes",
+       [](Graph& g, ValueId x, ValueId, ValueId) -> std::vector<ValueId> {
          const int64_t p[] = {1, 2, 0, 3}, q[] = {0, 2, 1, 3};
          return {transpose(g, transpose(g, x, p), q), transpose(g, transpose(g, x, q), p), transpose(g, x, q)};
        }},
-      {"padding of ones, of channels", [](Graph& g, ValueId x, ValueId w, ValueId) -> std::vector<ValueId> {
-         const PadAttrs ones{.before = {0, 1, 1, 0}, .after = {0, 1, 1, 0}, .value = 1}, rows{.before = {0, 2, 1, 0}, .after = {0, 0, 1, 0}},
+      {"padding of ones, of channels",
+       [](Graph& g, ValueId x, ValueId w, ValueId) -> std::vector<ValueId> {
+         const PadAttrs ones{.before = {0, 1, 1, 0}, .after = {0, 1, 1, 0}, .value = 1},
+             rows{.before = {0, 2, 1, 0}, .after = {0, 0, 1, 0}},
              channels{.before = {0, 0, 0, 1}, .after = {0, 0, 0, 1}};
-         const ValueId narrow = emit(g, "slice", {x}, SliceAttrs{.starts = {0, 0, 0, 1}, .ends = {2, 6, 8, 4}, .steps = {}});
+         const ValueId narrow =
+             emit(g, "slice", {x}, SliceAttrs{.starts = {0, 0, 0, 1}, .ends = {2, 6, 8, 4}, .steps = {}});
          std::vector<ValueId> y;
-         for (const ValueId v : {emit(g, "pad", {x}, ones), emit(g, "pad", {x}, rows), emit(g, "pad", {narrow}, channels)})
+         for (const ValueId v :
+              {emit(g, "pad", {x}, ones), emit(g, "pad", {x}, rows), emit(g, "pad", {narrow}, channels)})
            y.push_back(emit(g, "conv2d", {v, w}, Conv2dAttrs{.pads = {0, 1, 0, 1}}));
          return y;
        }},
-      {"what is nearly an activation", [](Graph& g, ValueId x, ValueId, ValueId) -> std::vector<ValueId> {
+      {"what is nearly an activation",
+       [](Graph& g, ValueId x, ValueId, ValueId) -> std::vector<ValueId> {
          const ValueId y = emit(g, "neg", {x});
-         return {mul(g, x, emit(g, "hard_sigmoid", {x}, HardSigmoidAttrs{1.0 / 6, 0.4})), mul(g, x, emit(g, "hard_sigmoid", {y}, HardSigmoidAttrs{1.0 / 6, 0.5})),
+         return {mul(g, x, emit(g, "hard_sigmoid", {x}, HardSigmoidAttrs{1.0 / 6, 0.4})),
+                 mul(g, x, emit(g, "hard_sigmoid", {y}, HardSigmoidAttrs{1.0 / 6, 0.5})),
                  mul(g, x, emit(g, "sigmoid", {y}))};
        }},
-      {"readers within an inverted residual", [](Graph& g, ValueId, ValueId, ValueId wide) -> std::vector<ValueId> {
-         const auto ones = [&](const Shape& s) { return add_constant(g, TERN_DTYPE_F32, s, std::vector<float>((size_t)s.elements(), 0.25f).data()); };
+      {"readers within an inverted residual",
+       [](Graph& g, ValueId, ValueId, ValueId wide) -> std::vector<ValueId> {
+         const auto ones = [&](const Shape& s) {
+           return add_constant(g, TERN_DTYPE_F32, s, std::vector<float>((size_t)s.elements(), 0.25f).data());
+         };
          const ValueId y = emit(g, "relu", {emit(g, "conv2d", {wide, ones({64, 1, 1, 3})}, Conv2dAttrs{})});
          const ValueId z = emit(g, "conv2d", {y, ones({64, 3, 3, 1})}, Conv2dAttrs{.pads = {1, 1, 1, 1}, .groups = 64});
          return {emit(g, "conv2d", {z, ones({2, 1, 1, 64})}, Conv2dAttrs{}), emit(g, "reduce_max", {y})};
@@ -804,7 +842,8 @@ TEST(Session, PassesKeepResults) {
     ModelDef def;
     add_parameter(def, "w", {5, 3, 3, 5}, random_floats(5 * 9 * 5, 1).data());
     Graph g;
-    const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {2, 6, 8, 5}), wide = add_input(g, "wide", TERN_DTYPE_F32, {1, 64, 80, 3});
+    const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {2, 6, 8, 5}),
+                  wide = add_input(g, "wide", TERN_DTYPE_F32, {1, 64, 80, 3});
     g.outputs = build(g, x, use_parameter(g, def, "w"), wide);
     add_signature(def, "forward", g);
     const Ref<Model> model = make_model(*context, std::move(def));
@@ -842,7 +881,8 @@ TEST(Session, MemoryIsTakenWhenNobodyReadsIt) {
   ModelDef def;
   Graph g;
   const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {n});
-  const ValueId view = reshape(g, emit(g, "neg", {x}), {8, 8}), sum = emit(g, "reduce_sum", {emit(g, "softmax", {x})}), all = emit(g, "sqrt", {x});
+  const ValueId view = reshape(g, emit(g, "neg", {x}), {8, 8}), sum = emit(g, "reduce_sum", {emit(g, "softmax", {x})}),
+                all = emit(g, "sqrt", {x});
   const ValueId scattered = emit(g, "scatter_elements", {all, add_constant(g, backwards), all});
   g.outputs = {view, sum, emit(g, "neg", {scattered})};
   add_signature(def, "forward", std::move(g));
@@ -857,27 +897,38 @@ TEST(Session, MemoryIsTakenWhenNobodyReadsIt) {
   }
 }
 
-// Scales, shifts and normalisations behind a product become its epilogue, whether they are fixed or change from run to run.
+// Scales, shifts and normalisations behind a product become its epilogue, whether they are fixed or change from run to
+// run.
 TEST(Session, StepsPerChannelAreEpilogues) {
   for (const bool changing : {false, true}) {
     SCOPED_TRACE(changing ? "changing" : "fixed");
     ModelDef def;
     uint32_t seed = 1;
-    for (const auto& [name, shape] : {std::pair<const char*, Shape>{"w", {12, 3, 3, 5}}, {"point", {12, 1, 1, 5}}, {"depthwise", {12, 3, 3, 1}}, {"bias", {12}}, {"k", {12}}, {"t", {12}},
-                                      {"mean", {12}}, {"last", {1}}})
+    for (const auto& [name, shape] : {std::pair<const char*, Shape>{"w", {12, 3, 3, 5}},
+                                      {"point", {12, 1, 1, 5}},
+                                      {"depthwise", {12, 3, 3, 1}},
+                                      {"bias", {12}},
+                                      {"k", {12}},
+                                      {"t", {12}},
+                                      {"mean", {12}},
+                                      {"last", {1}}})
       add_parameter(def, name, shape, random_floats((size_t)shape.elements(), seed++).data());
     Graph g;
     const ValueId in = add_input(g, "x", TERN_DTYPE_F32, {1, 9, 10, 5});
     std::vector<ValueId> used;
     for (const Parameter& p : def.parameters) used.push_back(use_parameter(g, def, p.name));
-    const ValueId w = used[0], point = used[1], depthwise = used[2], bias = used[3], k = used[4], t = used[5], mean = used[6], last = used[7];
+    const ValueId w = used[0], point = used[1], depthwise = used[2], bias = used[3], k = used[4], t = used[5],
+                  mean = used[6], last = used[7];
     ValueId x = emit(g, "conv2d", {in, w, bias}, Conv2dAttrs{.pads = {1, 1, 1, 1}});
     x = emit(g, "hard_swish", {add(g, mul(g, x, k), t)});
     x = add(g, mul(g, x, add_constant(g, 0.75f)), last);
-    ValueId y = emit(g, "batch_norm", {emit(g, "conv2d", {in, point}, Conv2dAttrs{}), k, t, mean, emit(g, "square", {k})});
+    ValueId y =
+        emit(g, "batch_norm", {emit(g, "conv2d", {in, point}, Conv2dAttrs{}), k, t, mean, emit(g, "square", {k})});
     x = emit(g, "relu", {add(g, x, y)});
     // Two activations in a row: only the first is an epilogue.
-    x = emit(g, "tanh", {emit(g, "relu", {mul(g, emit(g, "conv2d", {x, depthwise}, Conv2dAttrs{.pads = {1, 1, 1, 1}, .groups = 12}), k)})});
+    x = emit(g, "tanh",
+             {emit(g, "relu",
+                   {mul(g, emit(g, "conv2d", {x, depthwise}, Conv2dAttrs{.pads = {1, 1, 1, 1}, .groups = 12}), k)})});
     if (changing) emit(g, "sgd_update", {t, k, add_constant(g, 0.5f)});
     g.outputs = {x};
     Graph fused = g;
@@ -917,7 +968,8 @@ TEST(Session, ASlopeThatIsAnInput) {
   const std::vector<float> v = random_floats(8, 2);
   const std::unique_ptr<Session> cpu = open(*model), reference = open(*model, "reference");
   for (const float s : {0.25f, -2.0f}) {
-    const Ref<Tensor> x = make_tensor(*context, TERN_DTYPE_F32, {1, 2, 2, 2}, v.data()), given = make_tensor(*context, TERN_DTYPE_F32, {1}, &s);
+    const Ref<Tensor> x = make_tensor(*context, TERN_DTYPE_F32, {1, 2, 2, 2}, v.data()),
+                      given = make_tensor(*context, TERN_DTYPE_F32, {1}, &s);
     Outputs got, want;
     TERN_OKAY(run(*cpu, 0, {x.get(), given.get()}, &got));
     TERN_OKAY(run(*reference, 0, {x.get(), given.get()}, &want));
@@ -925,7 +977,8 @@ TEST(Session, ASlopeThatIsAnInput) {
   }
 }
 
-// The caller of an output gets a plain tensor, and what a model owns is as large as its plan takes it to be: else no plan.
+// The caller of an output gets a plain tensor, and what a model owns is as large as its plan takes it to be: else no
+// plan.
 TEST(Session, SizesOfTwoRulesAreRefused) {
   const Ref<Context> context = make_context();
   const std::vector<float> v = random_floats(33 * 8, 5);
@@ -958,7 +1011,10 @@ TEST(Session, SizesOfTwoRulesAreRefused) {
 TEST(Session, PartsOfAConcatenationNeedNoMemory) {
   ModelDef def;
   uint32_t seed = 1;
-  for (const auto& [name, shape] : {std::pair<const char*, Shape>{"a", {6, 3, 3, 5}}, {"b", {11, 1, 1, 5}}, {"c", {3, 2, 2, 5}}, {"d", {7, 1, 1, 25}}})
+  for (const auto& [name, shape] : {std::pair<const char*, Shape>{"a", {6, 3, 3, 5}},
+                                    {"b", {11, 1, 1, 5}},
+                                    {"c", {3, 2, 2, 5}},
+                                    {"d", {7, 1, 1, 25}}})
     add_parameter(def, name, shape, random_floats((size_t)shape.elements(), seed++).data());
   Graph g;
   const ValueId in = add_input(g, "x", TERN_DTYPE_F32, {1, 8, 10, 5});
@@ -967,7 +1023,8 @@ TEST(Session, PartsOfAConcatenationNeedNoMemory) {
   const ValueId b = emit(g, "conv2d", {in, w("b")}, Conv2dAttrs{});
   const ValueId c = emit(g, "resize", {emit(g, "conv2d", {in, w("c")}, Conv2dAttrs{.strides = {2, 2}})},
                          ResizeAttrs{.sizes = {1, 8, 10, 3}});
-  const ValueId wide = emit(g, "concat", {a, emit(g, "sigmoid", {in}), c, b}, ConcatAttrs{.axis = -1});  // the sigmoid's kernel writes no slices
+  // the sigmoid's kernel writes no slices
+  const ValueId wide = emit(g, "concat", {a, emit(g, "sigmoid", {in}), c, b}, ConcatAttrs{.axis = -1});
   const ValueId d = emit(g, "conv2d", {wide, w("d")}, Conv2dAttrs{});
   // Whole rows follow one another: any kernel writes them. The first one has another reader.
   const ValueId e = emit(g, "tanh", {d}), rows = emit(g, "concat", {e, emit(g, "exp", {d})}, ConcatAttrs{.axis = 1});
@@ -985,7 +1042,9 @@ TEST(Session, PartsOfAConcatenationNeedNoMemory) {
     const std::unique_ptr<Session> session = open(*model, backends);
     for (int i = 0; i < 2; ++i) {
       TERN_OKAY(run(*session, 0, {picture.get()}, &got));
-      for (size_t k = 0; k < 3; ++k) EXPECT_LT(relative_error(got.f32(k), want.f32(k), want.tensors[k]->shape().elements()), 1e-5) << backends << " output " << k;
+      for (size_t k = 0; k < 3; ++k)
+        EXPECT_LT(relative_error(got.f32(k), want.f32(k), want.tensors[k]->shape().elements()), 1e-5)
+            << backends << " output " << k;
     }
     // The concatenation (25 channels), the sigmoid, what is resized, b (read twice), d; little of it at once.
     if (std::string(backends) == "cpu") {

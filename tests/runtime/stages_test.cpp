@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sizes that depend on data: exact for every content, planned once a size, no allocation for a size that came before, and
-// states, cancels and errors as for any other plan.
+// Sizes that depend on data: exact for every content, planned once a size, no allocation for a size that came before,
+// and states, cancels and errors as for any other plan.
 #include <atomic>
 
 #include "ops/control.h"
@@ -25,7 +25,9 @@ Ref<Context> counting_context() {
   return Ref<Context>::adopt(new Context(options, tables));
 }
 
-ValueId integers(Graph& g, std::initializer_list<int64_t> v) { return add_constant(g, std::span<const int64_t>(v.begin(), v.size())); }
+ValueId integers(Graph& g, std::initializer_list<int64_t> v) {
+  return add_constant(g, std::span<const int64_t>(v.begin(), v.size()));
+}
 
 ValueId sized(Graph& g, ValueId x, ValueId sample) { return emit(g, "data_sizes", {x, sample}); }
 
@@ -69,9 +71,13 @@ std::unique_ptr<Session> open(const Model& model, Session::Options options = {})
   return s;
 }
 
-Ref<Tensor> matrix(Context& context, std::vector<float> v) { return make_tensor(context, TERN_DTYPE_F32, {2, 3}, v.data()); }
+Ref<Tensor> matrix(Context& context, std::vector<float> v) {
+  return make_tensor(context, TERN_DTYPE_F32, {2, 3}, v.data());
+}
 
-std::vector<float> floats(const Tensor& t) { return {(const float*)t.data(), (const float*)t.data() + t.shape().elements()}; }
+std::vector<float> floats(const Tensor& t) {
+  return {(const float*)t.data(), (const float*)t.data() + t.shape().elements()};
+}
 
 float runs_of(Session& s) {
   Ref<Tensor> t;
@@ -86,7 +92,11 @@ TEST(Stages, AMaskHasAsManyElementsAsPass) {
     Session::Options options;
     options.backends = backend;
     const std::unique_ptr<Session> session = open(*model, options);
-    const std::vector<std::vector<float>> cases = {{1, -2, 3, -4, 5, -6}, {-1, -2, -3, -4, -5, -6}, {1, 2, 3, 4, 5, 6}, {-1, -2, -3, 7, -5, -6}, {-1, 2, -3, 4, -5, 6}};
+    const std::vector<std::vector<float>> cases = {{1, -2, 3, -4, 5, -6},
+                                                   {-1, -2, -3, -4, -5, -6},
+                                                   {1, 2, 3, 4, 5, 6},
+                                                   {-1, -2, -3, 7, -5, -6},
+                                                   {-1, 2, -3, 4, -5, 6}};
     float n = 0;
     for (const auto& c : cases) {
       std::vector<float> want, positive;
@@ -111,7 +121,8 @@ TEST(Stages, ASizeThatCameBeforeCostsNoAllocation) {
   const Ref<Context> context = counting_context();
   const Ref<Model> model = make_model(*context, mask_model());
   const std::unique_ptr<Session> session = open(*model);
-  const Ref<Tensor> x[] = {matrix(*context, {1, -2, 3, -4, 5, -6}), matrix(*context, {-1, -2, 3, -4, 5, -6}), matrix(*context, {1, 2, -3, -4, 5, -6})};
+  const Ref<Tensor> x[] = {matrix(*context, {1, -2, 3, -4, 5, -6}), matrix(*context, {-1, -2, 3, -4, 5, -6}),
+                           matrix(*context, {1, 2, -3, -4, 5, -6})};
   for (int i = 0; i < 9; ++i) {
     const Tensor *inputs[] = {x[i % 3].get()}, *outputs[3] = {};
     const int64_t before = allocations();
@@ -162,7 +173,8 @@ TEST(Stages, BoundOutputsAreCheckedAgainstTheSize) {
   const Ref<Context> context = make_context();
   const Ref<Model> model = make_model(*context, mask_model());
   const std::unique_ptr<Session> session = open(*model);
-  const Ref<Tensor> x = matrix(*context, {1, -2, 3, -4, 5, -6}), picked = make_tensor(*context, TERN_DTYPE_F32, {3}), sum = make_tensor(*context, TERN_DTYPE_F32, {}),
+  const Ref<Tensor> x = matrix(*context, {1, -2, 3, -4, 5, -6}), picked = make_tensor(*context, TERN_DTYPE_F32, {3}),
+                    sum = make_tensor(*context, TERN_DTYPE_F32, {}),
                     relu = make_tensor(*context, TERN_DTYPE_F32, {2, 3});
   TERN_OKAY(session->bind_input(0, 0, x.get()));
   TERN_OKAY(session->bind_output(0, 0, picked.get()));
@@ -273,7 +285,7 @@ TEST(Stages, TheNumberOfStepsIsBounded) {
   }
 }
 
-// ---- control --------------------------------------------------------------------------------------------------------
+// ---- control ----
 
 TEST(Stages, TheBranchThatRunsDecidesTheShape) {
   const Ref<Context> context = counting_context();
@@ -287,7 +299,8 @@ TEST(Stages, TheBranchThatRunsDecidesTheShape) {
   n.in = {sized(g, c, add_constant(g, TERN_DTYPE_BOOL, {}, &yes)), x};
   Graph a, b;
   a.outputs = {emit(a, "relu", {add_input(a, "x", TERN_DTYPE_F32, {2, 3})})};
-  b.outputs = {emit(b, "reduce_sum", {add_input(b, "x", TERN_DTYPE_F32, {2, 3})}, ReduceAttrs{.axes = {1}, .keep_dims = 1})};
+  b.outputs = {
+      emit(b, "reduce_sum", {add_input(b, "x", TERN_DTYPE_F32, {2, 3})}, ReduceAttrs{.axes = {1}, .keep_dims = 1})};
   n.subgraphs.push_back(std::move(a));
   n.subgraphs.push_back(std::move(b));
   g.outputs = {emit(g, "neg", {emit_node(g, std::move(n), 1)})};
@@ -296,20 +309,22 @@ TEST(Stages, TheBranchThatRunsDecidesTheShape) {
   const std::unique_ptr<Session> session = open(*model);
   const Ref<Tensor> in = matrix(*context, {1, -2, 3, -4, 5, -6});
   const uint8_t bytes[] = {1, 0};
-  const Ref<Tensor> conditions[] = {make_tensor(*context, TERN_DTYPE_BOOL, {}, bytes), make_tensor(*context, TERN_DTYPE_BOOL, {}, bytes + 1)};
+  const Ref<Tensor> conditions[] = {make_tensor(*context, TERN_DTYPE_BOOL, {}, bytes),
+                                    make_tensor(*context, TERN_DTYPE_BOOL, {}, bytes + 1)};
   for (int i = 0; i < 6; ++i) {
     const Tensor *inputs[] = {in.get(), conditions[i % 2].get()}, *outputs[] = {nullptr};
     const int64_t before = allocations();
     TERN_OKAY(session->run(0, inputs, outputs, {}));
     const int64_t after = allocations();
-    EXPECT_EQ(floats(*outputs[0]), i % 2 ? (std::vector<float>{-2, 5}) : (std::vector<float>{-1, -0.0f, -3, -0.0f, -5, -0.0f}));
+    EXPECT_EQ(floats(*outputs[0]),
+              i % 2 ? (std::vector<float>{-2, 5}) : (std::vector<float>{-1, -0.0f, -3, -0.0f, -5, -0.0f}));
     outputs[0]->release();
     EXPECT_EQ(after != before, i < 2) << i;
   }
 }
 
-// carried [n] -> [n + 1]: its own last element doubled is put behind it, as long as that is below `limit`; each iteration
-// gives one row.
+// carried [n] -> [n + 1]: its own last element doubled is put behind it, as long as that is below `limit`; each
+// iteration gives one row.
 ModelDef growing_loop() {
   ModelDef def;
   Graph body;
@@ -322,7 +337,8 @@ ModelDef growing_loop() {
   const ValueId longer = emit(body, "concat", {v, reshape(body, next, {1})});
   body.outputs = {emit(body, "less", {next, limit}), longer, next};
   Graph g;
-  const ValueId start = add_input(g, "start", TERN_DTYPE_F32, {1}), most = add_input(g, "limit", TERN_DTYPE_F32, {}), first = emit(g, "less", {start, most});
+  const ValueId start = add_input(g, "start", TERN_DTYPE_F32, {1}), most = add_input(g, "limit", TERN_DTYPE_F32, {}),
+                first = emit(g, "less", {start, most});
   Node n;
   n.op = find_op("loop");
   set_default_attributes(*n.op, &n.attributes);
@@ -366,7 +382,9 @@ TEST(Stages, ALoopWithoutAnEndMeetsTheLimit) {
   const Ref<Model> model = Ref<Model>::adopt(new Model(*context, growing_loop(), {}, 1 << 14));
   const std::unique_ptr<Session> session = open(*model);
   const float one = 1, never = HUGE_VALF;
-  const Ref<Tensor> start = make_tensor(*context, TERN_DTYPE_F32, {1}, &one), limit = make_tensor(*context, TERN_DTYPE_F32, {}, &never), zero = make_tensor(*context, TERN_DTYPE_F32, {1});
+  const Ref<Tensor> start = make_tensor(*context, TERN_DTYPE_F32, {1}, &one),
+                    limit = make_tensor(*context, TERN_DTYPE_F32, {}, &never),
+                    zero = make_tensor(*context, TERN_DTYPE_F32, {1});
   Outputs out;
   TERN_OKAY(run(*session, 0, {start.get(), limit.get()}, &out));  // up to infinity
   EXPECT_EQ(out.tensors[1]->shape()[0], 128);
@@ -390,7 +408,8 @@ TEST(Stages, WhatIsKeptMeetsTheLimit) {
     const float two = 2;
     const Ref<Tensor> given = make_tensor(*context, TERN_DTYPE_F32, {1, 1}, &two);
     Outputs out;
-    EXPECT_EQ(run(*session, 0, {given.get()}, &out), limit == 1 << 20 ? TERN_ERR_LIMIT : TERN_OK) << thread_error().message;
+    EXPECT_EQ(run(*session, 0, {given.get()}, &out), limit == 1 << 20 ? TERN_ERR_LIMIT : TERN_OK)
+        << thread_error().message;
   }
 }
 

@@ -22,7 +22,8 @@
 namespace tern::test {
 
 inline Ref<Context> make_context(int32_t threads = 1) {
-  static const BackendApi* const tables[] = {&cpu::backend(), &reference_backend(), &halting_backend(), &onednn::backend()};
+  static const BackendApi* const tables[] = {&cpu::backend(), &reference_backend(), &halting_backend(),
+                                             &onednn::backend()};
   Context::Options options;
   options.threads.num_threads = threads;
   return Ref<Context>::adopt(new Context(options, tables));
@@ -32,7 +33,8 @@ inline Ref<Context> make_context(int32_t threads = 1) {
 inline bool has_onednn() {
   static const bool found = [] {
     const char *cache = std::getenv("TERN_CACHE"), *home = std::getenv("HOME");
-    const std::string file = (cache ? std::string(cache) : std::string(home ? home : ".") + "/.cache/tern") + "/onednn/lib/libdnnl.so.3";
+    const std::string file =
+        (cache ? std::string(cache) : std::string(home ? home : ".") + "/.cache/tern") + "/onednn/lib/libdnnl.so.3";
     if (std::FILE* f = std::fopen(file.c_str(), "rb")) {
       std::fclose(f);
       setenv("TERN_ONEDNN_LIBRARY", file.c_str(), 0);
@@ -69,7 +71,8 @@ inline std::vector<float> random_floats(size_t n, uint32_t seed) {
 }
 
 // A parameter with a copy of plain f32 content. Returns its index.
-inline int32_t add_parameter(ModelDef& def, const std::string& name, const Shape& shape, const float* values, Encoding encoding = Encoding::plain) {
+inline int32_t add_parameter(ModelDef& def, const std::string& name, const Shape& shape, const float* values,
+                             Encoding encoding = Encoding::plain) {
   Parameter p;
   p.name = name;
   p.dtype = TERN_DTYPE_F32;
@@ -125,7 +128,8 @@ struct Outputs {
   std::vector<Ref<const tern::Tensor>> tensors;
   const float* f32(size_t k) const { return (const float*)tensors[k]->data(); }
 };
-inline tern_status run(Session& s, int32_t signature, std::vector<const tern::Tensor*> inputs, Outputs* out, const RunControl& control = {}) {
+inline tern_status run(Session& s, int32_t signature, std::vector<const tern::Tensor*> inputs, Outputs* out,
+                       const RunControl& control = {}) {
   std::vector<const tern::Tensor*> results(s.model().def().signatures[(size_t)signature].graph.outputs.size());
   TERN_TRY(s.run(signature, inputs, results, control));
   out->tensors.clear();

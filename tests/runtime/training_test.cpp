@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Imported models are differentiated and trained with an operator that writes parameters: an MLP, and a small network with
-// convolutions and batch norm. Losses equal PyTorch's; other sessions keep the old parameters; a run that ends before the
-// update changes nothing.
+// Imported models are differentiated and trained with an operator that writes parameters: an MLP, and a small network
+// with convolutions and batch norm. Losses equal PyTorch's; other sessions keep the old parameters; a run that ends
+// before the update changes nothing.
 #include "import/importer.h"
 #include "ops/reduce.h"
 #include "ops/state_write.h"
@@ -54,8 +54,8 @@ Golden golden(const std::string& name) {
   return g;
 }
 
-// A batch norm of inference becomes one of training, and the running statistics follow: 0.9 old + 0.1 new, the new variance
-// with n - 1. Returns the values of the statistics, which are not to be differentiated.
+// A batch norm of inference becomes one of training, and the running statistics follow: 0.9 old + 0.1 new, the new
+// variance with n - 1. Returns the values of the statistics, which are not to be differentiated.
 std::vector<ValueId> train_batch_norms(Graph& g) {
   std::vector<ValueId> statistics;
   for (size_t i = 0; i < g.nodes.size(); ++i) {
@@ -76,7 +76,8 @@ std::vector<ValueId> train_batch_norms(Graph& g) {
     const ValueId batch[2] = {n.out[1], n.out[2]}, old[2] = {mean, variance};
     const double factor[2] = {0.1, 0.1 * count / (count - 1)};
     for (int k = 0; k < 2; ++k) {
-      const ValueId now = add(g, mul(g, old[k], scalar_like(g, old[k], 0.9)), mul(g, batch[k], scalar_like(g, old[k], factor[k])));
+      const ValueId now =
+          add(g, mul(g, old[k], scalar_like(g, old[k], 0.9)), mul(g, batch[k], scalar_like(g, old[k], factor[k])));
       emit(g, "state_write", {old[k], now});
       statistics.push_back(old[k]);
     }
@@ -92,7 +93,8 @@ void add_training(ModelDef& def, double rate) {
   const ValueId loss = emit(g, "reduce_mean", {emit(g, "softmax_cross_entropy", {logits, labels})}, ReduceAttrs{});
   std::vector<ValueId> wrt, gradients;
   for (size_t v = 0; v < g.values.size(); ++v)
-    if (g.values[v].kind == ValueKind::parameter && is_float(g.values[v].dtype) && std::find(statistics.begin(), statistics.end(), (ValueId)v) == statistics.end())
+    if (g.values[v].kind == ValueKind::parameter && is_float(g.values[v].dtype) &&
+        std::find(statistics.begin(), statistics.end(), (ValueId)v) == statistics.end())
       wrt.push_back((ValueId)v);
   ASSERT_EQ(differentiate(g, loss, wrt, &gradients), TERN_OK) << thread_error().message;
   const ValueId r = add_constant(g, (float)rate);
@@ -111,7 +113,8 @@ class Training : public testing::TestWithParam<Setup> {
   void SetUp() override {
     data = golden(GetParam().model);
     ASSERT_EQ(data.losses.size(), (size_t)kSteps + 1);
-    const std::string path = source_folder() + "tests/models/golden/spine/" + GetParam().model + "/" + GetParam().model + ".onnx";
+    const std::string path =
+        source_folder() + "tests/models/golden/spine/" + GetParam().model + "/" + GetParam().model + ".onnx";
     const std::vector<char> file = read_file(path);
     ModelDef def;
     ImportOptions options;
@@ -141,7 +144,8 @@ class Training : public testing::TestWithParam<Setup> {
   std::vector<float> logits(Session& s) {
     Outputs out;
     EXPECT_EQ(run(s, kForward, {x.get()}, &out), TERN_OK) << thread_error().message;
-    return out.tensors.empty() ? std::vector<float>() : std::vector<float>(out.f32(0), out.f32(0) + data.logits.shape.elements());
+    return out.tensors.empty() ? std::vector<float>()
+                               : std::vector<float>(out.f32(0), out.f32(0) + data.logits.shape.elements());
   }
   std::vector<std::vector<char>> content(const Parameters& p) {
     std::vector<std::vector<char>> all;
@@ -161,7 +165,8 @@ class Training : public testing::TestWithParam<Setup> {
 TEST_P(Training, LossesEqualPyTorchs) {
   const std::unique_ptr<Session> trained = open(), untouched = open();
   const std::vector<float> before = logits(*untouched);
-  for (int i = 0; i < kSteps; ++i) ASSERT_NEAR(loss(*trained), data.losses[(size_t)i], 1e-4 * data.losses[(size_t)i]) << "step " << i;
+  for (int i = 0; i < kSteps; ++i)
+    ASSERT_NEAR(loss(*trained), data.losses[(size_t)i], 1e-4 * data.losses[(size_t)i]) << "step " << i;
   EXPECT_EQ(trained->parameters().version(), 1u + kSteps);
   EXPECT_GT(trained->parameters().overlay_bytes(), 0u);
 
@@ -199,7 +204,8 @@ TEST_P(Training, ARunThatEndsBeforeTheUpdateChangesNothing) {
   int ended = 0, done = 0;
   for (int i = 0; i < 24; ++i) {
     const auto old = content(s->parameters());
-    const tern_status status = run(*s, kTrain, {x.get(), labels.get()}, &out, RunControl{nullptr, monotonic_ns() + once * (uint64_t)i / 16});
+    const tern_status status =
+        run(*s, kTrain, {x.get(), labels.get()}, &out, RunControl{nullptr, monotonic_ns() + once * (uint64_t)i / 16});
     (status == TERN_OK ? done : ended) += 1;
     if (status != TERN_OK) {
       EXPECT_EQ(status, TERN_ERR_DEADLINE);
@@ -213,8 +219,8 @@ TEST_P(Training, ARunThatEndsBeforeTheUpdateChangesNothing) {
   EXPECT_GT(loss(*s), 0);
 }
 
-// Planning and first step: an error, the parameters as they were, and the step works when repeated. Or, where parameters
-// were half written, nobody takes them any more.
+// Planning and first step: an error, the parameters as they were, and the step works when repeated. Or, where
+// parameters were half written, nobody takes them any more.
 TEST_P(Training, EveryAllocationOfAStepFails) {
   if (std::string_view(GetParam().model) != "mlp") return;  // one model is enough
   int failed = 0, torn = 0;
@@ -254,7 +260,8 @@ TEST_P(Training, EveryAllocationOfAStepFails) {
   EXPECT_TRUE(torn == 0 || std::string_view(GetParam().backends) != "cpu") << torn;
 }
 
-const Setup kSetups[] = {{"mlp", "cpu"}, {"mlp", "reference"}, {"mlp", "halting,cpu"}, {"cnn", "cpu"}, {"cnn", "reference"}, {"cnn", "halting,cpu"}};
+const Setup kSetups[] = {{"mlp", "cpu"}, {"mlp", "reference"}, {"mlp", "halting,cpu"},
+                         {"cnn", "cpu"}, {"cnn", "reference"}, {"cnn", "halting,cpu"}};
 
 INSTANTIATE_TEST_SUITE_P(Models, Training, testing::ValuesIn(kSetups), [](const testing::TestParamInfo<Setup>& i) {
   std::string name = std::string(i.param.model) + "_" + i.param.backends;
