@@ -109,8 +109,10 @@ void merge_common(Graph& g) {
 
 namespace {
 
-// Axes that count from the end, from the front.
-IntList from_front(IntList permutation) {
+// All axes, from the front: given ones may count from the end, none at all are the reverse order.
+IntList from_front(IntList permutation, int rank) {
+  if (permutation.count == 0)
+    while (permutation.count < rank) permutation[permutation.count++] = -1 - permutation.count;
   for (int64_t k = 0; k < permutation.count; ++k)
     if (permutation[k] < 0) permutation[k] += permutation.count;
   return permutation;
@@ -143,11 +145,11 @@ void remove_identities(Graph& g) {
       if (x.producer >= 0 && g.nodes[(size_t)x.producer].op == reshape_op) n.in[0] = g.nodes[(size_t)x.producer].in[0];
       same = g.value(n.in[0]).shape == y.shape;
     } else if (n.op == transpose_op) {
-      IntList p = from_front(n.attrs<TransposeAttrs>().permutation);
+      IntList p = from_front(n.attrs<TransposeAttrs>().permutation, x.shape.rank);
       const ValueId source = n.in[0];
       if (g.value(source).producer >= 0 && g.nodes[(size_t)g.value(source).producer].op == transpose_op) {
         const Node& first = g.nodes[(size_t)g.value(source).producer];
-        const IntList q = from_front(first.attrs<TransposeAttrs>().permutation);
+        const IntList q = from_front(first.attrs<TransposeAttrs>().permutation, x.shape.rank);
         if (q.count == p.count) {
           IntList joined;
           joined.count = p.count;
