@@ -46,7 +46,42 @@ std::span<const Op* const> all_ops() { return kOps; }
 }
 " @ONLY)
 
+# The encodings are the files src/base/encodings/<name>.cpp. An encoding whose kernels/cpu/enc_<name>.cpp is there brings
+# kernels of its own; the others are decoded tile by tile.
+file(GLOB encoding_files CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/src/base/encodings ${PROJECT_SOURCE_DIR}/src/base/encodings/*.cpp)
+list(SORT encoding_files)
+list(REMOVE_ITEM encoding_files plain.cpp)
+set(encoding_names "")
+set(encoding_list "")
+set(encoding_kernels "")
+file(GLOB encoding_kernel_files CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/kernels/cpu ${PROJECT_SOURCE_DIR}/kernels/cpu/enc_*.cpp)
+foreach(file plain.cpp ${encoding_files})
+  string(REPLACE ".cpp" "" encoding ${file})
+  string(APPEND encoding_names "${encoding}, ")
+  string(APPEND encoding_list " X(${encoding})")
+  if("enc_${file}" IN_LIST encoding_kernel_files)
+    string(APPEND encoding_kernels " OWN(${encoding})")
+  else()
+    string(APPEND encoding_kernels " NONE(${encoding})")
+  endif()
+endforeach()
+list(LENGTH encoding_files encoding_count)
+math(EXPR encoding_count "${encoding_count} + 1")
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/base/encodings_generated.h CONTENT
+"// Generated from the files of src/base/encodings and kernels/cpu/enc_*.
+#pragma once
+#include <cstdint>
+namespace tern {
+enum class Encoding : uint8_t { @encoding_names@};
+constexpr int kNumEncodings = @encoding_count@;
+}
+#define TERN_ENCODINGS(X)@encoding_list@
+#define TERN_ENCODING_KERNELS(OWN, NONE)@encoding_kernels@
+" @ONLY)
+
 tern_floor(base)
+file(GLOB encoding_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/base/encodings/*.cpp)
+target_sources(tern_base PRIVATE ${encoding_sources})
 tern_floor(graph)
 tern_floor(ops ${PROJECT_BINARY_DIR}/generated/ops_registry.cpp)
 if(TERN_BUILD_TESTS)
@@ -60,13 +95,15 @@ target_precompile_headers(tern_ops PRIVATE <ops/op.h>)
 include(${PROJECT_SOURCE_DIR}/kernels/cpu/sources.cmake)
 file(GLOB cpu_backend_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/cpu/*.cpp)
 add_library(tern_cpu OBJECT ${cpu_backend_sources})
-target_include_directories(tern_cpu PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
+target_include_directories(tern_cpu PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}
+                           ${PROJECT_BINARY_DIR}/generated)
 target_compile_options(tern_cpu PRIVATE -Wall -Wextra -fno-rtti $<$<CONFIG:Release>:-Os>)
 target_precompile_headers(tern_cpu PRIVATE <backends/cpu/prepare.h>)
 # The library is opened at run time; nothing of it is needed here.
 file(GLOB onednn_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/onednn/*.cpp)
 add_library(tern_onednn OBJECT ${onednn_sources})
-target_include_directories(tern_onednn PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
+target_include_directories(tern_onednn PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}
+                           ${PROJECT_BINARY_DIR}/generated)
 target_compile_options(tern_onednn PRIVATE -Wall -Wextra -fno-rtti $<$<CONFIG:Release>:-Os>)
 include(${PROJECT_SOURCE_DIR}/src/format/format.cmake)
 

@@ -251,7 +251,7 @@ const char* refuse_unless_f32(const Graph& g, const Node& n) {
   for (const auto* list : {&n.in, &n.out})
     for (const ValueId v : *list)
       if (v != kNoValue && is_float(g.value(v).dtype) &&
-          (g.value(v).dtype != TERN_DTYPE_F32 || g.value(v).encoding != Encoding::plain))
+          (g.value(v).dtype != TERN_DTYPE_F32 || !is_plain(g.value(v).encoding)))
         return "the kernel takes f32 only";
   return nullptr;
 }

@@ -113,7 +113,7 @@ tern_status prepare_conv(Prepare& p) {
 const char* refuse_conv_transpose(const Graph& g, const Node& n) {
   Product c;
   if (!read_product(g, n, {}, &c)) return "a chain that the kernel does not know";
-  if (g.value(c.outer[(size_t)c.node->in[1]]).encoding != Encoding::plain) return "the kernel takes plain weights only";
+  if (!is_plain(g.value(c.outer[(size_t)c.node->in[1]]).encoding)) return "the kernel takes plain weights only";
   return refuse_product(c);
 }
 

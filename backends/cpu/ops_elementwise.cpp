@@ -113,7 +113,7 @@ Unary unary_of(const Node& n, float* p0, float* p1) {
 
 const char* refuse_unary(const Graph& g, const Node& n) {
   const DType d = g.value(n.in[0]).dtype;
-  if (g.value(n.in[0]).encoding != Encoding::plain) return "the kernel takes plain tensors only";
+  if (!is_plain(g.value(n.in[0]).encoding)) return "the kernel takes plain tensors only";
   if (d == TERN_DTYPE_F32) return nullptr;
   if (find_unary(n)->integers && (d == TERN_DTYPE_I32 || d == TERN_DTYPE_I64)) return nullptr;
   return "the kernel takes f32 only";
@@ -144,7 +144,7 @@ tern_status prepare_logical_not(Prepare& p) {
 
 const char* refuse_binary(const Graph& g, const Node& n) {
   const DType d = g.value(n.in[0]).dtype;
-  if (g.value(n.in[0]).encoding != Encoding::plain || g.value(n.in[1]).encoding != Encoding::plain)
+  if (!is_plain(g.value(n.in[0]).encoding) || !is_plain(g.value(n.in[1]).encoding))
     return "the kernel takes plain tensors only";
   if (g.value(n.in[1]).dtype != d) return "the kernel takes operands of one type only";
   if (d != TERN_DTYPE_F32 && d != TERN_DTYPE_I32 && d != TERN_DTYPE_I64)
@@ -191,7 +191,7 @@ tern_status prepare_logical(Prepare& p) {
 
 const char* refuse_where(const Graph& g, const Node& n) {
   for (int i = 1; i < 3; ++i)
-    if (g.value(n.in[(size_t)i]).encoding != Encoding::plain) return "the kernel takes plain tensors only";
+    if (!is_plain(g.value(n.in[(size_t)i]).encoding)) return "the kernel takes plain tensors only";
   return nullptr;
 }
 
@@ -215,7 +215,7 @@ tern_status prepare_where(Prepare& p) {
 }
 
 const char* refuse_cast(const Graph& g, const Node& n) {
-  return g.value(n.in[0]).encoding == Encoding::plain ? nullptr : "the kernel takes plain tensors only";
+  return is_plain(g.value(n.in[0]).encoding) ? nullptr : "the kernel takes plain tensors only";
 }
 
 tern_status prepare_cast(Prepare& p) {
@@ -244,7 +244,7 @@ bool chain_operand(const Graph& plan_graph, const Node& fused, ValueId v, ChainA
     if (sub.inputs[i] == v) outer = fused.in[i];
   if (outer == kNoValue) return false;
   const Value& value = plan_graph.value(outer);
-  if (value.dtype != TERN_DTYPE_F32 || value.encoding != Encoding::plain) return false;
+  if (value.dtype != TERN_DTYPE_F32 || !is_plain(value.encoding)) return false;
   const Shape &s = value.shape, &y = sub.value(sub.outputs[0]).shape;
   if (s.elements() == 1 && value.kind == ValueKind::constant && value.data) {
     *out = {ChainSource::constant, 0, *(const float*)value.data.bytes};

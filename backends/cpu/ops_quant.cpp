@@ -98,7 +98,7 @@ tern_status prepare_linear_t(Prepare& p) {
   MatmulArgs& a = p.args<MatmulArgs>();
   a.m = m, a.k = w[0], a.n = w[1];
   a.a_stride = w[0], a.b_stride = w[1], a.y_stride = w[1];
-  if (p.in(1).encoding == Encoding::plain && p.in(1).dtype == TERN_DTYPE_F32) {
+  if (is_plain(p.in(1).encoding) && p.in(1).dtype == TERN_DTYPE_F32) {
     p.pointer(a.b, p.node.in[1]);
   } else {
     DecodeArgs& d = p.args<DecodeArgs>();

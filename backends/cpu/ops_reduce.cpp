@@ -27,7 +27,7 @@ Split3 split_at(const Shape& s, int64_t axis) {
 
 const char* refuse_reduce(const Graph& g, const Node& n) {
   const Value& x = g.value(n.in[0]);
-  if (x.encoding != Encoding::plain) return "the kernel takes plain tensors only";
+  if (!is_plain(x.encoding)) return "the kernel takes plain tensors only";
   if (x.dtype == TERN_DTYPE_F32) return nullptr;
   if ((x.dtype == TERN_DTYPE_I32 || x.dtype == TERN_DTYPE_I64) && std::string_view(n.op->name) != "reduce_mean")
     return nullptr;

@@ -23,7 +23,7 @@ namespace {
 
 const char* refuse_encoded(const Graph& g, const Node& n) {
   for (const ValueId v : n.in)
-    if (v != kNoValue && g.value(v).encoding != Encoding::plain) return "the kernel takes plain tensors only";
+    if (v != kNoValue && !is_plain(g.value(v).encoding)) return "the kernel takes plain tensors only";
   return nullptr;
 }
 

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "backends/cpu/prepare.h"
-#include "base/panel.h"
 #include "ops/state_write.h"
 
 namespace tern::cpu {
@@ -38,7 +37,7 @@ void run_write(const void* args, int64_t, int64_t, void*) {
 }
 
 const char* refuse_write(const Graph& g, const Node& n) {
-  if (g.value(n.in[0]).encoding != Encoding::plain || g.value(n.in[1]).encoding != Encoding::plain)
+  if (!is_plain(g.value(n.in[0]).encoding) || !is_plain(g.value(n.in[1]).encoding))
     return "the kernel takes plain tensors only";
   return g.value(n.in[0]).dtype == g.value(n.in[1]).dtype ? nullptr
                                                           : "the kernel takes an update of the state's type only";
@@ -70,8 +69,8 @@ struct SgdArgs {
   const float* gradient = nullptr;
   const float* rate = nullptr;
   float* y = nullptr;
-  bool panels = false;
-  int64_t rows = 0, cols = 0;
+  int64_t (*position)(MatrixSize, int64_t, int64_t) = nullptr;  // of p and y; NULL: plain, as one column
+  MatrixSize size;
 };
 
 constexpr int64_t kSgdRows = 64;  // of one unit
@@ -79,36 +78,37 @@ constexpr int64_t kSgdRows = 64;  // of one unit
 void run_sgd(const void* args, int64_t begin, int64_t end, void*) {
   const SgdArgs& a = *(const SgdArgs*)args;
   const float rate = *a.rate;
-  const int64_t first = begin * kSgdRows, last = std::min(end * kSgdRows, a.rows);
-  if (!a.panels) {
-    for (int64_t i = first * a.cols; i < last * a.cols; ++i) a.y[i] = a.p[i] - rate * a.gradient[i];
+  const int64_t first = begin * kSgdRows, last = std::min(end * kSgdRows, a.size.rows);
+  if (!a.position) {
+    for (int64_t i = first; i < last; ++i) a.y[i] = a.p[i] - rate * a.gradient[i];
     return;
   }
   for (int64_t i = first; i < last; ++i)
-    for (int64_t j = 0; j < a.cols; ++j) {
-      const int64_t at = panel_index(i, j, a.rows, a.cols);
-      a.y[at] = a.p[at] - rate * a.gradient[i * a.cols + j];
+    for (int64_t j = 0; j < a.size.cols; ++j) {
+      const int64_t at = a.position(a.size, i, j);
+      a.y[at] = a.p[at] - rate * a.gradient[i * a.size.cols + j];
     }
 }
 
 const char* refuse_sgd(const Graph& g, const Node& n) {
   const Value& p = g.value(n.in[0]);
   if (p.dtype != TERN_DTYPE_F32) return "the kernel takes f32 only";
-  return p.encoding == Encoding::block_int8 ? "the kernel takes plain tensors and panels only" : nullptr;
+  return is_permutation(p.encoding) ? nullptr : "the kernel takes encodings that keep each element only";
 }
 
 tern_status prepare_sgd(Prepare& p) {
   SgdArgs& a = p.args<SgdArgs>();
-  const Shape& shape = p.in(0).shape;
-  a.panels = p.in(0).encoding == Encoding::panel32;
-  a.rows = a.panels ? shape[0] : shape.elements();
-  a.cols = 1;
-  for (int i = 1; a.panels && i < shape.rank; ++i) a.cols *= shape[i];
+  const Value& v = p.in(0);
+  a.size = {v.shape.elements(), 1};
+  if (!is_plain(v.encoding)) {
+    a.position = encoding_info(v.encoding).position;
+    a.size = matrix_size(v.encoding, v.shape);
+  }
   p.pointer(a.p, p.node.in[0]);
   p.pointer(a.gradient, p.node.in[1]);
   p.pointer(a.rate, p.node.in[2]);
   p.pointer(a.y, p.node.out[0]);
-  p.call(run_sgd, &a, (a.rows + kSgdRows - 1) / kSgdRows, 2.0 * kSgdRows * (double)a.cols, 0);
+  p.call(run_sgd, &a, (a.size.rows + kSgdRows - 1) / kSgdRows, 2.0 * kSgdRows * (double)a.size.cols, 0);
   return TERN_OK;
 }
 

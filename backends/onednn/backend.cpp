@@ -7,7 +7,6 @@
 
 #include "backends/onednn/operation.h"
 #include "base/float16.h"
-#include "base/panel.h"
 #include "runtime/host.h"
 
 namespace tern::onednn {
@@ -100,18 +99,10 @@ Support supports(void* self, const Graph& graph, const Node& node) {
 
 // Weights in plain order, times a scale for each output.
 void read_weights(const Value& w, const void* data, const std::vector<double>& scale, float* out) {
+  decode(w.encoding, w.dtype, w.shape, data, out);
   const int64_t n = w.shape[0], k = w.shape.elements() / n;
-  const bool panels = w.encoding == Encoding::panel32;
-  for (int64_t i = 0; i < n; ++i) {
-    const float s = (float)scale[(size_t)i];
-    for (int64_t j = 0; j < k; ++j) {
-      const int64_t at = panels ? panel_index(i, j, n, k) : i * k + j;
-      const float v = w.dtype == TERN_DTYPE_F32   ? ((const float*)data)[at]
-                      : w.dtype == TERN_DTYPE_F16 ? f16_to_f32(((const uint16_t*)data)[at])
-                                                  : (float)load_element(w.dtype, data, at);
-      out[i * k + j] = v * s;
-    }
-  }
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = 0; j < k; ++j) *out++ *= (float)scale[(size_t)i];
 }
 
 // Makes the calls of one node.

@@ -22,7 +22,7 @@ const char* refuse_operands(const Graph& g, const Product& p) {
   const Value &x = p.graph->value(p.node->in[0]), &w = p.graph->value(p.node->in[1]);
   if (x.dtype != TERN_DTYPE_F32 || p.graph->value(p.node->out[0]).dtype != TERN_DTYPE_F32)
     return "f32 activations only";
-  if (!is_float(w.dtype) || w.encoding == Encoding::block_int8) return "weights of floats only";
+  if (!is_float(w.dtype) || !is_permutation(w.encoding)) return "weights of floats only";
   if (!p.out_affine.empty()) return "no scale behind an activation";
   bool fixed = is_fixed(g, p.in(1)) && is_fixed(g, p.bias) && is_fixed(g, p.slope);
   for (const EpilogueMatch::Affine& a : p.affine)
@@ -59,8 +59,7 @@ void read_linear(Operation& op) {
 
 const char* read_matmul(const Graph& g, const Node& n, Operation& op) {
   const Value &a = g.value(n.in[0]), &b = g.value(n.in[1]);
-  if (a.dtype != TERN_DTYPE_F32 || b.dtype != TERN_DTYPE_F32 || b.encoding != Encoding::plain)
-    return "f32 matrices only";
+  if (a.dtype != TERN_DTYPE_F32 || b.dtype != TERN_DTYPE_F32 || !is_plain(b.encoding)) return "f32 matrices only";
   if (a.shape.rank < 2 || b.shape.rank < 2) return "matrices only";
   const MatmulAttrs& attrs = n.attrs<MatmulAttrs>();
   op.kind = Operation::matmul;

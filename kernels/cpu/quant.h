@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Quantising, dequantising, and products with the block-quantised matrix of base/block_int8.h.
+// Quantising, dequantising, and products with the block-quantised matrix of base/encodings/block_int8.h.
 // All results are equal on every instruction set, except the f32 sums of the block_int8 products.
 #pragma once
 #include <tern/types.h>
 
-#include "base/block_int8.h"
+#include "base/encodings/block_int8.h"
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/strides.h"
 
@@ -43,7 +43,7 @@ struct QuantRowsArgs {
 };
 inline int64_t units(const QuantRowsArgs& a) { return a.rows; }
 
-// y[m, n] = sum over k of x[m, k] * W[n, k]: W is `rows` x `cols` in the layout of base/block_int8.h.
+// y[m, n] = sum over k of x[m, k] * W[n, k]: W is `rows` x `cols` in the layout of base/encodings/block_int8.h.
 // Per block of 32: f32 products of code and activation, their sum times the scale, added in the order of blocks; a row
 // of y does not depend on the others. x: f32 [m, cols], rows x_stride apart; y: f32 [m, rows], rows y_stride apart
 // (floats).

@@ -3,95 +3,79 @@
 
 #include <cstring>
 
-#include "base/block_int8.h"
-#include "base/checked.h"
-#include "base/panel.h"
-
 namespace tern {
+
+#define TERN_DECLARE(name) extern const EncodingInfo encoding_##name;
+TERN_ENCODINGS(TERN_DECLARE)
+#undef TERN_DECLARE
 
 namespace {
 
-constexpr int32_t kScaleBytes = 2;  // block_int8 in tensors: f16 scales
+#define TERN_ADDRESS(name) &encoding_##name,
+const EncodingInfo* const kEncodings[] = {TERN_ENCODINGS(TERN_ADDRESS)};
+#undef TERN_ADDRESS
 
-// Rows and columns of the matrix that an encoded tensor is; its shape passed check_shape and has a rank of at least 2.
-void matrix_of(const Shape& shape, int64_t* rows, int64_t* cols) {
-  *rows = shape[0];
-  *cols = 1;
-  for (int i = 1; i < shape.rank; ++i) *cols *= shape[i];
+double load(const EncodingInfo& info, DType dtype, MatrixSize size, const void* data, int64_t i, int64_t j) {
+  return info.position ? load_element(dtype, data, info.position(size, i, j)) : info.load(size, data, i, j);
 }
 
 }  // namespace
 
-const char* encoding_name(Encoding e) {
-  constexpr const char* names[kNumEncodings] = {"plain", "panel32", "block_int8"};
-  return (int)e < kNumEncodings ? names[(int)e] : "?";
+const EncodingInfo& encoding_info(Encoding e) { return *kEncodings[(int)e]; }
+
+bool find_encoding(std::string_view name, Encoding* out) {
+  for (int e = 0; e < kNumEncodings; ++e)
+    if (name == kEncodings[e]->name) return *out = (Encoding)e, true;
+  return false;
+}
+
+const char* encoding_name(Encoding e) { return is_encoding((int)e) ? kEncodings[(int)e]->name : "?"; }
+
+MatrixSize matrix_size(Encoding e, const Shape& shape) {
+  if (encoding_info(e).any_rank) return {1, shape.elements()};
+  MatrixSize size{shape[0], 1};
+  for (int i = 1; i < shape.rank; ++i) size.cols *= shape[i];
+  return size;
 }
 
 tern_status encoded_bytes(Encoding e, DType dtype, const Shape& shape, uint64_t* bytes) {
-  TERN_TRY(check_shape(shape, encoding_name(e)));
+  if (!is_encoding((int)e)) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "encoding %d is unknown", (int)e);
+  const EncodingInfo& info = encoding_info(e);
+  TERN_TRY(check_shape(shape, info.name));
   if (!is_dtype(dtype)) return TERN_FAIL(TERN_ERR_TYPE, "%" PRId32 " is no element type", dtype);
-  const uint64_t size = dtype_size(dtype);
-  if (e == Encoding::plain) {
-    *bytes = (uint64_t)shape.elements() * size;  // check_shape: elements * 8 fits
-    return TERN_OK;
-  }
-  const bool panel = e == Encoding::panel32;
-  if (!panel && e != Encoding::block_int8) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "encoding %d is unknown", (int)e);
-  if (dtype != TERN_DTYPE_F32 && !(panel && dtype == TERN_DTYPE_F16))
-    return TERN_FAIL(TERN_ERR_TYPE, "the encoding %s does not hold %s", encoding_name(e), dtype_name(dtype));
-  if (shape.rank < 2)
-    return TERN_FAIL(TERN_ERR_SHAPE, "the encoding %s needs a matrix, the shape is %s", encoding_name(e),
+  if (!(info.dtypes >> dtype & 1))
+    return TERN_FAIL(TERN_ERR_TYPE, "the encoding %s does not hold %s", info.name, dtype_name(dtype));
+  if (!info.any_rank && shape.rank < 2)
+    return TERN_FAIL(TERN_ERR_SHAPE, "the encoding %s needs a matrix, the shape is %s", info.name,
                      to_string(shape).c_str());
-  int64_t rows, cols, offset, total;
-  matrix_of(shape, &rows, &cols);
-  if (panel) {
-    const int64_t elements = panel_elements(rows, cols);
-    if (elements < 0 || !checked_mul((uint64_t)elements, size, bytes))
-      return TERN_FAIL(TERN_ERR_LIMIT, "the shape %s is too large for %s", to_string(shape).c_str(), encoding_name(e));
-    return TERN_OK;
-  }
-  if (!block_int8_layout(rows, cols, kScaleBytes, &offset, &total))
-    return TERN_FAIL(TERN_ERR_LIMIT, "the shape %s is too large for %s", to_string(shape).c_str(), encoding_name(e));
-  *bytes = (uint64_t)total;
+  if (!info.bytes(dtype, matrix_size(e, shape), bytes))
+    return TERN_FAIL(TERN_ERR_LIMIT, "the shape %s is too large for %s", to_string(shape).c_str(), info.name);
   return TERN_OK;
 }
 
 double load_encoded(Encoding e, DType dtype, const Shape& shape, const void* data, int64_t index) {
-  if (e == Encoding::plain) return load_element(dtype, data, index);
-  int64_t rows, cols;
-  matrix_of(shape, &rows, &cols);
-  const int64_t i = index / cols, j = index % cols;
-  if (e == Encoding::panel32) return load_element(dtype, data, panel_index(i, j, rows, cols));
-  const BlockInt8 w = block_int8_view(data, rows, cols, kScaleBytes);
-  const int64_t blocks = block_int8_blocks(cols);
-  return w.codes[i * blocks * kBlockInt8 + j] * load_element(TERN_DTYPE_F16, w.scales, i * blocks + j / kBlockInt8);
+  const MatrixSize size = matrix_size(e, shape);
+  return load(encoding_info(e), dtype, size, data, index / size.cols, index % size.cols);
 }
 
 void decode(Encoding e, DType dtype, const Shape& shape, const void* data, float* out) {
-  for (int64_t i = 0, n = shape.elements(); i < n; ++i) out[i] = (float)load_encoded(e, dtype, shape, data, i);
+  const EncodingInfo& info = encoding_info(e);
+  const MatrixSize size = matrix_size(e, shape);
+  for (int64_t i = 0; i < size.rows; ++i)
+    for (int64_t j = 0; j < size.cols; ++j) *out++ = (float)load(info, dtype, size, data, i, j);
 }
 
 void encode(Encoding e, DType dtype, const Shape& shape, const float* in, void* out) {
-  const int64_t n = shape.elements();
-  if (e == Encoding::plain) {
-    for (int64_t i = 0; i < n; ++i) store_element(dtype, out, i, in[i]);
-    return;
-  }
+  const EncodingInfo& info = encoding_info(e);
   uint64_t bytes = 0;
   if (encoded_bytes(e, dtype, shape, &bytes) != TERN_OK) return;
   std::memset(out, 0, bytes);
-  int64_t rows, cols;
-  matrix_of(shape, &rows, &cols);
-  if (e == Encoding::panel32) {
-    for (int64_t i = 0; i < rows; ++i)
-      for (int64_t j = 0; j < cols; ++j) store_element(dtype, out, panel_index(i, j, rows, cols), in[i * cols + j]);
-    return;
+  const MatrixSize size = matrix_size(e, shape);
+  for (int64_t i = 0; i < size.rows; ++i, in += size.cols) {
+    if (info.position)
+      for (int64_t j = 0; j < size.cols; ++j) store_element(dtype, out, info.position(size, i, j), in[j]);
+    else info.encode_row(size, in, i, out);
   }
-  const BlockInt8 w = block_int8_view(out, rows, cols, kScaleBytes);
-  const int64_t blocks = block_int8_blocks(cols);
-  for (int64_t i = 0; i < rows; ++i)
-    block_int8_encode_row(in + i * cols, cols, kScaleBytes, const_cast<int8_t*>(w.codes) + i * blocks * kBlockInt8,
-                          (uint16_t*)const_cast<void*>(w.scales) + i * blocks);
 }
 
 }  // namespace tern

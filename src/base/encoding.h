@@ -2,19 +2,54 @@
 // Encodings: how the elements of a matrix lie in memory. The order of bytes in a file is the order that kernels read.
 //
 // An encoded tensor keeps its logical shape [N, k0, k1, ...]; it is a matrix of N rows and K = k0 * k1 * ... columns.
-//   plain       row-major; every dtype and rank
-//   panel32     f32, f16: panels of up to 32 rows, each panel [K][width] (base/panel.h)
-//   block_int8  int8 codes in blocks of 32 along K, one scale a block (base/block_int8.h); the value's dtype is f32
+// Each file encodings/<name>.cpp is one encoding: the build collects them into the enumeration and the table behind
+// encoding_info. Everybody else asks for properties; only who chooses an encoding names one. Numbers of the enumeration
+// hold within one build: files store names.
 #pragma once
+#include <string_view>
+
 #include "base/dtype.h"
+#include "base/encodings_generated.h"  // enum class Encoding : uint8_t { plain = 0, ... }; constexpr int kNumEncodings
 #include "base/shape.h"
 
 namespace tern {
 
-enum class Encoding : uint8_t { plain = 0, panel32 = 1, block_int8 = 2 };
-constexpr int kNumEncodings = 3;
+struct MatrixSize {
+  int64_t rows = 0, cols = 0;
+};
 
-const char* encoding_name(Encoding e);
+// What an encoding is: `extern constinit const EncodingInfo encoding_<name>` in encodings/<name>.cpp. Its functions get
+// an element type and a size that the encoding takes, and indices within the size.
+struct EncodingInfo {
+  const char* name;  // as in files
+  uint32_t dtypes;   // bit d: it holds tensors of element type d
+  // Any shape, as one row; others take matrices only: a rank of at least 2.
+  bool any_rank = false;
+  // Bytes of the whole; false: too many.
+  bool (*bytes)(DType dtype, MatrixSize size, uint64_t* bytes) = nullptr;
+  // Where element (i, j) lies, counted in elements: of encodings that only permute the elements of a plain tensor, and
+  // perhaps pad them with zeros. Such a tensor can be written element by element, and updated in its own order. NULL:
+  // elements share bytes; then the next two are there.
+  int64_t (*position)(MatrixSize size, int64_t i, int64_t j) = nullptr;
+  double (*load)(MatrixSize size, const void* data, int64_t i, int64_t j) = nullptr;
+  // Row i anew from `cols` floats. What is no number, or beyond the range, becomes some number.
+  void (*encode_row)(MatrixSize size, const float* row, int64_t i, void* data) = nullptr;
+};
+
+constexpr bool is_encoding(int64_t e) { return e >= 0 && e < kNumEncodings; }
+// `e` passed is_encoding.
+const EncodingInfo& encoding_info(Encoding e);
+// That of a name as files store it; false if there is none.
+bool find_encoding(std::string_view name, Encoding* out);
+const char* encoding_name(Encoding e);  // "?" for none
+
+// Row-major, one element after another.
+constexpr bool is_plain(Encoding e) { return e == Encoding::plain; }
+// The elements of a plain tensor in another order, or in the same.
+inline bool is_permutation(Encoding e) { return encoding_info(e).position != nullptr; }
+
+// Rows and columns of an encoded tensor, whose shape passed encoded_bytes.
+MatrixSize matrix_size(Encoding e, const Shape& shape);
 
 // Bytes that a tensor occupies. Fails if the encoding does not take this dtype or shape, or the size overflows.
 tern_status encoded_bytes(Encoding e, DType dtype, const Shape& shape, uint64_t* bytes);

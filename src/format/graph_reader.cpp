@@ -262,7 +262,7 @@ class GraphReader {
   }
 
   tern_status compare_claim(const Value& claim, const Value& inferred, size_t i) {
-    if (inferred.encoding != Encoding::plain)
+    if (!is_plain(inferred.encoding))
       return TERN_FAIL(TERN_ERR_CORRUPT, "output %zu would be encoded as %s; only parameters are", i,
                        encoding_name(inferred.encoding));
     if (claim.dtype == inferred.dtype && claim.shape == inferred.shape) return TERN_OK;

@@ -193,7 +193,7 @@ class Reader {
       Constant k;
       Encoding encoding = Encoding::plain;
       TERN_TRY(at(&t, read_tensor(t, "constant " + std::to_string(i), &k.dtype, &encoding, &k.shape)));
-      if (encoding != Encoding::plain)
+      if (!is_plain(encoding))
         return at(&t, TERN_FAIL(TERN_ERR_CORRUPT, "constant %u is encoded as %s; only parameters are", i,
                                 encoding_name(encoding)));
       k.data = data_of(t);
@@ -208,13 +208,10 @@ class Reader {
       return TERN_FAIL(TERN_ERR_CORRUPT, "'%s' has element type %u, which is none", name.c_str(), t.dtype());
     *dtype = t.dtype();
     const std::string_view wanted = t.encoding() ? text(t.encoding()) : "plain";
-    int e = 0;
-    while (e < kNumEncodings && wanted != encoding_name((Encoding)e)) ++e;
-    if (e == kNumEncodings)
+    if (!find_encoding(wanted, encoding))
       return TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION,
                        "'%s' is in encoding '%.*s', which this version of Tern does not have%s", name.c_str(),
                        (int)std::min<size_t>(wanted.size(), 80), wanted.data(), written_by().c_str());
-    *encoding = (Encoding)e;
     TERN_TRY(read_shape(c_, t.shape(), *dtype, name, shape));
     uint64_t bytes;
     TERN_TRY(encoded_bytes(*encoding, *dtype, *shape, &bytes));

@@ -126,8 +126,7 @@ class Writer {
     if (!checked_align(weights_, kTensorAlignment, &weights_) || !checked_add(weights_, bytes, &end))
       return TERN_FAIL(TERN_ERR_LIMIT, "the weights exceed 2^64 bytes");
     const auto n = string(name);
-    const auto e =
-        encoding == Encoding::plain ? Offset<flatbuffers::String>() : b_.CreateSharedString(encoding_name(encoding));
+    const auto e = is_plain(encoding) ? Offset<flatbuffers::String>() : b_.CreateSharedString(encoding_name(encoding));
     *out = fbs::CreateTensor(b_, n, (uint8_t)dtype, e, shape(s), weights_, bytes, checksum64(data.bytes, bytes));
     blobs_.push_back({data.bytes, bytes, weights_});
     weights_ = end;

@@ -21,7 +21,7 @@ bool is_arithmetic(const Node& n) {
   return std::find(std::begin(kNames), std::end(kNames), n.op->name) != std::end(kNames) && n.out.size() == 1;
 }
 
-bool is_small(const Value& v) { return v.shape.elements() <= kMostElements && v.encoding == Encoding::plain; }
+bool is_small(const Value& v) { return v.shape.elements() <= kMostElements && is_plain(v.encoding); }
 
 }  // namespace
 

@@ -10,7 +10,6 @@
 #include <cstring>
 #include <set>
 
-#include "base/panel.h"
 #include "import/builder.h"
 #include "passes/follow_sizes.h"
 
@@ -69,7 +68,7 @@ struct Layout {
   bool unit(ValueId v, int axis) const { return fixed(v, axis) && old.value(v).shape[axis] == 1; }
   bool is_free(ValueId v) const {
     const Value& x = old.value(view[(size_t)v].root);
-    return (x.kind == ValueKind::constant || x.kind == ValueKind::parameter) && x.encoding == Encoding::plain;
+    return (x.kind == ValueKind::constant || x.kind == ValueKind::parameter) && is_plain(x.encoding);
   }
 
   void define(ValueId v, const Perm& perm, ValueId id) {
@@ -439,7 +438,7 @@ bool Layout::matmul(int32_t index) {
   bool turned[2] = {};
   for (int i = 0; i < 2; ++i) {
     const int r = rank(n.in[(size_t)i]);
-    if (r < 2 || is_free(n.in[(size_t)i]) || old.value(n.in[(size_t)i]).encoding != Encoding::plain) continue;
+    if (r < 2 || is_free(n.in[(size_t)i]) || !is_plain(old.value(n.in[(size_t)i]).encoding)) continue;
     Perm swap = identity(r);
     std::swap(swap[(size_t)r - 1], swap[(size_t)r - 2]);
     turned[i] = !find(n.in[(size_t)i], identity(r)) && find(n.in[(size_t)i], swap);
@@ -520,7 +519,7 @@ bool Layout::reshape(int32_t index) {
     if (r < 0 || std::strcmp(old.nodes[(size_t)r].op->name, "linear") != 0 || old.nodes[(size_t)r].in[0] != y)
       to_linear = false;
     else if (old.value(old.nodes[(size_t)r].in[1]).kind != ValueKind::parameter ||
-             old.value(old.nodes[(size_t)r].in[1]).encoding == Encoding::block_int8)
+             !is_permutation(old.value(old.nodes[(size_t)r].in[1]).encoding))
       to_linear = false;
   }
   std::map<int64_t, const Group*> starts;  // axis of x at which a group's new axes are put
@@ -617,14 +616,15 @@ bool Layout::flattened_linear(int32_t index) {
   void* to = nullptr;
   t.data = make_data(t.bytes(), &to);
   const char* from = (const char*)p.data.bytes;
+  const auto position = encoding_info(w.encoding).position;
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t c = 0; c < k; ++c) {
       const int64_t column = it->second[(size_t)c];
-      const int64_t at = w.encoding == Encoding::panel32 ? panel_index(r, column, rows, k) : r * k + column;
+      const int64_t at = is_plain(w.encoding) ? r * k + column : position({rows, k}, r, column);
       std::memcpy((char*)to + (size_t)(r * k + c) * size, from + (size_t)at * size, size);
     }
   const Perm q = natural(n.in[0]);
-  std::vector<ValueId> in{get(n.in[0], q), w.encoding == Encoding::panel32 ? b.panel_parameter(t) : b.parameter(t)};
+  std::vector<ValueId> in{get(n.in[0], q), is_plain(w.encoding) ? b.parameter(t) : b.panel_parameter(t)};
   for (size_t i = 2; i < n.in.size(); ++i) in.push_back(plain(n.in[i]));
   define(n.out[0], q, copy(index, in)[0]);
   return true;

@@ -23,7 +23,7 @@ tern_status reference(RefArgs& a) {
   const size_t size = dtype_size(y.dtype);
   for (int64_t i = 0, n = y.elements(); i < n; ++i) {
     unsigned char bytes[8] = {};
-    if (x.encoding == Encoding::plain) std::memcpy(bytes, (const char*)x.data + (size_t)i * size, size);
+    if (is_plain(x.encoding)) std::memcpy(bytes, (const char*)x.data + (size_t)i * size, size);
     else store_element(x.dtype, bytes, 0, x.load(i));
     if (y.dtype == TERN_DTYPE_BOOL) bytes[0] = bytes[0] != 0;
     std::memcpy((char*)y.data + (size_t)i * size, bytes, size);

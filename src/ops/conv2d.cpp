@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // conv2d: y[n, oy, ox, o] = bias[o] + sum over ky, kx, c of x[n, oy * s - pad + ky * d, ..., c] * w[o, ky, kx, c]
-//   x [N, H, W, C] float; w [O, kh, kw, C / groups] plain or panel32, x's type or f16 / bf16 with x f32; bias [O]
+//   x [N, H, W, C] float; w [O, kh, kw, C / groups] plain or permuted, x's type or f16 / bf16 with x f32; bias [O]
 //   optional
 //   y [N, OH, OW, O], x's type. Output channel o reads the input channels of its group only
 //   dx = conv2d_input_grad(dy, w), dw = conv2d_weight_grad(x, dy), dbias = dy (summed to its shape)
@@ -150,7 +150,7 @@ tern_status require_conv_weight(const InferArgs& a, int x, int w, int64_t groups
   const Value& v = a.in(w);
   TERN_TRY(require_weight(a, x, w));
   TERN_TRY(require_rank(a, w, 4));
-  if (v.encoding != Encoding::plain && (v.encoding != Encoding::panel32 || groups != 1))
+  if (!is_plain(v.encoding) && (!is_permutation(v.encoding) || groups != 1))
     return TERN_FAIL(TERN_ERR_TYPE, "%s: a weight encoded as %s with %" PRId64 " groups is not possible",
                      a.node.op->name, encoding_name(v.encoding), groups);
   if (v.shape[0] % groups != 0)

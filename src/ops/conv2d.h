@@ -73,7 +73,7 @@ Window conv_window(const Attrs& p, int axis, int64_t in, int64_t out, int64_t ke
 tern_status require_weight(const InferArgs& a, int x, int w);
 // A bias: a weight of shape [n], plain.
 tern_status require_bias(const InferArgs& a, int x, int bias, int64_t n);
-// A convolution's weight w [O, kh, kw, C / groups], plain or panel32 (that with groups 1 only).
+// A convolution's weight w [O, kh, kw, C / groups], plain or a permutation of it (that with groups 1 only).
 tern_status require_conv_weight(const InferArgs& a, int x, int w, int64_t groups);
 
 }  // namespace tern

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // gather_rows: y[.., k] = w[ids[..], k], the look-up in an embedding
-//   w [N, K] float, plain, panel32 or block_int8; ids integers [..]     y [.., K] f32 (f64 for a w of f64)
+//   w [N, K] float, of any encoding; ids integers [..]     y [.., K] f32 (f64 for a w of f64)
 //   An id outside [0, N) is an error (TERN_ERR_INDEX).
 //   dw = gather_grad(dy, ids)
 #include "ops/gather.h"

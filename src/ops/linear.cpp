@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // linear: y[.., n] = bias[n] + sum over k of x[.., k] * w[n, k]
-//   x [.., K] float; w [N, K] plain, panel32 or block_int8, x's type or f16 / bf16 with x f32; bias [N] optional    y
+//   x [.., K] float; w [N, K] of any encoding, x's type or f16 / bf16 with x f32; bias [N] optional    y
 //     [.., N]
 //   dx = linear_t(dy, w), dw = dy^T x, dbias = dy (summed to its shape)
 #include "ops/conv2d.h"

@@ -16,7 +16,7 @@ tern_status infer(InferArgs& a) {
   const MatmulAttrs& p = a.attrs<MatmulAttrs>();
   MatmulDims d;
   if (a.in(0).dtype == TERN_DTYPE_BOOL) return TERN_FAIL(TERN_ERR_TYPE, "matmul: input 0 must be a tensor of numbers");
-  if (a.in(1).encoding == Encoding::plain) {
+  if (is_plain(a.in(1).encoding)) {
     TERN_TRY(require_same_dtype(a, 0, 1));
   } else {
     TERN_TRY(require_weight(a, 0, 1));
@@ -60,7 +60,7 @@ void vjp(VjpArgs& a) {
   const MatmulAttrs& p = a.attrs<MatmulAttrs>();
   Graph& g = a.g;
   const Shape x = g.value(a.in(0)).shape, w = g.value(a.in(1)).shape, y = g.value(a.out(0)).shape;
-  const bool encoded = g.value(a.in(1)).encoding != Encoding::plain;
+  const bool encoded = !is_plain(g.value(a.in(1)).encoding);
   ValueId vx = a.in(0), vw = a.in(1), dy = a.dout(0);
   // Rank 1: the same with the missing dims put back.
   Shape full = y;

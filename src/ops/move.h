@@ -10,7 +10,7 @@ namespace tern {
 // Element j of `from` becomes element i of `to`; same dtype, bit for bit (64-bit integers too).
 inline void copy_element(const RefTensor& to, int64_t i, const RefTensor& from, int64_t j) {
   const size_t size = dtype_size(to.dtype);
-  if (from.encoding != Encoding::plain) to.store(i, from.load(j));
+  if (!is_plain(from.encoding)) to.store(i, from.load(j));
   else std::memcpy((char*)to.data + i * (int64_t)size, (const char*)from.data + j * (int64_t)size, size);
 }
 

@@ -197,7 +197,7 @@ tern_status check_inputs(const Graph& g, const Node& n) {
   for (int i = 0; i < count; ++i) {
     if (n.in[(size_t)i] == kNoValue) continue;
     const Value& v = g.value(n.in[(size_t)i]);
-    if (v.encoding != Encoding::plain && !(op.encoded_in >> std::min(i, 31) & 1))
+    if (!is_plain(v.encoding) && !(op.encoded_in >> std::min(i, 31) & 1))
       return TERN_FAIL(TERN_ERR_TYPE, "%s: input %d ('%s') is encoded as %s, a plain tensor is needed", op.name, i,
                        v.name.c_str(), encoding_name(v.encoding));
   }
@@ -259,7 +259,7 @@ void fold_node(const Graph& g, const Node& node, const FoldSize& most, FoldBudge
   }
   for (const Value& o : outs) {
     const int64_t n = o.shape.elements();
-    if (o.data || o.encoding != Encoding::plain || n > most.out || o.shape.rank > most.rank) return;
+    if (o.data || !is_plain(o.encoding) || n > most.out || o.shape.rank > most.rank) return;
     out_elements += n;
     bytes += 64 + n * (int64_t)dtype_size(o.dtype);
   }

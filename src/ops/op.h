@@ -107,7 +107,7 @@ struct RefTensor {
 
   int64_t elements() const { return shape.elements(); }
   double load(int64_t i) const {
-    return encoding == Encoding::plain ? load_element(dtype, data, i) : load_encoded(encoding, dtype, shape, data, i);
+    return is_plain(encoding) ? load_element(dtype, data, i) : load_encoded(encoding, dtype, shape, data, i);
   }
   int64_t load_int(int64_t i) const { return load_integer(dtype, data, i); }
   void store(int64_t i, double v) const { store_element(dtype, data, i, v); }

@@ -25,7 +25,7 @@ tern_status infer(InferArgs& a) {
 tern_status reference(RefArgs& a) {
   const RefTensor &p = a.in(0), &gradient = a.in(1), &y = a.out(0);
   const double rate = a.in(2).load(0);
-  if (y.encoding != Encoding::plain) {
+  if (!is_plain(y.encoding)) {
     // Elements of an encoding may share bytes, so the whole is decoded and encoded anew.
     std::vector<float> all((size_t)y.elements());
     for (int64_t i = 0; i < y.elements(); ++i) all[(size_t)i] = (float)(p.load(i) - rate * gradient.load(i));

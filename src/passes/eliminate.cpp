@@ -177,7 +177,7 @@ void remove_identities(Graph& g) {
     } else if (n.op == concat_op) {
       same = n.in.size() == 1;
     }
-    if (same && g.value(n.in[0]).encoding == Encoding::plain) replace_value(g, n.out[0], n.in[0]);
+    if (same && is_plain(g.value(n.in[0]).encoding)) replace_value(g, n.out[0], n.in[0]);
   }
   eliminate_dead(g);
 }

@@ -10,7 +10,7 @@ namespace tern {
 bool is_per_channel(const Graph& g, ValueId v, int64_t channels) {
   if (v == kNoValue) return false;
   const Value& value = g.value(v);
-  if (value.dtype != TERN_DTYPE_F32 || value.encoding != Encoding::plain) return false;
+  if (value.dtype != TERN_DTYPE_F32 || !is_plain(value.encoding)) return false;
   // Sub-graphs see the plan's constants and parameters as inputs.
   const int64_t n = value.shape.elements();
   return n == 1 || (n == channels && value.shape.rank > 0 && value.shape[value.shape.rank - 1] == channels);
@@ -36,7 +36,7 @@ bool EpilogueMatch::extend(const Graph& g, const Node& n, ValueId value) {
       affine->push_back({op == "add" ? Affine::add : Affine::mul, other, kNoValue, kNoValue, kNoValue, 0});
       return true;
     }
-    if (op == "mul" || residual_ != kNoValue || o.dtype != TERN_DTYPE_F32 || o.encoding != Encoding::plain ||
+    if (op == "mul" || residual_ != kNoValue || o.dtype != TERN_DTYPE_F32 || !is_plain(o.encoding) ||
         !(o.shape == shape_))
       return false;
     residual_ = other;

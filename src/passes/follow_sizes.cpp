@@ -66,7 +66,7 @@ struct Follow {
   // Elements of a content, where it is small and its number is fixed. kNoSize: fixed, but no integer.
   std::optional<Dims> content(size_t i) const {
     const Value& v = in(i);
-    if (!v.data || !has_fixed_shape(v) || v.shape.elements() > kMostElements || v.encoding != Encoding::plain)
+    if (!v.data || !has_fixed_shape(v) || v.shape.elements() > kMostElements || !is_plain(v.encoding))
       return std::nullopt;
     if (v.sizes && v.sizes->content_varies)
       return v.sizes->content.empty() ? std::nullopt : std::optional(v.sizes->content);

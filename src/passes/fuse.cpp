@@ -196,7 +196,7 @@ void fuse_chains(Graph& g) {
     return (n.op->flags & kElementwise) && n.out.size() == 1 && n.subgraphs.empty() &&
            g.value(n.out[0]).dtype == TERN_DTYPE_F32 && g.value(n.out[0]).shape == shape &&
            std::all_of(n.in.begin(), n.in.end(), [&](ValueId v) {
-             return v != kNoValue && g.value(v).dtype == TERN_DTYPE_F32 && g.value(v).encoding == Encoding::plain;
+             return v != kNoValue && g.value(v).dtype == TERN_DTYPE_F32 && is_plain(g.value(v).encoding);
            });
   };
   // From the last node of a group backwards: a producer joins when all its readers are members.

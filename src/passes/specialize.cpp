@@ -181,7 +181,7 @@ class Specializer {
     n.out = node.out;
     TERN_TRY(infer_node(g_, n, &outs));
     for (const ValueId v : n.in) {
-      if (v != kNoValue && g_.value(v).encoding != Encoding::plain)
+      if (v != kNoValue && !is_plain(g_.value(v).encoding))
         return TERN_FAIL(TERN_ERR_UNSUPPORTED,
                          "loop: '%s' is encoded as %s; a loop whose sizes depend on data takes plain tensors",
                          g_.value(v).name.c_str(), encoding_name(g_.value(v).encoding));

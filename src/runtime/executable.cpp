@@ -28,7 +28,7 @@ tern_status check_owners(const Graph& g, const ModelDef& def) {
                        value_bytes(v), owned);
   }
   for (const ValueId v : g.outputs)
-    if (g.value(v).encoding != Encoding::plain)
+    if (!is_plain(g.value(v).encoding))
       return TERN_FAIL(TERN_ERR_UNSUPPORTED, "output '%s' is encoded as %s; outputs are plain tensors",
                        g.value(v).name.c_str(), encoding_name(g.value(v).encoding));
   return TERN_OK;
@@ -303,7 +303,7 @@ tern_status Executable::lay_out(const Options& options) {
       }
       if (n.op == concat) storage.join_parts(graph_, n, is_output, alignment, takes_gaps);
       const bool view = (n.op->flags & kView) != 0;
-      if (view && graph_.value(n.in[0]).encoding == Encoding::plain &&
+      if (view && is_plain(graph_.value(n.in[0]).encoding) &&
           value_bytes(graph_.value(n.in[0])) == value_bytes(graph_.value(y))) {
         // A view of what lives outside the arena needs no memory of its own either.
         storage.parent[(size_t)y] = n.in[0];

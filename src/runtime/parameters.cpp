@@ -36,8 +36,8 @@ tern_status Parameters::get(int32_t i, Ref<Tensor>* tensor) const {
   TERN_TRY(intact());
   const Parameter& p = model_->def().parameters[(size_t)i];
   Ref<Tensor> t;
-  TERN_TRY(Tensor::create(model_->context(), p.encoding == Encoding::plain ? p.dtype : TERN_DTYPE_F32, p.shape, &t));
-  if (p.encoding == Encoding::plain) TERN_TRY(copy_whole(t->data(), t->bytes(), bytes(i), p.bytes, p.name.c_str()));
+  TERN_TRY(Tensor::create(model_->context(), is_plain(p.encoding) ? p.dtype : TERN_DTYPE_F32, p.shape, &t));
+  if (is_plain(p.encoding)) TERN_TRY(copy_whole(t->data(), t->bytes(), bytes(i), p.bytes, p.name.c_str()));
   else decode(p.encoding, p.dtype, p.shape, bytes(i), (float*)t->data());
   *tensor = std::move(t);
   return TERN_OK;
@@ -51,12 +51,12 @@ tern_status Parameters::set(int32_t i, const Tensor& tensor) {
   if (tensor.dtype() != p.dtype && tensor.dtype() != TERN_DTYPE_F32)
     return TERN_FAIL(TERN_ERR_TYPE, "parameter '%s' is %s, the tensor %s", p.name.c_str(), dtype_name(p.dtype),
                      dtype_name(tensor.dtype()));
-  if (p.encoding != Encoding::plain && tensor.dtype() != TERN_DTYPE_F32)
+  if (!is_plain(p.encoding) && tensor.dtype() != TERN_DTYPE_F32)
     return TERN_FAIL(TERN_ERR_TYPE, "parameter '%s' is stored as %s: give it as f32", p.name.c_str(),
                      encoding_name(p.encoding));
   TERN_TRY(make_writable(i));
   void* to = overlay_[(size_t)i].data();
-  if (p.encoding != Encoding::plain) encode(p.encoding, p.dtype, p.shape, (const float*)tensor.data(), to);
+  if (!is_plain(p.encoding)) encode(p.encoding, p.dtype, p.shape, (const float*)tensor.data(), to);
   else if (tensor.dtype() == p.dtype) TERN_TRY(copy_whole(to, p.bytes, tensor.data(), tensor.bytes(), p.name.c_str()));
   else
     for (int64_t k = 0, n = p.shape.elements(); k < n; ++k)

@@ -71,7 +71,7 @@ bool is_old(const Executable& e, const Parameters& parameters) {
 tern_status check_given(const Value& taken, DType dtype, const Shape& shape) {
   Value given;
   given.dtype = dtype, given.shape = shape;
-  if (taken.encoding == Encoding::plain && value_bytes(given) == value_bytes(taken)) return TERN_OK;
+  if (is_plain(taken.encoding) && value_bytes(given) == value_bytes(taken)) return TERN_OK;
   return TERN_FAIL(TERN_ERR_INTERNAL, "'%s' of %" PRIu64 " bytes is given %" PRIu64 " between two stages of a plan",
                    taken.name.c_str(), value_bytes(taken), value_bytes(given));
 }
@@ -214,7 +214,7 @@ tern_status Stages::keep_values(Graph& g, uint64_t most, Stage* s) {
   for (const Node& n : g.nodes)
     for (const ValueId v : n.out) {
       const Value& value = g.value(v);
-      if (value.kind != ValueKind::node || value.encoding != Encoding::plain) continue;
+      if (value.kind != ValueKind::node || !is_plain(value.encoding)) continue;
       if (!checked_add(s->planned, value_bytes(value), &s->planned) || s->planned > most)
         return TERN_FAIL(TERN_ERR_LIMIT,
                          "what the nodes compute needs %" PRIu64 " bytes to be kept, the limit of the plan is %" PRIu64,

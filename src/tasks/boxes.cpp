@@ -96,7 +96,7 @@ tern_status BoxFinder::read_anchor_metadata(const Model& model) {
   const Parameter& p = def.parameters[(size_t)anchors];
   const Value &b = sig.graph.value(sig.graph.outputs[(size_t)outputs_[0]]),
               &s = sig.graph.value(sig.graph.outputs[(size_t)outputs_[1]]);
-  if (p.dtype != TERN_DTYPE_F32 || p.encoding != Encoding::plain || p.shape.rank != 2 || p.shape[1] != 4)
+  if (p.dtype != TERN_DTYPE_F32 || !is_plain(p.encoding) || p.shape.rank != 2 || p.shape[1] != 4)
     return TERN_FAIL(TERN_ERR_CORRUPT, "'task.anchors' is %s%s, f32 [N,4] is needed", dtype_name(p.dtype),
                      to_string(p.shape).c_str());
   num_anchors_ = p.shape[0];

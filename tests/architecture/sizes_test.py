@@ -12,7 +12,7 @@ import os
 import re
 import sys
 
-FILES = ["src/format/*.cpp", "src/format/*.h", "src/base/shape.cpp", "src/base/encoding.cpp", "src/runtime/memory_plan.cpp"]
+FILES = ["src/format/*.cpp", "src/format/*.h", "src/base/shape.cpp", "src/base/encoding.cpp", "src/base/encodings/*.cpp", "src/runtime/memory_plan.cpp"]
 RULES = ["src/ops/*.cpp", "src/ops/*.h"]  # of these the shape rules only: functions that take InferArgs, and what computes sizes for them
 RULE = re.compile(r"^(?:inline )?tern_status (?:\w+::)*(?:\w+\(\s*(?:const )?InferArgs&|\w+_(?:size|dims|output)\()[^{;]*\{\n(.*?)^\}", re.M | re.S)
 # A name that speaks of a size, and a dim of a shape.
@@ -35,9 +35,9 @@ PROVEN = [
     ("format/writer.cpp", "bytes + f.offset", "a field of our own struct"),
     ("format/writer.cpp", "(size_t)x.count * sizeof(int64_t)", "at most 8 entries"),
     ("base/shape.cpp", "s *= shape.dims[i]", "check_shape proved the product"),
-    ("base/encoding.cpp", "*cols *= shape[i]", "check_shape proved the product"),
-    ("base/encoding.cpp", "(uint64_t)shape.elements() * size", "check_shape proved eight times the product"),
-    ("base/encoding.cpp", "w.codes[i * blocks", "an element of a tensor whose layout was checked"),
+    ("base/encoding.cpp", "size.cols *= shape[i]", "check_shape proved the product"),
+    ("base/encoding.cpp", "in += size.cols", "a row of a matrix in memory"),
+    ("encodings/block_int8.cpp", "w.codes[i * blocks", "an element of a tensor whose layout was checked"),
     ("ops/conv2d.cpp", "room / stride + 1", "room is the difference of two dims"),
     ("ops/conv_transpose2d.cpp", "p.pads[axis] + p.pads[axis + 2]", "attributes of at most 2^31"),
     ("ops/gather_nd.cpp", "batch + ids[ids.rank - 1]", "at most the rank, by require_nd_indices"),

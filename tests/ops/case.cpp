@@ -122,11 +122,9 @@ bool parse_input(std::string_view word, Random& random, Tensor& t) {
   if (!rest.empty() && rest[0] == '@') {
     const size_t end = std::min(rest.find(':'), rest.find('{'));
     const std::string_view name = rest.substr(1, end == std::string_view::npos ? end : end - 1);
-    bool found = false;
-    for (int e = 0; e < kNumEncodings; ++e)
-      if (name == encoding_name((Encoding)e)) t.encoding = (Encoding)e, found = true;
     uint64_t bytes;
-    if (!found || encoded_bytes(t.encoding, t.dtype, t.shape, &bytes) != TERN_OK) return false;
+    if (!find_encoding(name, &t.encoding) || encoded_bytes(t.encoding, t.dtype, t.shape, &bytes) != TERN_OK)
+      return false;
     rest = end == std::string_view::npos ? std::string_view() : rest.substr(end);
   }
   if (is_integer(t.dtype))

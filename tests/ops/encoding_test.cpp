@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-#include "base/block_int8.h"
+#include "base/encodings/block_int8.h"
 #include "base/panel.h"
 #include "case.h"
 

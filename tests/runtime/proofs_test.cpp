@@ -6,7 +6,7 @@
 
 #include <filesystem>
 
-#include "base/block_int8.h"
+#include "base/encodings/block_int8.h"
 #include "format/reader.h"
 #include "format/writer.h"
 #include "ops/attention.h"

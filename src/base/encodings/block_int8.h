@@ -15,7 +15,8 @@
 
 namespace tern {
 
-constexpr int64_t kBlockInt8 = 32;  // codes that share one scale
+constexpr int64_t kBlockInt8 = 32;           // codes that share one scale
+constexpr int32_t kBlockInt8ScaleBytes = 2;  // of the encoding: f16
 
 struct BlockInt8 {
   const int8_t* codes = nullptr;
