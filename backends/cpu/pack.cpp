@@ -47,7 +47,9 @@ void run_pack(const void* args, int64_t begin, int64_t end, void*) {
         const int64_t n = n0 + i, output = group * per_group + n;
         float v = 0;
         if (n < per_group) {
-          if (s.order == PackOrder::transposed_panels)
+          if (s.order == PackOrder::transposed_panels && a.panels)
+            v = source_at(a, panel_index(k % channels, k / channels * per_group + n, channels, s.kernel * per_group));
+          else if (s.order == PackOrder::transposed_panels)
             v = source_at(a, ((group * channels + k % channels) * s.kernel + k / channels) * per_group + n);
           else if (a.panels) v = source_at(a, panel_index(output, k, s.outputs, s.inputs));
           else v = source_at(a, output * s.inputs + k);

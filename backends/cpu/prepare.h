@@ -149,6 +149,8 @@ std::span<const CpuOp> cpu_ops_shape();
 std::span<const CpuOp> cpu_ops_vision();
 std::span<const CpuOp> cpu_ops_state();
 std::span<const CpuOp> cpu_ops_quant();
+std::span<const CpuOp> cpu_ops_grad();
+std::span<const CpuOp> cpu_ops_scatter();
 // NULL if no kernel maps this operator.
 const CpuOp* find_cpu_op(const Op* op);
 

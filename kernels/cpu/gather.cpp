@@ -149,13 +149,20 @@ void scatter_elements(const void* args, int64_t begin, int64_t end, void*) {
 
 void scatter_nd(const void* args, int64_t begin, int64_t end, void*) {
   const ScatterNdArgs& a = *(const ScatterNdArgs*)args;
-  const int64_t first = begin * kScatterCols, stop = end * kScatterCols < a.slice ? end * kScatterCols : a.slice;
-  if (first >= stop) return;
-  for (int64_t i = 0; i < a.count; ++i) {
-    const int64_t at = read_tuple(a.index, a.index_dtype, i, a.depth, a.dims, a.error);
-    if (at < 0) continue;
-    update(a.op, a.dtype, a.elem_size, (char*)a.y + (at * a.slice + first) * a.elem_size,
-           (const char*)a.updates + (i * a.slice + first) * a.elem_size, stop - first);
+  const int64_t blocks = (a.slice + kScatterCols - 1) / kScatterCols;
+  int64_t slices = 1;
+  for (int d = 0; d < a.depth; ++d) slices *= a.dims[d];
+  for (int64_t u = begin; u < end;) {  // neighbours in one slice are taken together
+    const int64_t o = u / blocks, block = u % blocks, more = end - u < blocks - block ? end - u : blocks - block;
+    u += more;
+    const int64_t first = block * kScatterCols,
+                  stop = (block + more) * kScatterCols < a.slice ? (block + more) * kScatterCols : a.slice;
+    for (int64_t i = 0; i < a.count; ++i) {
+      const int64_t at = read_tuple(a.index, a.index_dtype, i, a.depth, a.dims, a.error);
+      if (at < 0) continue;
+      update(a.op, a.dtype, a.elem_size, (char*)a.y + ((o * slices + at) * a.slice + first) * a.elem_size,
+             (const char*)a.updates + ((o * a.count + i) * a.slice + first) * a.elem_size, stop - first);
+    }
   }
 }
 

@@ -75,9 +75,9 @@ inline int64_t units(const ScatterElementsArgs& a) {
   return n;
 }
 
-// y[index[i, 0], ..., index[i, depth - 1], :] op= updates[i, :], in the order of i. y holds the data already.
-// y [dims[0..depth), slice], updates [count, slice]; slice in elements. With depth 1 this is the gradient of gather.
-// Units: blocks of kScatterCols columns of the slice, so sums have one order. No scratch.
+// y[o, index[i, 0], ..., index[i, depth - 1], :] op= updates[o, i, :], in the order of i. y holds the data already.
+// y [outer, dims[0..depth), slice], updates [outer, count, slice]; slice in elements. With depth 1 this is the gradient
+// of gather. Units: outer * blocks of kScatterCols columns of the slice, so sums have one order. No scratch.
 constexpr int64_t kScatterCols = 256;
 struct ScatterNdArgs {
   Scatter op = Scatter::assign;
@@ -88,9 +88,9 @@ struct ScatterNdArgs {
   int32_t* error = nullptr;
   int32_t index_dtype = TERN_DTYPE_I64, elem_size = 4, depth = 0;
   int64_t dims[kMaxRank] = {};
-  int64_t count = 0, slice = 0;
+  int64_t outer = 1, count = 0, slice = 0;
 };
-inline int64_t units(const ScatterNdArgs& a) { return ceil_div(a.slice, kScatterCols); }
+inline int64_t units(const ScatterNdArgs& a) { return a.outer * ceil_div(a.slice, kScatterCols); }
 
 // y[outer, d, inner] = index[outer, inner] == d ? on : off; y [outer, depth, inner], index [outer, inner] (i32 or i64).
 // on, off: bits of one element. Here an index out of range is no error: all off. Units: outer. No scratch.

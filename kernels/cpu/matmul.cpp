@@ -401,7 +401,6 @@ void panel_matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
 
 // ---- run-time matrices: blocks of both factors are copied into scratch, B in panels
 
-// out[j][i] = in[i][j] for i < rows, j < columns
 void transpose(const float* in, int64_t in_stride, int64_t rows, int64_t columns, float* out, int64_t out_stride) {
 #if defined(__AVX2__)
   constexpr int kBlock = 8;
@@ -544,6 +543,6 @@ void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
 }  // namespace
 
 extern const MatmulKernels matmul_kernels;
-const MatmulKernels matmul_kernels = {panel_matmul, matmul, panel_rows, finish_rows, widen};
+const MatmulKernels matmul_kernels = {panel_matmul, matmul, panel_rows, finish_rows, widen, transpose};
 
 }  // namespace tern::cpu::TERN_ISA

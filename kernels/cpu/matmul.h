@@ -128,6 +128,8 @@ struct MatmulKernels {
   void (*panel_rows)(const PanelRows&);
   void (*finish_rows)(const FinishRows&);
   void (*widen)(const uint16_t* w, float* out, int64_t n);  // f16 to f32
+  // out[j][i] = in[i][j] for i < rows, j < columns
+  void (*transpose)(const float* in, int64_t in_stride, int64_t rows, int64_t columns, float* out, int64_t out_stride);
 };
 
 }  // namespace tern::cpu

@@ -68,23 +68,6 @@ void pixel(const PoolArgs& a, const Window& p, float* y) {
   }
 }
 
-void winners(const PoolArgs& a, const Window& p, int64_t* y) {
-  for (int64_t c = 0; c < p.channels; ++c) {
-    float best = 0;
-    int64_t at = -1;
-    for (int64_t kd = p.d.first; kd < p.d.stop; ++kd)
-      for (int64_t kh = p.h.first; kh < p.h.stop; ++kh)
-        for (int64_t kw = p.w.first; kw < p.w.stop; ++kw) {
-          const int64_t id = p.d.start + kd * a.dilation[0], ih = p.h.start + kh * a.dilation[1],
-                        iw = p.w.start + kw * a.dilation[2];
-          const int64_t flat = (id * a.in[1] + ih) * a.in[2] + iw;
-          const float v = p.x[flat * p.channels + c];
-          if (at < 0 || v > best || (v != v && best == best)) best = v, at = flat;
-        }
-    y[c] = at;
-  }
-}
-
 void pool(const void* args, int64_t begin, int64_t end, void*) {
   const PoolArgs& a = *(const PoolArgs*)args;
   Window p;
@@ -105,7 +88,6 @@ void pool(const void* args, int64_t begin, int64_t end, void*) {
         case Pool::average_include_pad: pixel<Pool::average_include_pad>(a, p, a.y + at); break;
         case Pool::lp2: pixel<Pool::lp2>(a, p, a.y + at); break;
       }
-      if (a.indices) winners(a, p, a.indices + at);
     }
   }
 }

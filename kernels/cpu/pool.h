@@ -14,14 +14,12 @@ enum class Pool : int32_t {
 
 // x: f32 [batch, in[0], in[1], in[2], channels], y: f32 [batch, out[0], out[1], out[2], channels]; depth, height, width
 // (unused axes first, of size 1 with kernel 1). The output size is given, so ceil mode is the caller's choice. A window
-// without any element in the picture gives -inf (max) or 0. indices: NULL, or i64 as y: for max, the flat index of the
-// winner (first of equals) within one picture's [in[0], in[1], in[2]] grid (channels not counted); -1 if none.
+// without any element in the picture gives -inf (max) or 0.
 // Units: output rows, batch * out[0] * out[1]. No scratch. Cost per unit: out[2] * window * channels loads.
 struct PoolArgs {
   Pool kind = Pool::max;
   const float* x = nullptr;
   float* y = nullptr;
-  int64_t* indices = nullptr;
   int64_t batch = 0, channels = 0;
   int64_t in[3] = {1, 1, 1}, out[3] = {1, 1, 1};
   int64_t kernel[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, dilation[3] = {1, 1, 1};

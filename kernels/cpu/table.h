@@ -4,8 +4,11 @@
 // add instructions for 8-bit integers; such a set takes everything else from the set that it extends.
 #pragma once
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/axis_sums.h"
 #include "kernels/cpu/chain.h"
 #include "kernels/cpu/conv.h"
+#include "kernels/cpu/conv2d_input_grad.h"
+#include "kernels/cpu/conv2d_weight_grad.h"
 #include "kernels/cpu/conv_transpose.h"
 #include "kernels/cpu/copy.h"
 #include "kernels/cpu/depthwise.h"
@@ -17,6 +20,7 @@
 #include "kernels/cpu/nms.h"
 #include "kernels/cpu/normalize.h"
 #include "kernels/cpu/pool.h"
+#include "kernels/cpu/pool_grad.h"
 #include "kernels/cpu/quant.h"
 #include "kernels/cpu/reduce.h"
 #include "kernels/cpu/resize.h"
@@ -29,10 +33,13 @@
 #define TERN_CPU_KERNELS(X) \
   X(MatmulKernels, matmul) \
   X(ConvKernels, conv) \
+  X(Conv2dInputGradKernels, conv2d_input_grad) \
+  X(Conv2dWeightGradKernels, conv2d_weight_grad) \
   X(ConvTransposeKernels, conv_transpose) \
   X(DepthwiseKernels, depthwise) \
   X(InvertedResidualKernels, inverted_residual) \
   X(AttentionKernels, attention) \
+  X(AxisSumsKernels, axis_sums) \
   X(ChainKernels, chain) \
   X(ConvertKernels, convert) \
   X(CopyKernels, copy) \
@@ -41,6 +48,7 @@
   X(NmsKernels, nms) \
   X(NormalizeKernels, normalize) \
   X(PoolKernels, pool) \
+  X(PoolGradKernels, pool_grad) \
   X(QuantKernels, quant) \
   X(ReduceKernels, reduce) \
   X(ResizeKernels, resize) \

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tensors that are made, or written at indices: fill, bitcast, scatter_elements, scatter_nd, one_hot.
+#include <algorithm>
+#include <cstring>
+
+#include "backends/cpu/prepare.h"
+#include "kernels/cpu/gather.h"
+#include "ops/fill.h"
+#include "ops/scatter.h"
+
+namespace tern::cpu {
+namespace {
+
+// ---- fill ----
+
+constexpr int64_t kFillBytes = 1 << 16;  // of one unit
+
+struct FillArgs {
+  char* y = nullptr;
+  int64_t bytes = 0;
+  char pattern[8] = {};  // the element, repeated
+};
+
+void run_fill(const void* args, int64_t begin, int64_t end, void*) {
+  const FillArgs& a = *(const FillArgs*)args;
+  const int64_t last = std::min(end * kFillBytes, a.bytes);
+  int64_t i = begin * kFillBytes;
+  for (; i + 8 <= last; i += 8) std::memcpy(a.y + i, a.pattern, 8);
+  std::memcpy(a.y + i, a.pattern, (size_t)(last - i));
+}
+
+const char* refuse_nothing(const Graph&, const Node&) { return nullptr; }
+
+tern_status prepare_fill(Prepare& p) {
+  FillArgs& a = p.args<FillArgs>();
+  const int64_t size = (int64_t)dtype_size(p.out(0).dtype);
+  a.bytes = (int64_t)value_bytes(p.out(0));
+  for (int64_t i = 0; i < 8 / size; ++i) store_element(p.out(0).dtype, a.pattern, i, p.node.attrs<FillAttrs>().value);
+  p.pointer(a.y, p.node.out[0]);
+  p.call(run_fill, &a, (a.bytes + kFillBytes - 1) / kFillBytes, (double)kFillBytes / 8, 0);
+  return TERN_OK;
+}
+
+// ---- copies that others write into ----
+
+struct CopyBytesArgs {
+  const char* x = nullptr;
+  char* y = nullptr;
+  int64_t bytes = 0;
+};
+
+void run_copy(const void* args, int64_t begin, int64_t end, void*) {
+  const CopyBytesArgs& a = *(const CopyBytesArgs*)args;
+  const int64_t first = begin * kFillBytes, last = std::min(end * kFillBytes, a.bytes);
+  if (a.x != a.y) std::memcpy(a.y + first, a.x + first, (size_t)(last - first));
+}
+
+tern_status prepare_copy(Prepare& p) {
+  CopyBytesArgs& a = p.args<CopyBytesArgs>();
+  a.bytes = (int64_t)value_bytes(p.out(0));
+  p.pointer(a.x, p.node.in[0]);
+  p.pointer(a.y, p.node.out[0]);
+  p.call(run_copy, &a, (a.bytes + kFillBytes - 1) / kFillBytes, (double)kFillBytes / 8, 0);
+  return TERN_OK;
+}
+
+const char* refuse_bitcast(const Graph& g, const Node& n) {
+  const Value &x = g.value(n.in[0]), &y = g.value(n.out[0]);
+  if (x.encoding != Encoding::plain) return "the kernel takes plain tensors only";
+  return y.dtype == TERN_DTYPE_BOOL && x.dtype != y.dtype ? "the kernel makes no truth values" : nullptr;
+}
+
+// ---- scatter ----
+
+const char* refuse_scatter(const Graph& g, const Node& n, int64_t reduction) {
+  const Value &x = g.value(n.in[0]), &ids = g.value(n.in[1]);
+  if (ids.dtype != TERN_DTYPE_I32 && ids.dtype != TERN_DTYPE_I64) return "the kernel takes i32 and i64 indices only";
+  for (const ValueId v : n.in)
+    if (g.value(v).encoding != Encoding::plain) return "the kernel takes plain tensors only";
+  return reduction == 0 || x.dtype == TERN_DTYPE_F32 || x.dtype == TERN_DTYPE_I32 || x.dtype == TERN_DTYPE_I64
+             ? nullptr
+             : "the kernel combines f32, i32 and i64 only";
+}
+
+Scatter scatter_of(int64_t reduction) {
+  constexpr Scatter kKinds[] = {Scatter::assign, Scatter::add, Scatter::mul, Scatter::max, Scatter::min};
+  return kKinds[reduction];
+}
+
+template <class Args>
+void fill_scatter(Prepare& p, Args& a) {
+  a.dtype = p.in(0).dtype;
+  a.elem_size = (int32_t)dtype_size(p.in(0).dtype);
+  a.index_dtype = p.in(1).dtype;
+  a.error = p.error_flag();
+  p.pointer(a.index, p.node.in[1]);
+  p.pointer(a.updates, p.node.in[2]);
+  p.pointer(a.y, p.node.out[0]);
+}
+
+const char* refuse_scatter_elements(const Graph& g, const Node& n) {
+  return refuse_scatter(g, n, n.attrs<ScatterElementsAttrs>().reduction);
+}
+
+tern_status prepare_scatter_elements(Prepare& p) {
+  TERN_TRY(prepare_copy(p));
+  const ScatterElementsAttrs& attrs = p.node.attrs<ScatterElementsAttrs>();
+  const Shape &x = p.in(0).shape, &ids = p.in(1).shape;
+  ScatterElementsArgs& a = p.args<ScatterElementsArgs>();
+  a.op = scatter_of(attrs.reduction);
+  a.rank = x.rank;
+  a.axis = (int32_t)(attrs.axis < 0 ? attrs.axis + x.rank : attrs.axis);
+  for (int i = 0; i < x.rank; ++i) a.dims[i] = x[i], a.index_dims[i] = ids[i];
+  fill_scatter(p, a);
+  p.call(p.k.gather->scatter_elements, &a, units(a), 8.0 * (double)ids[a.axis], 0);
+  return TERN_OK;
+}
+
+const char* refuse_scatter_nd(const Graph& g, const Node& n) {
+  const ScatterNdAttrs& attrs = n.attrs<ScatterNdAttrs>();
+  if (g.value(n.in[0]).shape.elements() == 0) return "the kernel takes tensors with elements only";
+  return attrs.batch_dims != 0 ? "the kernel takes no batches" : refuse_scatter(g, n, attrs.reduction);
+}
+
+tern_status prepare_scatter_nd(Prepare& p) {
+  TERN_TRY(prepare_copy(p));
+  const Shape &x = p.in(0).shape, &ids = p.in(1).shape;
+  ScatterNdArgs& a = p.args<ScatterNdArgs>();
+  a.op = scatter_of(p.node.attrs<ScatterNdAttrs>().reduction);
+  a.depth = (int32_t)ids[ids.rank - 1];
+  a.count = a.slice = 1;
+  for (int i = 0; i + 1 < ids.rank; ++i) a.count *= ids[i];
+  for (int i = 0; i < x.rank; ++i)
+    if (i < a.depth) a.dims[i] = x[i];
+    else a.slice *= x[i];
+  fill_scatter(p, a);
+  p.call(p.k.gather->scatter_nd, &a, units(a), 4.0 * (double)a.count * (double)std::min(a.slice, kScatterCols), 0);
+  return TERN_OK;
+}
+
+// ---- one_hot ----
+
+struct OneHotValuesArgs {
+  const char* values = nullptr;  // off, on
+  OneHotArgs* to = nullptr;
+};
+void run_one_hot_values(const void* args, int64_t, int64_t, void*) {
+  const OneHotValuesArgs& a = *(const OneHotValuesArgs*)args;
+  std::memcpy(&a.to->off, a.values, (size_t)a.to->elem_size);
+  std::memcpy(&a.to->on, a.values + a.to->elem_size, (size_t)a.to->elem_size);
+}
+
+const char* refuse_one_hot(const Graph& g, const Node& n) {
+  const DType d = g.value(n.in[0]).dtype;
+  return d == TERN_DTYPE_I32 || d == TERN_DTYPE_I64 ? nullptr : "the kernel takes i32 and i64 indices only";
+}
+
+tern_status prepare_one_hot(Prepare& p) {
+  const Shape &ids = p.in(0).shape, &y = p.out(0).shape;
+  OneHotArgs& a = p.args<OneHotArgs>();
+  int64_t axis = p.node.attrs<OneHotAttrs>().axis;
+  if (axis < 0) axis += y.rank;
+  a.elem_size = (int32_t)dtype_size(p.out(0).dtype);
+  a.index_dtype = p.in(0).dtype;
+  a.depth = y[(int)axis];
+  a.outer = 1;
+  for (int i = 0; i < ids.rank; ++i) (i < axis ? a.outer : a.inner) *= ids[i];
+  a.on = a.off = 0;
+  if (p.has(2)) {
+    OneHotValuesArgs& values = p.args<OneHotValuesArgs>();
+    values.to = &a;
+    p.pointer(values.values, p.node.in[2]);
+    p.call(run_one_hot_values, &values, 1, 0, 0);
+  } else {
+    const float one = 1;
+    std::memcpy(&a.on, &one, sizeof one);
+  }
+  p.pointer(a.index, p.node.in[0]);
+  p.pointer(a.y, p.node.out[0]);
+  p.call(p.k.gather->one_hot, &a, units(a), (double)(a.depth * a.inner), 0);
+  return TERN_OK;
+}
+
+constexpr CpuOp kOps[] = {
+    {"fill", refuse_nothing, prepare_fill},
+    {"bitcast", refuse_bitcast, prepare_copy},
+    {"scatter_elements", refuse_scatter_elements, prepare_scatter_elements},
+    {"scatter_nd", refuse_scatter_nd, prepare_scatter_nd},
+    {"one_hot", refuse_one_hot, prepare_one_hot},
+};
+
+}  // namespace
+
+std::span<const CpuOp> cpu_ops_scatter() { return kOps; }
+
+}  // namespace tern::cpu
