@@ -10,6 +10,7 @@
 
 #include "backends/cpu/prepare.h"
 #include "ops/control.h"
+#include "passes/fuse.h"
 #include "runtime/host.h"
 
 namespace tern::cpu {
@@ -157,11 +158,11 @@ tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
   }
   std::stable_sort(plan->patches.begin(), plan->patches.end(),
                    [](const Patch& a, const Patch& b) { return a.slot < b.slot; });
-  plan->first_patch.assign((size_t)partition.num_slots + 1, plan->patches.size());
+  const size_t num_slots = plan->patches.empty() ? 0 : (size_t)plan->patches.back().slot + 1;
+  plan->first_patch.assign(num_slots + 1, plan->patches.size());
   for (size_t i = plan->patches.size(); i-- > 0;) plan->first_patch[(size_t)plan->patches[i].slot] = i;
-  for (size_t s = (size_t)partition.num_slots; s-- > 0;)
-    plan->first_patch[s] = std::min(plan->first_patch[s], plan->first_patch[s + 1]);
-  plan->bound.assign((size_t)partition.num_slots, nullptr);
+  for (size_t s = num_slots; s-- > 0;) plan->first_patch[s] = std::min(plan->first_patch[s], plan->first_patch[s + 1]);
+  plan->bound.assign(num_slots, nullptr);
   size_t scratch = 0;
   for (const Call& c : plan->calls) {
     const size_t stride = (c.scratch + 63) / 64 * 64;
@@ -197,16 +198,21 @@ void run_share(void* user, int32_t i) {
   if (begin < end) c.fn(c.args, begin, end, job.scratch + (c.scratch + 63) / 64 * 64 * (size_t)i);
 }
 
-tern_status submit(void* self, BackendPlan* base, std::span<const Buffer> slots, std::span<const int64_t>,
-                   const RunControl& control, std::span<const Fence>, Fence* done) {
-  HostDevice& device = *(HostDevice*)self;
+tern_status rebind(void*, BackendPlan* base, std::span<const Buffer> slots) {
   Plan* plan = static_cast<Plan*>(base);
-  for (size_t s = 0; s < slots.size(); ++s) {
+  for (size_t s = 0; s < plan->bound.size(); ++s) {
     if (plan->bound[s] == slots[s].handle) continue;
     for (size_t i = plan->first_patch[s]; i < plan->first_patch[s + 1]; ++i)
       *plan->patches[i].field = (char*)slots[s].handle + plan->patches[i].offset;
     plan->bound[s] = slots[s].handle;
   }
+  return TERN_OK;
+}
+
+tern_status submit(void* self, BackendPlan* base, std::span<const int64_t>, const RunControl& control,
+                   std::span<const Fence>, Fence* done) {
+  HostDevice& device = *(HostDevice*)self;
+  Plan* plan = static_cast<Plan*>(base);
   plan->times.clear();
   const bool watched = control.cancel || control.deadline_ns;
   for (const Call& c : plan->calls) {
@@ -265,15 +271,27 @@ const CpuOp* find_cpu_op(const Op* op) {
   return nullptr;
 }
 
+// What the CPU's kernels compute in one pass.
+static tern_status fuse(void*, Graph& g) {
+  // Level 2 cache of one core on most processors in use; a tensor above it goes to memory and back.
+  constexpr uint64_t kCacheBytes = 1u << 20;
+  absorb_padding(g);
+  fuse_epilogues(g);
+  fuse_inverted_residuals(g, kCacheBytes);
+  fuse_chains(g);
+  return g.status;
+}
+
 const BackendApi& backend() {
   static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi),
-                                     1,
+                                     2,
                                      "cpu",
                                      probe,
                                      open,
                                      close,
                                      limits,
                                      supports,
+                                     fuse,
                                      host_alloc,
                                      host_import,
                                      host_free,
@@ -282,6 +300,7 @@ const BackendApi& backend() {
                                      plan_release,
                                      plan_stats,
                                      plan_times,
+                                     rebind,
                                      submit,
                                      wait,
                                      writes_pitch};
@@ -290,13 +309,14 @@ const BackendApi& backend() {
 
 const BackendApi& reference_backend() {
   static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi),
-                                     1,
+                                     2,
                                      "reference",
                                      probe_plain,
                                      open_plain,
                                      close,
                                      limits,
                                      supports,
+                                     nullptr,
                                      host_alloc,
                                      host_import,
                                      host_free,
@@ -305,6 +325,7 @@ const BackendApi& reference_backend() {
                                      plan_release,
                                      plan_stats,
                                      plan_times,
+                                     rebind,
                                      submit,
                                      wait,
                                      nullptr};

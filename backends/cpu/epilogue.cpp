@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/cpu/epilogue.h"
 
+#include <bit>
 #include <cmath>
 #include <string_view>
 
@@ -10,103 +11,90 @@ namespace tern::cpu {
 
 namespace {
 
-// A bias that the model holds in 16 bits is widened: once if it stays, before every use if it may change.
-struct WidenArgs {
-  const uint16_t* source = nullptr;
-  float* target = nullptr;
-  int64_t count = 0;
-  void (*widen)(const uint16_t* w, float* out, int64_t n) = nullptr;
+// A number for each channel, in f32.
+struct ChannelsArgs {
+  int64_t channels;
+  DType dtype;
+  int32_t one;  // 1: the source has one number for all
 };
-void run_widen(const void* args, int64_t, int64_t, void*) {
-  const WidenArgs& a = *(const WidenArgs*)args;
-  a.widen(a.source, a.target, a.count);
+void make_channels(const ChannelsArgs& a, const void* const* sources, void* target, int64_t, int64_t) {
+  for (int64_t i = 0; i < a.channels; ++i)
+    ((float*)target)[i] = (float)load_element(a.dtype, sources[0], a.one ? 0 : i);
 }
-void point_at_bias(Prepare& p, ValueId v, int64_t channels, const float*& field) {
-  if (p.g.value(v).dtype == TERN_DTYPE_F32) return p.pointer(field, v);
-  WidenArgs& a = p.args<WidenArgs>();
-  a.target = p.array<float>((size_t)channels);
-  a.count = channels;
-  a.widen = p.k.matmul->widen;
-  field = a.target;
-  if (const void* fixed = p.fixed(v)) {
-    a.source = (const uint16_t*)fixed;
-    Prepare::run_now(run_widen, &a, 1);
-  } else {
-    p.pointer(a.source, v);
-    p.call(run_widen, &a, 1, 0, 0);
-  }
+tern_status point_at_channels(Prepare& p, ValueId v, int64_t channels, const float*& field) {
+  const Value& value = p.g.value(v);
+  const bool one = value.shape.elements() != channels;
+  if (value.dtype == TERN_DTYPE_F32 && !one) return p.pointer(field, v), TERN_OK;
+  Origin at;
+  TERN_TRY(p.derive<ChannelsArgs>({&v, 1}, {channels, value.dtype, one}, make_channels, 1,
+                                  (uint64_t)channels * sizeof(float), 0, &at));
+  p.pointer(field, at);
+  return TERN_OK;
 }
 
-// Steps per channel as one scale and one shift: made once if nothing in them changes, else before every use.
-struct Channels {  // one number, or one for each channel
-  const void* data = nullptr;
-  DType dtype = TERN_DTYPE_F32;
-  bool one = false;
-  double at(int64_t i) const { return load_element(dtype, data, one ? 0 : i); }
+// Steps per channel as one scale and one shift.
+struct Affine {
+  struct Step {
+    int32_t kind;           // EpilogueMatch::Affine::Kind
+    int32_t one;            // bit k: operand k has one number for all channels
+    uint64_t epsilon_bits;  // of a double
+  };
+  int64_t channels, num_steps;
+  DType bias_dtype;
+  int32_t bias_one;
+  Step steps[EpilogueMatch::kMaxAffine];
 };
-struct AffineStep {
-  EpilogueMatch::Affine::Kind kind;
-  Channels operand[4];  // a, b, c, d of EpilogueMatch::Affine
-  double epsilon;
-};
-struct AffineArgs {
-  Channels bias;  // shift to begin with; data NULL: none
-  const AffineStep* steps = nullptr;
-  int64_t num_steps = 0, channels = 0;
-  float *scale = nullptr, *shift = nullptr;
-};
-void run_affine(const void* args, int64_t, int64_t, void*) {
-  const AffineArgs& a = *(const AffineArgs*)args;
+// sources: the bias that the shift begins with, or NULL; then a, b, c, d of each step. target: scales, then shifts.
+void make_affine(const Affine& a, const void* const* sources, void* target, int64_t, int64_t) {
+  float *scales = (float*)target, *shifts = scales + a.channels;
   for (int64_t i = 0; i < a.channels; ++i) {
-    double scale = 1, shift = a.bias.data ? a.bias.at(i) : 0;
-    for (const AffineStep& s : std::span(a.steps, (size_t)a.num_steps)) {
-      const double x = s.operand[0].at(i);
+    double scale = 1, shift = sources[0] ? load_element(a.bias_dtype, sources[0], a.bias_one ? 0 : i) : 0;
+    for (int64_t k = 0; k < a.num_steps; ++k) {
+      const Affine::Step& s = a.steps[k];
+      const auto operand = [&](int j) -> double {
+        return ((const float*)sources[1 + 4 * k + j])[s.one >> j & 1 ? 0 : i];
+      };
+      const double x = operand(0);
       if (s.kind == EpilogueMatch::Affine::add) {
         shift += x;
         continue;
       }
-      const double k = s.kind == EpilogueMatch::Affine::mul ? x : x / std::sqrt(s.operand[3].at(i) + s.epsilon);
-      scale *= k;
-      shift = s.kind == EpilogueMatch::Affine::mul ? shift * k : (shift - s.operand[2].at(i)) * k + s.operand[1].at(i);
+      const bool mul = s.kind == EpilogueMatch::Affine::mul;
+      const double by = mul ? x : x / std::sqrt(operand(3) + std::bit_cast<double>(s.epsilon_bits));
+      scale *= by;
+      shift = mul ? shift * by : (shift - operand(2)) * by + operand(1);
     }
-    a.scale[i] = (float)scale;
-    a.shift[i] = (float)shift;
+    scales[i] = (float)scale;
+    shifts[i] = (float)shift;
   }
 }
 
-// Sets *scale and *shift; false if the scale is 1 everywhere.
-bool fill_affine(Prepare& p, ValueId bias, std::span<const EpilogueMatch::Affine> steps, int64_t channels,
-                 const float** scale, const float** shift) {
-  AffineArgs& a = p.args<AffineArgs>();
-  AffineStep* to = p.array<AffineStep>(steps.size());
-  bool fixed = true, scaled = false;
-  std::vector<std::pair<Channels*, ValueId>> operands;
-  if (bias != kNoValue) operands.push_back({&a.bias, bias});
+// Sets *shift, and *scale unless it is 1 everywhere.
+tern_status point_at_affine(Prepare& p, ValueId bias, std::span<const EpilogueMatch::Affine> steps, int64_t channels,
+                            const float*& scale, const float*& shift) {
+  const auto one = [&](ValueId v) { return v != kNoValue && p.g.value(v).shape.elements() == 1; };
+  Affine a = {};
+  a.channels = channels, a.num_steps = (int64_t)steps.size();
+  a.bias_dtype = bias == kNoValue ? TERN_DTYPE_F32 : p.g.value(bias).dtype;
+  a.bias_one = one(bias);
+  ValueId sources[1 + 4 * EpilogueMatch::kMaxAffine] = {bias};
+  bool scaled = false;
   for (size_t i = 0; i < steps.size(); ++i) {
     const EpilogueMatch::Affine& s = steps[i];
     const ValueId values[4] = {s.a, s.b, s.c, s.d};
-    to[i].kind = s.kind, to[i].epsilon = s.epsilon;
+    a.steps[i] = {s.kind, 0, std::bit_cast<uint64_t>(s.epsilon)};
     scaled = scaled || s.kind != EpilogueMatch::Affine::add;
-    for (int k = 0; k < 4; ++k)
-      if (values[k] != kNoValue) operands.push_back({&to[i].operand[k], values[k]});
+    for (int k = 0; k < 4; ++k) {
+      sources[1 + 4 * i + (size_t)k] = values[k];
+      a.steps[i].one |= one(values[k]) << k;
+    }
   }
-  for (const auto& [operand, v] : operands) {
-    operand->dtype = p.g.value(v).dtype;
-    operand->one = p.g.value(v).shape.elements() == 1;
-    operand->data = p.fixed(v);
-    fixed = fixed && operand->data;
-  }
-  a.steps = to, a.num_steps = (int64_t)steps.size(), a.channels = channels;
-  a.scale = p.array<float>((size_t)channels), a.shift = p.array<float>((size_t)channels);
-  *scale = a.scale;
-  *shift = a.shift;
-  if (fixed) {
-    Prepare::run_now(run_affine, &a, 1);
-  } else {
-    for (const auto& [operand, v] : operands) p.pointer(operand->data, v);
-    p.call(run_affine, &a, 1, 0, 0);
-  }
-  return scaled;
+  Origin at;
+  TERN_TRY(p.derive<Affine>({sources, 1 + 4 * steps.size()}, a, make_affine, 1, 2 * (uint64_t)channels * sizeof(float),
+                            0, &at));
+  if (scaled) p.pointer(scale, at);
+  p.pointer(shift, at, (uint64_t)channels * sizeof(float));
+  return TERN_OK;
 }
 
 void set_clip(const Node& n, float* lo, float* hi) {
@@ -122,12 +110,12 @@ void set_clip(const Node& n, float* lo, float* hi) {
 }  // namespace
 
 tern_status fill_epilogue(Prepare& p, const Product& product, int64_t channels, Epilogue* e) {
-  if (!product.affine.empty()) {
-    if (!fill_affine(p, product.bias, product.affine, channels, &e->scale, &e->bias)) e->scale = nullptr;
-  } else if (product.bias != kNoValue) {
-    point_at_bias(p, product.bias, channels, e->bias);
-  }
-  if (!product.out_affine.empty()) fill_affine(p, kNoValue, product.out_affine, channels, &e->out_scale, &e->out_bias);
+  if (!product.affine.empty())
+    TERN_TRY(point_at_affine(p, product.bias, product.affine, channels, e->scale, e->bias));
+  else if (product.bias != kNoValue)
+    TERN_TRY(point_at_channels(p, product.bias, channels, e->bias));
+  if (!product.out_affine.empty())
+    TERN_TRY(point_at_affine(p, kNoValue, product.out_affine, channels, e->out_scale, e->out_bias));
 
   if (product.residual != kNoValue) {
     p.pointer(e->residual, product.residual);
@@ -151,15 +139,7 @@ tern_status fill_epilogue(Prepare& p, const Product& product, int64_t channels, 
     else if (op == "gelu") e->activation = n->attrs<GeluAttrs>().approximate ? Activation::gelu_tanh : Activation::gelu;
     else if (op == "prelu") {
       e->activation = Activation::prelu;
-      if (p.g.value(product.slope).shape.elements() == channels) {
-        p.pointer(e->slope, product.slope);
-      } else {
-        const float* one = (const float*)p.fixed(product.slope);
-        if (!one) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "a slope that changes");
-        float* slope = p.array<float>((size_t)channels);
-        for (int64_t i = 0; i < channels; ++i) slope[i] = *one;
-        e->slope = slope;
-      }
+      TERN_TRY(point_at_channels(p, product.slope, channels, e->slope));
     }
   }
   return TERN_OK;

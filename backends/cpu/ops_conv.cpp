@@ -54,7 +54,8 @@ tern_status fill_depthwise(Prepare& p, Product& c, DepthwiseArgs* a) {
   a->x_pixel = x[3], a->y_pixel = p.row_step(p.node.out[0]);
   c.bias = c.in(2);
   TERN_TRY(fill_epilogue(p, c, y[3], &a->epilogue));
-  return pack_weights(p, c.in(1), {PackOrder::depthwise, w[0], w[1] * w[2], 1}, &a->w, &a->w_f16);
+  return pack_weights(p, c.in(1), {.order = PackOrder::depthwise, .outputs = w[0], .inputs = w[1] * w[2]}, &a->w,
+                      &a->w_f16);
 }
 
 tern_status prepare_dense(Prepare& p, Product& c) {
@@ -72,25 +73,16 @@ tern_status prepare_dense(Prepare& p, Product& c) {
   a.groups = narrow(attrs.groups);
   c.bias = c.in(2);
   TERN_TRY(fill_epilogue(p, c, y[3], &a.epilogue));
-  TERN_TRY(pack_weights(p, c.in(1), {PackOrder::panels, w[0], w[1] * w[2] * w[3], attrs.groups}, &a.w, &a.w_f16));
-
-  // Winograd pays from about 64 input channels on; its weights are made once.
+  // Winograd pays from about 64 input channels on, where its weights are made once.
+  const PackShape shape{
+      .order = PackOrder::panels, .outputs = w[0], .inputs = w[1] * w[2] * w[3], .groups = attrs.groups};
   const bool fits = a.kernel_h == 3 && a.kernel_w == 3 && a.stride_h == 1 && a.stride_w == 1 && a.dilation_h == 1 &&
                     a.dilation_w == 1 && a.groups == 1;
   if (fits && a.in_c >= 64 && a.out_c >= 16 && y[1] * y[2] >= 64 && p.fixed(c.in(1))) {
-    ConvWinogradWeightsArgs u;
-    u.method = a.method = ConvMethod::winograd2;
-    u.out_c = a.out_c, u.in_c = a.in_c;
-    u.w_f16 = a.w_f16;
-    u.w = a.w ? a.w : p.fixed(c.in(1));
-    void* weights = nullptr;
-    TERN_TRY(p.prepared((uint64_t)conv_winograd_elements(u.method, a.out_c, a.in_c) * sizeof(float), &weights));
-    u.u = (float*)weights;
-    Prepare::run_now(p.k.conv->winograd_weights, &u, conv_winograd_weights_units(u));
-    p.forget(a.w);
-    p.discard(a.w);
-    a.w = weights;
-    a.w_f16 = 0;
+    a.method = ConvMethod::winograd2;
+    TERN_TRY(winograd_weights(p, c.in(1), shape, a.method, a.out_c, a.in_c, &a.w));
+  } else {
+    TERN_TRY(pack_weights(p, c.in(1), shape, &a.w, &a.w_f16));
   }
   p.pointer(a.x, c.in(0));
   p.pointer(a.y, p.node.out[0]);
@@ -135,8 +127,11 @@ tern_status prepare_conv_transpose(Prepare& p) {
   c.bias = c.in(2);
   TERN_TRY(fill_epilogue(p, c, y[3], &a.epilogue));
   // Weights are [in][kernel][out / groups].
-  PackShape shape{PackOrder::transposed_panels, y[3], w[1] * w[2] * (x[3] / attrs.groups), attrs.groups};
-  shape.kernel = w[1] * w[2];
+  const PackShape shape{.order = PackOrder::transposed_panels,
+                        .outputs = y[3],
+                        .inputs = w[1] * w[2] * (x[3] / attrs.groups),
+                        .groups = attrs.groups,
+                        .kernel = w[1] * w[2]};
   TERN_TRY(pack_weights(p, c.in(1), shape, &a.w, &a.w_f16));
   p.pointer(a.x, c.in(0));
   p.pointer(a.y, p.node.out[0]);
@@ -166,7 +161,8 @@ tern_status fill_pointwise(Prepare& p, Product& c, PointwiseLayer* layer) {
   const Shape& w = c.graph->value(c.node->in[1]).shape;
   c.bias = c.in(2);
   TERN_TRY(fill_epilogue(p, c, w[0], &layer->epilogue));
-  return pack_weights(p, c.in(1), {PackOrder::panels, w[0], w[3], 1}, &layer->w, &layer->w_f16);
+  return pack_weights(p, c.in(1), {.order = PackOrder::panels, .outputs = w[0], .inputs = w[3]}, &layer->w,
+                      &layer->w_f16);
 }
 
 tern_status prepare_inverted_residual(Prepare& p) {

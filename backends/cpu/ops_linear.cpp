@@ -41,7 +41,7 @@ tern_status prepare_linear(Prepare& p) {
   a.x_stride = a.k, a.y_stride = p.row_step(p.node.out[0]);
   c.bias = c.in(2);
   TERN_TRY(fill_epilogue(p, c, a.n, &a.epilogue));
-  TERN_TRY(pack_weights(p, c.in(1), {PackOrder::panels, a.n, a.k, 1}, &a.w, &a.w_f16));
+  TERN_TRY(pack_weights(p, c.in(1), {.order = PackOrder::panels, .outputs = a.n, .inputs = a.k}, &a.w, &a.w_f16));
   p.pointer(a.x, c.in(0));
   p.pointer(a.y, p.node.out[0]);
   p.call(p.k.matmul->panel_matmul, &a, panel_matmul_units(a), panel_matmul_unit_flops(a),

@@ -65,13 +65,13 @@ void set_matrix(Prepare& p, ValueId v, Matrix& w) {
 }
 
 struct DecodeArgs {
-  Matrix w;
-  float* out = nullptr;
+  int64_t rows, cols;
+  int32_t half, panels;
 };
 
-void run_decode(const void* args, int64_t begin, int64_t end, void*) {
-  const DecodeArgs& a = *(const DecodeArgs*)args;
-  for (int64_t i = begin; i < end; ++i) read_row(a.w, i, a.out + i * a.w.cols);
+void make_decoded(const DecodeArgs& a, const void* const* sources, void* target, int64_t begin, int64_t end) {
+  const Matrix w{sources[0], a.half != 0, a.panels != 0, a.rows, a.cols};
+  for (int64_t i = begin; i < end; ++i) read_row(w, i, (float*)target + i * a.cols);
 }
 
 // ---- linear_t ----
@@ -101,18 +101,12 @@ tern_status prepare_linear_t(Prepare& p) {
   if (is_plain(p.in(1).encoding) && p.in(1).dtype == TERN_DTYPE_F32) {
     p.pointer(a.b, p.node.in[1]);
   } else {
-    DecodeArgs& d = p.args<DecodeArgs>();
-    set_matrix(p, p.node.in[1], d.w);
-    void* copy = nullptr;
-    TERN_TRY(p.prepared((uint64_t)(w[0] * w[1]) * sizeof(float), &copy));
-    a.b = d.out = (float*)copy;
-    if (const void* fixed = p.fixed(p.node.in[1])) {
-      d.w.data = fixed;
-      Prepare::run_now(run_decode, &d, w[0]);
-    } else {
-      p.pointer(d.w.data, p.node.in[1]);
-      p.call(run_decode, &d, w[0], 2.0 * (double)w[1], 0);
-    }
+    const Value& v = p.in(1);
+    const DecodeArgs d{w[0], w[1], v.dtype == TERN_DTYPE_F16, v.encoding == Encoding::panel32};
+    Origin at;
+    TERN_TRY(p.derive<DecodeArgs>({&p.node.in[1], 1}, d, make_decoded, w[0], (uint64_t)(w[0] * w[1]) * sizeof(float),
+                                  2.0 * (double)w[1], &at));
+    p.pointer(a.b, at);
   }
   p.pointer(a.a, p.node.in[0]);
   p.pointer(a.y, p.node.out[0]);
@@ -176,32 +170,25 @@ tern_status prepare_gather_rows(Prepare& p) {
 
 // ---- quantize_linear, dequantize_linear ----
 
-struct WidenArgs {
-  const void* in = nullptr;
-  DType dtype = TERN_DTYPE_U8;
-  int32_t* out = nullptr;
-  int64_t count = 0;
+struct PointsArgs {
+  int64_t count;
+  DType dtype;
+  int32_t one;  // 1: the source has one for all
 };
 
-void run_widen(const void* args, int64_t, int64_t, void*) {
-  const WidenArgs& a = *(const WidenArgs*)args;
-  for (int64_t i = 0; i < a.count; ++i) a.out[i] = (int32_t)load_integer(a.dtype, a.in, i);
+void make_points(const PointsArgs& a, const void* const* sources, void* target, int64_t, int64_t) {
+  for (int64_t i = 0; i < a.count; ++i)
+    ((int32_t*)target)[i] = (int32_t)load_integer(a.dtype, sources[0], a.one ? 0 : i);
 }
 
-// Zero points of input i as i32, made now or before every use.
-const int32_t* widened_points(Prepare& p, int i) {
-  WidenArgs& a = p.args<WidenArgs>();
-  a.dtype = p.in(i).dtype;
-  a.count = p.in(i).shape.elements();
-  a.out = p.array<int32_t>((size_t)a.count);
-  if (const void* fixed = p.fixed(p.node.in[(size_t)i])) {
-    a.in = fixed;
-    Prepare::run_now(run_widen, &a, 1);
-  } else {
-    p.pointer(a.in, p.node.in[(size_t)i]);
-    p.call(run_widen, &a, 1, 0, 0);
-  }
-  return a.out;
+// `count` zero points of input i as i32; one may stand for all.
+tern_status point_at_zeros(Prepare& p, int i, int64_t count, const int32_t*& field) {
+  const Value& v = p.in(i);
+  Origin at;
+  TERN_TRY(p.derive<PointsArgs>({&p.node.in[(size_t)i], 1}, {count, v.dtype, v.shape.elements() == 1}, make_points, 1,
+                                (uint64_t)count * sizeof(int32_t), 0, &at));
+  p.pointer(field, at);
+  return TERN_OK;
 }
 
 void set_channels(const Shape& x, const Shape& scale, int64_t axis, QuantArgs& a) {
@@ -230,7 +217,7 @@ tern_status prepare_quantize(Prepare& p) {
   QuantArgs& a = p.args<QuantArgs>();
   a.dtype = p.out(0).dtype;
   set_channels(p.in(0).shape, p.in(1).shape, p.node.attrs<QuantizeLinearAttrs>().axis, a);
-  if (p.has(2)) a.zero = widened_points(p, 2);
+  if (p.has(2)) TERN_TRY(point_at_zeros(p, 2, p.in(2).shape.elements(), a.zero));
   p.pointer(a.x, p.node.in[0]);
   p.pointer(a.scale, p.node.in[1]);
   p.pointer(a.q, p.node.out[0]);
@@ -255,7 +242,7 @@ tern_status prepare_dequantize(Prepare& p) {
   QuantArgs& a = p.args<QuantArgs>();
   a.dtype = p.in(0).dtype;
   set_channels(p.in(0).shape, p.in(1).shape, p.node.attrs<DequantizeLinearAttrs>().axis, a);
-  if (p.has(2)) a.zero = widened_points(p, 2);
+  if (p.has(2)) TERN_TRY(point_at_zeros(p, 2, p.in(2).shape.elements(), a.zero));
   p.pointer(a.q, p.node.in[0]);
   p.pointer(a.scale, p.node.in[1]);
   p.pointer(a.x, p.node.out[0]);
@@ -266,14 +253,10 @@ tern_status prepare_dequantize(Prepare& p) {
 // ---- matmul_integer ----
 
 struct PackInt8Args {
-  const void* w = nullptr;
-  void* packed = nullptr;
-  int64_t n = 0, k = 0;
+  int64_t n, k;
 };
-
-void run_pack_int8(const void* args, int64_t, int64_t, void*) {
-  const PackInt8Args& a = *(const PackInt8Args*)args;
-  pack_int8((const int8_t*)a.w, a.n, a.k, 1, a.n, a.packed);
+void make_packed_int8(const PackInt8Args& a, const void* const* sources, void* target, int64_t, int64_t) {
+  pack_int8((const int8_t*)sources[0], a.n, a.k, 1, a.n, target);
 }
 
 bool is_one(const Graph& g, const Node& n, size_t i) {
@@ -294,17 +277,10 @@ const char* refuse_matmul_integer(const Graph& g, const Node& n) {
 struct SetZeroArgs {
   const int32_t* from = nullptr;
   int32_t* to = nullptr;
-  int64_t count = 1;
 };
 void run_set_zero(const void* args, int64_t, int64_t, void*) {
   const SetZeroArgs& a = *(const SetZeroArgs*)args;
-  for (int64_t i = 0; i < a.count; ++i) a.to[i] = *a.from;
-}
-// Copies one zero point to `count` places after it was widened.
-void spread_point(Prepare& p, const int32_t* from, int32_t* to, int64_t count) {
-  SetZeroArgs& a = p.args<SetZeroArgs>();
-  a.from = from, a.to = to, a.count = count;
-  p.call(run_set_zero, &a, 1, 0, 0);
+  *a.to = *a.from;
 }
 
 tern_status prepare_matmul_integer(Prepare& p) {
@@ -313,28 +289,17 @@ tern_status prepare_matmul_integer(Prepare& p) {
   a.x_dtype = p.in(0).dtype, a.y_dtype = TERN_DTYPE_I32;
   a.m = rows_of(x), a.k = w[0], a.n = w[1];
   a.x_stride = a.k, a.y_stride = a.n;
-  PackInt8Args& pack = p.args<PackInt8Args>();
-  pack.n = a.n, pack.k = a.k;
-  TERN_TRY(p.prepared((uint64_t)packed_int8_bytes(a.n, a.k), &pack.packed));
-  a.w = pack.packed;
-  if (const void* fixed = p.fixed(p.node.in[1])) {
-    pack.w = fixed;
-    Prepare::run_now(run_pack_int8, &pack, 1);
-  } else {
-    p.pointer(pack.w, p.node.in[1]);
-    p.call(run_pack_int8, &pack, 1, 0, 0);
+  Origin at;
+  TERN_TRY(p.derive<PackInt8Args>({&p.node.in[1], 1}, {a.n, a.k}, make_packed_int8, 1,
+                                  (uint64_t)packed_int8_bytes(a.n, a.k), 0, &at));
+  p.pointer(a.w, at);
+  if (p.has(2)) {
+    SetZeroArgs& set = p.args<SetZeroArgs>();
+    set.to = &a.x_zero;
+    TERN_TRY(point_at_zeros(p, 2, 1, set.from));
+    p.call(run_set_zero, &set, 1, 0, 0);
   }
-  if (p.has(2)) spread_point(p, widened_points(p, 2), &a.x_zero, 1);
-  if (p.has(3)) {
-    const int32_t* points = widened_points(p, 3);
-    if (p.in(3).shape.elements() == a.n) {
-      a.w_zero = points;
-    } else {
-      int32_t* each = p.array<int32_t>((size_t)a.n);
-      spread_point(p, points, each, a.n);
-      a.w_zero = each;
-    }
-  }
+  if (p.has(3)) TERN_TRY(point_at_zeros(p, 3, a.n, a.w_zero));
   p.pointer(a.x, p.node.in[0]);
   p.pointer(a.y, p.node.out[0]);
   p.call(p.k.matmul_int8->matmul, &a, units(a), 2.0 * kInt8Rows * kInt8Panel * (double)a.k, 0);

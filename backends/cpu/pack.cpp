@@ -2,6 +2,7 @@
 #include "backends/cpu/pack.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/panel.h"
 
@@ -9,38 +10,38 @@ namespace tern::cpu {
 namespace {
 
 struct PackArgs {
-  const void* source = nullptr;
-  void* target = nullptr;  // depthwise: of the source's type; else f32
   PackShape shape;
   DType dtype = TERN_DTYPE_F32;
-  bool panels = false;  // the source is in panel order already
+  int32_t panels = 0;  // 1: the source is in panel order already
 };
 
-float source_at(const PackArgs& a, int64_t i) {
-  return a.dtype == TERN_DTYPE_F16 ? f16_to_f32(((const uint16_t*)a.source)[i]) : ((const float*)a.source)[i];
+float source_at(const PackArgs& a, const void* source, int64_t i) {
+  return a.dtype == TERN_DTYPE_F16 ? f16_to_f32(((const uint16_t*)source)[i]) : ((const float*)source)[i];
 }
 
 // Rows [begin, end) of target[kernel][outputs] = source[outputs][kernel].
 template <class T>
-void turn(const PackArgs& a, int64_t begin, int64_t end) {
+void turn(const PackArgs& a, const void* source, void* target, int64_t begin, int64_t end) {
   const int64_t outputs = a.shape.outputs, inputs = a.shape.inputs;
-  T* to = (T*)a.target + begin * outputs;
+  T* to = (T*)target + begin * outputs;
   for (int64_t u = begin; u < end; ++u) {
-    const T* from = (const T*)a.source + u;
+    const T* from = (const T*)source + u;
     for (int64_t n = 0; n < outputs; ++n, from += inputs) *to++ = *from;
   }
 }
 
-// Units: positions of the kernel for depthwise, else panels of all groups, in order.
-void run_pack(const void* args, int64_t begin, int64_t end, void*) {
-  const PackArgs& a = *(const PackArgs*)args;
+// Units: positions of the kernel for depthwise, else panels of all groups, in order. Targets are f32, or of the source's
+// type for depthwise.
+void make_pack(const PackArgs& a, const void* const* sources, void* target, int64_t begin, int64_t end) {
+  const void* source = sources[0];
   const PackShape& s = a.shape;
   if (s.order == PackOrder::depthwise)
-    return a.dtype == TERN_DTYPE_F16 ? turn<uint16_t>(a, begin, end) : turn<float>(a, begin, end);
+    return a.dtype == TERN_DTYPE_F16 ? turn<uint16_t>(a, source, target, begin, end)
+                                     : turn<float>(a, source, target, begin, end);
   const int64_t per_group = s.outputs / s.groups, panels = (per_group + kPanelWidth - 1) / kPanelWidth;
   for (int64_t u = begin; u < end; ++u) {
     const int64_t group = u / panels, n0 = u % panels * kPanelWidth, width = panel_width(per_group, n0);
-    float* to = (float*)a.target + group * panel_elements(per_group, s.inputs) + n0 * s.inputs;
+    float* to = (float*)target + group * panel_elements(per_group, s.inputs) + n0 * s.inputs;
     const int64_t channels = s.inputs / s.kernel;  // of one group
     for (int64_t k = 0; k < s.inputs; ++k)
       for (int64_t i = 0; i < width; ++i) {
@@ -48,11 +49,11 @@ void run_pack(const void* args, int64_t begin, int64_t end, void*) {
         float v = 0;
         if (n < per_group) {
           if (s.order == PackOrder::transposed_panels && a.panels)
-            v = source_at(a, panel_index(k % channels, k / channels * per_group + n, channels, s.kernel * per_group));
+            v = source_at(a, source, panel_index(k % channels, k / channels * per_group + n, channels, s.kernel * per_group));
           else if (s.order == PackOrder::transposed_panels)
-            v = source_at(a, ((group * channels + k % channels) * s.kernel + k / channels) * per_group + n);
-          else if (a.panels) v = source_at(a, panel_index(output, k, s.outputs, s.inputs));
-          else v = source_at(a, output * s.inputs + k);
+            v = source_at(a, source, ((group * channels + k % channels) * s.kernel + k / channels) * per_group + n);
+          else if (a.panels) v = source_at(a, source, panel_index(output, k, s.outputs, s.inputs));
+          else v = source_at(a, source, output * s.inputs + k);
         }
         to[k * width + i] = v;
       }
@@ -69,28 +70,56 @@ tern_status pack_weights(Prepare& p, ValueId v, const PackShape& shape, const vo
     p.pointer(*w, v);
     return TERN_OK;
   }
-  PackArgs& a = p.args<PackArgs>();
-  a.shape = shape;
-  a.dtype = value.dtype;
-  a.panels = panels;
+  const PackArgs a{shape, value.dtype, panels};
+  *w_f16 = shape.order == PackOrder::depthwise && value.dtype == TERN_DTYPE_F16;  // else widened
   const int64_t per_group = shape.outputs / shape.groups;
-  const uint64_t elements = shape.order == PackOrder::depthwise
-                                ? (uint64_t)(shape.outputs * shape.inputs)
-                                : (uint64_t)(shape.groups * panel_elements(per_group, shape.inputs));
-  const int64_t units =
-      shape.order == PackOrder::depthwise ? shape.inputs : shape.groups * ((per_group + kPanelWidth - 1) / kPanelWidth);
-  void* target = nullptr;
-  const bool half = shape.order == PackOrder::depthwise && value.dtype == TERN_DTYPE_F16;  // else widened
-  TERN_TRY(p.prepared(elements * (half ? sizeof(uint16_t) : sizeof(float)), &target));
-  *w = a.target = target;
-  *w_f16 = half;
-  if (const void* fixed = p.fixed(v)) {
-    a.source = fixed;
-    Prepare::run_now(run_pack, &a, units);
-  } else {
-    p.pointer(a.source, v);
-    p.call(run_pack, &a, units, 2.0 * (double)elements / (double)std::max<int64_t>(units, 1), 0);
+  const bool turned = shape.order == PackOrder::depthwise;
+  const uint64_t elements = turned ? (uint64_t)(shape.outputs * shape.inputs)
+                                   : (uint64_t)(shape.groups * panel_elements(per_group, shape.inputs));
+  const int64_t units = turned ? shape.inputs : shape.groups * ((per_group + kPanelWidth - 1) / kPanelWidth);
+  Origin at;
+  TERN_TRY(p.derive<PackArgs>({&v, 1}, a, make_pack, units, elements * (*w_f16 ? sizeof(uint16_t) : sizeof(float)),
+                              2.0 * (double)elements / (double)std::max<int64_t>(units, 1), &at));
+  p.pointer(*w, at);
+  return TERN_OK;
+}
+
+namespace {
+
+struct WinogradArgs {
+  PackArgs pack;
+  int64_t in_c, out_c;
+  int32_t w_f16, method;
+};
+
+void make_winograd(const WinogradArgs& a, const void* const* sources, void* target, int64_t, int64_t) {
+  ConvWinogradWeightsArgs u;
+  u.method = (ConvMethod)a.method;
+  u.out_c = a.out_c, u.in_c = a.in_c;
+  u.w_f16 = a.w_f16;
+  u.w = sources[0];
+  u.u = (float*)target;
+  std::vector<float> packed;
+  if (!a.pack.panels) {
+    packed.resize((size_t)panel_elements(a.pack.shape.outputs, a.pack.shape.inputs));
+    make_pack(a.pack, sources, packed.data(), 0, (a.out_c + kPanelWidth - 1) / kPanelWidth);
+    u.w = packed.data();
   }
+  kernels().conv->winograd_weights(&u, 0, conv_winograd_weights_units(u), nullptr);
+}
+
+}  // namespace
+
+tern_status winograd_weights(Prepare& p, ValueId v, const PackShape& shape, ConvMethod method, int64_t out_c,
+                             int64_t in_c, const void** w) {
+  const Value& value = p.g.value(v);
+  const bool panels = value.encoding == Encoding::panel32;
+  const WinogradArgs a{
+      {shape, value.dtype, panels}, in_c, out_c, panels && value.dtype == TERN_DTYPE_F16, (int32_t)method};
+  Origin at;
+  TERN_TRY(p.derive<WinogradArgs>({&v, 1}, a, make_winograd, 1,
+                                  (uint64_t)conv_winograd_elements(method, out_c, in_c) * sizeof(float), 0, &at));
+  p.pointer(*w, at);
   return TERN_OK;
 }
 

@@ -2,6 +2,7 @@
 // Weights in the order that a kernel reads, where the model holds them in another.
 #pragma once
 #include "backends/cpu/prepare.h"
+#include "kernels/cpu/conv.h"
 
 namespace tern::cpu {
 
@@ -13,13 +14,16 @@ enum class PackOrder : int32_t {
 
 struct PackShape {
   PackOrder order;
+  int32_t unused = 0;
   int64_t outputs, inputs;  // of the whole matrix; inputs: of one output (kernel size times channels of its group)
   int64_t groups = 1;
   int64_t kernel = 1;  // transposed_panels
 };
 
-// Points *w at weight `v` in the order wanted: in place where it lies so already, else at a copy that is made now if
-// the weight is fixed for the life of the plan, or before every use if it is not.
+// Points *w at weight `v` in the order wanted: in place where it lies so already, else at a copy (Prepare::derive).
 tern_status pack_weights(Prepare& p, ValueId v, const PackShape& shape, const void** w, int32_t* w_f16);
+// The same for a Winograd convolution with filters of 3x3, which are made from panels. Only of fixed weights.
+tern_status winograd_weights(Prepare& p, ValueId v, const PackShape& shape, ConvMethod method, int64_t out_c,
+                             int64_t in_c, const void** w);
 
 }  // namespace tern::cpu

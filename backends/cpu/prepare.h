@@ -2,6 +2,7 @@
 // How nodes become prepared kernel calls: each file `backends/cpu/ops_<family>.cpp` lists the operators that it maps.
 #pragma once
 #include <deque>
+#include <type_traits>
 
 #include "kernels/cpu/dispatch.h"
 #include "kernels/cpu/kernel.h"
@@ -30,9 +31,15 @@ struct Patch {
 // What a plan owns. Addresses of arguments never change.
 struct PlanMemory {
   std::deque<std::unique_ptr<unsigned char[]>> arguments;
-  std::deque<Block> prepared;  // weights in another order
+  std::deque<Block> prepared;  // weights that change, in another order
   std::deque<std::unique_ptr<Graph>> graphs;
   std::deque<int32_t> error_flags;  // set by kernels that find a bad index
+};
+
+// Where derived bytes lie: in a slot, or in memory of the plan.
+struct Origin {
+  int32_t slot = -1;
+  void* data = nullptr;
 };
 
 class Prepare {
@@ -83,26 +90,83 @@ class Prepare {
     return loc.pitch ? (int64_t)(loc.pitch / dtype_size(value.dtype)) : value.shape[value.shape.rank - 1];
   }
   const Location& location(ValueId v) const { return partition_.locations[(size_t)v]; }
-  // Takes back a `pointer` of this node: the field keeps what is assigned to it.
-  template <class T>
-  void forget(T*& field) {
-    for (size_t i = patches_.size(); i-- > 0;)
-      if (patches_[i].field == (void**)(void*)&field) patches_.erase(patches_.begin() + (ptrdiff_t)i);
+  // A parameter or constant that no run of the plan changes.
+  bool fixed(ValueId v) const { return partition_.fixed[(size_t)v]; }
+  // Bytes made from weights: once, shared with all plans that want the same, where the sources are fixed; else before
+  // every use. make: units [begin, end) of `units`; Args: plain data without gaps, which says all of what is made.
+  // sources: at most kSources, in the order in which `make` gets them; kNoValue gives NULL.
+  static constexpr size_t kSources = 32;
+  template <class Args>
+  using Make = void (*)(const Args& args, const void* const* sources, void* target, int64_t begin, int64_t end);
+  template <class Args>
+  tern_status derive(std::span<const ValueId> sources, const Args& args, Make<Args> make, int64_t units, uint64_t bytes,
+                     double unit_flops, Origin* out) {
+    static_assert(std::has_unique_object_representations_v<Args>);
+    struct Recipe {
+      Args args;
+      Make<Args> make;
+      int64_t units;
+      uint64_t given;  // bit i: source i
+      int32_t count;
+    };
+    Recipe r{args, make, units, 0, (int32_t)sources.size()};
+    std::vector<ValueId> given;
+    bool all_fixed = true;
+    for (size_t i = 0; i < sources.size(); ++i) {
+      if (sources[i] == kNoValue) continue;
+      r.given |= (uint64_t)1 << i;
+      given.push_back(sources[i]);
+      all_fixed = all_fixed && fixed(sources[i]);
+    }
+    if (!all_fixed) {
+      struct Call {
+        Recipe recipe;
+        const void* sources[kSources];
+        void* target;
+      };
+      Call& c = this->args<Call>();
+      c.recipe = r;
+      for (size_t i = 0; i < sources.size(); ++i)
+        if (sources[i] != kNoValue) pointer(c.sources[i], sources[i]);
+      TERN_TRY(prepared(bytes, &c.target));
+      *out = {-1, c.target};
+      call(
+          [](const void* p, int64_t begin, int64_t end, void*) {
+            const Call& c = *(const Call*)p;
+            c.recipe.make(c.recipe.args, c.sources, c.target, begin, end);
+          },
+          &c, units, unit_flops, 0);
+      return TERN_OK;
+    }
+    DerivedOrder order;
+    order.bytes = bytes;
+    order.words.assign((const char*)&args, sizeof args);
+    order.words.append((const char*)&make, sizeof make).append((const char*)&r.given, sizeof r.given);
+    order.args = std::make_shared<const Recipe>(r);
+    order.make = [](const void* p, const void* const* from, void* target) {
+      const Recipe& recipe = *(const Recipe*)p;
+      const void* all[kSources] = {};
+      for (int32_t i = 0, k = 0; i < recipe.count; ++i)
+        if (recipe.given >> i & 1) all[i] = from[k++];
+      recipe.make(recipe.args, all, target, 0, recipe.units);
+      return (tern_status)TERN_OK;
+    };
+    *out = {};
+    return partition_.derive(partition_.owner, given, order, &out->slot);
   }
-  // Bytes of a parameter or constant that do not change while the plan lives, or NULL.
-  const void* fixed(ValueId v) const { return partition_.fixed[(size_t)v]; }
-  // Memory for a derived copy of weights.
+  // Makes `field` point at derived bytes (plus byte_offset) in every run.
+  template <class T>
+  void pointer(T*& field, const Origin& origin, uint64_t byte_offset = 0) {
+    if (origin.slot >= 0) patches_.push_back({(void**)(void*)&field, origin.slot, byte_offset});
+    else field = (T*)((char*)origin.data + byte_offset);
+  }
+  // Memory of the plan: for what is made anew at every run.
   tern_status prepared(uint64_t bytes, void** out) {
     Block block;
     TERN_TRY(block.allocate(allocator_, bytes));
     memory_.prepared.push_back(std::move(block));
     *out = memory_.prepared.back().data();
     return TERN_OK;
-  }
-  // Frees what `prepared` gave; other memory is left alone.
-  void discard(const void* memory) {
-    for (auto i = memory_.prepared.begin(); i != memory_.prepared.end(); ++i)
-      if (i->data() == memory) return (void)memory_.prepared.erase(i);
   }
   // A kernel that sets this to != 0 makes the run fail with TERN_ERR_INDEX.
   int32_t* error_flag() {
@@ -118,8 +182,6 @@ class Prepare {
     return *memory_.graphs.back();
   }
   int32_t max_threads() const { return max_threads_; }
-  // Runs units of a kernel now (to derive weights).
-  static void run_now(KernelFn fn, const void* args, int64_t units) { fn(args, 0, units, nullptr); }
 
  private:
   const Partition& partition_;

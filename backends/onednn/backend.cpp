@@ -35,8 +35,7 @@ struct Patch {
 struct Plan : BackendPlan {
   std::vector<Call> calls;
   std::vector<Patch> patches;
-  std::vector<void*> bound;     // per slot: where the patches point
-  std::vector<Block> prepared;  // weights in oneDNN's order
+  std::vector<void*> bound;  // per slot: where the patches point
   Block scratch;
   std::vector<Stream> streams;  // one for each share that runs at a time
   std::vector<NodeTime> times;
@@ -105,6 +104,65 @@ void read_weights(const Value& w, const void* data, const std::vector<double>& s
     for (int64_t j = 0; j < k; ++j) *out++ *= (float)scale[(size_t)i];
 }
 
+// Weights, with bias and slopes in front, in the order that oneDNN wants. That depends on the shapes of the plan, whose
+// own they are: the graph and the node live as long.
+struct Weights {
+  const Graph* graph;
+  const Device* device;
+  Operation op;
+  std::vector<Band> bands;
+  std::vector<ValueId> sources;
+  uint64_t slopes_at = 0, filters_at = 0;
+
+  // That of the first band holds for all.
+  const dnnl_memory_desc* layout() const {
+    return api().primitive_desc_query_md(bands[0].primitive.get(), kQueryWeights, 0);
+  }
+
+  tern_status make(const void* const* from, char* target) const {
+    std::vector<const void*> content(graph->values.size(), nullptr);
+    for (size_t i = 0; i < sources.size(); ++i) content[(size_t)sources[i]] = from[i];
+    std::vector<double> scale, shift;
+    fold_affine(*graph, content, op.product, op.out_c, &scale, &shift);
+    for (int64_t i = 0; op.has_bias() && i < op.out_c; ++i) ((float*)target)[i] = (float)shift[(size_t)i];
+    if (op.product.slope != kNoValue) {
+      const auto* slopes = (const float*)content[(size_t)op.product.slope];
+      const bool one = graph->value(op.product.slope).shape.elements() == 1;
+      for (int64_t i = 0; i < op.out_c; ++i) ((float*)(target + slopes_at))[i] = slopes[one ? 0 : i];
+    }
+    const ValueId id = op.product.in(1);
+    const Value& w = graph->value(id);
+    MemoryDesc plain;
+    TERN_TRY(describe_weights(op, false, &plain));
+    if (api().memory_desc_equal(plain.get(), layout())) {
+      read_weights(w, content[(size_t)id], scale, (float*)(target + filters_at));
+      return TERN_OK;
+    }
+    Block rows;
+    TERN_TRY(rows.allocate(*device->allocator, (uint64_t)w.shape.elements() * sizeof(float)));
+    read_weights(w, content[(size_t)id], scale, (float*)rows.data());
+    return reorder(plain.get(), rows.data(), layout(), target + filters_at);
+  }
+
+  tern_status reorder(const dnnl_memory_desc* from_layout, void* from, const dnnl_memory_desc* to_layout,
+                      void* to) const {
+    dnnl_engine* engine = device->engine.get();
+    PrimitiveDesc desc;
+    Primitive primitive;
+    Memory source, target;
+    Stream stream;
+    const OneThread alone;
+    TERN_TRY(check(api().stream_create(stream.out(), engine, kInOrder), "stream"));
+    TERN_TRY(check(api().reorder_primitive_desc_create(desc.out(), from_layout, engine, to_layout, engine, nullptr),
+                   "reordering of weights"));
+    TERN_TRY(check(api().primitive_create(primitive.out(), desc.get()), "reordering of weights"));
+    TERN_TRY(check(api().memory_create(source.out(), from_layout, engine, from), "weights"));
+    TERN_TRY(check(api().memory_create(target.out(), to_layout, engine, to), "weights"));
+    const Argument arguments[] = {{kSource, source.get()}, {kTarget, target.get()}};
+    return check(api().primitive_execute(primitive.get(), stream.get(), 2, arguments), "reordering of weights");
+  }
+};
+
 // Makes the calls of one node.
 class Builder {
  public:
@@ -113,14 +171,16 @@ class Builder {
         partition_(partition),
         node_(partition.graph->nodes[(size_t)node]),
         plan_(plan),
-        call_{node, {}} {}
+        call_{node, {}},
+        weights_(new Weights{partition.graph, &device, {}, {}, {}}),
+        op_(weights_->op) {}
 
   tern_status build() {
-    if (const char* why = read_operation(*partition_.graph, node_, &op_))
+    if (const char* why = read_operation(*partition_.graph, node_, &weights_->op))
       return TERN_FAIL(TERN_ERR_INTERNAL, "oneDNN: %s: %s", node_.op->name, why);
     TERN_TRY(describe_bands());
     if (op_.kind == Operation::convolution) TERN_TRY(prepare_weights());
-    for (Band& band : bands_) TERN_TRY(add_share(band));
+    for (const Band& band : weights_->bands) TERN_TRY(add_share(band));
     plan_.calls.push_back(std::move(call_));
     return TERN_OK;
   }
@@ -130,73 +190,40 @@ class Builder {
     const int64_t units = divisible_units(op_);
     int32_t threads = threads_worth(op_.flops, units, device_.pool->num_threads());
     for (;; threads = 1) {
-      bands_.clear();
-      bands_.resize((size_t)threads);
+      std::vector<Band>& bands = weights_->bands;
+      bands.clear();
+      bands.resize((size_t)threads);
       tern_status status = TERN_OK;
       for (int32_t t = 0; t < threads && status == TERN_OK; ++t) {
-        Band& band = bands_[(size_t)t];
+        Band& band = bands[(size_t)t];
         band.begin = units * t / threads, band.end = units * (t + 1) / threads;
-        const dnnl_memory_desc* weights = t && op_.kind == Operation::convolution ? weights_layout() : nullptr;
+        const dnnl_memory_desc* weights = t && op_.kind == Operation::convolution ? weights_->layout() : nullptr;
         status = describe(op_, device_.engine.get(), weights, &band);
       }
       if (status == TERN_OK || threads == 1) return status;
     }
   }
 
-  // That of the first band holds for all.
-  const dnnl_memory_desc* weights_layout() const {
-    return api().primitive_desc_query_md(bands_[0].primitive.get(), kQueryWeights, 0);
-  }
-
-  tern_status allocate(uint64_t bytes, void** data) {
-    Block block;
-    TERN_TRY(block.allocate(*device_.allocator, bytes));
-    *data = block.data();
-    plan_.prepared.push_back(std::move(block));
-    return TERN_OK;
-  }
-
   tern_status prepare_weights() {
-    std::vector<double> scale, shift;
-    fold_affine(*partition_.graph, partition_.fixed, op_.product, op_.out_c, &scale, &shift);
-    if (op_.has_bias()) {
-      TERN_TRY(allocate((uint64_t)op_.out_c * sizeof(float), (void**)&bias_));
-      for (int64_t i = 0; i < op_.out_c; ++i) bias_[i] = (float)shift[(size_t)i];
-    }
-    if (op_.product.slope != kNoValue) {
-      const Value& v = partition_.graph->value(op_.product.slope);
-      TERN_TRY(allocate((uint64_t)op_.out_c * sizeof(float), (void**)&slope_));
-      for (int64_t i = 0; i < op_.out_c; ++i)
-        slope_[i] = ((const float*)partition_.fixed[(size_t)op_.product.slope])[v.shape.elements() == 1 ? 0 : i];
-    }
-    const ValueId id = op_.product.in(1);
-    const Value& w = partition_.graph->value(id);
-    MemoryDesc plain;
-    TERN_TRY(describe_weights(op_, false, &plain));
-    TERN_TRY(allocate(api().memory_desc_get_size(weights_layout()), &weights_));
-    if (api().memory_desc_equal(plain.get(), weights_layout())) {
-      read_weights(w, partition_.fixed[(size_t)id], scale, (float*)weights_);
-      return TERN_OK;
-    }
-    Block rows;
-    TERN_TRY(rows.allocate(*device_.allocator, (uint64_t)w.shape.elements() * sizeof(float)));
-    read_weights(w, partition_.fixed[(size_t)id], scale, (float*)rows.data());
-    return reorder(plain.get(), rows.data(), weights_layout(), weights_);
-  }
-
-  tern_status reorder(const dnnl_memory_desc* from_layout, void* from, const dnnl_memory_desc* to_layout, void* to) {
-    dnnl_engine* engine = device_.engine.get();
-    PrimitiveDesc desc;
-    Primitive primitive;
-    Memory source, target;
-    TERN_TRY(check(api().reorder_primitive_desc_create(desc.out(), from_layout, engine, to_layout, engine, nullptr),
-                   "reordering of weights"));
-    TERN_TRY(check(api().primitive_create(primitive.out(), desc.get()), "reordering of weights"));
-    TERN_TRY(check(api().memory_create(source.out(), from_layout, engine, from), "weights"));
-    TERN_TRY(check(api().memory_create(target.out(), to_layout, engine, to), "weights"));
-    const Argument arguments[] = {{kSource, source.get()}, {kTarget, target.get()}};
-    return check(api().primitive_execute(primitive.get(), plan_.streams[0].get(), 2, arguments),
-                 "reordering of weights");
+    const auto add = [&](ValueId v) {
+      if (v != kNoValue && std::count(weights_->sources.begin(), weights_->sources.end(), v) == 0)
+        weights_->sources.push_back(v);
+    };
+    const Product& p = op_.product;
+    for (const ValueId v : {p.in(1), p.bias, p.slope}) add(v);
+    for (const EpilogueMatch::Affine& a : p.affine)
+      for (const ValueId v : {a.a, a.b, a.c, a.d}) add(v);
+    const uint64_t channels = ((uint64_t)op_.out_c * sizeof(float) + 63) / 64 * 64;
+    weights_->slopes_at = op_.has_bias() ? channels : 0;
+    weights_->filters_at = weights_->slopes_at + (p.slope != kNoValue ? channels : 0);
+    DerivedOrder order;
+    order.words.assign((const char*)&weights_, sizeof weights_);  // nobody else's
+    order.bytes = weights_->filters_at + api().memory_desc_get_size(weights_->layout());
+    order.args = weights_;
+    order.make = [](const void* args, const void* const* sources, void* target) {
+      return ((const Weights*)args)->make(sources, (char*)target);
+    };
+    return partition_.derive(partition_.owner, weights_->sources, order, &slot_);
   }
 
   tern_status add_argument(Share& share, int index, const dnnl_memory_desc* layout, void* data) {
@@ -204,6 +231,12 @@ class Builder {
     TERN_TRY(check(api().memory_create(memory.out(), layout, device_.engine.get(), data), "tensor"));
     share.arguments.push_back({index, memory.get()});
     share.memories.push_back(std::move(memory));
+    return TERN_OK;
+  }
+
+  tern_status add_derived(Share& share, int index, const dnnl_memory_desc* layout, uint64_t offset) {
+    TERN_TRY(add_argument(share, index, layout, nullptr));
+    plan_.patches.push_back({share.memories.back().get(), slot_, offset});
     return TERN_OK;
   }
 
@@ -224,15 +257,16 @@ class Builder {
       TERN_TRY(add_value(share, kWeights, band.b.get(), node_.in[1], 0));
     } else {
       TERN_TRY(add_value(share, kSource, band.a.get(), p.in(0), band.a_offset));
-      TERN_TRY(add_argument(share, kWeights, weights_layout(), weights_));
+      TERN_TRY(add_derived(share, kWeights, weights_->layout(), weights_->filters_at));
       MemoryDesc channels;
-      if (bias_) {
+      if (op_.has_bias()) {
         TERN_TRY(describe_channels(op_, false, &channels));
-        TERN_TRY(add_argument(share, kBias, channels.get(), bias_));
+        TERN_TRY(add_derived(share, kBias, channels.get(), 0));
       }
-      if (slope_) {
+      if (p.slope != kNoValue) {
         TERN_TRY(describe_channels(op_, true, &channels));
-        TERN_TRY(add_argument(share, post_op_argument(op_.activation_index()) | kWeights, channels.get(), slope_));
+        TERN_TRY(add_derived(share, post_op_argument(op_.activation_index()) | kWeights, channels.get(),
+                             weights_->slopes_at));
       }
       if (p.residual != kNoValue)
         TERN_TRY(add_value(share, post_op_argument(op_.residual_index()) | kSource1, band.y.get(), p.residual,
@@ -251,10 +285,9 @@ class Builder {
   const Node& node_;
   Plan& plan_;
   Call call_;
-  Operation op_;
-  std::vector<Band> bands_;
-  void* weights_ = nullptr;
-  float *bias_ = nullptr, *slope_ = nullptr;
+  std::shared_ptr<Weights> weights_;
+  const Operation& op_;
+  int32_t slot_ = -1;  // of the weights
 };
 
 // One work space for each thread, which all nodes use in turn.
@@ -278,7 +311,6 @@ tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
   const OneThread alone;
   auto plan = std::make_unique<Plan>();
   plan->profile = partition.profile;
-  plan->bound.assign((size_t)partition.num_slots, nullptr);
   plan->streams.resize((size_t)device.pool->num_threads());
   for (Stream& s : plan->streams)
     TERN_TRY(check(api().stream_create(s.out(), device.engine.get(), kInOrder), "stream"));
@@ -287,6 +319,9 @@ tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
     TERN_TRY(Builder(device, partition, i, *plan).build());
   }
   TERN_TRY(allocate_scratch(*device.allocator, *plan));
+  int32_t last = -1;
+  for (const Patch& p : plan->patches) last = std::max(last, p.slot);
+  plan->bound.assign((size_t)last + 1, nullptr);
   if (partition.profile) plan->times.reserve(plan->calls.size());
   *out = plan.release();
   return TERN_OK;
@@ -298,7 +333,6 @@ PlanStats plan_stats(void*, const BackendPlan* base) {
   const Plan* plan = static_cast<const Plan*>(base);
   PlanStats s;
   s.scratch_bytes = plan->scratch.bytes();
-  for (const Block& b : plan->prepared) s.prepared_bytes += b.bytes();
   return s;
 }
 
@@ -319,15 +353,20 @@ void run_share(void* user, int32_t i) {
   if (result != kOk) job.result.store(result, std::memory_order_relaxed);
 }
 
-tern_status submit(void* self, BackendPlan* base, std::span<const Buffer> slots, std::span<const int64_t>,
-                   const RunControl& control, std::span<const Fence>, Fence* done) {
+tern_status rebind(void*, BackendPlan* base, std::span<const Buffer> slots) {
   Plan* plan = static_cast<Plan*>(base);
   for (const Patch& p : plan->patches) {
     const Buffer& slot = slots[(size_t)p.slot];
     if (plan->bound[(size_t)p.slot] != slot.handle)
       TERN_TRY(check(api().memory_set_data_handle(p.memory, (char*)slot.handle + p.offset), "tensor"));
   }
-  for (size_t s = 0; s < slots.size(); ++s) plan->bound[s] = slots[s].handle;
+  for (size_t s = 0; s < plan->bound.size(); ++s) plan->bound[s] = slots[s].handle;
+  return TERN_OK;
+}
+
+tern_status submit(void* self, BackendPlan* base, std::span<const int64_t>, const RunControl& control,
+                   std::span<const Fence>, Fence* done) {
+  Plan* plan = static_cast<Plan*>(base);
   plan->times.clear();
   for (const Call& call : plan->calls) {
     TERN_TRY(check_control(control));
@@ -347,13 +386,14 @@ tern_status wait(void*, Fence, uint64_t) { return TERN_OK; }
 
 const BackendApi& backend() {
   static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi),
-                                     1,
+                                     2,
                                      "onednn",
                                      probe,
                                      open,
                                      close,
                                      limits,
                                      supports,
+                                     nullptr,
                                      host_alloc,
                                      host_import,
                                      host_free,
@@ -362,6 +402,7 @@ const BackendApi& backend() {
                                      plan_release,
                                      plan_stats,
                                      plan_times,
+                                     rebind,
                                      submit,
                                      wait,
                                      nullptr};

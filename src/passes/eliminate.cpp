@@ -112,7 +112,7 @@ namespace {
 // All axes, from the front: given ones may count from the end, none at all are the reverse order.
 IntList from_front(IntList permutation, int rank) {
   if (permutation.count == 0)
-    while (permutation.count < rank) permutation[permutation.count++] = -1 - permutation.count;
+    for (int k = 1; k <= rank; ++k) permutation.items[permutation.count++] = -k;
   for (int64_t k = 0; k < permutation.count; ++k)
     if (permutation[k] < 0) permutation[k] += permutation.count;
   return permutation;

@@ -26,6 +26,7 @@ bool EpilogueMatch::extend(const Graph& g, const Node& n, ValueId value) {
   std::vector<Affine>* affine = activation_ && (residual_ == kNoValue || residual_first_) ? &out_affine_
                                 : residual_ == kNoValue                                   ? &affine_
                                                                                           : nullptr;
+  if (affine && affine->size() == kMaxAffine) affine = nullptr;
 
   if (op == "add" || op == "mul") {
     const ValueId other = n.in[0] == value ? n.in[1] : n.in[0];
@@ -58,10 +59,6 @@ bool EpilogueMatch::extend(const Graph& g, const Node& n, ValueId value) {
   }
   if (op == "prelu") {
     if (!is_per_channel(g, n.in[1], channels)) return false;
-    // One slope for all channels is repeated when the plan is made: it must be there by then.
-    const Value& slope = g.value(n.in[1]);
-    if (slope.shape.elements() != channels && slope.kind != ValueKind::constant && slope.kind != ValueKind::parameter)
-      return false;
   }
   for (const char* known :
        {"relu", "clip", "prelu", "leaky_relu", "hard_swish", "hard_sigmoid", "sigmoid", "tanh", "silu", "gelu"})

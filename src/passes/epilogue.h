@@ -19,6 +19,8 @@ class EpilogueMatch {
     double epsilon;
   };
 
+  static constexpr size_t kMaxAffine = 7;  // steps before, and behind the activation
+
   EpilogueMatch(const Shape& shape) : shape_(shape) {}
 
   // Takes `node`, which reads `value` (the result so far), if it fits. Value ids are those of `g`.

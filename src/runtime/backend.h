@@ -6,6 +6,7 @@
 // slots' buffers to every `submit`. Buffers may move between submits; offsets never do.
 #pragma once
 #include <atomic>
+#include <string>
 
 #include "base/memory.h"
 #include "base/threads.h"
@@ -63,21 +64,34 @@ struct RunControl {
 tern_status check_control(const RunControl& control);
 uint64_t monotonic_ns();
 
+// Bytes in an order of the backend's own, made from parameters and constants that no run of the plan changes: weights
+// in panels, a normalisation folded into a scale and a shift.
+struct DerivedOrder {
+  std::string
+      words;  // what is made: the same words and `make` of one backend give the same bytes from the same sources
+  uint64_t bytes = 0;
+  // In the host's memory; may be called again, from any thread, when a source has changed. args: as below.
+  tern_status (*make)(const void* args, const void* const* sources, void* target) = nullptr;
+  std::shared_ptr<const void> args;
+};
+
 struct Partition {
   const Graph* graph;
   std::span<const int32_t> nodes;       // indices into graph->nodes, in order of execution
   std::span<const Location> locations;  // per value of the graph
-  // Per value: host bytes of a parameter or constant that stay as they are for the life of the plan, for copies in
-  // another order; NULL where there are none (parameters that this very plan writes).
-  std::span<const void* const> fixed;
-  std::span<const ValueId> scalars;  // values whose content `submit` gets by value
-  int32_t num_slots;
+  std::span<const char> fixed;          // per value: 1 for a parameter or constant that no run of this plan changes
+  std::span<const ValueId> scalars;     // values whose content `submit` gets by value
   bool profile;
   RunControl control = {};  // may end the making of the plan; looked at between nodes
+  // Gives the slot of bytes derived from `sources`, which are fixed. They are shared by all plans that ask for the same,
+  // and are up to date in every run.
+  tern_status (*derive)(void* owner, std::span<const ValueId> sources, const DerivedOrder& order, int32_t* slot);
+  void* owner;
 };
 
 struct PlanStats {
-  uint64_t scratch_bytes = 0, prepared_bytes = 0;
+  uint64_t scratch_bytes = 0;
+  uint64_t prepared_bytes = 0;  // of weights that change and are put in another order at every run
 };
 
 // One timed piece of work, relative to an arbitrary zero of the process' monotonic clock.
@@ -101,40 +115,60 @@ struct Copy {
 
 struct BackendPlan {};  // base of each backend's own, which nobody else sees
 
+// What memory is for.
+enum class MemoryKind : uint8_t {
+  device,     // what plans work on
+  to_device,  // staging that the host writes
+  to_host,    // staging that the host reads
+};
+
+// Work and copies of one backend begin in the order in which they are given. What the host gives by pointer must stay
+// until the fence is reached.
 struct BackendApi {
-  uint32_t struct_size, api_version;  // sizeof(BackendApi), 1
+  uint32_t struct_size, api_version;  // sizeof(BackendApi), 2
   const char* name;
-  // Devices of this backend on the machine; may fail, may not crash. self-less.
+  // Devices of this backend on the machine; may fail, may not crash. self-less. count: all of them, `capacity` are told.
   tern_status (*probe)(DeviceInfo* infos, int32_t capacity, int32_t* count);
   tern_status (*open)(const DeviceInfo* info, const tern_allocator* allocator, ThreadPool* pool, void** self);
   void (*close)(void* self);
   DeviceLimits (*limits)(void* self);
   Support (*supports)(void* self, const Graph& graph, const Node& node);
-  tern_status (*alloc)(void* self, uint64_t bytes, Buffer* out);
+  // Joins nodes of a plan's graph that this backend has kernels for, before they are placed. NULL: none.
+  tern_status (*fuse)(void* self, Graph& graph);
+  tern_status (*alloc)(void* self, uint64_t bytes, MemoryKind kind, Buffer* out);
   // Uses host memory in place; TERN_ERR_UNSUPPORTED where it cannot.
   tern_status (*import_memory)(void* self, void* host, uint64_t bytes, Buffer* out);
   void (*free)(void* self, Buffer* buffer);
-  tern_status (*copy)(void* self, const Copy& copy);  // waits until done
+  // Starts (or does) copies after the fences in `after`. *done: to be waited for.
+  tern_status (*copy)(void* self, std::span<const Copy> copies, std::span<const Fence> after, Fence* done);
   tern_status (*compile)(void* self, const Partition& partition, BackendPlan** plan);
   void (*plan_release)(void* self, BackendPlan* plan);
   PlanStats (*plan_stats)(void* self, const BackendPlan* plan);
-  // Times of the last submit, if the partition asked for them.
+  // Times of the last submit that was waited for, if the partition asked for them.
   std::span<const NodeTime> (*plan_times)(void* self, const BackendPlan* plan);
-  // Starts (or does) the work after the fences in `after`. *done: to be waited for.
-  tern_status (*submit)(void* self, BackendPlan* plan, std::span<const Buffer> slots, std::span<const int64_t> scalars,
-                        const RunControl& control, std::span<const Fence> after, Fence* done);
+  // The buffers of the slots from now on; called before the first submit, and when one has moved.
+  tern_status (*rebind)(void* self, BackendPlan* plan, std::span<const Buffer> slots);
+  // Starts (or does) the work after the fences in `after`. *done: to be waited for, 0 if there is nothing to wait for.
+  // control: lives until then.
+  tern_status (*submit)(void* self, BackendPlan* plan, std::span<const int64_t> scalars, const RunControl& control,
+                        std::span<const Fence> after, Fence* done);
+  // Gives the first error of what was begun up to the fence and not told of before.
   tern_status (*wait)(void* self, Fence fence, uint64_t timeout_ns);
   // Can output 0 of this node have a pitch (Location)? Then it may be written straight into a concatenation. NULL:
   // never.
   bool (*writes_pitch)(void* self, const Graph& graph, const Node& node);
 };
 
-// An opened backend.
+// An opened device of a backend.
 struct Backend {
   const BackendApi* api = nullptr;
   void* self = nullptr;
   DeviceInfo info = {};
   DeviceLimits limits;
+  std::string name;  // "vulkan", or "vulkan:1" for a device that is not the first
 };
+
+// One copy, waited for.
+tern_status copy_now(const Backend& backend, const Copy& copy);
 
 }  // namespace tern

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/context.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdarg>
+#include <cstdlib>
 
 #include "base/text.h"
 
@@ -35,20 +37,37 @@ tern_status Context::open_backend(std::string_view name, const Backend** backend
     std::lock_guard<std::mutex> lock(mutex_);
     TERN_TRY(find_or_open(name, backend, &fresh));
   }
-  if (fresh) log(2, "backend '%s' opened: %s", (*backend)->api->name, (*backend)->info.device);
+  if (fresh) log(2, "backend '%s' opened: %s", (*backend)->name.c_str(), (*backend)->info.device);
   return TERN_OK;
 }
 
 tern_status Context::find_or_open(std::string_view name, const Backend** backend, bool* fresh) {
   for (const auto& b : opened_)
-    if (name == b->api->name) return *backend = b.get(), TERN_OK;
+    if (name == b->name) return *backend = b.get(), TERN_OK;
+  const size_t colon = name.find(':');
+  const std::string_view kind = name.substr(0, colon);
+  const std::string number(colon == std::string_view::npos ? "0" : name.substr(colon + 1));
+  int64_t device = -1;
+  if (number.size() < 4 && number.find_first_not_of("0123456789") == std::string::npos && !number.empty())
+    device = std::atoi(number.c_str());
   for (const BackendApi* api : tables_) {
-    if (name != api->name) continue;
-    auto b = std::make_unique<Backend>();
+    if (kind != api->name) continue;
+    std::vector<DeviceInfo> infos((size_t)std::max<int64_t>(device, 0) + 1);
     int32_t count = 0;
-    TERN_TRY(api->probe(&b->info, 1, &count));
+    TERN_TRY(api->probe(infos.data(), (int32_t)infos.size(), &count));
     if (count < 1) return TERN_FAIL(TERN_ERR_UNSUPPORTED, "backend '%s': no device on this machine", api->name);
+    if (device < 0 || device >= count)
+      return TERN_FAIL(TERN_ERR_NOT_FOUND, "backend '%s' has no device '%s'; there are %d, from 0 on", api->name,
+                       number.c_str(), count);
+    auto b = std::make_unique<Backend>();
     b->api = api;
+    b->info = infos[(size_t)device];
+    b->name = name;
+    if (device == 0) {
+      b->name = kind;
+      for (const auto& other : opened_)
+        if (other->name == kind) return *backend = other.get(), TERN_OK;
+    }
     opened_.reserve(opened_.size() + 1);
     TERN_TRY(api->open(&b->info, &options_.allocator, &pool_, &b->self));
     b->limits = api->limits(b->self);

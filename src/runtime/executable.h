@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A plan of one graph for fixed shapes: placed, laid out in memory, compiled. Runs without allocating.
 #pragma once
-#include "graph/model_def.h"
-#include "runtime/memory_plan.h"
 #include "runtime/parameters.h"
-#include "runtime/placement.h"
+#include "runtime/plan.h"
 #include "runtime/state.h"
 
 namespace tern {
@@ -13,11 +11,12 @@ class Executable {
  public:
   struct Options {
     std::span<const Backend* const> backends;  // in order of preference; the last is the CPU
-    // of arenas, work space and copies of weights, those of sub-graphs included
-    uint64_t max_bytes = UINT64_MAX;
-    bool deterministic = false;  // no backend whose bits vary
+    uint64_t max_bytes = UINT64_MAX;  // of arenas, work space and copies of weights, those of sub-graphs included
+    bool deterministic = false;       // no backend whose bits vary
     bool profile = false;
     RunControl control = {};  // may end the making of the plan
+    // Of a sub-graph: per parameter, whether the whole plan writes it. Empty: the graph's own writes.
+    std::span<const char> written = {};
   };
   struct Memory {
     uint64_t arena = 0, bound = 0, scratch = 0, prepared = 0;
@@ -42,49 +41,41 @@ class Executable {
   tern_status run(std::span<const void* const> inputs, std::span<void* const> outputs, Parameters& parameters,
                   State& state, const RunControl& control);
 
-  const Graph& graph() const { return graph_; }
-  std::span<const NodePlacement> placements() const { return placements_; }
-  const char* backend_name(int32_t i) const { return backends_[(size_t)i]->api->name; }
+  const Graph& graph() const { return lowered_.graph; }
+  std::span<const NodePlacement> placements() const { return lowered_.placements; }
+  const char* backend_name(int32_t i) const { return targets_.backends[(size_t)i]->name.c_str(); }
   Memory memory() const;
-  bool writes_parameters() const { return !written_parameters_.empty(); }
-  // Version of the parameters that copies in another order were made from; 0 = no such copies.
-  uint64_t prepared_version() const { return prepared_version_; }
+  // What it shares with others of the same model.
+  template <class F>
+  void for_each_derived(F&& f) const {
+    for (const DerivedSlot& d : derived_) f(*d.copy);
+    for (const auto& child : children_) child->for_each_derived(f);
+  }
   std::span<const NodeProfile> profile() const { return profile_; }
   std::span<const TraceEvent> last_trace() const { return trace_; }
   // Executables of sub-graphs, in order of their nodes.
   std::span<const std::unique_ptr<Executable>> children() const { return children_; }
 
  private:
-  enum class StepKind : uint8_t { submit, to_host, to_device, control };
-  struct Step {
-    StepKind kind;
-    int32_t index;      // submit: partition; control: index into controls_
-    int32_t part = -1;  // copies
-    ValueId value = kNoValue;
-    int32_t from = 0;      // copies to_device: host location; all: first node (for the order of events)
-    bool updates = false;  // changes a state or parameter: not begun after a cancel, not stopped within
-  };
-  struct PartitionPlan {
-    int32_t backend;
-    std::vector<int32_t> nodes;
-    BackendPlan* plan = nullptr;
-  };
-  enum class SlotKind : uint8_t { arena, input, output, state, parameter, constant };
-  struct Slot {
-    SlotKind kind;
-    int32_t index;  // of the input, output, state, parameter; value id of a constant
-  };
-  // What lives in one memory: the host's, which several backends may use, or that of a device.
-  struct BackendPart {
+  // What the plan's data does not say of a memory.
+  struct Place {
     const Backend* backend = nullptr;  // its owner; the CPU for the host's
-    std::vector<Location> locations;   // per value
-    std::vector<Slot> slots;
-    std::vector<Buffer> buffers;     // per slot, as given to submit
-    std::vector<Buffer> owned;       // to be freed
-    std::vector<uint64_t> versions;  // per slot: of an uploaded parameter
-    MemoryPlan arena;
-    Buffer arena_buffer;
-    bool used = false;
+    std::vector<Buffer> buffers;       // per slot
+    Buffer arena;
+    uint64_t moved = 1;     // grows when a buffer of a slot is another
+    Fence last = 0;         // of what was begun and not waited for
+    bool fetching = false;  // copies to the host are on their way
+  };
+  struct Compiled {  // per part
+    BackendPlan* plan = nullptr;
+    uint64_t bound = 0;           // as Place::moved
+    std::vector<int32_t> states;  // that it writes
+  };
+  struct DerivedSlot {
+    std::shared_ptr<Derived> copy;
+    DerivedOrder order;
+    std::vector<ValueId> sources;
+    int32_t memory, slot;
   };
   struct Control {
     int32_t node;
@@ -93,44 +84,62 @@ class Executable {
     std::vector<const void*> inputs;
     std::vector<void*> outputs;
   };
+  struct Deriving {  // what the callback of a partition gets
+    Executable* self;
+    const Parameters* parameters;
+    int32_t memory;
+  };
 
   Executable() = default;
   tern_status build(Graph graph, const Model& model, const Parameters& parameters, Options options);
-  void order_updates();
-  tern_status lay_out(const Options& options);
-  int32_t part_of(int32_t backend) const;
-  int32_t slot_of(BackendPart& part, SlotKind kind, int32_t index);
+  void find_writes(const Options& options);
   tern_status compile(const Parameters& parameters, const Options& options);
+  tern_status compile_part(size_t part, std::span<const char> fixed, const Parameters& parameters,
+                           const Options& options);
+  tern_status count(uint64_t bytes, const Options& options);
+  Ref<Resident> item_of(ValueId v, const Parameters& parameters);
+  tern_status derive(const Deriving& d, std::span<const ValueId> sources, const DerivedOrder& order, int32_t* slot);
+  void set_buffer(Place& place, size_t slot, const Buffer& buffer);
   tern_status bind(std::span<const void* const> inputs, std::span<void* const> outputs, Parameters& parameters,
                    State& state);
-  tern_status take_states(BackendPart& part, State& state);
-  void abandon_updates(Parameters& parameters, State& state, bool brought_back);
-  tern_status copy_value(const Step& step, std::span<const void* const> inputs, State& state);
+  tern_status bind_parameters(Parameters& parameters);
+  tern_status upload(Place& place);
+  tern_status take_states(Place& place, State& state);
+  tern_status submit(const Step& step, State& state, const RunControl& control);
+  tern_status copy_values(size_t first, size_t last, std::span<const void* const> inputs, State& state);
+  tern_status wait(Place& place);
+  tern_status wait_all();
+  tern_status begin_host();
+  void abandon_updates(Parameters& parameters, State& state);
   tern_status run_control(Control& control, Parameters& parameters, State& state, const RunControl& run);
   void* host_pointer(ValueId v) const;
   tern_status check_borders(const Node& n, const Executable& child, bool loop) const;
   tern_status build_control(int32_t node, const Model& model, const Parameters& parameters, const Options& options);
 
-  Graph graph_;
-  Ref<const Model> model_;
-  std::vector<const Backend*> backends_;
-  int32_t host_ = 0;  // index of the CPU in backends_
-  std::vector<NodePlacement> placements_;
-  std::vector<PartitionPlan> partitions_;
-  std::vector<BackendPart> parts_;  // per backend; that of the CPU serves all whose memory is the host's
-  std::vector<Step> steps_;
-  size_t update_phase_ = 0;       // the first of the steps at the end that only write states and parameters
-  bool replaces_states_ = false;  // in that phase, as a whole
+  Ref<const Model> model_;  // before all that its residents hang on
+  Targets targets_;
+  Lowered lowered_;
+  std::vector<Part> parts_;
+  Layout layout_;
+  Schedule schedule_;
+  std::vector<Place> places_;        // per memory
+  std::vector<Compiled> compiled_;   // per part
+  std::vector<int32_t> control_of_;  // per part: index into controls_
   std::vector<Control> controls_;
   std::vector<std::unique_ptr<Executable>> children_;
+  std::vector<Ref<Resident>> constants_;  // per value, where asked for
+  std::vector<Held> held_;
+  std::vector<DerivedSlot> derived_;
   std::vector<int64_t> scalars_;
-  std::vector<ValueId> scalar_values_;
-  std::vector<int32_t> scalar_inputs_;                           // index into graph_.inputs
-  std::vector<std::pair<int32_t, ValueId>> copied_outputs_;      // outputs that are not written in place
-  std::vector<std::pair<int32_t, int32_t>> written_parameters_;  // index and the part that writes it
-  uint64_t planned_ = 0;                                         // bytes so far; at most options.max_bytes
-  bool states_move_ = false;                                     // between backends, within a run
-  uint64_t prepared_version_ = 0;
+  std::vector<int32_t> scalar_inputs_;                           // index into the graph's inputs
+  std::vector<char> written_;                                    // per parameter, by the whole plan
+  std::vector<std::pair<int32_t, int32_t>> written_parameters_;  // index and memory of those that it writes itself
+  const Parameters* bound_parameters_ = nullptr;
+  uint64_t bound_changes_ = 0;
+  Uploads uploads_;  // kept to save allocations
+  std::vector<Copy> copies_;
+  uint64_t planned_ = 0;      // bytes so far; at most options.max_bytes
+  bool states_move_ = false;  // between memories, within a run
   std::vector<NodeProfile> profile_;
   std::vector<TraceEvent> trace_;
   bool profiling_ = false;

@@ -15,9 +15,9 @@ struct HostDevice {
 // arithmetic, as below that handing over costs more than it brings.
 int32_t threads_worth(double flops, int64_t units, int32_t max_threads);
 
-tern_status host_alloc(void* self, uint64_t bytes, Buffer* out);
+tern_status host_alloc(void* self, uint64_t bytes, MemoryKind kind, Buffer* out);
 tern_status host_import(void* self, void* host, uint64_t bytes, Buffer* out);
 void host_free(void* self, Buffer* buffer);
-tern_status host_copy(void* self, const Copy& copy);
+tern_status host_copy(void* self, std::span<const Copy> copies, std::span<const Fence> after, Fence* done);
 
 }  // namespace tern

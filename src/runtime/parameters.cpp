@@ -16,29 +16,31 @@ tern_status Parameters::intact() const {
 }
 
 tern_status Parameters::make_writable(int32_t i) {
-  Block& block = overlay_[(size_t)i];
-  if (block.data()) return TERN_OK;
-  const Parameter& p = model_->def().parameters[(size_t)i];
-  Block fresh;
-  TERN_TRY(fresh.allocate(model_->context().allocator(), p.bytes));
-  TERN_TRY(copy_whole(fresh.data(), fresh.bytes(), p.data.bytes, p.bytes, p.name.c_str()));
-  block = std::move(fresh);
+  if (changed(i)) return TERN_OK;
+  const void* content = nullptr;
+  TERN_TRY(item(i)->read(&content));
+  TERN_TRY(Resident::create(model_->context().allocator(), item(i)->bytes(), content, &items_[(size_t)i]));
+  ++changes_;
   return TERN_OK;
 }
 
 uint64_t Parameters::overlay_bytes() const {
   uint64_t sum = 0;
-  for (const Block& b : overlay_) sum += b.bytes();
+  for (size_t i = 0; i < items_.size(); ++i)
+    if (changed((int32_t)i)) sum += items_[i]->bytes();
   return sum;
 }
 
 tern_status Parameters::get(int32_t i, Ref<Tensor>* tensor) const {
   TERN_TRY(intact());
   const Parameter& p = model_->def().parameters[(size_t)i];
+  const void* from = nullptr;
+  TERN_TRY(item(i)->read(&from));
   Ref<Tensor> t;
   TERN_TRY(Tensor::create(model_->context(), is_plain(p.encoding) ? p.dtype : TERN_DTYPE_F32, p.shape, &t));
-  if (is_plain(p.encoding)) TERN_TRY(copy_whole(t->data(), t->bytes(), bytes(i), p.bytes, p.name.c_str()));
-  else decode(p.encoding, p.dtype, p.shape, bytes(i), (float*)t->data());
+  if is_plain((p.encoding))
+    TERN_TRY(copy_whole(t->data(), t->bytes(), from, item(i)->bytes(), p.name.c_str()));
+  else decode(p.encoding, p.dtype, p.shape, from, (float*)t->data());
   *tensor = std::move(t);
   return TERN_OK;
 }
@@ -55,8 +57,9 @@ tern_status Parameters::set(int32_t i, const Tensor& tensor) {
     return TERN_FAIL(TERN_ERR_TYPE, "parameter '%s' is stored as %s: give it as f32", p.name.c_str(),
                      encoding_name(p.encoding));
   TERN_TRY(make_writable(i));
-  void* to = overlay_[(size_t)i].data();
-  if (!is_plain(p.encoding)) encode(p.encoding, p.dtype, p.shape, (const float*)tensor.data(), to);
+  TERN_TRY(item(i)->reserve());
+  void* to = item(i)->overwrite();
+  if !is_plain((p.encoding)) encode(p.encoding, p.dtype, p.shape, (const float*)tensor.data(), to);
   else if (tensor.dtype() == p.dtype) TERN_TRY(copy_whole(to, p.bytes, tensor.data(), tensor.bytes(), p.name.c_str()));
   else
     for (int64_t k = 0, n = p.shape.elements(); k < n; ++k)

@@ -10,17 +10,17 @@ namespace tern {
 class Parameters : public RefCounted<Parameters> {
  public:
   explicit Parameters(const Model& model)
-      : model_(Ref<const Model>::share(&model)), overlay_(model.def().parameters.size()) {}
+      : model_(Ref<const Model>::share(&model)), items_(model.parameters().begin(), model.parameters().end()) {}
 
   mutable InUse in_use;  // by calls of the C ABI
 
   const Model& model() const { return *model_; }
   uint64_t version() const { return version_; }
-  // Bytes of parameter i, in the parameter's own dtype and encoding.
-  const void* bytes(int32_t i) const {
-    return overlay_[(size_t)i].data() ? overlay_[(size_t)i].data() : model_->def().parameters[(size_t)i].data.bytes;
-  }
-  bool changed(int32_t i) const { return overlay_[(size_t)i].data() != nullptr; }
+  // Grows whenever an item is another or has another content.
+  uint64_t changes() const { return changes_; }
+  // Parameter i, in its own dtype and encoding.
+  const Ref<Resident>& item(int32_t i) const { return items_[(size_t)i]; }
+  bool changed(int32_t i) const { return items_[(size_t)i].get() != model_->parameters()[(size_t)i].get(); }
   // Gives parameter i a copy of its own that may be written. Same content as before.
   tern_status make_writable(int32_t i);
   // A run failed while it wrote parameters, so that some are new and some old: no run, and nobody else, takes them
@@ -28,7 +28,7 @@ class Parameters : public RefCounted<Parameters> {
   void tear() { torn_ = true; }
   tern_status intact() const;
   // To be called after the content changed.
-  void touch() { ++version_; }
+  void touch() { ++version_, ++changes_; }
   uint64_t overlay_bytes() const;
 
   // A plain copy (f32 where the parameter is encoded).
@@ -37,9 +37,9 @@ class Parameters : public RefCounted<Parameters> {
   tern_status set(int32_t i, const Tensor& tensor);
 
  private:
-  Ref<const Model> model_;  // before the blocks, whose allocator it keeps
-  std::vector<Block> overlay_;
-  uint64_t version_ = 1;
+  Ref<const Model> model_;  // before the items, whose allocator it keeps
+  std::vector<Ref<Resident>> items_;
+  uint64_t version_ = 1, changes_ = 1;
   bool torn_ = false;
 };
 

@@ -63,10 +63,6 @@ bool made_for(const Stages::Stage& s, const Graph& graph, std::span<const Given>
   return at == s.contents.size();
 }
 
-bool is_old(const Executable& e, const Parameters& parameters) {
-  return e.prepared_version() && e.prepared_version() != parameters.version();
-}
-
 // What a stage or a loop takes is as large as what the one before it gives.
 tern_status check_given(const Value& taken, DType dtype, const Shape& shape) {
   Value given;
@@ -88,13 +84,6 @@ tern_status Stages::find(List& list, Stage* before, const Graph& graph, std::spa
                          const Parameters& parameters, const RunControl& control, Stage** found) {
   for (size_t i = 0; i < list.size(); ++i) {
     if (!made_for(*list[i], graph, given)) continue;
-    if (is_old(*list[i]->executable, parameters)) {
-      // Copies of weights in another order are of an older version.
-      std::swap(list[i], list.back());
-      if (std::find(latest_.begin(), latest_.end(), list.back().get()) != latest_.end()) latest_.clear();
-      list.pop_back();
-      break;
-    }
     list[i]->used = ++clock_;
     *found = list[i].get();
     return TERN_OK;
@@ -162,7 +151,11 @@ tern_status Stages::create(Stage* before, const Graph& graph, std::span<const Gi
   }
   TERN_TRY(check_control(control));
   if (options_.keep) name_values(g);
-  if (!options_.backends[0]->limits.as_written) TERN_TRY(optimize(g));
+  if (!options_.backends[0]->limits.as_written) {
+    TERN_TRY(optimize(g));
+    for (const Backend* b : options_.backends)
+      if (b->api->fuse) TERN_TRY(b->api->fuse(b->self, g));
+  }
   const size_t own = g.outputs.size();
   s->planned = before ? before->planned : 0;
   const uint64_t most = std::min(max_bytes, model_->max_planned_bytes());

@@ -15,58 +15,14 @@ tern_status find_state(const ModelDef& model, std::string_view name, int32_t* in
 
 tern_status State::create(const Model& model, Ref<State>* out) {
   Ref<State> s = Ref<State>::adopt(new State(model));
-  s->items_.resize(model.def().states.size());
-  for (size_t i = 0; i < s->items_.size(); ++i) {
-    const StateDecl& decl = model.def().states[i];
-    TERN_TRY(tensor_bytes(decl.dtype, decl.shape, &s->items_[i].bytes));
-    TERN_TRY(s->items_[i].host.allocate_zeroed(model.context().allocator(), s->items_[i].bytes));
+  for (const StateDecl& decl : model.def().states) {
+    uint64_t bytes = 0;
+    TERN_TRY(tensor_bytes(decl.dtype, decl.shape, &bytes));
+    Ref<Resident> item;
+    TERN_TRY(Resident::create(model.context().allocator(), bytes, nullptr, &item));
+    s->items_.push_back(std::move(item));
   }
   *out = std::move(s);
-  return TERN_OK;
-}
-
-State::~State() {
-  for (Item& item : items_)
-    if (item.device) item.device->api->free(item.device->self, &item.buffer);
-}
-
-tern_status State::to_host(Item& item) const {
-  if (!item.device) return TERN_OK;
-  Block block;
-  TERN_TRY(block.allocate(model_->context().allocator(), item.bytes));
-  TERN_TRY(item.device->api->copy(item.device->self, {Copy::to_host, item.buffer, 0, {}, 0, block.data(), item.bytes}));
-  item.device->api->free(item.device->self, &item.buffer);
-  item.device = nullptr;
-  item.host = std::move(block);
-  return TERN_OK;
-}
-
-tern_status State::host(int32_t i, void** data) const {
-  Item& item = items_[(size_t)i];
-  TERN_TRY(to_host(item));
-  *data = item.host.data();
-  return TERN_OK;
-}
-
-tern_status State::acquire(int32_t i, const Backend& backend, Buffer* buffer) {
-  Item& item = items_[(size_t)i];
-  if (item.device == &backend) return *buffer = item.buffer, TERN_OK;
-  TERN_TRY(to_host(item));
-  if (backend.limits.host_memory) {
-    *buffer = {item.host.data(), item.bytes};
-    return TERN_OK;
-  }
-  Buffer b;
-  TERN_TRY(backend.api->alloc(backend.self, item.bytes, &b));
-  const tern_status s = backend.api->copy(backend.self, {Copy::to_device, b, 0, {}, 0, item.host.data(), item.bytes});
-  if (s != TERN_OK) {
-    backend.api->free(backend.self, &b);
-    return s;
-  }
-  item.buffer = b;
-  item.device = &backend;
-  item.host.reset();
-  *buffer = b;
   return TERN_OK;
 }
 
@@ -78,13 +34,13 @@ tern_status State::intact() const {
 
 tern_status State::fork(Ref<State>* out) const {
   TERN_TRY(intact());
-  Ref<State> copy;
-  TERN_TRY(create(*model_, &copy));
-  for (size_t i = 0; i < items_.size(); ++i) {
-    void* from = nullptr;
-    TERN_TRY(host((int32_t)i, &from));
-    TERN_TRY(copy_whole(copy->items_[i].host.data(), copy->items_[i].bytes, from, items_[i].bytes,
-                        model_->def().states[i].name.c_str()));
+  Ref<State> copy = Ref<State>::adopt(new State(*model_));
+  for (const Ref<Resident>& item : items_) {
+    const void* from = nullptr;
+    TERN_TRY(item->read(&from));
+    Ref<Resident> fresh;
+    TERN_TRY(Resident::create(model_->context().allocator(), item->bytes(), from, &fresh));
+    copy->items_.push_back(std::move(fresh));
   }
   copy->length_ = length_;
   *out = std::move(copy);
@@ -101,18 +57,18 @@ tern_status State::truncate(int64_t length) {
 
 uint64_t State::bytes() const {
   uint64_t sum = 0;
-  for (const Item& item : items_) sum += item.bytes;
+  for (const Ref<Resident>& item : items_) sum += item->bytes();
   return sum;
 }
 
 tern_status State::get(int32_t i, Ref<Tensor>* tensor) const {
   TERN_TRY(intact());
   const StateDecl& decl = model_->def().states[(size_t)i];
-  void* from = nullptr;
-  TERN_TRY(host(i, &from));
+  const void* from = nullptr;
+  TERN_TRY(item(i)->read(&from));
   Ref<Tensor> t;
   TERN_TRY(Tensor::create(model_->context(), decl.dtype, decl.shape, &t));
-  TERN_TRY(copy_whole(t->data(), t->bytes(), from, items_[(size_t)i].bytes, decl.name.c_str()));
+  TERN_TRY(copy_whole(t->data(), t->bytes(), from, item(i)->bytes(), decl.name.c_str()));
   *tensor = std::move(t);
   return TERN_OK;
 }
@@ -122,9 +78,8 @@ tern_status State::set(int32_t i, const Tensor& tensor) {
   if (!(tensor.shape() == decl.shape) || tensor.dtype() != decl.dtype)
     return TERN_FAIL(TERN_ERR_SHAPE, "state '%s' is %s%s, the tensor %s%s", decl.name.c_str(), dtype_name(decl.dtype),
                      to_string(decl.shape).c_str(), dtype_name(tensor.dtype()), to_string(tensor.shape()).c_str());
-  void* to = nullptr;
-  TERN_TRY(host(i, &to));
-  return copy_whole(to, items_[(size_t)i].bytes, tensor.data(), tensor.bytes(), decl.name.c_str());
+  TERN_TRY(item(i)->reserve());
+  return copy_whole(item(i)->overwrite(), item(i)->bytes(), tensor.data(), tensor.bytes(), decl.name.c_str());
 }
 
 }  // namespace tern

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The states of a model: tensors of fixed capacity that live across runs, on the backend that used them last, and the
-// number of valid positions.
+// The states of a model: tensors of fixed capacity that live across runs, and the number of valid positions.
 #pragma once
 #include "base/in_use.h"
 #include "runtime/model.h"
@@ -12,7 +11,6 @@ class State : public RefCounted<State> {
  public:
   // Zeros, length 0.
   static tern_status create(const Model& model, Ref<State>* out);
-  ~State();
 
   mutable InUse in_use;  // by a call of the C ABI
 
@@ -26,10 +24,7 @@ class State : public RefCounted<State> {
   tern_status truncate(int64_t length);
   uint64_t bytes() const;
 
-  // Host memory of state i, moved there first if a device has it.
-  tern_status host(int32_t i, void** data) const;
-  // A buffer of `backend` that holds state i from now on.
-  tern_status acquire(int32_t i, const Backend& backend, Buffer* buffer);
+  const Ref<Resident>& item(int32_t i) const { return items_[(size_t)i]; }
 
   tern_status get(int32_t i, Ref<Tensor>* tensor) const;
   tern_status set(int32_t i, const Tensor& tensor);
@@ -37,17 +32,10 @@ class State : public RefCounted<State> {
   tern_status load(const char* path);
 
  private:
-  struct Item {
-    uint64_t bytes = 0;
-    Block host;                       // the content, unless a device has it
-    const Backend* device = nullptr;  // holds the content if not NULL
-    Buffer buffer;
-  };
   explicit State(const Model& model) : model_(Ref<const Model>::share(&model)) {}
-  tern_status to_host(Item& item) const;
 
   Ref<const Model> model_;
-  mutable std::vector<Item> items_;
+  std::vector<Ref<Resident>> items_;
   int64_t length_ = 0;
   bool torn_ = false;
 };

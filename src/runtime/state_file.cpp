@@ -104,10 +104,10 @@ tern_status State::save(const char* path) const {
   TERN_TRY(intact());
   Layout layout;
   TERN_TRY(lay_out(model_->def(), &layout));
-  std::vector<void*> data(items_.size());
+  std::vector<const void*> data(items_.size());
   std::vector<uint64_t> table(items_.size());
   for (size_t i = 0; i < items_.size(); ++i) {
-    TERN_TRY(host((int32_t)i, &data[i]));
+    TERN_TRY(items_[i]->read(&data[i]));
     table[i] = checksum64(data[i], layout.bytes[i]);
   }
   FileHeader h = {};
@@ -151,10 +151,9 @@ tern_status State::load(const char* path) {
                      model_->def().states[i].name.c_str());
   }
   // From here on nothing may fail: first all memory, then the bytes.
-  std::vector<void*> data(items_.size());
-  for (size_t i = 0; i < items_.size(); ++i) TERN_TRY(host((int32_t)i, &data[i]));
+  for (const Ref<Resident>& item : items_) TERN_TRY(item->reserve());
   for (size_t i = 0; i < items_.size(); ++i)
-    TERN_TRY(copy_whole(data[i], items_[i].bytes, file.data + layout.offsets[i], layout.bytes[i],
+    TERN_TRY(copy_whole(items_[i]->overwrite(), items_[i]->bytes(), file.data + layout.offsets[i], layout.bytes[i],
                         model_->def().states[i].name.c_str()));
   length_ = h.length;
   torn_ = false;

@@ -228,7 +228,7 @@ TEST_P(Proof, OneBlockQuantisedMatrixServesThreeUses) {
   const Ref<Context> context = make_context();
   const Ref<Model> model = make_model(*context, std::move(loaded), file.owner);
   const std::unique_ptr<Session> session = open(*model);
-  EXPECT_EQ(session->parameters().bytes(0), bytes);
+  EXPECT_EQ(parameter_bytes(session->parameters(), 0), bytes);
   const int32_t which[kIds] = {0, 69, 13, 13, 40};
   const Ref<Tensor> in = make_tensor(*context, TERN_DTYPE_I32, {kIds}, which);
   Outputs out;

@@ -15,14 +15,6 @@
 namespace tern::test {
 namespace {
 
-struct Plan : BackendPlan {
-  const Graph* graph = nullptr;
-  std::vector<int32_t> nodes;
-  std::vector<Location> locations;
-  std::vector<NodeTime> times;
-  bool profile = false;
-};
-
 constexpr uint64_t kPage = 4096;
 
 // Device memory: a mapping of its own that is locked (no access) unless the device works on it. The content ends at the
@@ -31,6 +23,16 @@ struct Memory {
   char* map;
   uint64_t pages;
   char* data;
+};
+
+struct Plan : BackendPlan {
+  const Graph* graph = nullptr;
+  std::vector<int32_t> nodes;
+  std::vector<Location> locations;
+  std::vector<ValueId> scalars;
+  std::vector<Memory*> bound;  // per slot
+  std::vector<NodeTime> times;
+  bool profile = false;
 };
 
 struct Device {
@@ -73,7 +75,7 @@ Support supports(void* self, const Graph&, const Node& node) {
   return {SupportKind::kernel, ""};
 }
 
-tern_status alloc(void* self, uint64_t bytes, Buffer* out) {
+tern_status alloc(void* self, uint64_t bytes, MemoryKind, Buffer* out) {
   std::vector<Memory*>& all = ((Device*)self)->all;
   all.reserve(all.size() + 1);
   auto* m = new Memory{};
@@ -106,7 +108,7 @@ void release(void* self, Buffer* b) {
   *b = {};
 }
 
-tern_status copy(void*, const Copy& c) {
+tern_status copy_one(const Copy& c) {
   Memory& m = *(Memory*)c.device.handle;
   if (!range_within(c.device_offset, c.bytes, c.device.bytes))
     return TERN_FAIL(TERN_ERR_INTERNAL, "reference backend: copy outside a buffer");
@@ -124,11 +126,18 @@ tern_status copy(void*, const Copy& c) {
   return TERN_OK;
 }
 
+tern_status copy(void*, std::span<const Copy> copies, std::span<const Fence>, Fence* done) {
+  for (const Copy& c : copies) TERN_TRY(copy_one(c));
+  *done = 0;
+  return TERN_OK;
+}
+
 tern_status compile(void*, const Partition& p, BackendPlan** out) {
   auto plan = std::make_unique<Plan>();
   plan->graph = p.graph;
   plan->nodes.assign(p.nodes.begin(), p.nodes.end());
   plan->locations.assign(p.locations.begin(), p.locations.end());
+  plan->scalars.assign(p.scalars.begin(), p.scalars.end());
   plan->profile = p.profile;
   *out = plan.release();
   return TERN_OK;
@@ -138,19 +147,25 @@ void plan_release(void*, BackendPlan* plan) { delete static_cast<Plan*>(plan); }
 PlanStats plan_stats(void*, const BackendPlan*) { return {}; }
 std::span<const NodeTime> plan_times(void*, const BackendPlan* plan) { return static_cast<const Plan*>(plan)->times; }
 
-tern_status submit(void*, BackendPlan* base, std::span<const Buffer> slots, std::span<const int64_t> scalars,
-                   const RunControl& control, std::span<const Fence>, Fence* done) {
+tern_status rebind(void*, BackendPlan* base, std::span<const Buffer> slots) {
+  Plan* plan = static_cast<Plan*>(base);
+  plan->bound.clear();
+  for (const Buffer& b : slots) plan->bound.push_back((Memory*)b.handle);
+  return TERN_OK;
+}
+
+tern_status submit(void*, BackendPlan* base, std::span<const int64_t> scalars, const RunControl& control,
+                   std::span<const Fence>, Fence* done) {
   Plan* plan = static_cast<Plan*>(base);
   const Graph& g = *plan->graph;
-  for (const Buffer& b : slots)
-    if (b.handle) lock(*(Memory*)b.handle, false);
+  for (Memory* m : plan->bound)
+    if (m) lock(*m, false);
   // Run-time scalars arrive by value.
-  size_t k = 0;
-  for (const ValueId v : g.inputs) {
-    if (g.value(v).kind != ValueKind::scalar) continue;
+  for (size_t k = 0; k < plan->scalars.size(); ++k) {
+    const ValueId v = plan->scalars[k];
     const Location& loc = plan->locations[(size_t)v];
-    if (loc.slot >= 0) std::memcpy(((Memory*)slots[(size_t)loc.slot].handle)->data + loc.offset, &scalars[k], 8);
-    ++k;
+    if (loc.slot >= 0)
+      std::memcpy(plan->bound[(size_t)loc.slot]->data + loc.offset, &scalars[k], dtype_size(g.value(v).dtype));
   }
   tern_status status = TERN_OK;
   plan->times.clear();
@@ -160,8 +175,7 @@ tern_status submit(void*, BackendPlan* base, std::span<const Buffer> slots, std:
     const auto tensor = [&](ValueId v) {
       const Value& value = g.value(v);
       const Location& loc = plan->locations[(size_t)v];
-      return RefTensor{value.dtype, value.encoding, value.shape,
-                       ((Memory*)slots[(size_t)loc.slot].handle)->data + loc.offset};
+      return RefTensor{value.dtype, value.encoding, value.shape, plan->bound[(size_t)loc.slot]->data + loc.offset};
     };
     std::vector<RefTensor> ins(n.in.size()), outs(n.out.size());
     for (size_t a = 0; a < ins.size(); ++a)
@@ -171,8 +185,8 @@ tern_status submit(void*, BackendPlan* base, std::span<const Buffer> slots, std:
     if ((status = evaluate(n, ins.data(), outs.data())) != TERN_OK) break;
     if (plan->profile) plan->times.push_back({i, begin, monotonic_ns()});
   }
-  for (const Buffer& b : slots)
-    if (b.handle) lock(*(Memory*)b.handle, true);
+  for (Memory* m : plan->bound)
+    if (m) lock(*m, true);
   *done = 0;
   return status;
 }
@@ -183,13 +197,14 @@ tern_status wait(void*, Fence, uint64_t) { return TERN_OK; }
 
 const BackendApi& reference_backend() {
   static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi),
-                                     1,
+                                     2,
                                      "reference",
                                      probe<false>,
                                      open<false>,
                                      close,
                                      limits,
                                      supports,
+                                     nullptr,
                                      alloc,
                                      import_memory,
                                      release,
@@ -198,6 +213,7 @@ const BackendApi& reference_backend() {
                                      plan_release,
                                      plan_stats,
                                      plan_times,
+                                     rebind,
                                      submit,
                                      wait,
                                      nullptr};
@@ -206,13 +222,14 @@ const BackendApi& reference_backend() {
 
 const BackendApi& halting_backend() {
   static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi),
-                                     1,
+                                     2,
                                      "halting",
                                      probe<true>,
                                      open<true>,
                                      close,
                                      limits,
                                      supports,
+                                     nullptr,
                                      alloc,
                                      import_memory,
                                      release,
@@ -221,6 +238,7 @@ const BackendApi& halting_backend() {
                                      plan_release,
                                      plan_stats,
                                      plan_times,
+                                     rebind,
                                      submit,
                                      wait,
                                      nullptr};

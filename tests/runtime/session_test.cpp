@@ -18,7 +18,6 @@
 #include "ops/resize.h"
 #include "ops/slice.h"
 #include "ops/state_write.h"
-#include "passes/optimize.h"
 #include "tests/runtime/count_allocations.h"
 #include "tests/runtime/support.h"
 
@@ -393,9 +392,9 @@ const BackendApi& losing_backend() {
   static const BackendApi api = [] {
     BackendApi a = Original();
     a.name = Original == cpu::backend ? "losing_host" : "losing_device";
-    a.submit = [](void* self, BackendPlan* plan, std::span<const Buffer> slots, std::span<const int64_t> scalars,
-                  const RunControl& control, std::span<const Fence> after, Fence* done) -> tern_status {
-      TERN_TRY(Original().submit(self, plan, slots, scalars, control, after, done));
+    a.submit = [](void* self, BackendPlan* plan, std::span<const int64_t> scalars, const RunControl& control,
+                  std::span<const Fence> after, Fence* done) -> tern_status {
+      TERN_TRY(Original().submit(self, plan, scalars, control, after, done));
       return submits_left >= 0 && submits_left-- == 0 ? TERN_FAIL(TERN_ERR_DEVICE_LOST, "as the test wants") : TERN_OK;
     };
     return a;
@@ -484,7 +483,7 @@ TEST(Session, UpdatesComeLastAndAreNotEnded) {
     if (s == TERN_OK) ++written;
     else ++cancelled;
     for (int32_t k = 0; k < 2; ++k) {
-      const float* p = (const float*)session->parameters().bytes(k);
+      const float* p = (const float*)parameter_bytes(session->parameters(), k);
       EXPECT_TRUE(p[0] == written && p[n - 1] == written)
           << "parameter " << k << ", job " << at << " of " << jobs << ": " << p[0] << ", " << p[n - 1];
     }
@@ -749,7 +748,7 @@ TEST(Session, FusedEqualsUnfused) {
     for (int fused = 0; fused < 2; ++fused) {
       Graph g = model->def().signatures[0].graph;
       if (fused) {
-        TERN_OKAY(optimize(g));
+        TERN_OKAY(optimize_for_cpu(g));
       }
       nodes[fused] = g.nodes.size();
       std::unique_ptr<Executable> e;
@@ -855,7 +854,7 @@ TEST(Session, PassesKeepResults) {
     for (int optimized = 0; optimized < 2; ++optimized) {
       Graph copy = g;
       if (optimized) {
-        TERN_OKAY(optimize(copy));
+        TERN_OKAY(optimize_for_cpu(copy));
       }
       std::vector<void*> outputs;
       for (const ValueId v : copy.outputs) y[optimized].emplace_back((size_t)copy.value(v).shape.elements());
@@ -932,7 +931,7 @@ TEST(Session, StepsPerChannelAreEpilogues) {
     if (changing) emit(g, "sgd_update", {t, k, add_constant(g, 0.5f)});
     g.outputs = {x};
     Graph fused = g;
-    TERN_OKAY(optimize(fused));
+    TERN_OKAY(optimize_for_cpu(fused));
     size_t products = 0;
     for (const Node& n : fused.nodes) products += n.subgraphs.size() == 1;
     EXPECT_EQ(products, 3u);

@@ -14,6 +14,7 @@
 #include "backends/cpu/backend.h"
 #include "backends/onednn/backend.h"
 #include "ops/op.h"
+#include "passes/optimize.h"
 #include "runtime/session.h"
 #include "tests/runtime/reference_backend.h"
 
@@ -45,6 +46,12 @@ inline bool has_onednn() {
     return false;
   }();
   return found;
+}
+
+// What a plan for the CPU does to a graph before it is placed.
+inline tern_status optimize_for_cpu(Graph& g) {
+  TERN_TRY(optimize(g));
+  return cpu::backend().fuse(nullptr, g);
 }
 
 inline Ref<Model> make_model(Context& context, ModelDef def, std::shared_ptr<const void> owner = {}) {
@@ -84,6 +91,12 @@ inline int32_t add_parameter(ModelDef& def, const std::string& name, const Shape
   encode(encoding, p.dtype, shape, values, to);
   def.parameters.push_back(std::move(p));
   return (int32_t)def.parameters.size() - 1;
+}
+
+inline const void* parameter_bytes(const Parameters& parameters, int32_t i) {
+  const void* bytes = nullptr;
+  EXPECT_EQ(parameters.item(i)->read(&bytes), TERN_OK) << thread_error().message;
+  return bytes;
 }
 
 // The parameter or state of this name as a value of the graph.
@@ -131,8 +144,9 @@ struct Outputs {
 inline tern_status run(Session& s, int32_t signature, std::vector<const tern::Tensor*> inputs, Outputs* out,
                        const RunControl& control = {}) {
   std::vector<const tern::Tensor*> results(s.model().def().signatures[(size_t)signature].graph.outputs.size());
-  TERN_TRY(s.run(signature, inputs, results, control));
   out->tensors.clear();
+  out->tensors.reserve(results.size());  // so that no allocation comes behind the run
+  TERN_TRY(s.run(signature, inputs, results, control));
   for (const tern::Tensor* t : results) out->tensors.push_back(Ref<const tern::Tensor>::adopt(t));
   return TERN_OK;
 }

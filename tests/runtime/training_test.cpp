@@ -150,7 +150,7 @@ class Training : public testing::TestWithParam<Setup> {
   std::vector<std::vector<char>> content(const Parameters& p) {
     std::vector<std::vector<char>> all;
     for (size_t i = 0; i < model->def().parameters.size(); ++i) {
-      const char* b = (const char*)p.bytes((int32_t)i);
+      const char* b = (const char*)parameter_bytes(p, (int32_t)i);
       all.emplace_back(b, b + model->def().parameters[i].bytes);
     }
     return all;

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// The first step of a plan: nodes that backends run, updates at the end.
+#include "ops/state_write.h"
+#include "runtime/plan.h"
+
+namespace tern {
+namespace {
+
+// Who reads a state as it is after it was replaced as a whole can read the new content where it comes from: then nobody
+// reads the write's result, and it may wait for the end.
+void read_around_writes(Graph& g) {
+  std::vector<ValueId> same(g.values.size(), kNoValue);
+  const auto source = [&](ValueId v) { return v != kNoValue && same[(size_t)v] != kNoValue ? same[(size_t)v] : v; };
+  for (Node& n : g.nodes) {
+    for (ValueId& v : n.in) v = source(v);
+    if (!(n.op->flags & kWritesState) || n.in.size() < 2 || (n.in.size() > 2 && n.in[2] != kNoValue)) continue;
+    const Value &update = g.value(n.in[1]), &result = g.value(n.out[0]);
+    if (update.kind == ValueKind::node && update.shape == result.shape && update.dtype == result.dtype &&
+        update.encoding == result.encoding)
+      same[(size_t)n.out[0]] = n.in[1];
+  }
+  for (ValueId& v : g.outputs) v = source(v);
+}
+
+int32_t updates_last(Graph& g, std::vector<NodePlacement>& placements) {
+  std::vector<char> read(g.values.size(), 0);
+  for (const Node& n : g.nodes)
+    for (const ValueId v : n.in)
+      if (v != kNoValue) read[(size_t)v] = 1;
+  for (const ValueId v : g.outputs) read[(size_t)v] = 1;
+  std::vector<size_t> order, late;
+  for (size_t i = 0; i < g.nodes.size(); ++i) {
+    const Node& n = g.nodes[i];
+    ((n.op->flags & kWritesState) && !read[(size_t)n.out[0]] ? late : order).push_back(i);
+  }
+  const int32_t first = (int32_t)order.size();
+  if (late.empty()) return first;
+  order.insert(order.end(), late.begin(), late.end());
+  std::vector<Node> nodes;
+  std::vector<NodePlacement> where;
+  for (const size_t i : order) {
+    for (const ValueId v : g.nodes[i].out) g.value(v).producer = (int32_t)nodes.size();
+    nodes.push_back(std::move(g.nodes[i]));
+    where.push_back(placements[i]);
+  }
+  g.nodes = std::move(nodes);
+  placements = std::move(where);
+  return first;
+}
+
+}  // namespace
+
+uint64_t Targets::alignment(int32_t memory) const {
+  uint64_t most = 64;
+  for (size_t b = 0; b < backends.size(); ++b)
+    if (memory_of((int32_t)b) == memory) most = std::max(most, backends[b]->limits.buffer_alignment);
+  return most;
+}
+
+tern_status lower(Graph graph, const Targets& targets, Lowered* out) {
+  out->graph = std::move(graph);
+  TERN_TRY(place_nodes(out->graph, targets.backends, targets.exact, &out->placements));
+  read_around_writes(out->graph);
+  out->first_update = updates_last(out->graph, out->placements);
+  for (const ValueId v : out->graph.inputs)
+    if (out->graph.value(v).kind == ValueKind::scalar) out->scalars.push_back(v);
+  return TERN_OK;
+}
+
+}  // namespace tern
