@@ -38,7 +38,7 @@ tern_status Parameters::get(int32_t i, Ref<Tensor>* tensor) const {
   TERN_TRY(item(i)->read(&from));
   Ref<Tensor> t;
   TERN_TRY(Tensor::create(model_->context(), is_plain(p.encoding) ? p.dtype : TERN_DTYPE_F32, p.shape, &t));
-  if is_plain((p.encoding))
+  if (is_plain(p.encoding))
     TERN_TRY(copy_whole(t->data(), t->bytes(), from, item(i)->bytes(), p.name.c_str()));
   else decode(p.encoding, p.dtype, p.shape, from, (float*)t->data());
   *tensor = std::move(t);
@@ -59,7 +59,7 @@ tern_status Parameters::set(int32_t i, const Tensor& tensor) {
   TERN_TRY(make_writable(i));
   TERN_TRY(item(i)->reserve());
   void* to = item(i)->overwrite();
-  if !is_plain((p.encoding)) encode(p.encoding, p.dtype, p.shape, (const float*)tensor.data(), to);
+  if (!is_plain(p.encoding)) encode(p.encoding, p.dtype, p.shape, (const float*)tensor.data(), to);
   else if (tensor.dtype() == p.dtype) TERN_TRY(copy_whole(to, p.bytes, tensor.data(), tensor.bytes(), p.name.c_str()));
   else
     for (int64_t k = 0, n = p.shape.elements(); k < n; ++k)

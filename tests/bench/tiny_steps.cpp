@@ -83,15 +83,20 @@ int main(int argc, char** argv) {
   // The arithmetic: two products with bias, residual and tanh in the kernel.
   const cpu::Kernels& k = cpu::kernels();
   std::vector<float> hidden((size_t)width), sum((size_t)width);
+  const auto weights = [&](int32_t parameter) {
+    const void* bytes = nullptr;
+    check(session->parameters().item(parameter)->read(&bytes));
+    return bytes;
+  };
   const auto product = [&](const float* from, int32_t parameter, float* to) {
     cpu::PanelMatmulArgs a;
-    a.x = from, a.w = session->parameters().bytes(parameter), a.y = to;
+    a.x = from, a.w = weights(parameter), a.y = to;
     a.rows = 1, a.n = width, a.k = width, a.x_stride = a.y_stride = width;
     return a;
   };
   cpu::PanelMatmulArgs first = product((const float*)in->data(), 0, sum.data()),
                        second = product(hidden.data(), 2, sum.data());
-  first.epilogue.bias = (const float*)session->parameters().bytes(1);
+  first.epilogue.bias = (const float*)weights(1);
   second.epilogue.residual = sum.data(), second.epilogue.residual_stride = width, second.epilogue.residual_first = 1;
   second.epilogue.activation = cpu::Activation::tanh;
   std::vector<char> scratch(std::max(panel_matmul_scratch_bytes(first), panel_matmul_scratch_bytes(second)) + 64);
