@@ -110,10 +110,8 @@ void set_clip(const Node& n, float* lo, float* hi) {
 }  // namespace
 
 tern_status fill_epilogue(Prepare& p, const Product& product, int64_t channels, Epilogue* e) {
-  if (!product.affine.empty())
-    TERN_TRY(point_at_affine(p, product.bias, product.affine, channels, e->scale, e->bias));
-  else if (product.bias != kNoValue)
-    TERN_TRY(point_at_channels(p, product.bias, channels, e->bias));
+  if (!product.affine.empty()) TERN_TRY(point_at_affine(p, product.bias, product.affine, channels, e->scale, e->bias));
+  else if (product.bias != kNoValue) TERN_TRY(point_at_channels(p, product.bias, channels, e->bias));
   if (!product.out_affine.empty())
     TERN_TRY(point_at_affine(p, kNoValue, product.out_affine, channels, e->out_scale, e->out_bias));
 

@@ -30,8 +30,8 @@ void turn(const PackArgs& a, const void* source, void* target, int64_t begin, in
   }
 }
 
-// Units: positions of the kernel for depthwise, else panels of all groups, in order. Targets are f32, or of the source's
-// type for depthwise.
+// Units: positions of the kernel for depthwise, else panels of all groups, in order. Targets are f32, or of the
+// source's type for depthwise.
 void make_pack(const PackArgs& a, const void* const* sources, void* target, int64_t begin, int64_t end) {
   const void* source = sources[0];
   const PackShape& s = a.shape;
@@ -49,7 +49,8 @@ void make_pack(const PackArgs& a, const void* const* sources, void* target, int6
         float v = 0;
         if (n < per_group) {
           if (s.order == PackOrder::transposed_panels && a.panels)
-            v = source_at(a, source, panel_index(k % channels, k / channels * per_group + n, channels, s.kernel * per_group));
+            v = source_at(a, source,
+                          panel_index(k % channels, k / channels * per_group + n, channels, s.kernel * per_group));
           else if (s.order == PackOrder::transposed_panels)
             v = source_at(a, source, ((group * channels + k % channels) * s.kernel + k / channels) * per_group + n);
           else if (a.panels) v = source_at(a, source, panel_index(output, k, s.outputs, s.inputs));

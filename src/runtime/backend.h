@@ -83,8 +83,8 @@ struct Partition {
   std::span<const ValueId> scalars;     // values whose content `submit` gets by value
   bool profile;
   RunControl control = {};  // may end the making of the plan; looked at between nodes
-  // Gives the slot of bytes derived from `sources`, which are fixed. They are shared by all plans that ask for the same,
-  // and are up to date in every run.
+  // Gives the slot of bytes derived from `sources`, which are fixed. They are shared by all plans that ask for the
+  // same, and are up to date in every run.
   tern_status (*derive)(void* owner, std::span<const ValueId> sources, const DerivedOrder& order, int32_t* slot);
   void* owner;
 };
@@ -127,7 +127,8 @@ enum class MemoryKind : uint8_t {
 struct BackendApi {
   uint32_t struct_size, api_version;  // sizeof(BackendApi), 2
   const char* name;
-  // Devices of this backend on the machine; may fail, may not crash. self-less. count: all of them, `capacity` are told.
+  // Devices of this backend on the machine; may fail, may not crash. self-less. count: all of them, `capacity` are
+  // told.
   tern_status (*probe)(DeviceInfo* infos, int32_t capacity, int32_t* count);
   tern_status (*open)(const DeviceInfo* info, const tern_allocator* allocator, ThreadPool* pool, void** self);
   void (*close)(void* self);

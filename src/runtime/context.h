@@ -24,7 +24,8 @@ class Context : public RefCounted<Context> {
   const tern_allocator& allocator() const { return options_.allocator; }
   ThreadPool& pool() { return pool_; }
   std::span<const BackendApi* const> backend_tables() const { return tables_; }
-  // Opens a device of a backend once; later calls share it. name: "vulkan" for the first one, "vulkan:1" for the second.
+  // Opens a device of a backend once; later calls share it. name: "vulkan" for the first one, "vulkan:1" for the
+  // second.
   // Errors: TERN_ERR_NOT_FOUND lists the names.
   tern_status open_backend(std::string_view name, const Backend** backend);
   bool logs(int32_t level) const { return options_.log && level <= options_.log_level; }

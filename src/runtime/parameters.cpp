@@ -38,8 +38,7 @@ tern_status Parameters::get(int32_t i, Ref<Tensor>* tensor) const {
   TERN_TRY(item(i)->read(&from));
   Ref<Tensor> t;
   TERN_TRY(Tensor::create(model_->context(), is_plain(p.encoding) ? p.dtype : TERN_DTYPE_F32, p.shape, &t));
-  if (is_plain(p.encoding))
-    TERN_TRY(copy_whole(t->data(), t->bytes(), from, item(i)->bytes(), p.name.c_str()));
+  if (is_plain(p.encoding)) TERN_TRY(copy_whole(t->data(), t->bytes(), from, item(i)->bytes(), p.name.c_str()));
   else decode(p.encoding, p.dtype, p.shape, from, (float*)t->data());
   *tensor = std::move(t);
   return TERN_OK;

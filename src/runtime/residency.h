@@ -2,9 +2,9 @@
 // The one owner of "these bytes, in this order, in this memory, at this version".
 //
 // A Resident is the content of one parameter, state or constant. The host or a device may hold its newest version; the
-// others follow when somebody reads there. Copies in an order of a backend's own (packed weights) are Derived: they hang
-// on the residents that they were made from, are shared by all plans that ask for the same, and are made anew when one
-// of these has changed.
+// others follow when somebody reads there. Copies in an order of a backend's own (packed weights) are Derived: they
+// hang on the residents that they were made from, are shared by all plans that ask for the same, and are made anew when
+// one of these has changed.
 #pragma once
 #include <mutex>
 #include <string>
