@@ -6,7 +6,7 @@
 
 namespace tern::cpu {
 
-enum class PackOrder : int32_t {
+enum class PackOrder : int64_t {
   panels,             // source [outputs][inputs]: panels (base/panel.h), one set for each group of outputs
   depthwise,          // source [outputs][kernel]: [kernel][outputs]
   transposed_panels,  // source [in][kernel][outputs / groups]: as panels, of [outputs / groups][kernel][in / groups]
@@ -14,7 +14,6 @@ enum class PackOrder : int32_t {
 
 struct PackShape {
   PackOrder order;
-  int32_t unused = 0;
   int64_t outputs, inputs;  // of the whole matrix; inputs: of one output (kernel size times channels of its group)
   int64_t groups = 1;
   int64_t kernel = 1;  // transposed_panels
