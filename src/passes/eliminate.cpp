@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
+#include <string>
 
 #include "ops/reshape.h"
 #include "ops/transpose.h"
@@ -26,7 +28,7 @@ void replace_value(Graph& g, ValueId from, ValueId to) {
     if (v == from) v = to;
 }
 
-void eliminate_dead(Graph& g) {
+void eliminate_dead(Graph& g, std::vector<int32_t>* kept) {
   std::vector<char> alive(g.values.size(), 0);
   for (const ValueId v : g.outputs) alive[(size_t)v] = 1;
   for (const ValueId v : g.inputs) alive[(size_t)v] = 1;
@@ -45,6 +47,11 @@ void eliminate_dead(Graph& g) {
     for (const ValueId v : n.in)
       if (v != kNoValue) alive[(size_t)v] = 1;
     for (const ValueId v : n.out) alive[(size_t)v] = 1;  // an unread output still needs its place
+  }
+  if (kept) {
+    kept->clear();
+    for (size_t i = 0; i < keep.size(); ++i)
+      if (keep[i]) kept->push_back((int32_t)i);
   }
   const auto is_set = [](char c) { return c != 0; };
   if (std::all_of(alive.begin(), alive.end(), is_set) && std::all_of(keep.begin(), keep.end(), is_set)) return;
@@ -76,9 +83,25 @@ void eliminate_dead(Graph& g) {
   g = std::move(out);
 }
 
-void merge_common(Graph& g) {
+// Small constants of equal type, shape and content stand for one another.
+static void merge_constants(const Graph& g, std::vector<ValueId>* same) {
+  constexpr uint64_t kMost = 64;
+  std::map<std::string, ValueId> seen;
+  for (size_t i = 0; i < g.values.size(); ++i) {
+    const Value& v = g.values[i];
+    const uint64_t bytes = value_bytes(v);
+    if (v.kind != ValueKind::constant || !v.data || bytes > kMost) continue;
+    std::string key((const char*)v.data.bytes, (size_t)bytes);
+    key.append((const char*)v.shape.dims, (size_t)v.shape.rank * sizeof v.shape.dims[0]);
+    key += {(char)v.dtype, (char)v.encoding};
+    (*same)[i] = seen.try_emplace(std::move(key), (ValueId)i).first->second;
+  }
+}
+
+void merge_common(Graph& g, std::vector<int32_t>* kept) {
   std::vector<ValueId> same(g.values.size());
   for (size_t i = 0; i < same.size(); ++i) same[i] = (ValueId)i;
+  merge_constants(g, &same);
   const auto hash = [&](const Node& n) {
     uint64_t h = (uint64_t)(uintptr_t)n.op;
     for (const ValueId v : n.in) h = h * 1099511628211u + (uint64_t)(uint32_t)v;
@@ -104,7 +127,7 @@ void merge_common(Graph& g) {
     if (!merged) seen.insert(std::upper_bound(seen.begin(), seen.end(), std::pair<uint64_t, size_t>(h, i)), {h, i});
   }
   for (ValueId& v : g.outputs) v = same[(size_t)v];
-  eliminate_dead(g);
+  eliminate_dead(g, kept);
 }
 
 namespace {

@@ -6,11 +6,11 @@
 namespace tern {
 
 // Drops nodes whose outputs nobody reads (except writers of states and parameters), then unused values. Keeps the order
-// of nodes; ids of values change, `inputs` stay complete.
-void eliminate_dead(Graph& g);
+// of nodes; ids of values change, `inputs` stay complete. kept (may be NULL): for each node left, its index before.
+void eliminate_dead(Graph& g, std::vector<int32_t>* kept = nullptr);
 
-// Nodes that compute the same thing from the same inputs become one.
-void merge_common(Graph& g);
+// Nodes that compute the same thing from the same inputs become one. kept: as above.
+void merge_common(Graph& g, std::vector<int32_t>* kept = nullptr);
 
 // Nodes that change nothing: reshapes to the same shape, casts to the same type, transposes that keep the order of
 // bytes, slices of everything, sums with one term; two transposes or reshapes in a row become one.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The first step of a plan: nodes that backends run, updates at the end.
 #include "ops/state_write.h"
+#include "passes/eliminate.h"
 #include "runtime/plan.h"
 
 namespace tern {
@@ -20,6 +21,14 @@ void read_around_writes(Graph& g) {
       same[(size_t)n.out[0]] = n.in[1];
   }
   for (ValueId& v : g.outputs) v = source(v);
+}
+
+// Gradients decompose composite operators that the forward pass decomposed before.
+void merge_duplicates(Graph& g, std::vector<NodePlacement>& placements) {
+  std::vector<int32_t> kept;
+  merge_common(g, &kept);
+  for (size_t i = 0; i < kept.size(); ++i) placements[i] = placements[(size_t)kept[i]];
+  placements.resize(kept.size());
 }
 
 int32_t updates_last(Graph& g, std::vector<NodePlacement>& placements) {
@@ -60,6 +69,7 @@ uint64_t Targets::alignment(int32_t memory) const {
 tern_status lower(Graph graph, const Targets& targets, Lowered* out) {
   out->graph = std::move(graph);
   TERN_TRY(place_nodes(out->graph, targets.backends, targets.exact, &out->placements));
+  if (!targets.backends[0]->limits.as_written) merge_duplicates(out->graph, out->placements);
   read_around_writes(out->graph);
   out->first_update = updates_last(out->graph, out->placements);
   for (const ValueId v : out->graph.inputs)

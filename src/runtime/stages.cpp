@@ -152,6 +152,11 @@ tern_status Stages::create(Stage* before, const Graph& graph, std::span<const Gi
   TERN_TRY(check_control(control));
   if (options_.keep) name_values(g);
   if (!options_.backends[0]->limits.as_written) {
+    // Gradients came with the steps of composite operators: those of the forward pass are equal before either is fused.
+    std::vector<NodePlacement> placements;
+    const auto has_origin = [](const Node& n) { return *n.origin != 0; };
+    if (std::any_of(g.nodes.begin(), g.nodes.end(), has_origin))
+      TERN_TRY(place_nodes(g, options_.backends, options_.deterministic, &placements));
     TERN_TRY(optimize(g));
     for (const Backend* b : options_.backends)
       if (b->api->fuse) TERN_TRY(b->api->fuse(b->self, g));

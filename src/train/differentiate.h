@@ -14,10 +14,13 @@ namespace tern {
 // wrt        float values of the graph: inputs, parameters, states or results of nodes
 // gradients  zeros where the loss does not depend on wrt[i]
 // Works on the canonical graph. A composite operator is differentiated through its decomposition, whose nodes are
-// appended too. Gradients stop at integer values and at operators that have none.
+// appended too. Gradients stop at integer values and at operators that have none. Gradients of `if` and `loop` compute
+// their sub-graphs again; a loop that they pass through keeps its carried values of each iteration, as outputs of its
+// node.
 // Errors     TERN_ERR_TYPE         loss or a wrt is not a float
 //            TERN_ERR_SHAPE        loss has more than one element
-//            TERN_ERR_UNSUPPORTED  the loss depends on a wrt through an `if` or a `loop`
+//            TERN_ERR_UNSUPPORTED  the loss depends on a wrt through a sub-graph that writes states, or through a loop
+//                                  whose largest number of iterations does not follow from constants and dims
 // On an error the graph is as it was.
 tern_status differentiate(Graph& g, ValueId loss, std::span<const ValueId> wrt, std::vector<ValueId>* gradients);
 

@@ -121,7 +121,10 @@ TEST(Differentiate, RefusesAndLeavesTheGraph) {
   n.op = find_op("if");
   n.in = {cond, x};
   Graph sub;
-  sub.outputs = {emit(sub, "relu", {add_input(sub, "x", TERN_DTYPE_F32, Shape{2})})};
+  const ValueId inner = add_input(sub, "x", TERN_DTYPE_F32, Shape{2});
+  Value state;
+  state.kind = ValueKind::state, state.index = 0, state.dtype = TERN_DTYPE_F32, state.shape = Shape{2};
+  sub.outputs = {emit(sub, "state_write", {add_value(sub, state), emit(sub, "relu", {inner})})};
   n.subgraphs = {sub, sub};
   const ValueId loss = reduce_sum(g, emit_node(g, n, 1), {}, false), plain = reduce_sum(g, x, {}, false);
   ASSERT_EQ(g.status, TERN_OK) << thread_error().message;
