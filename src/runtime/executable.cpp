@@ -48,6 +48,7 @@ tern_status Executable::create(Graph graph, const Model& model, const Parameters
 }
 
 Executable::~Executable() {
+  recover();  // of a plan that could not be made
   for (size_t p = 0; p < compiled_.size(); ++p) {
     if (!compiled_[p].plan) continue;
     const Backend& backend = *targets_.backends[(size_t)parts_[p].backend];
@@ -77,9 +78,7 @@ tern_status Executable::build(Graph graph, const Model& model, const Parameters&
   const Graph& g = lowered_.graph;
   profile_.resize(g.nodes.size());
   trace_.reserve(options.profile ? g.nodes.size() : 0);
-  for (size_t i = 0; i < g.inputs.size(); ++i)
-    if (g.value(g.inputs[i]).kind == ValueKind::scalar) scalar_inputs_.push_back((int32_t)i);
-  scalars_.resize(lowered_.scalars.size());
+  prepare_scalars();
   find_writes(options);
   int32_t users = 0;
   for (const MemoryLayout& m : layout_.memories)
@@ -87,6 +86,27 @@ tern_status Executable::build(Graph graph, const Model& model, const Parameters&
   for (const Part& p : parts_) users += p.backend < 0;
   states_move_ = users > 1;
   return compile(parameters, options);
+}
+
+void Executable::prepare_scalars() {
+  const Graph& g = lowered_.graph;
+  for (size_t i = 0; i < g.inputs.size(); ++i)
+    if (g.value(g.inputs[i]).kind == ValueKind::scalar) scalar_inputs_.push_back((int32_t)i);
+  const std::vector<ValueId>& scalars = lowered_.scalars;
+  scalars_.resize(scalars.size());
+  for (const Node& n : lowered_.host_nodes) {
+    const auto place = [&](ValueId v) {
+      return &scalars_[(size_t)(std::find(scalars.begin(), scalars.end(), v) - scalars.begin())];
+    };
+    const auto tensor = [&](ValueId id) {
+      const Value& v = g.value(id);
+      void* const data = v.kind == ValueKind::constant ? const_cast<void*>(v.data.bytes) : place(id);
+      return RefTensor{v.dtype, v.encoding, v.shape, data};
+    };
+    HostNode h{&n, {}, tensor(n.out[0]), place(n.out[0])};
+    for (const ValueId v : n.in) h.ins.push_back(tensor(v));
+    host_nodes_.push_back(std::move(h));
+  }
 }
 
 void Executable::find_writes(const Options& options) {
@@ -159,7 +179,9 @@ tern_status Executable::compile(const Parameters& parameters, const Options& opt
     controls_.push_back({parts_[p].begin, (int32_t)children_.size(), {}, {}, {}});
     TERN_TRY(build_control(parts_[p].begin, *model_, parameters, options));
   }
-  return wait_all();
+  TERN_TRY(wait_all());
+  sent_.clear();
+  return TERN_OK;
 }
 
 tern_status Executable::compile_part(size_t part, std::span<const char> fixed, const Parameters& parameters,
@@ -238,8 +260,10 @@ void Executable::set_buffer(Place& place, size_t slot, const Buffer& buffer) {
 
 tern_status Executable::upload(Place& place) {
   if (uploads_.copies.empty()) return TERN_OK;
+  sent_.insert(sent_.end(), uploads_.items.begin(), uploads_.items.end());
   const tern_status status = place.backend->api->copy(place.backend->self, uploads_.copies, {}, &place.last);
   uploads_.copies.clear();
+  uploads_.items.clear();
   return status;
 }
 
@@ -409,25 +433,38 @@ tern_status Executable::copy_values(size_t first, size_t last, std::span<const v
   return TERN_OK;
 }
 
+// Scalars hold their value in 64 bits; its first bytes are the value in a type of fewer.
+tern_status Executable::read_scalars(std::span<const void* const> inputs) {
+  const MemoryLayout& host = layout_.memories[(size_t)targets_.host()];
+  for (size_t i = 0; i < scalar_inputs_.size(); ++i) std::memcpy(&scalars_[i], inputs[(size_t)scalar_inputs_[i]], 8);
+  for (const HostNode& h : host_nodes_) {
+    TERN_TRY(evaluate(*h.node, h.ins.data(), &h.out));
+    *h.to = load_integer(h.out.dtype, h.out.data, 0);
+  }
+  for (size_t i = 0; i < scalars_.size(); ++i) {
+    const ValueId v = lowered_.scalars[i];
+    const Location& loc = host.locations[(size_t)v];
+    if (loc.slot >= 0) std::memcpy(host_pointer(v), &scalars_[i], (size_t)loc.bytes);
+  }
+  return TERN_OK;
+}
+
 tern_status Executable::run(std::span<const void* const> inputs, std::span<void* const> outputs, Parameters& parameters,
                             State& state, const RunControl& control) {
   struct Ending {
     Executable& self;
     Parameters& parameters;
     State& state;
-    bool updating = false;
+    bool updating = false, done = false;
     ~Ending() {
-      (void)self.wait_all();  // of a run that failed: nobody reads its memory any more
+      if (done) return;
+      self.recover();
       if (updating) self.abandon_updates(parameters, state);
     }
   } ending{*this, parameters, state};
   TERN_TRY(bind(inputs, outputs, parameters, state));
   const MemoryLayout& host = layout_.memories[(size_t)targets_.host()];
-  for (size_t i = 0; i < scalar_inputs_.size(); ++i) {
-    std::memcpy(&scalars_[i], inputs[(size_t)scalar_inputs_[i]], 8);
-    const ValueId v = lowered_.scalars[i];
-    if (host.locations[(size_t)v].slot >= 0) std::memcpy(host_pointer(v), &scalars_[i], 8);
-  }
+  TERN_TRY(read_scalars(inputs));
   if (profiling_) trace_.clear();
   const std::vector<Step>& steps = schedule_.steps;
   for (size_t k = 0; k < steps.size(); ++k) {
@@ -468,8 +505,21 @@ tern_status Executable::run(std::span<const void* const> inputs, std::span<void*
     for (const auto& w : written_parameters_) one = one && w.second == written_parameters_[0].second;
     if (one && layout_.memories.size() == 1) bound_changes_ = parameters.changes();
   }
-  ending.updating = false;
+  ending.done = true;
+  sent_.clear();
   return TERN_OK;
+}
+
+// After an error: nobody works any more on memory of the run, and what may not have arrived is sent again.
+void Executable::recover() {
+  (void)wait_all();
+  for (const auto& [item, backend] : sent_) item->take_back(*backend);
+  for (const auto& [item, backend] : uploads_.items) item->take_back(*backend);
+  sent_.clear();
+  uploads_.copies.clear();
+  uploads_.items.clear();
+  for (Compiled& c : compiled_) c.bound = 0;
+  bound_parameters_ = nullptr;
 }
 
 // An error or an exception in the update phase. What devices with a memory of their own wrote is dropped.

@@ -93,6 +93,8 @@ class Executable {
   Executable() = default;
   tern_status build(Graph graph, const Model& model, const Parameters& parameters, Options options);
   void find_writes(const Options& options);
+  void prepare_scalars();
+  tern_status read_scalars(std::span<const void* const> inputs);
   tern_status compile(const Parameters& parameters, const Options& options);
   tern_status compile_part(size_t part, std::span<const char> fixed, const Parameters& parameters,
                            const Options& options);
@@ -110,6 +112,7 @@ class Executable {
   tern_status wait(Place& place);
   tern_status wait_all();
   tern_status begin_host();
+  void recover();
   void abandon_updates(Parameters& parameters, State& state);
   tern_status run_control(Control& control, Parameters& parameters, State& state, const RunControl& run);
   void* host_pointer(ValueId v) const;
@@ -130,13 +133,21 @@ class Executable {
   std::vector<Ref<Resident>> constants_;  // per value, where asked for
   std::vector<Held> held_;
   std::vector<DerivedSlot> derived_;
+  struct HostNode {
+    const Node* node;
+    std::vector<RefTensor> ins;
+    RefTensor out;
+    int64_t* to;
+  };
   std::vector<int64_t> scalars_;
+  std::vector<HostNode> host_nodes_;
   std::vector<int32_t> scalar_inputs_;                           // index into the graph's inputs
   std::vector<char> written_;                                    // per parameter, by the whole plan
   std::vector<std::pair<int32_t, int32_t>> written_parameters_;  // index and memory of those that it writes itself
   const Parameters* bound_parameters_ = nullptr;
   uint64_t bound_changes_ = 0;
-  Uploads uploads_;  // kept to save allocations
+  Uploads uploads_;                                         // kept to save allocations
+  std::vector<std::pair<Resident*, const Backend*>> sent_;  // since it was last known that all arrived
   std::vector<Copy> copies_;
   uint64_t planned_ = 0;      // bytes so far; at most options.max_bytes
   bool states_move_ = false;  // between memories, within a run

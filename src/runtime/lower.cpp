@@ -57,6 +57,34 @@ int32_t updates_last(Graph& g, std::vector<NodePlacement>& placements) {
   return first;
 }
 
+// Integers of rank 0 that follow from run-time scalars and constants become scalars themselves.
+void compute_on_host(Lowered& l) {
+  Graph& g = l.graph;
+  const auto whole = [&](ValueId v) { return g.value(v).shape.rank == 0 && !is_float(g.value(v).dtype); };
+  const auto known = [&](ValueId v) {
+    return v != kNoValue && whole(v) &&
+           (g.value(v).kind == ValueKind::scalar || g.value(v).kind == ValueKind::constant);
+  };
+  std::vector<Node> nodes;
+  std::vector<NodePlacement> placements;
+  for (size_t i = 0; i < g.nodes.size(); ++i) {
+    Node& n = g.nodes[i];
+    if (n.op->reference && !(n.op->flags & (kWritesState | kControl)) && n.subgraphs.empty() && n.out.size() == 1 &&
+        whole(n.out[0]) && !n.in.empty() && std::all_of(n.in.begin(), n.in.end(), known)) {
+      g.value(n.out[0]).kind = ValueKind::scalar;
+      g.value(n.out[0]).producer = -1;
+      l.scalars.push_back(n.out[0]);
+      l.host_nodes.push_back(std::move(n));
+      continue;
+    }
+    for (const ValueId v : n.out) g.value(v).producer = (int32_t)nodes.size();
+    nodes.push_back(std::move(n));
+    placements.push_back(l.placements[i]);
+  }
+  g.nodes = std::move(nodes);
+  l.placements = std::move(placements);
+}
+
 }  // namespace
 
 uint64_t Targets::alignment(int32_t memory) const {
@@ -70,10 +98,12 @@ tern_status lower(Graph graph, const Targets& targets, Lowered* out) {
   out->graph = std::move(graph);
   TERN_TRY(place_nodes(out->graph, targets.backends, targets.exact, &out->placements));
   if (!targets.backends[0]->limits.as_written) merge_duplicates(out->graph, out->placements);
-  read_around_writes(out->graph);
-  out->first_update = updates_last(out->graph, out->placements);
   for (const ValueId v : out->graph.inputs)
     if (out->graph.value(v).kind == ValueKind::scalar) out->scalars.push_back(v);
+  const auto apart = [](const Backend* b) { return !b->limits.host_memory; };
+  if (std::any_of(targets.backends.begin(), targets.backends.end(), apart)) compute_on_host(*out);
+  read_around_writes(out->graph);
+  out->first_update = updates_last(out->graph, out->placements);
   return TERN_OK;
 }
 

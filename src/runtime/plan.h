@@ -36,9 +36,11 @@ struct Lowered {
   // From this node on states and parameters are written, and nobody reads the results: everything before it may be
   // cancelled, and all readers of the old content have run.
   int32_t first_update = 0;
-  std::vector<ValueId> scalars;  // run-time scalars, in the order of the inputs
+  std::vector<ValueId> scalars;  // run-time scalars: those of the inputs, in order, then those computed from them
+  std::vector<Node> host_nodes;  // which compute one scalar each, in order, before everything else
 };
-// Places the nodes, with their decompositions, merges what these compute twice, and moves updates to the end.
+// Places the nodes, with their decompositions, and moves updates to the end. Where devices have memory of their own,
+// integers of rank 0 that follow from run-time scalars are the host's to compute, so that no copy stands for them.
 tern_status lower(Graph graph, const Targets& targets, Lowered* out);
 
 // ---- partition ----

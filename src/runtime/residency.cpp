@@ -94,8 +94,15 @@ tern_status Resident::acquire(const Backend& backend, Buffer* buffer, Uploads* u
   *buffer = c->buffer;
   if (c->version == version_) return TERN_OK;  // another thread was faster
   uploads->copies.push_back({Copy::to_device, c->buffer, 0, {}, 0, const_cast<void*>(data), bytes_});
+  uploads->items.push_back({this, &backend});
   c->version = version_;
   return TERN_OK;
+}
+
+void Resident::take_back(const Backend& backend) {
+  const std::lock_guard lock(mutex_);
+  if (Copied* c = find(backend)) c->version = 0;
+  if (data_ || own_.data()) host_version_ = version_;
 }
 
 void Resident::wrote(const Backend& backend) {

@@ -15,9 +15,12 @@
 
 namespace tern {
 
-// Uploads that were begun but not submitted yet, for one backend.
+class Resident;
+
+// Uploads that were not submitted yet, and of what to where.
 struct Uploads {
   std::vector<Copy> copies;
+  std::vector<std::pair<Resident*, const Backend*>> items;
 };
 
 // Threads: reads, `acquire` and `hold` may come from many at a time; what writes (write, wrote, forget) comes alone, as
@@ -41,8 +44,10 @@ class Resident : public RefCounted<Resident> {
   void* overwrite();
 
   // A buffer with the content in the memory of `backend`. What has to be sent there is appended to `uploads`, which the
-  // caller submits before the buffer is used; if that fails, `forget`. Host memory: no copy.
+  // caller submits before the buffer is used; if that fails, `take_back`. Host memory: no copy.
   tern_status acquire(const Backend& backend, Buffer* buffer, Uploads* uploads);
+  // What was sent there did not arrive: the host's content is the newest, as it was.
+  void take_back(const Backend& backend);
   // Whoever has work that wrote the acquired buffer says so: all other copies are old.
   void wrote(const Backend& backend);
   // What that backend holds is not to be trusted. False if nobody else has the newest content.

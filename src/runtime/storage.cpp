@@ -80,6 +80,7 @@ struct Sharing {
     }
     for (const ValueId v : g.outputs) {
       const int32_t producer = g.value(v).producer;
+      if (g.value(v).kind == ValueKind::scalar) use((int32_t)host, v).at(0);
       if (producer < 0 || where(producer) == (int32_t)host) continue;
       out->crosses[(size_t)v] = 1;
       use((int32_t)host, v).at(last_of(producer));

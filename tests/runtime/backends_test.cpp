@@ -116,7 +116,7 @@ struct Target {
 };
 
 std::vector<Target> targets() {
-  std::vector<Target> list = {{nullptr, "reference"}, {nullptr, "halting,cpu"}};
+  std::vector<Target> list = {{nullptr, "reference"}, {nullptr, "halting,cpu"}, {nullptr, "deferred"}};
   for (int i = 0; const cpu::Kernels* k = cpu::runnable_kernels(i); ++i) list.push_back({k->isa, "cpu"});
   for (int i = 0; const cpu::Kernels* k = cpu::runnable_kernels(i); ++i) list.push_back({k->isa, "cpu", true});
   if (has_onednn()) {

@@ -17,7 +17,7 @@
 namespace tern::test {
 namespace {
 
-const char* const kBackends[] = {"cpu", "reference", "halting,cpu"};
+const char* const kBackends[] = {"cpu", "reference", "halting,cpu", "deferred"};
 
 class Proof : public testing::TestWithParam<const char*> {
  protected:
@@ -145,7 +145,14 @@ TEST_P(Proof, DecodingEqualsTheFullPass) {
   std::vector<float> logits;
   for (int64_t t = 0; t < kPositions; ++t) {
     EXPECT_EQ(session->state().length(), t);
+    take_deferred_counters();
     const std::vector<float> step = decoder.step(tokens.i32()[t]);
+    const DeferredCounters c = take_deferred_counters();
+    if (std::string_view(GetParam()) == "deferred" && t > 0) {
+      EXPECT_EQ(c.submits, 1);
+      EXPECT_EQ(c.waits, 1);
+      EXPECT_EQ(c.uploads, 1);
+    }
     logits.insert(logits.end(), step.begin(), step.end());
   }
   EXPECT_LT(relative_error(logits.data(), full.f32(0), kPositions * kVocab), 1e-4);

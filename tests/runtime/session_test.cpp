@@ -40,7 +40,7 @@ const BackendApi& sharing_backend() {
 
 Ref<Context> counting_context(int32_t threads, tern_parallel_fn parallel = nullptr, void* user = nullptr) {
   static const BackendApi* const tables[] = {&cpu::backend(), &reference_backend(), &halting_backend(),
-                                             &sharing_backend()};
+                                             &deferred_backend(), &sharing_backend()};
   Context::Options options;
   options.threads.num_threads = threads;
   options.threads.parallel = parallel;
@@ -202,7 +202,8 @@ TEST(Session, ReportsWhatRanWhere) {
   const Ref<Model> model = make_model(*context, conv_net(16, 8));
   const Ref<Tensor> in = picture(*context, 16);
   Outputs expected;
-  for (const char* backends : {"cpu", "reference", "halting,cpu", "halting,reference,cpu"}) {
+  for (const char* backends :
+       {"cpu", "reference", "halting,cpu", "halting,reference,cpu", "deferred", "halting,deferred"}) {
     SCOPED_TRACE(backends);
     const std::unique_ptr<Session> session = open(*model, backends);
     EXPECT_TRUE(session->placements(0).empty());
@@ -257,7 +258,8 @@ TEST(Session, BackendsShareTheMemoryOfTheHost) {
 
 // The parameters of a file are mapped for reading: a view of one is no copy onto itself, by whatever loops.
 TEST(Session, ViewsOfMappedParametersWriteNothing) {
-  static const BackendApi* const tables[] = {&cpu::backend(), &cpu::reference_backend(), &halting_backend()};
+  static const BackendApi* const tables[] = {&cpu::backend(), &cpu::reference_backend(), &halting_backend(),
+                                             &deferred_backend()};
   const Ref<Context> context = Ref<Context>::adopt(new Context({}, tables));
   static constexpr size_t kBytes = 4096;
   constexpr int64_t kInputs = 3, kHidden = 2, kTokens = 4;
@@ -294,7 +296,7 @@ TEST(Session, ViewsOfMappedParametersWriteNothing) {
   const Ref<Tensor> input = make_tensor(*context, TERN_DTYPE_F32, {kTokens, 1, kInputs}, values.data());
   const auto* parameter = (const float*)model->def().parameters[2].data.bytes;
   Outputs expected;
-  for (const char* backends : {"cpu", "reference", "halting,cpu"}) {
+  for (const char* backends : {"cpu", "reference", "halting,cpu", "deferred"}) {
     SCOPED_TRACE(backends);
     const std::unique_ptr<Session> session = open(*model, backends);
     Outputs y;
@@ -366,7 +368,7 @@ TEST(Session, CancelsBetweenNodes) {
 }
 
 TEST(Session, AStateIsWrittenWholeOrNotAtAll) {
-  for (const char* backends : {"cpu", "reference", "halting,cpu"}) {
+  for (const char* backends : {"cpu", "reference", "halting,cpu", "deferred"}) {
     SCOPED_TRACE(backends);
     const Ref<Context> context = make_context();
     const Ref<Model> model = make_model(*context, rows_model());
@@ -618,7 +620,7 @@ Graph branch(const char* op) {
 }
 
 TEST(Session, RunsSubGraphs) {
-  for (const char* backends : {"cpu", "reference", "halting,cpu"}) {
+  for (const char* backends : {"cpu", "reference", "halting,cpu", "deferred"}) {
     SCOPED_TRACE(backends);
     ModelDef def;
     def.states.push_back({"last", TERN_DTYPE_F32, {2, 3}});

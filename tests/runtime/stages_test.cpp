@@ -17,7 +17,8 @@ namespace tern::test {
 namespace {
 
 Ref<Context> counting_context() {
-  static const BackendApi* const tables[] = {&cpu::backend(), &reference_backend(), &halting_backend()};
+  static const BackendApi* const tables[] = {&cpu::backend(), &reference_backend(), &halting_backend(),
+                                             &deferred_backend()};
   Context::Options options;
   options.threads.num_threads = 1;
   options.allocator.allocate = [](void*, size_t bytes, size_t alignment) { return allocate_counted(bytes, alignment); };
@@ -86,7 +87,7 @@ float runs_of(Session& s) {
 }
 
 TEST(Stages, AMaskHasAsManyElementsAsPass) {
-  for (const char* backend : {"cpu", "reference", "halting"}) {
+  for (const char* backend : {"cpu", "reference", "halting", "deferred"}) {
     const Ref<Context> context = make_context();
     const Ref<Model> model = make_model(*context, mask_model());
     Session::Options options;

@@ -16,6 +16,7 @@
 #include "ops/op.h"
 #include "passes/optimize.h"
 #include "runtime/session.h"
+#include "tests/runtime/deferred_backend.h"
 #include "tests/runtime/reference_backend.h"
 
 #define TERN_OKAY(expression) ASSERT_EQ((expression), TERN_OK) << ::tern::thread_error().message
@@ -24,7 +25,7 @@ namespace tern::test {
 
 inline Ref<Context> make_context(int32_t threads = 1) {
   static const BackendApi* const tables[] = {&cpu::backend(), &reference_backend(), &halting_backend(),
-                                             &onednn::backend()};
+                                             &deferred_backend(), &onednn::backend()};
   Context::Options options;
   options.threads.num_threads = threads;
   return Ref<Context>::adopt(new Context(options, tables));

@@ -277,8 +277,8 @@ TEST_P(Training, EveryAllocationOfAStepFails) {
   EXPECT_TRUE(torn == 0 || std::string_view(GetParam().backends) != "cpu") << torn;
 }
 
-const Setup kSetups[] = {{"mlp", "cpu"}, {"mlp", "reference"}, {"mlp", "halting,cpu"},
-                         {"cnn", "cpu"}, {"cnn", "reference"}, {"cnn", "halting,cpu"}};
+const Setup kSetups[] = {{"mlp", "cpu"}, {"mlp", "reference"}, {"mlp", "halting,cpu"}, {"mlp", "deferred"},
+                         {"cnn", "cpu"}, {"cnn", "reference"}, {"cnn", "halting,cpu"}, {"cnn", "deferred"}};
 
 INSTANTIATE_TEST_SUITE_P(Models, Training, testing::ValuesIn(kSetups), [](const testing::TestParamInfo<Setup>& i) {
   std::string name = std::string(i.param.model) + "_" + i.param.backends;
