@@ -76,9 +76,10 @@ TERN_API tern_status tern_context_create(const tern_context_options* options, te
 /* Models, sessions and tensors made in a context keep it alive. NULL is fine. */
 TERN_API void tern_context_release(tern_context* context) TERN_NOEXCEPT;
 
-/* Backends. Index 0 is always "cpu". "onednn" runs convolutions and matrix products with oneDNN 3.x in the CPU's
- * memory, where that library is found at run time: the file that the environment variable TERN_ONEDNN_LIBRARY names, or
- * libdnnl.so.3 where the system looks for libraries. It stays loaded to the end of the process. */
+/* Devices of the backends. Index 0 is always "cpu"; the second device of a backend is called "NAME:1". "onednn" runs
+ * convolutions and matrix products with oneDNN 3.x in the CPU's memory, where that library is found at run time: the
+ * file that the environment variable TERN_ONEDNN_LIBRARY names, or libdnnl.so.3 where the system looks for libraries.
+ * It stays loaded to the end of the process. */
 typedef struct tern_device_info {
   uint32_t struct_size;
   char backend[32];        /* name for tern_session_options.backends */

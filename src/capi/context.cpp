@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstddef>
+#include <vector>
 
 #include "backends/cpu/backend.h"
 #include "backends/onednn/backend.h"
@@ -15,6 +17,12 @@ namespace {
 std::span<const BackendApi* const> backends() {
   static const BackendApi* const list[] = {&cpu::backend(), &onednn::backend(), &cpu::reference_backend()};
   return list;
+}
+
+// Devices of a backend in the list; one that has none, or cannot be used, stands there with its reason.
+int32_t places_of(const BackendApi& api) {
+  int32_t count = 0;
+  return api.probe(nullptr, 0, &count) == TERN_OK ? std::max(count, 1) : 1;
 }
 
 constexpr int32_t kMaxThreads = 256;
@@ -73,25 +81,36 @@ void tern_context_release(tern_context* context) noexcept {
 }
 
 int32_t tern_context_num_devices(const tern_context* context) noexcept {
-  return context ? (int32_t)to_object(context)->backend_tables().size() : 0;
+  if (!context) return 0;
+  int32_t count = 0;
+  for (const BackendApi* api : to_object(context)->backend_tables()) count += places_of(*api);
+  return count;
 }
 
 tern_status tern_context_get_device(const tern_context* context, int32_t index, tern_device_info* info) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(context);
     TERN_TRY(check_output_struct(info, sizeof *info, "tern_device_info"));
-    const auto tables = to_object(context)->backend_tables();
-    if (index < 0 || (size_t)index >= tables.size())
-      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "device %d: there are %zu", index, tables.size());
-    const BackendApi& api = *tables[(size_t)index];
+    int32_t device = index;
+    const BackendApi* found = nullptr;
+    for (const BackendApi* api : to_object(context)->backend_tables()) {
+      const int32_t places = places_of(*api);
+      if (device >= 0 && device < places) {
+        found = api;
+        break;
+      }
+      device -= places;
+    }
+    if (!found)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "device %d: there are %d", index, tern_context_num_devices(context));
     tern_device_info result = TERN_DEVICE_INFO_INIT;
-    DeviceInfo device = {};
+    std::vector<DeviceInfo> devices((size_t)device + 1);
     int32_t count = 0;
-    const tern_status status = api.probe(&device, 1, &count);
-    set_text(result.backend, sizeof result.backend, "%s", api.name);
-    set_text(result.device, sizeof result.device, "%s", device.device);
-    result.memory_bytes = device.memory_bytes;
-    result.available = status == TERN_OK && count > 0;
+    const tern_status status = found->probe(devices.data(), device + 1, &count);
+    set_text(result.backend, sizeof result.backend, device ? "%s:%d" : "%s", found->name, device);
+    set_text(result.device, sizeof result.device, "%s", devices.back().device);
+    result.memory_bytes = devices.back().memory_bytes;
+    result.available = status == TERN_OK && count > device;
     if (!result.available)
       set_text(result.reason, sizeof result.reason, "%s",
                status != TERN_OK ? thread_error().message : "no device on this machine");

@@ -23,6 +23,7 @@ tern_status Session::create(const Model& model, const Options& options, std::uni
     names = comma == std::string_view::npos ? std::string_view() : names.substr(comma + 1);
     const Backend* backend = nullptr;
     TERN_TRY(context.open_backend(name, &backend));
+    if (std::find(s->backends_.begin(), s->backends_.end(), backend) != s->backends_.end()) continue;
     s->backends_.push_back(backend);
     cpu = backend->api == context.backend_tables()[0] || backend->limits.as_written;
     if (cpu) break;  // they run every node: nothing behind them would ever be asked
@@ -407,6 +408,7 @@ std::vector<Session::Placement> Session::placements(int32_t signature) const {
 
 Session::Memory Session::memory() const {
   Memory m;
+  std::vector<const Derived*> shared;  // each counts once
   for (const PerSignature& per : signatures_) {
     per.stages->for_each([&](const Stages::Stage& s) {
       Executable::Memory plan = s.executable->memory();
@@ -415,6 +417,10 @@ Session::Memory Session::memory() const {
       if (plan.arena + plan.scratch + plan.prepared >= m.plan.arena + m.plan.scratch + m.plan.prepared) m.plan = plan;
       ++m.plans;
       m.all_plans += plan.arena + plan.scratch + plan.prepared;
+      s.executable->for_each_derived([&](const Derived& d) {
+        if (std::find(shared.begin(), shared.end(), &d) != shared.end()) m.all_plans -= d.bytes();
+        else shared.push_back(&d);
+      });
       for (const Intermediate& k : s.kept) m.outputs += k.tensor->bytes();
     });
     for (const Pool& pool : per.pools)
