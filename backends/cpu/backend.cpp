@@ -22,7 +22,7 @@ struct Plan : BackendPlan {
   std::vector<size_t> first_patch;  // per slot, and one more
   std::vector<void*> bound;         // per slot: where the patches point
   PlanMemory memory;
-  Block scratch;
+  Block scratch, workspace;
   size_t scratch_stride = 0;  // bytes of each thread
   std::vector<NodeTime> times;
   const Graph* graph = nullptr;
@@ -114,13 +114,15 @@ void prepare_reference(Prepare& p) {
   for (size_t i = 0; i < p.node.in.size(); ++i) {
     if (p.node.in[i] == kNoValue) continue;
     const Value& v = p.in((int)i);
-    a.ins[i] = {v.dtype, v.encoding, v.shape, nullptr};
-    p.pointer(a.ins[i].data, p.node.in[i]);
+    a.ins[i] = {v.dtype, v.encoding, v.shape, nullptr, v.paged};
+    if (v.paged) a.ins[i].page_offset = p.pages(a.ins[i].data, p.node.in[i]);
+    else p.pointer(a.ins[i].data, p.node.in[i]);
   }
   for (size_t i = 0; i < p.node.out.size(); ++i) {
     const Value& v = p.out((int)i);
-    a.outs[i] = {v.dtype, v.encoding, v.shape, nullptr};
-    p.pointer(a.outs[i].data, p.node.out[i]);
+    a.outs[i] = {v.dtype, v.encoding, v.shape, nullptr, v.paged};
+    if (v.paged) a.outs[i].page_offset = p.pages(a.outs[i].data, p.node.out[i]);
+    else p.pointer(a.outs[i].data, p.node.out[i]);
   }
   p.call(run_reference, &a, 1, 0, 0);
 }
@@ -169,6 +171,8 @@ tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
     scratch = std::max(scratch, stride * (size_t)c.threads);
   }
   if (scratch) TERN_TRY(plan->scratch.allocate(*device.allocator, scratch));
+  if (plan->memory.workspace_bytes) TERN_TRY(plan->workspace.allocate(*device.allocator, plan->memory.workspace_bytes));
+  for (void** field : plan->memory.workspace_fields) *field = plan->workspace.data();
   if (partition.profile) plan->times.reserve(plan->calls.size());
   *out = plan.release();
   return TERN_OK;
@@ -179,7 +183,7 @@ void plan_release(void*, BackendPlan* plan) { delete static_cast<Plan*>(plan); }
 PlanStats plan_stats(void*, const BackendPlan* base) {
   const Plan* plan = static_cast<const Plan*>(base);
   PlanStats s;
-  s.scratch_bytes = plan->scratch.bytes();
+  s.scratch_bytes = plan->scratch.bytes() + plan->workspace.bytes();
   for (const Block& b : plan->memory.prepared) s.prepared_bytes += b.bytes();
   return s;
 }
@@ -265,7 +269,8 @@ const char* refuse_unless_f32(const Graph& g, const Node& n) {
 const CpuOp* find_cpu_op(const Op* op) {
   // Operators are few and names are compared when a plan is made only.
   for (const auto& list : {cpu_ops_linear(), cpu_ops_conv(), cpu_ops_elementwise(), cpu_ops_reduce(), cpu_ops_shape(),
-                           cpu_ops_vision(), cpu_ops_state(), cpu_ops_quant(), cpu_ops_grad(), cpu_ops_scatter()})
+                           cpu_ops_vision(), cpu_ops_state(), cpu_ops_quant(), cpu_ops_grad(), cpu_ops_scatter(),
+                           cpu_ops_attention()})
     for (const CpuOp& c : list)
       if (std::strcmp(c.op, op->name) == 0) return &c;
   return nullptr;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How nodes become prepared kernel calls: each file `backends/cpu/ops_<family>.cpp` lists the operators that it maps.
 #pragma once
+#include <algorithm>
 #include <deque>
 #include <type_traits>
 
@@ -34,6 +35,8 @@ struct PlanMemory {
   std::deque<Block> prepared;  // weights that change, in another order
   std::deque<std::unique_ptr<Graph>> graphs;
   std::deque<int32_t> error_flags;  // set by kernels that find a bad index
+  std::vector<void**> workspace_fields;
+  uint64_t workspace_bytes = 0;
 };
 
 // Where derived bytes lie: in a slot, or in memory of the plan.
@@ -90,6 +93,19 @@ class Prepare {
     return loc.pitch ? (int64_t)(loc.pitch / dtype_size(value.dtype)) : value.shape[value.shape.rank - 1];
   }
   const Location& location(ValueId v) const { return partition_.locations[(size_t)v]; }
+  // Makes `field` point at the table of a paged value's pages; returns the offset from a page's begin to the value.
+  template <class T>
+  uint64_t pages(T*& field, ValueId v) {
+    const Location& loc = partition_.locations[(size_t)v];
+    patches_.push_back({(void**)(void*)&field, loc.slot, 0});
+    return loc.offset;
+  }
+  // Makes `field` point at memory that all nodes of the plan share: its content lasts from call to call of one node.
+  template <class T>
+  void workspace(T*& field, uint64_t bytes) {
+    memory_.workspace_fields.push_back((void**)(void*)&field);
+    memory_.workspace_bytes = std::max(memory_.workspace_bytes, bytes);
+  }
   // A parameter or constant that no run of the plan changes.
   bool fixed(ValueId v) const { return partition_.fixed[(size_t)v]; }
   // Bytes made from weights: once, shared with all plans that want the same, where the sources are fixed; else before
@@ -213,6 +229,7 @@ std::span<const CpuOp> cpu_ops_state();
 std::span<const CpuOp> cpu_ops_quant();
 std::span<const CpuOp> cpu_ops_grad();
 std::span<const CpuOp> cpu_ops_scatter();
+std::span<const CpuOp> cpu_ops_attention();
 // NULL if no kernel maps this operator.
 const CpuOp* find_cpu_op(const Op* op);
 

@@ -284,9 +284,30 @@ TERN_INLINE void store_f16_part(uint16_t* p, Vec v, int n) {
   for (int i = 0; i < n; ++i) p[i] = t[i];
 }
 
-// Element pointers that may be f32 or f16 (storage types of weights).
+// kLanes integers of 8 bits.
+TERN_INLINE Vec load_i8(const int8_t* p) {
+#if defined(__AVX512BW__)
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)));
+#elif defined(__AVX2__)
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p)));
+#else
+  alignas(16) float t[kLanes];
+  for (int i = 0; i < kLanes; ++i) t[i] = (float)p[i];
+  return load(t);
+#endif
+}
+
+TERN_INLINE Vec load_i8_part(const int8_t* p, int n) {
+  alignas(64) float t[kLanes] = {};
+  for (int i = 0; i < n; ++i) t[i] = (float)p[i];
+  return load(t);
+}
+
+// Element pointers that may be f32, f16 or 8-bit integers.
 TERN_INLINE Vec load_as_f32(const float* p) { return load(p); }
 TERN_INLINE Vec load_as_f32(const uint16_t* p) { return load_f16(p); }
+TERN_INLINE Vec load_as_f32(const int8_t* p) { return load_i8(p); }
+TERN_INLINE Vec load_part_as_f32(const int8_t* p, int n) { return load_i8_part(p, n); }
 TERN_INLINE Vec load_part_as_f32(const float* p, int n) { return load_part(p, n); }
 TERN_INLINE Vec load_part_as_f32(const uint16_t* p, int n) { return load_f16_part(p, n); }
 

@@ -19,6 +19,7 @@
 #include "kernels/cpu/matmul_int8.h"
 #include "kernels/cpu/nms.h"
 #include "kernels/cpu/normalize.h"
+#include "kernels/cpu/paged_attention.h"
 #include "kernels/cpu/pool.h"
 #include "kernels/cpu/pool_grad.h"
 #include "kernels/cpu/quant.h"
@@ -47,6 +48,7 @@
   X(GatherKernels, gather) \
   X(NmsKernels, nms) \
   X(NormalizeKernels, normalize) \
+  X(PagedAttentionKernels, paged_attention) \
   X(PoolKernels, pool) \
   X(PoolGradKernels, pool_grad) \
   X(QuantKernels, quant) \

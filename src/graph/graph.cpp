@@ -20,6 +20,7 @@ Data make_data(uint64_t bytes, void** writable) {
 }
 
 uint64_t value_bytes(const Value& v) {
+  if (v.paged) return 0;
   if (is_plain(v.encoding)) return (uint64_t)v.shape.elements() * dtype_size(v.dtype);
   uint64_t bytes = 0;
   (void)encoded_bytes(v.encoding, v.dtype, v.shape, &bytes);

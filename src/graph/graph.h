@@ -45,6 +45,7 @@ struct Value {
   Encoding encoding = Encoding::plain;
   ValueKind kind = ValueKind::node;
   Shape shape;
+  bool paged = false;     // a state [positions, heads, dim] in pages (base/pages.h), and what writes to it give
   int32_t index = -1;     // parameter or state
   int32_t producer = -1;  // node, for kind node
   // constant: the content. node: the content where it is known already (it follows from dims and constants alone).
@@ -52,7 +53,7 @@ struct Value {
   // Where dims and content come from, while a graph of varying sizes is composed; none: they do not vary.
   std::shared_ptr<const ValueSizes> sizes;
 };
-// The bytes that a value occupies: the one place that says so. Its shape passed check_shape; an encoding that does not
+// The bytes that a value occupies, 0 if it is paged: the one place that says so. Its shape passed check_shape; an encoding that does not
 // take the type or shape gives 0.
 uint64_t value_bytes(const Value& v);
 

@@ -18,7 +18,8 @@ struct Parameter {
 struct StateDecl {
   std::string name;
   DType dtype = TERN_DTYPE_NONE;
-  Shape shape;  // capacity
+  Shape shape;         // capacity
+  bool paged = false;  // [positions, heads, dim], where memory follows the positions in use (base/pages.h)
 };
 
 // A dim of an input that may vary between runs.

@@ -103,7 +103,9 @@ struct RefTensor {
   DType dtype = TERN_DTYPE_NONE;
   Encoding encoding = Encoding::plain;
   Shape shape;
-  void* data = nullptr;  // inputs are not written
+  void* data = nullptr;      // inputs are not written; a PageTable if it is paged (ops/pages.h reads and writes it)
+  bool paged = false;        // of host memory
+  uint64_t page_offset = 0;  // from a page's begin to the state
 
   int64_t elements() const { return shape.elements(); }
   double load(int64_t i) const {
@@ -160,7 +162,7 @@ enum class NoGradient : uint8_t {
   has_one,
   integer_output,  // integer or boolean results
   index_producer,  // selects: gradients follow the gathered values
-  input_output,    // writes a state or is an optimiser's update
+  input_output,    // reads or writes a state, or is an optimiser's update
 };
 
 // ---- decomposition ----

@@ -264,10 +264,10 @@ bool Follow::follow_dims() {
     dims[0] = broadcast_all();
     return true;
   }
-  if (names(n, {"batch_norm",   "group_norm",      "instance_norm",     "layer_norm",  "rms_norm",
-                "l2_normalize", "log_softmax",     "softmax",           "lrn",         "cumsum",
-                "reverse",      "trilu",           "scatter_elements",  "scatter_nd",  "stop_gradient",
-                "assume",       "quantize_linear", "dequantize_linear", "state_write", "data_sizes"}))
+  if (names(n, {"batch_norm",       "group_norm", "instance_norm", "layer_norm", "rms_norm",        "l2_normalize",
+                "log_softmax",      "softmax",    "lrn",           "cumsum",     "reverse",         "trilu",
+                "scatter_elements", "scatter_nd", "stop_gradient", "assume",     "quantize_linear", "dequantize_linear",
+                "state_write",      "data_sizes", "page_write",    "rope"}))
     return all_of(0);
   if (name == "grid_sample") {
     dims[0] = dims_of(1);
@@ -276,6 +276,10 @@ bool Follow::follow_dims() {
   }
   if (name == "attention") {
     dims[0] = {dim(0, 0), dim(0, 1), dim(0, 2), dim(2, 3)};
+    return true;
+  }
+  if (name == "paged_attention") {
+    dims[0] = {dim(0, 0), dim(0, 1), dim(2, rank(2) - 1)};
     return true;
   }
   if (names(n, {"arg_max", "arg_min"}) || name.substr(0, 7) == "reduce_") {

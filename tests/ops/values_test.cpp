@@ -3,13 +3,14 @@
 #include <gtest/gtest.h>
 
 #include "case.h"
+#include "rope_values.h"
 #include "values.h"
 
 namespace tern::test {
 namespace {
 
-TEST(Values, EqualThoseOfOnnxRuntime) {
-  for (const ValueCase& v : kValues) {
+void expect_values(const std::vector<ValueCase>& cases) {
+  for (const ValueCase& v : cases) {
     SCOPED_TRACE(std::string(v.op) + " " + v.inputs + " " + v.attributes);
     const Op* op = find_op(v.op);
     ASSERT_NE(op, nullptr);
@@ -36,6 +37,9 @@ TEST(Values, EqualThoseOfOnnxRuntime) {
     EXPECT_EQ(at, v.expected.size());
   }
 }
+
+TEST(Values, EqualThoseOfOnnxRuntime) { expect_values(kValues); }
+TEST(Values, RopeEqualsThatOfTransformers) { expect_values(kRopeValues); }
 
 // Rules of shapes that no result shows, as ONNX and PyTorch have them.
 TEST(Values, ShapesThatAreEasyToGetWrong) {
