@@ -405,6 +405,7 @@ const BackendApi& backend() {
                                      rebind,
                                      submit,
                                      wait,
+                                     nullptr,
                                      nullptr};
   return api;
 }

@@ -81,6 +81,27 @@ TERN_API tern_status tern_session_run(tern_session* session, int32_t signature, 
                                       int32_t n_inputs, const tern_tensor** outputs, int32_t n_outputs,
                                       const tern_run_options* options) TERN_NOEXCEPT;
 
+/* Runs a signature that takes the rows (tokens) of several sequences: one state each, advanced by different numbers of
+ * rows. Such a signature has inputs of is_scalar 2 with a dim: they get the sequence and the position of each row, and
+ * are given as NULL. Sequences may join and leave at any run: plans are made for a few numbers of rows only.
+ * states   n_states different states of the model; the session's own is used only if it is among them
+ * counts   rows of each; counts[i] rows follow those of the states before it in every input whose first dim is that of
+ *          the rows. 0 lets a sequence rest. Afterwards tern_state_length has grown by counts[i]
+ * inputs, outputs  as for tern_session_run; outputs have as many rows as were given. What a row gives depends on its
+ *          own sequence alone, in every bit
+ * tern_session_run of such a signature advances the session's own state by all rows.
+ * Errors   as tern_session_run; also
+ *          TERN_ERR_INVALID_ARGUMENT a state is given twice or belongs to another model
+ *          TERN_ERR_SHAPE            the counts do not add up to the rows of the inputs, or one is negative
+ *          TERN_ERR_LIMIT            a sequence would pass its capacity; none has changed
+ *          TERN_ERR_UNSUPPORTED      the signature takes one sequence at a time
+ * Threads  as tern_session_run, for all of the states */
+TERN_API tern_status tern_session_run_sequences(tern_session* session, int32_t signature, tern_state* const* states,
+                                                const int64_t* counts, int32_t n_states,
+                                                const tern_tensor* const* inputs, int32_t n_inputs,
+                                                const tern_tensor** outputs, int32_t n_outputs,
+                                                const tern_run_options* options) TERN_NOEXCEPT;
+
 /* Binds a tensor to an input or output for all later runs (retained; NULL unbinds). A bound output is written in place:
  * its shape and type must be those of the result. */
 TERN_API tern_status tern_session_bind_input(tern_session* session, int32_t signature, int32_t index,

@@ -27,21 +27,21 @@ TERN_API tern_status tern_parameters_get(const tern_parameters* parameters, cons
 TERN_API tern_status tern_parameters_set(tern_parameters* parameters, const char* name,
                                          const tern_tensor* tensor) TERN_NOEXCEPT;
 
-/* The states of a model, all together: tensors of fixed capacity and one valid length. A new state is zeros, length 0.
- * */
+/* The states of a model, all together, and one valid length: tensors of fixed capacity, and positions in pages of 64
+ * (the keys and values of attention), which take memory as they are used. A new state is zeros, length 0. */
 typedef struct tern_state tern_state;
 
 TERN_API tern_status tern_state_create(const tern_model* model, tern_state** state) TERN_NOEXCEPT;
 TERN_API void tern_state_retain(tern_state* state) TERN_NOEXCEPT;
 TERN_API void tern_state_release(tern_state* state) TERN_NOEXCEPT;
-/* An independent copy. */
+/* An independent copy. Pages are shared until one of the two writes them: that costs a reference each. */
 TERN_API tern_status tern_state_fork(const tern_state* state, tern_state** copy) TERN_NOEXCEPT;
 /* Positions that are valid; runs of a signature with a position append after it. */
 TERN_API int64_t tern_state_length(const tern_state* state) TERN_NOEXCEPT;
-/* Forgets all positions from `length` on. Errors: TERN_ERR_INVALID_ARGUMENT if negative or beyond the present length.
- * */
+/* Forgets all positions from `length` on, and gives their pages back. Errors: TERN_ERR_INVALID_ARGUMENT if negative or
+ * beyond the present length. */
 TERN_API tern_status tern_state_truncate(tern_state* state, int64_t length) TERN_NOEXCEPT;
-/* A copy of one state tensor / replaces it (same shape and type). */
+/* A copy of one state tensor / replaces it (same shape and type). One in pages is [length, heads, dim]. */
 TERN_API tern_status tern_state_get(const tern_state* state, const char* name, tern_tensor** tensor) TERN_NOEXCEPT;
 TERN_API tern_status tern_state_set(tern_state* state, const char* name, const tern_tensor* tensor) TERN_NOEXCEPT;
 /* Writes to a new file, syncs it and renames it over `path`: an interrupted save leaves the old file or the new one. */

@@ -14,11 +14,12 @@ constexpr int kSums = kLanes < 8 ? 8 : kLanes;  // dot products in registers
 
 // ---- where things are ----
 
-// The page, or 64 positions, of a sequence, from the state's first element on; NULL if it is not there.
-char* page_of(const Positions& p, int64_t sequence, int64_t page) {
+// The page, or 64 positions, of a sequence, from the state's first element on; NULL if it is not there (to be written).
+char* page_of(const Positions& p, int64_t sequence, int64_t page, bool write = false) {
   if (!p.table) return p.base + sequence * p.sequence_step + page * kPage * p.position_step;
   const uint64_t address = p.table->addresses(sequence)[page];
-  return address ? (char*)(uintptr_t)address + p.offset : nullptr;
+  if (address == 0 || (write && !(address & kPageWritable))) return nullptr;
+  return (char*)(uintptr_t)(address & ~kPageWritable) + p.offset;
 }
 
 int64_t sequences_of(const Positions& p) { return p.table ? p.table->sequences : p.sequences; }
@@ -252,9 +253,7 @@ void take_page(const PagedAttentionArgs& a, const Lines& lines, int64_t kv_head,
       sums[t] = lines.sums[i + t] + 16;
     }
     const float* weights = lines.scores + i * kPage;
-    if (from[r] == to[r])
-      ;
-    else if (tile == 4) add_values<4, T>(weights, factor, v, a.v.position_step, from[r], to[r], a.v_dim, sums);
+    if (tile == 4) add_values<4, T>(weights, factor, v, a.v.position_step, from[r], to[r], a.v_dim, sums);
     else if (tile == 2) add_values<2, T>(weights, factor, v, a.v.position_step, from[r], to[r], a.v_dim, sums);
     else add_values<1, T>(weights, factor, v, a.v.position_step, from[r], to[r], a.v_dim, sums);
     i += tile;
@@ -359,11 +358,10 @@ void store_row(const float* x, int64_t n, uint16_t* to, float*) {
 void store_row(const float* x, int64_t n, int8_t* to, float* scale) {
   float most = 0;
   for (int64_t i = 0; i < n; ++i) most = __builtin_fmaxf(most, __builtin_fabsf(x[i]));
-  *scale = most / 127;
-  const float inverse = most > 0 ? 127 / most : 0;
+  *scale = __builtin_fminf(most, __FLT_MAX__) / 127;
   for (int64_t i = 0; i < n; ++i) {
-    const float code = __builtin_nearbyintf(x[i] * inverse);
-    to[i] = code >= -127 && code <= 127 ? (int8_t)code : 0;
+    const float code = *scale > 0 && x[i] == x[i] ? __builtin_nearbyintf(x[i] / *scale) : 0;
+    to[i] = (int8_t)(code > 127 ? 127 : code < -127 ? -127 : code);
   }
 }
 
@@ -373,7 +371,7 @@ char* page_for(const PageWriteArgs& a, int64_t r) {
   if (position < 0) return nullptr;
   if (sequence < 0 || sequence >= sequences_of(a.to)) return *a.error = kNoSequence, nullptr;
   if (position >= capacity_of(a.to)) return *a.error = kNoPosition, nullptr;
-  char* const page = page_of(a.to, sequence, position / kPage);
+  char* const page = page_of(a.to, sequence, position / kPage, true);
   if (!page) *a.error = kNoPage;
   return page;
 }

@@ -25,7 +25,7 @@ struct Positions {
 enum PagedError : int32_t { kNoSequence = 1, kNoPosition = 2, kNoPage = 3 };
 
 // Rows with a negative position are skipped. *error is set to a PagedError if a row's sequence or position is not
-// there; such rows write nothing.
+// there, or its page not to be written; such rows write nothing.
 struct PageWriteArgs {
   Positions to;
   const float* update = nullptr;  // [rows, heads, dim]

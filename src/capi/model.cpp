@@ -87,7 +87,8 @@ void fill(const char* name, DType dtype, const Shape& shape, Encoding encoding, 
 void fill_input(const Signature& sig, size_t index, tern_tensor_info* info) {
   const Value& v = sig.graph.value(sig.graph.inputs[index]);
   fill(v.name.c_str(), v.dtype, v.shape, v.encoding, info);
-  info->is_scalar = v.kind != ValueKind::scalar ? 0 : sig.position_input == (int32_t)index ? 2 : 1;
+  const bool own = (int32_t)index == sig.position_input || (int32_t)index == sig.sequence_input;
+  info->is_scalar = own ? 2 : v.kind == ValueKind::scalar ? 1 : 0;
   for (const SymbolicDim& d : sig.symbolic_dims) {
     if ((size_t)d.input != index) continue;
     const Symbol& s = sig.symbols[(size_t)d.symbol];

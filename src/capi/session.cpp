@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <deque>
+
 #include "base/checked.h"
 #include "capi/handle.h"
 
@@ -107,14 +110,18 @@ constexpr char kSession[] = "this session", kState[] = "the session's state",
                kParameters[] = "the session's parameters";
 
 // What a run of this signature, which need not exist, uses.
-tern_status hold_for_run(tern_session* s, int32_t signature, Hold* hold) {
-  TERN_TRY(hold->alone(s->in_use, kSession));
-  TERN_TRY(hold->alone(s->session->state().in_use, kState));
+tern_status hold_parameters(tern_session* s, int32_t signature, Hold* hold) {
   if (s->session->parameters().unique()) return TERN_OK;  // nobody else has them
   const bool writes =
       signature >= 0 && (size_t)signature < s->writes_parameters.size() && s->writes_parameters[(size_t)signature];
   InUse& parameters = s->session->parameters().in_use;
   return writes ? hold->alone(parameters, kParameters) : hold->shared(parameters, kParameters);
+}
+
+tern_status hold_for_run(tern_session* s, int32_t signature, Hold* hold) {
+  TERN_TRY(hold->alone(s->in_use, kSession));
+  TERN_TRY(hold->alone(s->session->state().in_use, kState));
+  return hold_parameters(s, signature, hold);
 }
 
 // Runs the body of an entry of a session; what fails is logged.
@@ -193,6 +200,37 @@ tern_status tern_session_run(tern_session* session, int32_t signature, const ter
     session->forget_placements();
     return session->session->run(signature, {reinterpret_cast<const Tensor* const*>(inputs), (size_t)n_inputs},
                                  {reinterpret_cast<const Tensor**>(outputs), (size_t)n_outputs}, control);
+  });
+}
+
+tern_status tern_session_run_sequences(tern_session* session, int32_t signature, tern_state* const* states,
+                                       const int64_t* counts, int32_t n_states, const tern_tensor* const* inputs,
+                                       int32_t n_inputs, const tern_tensor** outputs, int32_t n_outputs,
+                                       const tern_run_options* options) noexcept {
+  return guard_logged(session, [&]() -> tern_status {
+    TERN_CHECK_NOT_NULL(session);
+    TERN_TRY(check_list(states, n_states, "states"));
+    TERN_TRY(check_list(counts, n_states, "counts"));
+    TERN_TRY(check_list(inputs, n_inputs, "inputs"));
+    TERN_TRY(check_list(outputs, n_outputs, "outputs"));
+    Hold hold;
+    TERN_TRY(hold.alone(session->in_use, kSession));
+    TERN_TRY(hold_parameters(session, signature, &hold));
+    std::vector<State*> list;
+    for (int32_t i = 0; i < n_states; ++i) {
+      TERN_TRY(check_not_null(states[i], "a state"));
+      list.push_back(to_object(states[i]));
+      if (std::find(list.begin(), list.end() - 1, list.back()) != list.end() - 1)
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "state %d is given twice", i);
+    }
+    std::deque<Hold> holds;
+    for (State* s : list) TERN_TRY(holds.emplace_back().alone(s->in_use, "a state"));
+    RunControl control;
+    TERN_TRY(read_run_options(options, &control));
+    session->forget_placements();
+    return session->session->run_sequences(signature, list, {counts, (size_t)n_states},
+                                           {reinterpret_cast<const Tensor* const*>(inputs), (size_t)n_inputs},
+                                           {reinterpret_cast<const Tensor**>(outputs), (size_t)n_outputs}, control);
   });
 }
 

@@ -111,6 +111,7 @@ class GraphReader {
                          c_.states[index].name.c_str());
       state_used[index] = 1;
       v.dtype = c_.states[index].dtype, v.shape = c_.states[index].shape, v.index = state_of_[i] = from.index();
+      v.paged = c_.states[index].paged;
     }
     return TERN_OK;
   }
@@ -161,6 +162,9 @@ class GraphReader {
     if (value.kind != ValueKind::node)
       return TERN_FAIL(TERN_ERR_CORRUPT, "output %u ('%s') is %s; outputs are results of nodes", i, value.name.c_str(),
                        kKinds[(size_t)value.kind]);
+    if (value.paged)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "output %u ('%s') is a state in pages; outputs are plain tensors", i,
+                       value.name.c_str());
     if (is_output_[(size_t)v])
       return TERN_FAIL(TERN_ERR_CORRUPT, "output %u is value %d ('%s'), which is an output already", i, v,
                        value.name.c_str());
@@ -213,6 +217,7 @@ class GraphReader {
     for (size_t i = 0; i < outs.size(); ++i) {
       Value& v = g_.value(node.out[i]);
       v.producer = index;
+      v.paged = outs[i].paged;
       v.data = std::move(outs[i].data);
     }
     g_.nodes.push_back(std::move(node));

@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "format/checksum.h"
 #include "format/graph_reader.h"
+#include "graph/page_layout.h"
 
 namespace tern {
 namespace {
@@ -39,6 +40,7 @@ class Reader {
       def.signatures[i].graph = std::move(graphs[s.graph()]);
       TERN_TRY(at(&s, read_signature(s, def.signatures[i])));
     }
+    TERN_TRY(check_pages());
     for (const fbs::Entry* e : entries()) def.metadata.emplace_back(text(e->key()), text(e->value()));
     for (uint32_t i = 0; i < count(model_.parameters()); ++i)
       c_.parameters[i].data = data_of(*model_.parameters()->Get(i));
@@ -167,12 +169,27 @@ class Reader {
       d.dtype = s.dtype();
       TERN_TRY(at(&s, read_shape(c_, s.shape(), d.dtype, d.name, &d.shape)));
       TERN_TRY(encoded_bytes(Encoding::plain, d.dtype, d.shape, &bytes));
+      if (s.page_positions() != 0 && s.page_positions() != kPagePositions)
+        return at(&s, TERN_FAIL(TERN_ERR_CORRUPT, "state '%s' has pages of %d positions; they have %d", d.name.c_str(),
+                                s.page_positions(), (int)kPagePositions));
+      d.paged = s.page_positions() != 0;
+      if (d.paged) bytes = 0;  // as many as are in use
       if (!checked_add(total, bytes, &total) || total > c_.limits.max_planned_bytes)
         return at(&s, TERN_FAIL(TERN_ERR_LIMIT, "the states up to '%s' need more than max_planned_bytes (%" PRIu64 ")",
                                 d.name.c_str(), c_.limits.max_planned_bytes));
       c_.states.push_back(std::move(d));
     }
     return check_names(std::move(names), "a state");
+  }
+
+  tern_status check_pages() {
+    ModelDef states;
+    states.states = c_.states;
+    PageLayout layout;
+    TERN_TRY(lay_out_pages(states, &layout));
+    if (layout.bytes <= c_.limits.max_planned_bytes) return TERN_OK;
+    return TERN_FAIL(TERN_ERR_LIMIT, "a page of the states needs more than max_planned_bytes (%" PRIu64 ")",
+                     c_.limits.max_planned_bytes);
   }
 
   tern_status read_tensors() {
@@ -397,13 +414,33 @@ class Reader {
     if (s.position_input < -1 || (int64_t)s.position_input >= (int64_t)s.graph.inputs.size())
       return TERN_FAIL(TERN_ERR_CORRUPT, "signature '%s' takes its position from input %d of %zu", s.name.c_str(),
                        s.position_input, s.graph.inputs.size());
-    if (s.position_input >= 0 && s.graph.value(s.graph.inputs[(size_t)s.position_input]).kind != ValueKind::scalar)
+    s.sequence_input = from.sequence_input();
+    if (s.sequence_input != -1) TERN_TRY(check_rows(s));
+    else if (s.position_input >= 0 && s.graph.value(s.graph.inputs[(size_t)s.position_input]).kind != ValueKind::scalar)
       return TERN_FAIL(TERN_ERR_CORRUPT, "signature '%s' takes its position from input %d, which is no run-time scalar",
                        s.name.c_str(), s.position_input);
     if (s.advance < 0 || s.capacity < s.advance)
       return TERN_FAIL(TERN_ERR_CORRUPT, "signature '%s' moves on by %" PRId64 " within a capacity of %" PRId64,
                        s.name.c_str(), s.advance, s.capacity);
     return TERN_OK;
+  }
+
+  // The inputs that receive the sequence and the position of each row.
+  tern_status check_rows(const Signature& s) {
+    int32_t symbols[2] = {-1, -1};
+    const int32_t inputs[2] = {s.sequence_input, s.position_input};
+    for (int k = 0; k < 2; ++k) {
+      if (inputs[k] < 0 || (int64_t)inputs[k] >= (int64_t)s.graph.inputs.size()) continue;
+      const Value& v = s.graph.value(s.graph.inputs[(size_t)inputs[k]]);
+      const DType dtype = k == 0 ? TERN_DTYPE_I32 : TERN_DTYPE_I64;
+      if (v.kind != ValueKind::input || v.dtype != dtype || v.shape.rank != 1) continue;
+      for (const SymbolicDim& d : s.symbolic_dims)
+        if (d.input == inputs[k]) symbols[k] = d.symbol;
+    }
+    if (symbols[0] >= 0 && symbols[0] == symbols[1] && s.advance == 0) return TERN_OK;
+    return TERN_FAIL(TERN_ERR_CORRUPT,
+                     "signature '%s': its inputs %d and %d do not take the sequence and the position of each row",
+                     s.name.c_str(), s.sequence_input, s.position_input);
   }
 
   const Metadata& meta_;

@@ -9,6 +9,7 @@
 #include "format/container.h"
 #include "format/reader.h"
 #include "format/tern_generated.h"
+#include "graph/page_layout.h"
 #include "ops/op.h"
 
 namespace tern {
@@ -43,7 +44,8 @@ class Writer {
     Offsets<fbs::State> states;
     for (const StateDecl& s : model_.states) {
       const auto name = string(s.name);
-      states.push_back(fbs::CreateState(b_, name, (uint8_t)s.dtype, shape(s.shape)));
+      states.push_back(
+          fbs::CreateState(b_, name, (uint8_t)s.dtype, shape(s.shape), s.paged ? (int32_t)kPagePositions : 0));
     }
     Offsets<fbs::Entry> entries;
     for (const auto& [key, value] : model_.metadata) {
@@ -206,7 +208,7 @@ class Writer {
                            n);
         const Shape& s = parameter ? model_.parameters[(size_t)index].shape : model_.states[(size_t)index].shape;
         const DType d = parameter ? model_.parameters[(size_t)index].dtype : model_.states[(size_t)index].dtype;
-        if (!(s == v.shape) || d != v.dtype)
+        if (!(s == v.shape) || d != v.dtype || (!parameter && v.paged != model_.states[(size_t)index].paged))
           return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
                            "value '%s' has another type or shape than the tensor it refers to", v.name.c_str());
         break;
@@ -278,7 +280,8 @@ class Writer {
     const auto y = vector(symbols);
     const auto d =
         dims.empty() ? Offset<flatbuffers::Vector<const fbs::SymbolicDim*>>() : b_.CreateVectorOfStructs(dims);
-    signatures_.push_back(fbs::CreateSignature(b_, name, graph, o, y, d, s.position_input, s.advance, s.capacity));
+    signatures_.push_back(
+        fbs::CreateSignature(b_, name, graph, o, y, d, s.position_input, s.advance, s.capacity, s.sequence_input));
     return check_size();
   }
 

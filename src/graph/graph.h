@@ -53,8 +53,8 @@ struct Value {
   // Where dims and content come from, while a graph of varying sizes is composed; none: they do not vary.
   std::shared_ptr<const ValueSizes> sizes;
 };
-// The bytes that a value occupies, 0 if it is paged: the one place that says so. Its shape passed check_shape; an encoding that does not
-// take the type or shape gives 0.
+// The bytes that a value occupies, 0 if it is paged: the one place that says so. Its shape passed check_shape; an
+// encoding that does not take the type or shape gives 0.
 uint64_t value_bytes(const Value& v);
 
 // Attributes of a node: the operator's own plain struct (ops/op.h has its description), kept inline.

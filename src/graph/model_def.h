@@ -45,7 +45,11 @@ struct Signature {
   std::vector<std::string> output_names;  // as many as graph.outputs
   // Signatures that append to states: the scalar input that receives the state's length (index into graph.inputs, -1 =
   // none), and by how much a run moves the length on. A run needs length + advance <= capacity.
+  // Or, for any number of tokens of several sequences: an i64 input [rows] that receives the position of each row, -1
+  // for rows that fill up the plan; `sequence_input` is then an i32 input [rows] that receives each row's sequence. The
+  // dims of both are one symbol. advance is 0: the length moves on by the rows of the sequence.
   int32_t position_input = -1;
+  int32_t sequence_input = -1;
   int64_t advance = 0;
   int64_t capacity = 0;
 };

@@ -197,6 +197,9 @@ tern_status check_inputs(const Graph& g, const Node& n) {
   for (int i = 0; i < count; ++i) {
     if (n.in[(size_t)i] == kNoValue) continue;
     const Value& v = g.value(n.in[(size_t)i]);
+    if (v.paged && !(op.paged_in >> std::min(i, 31) & 1))
+      return TERN_FAIL(TERN_ERR_TYPE, "%s: input %d ('%s') is a state in pages, a tensor is needed", op.name, i,
+                       v.name.c_str());
     if (!is_plain(v.encoding) && !(op.encoded_in >> std::min(i, 31) & 1))
       return TERN_FAIL(TERN_ERR_TYPE, "%s: input %d ('%s') is encoded as %s, a plain tensor is needed", op.name, i,
                        v.name.c_str(), encoding_name(v.encoding));

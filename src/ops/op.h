@@ -230,6 +230,7 @@ struct Op {
   uint32_t flags = 0;
   // bit i: input i may be an encoded tensor; bit 31: all from 31 on. infer_node refuses the others
   uint32_t encoded_in = 0;
+  uint32_t paged_in = 0;  // likewise: input i may be a state in pages
   AttrSchema attributes = {};
   tern_status (*infer)(InferArgs& a) = nullptr;
   tern_status (*reference)(RefArgs& a) = nullptr;

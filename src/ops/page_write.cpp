@@ -31,7 +31,7 @@ tern_status require_rows(const InferArgs& a, int sequence, int position, int64_t
   return TERN_OK;
 }
 
-tern_status RefPositions::check(const char* op, int64_t sequence, int64_t position) const {
+tern_status RefPositions::check(const char* op, int64_t sequence, int64_t position, bool write) const {
   if (sequence < 0 || sequence >= shape.sequences)
     return TERN_FAIL(TERN_ERR_INDEX, "%s: there is no sequence %" PRId64 " among %" PRId64, op, sequence,
                      shape.sequences);
@@ -43,6 +43,9 @@ tern_status RefPositions::check(const char* op, int64_t sequence, int64_t positi
   if (position / kPagePositions >= table.pages || !table.addresses(sequence)[position / kPagePositions])
     return TERN_FAIL(TERN_ERR_INDEX, "%s: sequence %" PRId64 " has no page for position %" PRId64, op, sequence,
                      position);
+  if (write && !(table.addresses(sequence)[position / kPagePositions] & kPageWritable))
+    return TERN_FAIL(TERN_ERR_INDEX, "%s: position %" PRId64 " of sequence %" PRId64 " is not this run's to write", op,
+                     position, sequence);
   return TERN_OK;
 }
 
@@ -54,7 +57,7 @@ RefTensor RefPositions::at(int64_t sequence, int64_t position, int64_t head, int
   }
   const auto& table = *(const PageTable*)t.data;
   t.paged = false;
-  t.data = (char*)(uintptr_t)table.addresses(sequence)[position / kPagePositions] + t.page_offset;
+  t.data = (char*)(uintptr_t)(table.addresses(sequence)[position / kPagePositions] & ~kPageWritable) + t.page_offset;
   *index = (head * kPagePositions + position % kPagePositions) * shape.dim + d;
   return t;
 }
@@ -90,7 +93,7 @@ tern_status reference(RefArgs& a) {
   for (int64_t r = 0; r < update.shape[0]; ++r) {
     const int64_t sequence = a.in(2).load_int(r), position = a.in(3).load_int(r);
     if (position < 0) continue;
-    TERN_TRY(to.check("page_write", sequence, position));
+    TERN_TRY(to.check("page_write", sequence, position, true));
     for (int64_t i = 0; i < width; ++i) {
       int64_t index = 0;
       const RefTensor t = to.at(sequence, position, i / to.shape.dim, i % to.shape.dim, &index);
@@ -133,6 +136,7 @@ extern constinit const Op op_page_write = checked_op({.name = "page_write",
                                                       .min_in = 4,
                                                       .max_in = 4,
                                                       .flags = kWritesState,
+                                                      .paged_in = 1,
                                                       .infer = infer,
                                                       .reference = reference,
                                                       .no_gradient_because = NoGradient::input_output,

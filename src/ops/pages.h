@@ -31,8 +31,8 @@ struct RefPositions {
   explicit RefPositions(const RefTensor& t) : tensor(t), shape(t.shape) {
     if (t.paged) shape.sequences = ((const PageTable*)t.data)->sequences;
   }
-  // Is this position there? `op` is named in the error.
-  tern_status check(const char* op, int64_t sequence, int64_t position) const;
+  // Is this position there, to be read or also written? `op` is named in the error.
+  tern_status check(const char* op, int64_t sequence, int64_t position, bool write = false) const;
   // The memory and the index of an element of a position that is there.
   RefTensor at(int64_t sequence, int64_t position, int64_t head, int64_t d, int64_t* index) const;
   double load(int64_t sequence, int64_t position, int64_t head, int64_t d) const;

@@ -781,6 +781,8 @@ std::vector<OutputSizes> sizes_of_outputs(const Signature& signature) {
     for (int a = 0; a < value.shape.rank; ++a) {
       const SizeId d = good ? size_of(sizes, value, a) : sizes.unknown(value.shape[a]);
       o.varies[a] = !sizes.fixed(d);
+      for (int32_t k = 0; a == 0 && good && k < (int32_t)names.size(); ++k)
+        if (d == sizes.symbol(k)) o.first_symbol = k;
       any = any || o.varies[a];
       o.text += (a ? ", " : "") + sizes.text(d, names);
     }

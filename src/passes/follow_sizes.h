@@ -23,6 +23,7 @@ std::shared_ptr<const ValueSizes> dims_alone(const ValueSizes& sizes);
 // The sizes of one output of a signature.
 struct OutputSizes {
   bool varies[kMaxRank] = {};
+  int32_t first_symbol = -1;  // the first dim is this symbol of the signature
   // "batch, floor(width / 8), 6625": how they follow from the symbols; "?" for what depends on data or is not followed.
   // Empty where no dim varies.
   std::string text;

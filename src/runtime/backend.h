@@ -158,6 +158,9 @@ struct BackendApi {
   // Can output 0 of this node have a pitch (Location)? Then it may be written straight into a concatenation. NULL:
   // never.
   bool (*writes_pitch)(void* self, const Graph& graph, const Node& node);
+  // The address of a buffer as this backend's kernels follow it in a table of pages (base/pages.h). NULL where buffers
+  // are host pointers, or states in pages are not taken.
+  uint64_t (*address)(void* self, const Buffer& buffer);
 };
 
 // An opened device of a backend.

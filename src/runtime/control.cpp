@@ -71,7 +71,8 @@ tern_status Executable::check_borders(const Node& n, const Executable& child, bo
   return TERN_OK;
 }
 
-tern_status Executable::run_control(Control& control, Parameters& parameters, State& state, const RunControl& run) {
+tern_status Executable::run_control(Control& control, Parameters& parameters, const Sequences& state,
+                                    const RunControl& run) {
   const Node& n = lowered_.graph.nodes[(size_t)control.node];
   if (n.subgraphs.size() == 2) {
     const bool condition = *(const uint8_t*)host_pointer(n.in[0]) != 0;

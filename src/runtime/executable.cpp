@@ -14,7 +14,9 @@ tern_status check_owners(const Graph& g, const ModelDef& def) {
   for (const Value& v : g.values) {
     uint64_t owned = value_bytes(v);
     if (v.kind == ValueKind::parameter) owned = def.parameters[(size_t)v.index].bytes;
-    if (v.kind == ValueKind::state)
+    if (v.kind == ValueKind::state && v.paged != def.states[(size_t)v.index].paged)
+      return TERN_FAIL(TERN_ERR_INTERNAL, "value '%s' is in pages in one of plan and model only", v.name.c_str());
+    if (v.kind == ValueKind::state && !v.paged)
       TERN_TRY(
           encoded_bytes(Encoding::plain, def.states[(size_t)v.index].dtype, def.states[(size_t)v.index].shape, &owned));
     if (owned != value_bytes(v))
@@ -22,6 +24,10 @@ tern_status check_owners(const Graph& g, const ModelDef& def) {
                        "value '%s' takes %" PRIu64 " bytes in the plan, but %" PRIu64 " in the model", v.name.c_str(),
                        value_bytes(v), owned);
   }
+  for (const ValueId v : g.outputs)
+    if (g.value(v).paged)
+      return TERN_FAIL(TERN_ERR_UNSUPPORTED, "output '%s' is a state in pages; outputs are plain tensors",
+                       g.value(v).name.c_str());
   for (const ValueId v : g.outputs)
     if (!is_plain(g.value(v).encoding))
       return TERN_FAIL(TERN_ERR_UNSUPPORTED, "output '%s' is encoded as %s; outputs are plain tensors",
@@ -55,7 +61,8 @@ Executable::~Executable() {
     backend.api->plan_release(backend.self, compiled_[p].plan);
   }
   for (Place& place : places_)
-    if (place.arena.handle) place.backend->api->free(place.backend->self, &place.arena);
+    for (Buffer* b : {&place.arena, &place.pages_copy})
+      if (b->handle) place.backend->api->free(place.backend->self, b);
 }
 
 // ---- making a plan ----
@@ -70,7 +77,9 @@ tern_status Executable::build(Graph graph, const Model& model, const Parameters&
   TERN_TRY(check_control(options.control));
   parts_ = partition(lowered_);
   const Stored stored = share_storage(lowered_, parts_, targets_);
-  TERN_TRY(lay_out(lowered_, parts_, stored, targets_, options.max_bytes, &layout_));
+  PageLayout pages;
+  TERN_TRY(lay_out_pages(model.def(), &pages));
+  TERN_TRY(lay_out(lowered_, parts_, stored, targets_, pages, options.max_bytes, &layout_));
   schedule_ = schedule(lowered_, parts_, stored, targets_);
   planned_ = layout_.bytes;
   TERN_TRY(check_control(options.control));
@@ -82,7 +91,8 @@ tern_status Executable::build(Graph graph, const Model& model, const Parameters&
   find_writes(options);
   int32_t users = 0;
   for (const MemoryLayout& m : layout_.memories)
-    users += std::any_of(m.slots.begin(), m.slots.end(), [](const Slot& s) { return s.kind == SlotKind::state; });
+    users += std::any_of(m.slots.begin(), m.slots.end(),
+                         [](const Slot& s) { return s.kind == SlotKind::state || s.kind == SlotKind::pages; });
   for (const Part& p : parts_) users += p.backend < 0;
   states_move_ = users > 1;
   return compile(parameters, options);
@@ -126,6 +136,7 @@ void Executable::find_writes(const Options& options) {
       const MemoryLayout& m = layout_.memories[(size_t)targets_.memory_of(parts_[p].backend)];
       const Slot& slot = m.slots[(size_t)m.locations[(size_t)n.in[0]].slot];
       if (slot.kind == SlotKind::state) compiled_[p].states.push_back(slot.index);
+      if (slot.kind == SlotKind::pages) compiled_[p].pages = true;
       if (slot.kind == SlotKind::parameter)
         written_parameters_.push_back({slot.index, targets_.memory_of(parts_[p].backend)});
     }
@@ -304,7 +315,7 @@ tern_status Executable::bind_parameters(Parameters& parameters) {
 }
 
 tern_status Executable::bind(std::span<const void* const> inputs, std::span<void* const> outputs,
-                             Parameters& parameters, State& state) {
+                             Parameters& parameters, const Sequences& state) {
   TERN_TRY(parameters.intact());
   TERN_TRY(state.intact());
   for (const auto& [i, memory] : written_parameters_) TERN_TRY(parameters.make_writable(i));
@@ -321,6 +332,10 @@ tern_status Executable::bind(std::span<const void* const> inputs, std::span<void
         case SlotKind::derived: continue;
         case SlotKind::input: buffer.handle = const_cast<void*>(inputs[(size_t)slot.index]); break;
         case SlotKind::output: buffer.handle = outputs[(size_t)slot.index]; break;
+        case SlotKind::pages:
+          if (states_move_) continue;
+          TERN_TRY(take_pages(place, state, &buffer));
+          break;
         case SlotKind::state:
           if (states_move_) continue;
           TERN_TRY(state.item(slot.index)->acquire(*place.backend, &buffer, &uploads_));
@@ -333,14 +348,50 @@ tern_status Executable::bind(std::span<const void* const> inputs, std::span<void
   return TERN_OK;
 }
 
+// The table of the pages of all sequences, in the memory of `place`.
+tern_status Executable::take_pages(Place& place, const Sequences& state, Buffer* buffer) {
+  const Backend& backend = *place.backend;
+  if (!backend.limits.host_memory && !backend.api->address)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "backend '%s' takes no states in pages", backend.name.c_str());
+  const std::span<State* const> all = state.all();
+  size_t most = 1;
+  for (const State* s : all) most = std::max(most, s->pages().size());
+  const uint64_t bytes = sizeof(PageTable) + all.size() * most * sizeof(uint64_t);
+  if (place.pages.bytes() < bytes) {
+    TERN_TRY(wait(place));
+    if (place.pages_copy.handle) backend.api->free(backend.self, &place.pages_copy);
+    TERN_TRY(place.pages.allocate(model_->context().allocator(), 2 * bytes));
+    if (!backend.limits.host_memory)
+      TERN_TRY(backend.api->alloc(backend.self, 2 * bytes, MemoryKind::device, &place.pages_copy));
+  }
+  auto& table = *new (place.pages.data()) PageTable{(int64_t)all.size(), (int64_t)most};
+  for (size_t s = 0; s < all.size(); ++s) {
+    uint64_t* const addresses = table.addresses((int64_t)s);
+    std::fill_n(addresses, most, 0);
+    for (size_t p = 0; p < all[s]->pages().size(); ++p) {
+      Buffer page;
+      TERN_TRY(all[s]->pages()[p]->acquire(backend, &page, &uploads_));
+      addresses[p] =
+          backend.limits.host_memory ? (uint64_t)(uintptr_t)page.handle : backend.api->address(backend.self, page);
+      if (all[s]->may_write(p)) addresses[p] |= kPageWritable;
+    }
+  }
+  if (backend.limits.host_memory) return *buffer = {place.pages.data(), bytes}, TERN_OK;
+  uploads_.copies.push_back({Copy::to_device, place.pages_copy, 0, {}, 0, place.pages.data(), bytes});
+  *buffer = place.pages_copy;
+  return TERN_OK;
+}
+
 // Where several memories (or sub-graphs) use states, each gets them when its turn comes.
-tern_status Executable::take_states(Place& place, State& state) {
+tern_status Executable::take_states(Place& place, const Sequences& state) {
   if (!states_move_) return TERN_OK;
   const MemoryLayout& memory = layout_.memories[(size_t)(&place - places_.data())];
   for (size_t s = 0; s < place.buffers.size(); ++s) {
-    if (memory.slots[s].kind != SlotKind::state) continue;
+    const Slot& slot = memory.slots[s];
+    if (slot.kind != SlotKind::state && slot.kind != SlotKind::pages) continue;
     Buffer buffer;
-    TERN_TRY(state.item(memory.slots[s].index)->acquire(*place.backend, &buffer, &uploads_));
+    if (slot.kind == SlotKind::pages) TERN_TRY(take_pages(place, state, &buffer));
+    else TERN_TRY(state.item(slot.index)->acquire(*place.backend, &buffer, &uploads_));
     set_buffer(place, s, buffer);
   }
   if (uploads_.copies.empty()) return TERN_OK;
@@ -371,7 +422,7 @@ tern_status Executable::begin_host() {
   return TERN_OK;
 }
 
-tern_status Executable::submit(const Step& step, State& state, const RunControl& control) {
+tern_status Executable::submit(const Step& step, const Sequences& state, const RunControl& control) {
   constexpr static RunControl kUnstoppable{};
   const Part& part = parts_[(size_t)step.index];
   Compiled& compiled = compiled_[(size_t)step.index];
@@ -389,6 +440,8 @@ tern_status Executable::submit(const Step& step, State& state, const RunControl&
   const tern_status status =
       backend.api->submit(backend.self, compiled.plan, scalars_, step.updates ? kUnstoppable : control, {}, &done);
   for (const int32_t i : compiled.states) state.item(i)->wrote(*place.backend);
+  if (compiled.pages)
+    for (State* s : state.all()) s->wrote_pages(*place.backend);
   if (done) place.last = done;
   TERN_TRY(status);
   if (!profiling_) return TERN_OK;
@@ -401,7 +454,8 @@ tern_status Executable::submit(const Step& step, State& state, const RunControl&
 }
 
 // The steps [first, last): copies of one kind, to or from one device.
-tern_status Executable::copy_values(size_t first, size_t last, std::span<const void* const> inputs, State& state) {
+tern_status Executable::copy_values(size_t first, size_t last, std::span<const void* const> inputs,
+                                    const Sequences& state) {
   const Graph& g = lowered_.graph;
   const Step& step = schedule_.steps[first];
   const bool to_device = step.kind == StepKind::to_device;
@@ -450,11 +504,11 @@ tern_status Executable::read_scalars(std::span<const void* const> inputs) {
 }
 
 tern_status Executable::run(std::span<const void* const> inputs, std::span<void* const> outputs, Parameters& parameters,
-                            State& state, const RunControl& control) {
+                            const Sequences& state, const RunControl& control) {
   struct Ending {
     Executable& self;
     Parameters& parameters;
-    State& state;
+    const Sequences& state;
     bool updating = false, done = false;
     ~Ending() {
       if (done) return;
@@ -523,7 +577,7 @@ void Executable::recover() {
 }
 
 // An error or an exception in the update phase. What devices with a memory of their own wrote is dropped.
-void Executable::abandon_updates(Parameters& parameters, State& state) {
+void Executable::abandon_updates(Parameters& parameters, const Sequences& state) {
   for (const auto& [i, memory] : written_parameters_) {
     const Backend& backend = *places_[(size_t)memory].backend;
     if (backend.limits.host_memory || !parameters.item(i)->forget(backend)) parameters.tear();

@@ -39,7 +39,7 @@ class Executable {
   // On TERN_ERR_CANCELLED and TERN_ERR_DEADLINE no state and no parameter has changed (beyond positions that are not
   // valid yet). If another error ends the update phase, what the run was to write is as it was, or torn.
   tern_status run(std::span<const void* const> inputs, std::span<void* const> outputs, Parameters& parameters,
-                  State& state, const RunControl& control);
+                  const Sequences& state, const RunControl& control);
 
   const Graph& graph() const { return lowered_.graph; }
   std::span<const NodePlacement> placements() const { return lowered_.placements; }
@@ -62,7 +62,9 @@ class Executable {
     const Backend* backend = nullptr;  // its owner; the CPU for the host's
     std::vector<Buffer> buffers;       // per slot
     Buffer arena;
-    uint64_t moved = 1;     // grows when a buffer of a slot is another
+    uint64_t moved = 1;  // grows when a buffer of a slot is another
+    Block pages;         // the table of pages of a run, and its copy on the device
+    Buffer pages_copy;
     Fence last = 0;         // of what was begun and not waited for
     bool fetching = false;  // copies to the host are on their way
   };
@@ -70,6 +72,7 @@ class Executable {
     BackendPlan* plan = nullptr;
     uint64_t bound = 0;           // as Place::moved
     std::vector<int32_t> states;  // that it writes
+    bool pages = false;           // it writes pages
   };
   struct DerivedSlot {
     std::shared_ptr<Derived> copy;
@@ -103,18 +106,19 @@ class Executable {
   tern_status derive(const Deriving& d, std::span<const ValueId> sources, const DerivedOrder& order, int32_t* slot);
   void set_buffer(Place& place, size_t slot, const Buffer& buffer);
   tern_status bind(std::span<const void* const> inputs, std::span<void* const> outputs, Parameters& parameters,
-                   State& state);
+                   const Sequences& state);
   tern_status bind_parameters(Parameters& parameters);
   tern_status upload(Place& place);
-  tern_status take_states(Place& place, State& state);
-  tern_status submit(const Step& step, State& state, const RunControl& control);
-  tern_status copy_values(size_t first, size_t last, std::span<const void* const> inputs, State& state);
+  tern_status take_pages(Place& place, const Sequences& state, Buffer* buffer);
+  tern_status take_states(Place& place, const Sequences& state);
+  tern_status submit(const Step& step, const Sequences& state, const RunControl& control);
+  tern_status copy_values(size_t first, size_t last, std::span<const void* const> inputs, const Sequences& state);
   tern_status wait(Place& place);
   tern_status wait_all();
   tern_status begin_host();
   void recover();
-  void abandon_updates(Parameters& parameters, State& state);
-  tern_status run_control(Control& control, Parameters& parameters, State& state, const RunControl& run);
+  void abandon_updates(Parameters& parameters, const Sequences& state);
+  tern_status run_control(Control& control, Parameters& parameters, const Sequences& state, const RunControl& run);
   void* host_pointer(ValueId v) const;
   tern_status check_borders(const Node& n, const Executable& child, bool loop) const;
   tern_status build_control(int32_t node, const Model& model, const Parameters& parameters, const Options& options);

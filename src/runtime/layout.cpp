@@ -24,8 +24,14 @@ int32_t external_slot(const Graph& g, ValueId id, MemoryLayout& memory) {
   return -1;
 }
 
-tern_status lay_out_memory(const Lowered& lowered, const Storage& s, bool host, uint64_t alignment, uint64_t limit,
-                           MemoryLayout* out) {
+// The state whose pages a paged value is.
+int32_t paged_state(const Graph& g, ValueId v) {
+  while (g.value(v).kind == ValueKind::node) v = g.nodes[(size_t)g.value(v).producer].in[0];
+  return g.value(v).index;
+}
+
+tern_status lay_out_memory(const Lowered& lowered, const Storage& s, bool host, uint64_t alignment,
+                           const PageLayout& pages, uint64_t limit, MemoryLayout* out) {
   const Graph& g = lowered.graph;
   const int32_t end = std::max(0, (int32_t)g.nodes.size() - 1);
   std::vector<Lifetime> items;
@@ -36,6 +42,11 @@ tern_status lay_out_memory(const Lowered& lowered, const Storage& s, bool host, 
     Location& loc = out->locations[i];
     loc.bytes = value_bytes(v);
     // Inputs of a device are copies in its arena; what the host makes goes straight to the caller's memory.
+    if (v.paged) {
+      loc.slot = out->slot_of(SlotKind::pages, 0);
+      loc.offset = pages.offsets[(size_t)paged_state(g, (ValueId)i)];
+      continue;
+    }
     if (host || v.kind != ValueKind::input) loc.slot = external_slot(g, (ValueId)i, *out);
     const int32_t output = host && v.kind == ValueKind::node ? index_of(g.outputs, (ValueId)i) : -1;
     if (output >= 0) loc.slot = out->slot_of(SlotKind::output, output);
@@ -66,7 +77,7 @@ int32_t MemoryLayout::slot_of(SlotKind kind, int32_t index) {
 }
 
 tern_status lay_out(const Lowered& lowered, std::span<const Part> parts, const Stored& stored, const Targets& targets,
-                    uint64_t limit, Layout* out) {
+                    const PageLayout& pages, uint64_t limit, Layout* out) {
   const Graph& g = lowered.graph;
   const size_t host = (size_t)targets.host();
   out->memories.resize(targets.backends.size());
@@ -76,8 +87,8 @@ tern_status lay_out(const Lowered& lowered, std::span<const Part> parts, const S
     MemoryLayout& memory = out->memories[m];
     memory.locations.resize(g.values.size());
     memory.slots.push_back({SlotKind::arena, 0});
-    TERN_TRY(lay_out_memory(lowered, stored.memories[m], m == host, targets.alignment((int32_t)m), limit - out->bytes,
-                            &memory));
+    TERN_TRY(lay_out_memory(lowered, stored.memories[m], m == host, targets.alignment((int32_t)m), pages,
+                            limit - out->bytes, &memory));
     out->bytes += memory.arena.bytes;
   }
   MemoryLayout& memory = out->memories[host];

@@ -9,6 +9,7 @@
 #pragma once
 #include <algorithm>
 
+#include "graph/page_layout.h"
 #include "runtime/memory_plan.h"
 #include "runtime/placement.h"
 
@@ -93,10 +94,10 @@ Stored share_storage(const Lowered& lowered, std::span<const Part> parts, const 
 
 // ---- lay_out ----
 
-enum class SlotKind : uint8_t { arena, input, output, state, parameter, constant, derived };
+enum class SlotKind : uint8_t { arena, input, output, state, parameter, constant, derived, pages };
 struct Slot {
   SlotKind kind;
-  int32_t index;  // of the input, output, state, parameter, derived copy; value id of a constant
+  int32_t index;  // of the input, output, state, parameter, derived copy; value id of a constant; 0 of the pages
 };
 struct MemoryLayout {
   std::vector<Location> locations;  // per value
@@ -111,9 +112,10 @@ struct Layout {
   std::vector<std::pair<int32_t, ValueId>> copied_outputs;  // those that are not written in place
   uint64_t bytes = 0;                                       // of all arenas
 };
+// A paged state lies in the slot of the table of pages, from the offset on that it has in every page.
 // Errors: TERN_ERR_LIMIT where the arenas would pass `limit` bytes.
 tern_status lay_out(const Lowered& lowered, std::span<const Part> parts, const Stored& stored, const Targets& targets,
-                    uint64_t limit, Layout* out);
+                    const PageLayout& pages, uint64_t limit, Layout* out);
 
 // ---- schedule ----
 

@@ -17,6 +17,7 @@ Schedule schedule(const Lowered& lowered, std::span<const Part> parts, const Sto
       for (const ValueId v : g.nodes[(size_t)i].in) {
         if (v == kNoValue || present[(size_t)memory][(size_t)v]) continue;
         const Value& value = g.value(v);
+        if (value.paged) continue;  // each memory has the table of pages
         if (value.kind != ValueKind::input && (value.producer < 0 || where(value.producer) == memory)) continue;
         out.steps.push_back({StepKind::to_device, memory, v});
         present[(size_t)memory][(size_t)v] = 1;
@@ -25,7 +26,7 @@ Schedule schedule(const Lowered& lowered, std::span<const Part> parts, const Sto
     out.steps.push_back({kind, (int32_t)p, kNoValue, kind == StepKind::submit && part.updates});
     for (int32_t i = part.begin; device && i < part.end; ++i)
       for (const ValueId v : g.nodes[(size_t)i].out)
-        if (stored.crosses[(size_t)v]) out.steps.push_back({StepKind::to_host, memory, v});
+        if (stored.crosses[(size_t)v] && !g.value(v).paged) out.steps.push_back({StepKind::to_host, memory, v});
   }
   out.update_phase = out.steps.size();
   for (size_t s = out.steps.size(); s-- > 0;) {

@@ -57,6 +57,7 @@ tern_status Session::create(const Model& model, const Options& options, std::uni
       ((const Session*)self)->announce(signature, plan, begin_ns, dropped);
     };
     p.stages = std::make_unique<Stages>(model, g, plans);
+    s->find_rows((int32_t)i);
   }
   if (options.profile) s->events_.reserve(100000);
   context.log(2, "session made: %zu signatures on %s", s->signatures_.size(), options.backends.c_str());
@@ -79,7 +80,7 @@ tern_status Session::check_inputs(int32_t signature, std::span<const Tensor* con
   const Signature& sig = model_->def().signatures[(size_t)signature];
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Value& v = sig.graph.value(sig.graph.inputs[i]);
-    if ((int32_t)i == sig.position_input) continue;
+    if ((int32_t)i == sig.position_input || (int32_t)i == sig.sequence_input) continue;
     if (!inputs[i]) return TERN_FAIL(TERN_ERR_STATE, "input '%s' is neither given nor bound", v.name.c_str());
     const Tensor& t = *inputs[i];
     if (t.dtype() != v.dtype)
@@ -130,15 +131,17 @@ tern_status Session::take_output(int32_t signature, int32_t k, const Value& valu
   if (bytes != value_bytes(value))
     return TERN_FAIL(TERN_ERR_INTERNAL, "output '%s': the plan gives %" PRIu64 " bytes, a tensor has %" PRIu64,
                      value.name.c_str(), value_bytes(value), bytes);
+  const bool cut = per.rows.outputs[(size_t)k] && per.rows.given != per.rows.planned;
   if (per.bound_outputs[(size_t)k]) {
     const Tensor& t = *per.bound_outputs[(size_t)k];
-    if (!(t.shape() == value.shape) || t.dtype() != value.dtype)
+    Shape shape = value.shape;
+    if (cut) shape[0] = per.rows.given;
+    if (!(t.shape() == shape) || t.dtype() != value.dtype)
       return TERN_FAIL(TERN_ERR_SHAPE, "output '%s' is %s%s, the bound tensor %s%s",
                        model_->def().signatures[(size_t)signature].output_names[(size_t)k].c_str(),
-                       dtype_name(value.dtype), to_string(value.shape).c_str(), dtype_name(t.dtype()),
+                       dtype_name(value.dtype), to_string(shape).c_str(), dtype_name(t.dtype()),
                        to_string(t.shape()).c_str());
-    *tensor = per.bound_outputs[(size_t)k];
-    return TERN_OK;
+    if (!cut) return *tensor = per.bound_outputs[(size_t)k], TERN_OK;
   }
   // The one used last stands last.
   std::vector<Ref<Tensor>>& pool = per.pools[(size_t)k].tensors;
@@ -187,6 +190,10 @@ tern_status Session::read_inputs(int32_t signature) {
 // per.shapes and per.inputs are set. Outputs: those bound, or into per.results.
 tern_status Session::execute(int32_t signature, bool bound, const RunControl& control) {
   PerSignature& per = signatures_[(size_t)signature];
+  if (per.rows.symbol >= 0) {
+    State* const one = state_.get();
+    return execute_rows(signature, bound, {&one, 1}, {}, control);
+  }
   const Signature& sig = model_->def().signatures[(size_t)signature];
   if (sig.position_input >= 0) {
     per.position = state_->length();
@@ -195,7 +202,15 @@ tern_status Session::execute(int32_t signature, bool bound, const RunControl& co
                        "the state holds %" PRId64 " of %" PRId64 " positions; a run of '%s' needs %" PRId64 " more",
                        per.position, sig.capacity, sig.name.c_str(), sig.advance);
     per.inputs[(size_t)sig.position_input] = &per.position;
+    TERN_TRY(state_->reserve(per.position + sig.advance));
   }
+  TERN_TRY(execute(signature, bound, *state_, control));
+  if (sig.position_input >= 0) state_->set_length(per.position + sig.advance);
+  return TERN_OK;
+}
+
+tern_status Session::execute(int32_t signature, bool bound, const Sequences& states, const RunControl& control) {
+  PerSignature& per = signatures_[(size_t)signature];
   struct Taker {
     Session& session;
     int32_t signature;
@@ -213,29 +228,40 @@ tern_status Session::execute(int32_t signature, bool bound, const RunControl& co
         return TERN_OK;
       }};
   const ThreadPool::Awake awake(model_->context().pool());
-  TERN_TRY(per.stages->run(per.shapes, per.inputs, sink, *parameters_, *state_, control));
-  if (sig.position_input >= 0) state_->set_length(per.position + sig.advance);
+  TERN_TRY(per.stages->run(per.shapes, per.inputs, sink, *parameters_, states, control));
   if (options_.profile) record(signature);
+  return TERN_OK;
+}
+
+tern_status Session::check_given(int32_t signature, size_t inputs, size_t outputs) const {
+  TERN_TRY(check_signature(signature));
+  const Signature& sig = model_->def().signatures[(size_t)signature];
+  if (inputs != sig.graph.inputs.size())
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "'%s' takes %zu inputs, %zu were given", sig.name.c_str(),
+                     sig.graph.inputs.size(), inputs);
+  if (outputs != sig.graph.outputs.size())
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "'%s' has %zu outputs, room for %zu was given", sig.name.c_str(),
+                     sig.graph.outputs.size(), outputs);
   return TERN_OK;
 }
 
 tern_status Session::run(int32_t signature, std::span<const Tensor* const> inputs, std::span<const Tensor*> outputs,
                          const RunControl& control) {
+  TERN_TRY(check_given(signature, inputs.size(), outputs.size()));
+  return run_given(signature, inputs, outputs, {}, {}, control);
+}
+
+tern_status Session::run_given(int32_t signature, std::span<const Tensor* const> inputs,
+                               std::span<const Tensor*> outputs, std::span<State* const> states,
+                               std::span<const int64_t> counts, const RunControl& control) {
   const FloatMode mode(model_->context().pool().keep_denormals());
-  TERN_TRY(check_signature(signature));
   PerSignature& per = signatures_[(size_t)signature];
-  const Signature& sig = model_->def().signatures[(size_t)signature];
-  const Graph& canonical = sig.graph;
-  if (inputs.size() != canonical.inputs.size())
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "'%s' takes %zu inputs, %zu were given", sig.name.c_str(),
-                     canonical.inputs.size(), inputs.size());
-  if (outputs.size() != canonical.outputs.size())
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "'%s' has %zu outputs, room for %zu was given", sig.name.c_str(),
-                     canonical.outputs.size(), outputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) per.tensors[i] = inputs[i] ? inputs[i] : per.bound_inputs[i].get();
   per.bound_ready = false;
   TERN_TRY(read_inputs(signature));
-  const tern_status status = name_inputs(signature, per.shapes, execute(signature, false, control));
+  const tern_status status = name_inputs(
+      signature, per.shapes,
+      states.empty() ? execute(signature, false, control) : execute_rows(signature, false, states, counts, control));
   for (size_t k = 0; k < outputs.size(); ++k) {
     if (status == TERN_OK) outputs[k] = per.results[k].detach();
     else per.results[k] = {};
@@ -280,7 +306,11 @@ tern_status Session::bind_output(int32_t signature, int32_t index, Tensor* tenso
 tern_status Session::prepare(int32_t signature, std::span<const Shape> shapes, const RunControl& control) {
   const FloatMode mode(model_->context().pool().keep_denormals());
   TERN_TRY(check_signature(signature));
-  return name_inputs(signature, shapes, signatures_[(size_t)signature].stages->prepare(shapes, *parameters_, control));
+  const PerSignature& per = signatures_[(size_t)signature];
+  std::vector<Shape> planned(shapes.begin(), shapes.end());
+  for (size_t i = 0; i < planned.size() && i < per.rows.inputs.size(); ++i)
+    if (per.rows.inputs[i] && planned[i].rank > 0) planned[i][0] = planned_rows(signature, planned[i][0]);
+  return name_inputs(signature, shapes, per.stages->prepare(planned, *parameters_, control));
 }
 
 tern_status Session::name_inputs(int32_t signature, std::span<const Shape> shapes, tern_status status) const {

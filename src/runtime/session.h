@@ -26,6 +26,10 @@ class Session {
   tern_status run(int32_t signature, std::span<const Tensor* const> inputs, std::span<const Tensor*> outputs,
                   const RunControl& control);
   tern_status run_bound(int32_t signature, const RunControl& control);
+  // As tern_session_run_sequences. counts: as many as states.
+  tern_status run_sequences(int32_t signature, std::span<State* const> states, std::span<const int64_t> counts,
+                            std::span<const Tensor* const> inputs, std::span<const Tensor*> outputs,
+                            const RunControl& control);
   tern_status bind_input(int32_t signature, int32_t index, const Tensor* tensor);
   tern_status bind_output(int32_t signature, int32_t index, Tensor* tensor);
   // Makes the plan for these input shapes, if it is not there yet.
@@ -57,8 +61,20 @@ class Session {
   struct Pool {  // of one output of one signature
     std::vector<Ref<Tensor>> tensors;
   };
+  // Of a signature that takes the rows of any number of sequences. Plans are made for a few numbers of rows; the rows
+  // that are left are filled up with such that belong to no position.
+  struct Rows {
+    int32_t symbol = -1;                // -1: it does not
+    std::vector<char> inputs, outputs;  // of which it is the first dim
+    bool simple_states = false;         // it uses states that are not paged
+    std::vector<int64_t> positions, counts;
+    std::vector<int32_t> sequences;
+    std::vector<Block> filled;  // inputs
+    int64_t given = 0, planned = 0;
+  };
   struct PerSignature {
     std::unique_ptr<Stages> stages;
+    Rows rows;
     std::vector<Ref<const Tensor>> bound_inputs;
     std::vector<Ref<Tensor>> bound_outputs;
     std::vector<Pool> pools;
@@ -83,6 +99,16 @@ class Session {
   tern_status name_inputs(int32_t signature, std::span<const Shape> shapes, tern_status status) const;
   void announce(int32_t signature, const Stages::Stage& plan, uint64_t begin_ns, bool dropped) const;
   tern_status execute(int32_t signature, bool bound, const RunControl& control);
+  tern_status execute(int32_t signature, bool bound, const Sequences& states, const RunControl& control);
+  tern_status run_given(int32_t signature, std::span<const Tensor* const> inputs, std::span<const Tensor*> outputs,
+                        std::span<State* const> states, std::span<const int64_t> counts, const RunControl& control);
+  tern_status check_given(int32_t signature, size_t inputs, size_t outputs) const;
+  void find_rows(int32_t signature);
+  int64_t planned_rows(int32_t signature, int64_t rows) const;
+  tern_status execute_rows(int32_t signature, bool bound, std::span<State* const> states,
+                           std::span<const int64_t> counts, const RunControl& control);
+  tern_status fill_rows(int32_t signature);
+  tern_status cut_rows(int32_t signature);
   void record(int32_t signature);
 
   Ref<const Model> model_;

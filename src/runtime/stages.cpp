@@ -212,7 +212,7 @@ tern_status Stages::keep_values(Graph& g, uint64_t most, Stage* s) {
   for (const Node& n : g.nodes)
     for (const ValueId v : n.out) {
       const Value& value = g.value(v);
-      if (value.kind != ValueKind::node || !is_plain(value.encoding)) continue;
+      if (value.kind != ValueKind::node || !is_plain(value.encoding) || value.paged) continue;
       if (!checked_add(s->planned, value_bytes(value), &s->planned) || s->planned > most)
         return TERN_FAIL(TERN_ERR_LIMIT,
                          "what the nodes compute needs %" PRIu64 " bytes to be kept, the limit of the plan is %" PRIu64,
@@ -236,7 +236,7 @@ tern_status Stages::prepare(std::span<const Shape> shapes, const Parameters& par
 }
 
 tern_status Stages::run(std::span<const Shape> shapes, std::span<const void* const> inputs, const OutputSink& sink,
-                        Parameters& parameters, State& state, const RunControl& control) {
+                        Parameters& parameters, const Sequences& state, const RunControl& control) {
   kept_.clear();
   TERN_TRY(prepare(shapes, parameters, control));
   while (true) {
@@ -258,7 +258,7 @@ tern_status Stages::run(std::span<const Shape> shapes, std::span<const void* con
 }
 
 tern_status Stages::run_stage(Stage& s, std::span<const void* const> inputs, const OutputSink& sink,
-                              Parameters& parameters, State& state, const RunControl& control) {
+                              Parameters& parameters, const Sequences& state, const RunControl& control) {
   const Graph& g = s.executable->graph();
   for (size_t k = 0; k < s.results.size(); ++k)
     TERN_TRY(sink.take(sink.self, s.results[k], g.value(g.outputs[k]), &s.outputs[k]));
@@ -272,8 +272,8 @@ tern_status Stages::run_stage(Stage& s, std::span<const void* const> inputs, con
 }
 
 // The inputs of the next stage, and what is known of them.
-tern_status Stages::pass_on(Stage& s, std::span<const void* const> inputs, Parameters& parameters, State& state,
-                            const RunControl& control) {
+tern_status Stages::pass_on(Stage& s, std::span<const void* const> inputs, Parameters& parameters,
+                            const Sequences& state, const RunControl& control) {
   for (auto& loop : s.loops) TERN_TRY(loop->run(s, inputs, parameters, state, control));
   for (size_t i = 0; i < s.rest.inputs.size(); ++i) {
     const Rest::Input& in = s.rest.inputs[i];
@@ -356,7 +356,7 @@ tern_status Stages::Loop::take(int32_t output, const Value& value, void** data) 
 }
 
 tern_status Stages::Loop::run(const Stage& s, std::span<const void* const> stage_inputs, Parameters& parameters,
-                              State& state, const RunControl& control) {
+                              const Sequences& state, const RunControl& control) {
   const std::vector<Source>* operands = nullptr;
   for (const Rest::Loop& l : s.rest.loops)
     if (&l.node == node) operands = &l.operands;

@@ -64,7 +64,7 @@ class Stages {
   tern_status prepare(std::span<const Shape> shapes, const Parameters& parameters, const RunControl& control);
   // As Executable::run, all stages. sink: asked once for each output of the graph, in any order.
   tern_status run(std::span<const Shape> shapes, std::span<const void* const> inputs, const OutputSink& sink,
-                  Parameters& parameters, State& state, const RunControl& control);
+                  Parameters& parameters, const Sequences& state, const RunControl& control);
 
   // The stages of the latest run, or what was prepared behind it; empty before the first.
   std::span<Stage* const> latest() const { return latest_; }
@@ -89,8 +89,8 @@ class Stages {
   // They count as bytes of the chain, which may have `most`.
   tern_status keep_values(Graph& g, uint64_t most, Stage* s);
   tern_status run_stage(Stage& s, std::span<const void* const> inputs, const OutputSink& sink, Parameters& parameters,
-                        State& state, const RunControl& control);
-  tern_status pass_on(Stage& s, std::span<const void* const> inputs, Parameters& parameters, State& state,
+                        const Sequences& state, const RunControl& control);
+  tern_status pass_on(Stage& s, std::span<const void* const> inputs, Parameters& parameters, const Sequences& state,
                       const RunControl& control);
   bool make_room();
 
@@ -122,8 +122,8 @@ struct Stages::Loop {
 
   Loop(const Model& model, const Node& n, const Options& options)
       : node(&n), body(model, n.subgraphs[0], options), results(n.out.size()) {}
-  tern_status run(const Stage& s, std::span<const void* const> stage_inputs, Parameters& parameters, State& state,
-                  const RunControl& control);
+  tern_status run(const Stage& s, std::span<const void* const> stage_inputs, Parameters& parameters,
+                  const Sequences& state, const RunControl& control);
   tern_status take(int32_t output, const Value& value, void** data);
   tern_status reserve(Block& block, uint64_t bytes, uint64_t used);
   uint64_t bytes() const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/state.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/encoding.h"
@@ -14,8 +15,14 @@ tern_status find_state(const ModelDef& model, std::string_view name, int32_t* in
 }
 
 tern_status State::create(const Model& model, Ref<State>* out) {
-  Ref<State> s = Ref<State>::adopt(new State(model));
+  auto layout = std::make_shared<PageLayout>();
+  TERN_TRY(lay_out_pages(model.def(), layout.get()));
+  Ref<State> s = Ref<State>::adopt(new State(model, std::move(layout)));
   for (const StateDecl& decl : model.def().states) {
+    if (decl.paged) {
+      s->items_.push_back({});
+      continue;
+    }
     uint64_t bytes = 0;
     TERN_TRY(tensor_bytes(decl.dtype, decl.shape, &bytes));
     Ref<Resident> item;
@@ -34,8 +41,13 @@ tern_status State::intact() const {
 
 tern_status State::fork(Ref<State>* out) const {
   TERN_TRY(intact());
-  Ref<State> copy = Ref<State>::adopt(new State(*model_));
+  Ref<State> copy = Ref<State>::adopt(new State(*model_, layout_));
+  copy->pages_.assign(pages_.begin(), pages_.begin() + (ptrdiff_t)std::min(pages_.size(), num_pages(length_)));
   for (const Ref<Resident>& item : items_) {
+    if (!item) {
+      copy->items_.push_back({});
+      continue;
+    }
     const void* from = nullptr;
     TERN_TRY(item->read(&from));
     Ref<Resident> fresh;
@@ -52,18 +64,83 @@ tern_status State::truncate(int64_t length) {
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "cannot truncate a state of length %" PRId64 " to %" PRId64, length_,
                      length);
   length_ = length;
+  if (pages_.size() > num_pages(length)) pages_.resize(num_pages(length));
   return TERN_OK;
 }
 
 uint64_t State::bytes() const {
-  uint64_t sum = 0;
-  for (const Ref<Resident>& item : items_) sum += item->bytes();
+  uint64_t sum = pages_.size() * layout_->bytes;
+  for (const Ref<Resident>& item : items_)
+    if (item) sum += item->bytes();
   return sum;
+}
+
+// ---- pages ----
+
+tern_status State::new_page(const void* content, Ref<Resident>* page) const {
+  return Resident::create(model_->context().allocator(), layout_->bytes, content, page);
+}
+
+tern_status State::reserve(int64_t end) {
+  if (layout_->bytes == 0) return TERN_OK;
+  for (size_t p = first_written(); p < num_pages(end); ++p) {
+    if (p < pages_.size() && pages_[p]->unique()) continue;
+    const void* content = nullptr;
+    if (p < pages_.size()) TERN_TRY(pages_[p]->read(&content));
+    Ref<Resident> page;
+    TERN_TRY(new_page(content, &page));
+    if (p < pages_.size()) pages_[p] = std::move(page);
+    else pages_.push_back(std::move(page));
+  }
+  return TERN_OK;
+}
+
+void State::wrote_pages(const Backend& backend) {
+  for (size_t p = first_written(); p < pages_.size(); ++p) pages_[p]->wrote(backend);
+}
+
+tern_status State::get_positions(int32_t i, Ref<Tensor>* tensor) const {
+  const StateDecl& decl = model_->def().states[(size_t)i];
+  Ref<Tensor> t;
+  TERN_TRY(Tensor::create(model_->context(), decl.dtype, {length_, decl.shape[1], decl.shape[2]}, &t));
+  const size_t row = (size_t)decl.shape[2] * dtype_size(decl.dtype);
+  for (int64_t j = 0; j < length_; ++j) {
+    const void* page = nullptr;
+    TERN_TRY(pages_[(size_t)(j / kPagePositions)]->read(&page));
+    const char* from = (const char*)page + layout_->offsets[(size_t)i] + (size_t)(j % kPagePositions) * row;
+    for (int64_t h = 0; h < decl.shape[1]; ++h)
+      std::memcpy((char*)t->data() + (size_t)(j * decl.shape[1] + h) * row, from + (size_t)(h * kPagePositions) * row,
+                  row);
+  }
+  *tensor = std::move(t);
+  return TERN_OK;
+}
+
+tern_status State::set_positions(int32_t i, const Tensor& tensor) {
+  const StateDecl& decl = model_->def().states[(size_t)i];
+  const size_t row = (size_t)decl.shape[2] * dtype_size(decl.dtype);
+  std::vector<Ref<Resident>> pages;
+  for (size_t p = 0; p < num_pages(length_); ++p) {
+    const void* content = nullptr;
+    TERN_TRY(pages_[p]->read(&content));
+    Ref<Resident> page;
+    TERN_TRY(new_page(content, &page));
+    char* const to = (char*)page->overwrite() + layout_->offsets[(size_t)i];
+    const int64_t first = (int64_t)p * kPagePositions, n = std::min(kPagePositions, length_ - first);
+    for (int64_t j = 0; j < n; ++j)
+      for (int64_t h = 0; h < decl.shape[1]; ++h)
+        std::memcpy(to + (size_t)(h * kPagePositions + j) * row,
+                    (const char*)tensor.data() + (size_t)((first + j) * decl.shape[1] + h) * row, row);
+    pages.push_back(std::move(page));
+  }
+  pages_ = std::move(pages);
+  return TERN_OK;
 }
 
 tern_status State::get(int32_t i, Ref<Tensor>* tensor) const {
   TERN_TRY(intact());
   const StateDecl& decl = model_->def().states[(size_t)i];
+  if (decl.paged) return get_positions(i, tensor);
   const void* from = nullptr;
   TERN_TRY(item(i)->read(&from));
   Ref<Tensor> t;
@@ -75,9 +152,12 @@ tern_status State::get(int32_t i, Ref<Tensor>* tensor) const {
 
 tern_status State::set(int32_t i, const Tensor& tensor) {
   const StateDecl& decl = model_->def().states[(size_t)i];
-  if (!(tensor.shape() == decl.shape) || tensor.dtype() != decl.dtype)
+  Shape shape = decl.shape;
+  if (decl.paged) shape[0] = length_;
+  if (!(tensor.shape() == shape) || tensor.dtype() != decl.dtype)
     return TERN_FAIL(TERN_ERR_SHAPE, "state '%s' is %s%s, the tensor %s%s", decl.name.c_str(), dtype_name(decl.dtype),
-                     to_string(decl.shape).c_str(), dtype_name(tensor.dtype()), to_string(tensor.shape()).c_str());
+                     to_string(shape).c_str(), dtype_name(tensor.dtype()), to_string(tensor.shape()).c_str());
+  if (decl.paged) return set_positions(i, tensor);
   TERN_TRY(item(i)->reserve());
   return copy_whole(item(i)->overwrite(), item(i)->bytes(), tensor.data(), tensor.bytes(), decl.name.c_str());
 }

@@ -26,7 +26,7 @@ typedef union value {
 typedef struct function {
   const char* name;
   tern_status (*call)(value* a);
-  argument arguments[9];
+  argument arguments[11]; /* and END */
   void (*release)(void*); /* of what the last OUTPUT holds after a call that succeeds */
 } function;
 
@@ -46,14 +46,15 @@ typedef struct function {
   { NUMBER, NULL, good, {__VA_ARGS__}, count }
 
 static tern_context* context;
-static tern_model *small, *counter, *spots, *points;
-static tern_session *session, *counting;
-static tern_state* state;
+static tern_model *sequences, *small, *counter, *spots, *points;
+static tern_session *session, *counting, *several;
+static tern_state *state, *states[3]; /* of several; the last is NULL */
+static const int64_t counts[3] = {1, 1, 0};
 static tern_parameters* parameters;
 static tern_tensor *x, *row, *cache;
 static tern_detector* detector;
 static tern_pose* pose;
-static const tern_tensor* inputs[2];
+static const tern_tensor *inputs[2], *rows[3];
 static const int64_t dims[2] = {2, 16};
 static float memory[32];
 static void* file_data;
@@ -100,6 +101,9 @@ CALL(session_create, tern_session_create((tern_model*)a[0].p, (tern_session_opti
 CALL(set_state, tern_session_set_state((tern_session*)a[0].p, (tern_state*)a[1].p))
 CALL(session_run, tern_session_run((tern_session*)a[0].p, I32(1), (const tern_tensor* const*)a[2].p, I32(3),
                                    (const tern_tensor**)a[4].p, I32(5), (tern_run_options*)a[6].p))
+CALL(run_sequences, tern_session_run_sequences((tern_session*)a[0].p, I32(1), (tern_state* const*)a[2].p,
+                                               (const int64_t*)a[3].p, I32(4), (const tern_tensor* const*)a[5].p,
+                                               I32(6), (const tern_tensor**)a[7].p, I32(8), (tern_run_options*)a[9].p))
 CALL(run_bound, tern_session_run_bound((tern_session*)a[0].p, I32(1), (tern_run_options*)a[2].p))
 CALL(bind_input, tern_session_bind_input((tern_session*)a[0].p, I32(1), I32(2), (tern_tensor*)a[3].p))
 CALL(bind_output, tern_session_bind_output((tern_session*)a[0].p, I32(1), I32(2), (tern_tensor*)a[3].p))
@@ -305,6 +309,11 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
        bind_output,
        {H(session), SIGNATURE, N(0, 4, -1, 2, INT32_MAX, INT32_MIN), O(NULL)},
        NULL},
+      {"tern_session_run_sequences",
+       run_sequences,
+       {H(several), SIGNATURE, H(states), H(counts), N(2, 5, -1, 0, 1, 3, INT32_MIN), H(rows),
+        N(3, 4, -1, 0, 2, INT32_MAX), W(POINTER), N(1, 4, -1, 0, 2, 3), SO(run_options)},
+       NULL},
       {"tern_session_run_bound", run_bound, {H(counting), SIGNATURE, SO(run_options)}, NULL},
       {"tern_session_prepare", prepare, {H(session), SIGNATURE, H(dims), N(2, 5, -1, 0, 1, 3, INT32_MAX)}, NULL},
       {"tern_session_memory", session_memory, {H(session), R(memory_report)}, NULL},
@@ -338,14 +347,14 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
     unsigned char bytes[ROOM];
     void* first;
     int64_t align;
-  } room[9];
-  static unsigned char before[9][ROOM];
+  } room[11];
+  static unsigned char before[11][ROOM];
   const int n = (int)(sizeof functions / sizeof functions[0]);
   int f, i, k, j, missing = 0;
-  value a[9];
+  value a[11];
 
 #define PREPARE()                                                                                                 \
-  for (i = 0; i < 9; ++i) {                                                                                       \
+  for (i = 0; i < 11; ++i) {                                                                                      \
     const argument* g = &d->arguments[i];                                                                         \
     memset(room[i].bytes, g->kind == OUTPUT ? 0xA5 : 0, ROOM);                                                    \
     if (g->kind == STRUCT || g->kind == OPTIONS || g->kind == RESULT)                                             \
@@ -358,25 +367,26 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
   do {                                                                                                                \
     tern_status s;                                                                                                    \
     int same = 1;                                                                                                     \
-    for (i = 0; i < 9; ++i) memcpy(before[i], room[i].bytes, ROOM);                                                   \
+    for (i = 0; i < 11; ++i) memcpy(before[i], room[i].bytes, ROOM);                                                  \
     s = d->call(a);                                                                                                   \
-    for (i = 0; i < 9; ++i) same = same && memcmp(before[i], room[i].bytes, ROOM) == 0;                               \
+    for (i = 0; i < 11; ++i) same = same && memcmp(before[i], room[i].bytes, ROOM) == 0;                              \
     if (!check_(s != TERN_OK && (!(code) || s == (code)) && same && tern_last_error_message()[0], __FILE__, __LINE__, \
                 d->name))                                                                                             \
       fprintf(stderr, "    argument %d, %s: %s%s\n", k, what, tern_status_name(s),                                    \
               same ? "" : "; an output was touched");                                                                 \
   } while (0)
-#define TAKEN(what)                                                                                            \
-  do {                                                                                                         \
-    const tern_status s = d->call(a);                                                                          \
-    if (!check_(s == TERN_OK, __FILE__, __LINE__, d->name)) fprintf(stderr, "    argument %d, %s\n", k, what); \
-    for (i = 8; i >= 0 && d->release && s == TERN_OK; --i)                                                     \
-      if (d->arguments[i].kind == OUTPUT) {                                                                    \
-        d->release(room[i].first);                                                                             \
-        break;                                                                                                 \
-      }                                                                                                        \
-    if (s == TERN_OK && d->call == session_run)                                                                \
-      for (i = 0; i < 2; ++i) tern_tensor_release(((const tern_tensor**)(void*)room[4].bytes)[i]);             \
+#define TAKEN(what)                                                                                                    \
+  do {                                                                                                                 \
+    const tern_status s = d->call(a);                                                                                  \
+    if (!check_(s == TERN_OK, __FILE__, __LINE__, d->name)) fprintf(stderr, "    argument %d, %s\n", k, what);         \
+    for (i = 10; i >= 0 && d->release && s == TERN_OK; --i)                                                            \
+      if (d->arguments[i].kind == OUTPUT) {                                                                            \
+        d->release(room[i].first);                                                                                     \
+        break;                                                                                                         \
+      }                                                                                                                \
+    if (s == TERN_OK && d->call == session_run)                                                                        \
+      for (i = 0; i < 2; ++i) tern_tensor_release(((const tern_tensor**)(void*)room[4].bytes)[i]);                     \
+    if (s == TERN_OK && d->call == run_sequences) tern_tensor_release(((const tern_tensor**)(void*)room[7].bytes)[0]); \
   } while (0)
 
   for (f = 0; f < n; ++f) {
@@ -472,12 +482,17 @@ CHECK(num_names > 80);
 NEED(tern_context_create(NULL, &context));
 small = load(context, "small.tern");
 counter = load(context, "counter.tern");
+sequences = load(context, "sequences.tern");
 spots = load(context, "spots.tern");
 points = load(context, "points.tern");
 profile.flags = TERN_SESSION_PROFILE | TERN_SESSION_KEEP_INTERMEDIATES;
 NEED(tern_session_create(small, &profile, &session));
 NEED(tern_session_create(counter, NULL, &counting));
 NEED(tern_state_create(counter, &state));
+NEED(tern_session_create(sequences, NULL, &several));
+NEED(tern_state_create(sequences, &states[0]));
+NEED(tern_state_create(sequences, &states[1]));
+rows[0] = make_tensor(context, TERN_DTYPE_F32, 2, 2, 4);
 NEED(tern_parameters_create(small, &parameters));
 NEED(tern_detector_create(spots, NULL, &detector));
 NEED(tern_pose_create(NULL, points, NULL, &pose));
@@ -505,6 +520,11 @@ tern_pose_release(pose);
 tern_detector_release(detector);
 tern_session_release(session);
 tern_session_release(counting);
+tern_session_release(several);
+tern_state_release(states[0]);
+tern_state_release(states[1]);
+tern_tensor_release(rows[0]);
+tern_model_release(sequences);
 tern_parameters_release(parameters);
 tern_state_release(state);
 tern_tensor_release(x);

@@ -23,6 +23,7 @@
 #include "ops/gather.h"
 #include "ops/op.h"
 #include "ops/reduce.h"
+#include "ops/reshape.h"
 #include "ops/state_write.h"
 
 using namespace tern;
@@ -67,6 +68,7 @@ ValueId use_state(Graph& g, const ModelDef& m, int32_t index) {
   v.name = s.name;
   v.dtype = s.dtype;
   v.kind = ValueKind::state;
+  v.paged = s.paged;
   v.shape = s.shape;
   v.index = index;
   return add_value(g, std::move(v));
@@ -222,6 +224,27 @@ ModelDef points_model(std::span<const float> landmarks, float score) {
   return m;
 }
 
+// What a row [4] sees of its sequence: attention over all that was put into the memory up to it.
+ModelDef sequences_model() {
+  ModelDef m;
+  m.states.push_back({"memory", TERN_DTYPE_F32, Shape{200, 1, 4}});
+  m.states[0].paged = true;
+  Signature& s = add_signature(m, "look");
+  Graph& g = s.graph;
+  const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {3, 4}), sequence = add_input(g, "sequence", TERN_DTYPE_I32, {3}),
+                position = add_input(g, "position", TERN_DTYPE_I64, {3});
+  const ValueId row = emit(g, "reshape", {x}, ReshapeAttrs{.shape = {0, 1, 4}});
+  const ValueId memory = emit(g, "page_write", {use_state(g, m, 0), row, sequence, position});
+  const ValueId seen = emit(g, "paged_attention", {row, memory, memory, sequence, position});
+  add_output(s, emit(g, "reshape", {seen}, ReshapeAttrs{.shape = {0, 4}}), "y");
+  s.symbols.push_back({"rows", 1, 1000, 3, 1});
+  for (int32_t i = 0; i < 3; ++i) s.symbolic_dims.push_back({i, 0, 0});
+  s.sequence_input = 1;
+  s.position_input = 2;
+  s.capacity = 200;
+  return m;
+}
+
 // loss = mean((x w)^2), w = w - rate * x^T (x w): what gradient descent writes is a state, as files have it.
 ModelDef train_model() {
   ModelDef m;
@@ -286,7 +309,7 @@ int main(int argc, char** argv) {
          write(wild_detector("hard"), folder + "/wild_hard.tern") |
          write(wild_detector("weighted"), folder + "/wild_weighted.tern") |
          write(train_model(), folder + "/train.tern") | write(small_model(), folder + "/small.tern") |
-         write(counter_model(), folder + "/counter.tern") | write(spots_model(), folder + "/spots.tern") |
-         write(plain_model(), folder + "/plain.tern") | write(mask_model(), folder + "/mask.tern") |
-         write(slow_model(), folder + "/slow.tern");
+         write(sequences_model(), folder + "/sequences.tern") | write(counter_model(), folder + "/counter.tern") |
+         write(spots_model(), folder + "/spots.tern") | write(plain_model(), folder + "/plain.tern") |
+         write(mask_model(), folder + "/mask.tern") | write(slow_model(), folder + "/slow.tern");
 }

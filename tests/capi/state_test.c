@@ -321,6 +321,88 @@ static void interrupted_saves(tern_context* context) {
   tern_model_release(model);
 }
 
+/* Sequences of different lengths, together and alone, in pages that forks share. */
+static void sequences(tern_context* context) {
+  static const int64_t counts[3] = {1, 70, 129}, more[3] = {2, 0, 1};
+  tern_model* model = load(context, "sequences.tern");
+  tern_session* session = NULL;
+  tern_state *together[3] = {NULL, NULL, NULL}, *alone = NULL, *fork = NULL;
+  tern_tensor *x = make_tensor(context, TERN_DTYPE_F32, 2, 200, 4), *part = NULL, *memory = NULL, *own = NULL;
+  const tern_tensor *in[3] = {NULL, NULL, NULL}, *y = NULL, *one = NULL;
+  tern_tensor_info info = TERN_TENSOR_INFO_INIT;
+  int64_t first = 0;
+  int i;
+  fill(x, 5);
+  NEED(tern_session_create(model, NULL, &session));
+  OK(tern_model_get_tensor(model, 0, TERN_ROLE_INPUT, 1, &info));
+  CHECK(info.is_scalar == 2 && info.rank == 1);
+  for (i = 0; i < 3; ++i) NEED(tern_state_create(model, &together[i]));
+  in[0] = x;
+  NEED(tern_session_run_sequences(session, 0, together, counts, 3, in, 3, &y, 1, NULL));
+  CHECK(tern_tensor_dim(y, 0) == 200 && tern_tensor_dim(y, 1) == 4);
+  for (i = 0; i < 3; ++i) {
+    const int64_t dims[2] = {counts[i], 4};
+    CHECK(tern_state_length(together[i]) == counts[i]);
+    NEED(tern_state_create(model, &alone));
+    NEED(tern_tensor_create(context, TERN_DTYPE_F32, dims, 2, &part));
+    memcpy(tern_tensor_data(part), (const float*)tern_tensor_const_data(x) + 4 * first, (size_t)(16 * counts[i]));
+    in[0] = part;
+    OK(tern_session_run_sequences(session, 0, &alone, &counts[i], 1, in, 3, &one, 1, NULL));
+    CHECK(memcmp(tern_tensor_const_data(one), (const float*)tern_tensor_const_data(y) + 4 * first,
+                 (size_t)(16 * counts[i])) == 0);
+    first += counts[i];
+    OK(tern_state_get(alone, "memory", &memory));
+    CHECK(tern_tensor_dim(memory, 0) == counts[i]);
+    CHECK(memcmp(tern_tensor_data(memory), tern_tensor_data(part), (size_t)(16 * counts[i])) == 0);
+    tern_tensor_release(memory);
+    tern_tensor_release(one);
+    tern_tensor_release(part);
+    tern_state_release(alone);
+  }
+  tern_tensor_release(y);
+
+  /* A fork goes on as the state does; a run beyond the capacity changes neither. */
+  OK(tern_state_fork(together[2], &fork));
+  own = make_tensor(context, TERN_DTYPE_F32, 2, 3, 4);
+  fill(own, 6);
+  in[0] = own;
+  OK(tern_session_run_sequences(session, 0, together, more, 3, in, 3, &y, 1, NULL));
+  CHECK(tern_state_length(together[1]) == 70 && tern_state_length(together[2]) == 130);
+  part = make_tensor(context, TERN_DTYPE_F32, 2, 1, 4);
+  memcpy(tern_tensor_data(part), (const float*)tern_tensor_const_data(own) + 8, 16);
+  in[0] = part;
+  OK(tern_session_set_state(session, fork));
+  OK(tern_session_run(session, 0, in, 3, &one, 1, NULL));
+  CHECK(memcmp(tern_tensor_const_data(one), (const float*)tern_tensor_const_data(y) + 8, 16) == 0);
+  in[0] = x;
+  FAILS(TERN_ERR_LIMIT, tern_session_run(session, 0, in, 3, &y, 1, NULL));
+  CHECK(tern_state_length(fork) == 130);
+  OK(tern_state_truncate(fork, 0));
+  tern_tensor_release(one);
+  OK(tern_session_run(session, 0, in, 3, &one, 1, NULL));
+  CHECK(tern_state_length(fork) == 200);
+  {
+    tern_state* twice[2];
+    static const int64_t halves[2] = {100, 100};
+    tern_model* foreign = load(context, "counter.tern");
+    twice[0] = twice[1] = together[0];
+    FAILS(TERN_ERR_INVALID_ARGUMENT, tern_session_run_sequences(session, 0, twice, halves, 2, in, 3, &y, 1, NULL));
+    NEED(tern_state_create(foreign, &twice[1]));
+    FAILS(TERN_ERR_INVALID_ARGUMENT, tern_session_run_sequences(session, 0, twice, halves, 2, in, 3, &y, 1, NULL));
+    tern_state_release(twice[1]);
+    tern_model_release(foreign);
+  }
+  tern_tensor_release(one);
+  tern_tensor_release(y);
+  tern_tensor_release(part);
+  tern_tensor_release(own);
+  tern_tensor_release(x);
+  for (i = 0; i < 3; ++i) tern_state_release(together[i]);
+  tern_state_release(fork);
+  tern_session_release(session);
+  tern_model_release(model);
+}
+
 MAIN_BEGIN
 tern_context* context = NULL;
 NEED(tern_context_create(NULL, &context));
@@ -328,5 +410,6 @@ parameters(context);
 states(context);
 files(context);
 interrupted_saves(context);
+sequences(context);
 tern_context_release(context);
 MAIN_END("state")

@@ -646,6 +646,62 @@ TEST(Verifier, StateInSubgraph) {
   expect_refused(put_together(p), kCorrupt, "is used in a sub-graph");
 }
 
+// ---- states in pages ----
+
+ModelDef paged_model() {
+  ModelDef m;
+  m.states.push_back({"s", TERN_DTYPE_F32, Shape{100, 2, 4}});
+  m.states.push_back({"t", TERN_DTYPE_F32, Shape{100, 1, 3}});
+  for (StateDecl& s : m.states) s.paged = true;
+  m.signatures.resize(1);
+  Signature& f = m.signatures[0];
+  f.name = "f";
+  Graph& g = f.graph;
+  const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {3, 2, 4}),
+                sequence = add_input(g, "sequence", TERN_DTYPE_I32, {3});
+  const ValueId position = add_input(g, "position", TERN_DTYPE_I64, {3});
+  Value s;
+  s.dtype = TERN_DTYPE_F32, s.kind = ValueKind::state, s.shape = {100, 2, 4}, s.index = 0, s.paged = true;
+  const ValueId k = emit(g, "page_write", {add_value(g, std::move(s)), x, sequence, position});
+  const ValueId y = emit(g, "relu", {emit(g, "paged_attention", {x, k, k, sequence, position})});
+  EXPECT_EQ(g.status, TERN_OK) << thread_error().message;
+  g.outputs = {y};
+  f.output_names = {"y"};
+  f.symbols.push_back({"rows", 1, 64, 3, 1});
+  for (int32_t i = 0; i < 3; ++i) f.symbolic_dims.push_back({i, 0, 0});
+  f.sequence_input = 1, f.position_input = 2, f.capacity = 100;
+  return m;
+}
+
+TEST(Verifier, StatesInPages) {
+  const Loaded whole = load(write(paged_model()));
+  ASSERT_EQ(whole.status, TERN_OK) << thread_error().message;
+  EXPECT_TRUE(whole.model.states[0].paged && whole.model.states[1].paged);
+  EXPECT_EQ(whole.model.signatures[0].sequence_input, 1);
+  const auto refused = [](const std::function<void(Parts&)>& change, const char* text) {
+    Parts p = take_apart(write(paged_model()));
+    change(p);
+    const Loaded r = load(put_together(p));
+    EXPECT_NE(r.status, TERN_OK) << text;
+    EXPECT_NE(r.message.find(text), std::string::npos) << "got: " << r.message << "\nwanted: " << text;
+  };
+  refused([](Parts& p) { p.model.states[0]->page_positions = 32; }, "has pages of 32 positions");
+  refused([](Parts& p) { p.model.states[0]->page_positions = -64; }, "has pages of -64 positions");
+  refused([](Parts& p) { p.model.states[1]->shape = {100, 3}; }, "are [positions, heads, dim]");
+  refused([](Parts& p) { p.model.states[1]->shape = {99, 1, 3}; }, "all of as many positions");
+  // Only operators that say so take pages, and nobody gets them as a result.
+  refused([](Parts& p) { node(p, "relu").inputs[0] = node(p, "page_write").outputs[0]; }, "a tensor is needed");
+  refused([](Parts& p) { forward(p).outputs[0] = node(p, "page_write").outputs[0]; }, "is a state in pages");
+  // The inputs that tell of rows.
+  const auto signature = [](Parts& p) -> fbs::SignatureT& { return *p.model.signatures[0]; };
+  for (const int32_t input : {0, 2, 3, -2})
+    refused([&](Parts& p) { signature(p).sequence_input = input; }, "the sequence and the position of each row");
+  for (const int32_t input : {0, 1, -1})
+    refused([&](Parts& p) { signature(p).position_input = input; }, "the sequence and the position of each row");
+  refused([&](Parts& p) { signature(p).advance = 1; }, "the sequence and the position of each row");
+  refused([&](Parts& p) { signature(p).sequence_input = -1; }, "no run-time scalar");
+}
+
 // ---- sub-graphs ----
 
 TEST(Verifier, GraphUse) {

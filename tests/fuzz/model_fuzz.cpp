@@ -101,7 +101,7 @@ void run(Session& session, int32_t signature, fuzz::Random& r) {
     if (!make_inputs(session, s, round, r, &tensors)) continue;
     std::vector<const Tensor*> inputs, outputs(s.graph.outputs.size());
     for (size_t i = 0; i < tensors.size(); ++i)
-      inputs.push_back((int32_t)i == s.position_input ? nullptr : tensors[i].get());
+      inputs.push_back((int32_t)i == s.position_input || (int32_t)i == s.sequence_input ? nullptr : tensors[i].get());
     ++statistics().runs;
     if (session.run(signature, inputs, outputs, some_time()) != TERN_OK) continue;
     ++statistics().ended;

@@ -107,11 +107,15 @@ ValueId parameter(ModelDef& m, Graph& g, DType dtype, const Shape& s, Encoding e
   return add_value(g, std::move(v));
 }
 
-ValueId state(ModelDef& m, Graph& g, DType dtype, const Shape& s) {
+// In pages, if it may be and has as many positions as others in pages.
+ValueId state(ModelDef& m, Graph& g, DType dtype, const Shape& s, bool paged = false) {
+  paged = paged && s.rank == 3;
+  for (const StateDecl& o : m.states) paged = paged && (!o.paged || o.shape[0] == s[0]);
   m.states.push_back({"s" + std::to_string(m.states.size()), dtype, s});
+  m.states.back().paged = paged;
   Value v;
   v.name = m.states.back().name, v.dtype = dtype, v.kind = ValueKind::state, v.shape = s,
-  v.index = (int32_t)m.states.size() - 1;
+  v.index = (int32_t)m.states.size() - 1, v.paged = paged;
   return add_value(g, std::move(v));
 }
 
@@ -186,7 +190,8 @@ void graft(ModelDef& m, Graph& g, bool top, Random& r) {
     const test::Tensor& t = c.inputs[i];
     ValueId v = kNoValue;
     if (t.present && t.bytes() > kMostBytes) return;
-    if (t.present && (op.flags & kWritesState) && i == 0) v = top ? state(m, g, t.dtype, t.shape) : kNoValue;
+    if (t.present && (op.flags & kWritesState) && i == 0)
+      v = top ? state(m, g, t.dtype, t.shape, op.paged_in & 1) : kNoValue;
     else if (t.present && t.encoding != Encoding::plain) v = parameter(m, g, t.dtype, t.shape, t.encoding, r);
     else if (t.present && t.given && !r.one_in(6)) v = add_constant(g, t.dtype, t.shape, t.data());
     else if (t.present && (op.encoded_in >> std::min<size_t>(i, 31) & 1) && r.one_in(2))
@@ -782,7 +787,8 @@ struct Fields {
       for (auto& t : *list)
         texts.push_back(&t->name), texts.push_back(&t->encoding), number(t->dtype), dims.push_back(&t->shape),
             number(t->offset), number(t->bytes), number(t->checksum);
-    for (auto& s : m.states) texts.push_back(&s->name), number(s->dtype), dims.push_back(&s->shape);
+    for (auto& s : m.states)
+      texts.push_back(&s->name), number(s->dtype), dims.push_back(&s->shape), number(s->page_positions);
     for (auto& g : m.graphs) {
       for (auto& v : g->values)
         texts.push_back(&v->name), number(v->kind), number(v->dtype), dims.push_back(&v->shape), number(v->index);
@@ -797,6 +803,7 @@ struct Fields {
     }
     for (auto& s : m.signatures) {
       texts.push_back(&s->name), number(s->graph), number(s->position_input), number(s->advance), number(s->capacity);
+      number(s->sequence_input);
       for (auto& n : s->output_names) texts.push_back(&n->name);
       for (auto& y : s->symbols)
         texts.push_back(&y->name), number(y->min), number(y->max), number(y->hint), number(y->multiple);

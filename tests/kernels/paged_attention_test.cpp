@@ -37,7 +37,7 @@ struct Cache {
       for (int64_t p = 0; p < (lengths[s] + 63) / 64; ++p) {
         memory.push_back(std::make_unique<Guarded<char>>(k_bytes + v_bytes, 4));
         std::memset(memory.back()->data(), 0x7e, memory.back()->bytes());  // large numbers, and NaN in f16
-        table[2 + s * pages + p] = (uint64_t)(uintptr_t)memory.back()->data();
+        table[2 + s * pages + p] = (uint64_t)(uintptr_t)memory.back()->data() | kPageWritable;
       }
     }
   }
@@ -75,7 +75,7 @@ struct Cache {
   // What is stored of an element.
   double load(bool values, int64_t s, int64_t j, int64_t h, int64_t d) const {
     const Positions p = positions(values);
-    const char* page = (const char*)(uintptr_t)p.table->addresses(s)[j / 64] + p.offset;
+    const char* page = (const char*)(uintptr_t)(p.table->addresses(s)[j / 64] & ~kPageWritable) + p.offset;
     const char* at = page + h * p.head_step + j % 64 * p.position_step + d * kElement[(int)type];
     if (type == PagedType::f32) return *(const float*)at;
     if (type == PagedType::f16) return f16_to_f32(*(const uint16_t*)at);
@@ -260,6 +260,22 @@ TEST(PagedAttentionKernels, WhatIsNotThereIsTold) {
       error = 0;
       k.paged_attention->move(&w, 0, 1, nullptr);
       EXPECT_EQ(error, c.error);
+    }
+    // A page that others share is read only.
+    cache.table[2 + cache.pages] &= ~kPageWritable;
+    const int32_t sequence = 1;
+    const int64_t position = 3;
+    Rows rows(cache, 1, {sequence}, {position});
+    (void)rows.by_blocks(k, PagedType::f32);
+    EXPECT_EQ(rows.error, 0);
+    Guarded<float> update(4);
+    PageWriteArgs w;
+    w.to = cache.positions(false), w.update = update.data(), w.sequence = &sequence, w.position = &position;
+    w.rows = w.heads = 1, w.dim = 4, w.row_bytes = 16, w.error = &rows.error;
+    for (const KernelFn write : {k.paged_attention->write[0], k.paged_attention->move}) {
+      rows.error = 0;
+      write(&w, 0, 1, nullptr);
+      EXPECT_EQ(rows.error, kNoPage);
     }
   });
 }

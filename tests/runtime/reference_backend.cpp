@@ -154,11 +154,14 @@ tern_status rebind(void*, BackendPlan* base, std::span<const Buffer> slots) {
   return TERN_OK;
 }
 
-tern_status submit(void*, BackendPlan* base, std::span<const int64_t> scalars, const RunControl& control,
+tern_status submit(void* self, BackendPlan* base, std::span<const int64_t> scalars, const RunControl& control,
                    std::span<const Fence>, Fence* done) {
   Plan* plan = static_cast<Plan*>(base);
   const Graph& g = *plan->graph;
-  for (Memory* m : plan->bound)
+  std::vector<Memory*> used = plan->bound;
+  for (const Value& v : g.values)
+    if (v.paged) used = ((Device*)self)->all;  // pages, too
+  for (Memory* m : used)
     if (m) lock(*m, false);
   // Run-time scalars arrive by value.
   for (size_t k = 0; k < plan->scalars.size(); ++k) {
@@ -175,7 +178,10 @@ tern_status submit(void*, BackendPlan* base, std::span<const int64_t> scalars, c
     const auto tensor = [&](ValueId v) {
       const Value& value = g.value(v);
       const Location& loc = plan->locations[(size_t)v];
-      return RefTensor{value.dtype, value.encoding, value.shape, plan->bound[(size_t)loc.slot]->data + loc.offset};
+      char* const slot = plan->bound[(size_t)loc.slot]->data;
+      return RefTensor{value.dtype, value.encoding,
+                       value.shape, slot + (value.paged ? 0 : loc.offset),
+                       value.paged, value.paged ? loc.offset : 0};
     };
     std::vector<RefTensor> ins(n.in.size()), outs(n.out.size());
     for (size_t a = 0; a < ins.size(); ++a)
@@ -185,13 +191,15 @@ tern_status submit(void*, BackendPlan* base, std::span<const int64_t> scalars, c
     if ((status = evaluate(n, ins.data(), outs.data())) != TERN_OK) break;
     if (plan->profile) plan->times.push_back({i, begin, monotonic_ns()});
   }
-  for (Memory* m : plan->bound)
+  for (Memory* m : used)
     if (m) lock(*m, true);
   *done = 0;
   return status;
 }
 
 tern_status wait(void*, Fence, uint64_t) { return TERN_OK; }
+
+uint64_t address(void*, const Buffer& buffer) { return (uint64_t)(uintptr_t)((Memory*)buffer.handle)->data; }
 
 }  // namespace
 
@@ -216,7 +224,8 @@ const BackendApi& reference_backend() {
                                      rebind,
                                      submit,
                                      wait,
-                                     nullptr};
+                                     nullptr,
+                                     address};
   return api;
 }
 
@@ -241,7 +250,8 @@ const BackendApi& halting_backend() {
                                      rebind,
                                      submit,
                                      wait,
-                                     nullptr};
+                                     nullptr,
+                                     address};
   return api;
 }
 

@@ -122,6 +122,7 @@ inline ValueId use_state(Graph& g, const ModelDef& def, std::string_view name) {
   v.name = name;
   v.kind = ValueKind::state;
   v.index = i;
+  v.paged = def.states[(size_t)i].paged;
   v.dtype = def.states[(size_t)i].dtype;
   v.shape = def.states[(size_t)i].shape;
   return add_value(g, std::move(v));
