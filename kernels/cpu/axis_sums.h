@@ -27,7 +27,7 @@ struct AxisSumsArgs {
   AxisLists axes[kMaxRank];
   int64_t channels = 1;
 };
-inline int64_t units(const AxisSumsArgs& a) {
+static inline int64_t units(const AxisSumsArgs& a) {
   int64_t n = 1;
   for (int i = 0; i + 1 < a.rank; ++i) n *= a.axes[i].size;
   return n;

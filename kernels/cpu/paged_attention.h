@@ -63,15 +63,15 @@ namespace paged {
 constexpr int64_t padded(int64_t dim) { return (dim + 15) / 16 * 16; }
 // Of one head of one row, in floats: maximum, sum of weights, weighted sum.
 constexpr int64_t sums_floats(int64_t v_dim) { return 16 + padded(v_dim); }
-inline size_t scratch(const PagedAttentionArgs& a, int64_t lines, int64_t sums) {
+static inline size_t scratch(const PagedAttentionArgs& a, int64_t lines, int64_t sums) {
   return (size_t)(lines * (padded(a.dim) + 2 * kPagePositions + sums * sums_floats(a.v_dim))) * sizeof(float);
 }
 }  // namespace paged
-inline size_t paged_parts_bytes(const PagedAttentionArgs& a) {
+static inline size_t paged_parts_bytes(const PagedAttentionArgs& a) {
   return (size_t)(a.rows * a.heads * kPagedParts * paged::sums_floats(a.v_dim)) * sizeof(float);
 }
-inline size_t paged_part_scratch(const PagedAttentionArgs& a) { return paged::scratch(a, a.heads / a.kv_heads, 0); }
-inline size_t paged_block_scratch(const PagedAttentionArgs& a) {
+static inline size_t paged_part_scratch(const PagedAttentionArgs& a) { return paged::scratch(a, a.heads / a.kv_heads, 0); }
+static inline size_t paged_block_scratch(const PagedAttentionArgs& a) {
   return paged::scratch(a, kPagedRows * (a.heads / a.kv_heads), 2);
 }
 // A group has at most so many heads.

@@ -118,7 +118,13 @@ void merge_common(Graph& g, std::vector<int32_t>* kept) {
     bool merged = false;
     for (; it != seen.end() && it->first == h && !merged; ++it) {
       const Node& o = g.nodes[it->second];
-      if (o.op != n.op || o.in != n.in || o.out.size() != n.out.size() ||
+      // Shapes that are known already stand in no operand.
+      const auto lies_alike = [&](ValueId a, ValueId b) {
+        const Value &u = g.value(a), &v = g.value(b);
+        return u.shape == v.shape && u.dtype == v.dtype && u.encoding == v.encoding;
+      };
+      if (o.op != n.op || o.in != n.in ||
+          !std::equal(o.out.begin(), o.out.end(), n.out.begin(), n.out.end(), lies_alike) ||
           std::memcmp(o.attributes.bytes, n.attributes.bytes, n.op->attributes.size) != 0)
         continue;
       for (size_t k = 0; k < n.out.size(); ++k) same[(size_t)n.out[k]] = o.out[k];

@@ -54,5 +54,23 @@ TEST(Passes, TransposesAreJoined) {
   }
 }
 
+// Where a shape came from an operand that is no longer needed, only the results tell two nodes apart.
+TEST(Passes, EqualNodesHaveEqualResults) {
+  Graph g;
+  const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {4, 6});
+  const int64_t wide[] = {3, 8}, flat[] = {24};
+  const auto reshaped = [&](std::span<const int64_t> shape) {
+    return emit(g, "neg", {emit(g, "reshape", {x, add_constant(g, shape)})});
+  };
+  g.outputs = {reshaped(wide), reshaped(flat), reshaped(flat)};
+  ASSERT_EQ(g.status, TERN_OK) << thread_error().message;
+  remove_identities(g);
+  merge_common(g);
+  EXPECT_EQ(g.nodes.size(), 4u);
+  EXPECT_EQ(g.value(g.outputs[0]).shape, (Shape{3, 8}));
+  EXPECT_EQ(g.value(g.outputs[1]).shape, (Shape{24}));
+  EXPECT_EQ(g.outputs[1], g.outputs[2]);
+}
+
 }  // namespace
 }  // namespace tern::test
