@@ -179,7 +179,7 @@ TEST_F(Plan, NothingIsOverwrittenBeforeItsLastReader) {
     const std::vector<Part> parts = partition(l);
     const Stored stored = share_storage(l, parts, t);
     Layout layout;
-    TERN_OKAY(lay_out(l, parts, stored, t, UINT64_MAX, &layout));
+    TERN_OKAY(lay_out(l, parts, stored, t, PageLayout{}, UINT64_MAX, &layout));
     Player player(l.graph, layout.memories[0]);
     for (const Node& n : l.graph.nodes) player.play(n);
     if (HasFailure()) return;
@@ -194,11 +194,11 @@ TEST_F(Plan, TheCostIsKnownWithoutMakingIt) {
   const std::vector<Part> parts = partition(l);
   const Stored stored = share_storage(l, parts, t);
   Layout layout, again, less;
-  TERN_OKAY(lay_out(l, parts, stored, t, UINT64_MAX, &layout));
+  TERN_OKAY(lay_out(l, parts, stored, t, PageLayout{}, UINT64_MAX, &layout));
   EXPECT_GT(layout.bytes, 0u);
-  TERN_OKAY(lay_out(l, parts, stored, t, layout.bytes, &again));
+  TERN_OKAY(lay_out(l, parts, stored, t, PageLayout{}, layout.bytes, &again));
   EXPECT_EQ(again.bytes, layout.bytes);
-  EXPECT_EQ(lay_out(l, parts, stored, t, layout.bytes - 1, &less), TERN_ERR_LIMIT);
+  EXPECT_EQ(lay_out(l, parts, stored, t, PageLayout{}, layout.bytes - 1, &less), TERN_ERR_LIMIT);
 }
 
 TEST_F(Plan, CopiesStandBetweenWriterAndReader) {
