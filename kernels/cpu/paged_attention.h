@@ -70,7 +70,9 @@ static inline size_t scratch(const PagedAttentionArgs& a, int64_t lines, int64_t
 static inline size_t paged_parts_bytes(const PagedAttentionArgs& a) {
   return (size_t)(a.rows * a.heads * kPagedParts * paged::sums_floats(a.v_dim)) * sizeof(float);
 }
-static inline size_t paged_part_scratch(const PagedAttentionArgs& a) { return paged::scratch(a, a.heads / a.kv_heads, 0); }
+static inline size_t paged_part_scratch(const PagedAttentionArgs& a) {
+  return paged::scratch(a, a.heads / a.kv_heads, 0);
+}
 static inline size_t paged_block_scratch(const PagedAttentionArgs& a) {
   return paged::scratch(a, kPagedRows * (a.heads / a.kv_heads), 2);
 }

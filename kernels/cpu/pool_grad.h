@@ -26,7 +26,9 @@ struct PoolGradArgs {
   int64_t in[2] = {1, 1}, windows[2] = {1, 1};  // rows, columns
   int64_t kernel[2] = {1, 1}, stride[2] = {1, 1}, dilation[2] = {1, 1}, pad[2] = {}, pad_end[2] = {};
 };
-static inline bool pool_grad_adds(const PoolGradArgs& a) { return a.kind != PoolGrad::pick && a.kind != PoolGrad::index; }
+static inline bool pool_grad_adds(const PoolGradArgs& a) {
+  return a.kind != PoolGrad::pick && a.kind != PoolGrad::index;
+}
 static inline int64_t pool_grad_units(const PoolGradArgs& a) {
   return a.batch * (pool_grad_adds(a) ? (a.channels + kPoolGradChannels - 1) / kPoolGradChannels : a.windows[0]);
 }
