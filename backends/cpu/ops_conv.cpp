@@ -24,11 +24,11 @@ const char* refuse_product(const Product& c) {
   const Node& n = *c.node;
   if (g.value(n.in[0]).dtype != TERN_DTYPE_F32 || g.value(n.out[0]).dtype != TERN_DTYPE_F32)
     return "the kernel takes f32 pictures only";
-  const DType w = g.value(n.in[1]).dtype;
-  if (w != TERN_DTYPE_F32 && w != TERN_DTYPE_F16) return "the kernel takes f32 and f16 weights only";
-  if (n.in.size() > 2 && n.in[2] != kNoValue && g.value(n.in[2]).dtype != TERN_DTYPE_F32 &&
-      g.value(n.in[2]).dtype != TERN_DTYPE_F16)
-    return "the kernel takes f32 and f16 biases only";
+  const Value& w = g.value(n.in[1]);
+  if (!is_weight_type(w.dtype)) return "the kernel takes weights of up to 32 bits only";
+  if (!is_permutation(w.encoding)) return "the kernel takes encodings that keep each element only";
+  if (n.in.size() > 2 && n.in[2] != kNoValue && !is_weight_type(g.value(n.in[2]).dtype))
+    return "the kernel takes biases of up to 32 bits only";
   return nullptr;
 }
 
@@ -55,7 +55,7 @@ tern_status fill_depthwise(Prepare& p, Product& c, DepthwiseArgs* a) {
   c.bias = c.in(2);
   TERN_TRY(fill_epilogue(p, c, y[3], &a->epilogue));
   return pack_weights(p, c.in(1), {.order = PackOrder::depthwise, .outputs = w[0], .inputs = w[1] * w[2]}, &a->w,
-                      &a->w_f16);
+                      &a->w_half);
 }
 
 tern_status prepare_dense(Prepare& p, Product& c) {
@@ -82,7 +82,7 @@ tern_status prepare_dense(Prepare& p, Product& c) {
     a.method = ConvMethod::winograd2;
     TERN_TRY(winograd_weights(p, c.in(1), shape, a.method, a.out_c, a.in_c, &a.w));
   } else {
-    TERN_TRY(pack_weights(p, c.in(1), shape, &a.w, &a.w_f16));
+    TERN_TRY(pack_weights(p, c.in(1), shape, &a.w, &a.w_half));
   }
   p.pointer(a.x, c.in(0));
   p.pointer(a.y, p.node.out[0]);
@@ -132,7 +132,7 @@ tern_status prepare_conv_transpose(Prepare& p) {
                         .inputs = w[1] * w[2] * (x[3] / attrs.groups),
                         .groups = attrs.groups,
                         .kernel = w[1] * w[2]};
-  TERN_TRY(pack_weights(p, c.in(1), shape, &a.w, &a.w_f16));
+  TERN_TRY(pack_weights(p, c.in(1), shape, &a.w, &a.w_half));
   p.pointer(a.x, c.in(0));
   p.pointer(a.y, p.node.out[0]);
   p.call(p.k.conv_transpose->conv_transpose, &a, conv_transpose_units(a), conv_transpose_unit_flops(a),
@@ -162,7 +162,7 @@ tern_status fill_pointwise(Prepare& p, Product& c, PointwiseLayer* layer) {
   c.bias = c.in(2);
   TERN_TRY(fill_epilogue(p, c, w[0], &layer->epilogue));
   return pack_weights(p, c.in(1), {.order = PackOrder::panels, .outputs = w[0], .inputs = w[3]}, &layer->w,
-                      &layer->w_f16);
+                      &layer->w_half);
 }
 
 tern_status prepare_inverted_residual(Prepare& p) {

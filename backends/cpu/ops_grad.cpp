@@ -34,8 +34,9 @@ void set_window(Args& a, const Attrs& attrs, int64_t kernel_h, int64_t kernel_w)
 
 const char* refuse_conv_input(const Graph& g, const Node& n) {
   if (g.value(n.in[0]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 gradients only";
-  const DType w = g.value(n.in[1]).dtype;
-  return w == TERN_DTYPE_F32 || w == TERN_DTYPE_F16 ? nullptr : "the kernel takes f32 and f16 weights only";
+  const Value& w = g.value(n.in[1]);
+  if (!is_permutation(w.encoding)) return "the kernel takes encodings that keep each element only";
+  return is_weight_type(w.dtype) ? nullptr : "the kernel takes weights of up to 32 bits only";
 }
 
 tern_status prepare_conv_input(Prepare& p) {
@@ -47,7 +48,7 @@ tern_status prepare_conv_input(Prepare& p) {
     a.batch = dx[0], a.in_h = dx[1], a.in_w = dx[2], a.channels = dx[3];
     a.out_h = dy[1], a.out_w = dy[2];
     set_window(a, attrs, w[1], w[2]);
-    TERN_TRY(pack_weights(p, p.node.in[1], {PackOrder::depthwise, w[0], taps, 1}, &a.w, &a.w_f16));
+    TERN_TRY(pack_weights(p, p.node.in[1], {PackOrder::depthwise, w[0], taps, 1}, &a.w, &a.w_half));
     p.pointer(a.dy, p.node.in[0]);
     p.pointer(a.dx, p.node.out[0]);
     p.call(p.k.conv2d_input_grad->depthwise, &a, depthwise_input_grad_units(a), depthwise_input_grad_unit_flops(a),
@@ -63,7 +64,7 @@ tern_status prepare_conv_input(Prepare& p) {
   a.groups = (int32_t)attrs.groups;
   PackShape shape{PackOrder::transposed_panels, dx[3], taps * (dy[3] / attrs.groups), attrs.groups};
   shape.kernel = taps;
-  TERN_TRY(pack_weights(p, p.node.in[1], shape, &a.w, &a.w_f16));
+  TERN_TRY(pack_weights(p, p.node.in[1], shape, &a.w, &a.w_half));
   p.pointer(a.x, p.node.in[0]);
   p.pointer(a.y, p.node.out[0]);
   p.call(p.k.conv_transpose->conv_transpose, &a, conv_transpose_units(a), conv_transpose_unit_flops(a),

@@ -66,7 +66,7 @@ tern_status prepare_copy(Prepare& p) {
 
 const char* refuse_bitcast(const Graph& g, const Node& n) {
   const Value &x = g.value(n.in[0]), &y = g.value(n.out[0]);
-  if (x.encoding != Encoding::plain) return "the kernel takes plain tensors only";
+  if (!is_plain(x.encoding)) return "the kernel takes plain tensors only";
   return y.dtype == TERN_DTYPE_BOOL && x.dtype != y.dtype ? "the kernel makes no truth values" : nullptr;
 }
 
@@ -76,7 +76,7 @@ const char* refuse_scatter(const Graph& g, const Node& n, int64_t reduction) {
   const Value &x = g.value(n.in[0]), &ids = g.value(n.in[1]);
   if (ids.dtype != TERN_DTYPE_I32 && ids.dtype != TERN_DTYPE_I64) return "the kernel takes i32 and i64 indices only";
   for (const ValueId v : n.in)
-    if (g.value(v).encoding != Encoding::plain) return "the kernel takes plain tensors only";
+    if (!is_plain(g.value(v).encoding)) return "the kernel takes plain tensors only";
   return reduction == 0 || x.dtype == TERN_DTYPE_F32 || x.dtype == TERN_DTYPE_I32 || x.dtype == TERN_DTYPE_I64
              ? nullptr
              : "the kernel combines f32, i32 and i64 only";

@@ -12,11 +12,14 @@ namespace {
 struct PackArgs {
   PackShape shape;
   DType dtype = TERN_DTYPE_F32;
-  int32_t panels = 0;  // 1: the source is in panel order already
+  int32_t encoding = 0;  // of the source, a permutation
 };
 
-float source_at(const PackArgs& a, const void* source, int64_t i) {
-  return a.dtype == TERN_DTYPE_F16 ? f16_to_f32(((const uint16_t*)source)[i]) : ((const float*)source)[i];
+// Element (row, column) of a source of `size`.
+float source_at(const PackArgs& a, const void* source, MatrixSize size, int64_t row, int64_t column) {
+  const Encoding e = (Encoding)a.encoding;
+  const int64_t i = is_plain(e) ? row * size.cols + column : encoding_info(e).position(size, row, column);
+  return a.dtype == TERN_DTYPE_F32 ? ((const float*)source)[i] : (float)load_element(a.dtype, source, i);
 }
 
 // Rows [begin, end) of target[kernel][outputs] = source[outputs][kernel].
@@ -36,7 +39,7 @@ void make_pack(const PackArgs& a, const void* const* sources, void* target, int6
   const void* source = sources[0];
   const PackShape& s = a.shape;
   if (s.order == PackOrder::depthwise)
-    return a.dtype == TERN_DTYPE_F16 ? turn<uint16_t>(a, source, target, begin, end)
+    return a.dtype != TERN_DTYPE_F32 ? turn<uint16_t>(a, source, target, begin, end)
                                      : turn<float>(a, source, target, begin, end);
   const int64_t per_group = s.outputs / s.groups, panels = (per_group + kPanelWidth - 1) / kPanelWidth;
   for (int64_t u = begin; u < end; ++u) {
@@ -48,13 +51,10 @@ void make_pack(const PackArgs& a, const void* const* sources, void* target, int6
         const int64_t n = n0 + i, output = group * per_group + n;
         float v = 0;
         if (n < per_group) {
-          if (s.order == PackOrder::transposed_panels && a.panels)
-            v = source_at(a, source,
-                          panel_index(k % channels, k / channels * per_group + n, channels, s.kernel * per_group));
-          else if (s.order == PackOrder::transposed_panels)
-            v = source_at(a, source, ((group * channels + k % channels) * s.kernel + k / channels) * per_group + n);
-          else if (a.panels) v = source_at(a, source, panel_index(output, k, s.outputs, s.inputs));
-          else v = source_at(a, source, output * s.inputs + k);
+          if (s.order == PackOrder::transposed_panels)
+            v = source_at(a, source, {channels * s.groups, s.kernel * per_group}, group * channels + k % channels,
+                          k / channels * per_group + n);
+          else v = source_at(a, source, {s.outputs, s.inputs}, output, k);
         }
         to[k * width + i] = v;
       }
@@ -63,23 +63,25 @@ void make_pack(const PackArgs& a, const void* const* sources, void* target, int6
 
 }  // namespace
 
-tern_status pack_weights(Prepare& p, ValueId v, const PackShape& shape, const void** w, int32_t* w_f16) {
+tern_status pack_weights(Prepare& p, ValueId v, const PackShape& shape, const void** w, int32_t* w_half) {
   const Value& value = p.g.value(v);
-  const bool panels = value.encoding == Encoding::panel32;
-  if (panels && shape.order == PackOrder::panels && shape.groups == 1) {
-    *w_f16 = value.dtype == TERN_DTYPE_F16;
+  const bool turned = shape.order == PackOrder::depthwise;
+  if (p.k.of(value.encoding).panels && shape.order == PackOrder::panels && shape.groups == 1) {
+    *w_half = half_of(value.dtype);
     p.pointer(*w, v);
     return TERN_OK;
   }
-  const PackArgs a{shape, value.dtype, panels};
-  *w_f16 = shape.order == PackOrder::depthwise && value.dtype == TERN_DTYPE_F16;  // else widened
+  if (turned ? !is_plain(value.encoding) : !is_permutation(value.encoding))
+    return TERN_FAIL(TERN_ERR_INTERNAL, "weights encoded as %s are asked for in another order",
+                     encoding_name(value.encoding));
+  const PackArgs a{shape, value.dtype, (int32_t)value.encoding};
+  *w_half = turned ? half_of(value.dtype) : 0;  // else widened
   const int64_t per_group = shape.outputs / shape.groups;
-  const bool turned = shape.order == PackOrder::depthwise;
   const uint64_t elements = turned ? (uint64_t)(shape.outputs * shape.inputs)
                                    : (uint64_t)(shape.groups * panel_elements(per_group, shape.inputs));
   const int64_t units = turned ? shape.inputs : shape.groups * ((per_group + kPanelWidth - 1) / kPanelWidth);
   Origin at;
-  TERN_TRY(p.derive<PackArgs>({&v, 1}, a, make_pack, units, elements * (*w_f16 ? sizeof(uint16_t) : sizeof(float)),
+  TERN_TRY(p.derive<PackArgs>({&v, 1}, a, make_pack, units, elements * (*w_half ? sizeof(uint16_t) : sizeof(float)),
                               2.0 * (double)elements / (double)std::max<int64_t>(units, 1), &at));
   p.pointer(*w, at);
   return TERN_OK;
@@ -90,18 +92,19 @@ namespace {
 struct WinogradArgs {
   PackArgs pack;
   int64_t in_c, out_c;
-  int32_t w_f16, method;
+  int64_t in_place;  // 1: the source is panels
+  int32_t w_half, method;
 };
 
 void make_winograd(const WinogradArgs& a, const void* const* sources, void* target, int64_t, int64_t) {
   ConvWinogradWeightsArgs u;
   u.method = (ConvMethod)a.method;
   u.out_c = a.out_c, u.in_c = a.in_c;
-  u.w_f16 = a.w_f16;
+  u.w_half = a.w_half;
   u.w = sources[0];
   u.u = (float*)target;
   std::vector<float> packed;
-  if (!a.pack.panels) {
+  if (!a.in_place) {
     packed.resize((size_t)panel_elements(a.pack.shape.outputs, a.pack.shape.inputs));
     make_pack(a.pack, sources, packed.data(), 0, (a.out_c + kPanelWidth - 1) / kPanelWidth);
     u.w = packed.data();
@@ -114,9 +117,12 @@ void make_winograd(const WinogradArgs& a, const void* const* sources, void* targ
 tern_status winograd_weights(Prepare& p, ValueId v, const PackShape& shape, ConvMethod method, int64_t out_c,
                              int64_t in_c, const void** w) {
   const Value& value = p.g.value(v);
-  const bool panels = value.encoding == Encoding::panel32;
+  const bool panels = p.k.of(value.encoding).panels;
+  if (!is_permutation(value.encoding))
+    return TERN_FAIL(TERN_ERR_INTERNAL, "weights encoded as %s are asked for in another order",
+                     encoding_name(value.encoding));
   const WinogradArgs a{
-      {shape, value.dtype, panels}, in_c, out_c, panels && value.dtype == TERN_DTYPE_F16, (int32_t)method};
+      {shape, value.dtype, (int32_t)value.encoding}, in_c, out_c, panels ? half_of(value.dtype) : 0, (int32_t)method};
   Origin at;
   TERN_TRY(p.derive<WinogradArgs>({&v, 1}, a, make_winograd, 1,
                                   (uint64_t)conv_winograd_elements(method, out_c, in_c) * sizeof(float), 0, &at));

@@ -219,7 +219,8 @@ struct CpuOp {
 };
 
 // One list for each file ops_<family>.cpp.
-std::span<const CpuOp> cpu_ops_linear();
+std::span<const CpuOp> cpu_ops_encoded();
+std::span<const CpuOp> cpu_ops_matmul();
 std::span<const CpuOp> cpu_ops_conv();
 std::span<const CpuOp> cpu_ops_elementwise();
 std::span<const CpuOp> cpu_ops_reduce();
@@ -239,10 +240,12 @@ tern_status prepare_fused_linear(Prepare& p);
 const char* refuse_fused_chain(const Graph& g, const Node& n);
 tern_status prepare_fused_chain(Prepare& p);
 
-// linear with weights in block_int8 (ops_quant.cpp); not where anything was fused behind it.
-bool is_block_linear(const Graph& g, const Node& n);
-const char* refuse_block_linear(const Graph& g, const Node& n);
-tern_status prepare_block_linear(Prepare& p);
+// matmul with an encoded matrix on the right (ops_encoded.cpp).
+const char* refuse_encoded_matmul(const Graph& g, const Node& n);
+tern_status prepare_encoded_matmul(Prepare& p);
+
+// f32, f16 and bf16: what kernels take as weights and biases.
+inline bool is_weight_type(DType d) { return d == TERN_DTYPE_F32 || half_of(d) != 0; }
 
 // Are input 0 and all float inputs and outputs f32, and the latter plain?
 const char* refuse_unless_f32(const Graph& g, const Node& n);

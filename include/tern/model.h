@@ -72,7 +72,7 @@ typedef struct tern_tensor_info {
   int64_t dims[TERN_MAX_RANK];
   int64_t min_dims[TERN_MAX_RANK]; /* inputs: smallest and largest size allowed, equal to dims where fixed */
   int64_t max_dims[TERN_MAX_RANK];
-  const char* encoding;       /* parameters: "plain", "panel32", "block_int8" */
+  const char* encoding;       /* parameters, states: how they are stored, as "plain", "panel32" */
   uint64_t bytes;             /* parameters, states: bytes stored; 0 otherwise */
   int64_t step_dims[TERN_MAX_RANK]; /* inputs: a size that varies must be a multiple of this; 1 otherwise */
   /* Outputs with a dim of -1: how the dims follow from those of the inputs, as "batch, floor(width / 8), 6625", by the

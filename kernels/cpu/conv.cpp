@@ -82,15 +82,15 @@ void conv_rows(const ConvArgs& a, int64_t begin, int64_t end, float* scratch) {
   Ring ring(a, scratch);
   float* free = scratch + (ring.height + 1) * ring.floats;
   PanelRows p;
-  p.w = a.w, p.w_f16 = a.w_f16;
+  p.w = a.w, p.w_half = a.w_half;
   if (conv_widens_all(a, k)) {
     const int64_t elements = panel_elements(a.out_c, k);
-    matmul_kernels.widen((const uint16_t*)a.w, free, elements);
-    p.w = free, p.w_f16 = 0;
+    matmul_kernels.widen(a.w_half, a.w, free, elements);
+    p.w = free, p.w_half = 0;
     free += round16(elements);
   }
   p.panel = free;
-  const float** pointers = (const float**)((char*)free + panel_scratch_bytes(k, a.w_f16));
+  const float** pointers = (const float**)((char*)free + panel_scratch_bytes(k, a.w_half));
   p.a = pointers, p.run_length = ring.run_length(), p.a_stride = a.stride_w * a.in_c, p.rows = a.out_w;
   p.n = a.out_c, p.n_end = a.out_c, p.k = k, p.y_stride = a.y_pixel;
   for (int64_t unit = begin; unit < end; ++unit) {
@@ -140,7 +140,7 @@ void conv_head(const ConvArgs& a, int64_t begin, int64_t end, float* scratch) {
   const float** pointers = (const float**)(sums + round16(a.out_w * a.out_c));
   for (int64_t t = 0; t < k; ++t) {
     alignas(64) float column[8];
-    if (a.w_f16) matmul_kernels.widen((const uint16_t*)a.w + t * width, column, 8);
+    if (a.w_half) matmul_kernels.widen(a.w_half, (const uint16_t*)a.w + t * width, column, 8);
     else copy(column, (const float*)a.w + t * width, 8);
     for (int64_t n = 0; n < a.out_c; ++n) w[n * k + t] = column[n];
   }
@@ -207,7 +207,7 @@ void conv_gather(const ConvArgs& a, int64_t begin, int64_t end, float* scratch) 
   const bool in_place = a.kernel_h == 1 && a.kernel_w == 1 && a.stride_h == 1 && a.stride_w == 1 && a.pad_top == 0 &&
                         a.pad_left == 0 && a.out_h == a.in_h && a.out_w == a.in_w;
   PanelRows p;
-  p.w_f16 = a.w_f16, p.n = n, p.k = k, p.run_length = k, p.y_stride = a.y_pixel;
+  p.w_half = a.w_half, p.n = n, p.k = k, p.run_length = k, p.y_stride = a.y_pixel;
   p.panel = scratch + round16(conv_gather_rows(k) * k);
   int64_t gathered = -1;
   for (int64_t unit = begin; unit < end; ++unit) {
@@ -229,7 +229,7 @@ void conv_gather(const ConvArgs& a, int64_t begin, int64_t end, float* scratch) 
     }
     const Epilogue e = epilogue_at(a.epilogue, pixel, group * n);
     p.a = &first, p.epilogue = &e;
-    p.w = (const char*)a.w + group * panel_elements(n, k) * (a.w_f16 ? 2 : 4);
+    p.w = (const char*)a.w + group * panel_elements(n, k) * (a.w_half ? 2 : 4);
     p.n_begin = unit % u.panel_groups * u.panels_per_group * kPanelWidth;
     p.n_end = p.n_begin + u.panels_per_group * kPanelWidth < n ? p.n_begin + u.panels_per_group * kPanelWidth : n;
     p.y = a.y + pixel * a.y_pixel + group * n;
@@ -427,7 +427,7 @@ void winograd_weights(const void* args, int64_t begin, int64_t end, void*) {
         for (int y = 0; y < 3; ++y)
           for (int x = 0; x < 3; ++x) {
             const int64_t at = n0 * k + ((y * 3 + x) * a.in_c + c) * width + i;
-            w[y][x] = a.w_f16 ? f16_to_f32(((const uint16_t*)a.w)[at]) : ((const float*)a.w)[at];
+            w[y][x] = weight_at(a.w_half, a.w, at);
           }
         for (int p = 0; p < size; ++p)
           for (int x = 0; x < 3; ++x) gw[p][x] = g[p][0] * w[0][x] + g[p][1] * w[1][x] + g[p][2] * w[2][x];
@@ -445,7 +445,7 @@ void conv(const void* args, int64_t begin, int64_t end, void* scratch) {
     case ConvPath::pointwise: {
       PanelMatmulArgs m;
       m.x = a.x, m.w = a.w, m.y = a.y, m.rows = a.batch * a.out_h * a.out_w, m.n = a.out_c, m.k = a.in_c;
-      m.x_stride = a.x_pixel, m.y_stride = a.y_pixel, m.w_f16 = a.w_f16, m.epilogue = a.epilogue;
+      m.x_stride = a.x_pixel, m.y_stride = a.y_pixel, m.w_half = a.w_half, m.epilogue = a.epilogue;
       return matmul_kernels.panel_matmul(&m, begin, end, scratch);
     }
     case ConvPath::head: return conv_head(a, begin, end, (float*)scratch);

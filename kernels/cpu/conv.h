@@ -28,7 +28,7 @@ struct ConvArgs {
   int32_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
   int32_t pad_top = 0, pad_left = 0;  // >= 0; bottom and right follow from out_h and out_w
   int32_t groups = 1;                 // divides in_c and out_c
-  int32_t w_f16 = 0;                  // winograd: always f32
+  int32_t w_half = 0;                 // winograd: always f32
   ConvMethod method = ConvMethod::direct;
   Epilogue epilogue;
 };
@@ -42,7 +42,7 @@ struct ConvWinogradWeightsArgs {
   const void* w = nullptr;  // panel order of [out_c][3][3][in_c]
   float* u = nullptr;       // conv_winograd_elements floats
   int64_t out_c = 0, in_c = 0;
-  int32_t w_f16 = 0;
+  int32_t w_half = 0;
   ConvMethod method = ConvMethod::winograd2;
 };
 static inline int64_t conv_winograd_weights_units(const ConvWinogradWeightsArgs& a) {
@@ -137,7 +137,7 @@ static inline double conv_unit_flops(const ConvArgs& a) {
 // f16 weights of the rows path are widened once per call when they fit into so many floats, otherwise panel by panel.
 constexpr int64_t kConvWidenFloats = 1 << 16;
 static inline bool conv_widens_all(const ConvArgs& a, int64_t k) {
-  return a.w_f16 && panel_elements(a.out_c, k) <= kConvWidenFloats;
+  return a.w_half && panel_elements(a.out_c, k) <= kConvWidenFloats;
 }
 
 static inline size_t conv_scratch_bytes(const ConvArgs& a) {
@@ -158,7 +158,7 @@ static inline size_t conv_scratch_bytes(const ConvArgs& a) {
       return (size_t)(conv_winograd_block(a) * points * (c + n) + points * c) * sizeof(float);
     }
   }
-  return (size_t)round(floats) * sizeof(float) + panel_scratch_bytes(k, a.w_f16) +
+  return (size_t)round(floats) * sizeof(float) + panel_scratch_bytes(k, a.w_half) +
          (size_t)a.kernel_h * a.kernel_w * sizeof(void*);
 }
 

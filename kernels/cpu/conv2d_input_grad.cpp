@@ -46,7 +46,8 @@ void depthwise(const void* args, int64_t begin, int64_t end, void* scratch) {
         }
       }
       float* dx = a.dx + (u * a.in_w + ix) * a.channels;
-      a.w_f16 ? pixel<uint16_t>(a, places, taps, n, dx) : pixel<float>(a, places, taps, n, dx);
+      if (a.w_half == kBf16) pixel<Bf16>(a, places, taps, n, dx);
+      else a.w_half ? pixel<uint16_t>(a, places, taps, n, dx) : pixel<float>(a, places, taps, n, dx);
     }
 }
 

@@ -66,9 +66,7 @@ void side_by_side(const ConvTransposeArgs& a, int64_t begin, int64_t end, float*
       for (int64_t c = 0; c < a.in_c; ++c)
         for (int64_t i = 0; i < columns; ++i) {
           const int64_t at = panel_index(i % a.out_c, (ky * a.kernel_w + i / a.out_c) * a.in_c + c, a.out_c, k);
-          w[c * columns + i] = i >= used ? 0
-                               : a.w_f16 ? f16_to_f32(((const uint16_t*)a.w)[at])
-                                         : ((const float*)a.w)[at];
+          w[c * columns + i] = i >= used ? 0 : weight_at(a.w_half, a.w, at);
         }
     packed = ky;
     const float* x = a.x + (image * a.in_h + oy / a.stride_h) * a.in_w * a.x_pixel;
@@ -96,11 +94,11 @@ void conv_transpose(const void* args, int64_t begin, int64_t end, void* scratch)
   const int64_t weights = conv_transpose_weights(a);
   char* free = (char*)scratch;
   PanelRows p;
-  p.w = a.w, p.w_f16 = a.w_f16, p.n = n, p.n_end = n, p.k = k, p.a_stride = a.x_pixel;
-  if (a.w_f16) {
+  p.w = a.w, p.w_half = a.w_half, p.n = n, p.n_end = n, p.k = k, p.a_stride = a.x_pixel;
+  if (a.w_half) {
     if (weights <= kConvTransposeWidenFloats) {
-      matmul_kernels.widen((const uint16_t*)a.w, (float*)free, weights);
-      p.w = free, p.w_f16 = 0;
+      matmul_kernels.widen(a.w_half, a.w, (float*)free, weights);
+      p.w = free, p.w_half = 0;
       free += (size_t)(weights + 15) / 16 * 64;
     } else {
       p.panel = (float*)free;
@@ -112,7 +110,7 @@ void conv_transpose(const void* args, int64_t begin, int64_t end, void* scratch)
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t image = unit / a.out_h, oy = unit % a.out_h;
     for (int64_t group = 0; group < a.groups; ++group) {
-      p.w = w + group * panel_elements(n, k) * (p.w_f16 ? 2 : 4);
+      p.w = w + group * panel_elements(n, k) * (p.w_half ? 2 : 4);
       const Epilogue e = epilogue_at(a.epilogue, unit * a.out_w, group * n);
       const float* picture = a.x + image * a.in_h * a.in_w * a.x_pixel + group * c;
       for (int64_t first = 0; first < a.stride_w && first < a.out_w; ++first)

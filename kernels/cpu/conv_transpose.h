@@ -22,7 +22,7 @@ struct ConvTransposeArgs {
   int32_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
   int32_t pad_top = 0, pad_left = 0;  // >= 0: rows and columns cut off the full result
   int32_t groups = 1;
-  int32_t w_f16 = 0;
+  int32_t w_half = 0;
   Epilogue epilogue;
 };
 
@@ -52,7 +52,7 @@ static inline size_t conv_transpose_scratch_bytes(const ConvTransposeArgs& a) {
     return (size_t)(columns * a.in_c + columns * a.in_w) * sizeof(float);
   }
   size_t widened = 0;
-  if (a.w_f16)
+  if (a.w_half)
     widened = weights <= kConvTransposeWidenFloats ? (size_t)(weights + 15) / 16 * 64
                                                    : panel_scratch_bytes(taps * (a.in_c / a.groups), 1);
   return widened + (size_t)taps * (sizeof(void*) + sizeof(int64_t));

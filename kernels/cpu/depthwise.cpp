@@ -228,9 +228,8 @@ void depthwise(const void* args, int64_t begin, int64_t end, void* scratch) {
   const DepthwiseArgs& a = *(const DepthwiseArgs*)args;
   char* free = (char*)scratch;
   const float* w = (const float*)a.w;
-  if (a.w_f16) {
-    matmul_kernels.widen((const uint16_t*)a.w, (float*)free,
-                         (int64_t)a.kernel_h * a.kernel_w * a.channels * a.multiplier);
+  if (a.w_half) {
+    matmul_kernels.widen(a.w_half, a.w, (float*)free, (int64_t)a.kernel_h * a.kernel_w * a.channels * a.multiplier);
     w = (const float*)free;
     free += depthwise_filter_bytes(a);
   }

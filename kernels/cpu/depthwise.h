@@ -20,7 +20,7 @@ struct DepthwiseArgs {
   int32_t multiplier = 1;
   int32_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
   int32_t pad_top = 0, pad_left = 0;  // >= 0; bottom and right follow from out_h and out_w
-  int32_t w_f16 = 0;
+  int32_t w_half = 0;
   Epilogue epilogue;
 };
 
@@ -31,7 +31,7 @@ static inline double depthwise_unit_flops(const DepthwiseArgs& a) {
 }
 // Filters widened to f32, one row of zeros, pointers to rows.
 static inline size_t depthwise_filter_bytes(const DepthwiseArgs& a) {
-  return a.w_f16 ? ((size_t)a.kernel_h * a.kernel_w * a.channels * a.multiplier * sizeof(float) + 63) / 64 * 64 : 0;
+  return a.w_half ? ((size_t)a.kernel_h * a.kernel_w * a.channels * a.multiplier * sizeof(float) + 63) / 64 * 64 : 0;
 }
 static inline int64_t depthwise_input_rows(const DepthwiseArgs& a) {  // that two output rows read
   return (int64_t)(a.kernel_h - 1) * a.dilation_h + 1 + a.stride_h;

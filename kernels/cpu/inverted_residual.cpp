@@ -17,7 +17,7 @@ void pointwise(const PointwiseLayer& layer, const Epilogue& e, const float* x, i
                int64_t k, int64_t n, float* y, int64_t y_stride, float* panel) {
   PanelRows p;
   p.a = &x, p.run_length = k, p.a_stride = x_stride, p.rows = rows;
-  p.w = layer.w, p.w_f16 = layer.w_f16, p.n = n, p.n_end = n, p.k = k;
+  p.w = layer.w, p.w_half = layer.w_half, p.n = n, p.n_end = n, p.k = k;
   p.y = y, p.y_stride = y_stride, p.epilogue = &e, p.panel = panel;
   matmul_kernels.panel_rows(p);
 }
@@ -31,8 +31,8 @@ void inverted_residual(const void* args, int64_t begin, int64_t end, void* scrat
 
   char* free = (char*)scratch;
   const float* filters = (const float*)d.w;
-  if (d.w_f16) {
-    matmul_kernels.widen((const uint16_t*)d.w, (float*)free, d.kernel_h * d.kernel_w * middle);
+  if (d.w_half) {
+    matmul_kernels.widen(d.w_half, d.w, (float*)free, d.kernel_h * d.kernel_w * middle);
     filters = (const float*)free;
     free += depthwise_filter_bytes(d);
   }

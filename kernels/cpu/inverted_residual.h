@@ -17,7 +17,7 @@ namespace tern::cpu {
 
 struct PointwiseLayer {
   const void* w = nullptr;  // panel order of [outputs][inputs], NULL: the layer is absent
-  int32_t w_f16 = 0;
+  int32_t w_half = 0;
   Epilogue epilogue;
 };
 
@@ -57,8 +57,8 @@ static inline size_t inverted_residual_scratch_bytes(const InvertedResidualArgs&
   int64_t floats = (d.in_w * x_pixel + 15) / 16 * 16;  // a row of zeros
   if (a.expand.w) floats += (inverted_residual_ring_rows(a) * d.in_w * d.channels + 15) / 16 * 16;
   if (a.project.w) floats += (kInvertedResidualRows * d.out_w * d.channels * d.multiplier + 15) / 16 * 16;
-  const size_t widest = panel_scratch_bytes(a.in_c, a.expand.w_f16),
-               last = panel_scratch_bytes(d.channels * d.multiplier, a.project.w_f16);
+  const size_t widest = panel_scratch_bytes(a.in_c, a.expand.w_half),
+               last = panel_scratch_bytes(d.channels * d.multiplier, a.project.w_half);
   return (size_t)floats * sizeof(float) + depthwise_filter_bytes(d) + (widest > last ? widest : last) +
          ((size_t)depthwise_input_rows(d) * sizeof(void*) + 63) / 64 * 64;
 }

@@ -9,6 +9,8 @@
 // the namespace of everything in it. `<name>.h` declares the argument structs (shared by all sets) and a struct of
 // function pointers; `table.h` joins these structs into one table per set; `dispatch.h` picks the table at run time.
 #pragma once
+#include <tern/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -18,6 +20,12 @@ namespace tern::cpu {
 // args: the kernel's own argument struct. [begin, end): work units. scratch: as many bytes as the kernel's scratch
 // function asked for, 64-byte aligned, private to this call, contents undefined.
 using KernelFn = void (*)(const void* args, int64_t begin, int64_t end, void* scratch);
+
+// How weights of 16 bits are to be read, in the fields `w_half` of arguments; 0: weights are f32.
+constexpr int32_t kF16 = 1, kBf16 = 2;
+static constexpr int32_t half_of(int32_t dtype) {
+  return dtype == TERN_DTYPE_F16 ? kF16 : dtype == TERN_DTYPE_BF16 ? kBf16 : 0;
+}
 
 enum class Activation : int32_t {
   none,

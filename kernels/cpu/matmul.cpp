@@ -31,7 +31,7 @@ constexpr uint8_t kRowsLeft[] = {0,  1, 2, 3,  2,  5,  3,  7,  8,  7, 10, 8,  12
 #else
 constexpr uint8_t kRowsLeft[] = {0, 1, 2, 3, 4, 5, 6, 4, 4, 5, 5, 6};
 #endif
-constexpr int kDirectRows = 7;  // f16 weights are widened as they are used for up to so many rows
+constexpr int kDirectRows = 7;  // f16 weights are widened as they are used for up to so many rows, bf16 for one
 inline int next_rows(int64_t left) { return left >= 2 * kMaxRows ? kMaxRows : kRowsLeft[left]; }
 
 #if TERN_TILE_HALF
@@ -39,6 +39,9 @@ using Half = __m256;
 TERN_INLINE Half half_zero() { return _mm256_setzero_ps(); }
 TERN_INLINE Half half_load(const float* p) { return _mm256_loadu_ps(p); }
 TERN_INLINE Half half_load(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p)); }
+TERN_INLINE Half half_load(const Bf16* p) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i*)p)), 16));
+}
 TERN_INLINE Half half_fma(const float* a, Half b, Half c) { return _mm256_fmadd_ps(_mm256_broadcast_ss(a), b, c); }
 TERN_INLINE Half lower_half(Vec v) { return _mm512_castps512_ps256(v); }
 TERN_INLINE Vec whole(Half h) { return _mm512_zextps256_ps512(h); }
@@ -231,6 +234,7 @@ using TileFn = void (*)(const Tile&);
 // The tile for so many rows and columns; a single row takes the whole panel at once.
 template <class W, int NV, int HALF>
 TileFn tile_for_rows(int rows) {
+  if constexpr (__is_same(W, Bf16)) return tile<1, NV, HALF, W>;
 #if defined(__AVX512BW__)
   static constexpr TileFn kSmall[] = {tile<1, NV, HALF, W>, tile<2, NV, HALF, W>, tile<3, NV, HALF, W>,
                                       tile<5, NV, HALF, W>, tile<7, NV, HALF, W>};
@@ -264,10 +268,14 @@ TileFn tile_for(int rows, int width) {
 #endif
 }
 
-void widen(const uint16_t* w, float* out, int64_t n) {
+template <class W>
+void widen(const W* w, float* out, int64_t n) {
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(out + i, load_f16(w + i));
-  if (i < n) store_part(out + i, load_f16_part(w + i, (int)(n - i)), (int)(n - i));
+  for (; i + kLanes <= n; i += kLanes) store(out + i, load_as_f32(w + i));
+  if (i < n) store_part(out + i, load_part_as_f32(w + i, (int)(n - i)), (int)(n - i));
+}
+void widen(int32_t half, const void* w, float* out, int64_t n) {
+  half == kBf16 ? widen((const Bf16*)w, out, n) : widen((const uint16_t*)w, out, n);
 }
 
 // ---- rows times panels
@@ -361,15 +369,19 @@ void panel_rows(const PanelRows& p) {
     const int64_t r1 = p.rows - r0 < block + kMaxRows ? p.rows : r0 + block;  // no tiny block at the end
     for (int64_t n0 = p.n_begin; n0 < p.n_end; n0 += kPanelWidth) {
       const int width = (int)panel_width(p.n, n0);
-      t.w = (const char*)p.w + n0 * p.k * (p.w_f16 ? 2 : 4);
+      t.w = (const char*)p.w + n0 * p.k * (p.w_half ? 2 : 4);
       t.fetch_rows = n0 == p.n_begin;
       t.start = p.load_y ? p.y + r0 * p.y_stride + n0 : nullptr, t.start_stride = p.y_stride;
-      if (p.w_f16 && r1 - r0 <= kDirectRows) {
+      if (p.w_half == kBf16 && r1 - r0 == 1) {
+        rows_times_panel<Bf16>(p, end, t, r0, r1, n0, width);
+        continue;
+      }
+      if (p.w_half == kF16 && r1 - r0 <= kDirectRows) {
         rows_times_panel<uint16_t>(p, end, t, r0, r1, n0, width);
         continue;
       }
-      if (p.w_f16) {
-        widen((const uint16_t*)t.w, p.panel, width * p.k);
+      if (p.w_half) {
+        widen(p.w_half, t.w, p.panel, width * p.k);
         t.w = p.panel;
       }
       rows_times_panel<float>(p, end, t, r0, r1, n0, width);
@@ -390,7 +402,7 @@ void panel_matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
     const Epilogue e = epilogue_at(a.epilogue, r0, 0);
     PanelRows p;
     p.a = &x, p.run_length = a.k, p.a_stride = a.x_stride, p.rows = r1 - r0;
-    p.w = a.w, p.w_f16 = a.w_f16, p.n = a.n, p.k = a.k;
+    p.w = a.w, p.w_half = a.w_half, p.n = a.n, p.k = a.k;
     p.n_begin = group * u.panels_per_group * kPanelWidth;
     p.n_end = p.n_begin + u.panels_per_group * kPanelWidth < a.n ? p.n_begin + u.panels_per_group * kPanelWidth : a.n;
     p.y = a.y + r0 * a.y_stride, p.y_stride = a.y_stride, p.epilogue = &e, p.panel = (float*)scratch;

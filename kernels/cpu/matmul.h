@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products in f32.
-//   panel_matmul   weights in panel order (base/panel.h), f32 or f16, read as they lie in the model file
+//   panel_matmul   weights in panel order (base/panel.h), f32, f16 or bf16, read as they lie in the model file
 //   matmul         both factors are run-time matrices, row-major, either may be transposed, batches with strides
 // Each output is one chain of fused multiply-adds over k in ascending order, whatever the number of rows: a row's
 // result does not depend on its neighbours, nor on the split over threads.
@@ -14,11 +14,11 @@ namespace tern::cpu {
 // y[rows][n] = epilogue(x[rows][k] * w[n][k]^T). y may be the residual of its epilogue, but not overlap x or w.
 struct PanelMatmulArgs {
   const float* x = nullptr;  // row r at x + r * x_stride
-  const void* w = nullptr;   // panel order of [n][k]; float, or uint16_t (f16) when w_f16
+  const void* w = nullptr;   // panel order of [n][k]; float, or 16 bits when w_half
   float* y = nullptr;        // row r at y + r * y_stride
   int64_t rows = 0, n = 0, k = 0;
   int64_t x_stride = 0, y_stride = 0;  // floats
-  int32_t w_f16 = 0;
+  int32_t w_half = 0;
   Epilogue epilogue;
 };
 
@@ -54,11 +54,11 @@ static inline double panel_matmul_unit_flops(const PanelMatmulArgs& a) {
   const int64_t units = panel_matmul_units(a);
   return units ? 2.0 * (double)a.rows * (double)a.n * (double)a.k / (double)units : 0;
 }
-// Scratch for one panel of f16 weights widened to f32.
-static inline size_t panel_scratch_bytes(int64_t k, int32_t w_f16) {
-  return w_f16 ? (size_t)k * kPanelWidth * sizeof(float) : 0;
+// Scratch for one panel of 16-bit weights widened to f32.
+static inline size_t panel_scratch_bytes(int64_t k, int32_t w_half) {
+  return w_half ? (size_t)k * kPanelWidth * sizeof(float) : 0;
 }
-static inline size_t panel_matmul_scratch_bytes(const PanelMatmulArgs& a) { return panel_scratch_bytes(a.k, a.w_f16); }
+static inline size_t panel_matmul_scratch_bytes(const PanelMatmulArgs& a) { return panel_scratch_bytes(a.k, a.w_half); }
 
 // y = epilogue(op(a) * op(b)), [m][n] per batch; with accumulate: y += op(a) * op(b), and no epilogue.
 // op(a) is [m][k]: stored so, or with a_transposed as [k][m]. op(b) is [k][n]: stored so, or with b_transposed as
@@ -104,13 +104,13 @@ struct PanelRows {
   const void* w = nullptr;
   int64_t n = 0, k = 0;            // of w
   int64_t n_begin = 0, n_end = 0;  // outputs to compute; n_begin a multiple of 32, n_end too or n
-  int32_t w_f16 = 0;
+  int32_t w_half = 0;
   int32_t load_y = 0;      // sums start from y instead of the bias
   int32_t store_sums = 0;  // store sums as they are: the epilogue follows in a later call
   float* y = nullptr;      // [row 0][output 0]
   int64_t y_stride = 0;
   const Epilogue* epilogue = nullptr;  // lists of output 0, residual of row 0
-  float* panel = nullptr;              // panel_scratch_bytes(k, w_f16); NULL if 0
+  float* panel = nullptr;              // panel_scratch_bytes(k, w_half); NULL if 0
 };
 
 // y[rows][n] = what follows the sums[rows][n] of an epilogue: they hold its bias unless it has a scale. Lists and
@@ -127,8 +127,8 @@ struct MatmulKernels {
   KernelFn panel_matmul, matmul;
   void (*panel_rows)(const PanelRows&);
   void (*finish_rows)(const FinishRows&);
-  void (*widen)(const uint16_t* w, float* out, int64_t n);  // f16 to f32
-  // out[j][i] = in[i][j] for i < rows, j < columns
+  void (*widen)(int32_t half, const void* w, float* out, int64_t n);  // kF16 or kBf16 to f32
+  // out[j][i] = in[i][j] for i < rows, j < columns; strides in floats
   void (*transpose)(const float* in, int64_t in_stride, int64_t rows, int64_t columns, float* out, int64_t out_stride);
 };
 

@@ -16,6 +16,7 @@
 #include <cstdint>
 
 #include "base/float16.h"
+#include "kernels/cpu/kernel.h"
 
 #if (defined(__x86_64__) || defined(__aarch64__)) && !defined(TERN_PLAIN_VECTORS)  // tests build the plain ones too
 #define TERN_SIMD_XSIMD 1
@@ -284,32 +285,60 @@ TERN_INLINE void store_f16_part(uint16_t* p, Vec v, int n) {
   for (int i = 0; i < n; ++i) p[i] = t[i];
 }
 
-// kLanes integers of 8 bits.
-TERN_INLINE Vec load_i8(const int8_t* p) {
+// Element pointers that may be f32, f16 (uint16_t) or bf16 (storage types of weights).
+struct Bf16 {
+  uint16_t bits;
+};
+TERN_INLINE Vec load_as_f32(const float* p) { return load(p); }
+TERN_INLINE Vec load_as_f32(const uint16_t* p) { return load_f16(p); }
+TERN_INLINE Vec load_as_f32(const Bf16* p) {
 #if defined(__AVX512BW__)
-  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p)), 16));
 #elif defined(__AVX2__)
-  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p)));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i*)p)), 16));
+#elif defined(__x86_64__) && TERN_SIMD_XSIMD
+  return _mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadl_epi64((const __m128i*)p)));
+#elif defined(__aarch64__) && TERN_SIMD_XSIMD
+  return vreinterpretq_f32_u32(vshlq_n_u32(vmovl_u16(vld1_u16((const uint16_t*)p)), 16));
 #else
-  alignas(16) float t[kLanes];
-  for (int i = 0; i < kLanes; ++i) t[i] = (float)p[i];
-  return load(t);
+  Vec r;
+  for (int i = 0; i < 4; ++i) r.v[i] = bf16_to_f32(p[i].bits);
+  return r;
 #endif
 }
-
-TERN_INLINE Vec load_i8_part(const int8_t* p, int n) {
+TERN_INLINE Vec load_codes(const int8_t* p);
+TERN_INLINE Vec load_as_f32(const int8_t* p) { return load_codes(p); }
+TERN_INLINE Vec load_part_as_f32(const int8_t* p, int n) {
   alignas(64) float t[kLanes] = {};
   for (int i = 0; i < n; ++i) t[i] = (float)p[i];
   return load(t);
 }
-
-// Element pointers that may be f32, f16 or 8-bit integers.
-TERN_INLINE Vec load_as_f32(const float* p) { return load(p); }
-TERN_INLINE Vec load_as_f32(const uint16_t* p) { return load_f16(p); }
-TERN_INLINE Vec load_as_f32(const int8_t* p) { return load_i8(p); }
-TERN_INLINE Vec load_part_as_f32(const int8_t* p, int n) { return load_i8_part(p, n); }
 TERN_INLINE Vec load_part_as_f32(const float* p, int n) { return load_part(p, n); }
 TERN_INLINE Vec load_part_as_f32(const uint16_t* p, int n) { return load_f16_part(p, n); }
+TERN_INLINE Vec load_part_as_f32(const Bf16* p, int n) {
+  Bf16 t[kLanes] = {};
+  for (int i = 0; i < n; ++i) t[i] = p[i];
+  return load_as_f32(t);
+}
+
+// Weight `at` of weights in 16 bits (kF16, kBf16) or in f32 (0).
+TERN_INLINE float weight_at(int32_t half, const void* w, int64_t at) {
+  if (half == kF16) return f16_to_f32(((const uint16_t*)w)[at]);
+  return half == kBf16 ? bf16_to_f32(((const uint16_t*)w)[at]) : ((const float*)w)[at];
+}
+
+// kLanes codes of 8 bits as floats.
+TERN_INLINE Vec load_codes(const int8_t* p) {
+#if defined(__AVX512F__)
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)));
+#elif defined(__AVX2__)
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p)));
+#else
+  float t[kLanes];
+  for (int i = 0; i < kLanes; ++i) t[i] = (float)p[i];
+  return load(t);
+#endif
+}
 
 // Sum of the lanes, pairwise in a fixed order: halves are added until one number is left.
 TERN_INLINE float sum_lanes(Vec v) {

@@ -4,6 +4,7 @@
 #   tern_add_cpu_kernels(target)   adds one object library per set and the dispatcher to `target`
 #   TERN_CPU_SETS                  the sets to build, for quick test builds; empty: all of the target's architecture
 #
+# The generated header base/encodings_generated.h lists the files enc_<name>.cpp (src/tern.cmake).
 # A set is a name and compiler flags. A set that "extends" another has only the *_int8.cpp sources of its own.
 # Kernels are always optimised, also in debug builds: unoptimised vector code is unusably slow and leaves weak symbols
 # behind. Products are fused only where the code says fma, so that equal formulas give equal bits everywhere.
@@ -42,6 +43,7 @@ function(tern_add_cpu_kernels target)
   list(REMOVE_ITEM sources ${TERN_CPU_DIR}/dispatch.cpp)
   set(int8_sources ${sources})
   list(FILTER int8_sources INCLUDE REGEX "(_int8|/table)\\.cpp$")
+  list(FILTER int8_sources EXCLUDE REGEX "/enc_")
 
   foreach(set IN LISTS sets)
     if(DEFINED TERN_CPU_EXTENDS_${set})
@@ -53,7 +55,8 @@ function(tern_add_cpu_kernels target)
     endif()
     set(objects ${target}_cpu_${set})
     add_library(${objects} OBJECT ${set_sources})
-    target_include_directories(${objects} PRIVATE ${TERN_CPU_DIR}/../.. ${TERN_CPU_DIR}/../../src ${TERN_CPU_DIR}/../../include)
+    target_include_directories(${objects} PRIVATE ${TERN_CPU_DIR}/../.. ${TERN_CPU_DIR}/../../src ${TERN_CPU_DIR}/../../include
+                               ${PROJECT_BINARY_DIR}/generated)
     target_compile_features(${objects} PRIVATE cxx_std_20)
     target_compile_definitions(${objects} PRIVATE TERN_ISA=${set} TERN_ISA_BASE=${base} NDEBUG)  # xsimd asserts
     target_compile_options(${objects} PRIVATE ${TERN_CPU_OPTIMIZATION} -ffp-contract=off -fno-math-errno -fno-exceptions -fno-asynchronous-unwind-tables -fno-rtti
@@ -79,7 +82,8 @@ function(tern_add_cpu_kernels target)
   endforeach()
 
   add_library(${target}_cpu_dispatch OBJECT ${TERN_CPU_DIR}/dispatch.cpp)
-  target_include_directories(${target}_cpu_dispatch PRIVATE ${TERN_CPU_DIR}/../.. ${TERN_CPU_DIR}/../../src ${TERN_CPU_DIR}/../../include)
+  target_include_directories(${target}_cpu_dispatch PRIVATE ${TERN_CPU_DIR}/../.. ${TERN_CPU_DIR}/../../src ${TERN_CPU_DIR}/../../include
+                               ${PROJECT_BINARY_DIR}/generated)
   target_compile_features(${target}_cpu_dispatch PRIVATE cxx_std_20)
   target_compile_definitions(${target}_cpu_dispatch PRIVATE ${definitions})
   target_compile_options(${target}_cpu_dispatch PRIVATE -fno-exceptions -fno-rtti -fvisibility=hidden -fvisibility-inlines-hidden)

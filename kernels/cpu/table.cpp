@@ -8,7 +8,10 @@ namespace tern::cpu {
 #define TERN_DECLARE(Type, name) extern const Type name##_kernels;
 namespace TERN_ISA_BASE {
 TERN_CPU_KERNELS(TERN_DECLARE)
-}
+#define TERN_DECLARE_ENCODING(name) extern const EncodedKernels enc_##name##_kernels;
+#define TERN_SKIP(name)
+TERN_ENCODING_KERNELS(TERN_DECLARE_ENCODING, TERN_SKIP)
+}  // namespace TERN_ISA_BASE
 namespace TERN_ISA {
 TERN_CPU_INT8_KERNELS(TERN_DECLARE)
 
@@ -16,8 +19,11 @@ TERN_CPU_INT8_KERNELS(TERN_DECLARE)
 #define TERN_NAME(x) TERN_STRING(x)
 #define TERN_FLOAT_ENTRY(Type, name) &TERN_ISA_BASE::name##_kernels,
 #define TERN_INT8_ENTRY(Type, name) &TERN_ISA::name##_kernels,
+#define TERN_OWN_ENCODING(name) &TERN_ISA_BASE::enc_##name##_kernels,
+#define TERN_ENCODING_BY_LOOPS(name) &TERN_ISA_BASE::encoded_kernels.by_loops,
 extern const Kernels table;
 const Kernels table = {TERN_NAME(TERN_ISA), kLanes * 4,
-                       TERN_CPU_KERNELS(TERN_FLOAT_ENTRY) TERN_CPU_INT8_KERNELS(TERN_INT8_ENTRY)};
+                       TERN_CPU_KERNELS(TERN_FLOAT_ENTRY) TERN_CPU_INT8_KERNELS(TERN_INT8_ENTRY){
+                           TERN_ENCODING_KERNELS(TERN_OWN_ENCODING, TERN_ENCODING_BY_LOOPS)}};
 }  // namespace TERN_ISA
 }  // namespace tern::cpu

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // All kernels of one instruction set. A kernel file is `<name>.h` (arguments, function table), `<name>.cpp` (code,
 // built once per set) and one line in a list below. Files named `<name>_int8.cpp` are also built for the sets that only
-// add instructions for 8-bit integers; such a set takes everything else from the set that it extends.
+// add instructions for 8-bit integers; such a set takes everything else from the set that it extends. Files named
+// `enc_<name>.cpp` are found by the build.
 #pragma once
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/axis_sums.h"
@@ -13,6 +14,7 @@
 #include "kernels/cpu/copy.h"
 #include "kernels/cpu/depthwise.h"
 #include "kernels/cpu/elementwise.h"
+#include "kernels/cpu/encoded.h"
 #include "kernels/cpu/gather.h"
 #include "kernels/cpu/inverted_residual.h"
 #include "kernels/cpu/matmul.h"
@@ -45,6 +47,7 @@
   X(ConvertKernels, convert) \
   X(CopyKernels, copy) \
   X(ElementwiseKernels, elementwise) \
+  X(EncodedProducts, encoded) \
   X(GatherKernels, gather) \
   X(NmsKernels, nms) \
   X(NormalizeKernels, normalize) \
@@ -69,6 +72,9 @@ struct Kernels {
   TERN_CPU_KERNELS(TERN_MEMBER)
   TERN_CPU_INT8_KERNELS(TERN_MEMBER)
 #undef TERN_MEMBER
+  const EncodedKernels* encodings[kNumEncodings];
+
+  const EncodedKernels& of(Encoding e) const { return *encodings[(int)e]; }
 };
 
 }  // namespace tern::cpu

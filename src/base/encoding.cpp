@@ -48,8 +48,10 @@ tern_status encoded_bytes(Encoding e, DType dtype, const Shape& shape, uint64_t*
   if (!info.any_rank && shape.rank < 2)
     return TERN_FAIL(TERN_ERR_SHAPE, "the encoding %s needs a matrix, the shape is %s", info.name,
                      to_string(shape).c_str());
-  if (!info.bytes(dtype, matrix_size(e, shape), bytes))
+  uint64_t total = 0;
+  if (!info.bytes(dtype, matrix_size(e, shape), &total) || total > (uint64_t)INT64_MAX)
     return TERN_FAIL(TERN_ERR_LIMIT, "the shape %s is too large for %s", to_string(shape).c_str(), info.name);
+  *bytes = total;
   return TERN_OK;
 }
 
@@ -65,17 +67,22 @@ void decode(Encoding e, DType dtype, const Shape& shape, const void* data, float
     for (int64_t j = 0; j < size.cols; ++j) *out++ = (float)load(info, dtype, size, data, i, j);
 }
 
-void encode(Encoding e, DType dtype, const Shape& shape, const float* in, void* out) {
+void encode_rows(Encoding e, DType dtype, const Shape& shape, const float* in, int64_t first, int64_t count,
+                 void* out) {
   const EncodingInfo& info = encoding_info(e);
-  uint64_t bytes = 0;
-  if (encoded_bytes(e, dtype, shape, &bytes) != TERN_OK) return;
-  std::memset(out, 0, bytes);
   const MatrixSize size = matrix_size(e, shape);
-  for (int64_t i = 0; i < size.rows; ++i, in += size.cols) {
+  for (int64_t i = first; i < first + count; ++i, in += size.cols) {
     if (info.position)
       for (int64_t j = 0; j < size.cols; ++j) store_element(dtype, out, info.position(size, i, j), in[j]);
     else info.encode_row(size, in, i, out);
   }
+}
+
+void encode(Encoding e, DType dtype, const Shape& shape, const float* in, void* out) {
+  uint64_t bytes = 0;
+  if (encoded_bytes(e, dtype, shape, &bytes) != TERN_OK) return;
+  std::memset(out, 0, bytes);
+  encode_rows(e, dtype, shape, in, 0, matrix_size(e, shape).rows, out);
 }
 
 }  // namespace tern

@@ -18,7 +18,7 @@ struct MatrixSize {
   int64_t rows = 0, cols = 0;
 };
 
-// What an encoding is: `extern constinit const EncodingInfo encoding_<name>` in encodings/<name>.cpp. Its functions get
+// What an encoding is: `encoding_<name>` in encodings/<name>.cpp. Bytes of zeros are a tensor of zeros. Functions get
 // an element type and a size that the encoding takes, and indices within the size.
 struct EncodingInfo {
   const char* name;  // as in files
@@ -56,6 +56,10 @@ tern_status encoded_bytes(Encoding e, DType dtype, const Shape& shape, uint64_t*
 
 // Element `index` (row-major index of the logical shape), as a double. `shape` and `dtype` passed encoded_bytes.
 double load_encoded(Encoding e, DType dtype, const Shape& shape, const void* data, int64_t index);
+
+// Rows [first, first + count) of an encoded matrix anew; `in` holds count * cols floats. What else shares their bytes
+// stays.
+void encode_rows(Encoding e, DType dtype, const Shape& shape, const float* in, int64_t first, int64_t count, void* out);
 
 // All elements to plain f32 / from plain f32. `out` holds elements() floats / encoded_bytes bytes.
 void decode(Encoding e, DType dtype, const Shape& shape, const void* data, float* out);

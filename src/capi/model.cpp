@@ -265,8 +265,8 @@ tern_status tern_model_get_tensor(const tern_model* model, int32_t signature, in
       result.bytes = p.bytes;
     } else {
       const StateDecl& s = def.states[i];
-      fill(s.name.c_str(), s.dtype, s.shape, Encoding::plain, &result);
-      TERN_TRY(tensor_bytes(s.dtype, s.shape, &result.bytes));
+      fill(s.name.c_str(), s.dtype, s.shape, s.encoding, &result);
+      TERN_TRY(encoded_bytes(s.encoding, s.dtype, s.shape, &result.bytes));
     }
     return write_struct(result, info, "tern_tensor_info", offsetof(tern_tensor_info, step_dims));
   });

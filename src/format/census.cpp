@@ -46,6 +46,7 @@ class Census {
     TERN_TRY(each(model.constants(), tensor));
     TERN_TRY(each(model.states(), [&](const fbs::State& s) {
       TERN_TRY(name(s.name(), "a state"));
+      TERN_TRY(name(s.encoding(), "an encoding"));
       return charge_vector(s.shape());
     }));
     TERN_TRY(each(model.graphs(), [&](const fbs::Graph& g) { return graph(g); }));

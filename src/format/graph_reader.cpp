@@ -110,8 +110,9 @@ class GraphReader {
         return TERN_FAIL(TERN_ERR_CORRUPT, "value %u: state '%s' appears twice in one signature", i,
                          c_.states[index].name.c_str());
       state_used[index] = 1;
-      v.dtype = c_.states[index].dtype, v.shape = c_.states[index].shape, v.index = state_of_[i] = from.index();
-      v.paged = c_.states[index].paged;
+      const StateDecl& s = c_.states[index];
+      v.dtype = s.dtype, v.encoding = s.encoding, v.shape = s.shape, v.index = state_of_[i] = from.index();
+      v.paged = s.paged;
     }
     return TERN_OK;
   }
@@ -165,6 +166,9 @@ class GraphReader {
     if (value.paged)
       return TERN_FAIL(TERN_ERR_CORRUPT, "output %u ('%s') is a state in pages; outputs are plain tensors", i,
                        value.name.c_str());
+    if (!is_plain(value.encoding))
+      return TERN_FAIL(TERN_ERR_CORRUPT, "output %u ('%s') is encoded as %s; outputs are plain tensors", i,
+                       value.name.c_str(), encoding_name(value.encoding));
     if (is_output_[(size_t)v])
       return TERN_FAIL(TERN_ERR_CORRUPT, "output %u is value %d ('%s'), which is an output already", i, v,
                        value.name.c_str());
@@ -209,7 +213,7 @@ class GraphReader {
 
     std::vector<Value> outs;
     TERN_TRY(infer_node(g_, node, &outs));
-    for (size_t i = 0; i < outs.size(); ++i) TERN_TRY(compare_claim(g_.value(node.out[i]), outs[i], i));
+    for (size_t i = 0; i < outs.size(); ++i) TERN_TRY(compare_claim(node, outs[i], i));
     if (op.flags & kWritesState) TERN_TRY(write_state(node));
     if (op.flags & kView) root_[(size_t)node.out[0]] = root_[(size_t)node.in[0]];
     fold_node(g_, node, kFold, c_.budget, outs);
@@ -266,10 +270,13 @@ class GraphReader {
     return TERN_OK;
   }
 
-  tern_status compare_claim(const Value& claim, const Value& inferred, size_t i) {
-    if (!is_plain(inferred.encoding))
-      return TERN_FAIL(TERN_ERR_CORRUPT, "output %zu would be encoded as %s; only parameters are", i,
+  tern_status compare_claim(const Node& node, const Value& inferred, size_t i) {
+    Value& claim = g_.value(node.out[i]);
+    const bool is_state = (node.op->flags & kWritesState) && i == 0 && state_of_[(size_t)node.in[0]] >= 0;
+    if (!is_plain(inferred.encoding) && !is_state)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "output %zu would be encoded as %s; only parameters and states are", i,
                        encoding_name(inferred.encoding));
+    claim.encoding = inferred.encoding;
     if (claim.dtype == inferred.dtype && claim.shape == inferred.shape) return TERN_OK;
     return TERN_FAIL(TERN_ERR_CORRUPT, "output %zu is %s%s in the file, but %s%s follows from the inputs", i,
                      dtype_name(claim.dtype), to_string(claim.shape).c_str(), dtype_name(inferred.dtype),
@@ -281,8 +288,10 @@ class GraphReader {
     const ValueId from = node.in[0], to = node.out[0];
     if (state_of_[(size_t)from] < 0)
       return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input 0 ('%s') is no state", node.op->name, g_.value(from).name.c_str());
-    if (g_.value(from).dtype != g_.value(to).dtype || !(g_.value(from).shape == g_.value(to).shape))
-      return TERN_FAIL(TERN_ERR_CORRUPT, "%s: the new content of the state has another type or shape", node.op->name);
+    const Value &old = g_.value(from), &fresh = g_.value(to);
+    if (old.dtype != fresh.dtype || old.encoding != fresh.encoding || !(old.shape == fresh.shape))
+      return TERN_FAIL(TERN_ERR_CORRUPT, "%s: the new content of the state has another type, encoding or shape",
+                       node.op->name);
     for (size_t i = 1; i < node.in.size(); ++i)
       if (node.in[i] != kNoValue && root_[(size_t)node.in[i]] == root_[(size_t)from])
         return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input %zu is the state itself", node.op->name, i);

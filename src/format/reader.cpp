@@ -168,11 +168,15 @@ class Reader {
                                 s.dtype()));
       d.dtype = s.dtype();
       TERN_TRY(at(&s, read_shape(c_, s.shape(), d.dtype, d.name, &d.shape)));
-      TERN_TRY(encoded_bytes(Encoding::plain, d.dtype, d.shape, &bytes));
+      TERN_TRY(at(&s, read_encoding(s.encoding(), d.name, &d.encoding)));
+      TERN_TRY(at(&s, encoded_bytes(d.encoding, d.dtype, d.shape, &bytes)));
       if (s.page_positions() != 0 && s.page_positions() != kPagePositions)
         return at(&s, TERN_FAIL(TERN_ERR_CORRUPT, "state '%s' has pages of %d positions; they have %d", d.name.c_str(),
                                 s.page_positions(), (int)kPagePositions));
       d.paged = s.page_positions() != 0;
+      if (d.paged && !is_plain(d.encoding))
+        return at(&s, TERN_FAIL(TERN_ERR_UNSUPPORTED, "state '%s' is in pages and encoded as %s; pages are plain",
+                                d.name.c_str(), encoding_name(d.encoding)));
       if (d.paged) bytes = 0;  // as many as are in use
       if (!checked_add(total, bytes, &total) || total > c_.limits.max_planned_bytes)
         return at(&s, TERN_FAIL(TERN_ERR_LIMIT, "the states up to '%s' need more than max_planned_bytes (%" PRIu64 ")",
@@ -219,16 +223,20 @@ class Reader {
     return TERN_OK;
   }
 
+  tern_status read_encoding(const flatbuffers::String* stored, const std::string& name, Encoding* encoding) {
+    const std::string_view wanted = stored ? text(stored) : "plain";
+    if (find_encoding(wanted, encoding)) return TERN_OK;
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION,
+                     "'%s' is in encoding '%.*s', which this version of Tern does not have%s", name.c_str(),
+                     (int)std::min<size_t>(wanted.size(), 80), wanted.data(), written_by().c_str());
+  }
+
   tern_status read_tensor(const fbs::Tensor& t, const std::string& name, DType* dtype, Encoding* encoding,
                           Shape* shape) {
     if (!is_dtype(t.dtype()))
       return TERN_FAIL(TERN_ERR_CORRUPT, "'%s' has element type %u, which is none", name.c_str(), t.dtype());
     *dtype = t.dtype();
-    const std::string_view wanted = t.encoding() ? text(t.encoding()) : "plain";
-    if (!find_encoding(wanted, encoding))
-      return TERN_FAIL(TERN_ERR_UNSUPPORTED_VERSION,
-                       "'%s' is in encoding '%.*s', which this version of Tern does not have%s", name.c_str(),
-                       (int)std::min<size_t>(wanted.size(), 80), wanted.data(), written_by().c_str());
+    TERN_TRY(read_encoding(t.encoding(), name, encoding));
     TERN_TRY(read_shape(c_, t.shape(), *dtype, name, shape));
     uint64_t bytes;
     TERN_TRY(encoded_bytes(*encoding, *dtype, *shape, &bytes));

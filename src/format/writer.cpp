@@ -44,8 +44,9 @@ class Writer {
     Offsets<fbs::State> states;
     for (const StateDecl& s : model_.states) {
       const auto name = string(s.name);
-      states.push_back(
-          fbs::CreateState(b_, name, (uint8_t)s.dtype, shape(s.shape), s.paged ? (int32_t)kPagePositions : 0));
+      const auto dims = shape(s.shape);
+      const int32_t page = s.paged ? (int32_t)kPagePositions : 0;
+      states.push_back(fbs::CreateState(b_, name, (uint8_t)s.dtype, dims, page, encoding_text(s.encoding)));
     }
     Offsets<fbs::Entry> entries;
     for (const auto& [key, value] : model_.metadata) {
@@ -97,6 +98,9 @@ class Writer {
     }
     return b_.CreateString(s);
   }
+  Offset<flatbuffers::String> encoding_text(Encoding e) {
+    return is_plain(e) ? Offset<flatbuffers::String>() : b_.CreateSharedString(encoding_name(e));
+  }
   Offset<flatbuffers::Vector<int64_t>> shape(const Shape& s) {
     return s.rank > 0 ? b_.CreateVector(s.dims, (size_t)s.rank) : 0;
   }
@@ -128,7 +132,7 @@ class Writer {
     if (!checked_align(weights_, kTensorAlignment, &weights_) || !checked_add(weights_, bytes, &end))
       return TERN_FAIL(TERN_ERR_LIMIT, "the weights exceed 2^64 bytes");
     const auto n = string(name);
-    const auto e = is_plain(encoding) ? Offset<flatbuffers::String>() : b_.CreateSharedString(encoding_name(encoding));
+    const auto e = encoding_text(encoding);
     *out = fbs::CreateTensor(b_, n, (uint8_t)dtype, e, shape(s), weights_, bytes, checksum64(data.bytes, bytes));
     blobs_.push_back({data.bytes, bytes, weights_});
     weights_ = end;
@@ -206,11 +210,14 @@ class Writer {
         if (index < 0 || (size_t)index >= n)
           return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "value '%s' refers to tensor %d of %zu", v.name.c_str(), index,
                            n);
-        const Shape& s = parameter ? model_.parameters[(size_t)index].shape : model_.states[(size_t)index].shape;
-        const DType d = parameter ? model_.parameters[(size_t)index].dtype : model_.states[(size_t)index].dtype;
-        if (!(s == v.shape) || d != v.dtype || (!parameter && v.paged != model_.states[(size_t)index].paged))
+        const auto same = [&](const auto& t) {
+          return t.shape == v.shape && t.dtype == v.dtype && t.encoding == v.encoding;
+        };
+        if (!(parameter ? same(model_.parameters[(size_t)index])
+                        : same(model_.states[(size_t)index]) && v.paged == model_.states[(size_t)index].paged))
           return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
-                           "value '%s' has another type or shape than the tensor it refers to", v.name.c_str());
+                           "value '%s' has another type, encoding or shape than the tensor it refers to",
+                           v.name.c_str());
         break;
       }
       default:

@@ -18,7 +18,8 @@ struct Parameter {
 struct StateDecl {
   std::string name;
   DType dtype = TERN_DTYPE_NONE;
-  Shape shape;         // capacity
+  Shape shape;  // capacity
+  Encoding encoding = Encoding::plain;
   bool paged = false;  // [positions, heads, dim], where memory follows the positions in use (base/pages.h)
 };
 

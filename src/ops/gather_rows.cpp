@@ -40,6 +40,8 @@ constexpr Case kCases[] = {
     {"batch", "f32[4,3] i32[2,3]{0,1,2,3,3,0}"},
     {"one", "f32[4,3] i64[]{2}"},
     {"half", "f16[4,3] i64[2]{1,3}"},
+    {"brain", "bf16[4,3] i64[2]{1,3}"},
+    {"brain_panels", "bf16[40,6]@panel32 i64[3]{39,0,32}"},
     {"panels", "f32[40,6]@panel32 i64[3]{39,0,32}"},
     {"half_panels", "f16[9,6]@panel32 i64[2]{8,1}"},
     {"int8_blocks", "f32[9,70]@block_int8 i64[2]{8,1}"},

@@ -50,6 +50,8 @@ constexpr Case kCases[] = {
     {"tokens", "f32[2,3,33] f32[33,17]", "", 1e-4},
     {"half", "f16[3,4] f16[4,5]", "", 2e-2},
     {"half_weight", "f32[3,4] f16[4,5]"},
+    {"brain_weight", "f32[3,4] bf16[4,5]"},
+    {"brain_panels", "f32[2,41] bf16[41,8]@panel32", "", 1e-4},
     {"panels", "f32[3,70] f32[70,19]@panel32", "", 1e-4},
     {"half_panels", "f32[2,41] f16[41,8]@panel32", "", 1e-4},
     {"int8_blocks", "f32[3,9] f32[9,70]@block_int8", "", 1e-4},

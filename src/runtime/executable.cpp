@@ -14,11 +14,12 @@ tern_status check_owners(const Graph& g, const ModelDef& def) {
   for (const Value& v : g.values) {
     uint64_t owned = value_bytes(v);
     if (v.kind == ValueKind::parameter) owned = def.parameters[(size_t)v.index].bytes;
-    if (v.kind == ValueKind::state && v.paged != def.states[(size_t)v.index].paged)
-      return TERN_FAIL(TERN_ERR_INTERNAL, "value '%s' is in pages in one of plan and model only", v.name.c_str());
-    if (v.kind == ValueKind::state && !v.paged)
-      TERN_TRY(
-          encoded_bytes(Encoding::plain, def.states[(size_t)v.index].dtype, def.states[(size_t)v.index].shape, &owned));
+    if (v.kind == ValueKind::state) {
+      const StateDecl& s = def.states[(size_t)v.index];
+      if (v.paged != s.paged)
+        return TERN_FAIL(TERN_ERR_INTERNAL, "value '%s' is in pages in one of plan and model only", v.name.c_str());
+      if (!v.paged) TERN_TRY(encoded_bytes(s.encoding, s.dtype, s.shape, &owned));
+    }
     if (owned != value_bytes(v))
       return TERN_FAIL(TERN_ERR_INTERNAL,
                        "value '%s' takes %" PRIu64 " bytes in the plan, but %" PRIu64 " in the model", v.name.c_str(),

@@ -8,6 +8,9 @@
 
 namespace tern {
 
+// Of the tensor that a caller gets and gives: what is encoded is decoded for them.
+static DType tensor_dtype(const StateDecl& s) { return is_plain(s.encoding) ? s.dtype : TERN_DTYPE_F32; }
+
 tern_status find_state(const ModelDef& model, std::string_view name, int32_t* index) {
   for (size_t i = 0; i < model.states.size(); ++i)
     if (model.states[i].name == name) return *index = (int32_t)i, TERN_OK;
@@ -24,7 +27,7 @@ tern_status State::create(const Model& model, Ref<State>* out) {
       continue;
     }
     uint64_t bytes = 0;
-    TERN_TRY(tensor_bytes(decl.dtype, decl.shape, &bytes));
+    TERN_TRY(encoded_bytes(decl.encoding, decl.dtype, decl.shape, &bytes));
     Ref<Resident> item;
     TERN_TRY(Resident::create(model.context().allocator(), bytes, nullptr, &item));
     s->items_.push_back(std::move(item));
@@ -144,8 +147,9 @@ tern_status State::get(int32_t i, Ref<Tensor>* tensor) const {
   const void* from = nullptr;
   TERN_TRY(item(i)->read(&from));
   Ref<Tensor> t;
-  TERN_TRY(Tensor::create(model_->context(), decl.dtype, decl.shape, &t));
-  TERN_TRY(copy_whole(t->data(), t->bytes(), from, item(i)->bytes(), decl.name.c_str()));
+  TERN_TRY(Tensor::create(model_->context(), tensor_dtype(decl), decl.shape, &t));
+  if (is_plain(decl.encoding)) TERN_TRY(copy_whole(t->data(), t->bytes(), from, item(i)->bytes(), decl.name.c_str()));
+  else decode(decl.encoding, decl.dtype, decl.shape, from, (float*)t->data());
   *tensor = std::move(t);
   return TERN_OK;
 }
@@ -154,12 +158,16 @@ tern_status State::set(int32_t i, const Tensor& tensor) {
   const StateDecl& decl = model_->def().states[(size_t)i];
   Shape shape = decl.shape;
   if (decl.paged) shape[0] = length_;
-  if (!(tensor.shape() == shape) || tensor.dtype() != decl.dtype)
-    return TERN_FAIL(TERN_ERR_SHAPE, "state '%s' is %s%s, the tensor %s%s", decl.name.c_str(), dtype_name(decl.dtype),
+  const DType dtype = tensor_dtype(decl);
+  if (!(tensor.shape() == shape) || tensor.dtype() != dtype)
+    return TERN_FAIL(TERN_ERR_SHAPE, "state '%s' is %s%s, the tensor %s%s", decl.name.c_str(), dtype_name(dtype),
                      to_string(shape).c_str(), dtype_name(tensor.dtype()), to_string(tensor.shape()).c_str());
   if (decl.paged) return set_positions(i, tensor);
   TERN_TRY(item(i)->reserve());
-  return copy_whole(item(i)->overwrite(), item(i)->bytes(), tensor.data(), tensor.bytes(), decl.name.c_str());
+  if (is_plain(decl.encoding))
+    return copy_whole(item(i)->overwrite(), item(i)->bytes(), tensor.data(), tensor.bytes(), decl.name.c_str());
+  encode(decl.encoding, decl.dtype, decl.shape, (const float*)tensor.data(), item(i)->overwrite());
+  return TERN_OK;
 }
 
 }  // namespace tern

@@ -55,6 +55,7 @@ uint64_t fingerprint_of(const ModelDef& model) {
     names.append((const char*)&s.dtype, sizeof s.dtype);
     names.append((const char*)&s.shape.rank, sizeof s.shape.rank);
     names.append((const char*)s.shape.dims, sizeof(int64_t) * (size_t)s.shape.rank);
+    if (!is_plain(s.encoding)) names.append(encoding_name(s.encoding));
     if (s.paged) names += 'p';
   }
   return checksum64(names.data(), names.size());
@@ -73,7 +74,7 @@ tern_status lay_out(const ModelDef& model, const PageLayout& pages, int64_t leng
   for (const StateDecl& s : model.states) {
     if (s.paged) continue;
     uint64_t bytes;
-    TERN_TRY(tensor_bytes(s.dtype, s.shape, &bytes));
+    TERN_TRY(encoded_bytes(s.encoding, s.dtype, s.shape, &bytes));
     out->sections.push_back({s.name.c_str(), bytes});
   }
   for (size_t p = 0; pages.bytes && p < num_pages(length); ++p) out->sections.push_back({"pages", pages.bytes});

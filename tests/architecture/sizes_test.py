@@ -37,6 +37,8 @@ PROVEN = [
     ("base/shape.cpp", "s *= shape.dims[i]", "check_shape proved the product"),
     ("base/encoding.cpp", "size.cols *= shape[i]", "check_shape proved the product"),
     ("base/encoding.cpp", "in += size.cols", "a row of a matrix in memory"),
+    ("encodings/row_int8.cpp", "[i * size.cols + j]", "an element of a tensor whose layout was checked"),
+    ("encodings/row_int8.cpp", "data + i * size.cols", "a row of a tensor whose layout was checked"),
     ("encodings/block_int8.cpp", "w.codes[i * blocks", "an element of a tensor whose layout was checked"),
     ("ops/conv2d.cpp", "room / stride + 1", "room is the difference of two dims"),
     ("ops/conv_transpose2d.cpp", "p.pads[axis] + p.pads[axis + 2]", "attributes of at most 2^31"),

@@ -135,7 +135,7 @@ void pointwise(int64_t m, int64_t k, int64_t n) {
   a.x = x.p, a.y = y.p, a.w = w.p, a.rows = m, a.n = n, a.k = k, a.x_stride = k, a.y_stride = n;
   clip6(a.epilogue, bias);
   PanelMatmulArgs b = a;
-  b.w = h.p, b.w_f16 = 1;
+  b.w = h.p, b.w_half = 1;
   Scratch s(panel_matmul_scratch_bytes(b));
   const auto run = [&](PanelMatmulArgs& q) { kernels().matmul->panel_matmul(&q, 0, panel_matmul_units(q), s.b.p); };
   measure(text("1x1 %dx%d->%d", (int)m, (int)k, (int)n), 2.0 * (double)(m * k * n),
@@ -162,7 +162,7 @@ void depthwise(int64_t size, int64_t c, int k, int s, bool valid = false) {
   a.x = x.p, a.y = y.p, a.w = w.p, a.x_pixel = a.y_pixel = c;
   clip6(a.epilogue, bias);
   DepthwiseArgs b = a;
-  b.w = h.p, b.w_f16 = 1;
+  b.w = h.p, b.w_half = 1;
   Scratch scratch(depthwise_scratch_bytes(b));
   const auto run = [&](DepthwiseArgs& q) { kernels().depthwise->depthwise(&q, 0, depthwise_units(q), scratch.b.p); };
   measure(text("depthwise %dx%d s%d %dx%d x%d", k, k, s, (int)size, (int)size, (int)c),
@@ -181,7 +181,7 @@ void conv(const char* name, int64_t size, int64_t c, int64_t n, int k, int s) {
   a.x = x.p, a.y = y.p, a.w = w.p, a.x_pixel = c, a.y_pixel = n;
   clip6(a.epilogue, bias);
   ConvArgs b = a, w2 = a, w4 = a;
-  b.w = h.p, b.w_f16 = 1, w2.w = u2.p, w2.method = ConvMethod::winograd2, w4.w = u4.p,
+  b.w = h.p, b.w_half = 1, w2.w = u2.p, w2.method = ConvMethod::winograd2, w4.w = u4.p,
   w4.method = ConvMethod::winograd4;
   size_t bytes = conv_scratch_bytes(b);
   for (const ConvArgs* q : {&w2, &w4}) bytes = conv_scratch_bytes(*q) > bytes ? conv_scratch_bytes(*q) : bytes;
@@ -204,7 +204,7 @@ void transposed(int64_t size, int64_t c, int64_t n, int k, int s) {
   a.x = x.p, a.y = y.p, a.w = w.p, a.x_pixel = c, a.y_pixel = n;
   clip6(a.epilogue, bias);
   ConvTransposeArgs b = a;
-  b.w = h.p, b.w_f16 = 1;
+  b.w = h.p, b.w_half = 1;
   Scratch scratch(conv_transpose_scratch_bytes(b));
   const auto run = [&](ConvTransposeArgs& q) {
     kernels().conv_transpose->conv_transpose(&q, 0, conv_transpose_units(q), scratch.b.p);

@@ -213,6 +213,41 @@ TEST(Verifier, Encoding) {
   expect_refused([](Parts& p) { p.model.parameters[0]->encoding = "block_int8"; }, kCorrupt, "");
   expect_refused([](Parts& p) { p.model.parameters[2]->dtype = TERN_DTYPE_I32; }, kCorrupt, "");
   expect_refused([](Parts& p) { p.model.parameters[3]->encoding = ""; }, kCorrupt, "takes 800 bytes");
+  // States.
+  expect_refused([](Parts& p) { p.model.states[0]->encoding = "ternary9"; }, TERN_ERR_UNSUPPORTED_VERSION,
+                 "'cache' is in encoding 'ternary9'");
+  expect_refused([](Parts& p) { p.model.states[0]->encoding = "block_int8"; }, kCorrupt, "a plain tensor is needed");
+  expect_refused([](Parts& p) { p.model.states[0]->encoding = "panel32", p.model.states[0]->shape = {64}; }, kCorrupt,
+                 "needs a matrix");
+  expect_refused([](Parts& p) { p.model.states[0]->encoding = "panel32", p.model.states[0]->dtype = TERN_DTYPE_I32; },
+                 kCorrupt, "does not hold");
+}
+
+// A state's new content has its encoding: no output, and nothing that plain memory is needed for.
+TEST(Verifier, EncodedStates) {
+  NEEDS_STATE_WRITE();
+  ModelDef m;
+  m.states.push_back({"s", TERN_DTYPE_F32, Shape{9, 40}, Encoding::block_int8});
+  m.signatures.resize(1);
+  m.signatures[0].name = "f";
+  Graph& g = m.signatures[0].graph;
+  Value s;
+  s.dtype = TERN_DTYPE_F32, s.encoding = Encoding::block_int8, s.kind = ValueKind::state, s.shape = {9, 40},
+  s.index = 0;
+  const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {2, 40}), rows = add_input(g, "rows", TERN_DTYPE_F32, {9, 40});
+  const ValueId state = add_value(g, std::move(s)), y = emit(g, "linear", {x, state});
+  const ValueId fresh = emit(g, "state_write", {state, rows}), z = emit(g, "linear", {x, fresh});
+  g.outputs = {y, z};
+  m.signatures[0].output_names = {"y", "z"};
+  Parts p = take_apart(write(m));
+  EXPECT_EQ(load(put_together(p)).status, TERN_OK) << thread_error().message;
+  p.model.graphs[0]->outputs[1] = fresh;
+  expect_refused(put_together(p), kCorrupt, "outputs are plain tensors");
+  p.model.graphs[0]->outputs[1] = z;
+  p.model.states[0]->encoding = "";
+  EXPECT_EQ(load(put_together(p)).status, TERN_OK) << thread_error().message;
+  p.model.states[0]->encoding = "row_int8";
+  EXPECT_EQ(load(put_together(p)).status, TERN_OK) << thread_error().message;
 }
 
 // An operator that reads plain memory must not get a packed tensor, which is smaller.
@@ -257,9 +292,9 @@ TEST(Verifier, Shapes) {
     expect_refused([&](Parts& p) { p.model.constants[0]->shape = shape; }, code, text);
     expect_refused([&](Parts& p) { value(p, kInput).shape = shape; }, code, text);
     expect_refused([&](Parts& p) { value(p, kNode).shape = shape; }, code, text);
-    for (const char* e : {"panel32", "block_int8"}) {
+    for (int e = 1; e < kNumEncodings; ++e) {
       Parts p = take_apart(write(small_model()));
-      p.model.parameters[0]->shape = shape, p.model.parameters[0]->encoding = e;
+      p.model.parameters[0]->shape = shape, p.model.parameters[0]->encoding = encoding_name((Encoding)e);
       EXPECT_NE(load(put_together(p)).status, TERN_OK);
     }
   }

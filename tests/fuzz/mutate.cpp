@@ -788,7 +788,8 @@ struct Fields {
         texts.push_back(&t->name), texts.push_back(&t->encoding), number(t->dtype), dims.push_back(&t->shape),
             number(t->offset), number(t->bytes), number(t->checksum);
     for (auto& s : m.states)
-      texts.push_back(&s->name), number(s->dtype), dims.push_back(&s->shape), number(s->page_positions);
+      texts.push_back(&s->name), texts.push_back(&s->encoding), number(s->dtype), dims.push_back(&s->shape),
+          number(s->page_positions);
     for (auto& g : m.graphs) {
       for (auto& v : g->values)
         texts.push_back(&v->name), number(v->kind), number(v->dtype), dims.push_back(&v->shape), number(v->index);

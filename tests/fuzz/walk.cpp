@@ -48,7 +48,8 @@ bool walk_graph(const ModelDef& m, const Graph& g, int depth) {
     if (v.kind == ValueKind::parameter) REQUIRE(v.index >= 0 && (size_t)v.index < m.parameters.size());
     if (v.kind == ValueKind::state) REQUIRE(v.index >= 0 && (size_t)v.index < m.states.size());
     if (v.kind == ValueKind::constant) REQUIRE(v.data.bytes);
-    REQUIRE(v.encoding == Encoding::plain || v.kind == ValueKind::parameter);
+    REQUIRE(is_plain(v.encoding) || v.kind == ValueKind::parameter || v.kind == ValueKind::state ||
+            (v.kind == ValueKind::node && (g.nodes[(size_t)v.producer].op->flags & kWritesState)));
     if (v.data) (void)checksum64(v.data.bytes, value_bytes(v));
   }
   for (const ValueId v : g.inputs)

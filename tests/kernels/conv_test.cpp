@@ -16,11 +16,16 @@ int64_t out_size(int64_t in, int k, int s, int d, int p0, int p1) {
   return room < 0 ? 0 : room / s + 1;
 }
 
-void conv_case(const Kernels& kernels, const Shape& s, ConvMethod method, bool f16, int variant) {
+void conv_case(const Kernels& kernels, const Shape& s, ConvMethod method, int32_t half, int variant) {
+  if (half == kF16 && variant % 3 == 0) conv_case(kernels, s, method, kBf16, variant);
   SCOPED_TRACE(testing::Message() << s.batch << "x" << s.h << "x" << s.w << "x" << s.c << "->" << s.n << " k" << s.kh
                                   << "x" << s.kw << " s" << s.sh << "x" << s.sw << " d" << s.dh << "x" << s.dw << " p"
                                   << s.pt << "," << s.pl << "," << s.pb << "," << s.pr << " g" << s.groups << " method "
-                                  << (int)method << (f16 ? " f16" : " f32") << " variant " << variant);
+                                  << (int)method
+                                  << (half == kBf16 ? " bf16"
+                                      : half        ? " f16"
+                                                    : " f32")
+                                  << " variant " << variant);
   ConvArgs a;
   a.batch = s.batch, a.in_h = s.h, a.in_w = s.w, a.in_c = s.c, a.out_c = s.n;
   a.out_h = out_size(s.h, s.kh, s.sh, s.dh, s.pt, s.pb), a.out_w = out_size(s.w, s.kw, s.sw, s.dw, s.pl, s.pr);
@@ -32,14 +37,14 @@ void conv_case(const Kernels& kernels, const Shape& s, ConvMethod method, bool f
   Guarded<float> x((size_t)((s.batch * s.h * s.w - 1) * a.x_pixel + s.c));
   fill(x, random);
   const int64_t c = s.c / s.groups, n = s.n / s.groups, k = (int64_t)s.kh * s.kw * c;
-  const Weights w(random, s.groups, n, k, f16);
-  a.x = x.data(), a.w = w.data(), a.w_f16 = f16;
+  const Weights w(random, s.groups, n, k, half);
+  a.x = x.data(), a.w = w.data(), a.w_half = half;
   Guarded<float> u(method == ConvMethod::direct ? 0 : (size_t)conv_winograd_elements(method, n, c), 64);
   if (method != ConvMethod::direct) {
     ConvWinogradWeightsArgs t;
-    t.w = w.data(), t.u = u.data(), t.out_c = n, t.in_c = c, t.w_f16 = f16, t.method = method;
+    t.w = w.data(), t.u = u.data(), t.out_c = n, t.in_c = c, t.w_half = half, t.method = method;
     run(kernels.conv->winograd_weights, &t, conv_winograd_weights_units(t), 0, u.data(), u.bytes());
-    a.w = u.data(), a.w_f16 = 0;
+    a.w = u.data(), a.w_half = 0;
   }
   Output out(random, s.batch * a.out_h * a.out_w, s.n, variant % 2 * 5, variant);
   a.y = out.y.data(), a.y_pixel = out.stride, a.epilogue = out.e;

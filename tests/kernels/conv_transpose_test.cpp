@@ -13,23 +13,28 @@ struct Shape {
   int groups;
 };
 
-void transpose_case(const Kernels& kernels, const Shape& s, bool f16, int variant) {
+void transpose_case(const Kernels& kernels, const Shape& s, int32_t half, int variant) {
+  if (half == kF16 && variant % 3 == 0) transpose_case(kernels, s, kBf16, variant);
   SCOPED_TRACE(testing::Message() << s.batch << "x" << s.h << "x" << s.w << "x" << s.c << "->" << s.n << " k" << s.kh
                                   << "x" << s.kw << " s" << s.sh << "x" << s.sw << " d" << s.dh << "x" << s.dw << " p"
                                   << s.pt << "," << s.pl << " extra " << s.extra_h << "," << s.extra_w << " g"
-                                  << s.groups << (f16 ? " f16" : " f32") << " variant " << variant);
+                                  << s.groups
+                                  << (half == kBf16 ? " bf16"
+                                      : half        ? " f16"
+                                                    : " f32")
+                                  << " variant " << variant);
   ConvTransposeArgs a;
   a.batch = s.batch, a.in_h = s.h, a.in_w = s.w, a.in_c = s.c, a.out_c = s.n, a.groups = s.groups;
   a.out_h = (s.h - 1) * s.sh + (int64_t)(s.kh - 1) * s.dh + 1 - s.pt + s.extra_h;
   a.out_w = (s.w - 1) * s.sw + (int64_t)(s.kw - 1) * s.dw + 1 - s.pl + s.extra_w;
   if (a.out_h <= 0 || a.out_w <= 0) return;
   a.kernel_h = s.kh, a.kernel_w = s.kw, a.stride_h = s.sh, a.stride_w = s.sw, a.dilation_h = s.dh, a.dilation_w = s.dw;
-  a.pad_top = s.pt, a.pad_left = s.pl, a.x_pixel = s.c + variant % 3, a.w_f16 = f16;
+  a.pad_top = s.pt, a.pad_left = s.pl, a.x_pixel = s.c + variant % 3, a.w_half = half;
   Random random((uint64_t)(s.h * 7919 + s.w * 104729 + s.c * 31 + s.n + variant));
   Guarded<float> x((size_t)((s.batch * s.h * s.w - 1) * a.x_pixel + s.c));
   fill(x, random);
   const int64_t c = s.c / s.groups, n = s.n / s.groups, k = (int64_t)s.kh * s.kw * c;
-  const Weights w(random, s.groups, n, k, f16);
+  const Weights w(random, s.groups, n, k, half);
   Output out(random, s.batch * a.out_h * a.out_w, s.n, variant % 2 * 5, variant);
   a.x = x.data(), a.w = w.data(), a.y = out.y.data(), a.y_pixel = out.stride, a.epilogue = out.e;
 

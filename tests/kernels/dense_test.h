@@ -11,26 +11,27 @@
 
 namespace tern::cpu::test {
 
-// groups x [n][k], row-major in `plain`, in panel order in `panels` (f32, or f16: then `plain` holds the rounded
-// values).
+// groups x [n][k], row-major in `plain`, in panel order in `panels` (f32, or kF16, kBf16: then `plain` holds the
+// rounded values).
 struct Weights {
-  Weights(Random& random, int64_t groups, int64_t n, int64_t k, bool f16, bool panels = true)
+  Weights(Random& random, int64_t groups, int64_t n, int64_t k, int32_t format, bool panels = true)
       : plain((size_t)(groups * n * k)),
-        f32(f16 ? 0 : (size_t)(panels ? groups * panel_elements(n, k) : groups * n * k), 64),
-        half(f16 ? (size_t)(panels ? groups * panel_elements(n, k) : groups * n * k) : 0, 64) {
+        f32(format ? 0 : (size_t)(panels ? groups * panel_elements(n, k) : groups * n * k), 64),
+        half(format ? (size_t)(panels ? groups * panel_elements(n, k) : groups * n * k) : 0, 64) {
     for (float& w : plain) {
       w = random.uniform(-1, 1);
-      if (f16) w = f16_to_f32(f32_to_f16(w));
+      if (format) w = format == kBf16 ? bf16_to_f32(f32_to_bf16(w)) : f16_to_f32(f32_to_f16(w));
     }
     std::vector<uint16_t> rounded(plain.size());
-    for (size_t i = 0; i < plain.size(); ++i) rounded[i] = f32_to_f16(plain[i]);
+    for (size_t i = 0; i < plain.size(); ++i)
+      rounded[i] = format == kBf16 ? f32_to_bf16(plain[i]) : f32_to_f16(plain[i]);
     const int64_t step = panels ? panel_elements(n, k) : n * k;
     for (int64_t g = 0; g < groups; ++g) {
-      if (panels && f16) pack_panels(rounded.data() + g * n * k, n, k, half.data() + g * step);
+      if (panels && format) pack_panels(rounded.data() + g * n * k, n, k, half.data() + g * step);
       else if (panels) pack_panels(plain.data() + g * n * k, n, k, f32.data() + g * step);
       else
         for (int64_t i = 0; i < step; ++i)
-          f16 ? (void)(half[g * step + i] = rounded[g * step + i]) : (void)(f32[g * step + i] = plain[g * step + i]);
+          format ? (void)(half[g * step + i] = rounded[g * step + i]) : (void)(f32[g * step + i] = plain[g * step + i]);
     }
   }
   const void* data() const { return half.size() ? (const void*)half.data() : (const void*)f32.data(); }

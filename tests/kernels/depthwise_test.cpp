@@ -11,11 +11,15 @@ struct Shape {
   int multiplier, kh, kw, sh, sw, dh, dw, pt, pl, pb, pr;
 };
 
-void depthwise_case(const Kernels& kernels, const Shape& s, bool f16, int variant, int64_t gap) {
+void depthwise_case(const Kernels& kernels, const Shape& s, int32_t half, int variant, int64_t gap) {
+  if (half == kF16 && variant % 3 == 0) depthwise_case(kernels, s, kBf16, variant, gap);
   SCOPED_TRACE(testing::Message() << s.batch << "x" << s.h << "x" << s.w << "x" << s.c << " x" << s.multiplier << " k"
                                   << s.kh << "x" << s.kw << " s" << s.sh << "x" << s.sw << " d" << s.dh << "x" << s.dw
                                   << " p" << s.pt << "," << s.pl << "," << s.pb << "," << s.pr
-                                  << (f16 ? " f16" : " f32") << " variant " << variant << " gap " << gap);
+                                  << (half == kBf16 ? " bf16"
+                                      : half        ? " f16"
+                                                    : " f32")
+                                  << " variant " << variant << " gap " << gap);
   const auto out_size = [](int64_t in, int k, int st, int d, int p) {
     const int64_t room = in + p - ((int64_t)(k - 1) * d + 1);
     return room < 0 ? 0 : room / st + 1;
@@ -30,9 +34,9 @@ void depthwise_case(const Kernels& kernels, const Shape& s, bool f16, int varian
   Guarded<float> x((size_t)((s.batch * s.h * s.w - 1) * a.x_pixel + s.c));
   fill(x, random);
   const int64_t n = s.c * s.multiplier;
-  const Weights w(random, 1, s.kh * s.kw, n, f16, false);
+  const Weights w(random, 1, s.kh * s.kw, n, half, false);
   Output out(random, s.batch * a.out_h * a.out_w, n, gap, variant);
-  a.x = x.data(), a.w = w.data(), a.y = out.y.data(), a.w_f16 = f16, a.y_pixel = out.stride, a.epilogue = out.e;
+  a.x = x.data(), a.w = w.data(), a.y = out.y.data(), a.w_half = half, a.y_pixel = out.stride, a.epilogue = out.e;
   out.run(kernels.depthwise->depthwise, &a, depthwise_units(a), depthwise_scratch_bytes(a));
   out.check(
       [&](int64_t pixel, int64_t j, double* size) {

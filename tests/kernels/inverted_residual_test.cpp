@@ -8,10 +8,16 @@ namespace {
 
 // The group must give the bits of its members run one after another.
 void group_case(const Kernels& kernels, int64_t batch, int64_t h, int64_t w, int64_t in_c, int64_t middle,
-                int64_t out_c, int k, int s, int p, bool expand, bool project, bool f16, int variant) {
+                int64_t out_c, int k, int s, int p, bool expand, bool project, int32_t half, int variant) {
+  if (half == kF16 && variant % 3 == 0)
+    group_case(kernels, batch, h, w, in_c, middle, out_c, k, s, p, expand, project, kBf16, variant);
   SCOPED_TRACE(testing::Message() << batch << "x" << h << "x" << w << "x" << in_c << "->" << middle << "->" << out_c
                                   << " k" << k << " s" << s << " p" << p << (expand ? " expand" : "")
-                                  << (project ? " project" : "") << (f16 ? " f16" : "") << " variant " << variant);
+                                  << (project ? " project" : "")
+                                  << (half == kBf16 ? " bf16"
+                                      : half        ? " f16"
+                                                    : "")
+                                  << " variant " << variant);
   if (!expand) in_c = middle;
   if (!project) out_c = middle;
   const int64_t out_h = (h + 2 * p - k) / s + 1, out_w = (w + 2 * p - k) / s + 1;
@@ -20,8 +26,8 @@ void group_case(const Kernels& kernels, int64_t batch, int64_t h, int64_t w, int
   const int64_t x_pixel = in_c + variant % 2 * 4;
   Guarded<float> x((size_t)((batch * h * w - 1) * x_pixel + in_c));
   fill(x, random);
-  const Weights we(random, 1, middle, in_c, f16), wd(random, 1, k * k, middle, f16, false),
-      wp(random, 1, out_c, middle, f16);
+  const Weights we(random, 1, middle, in_c, half), wd(random, 1, k * k, middle, half, false),
+      wp(random, 1, out_c, middle, half);
   Output expanded(random, batch * h * w, middle, 0, variant % 2 ? 1 : 7),
       filtered(random, batch * out_h * out_w, middle, 0, project ? 2 : variant),
       out(random, batch * out_h * out_w, out_c, variant % 3, variant),
@@ -35,10 +41,11 @@ void group_case(const Kernels& kernels, int64_t batch, int64_t h, int64_t w, int
   a.x = x.data(), a.y = out.y.data(), a.in_c = in_c, a.out_c = out_c, a.x_pixel = x_pixel, a.y_pixel = out.stride;
   DepthwiseArgs& d = a.depthwise;
   d.batch = batch, d.in_h = h, d.in_w = w, d.channels = middle, d.out_h = out_h, d.out_w = out_w;
-  d.kernel_h = d.kernel_w = k, d.stride_h = d.stride_w = s, d.pad_top = d.pad_left = p, d.w = wd.data(), d.w_f16 = f16;
+  d.kernel_h = d.kernel_w = k, d.stride_h = d.stride_w = s, d.pad_top = d.pad_left = p, d.w = wd.data(),
+  d.w_half = half;
   d.epilogue = project ? filtered.e : out.e;
-  if (expand) a.expand = {we.data(), f16, expanded.e};
-  if (project) a.project = {wp.data(), f16, out.e};
+  if (expand) a.expand = {we.data(), half, expanded.e};
+  if (project) a.project = {wp.data(), half, out.e};
   out.run(kernels.inverted_residual->inverted_residual, &a, inverted_residual_units(a),
           inverted_residual_scratch_bytes(a));
 
@@ -46,7 +53,8 @@ void group_case(const Kernels& kernels, int64_t batch, int64_t h, int64_t w, int
   int64_t from_pixel = x_pixel;
   const auto pointwise = [&](const Weights& weights, int64_t rows, int64_t depth, Output& to) {
     PanelMatmulArgs m;
-    m.x = from, m.x_stride = from_pixel, m.w = weights.data(), m.w_f16 = f16, m.y = to.y.data(), m.y_stride = to.stride;
+    m.x = from, m.x_stride = from_pixel, m.w = weights.data(), m.w_half = half, m.y = to.y.data(),
+    m.y_stride = to.stride;
     m.rows = rows, m.n = to.n, m.k = depth, m.epilogue = to.e;
     to.run(kernels.matmul->panel_matmul, &m, panel_matmul_units(m), panel_matmul_scratch_bytes(m));
     from = to.y.data(), from_pixel = to.stride;

@@ -30,18 +30,23 @@ TEST(Panel, ElementsIndexPackAndUnpack) {
   EXPECT_EQ(panel_elements(INT64_MAX - 7, 1), INT64_MAX - 7);
 }
 
-void panel_case(const Kernels& kernels, int64_t m, int64_t n, int64_t k, bool f16, int variant) {
-  SCOPED_TRACE(testing::Message() << m << "x" << n << "x" << k << (f16 ? " f16" : " f32") << " variant " << variant);
+void panel_case(const Kernels& kernels, int64_t m, int64_t n, int64_t k, int32_t half, int variant) {
+  if (half == kF16 && variant % 3 == 0) panel_case(kernels, m, n, k, kBf16, variant);
+  SCOPED_TRACE(testing::Message() << m << "x" << n << "x" << k
+                                  << (half == kBf16 ? " bf16"
+                                      : half        ? " f16"
+                                                    : " f32")
+                                  << " variant " << variant);
   Random random((uint64_t)(m * 1000003 + n * 1009 + k + variant));
   const int64_t x_gap = variant % 3, x_stride = k + x_gap;
   Guarded<float> x(m && k ? (size_t)((m - 1) * x_stride + k) : 0);
   fill(x, random);
-  const Weights w(random, 1, n, k, f16);
+  const Weights w(random, 1, n, k, half);
   Output out(random, m, n, variant % 2 * 3, variant);
   PanelMatmulArgs a;
   a.x = x.data(), a.w = w.data(), a.y = out.y.data(), a.rows = m, a.n = n, a.k = k, a.x_stride = x_stride,
   a.y_stride = out.stride;
-  a.w_f16 = f16, a.epilogue = out.e;
+  a.w_half = half, a.epilogue = out.e;
   out.run(kernels.matmul->panel_matmul, &a, panel_matmul_units(a), panel_matmul_scratch_bytes(a));
   out.check(
       [&](int64_t r, int64_t j, double* size) {
@@ -78,11 +83,11 @@ TEST(PanelMatmul, RowsDoNotDependOnTheirNeighbours) {
     const int64_t m = 45, n = 72, k = 100;
     Guarded<float> x(m * k), all(m * n), one(n);
     fill(x, random);
-    for (bool f16 : {false, true}) {
-      const Weights w(random, 1, n, k, f16);
+    for (const int32_t half : {0, kF16, kBf16}) {
+      const Weights w(random, 1, n, k, half);
       PanelMatmulArgs a;
       a.x = x.data(), a.w = w.data(), a.y = all.data(), a.rows = m, a.n = n, a.k = k, a.x_stride = k, a.y_stride = n,
-      a.w_f16 = f16;
+      a.w_half = half;
       run(kernels.matmul->panel_matmul, &a, panel_matmul_units(a), panel_matmul_scratch_bytes(a), all.data(),
           all.bytes());
       for (int64_t r = 0; r < m; ++r) {

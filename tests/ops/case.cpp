@@ -252,6 +252,7 @@ tern_status run_reference(const Graph& g, const std::vector<Tensor>& inputs, std
     for (ValueId v : n.out) {
       Tensor& t = values[(size_t)v];
       t.dtype = g.value(v).dtype;
+      t.encoding = g.value(v).encoding;
       t.shape = g.value(v).shape;
       t.allocate();
       outs.push_back(t.ref());

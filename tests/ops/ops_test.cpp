@@ -90,6 +90,7 @@ void reference_fills(const ParsedCase& c) {
     for (ValueId v : n.out) {
       Tensor t;
       t.dtype = g.graph.value(v).dtype;
+      t.encoding = g.graph.value(v).encoding;
       t.shape = g.graph.value(v).shape;
       t.allocate(round ? 0xFF : 0x00);
       refs.push_back(t.ref());

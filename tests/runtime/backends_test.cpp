@@ -33,17 +33,21 @@ Data before_guard_page(const void* from, uint64_t bytes) {
   return d;
 }
 
-// Runs a graph whose inputs are plain or encoded: the latter become parameters; with `fixed` all but the first, so that
-// backends may derive copies from them when the plan is made. Outputs lie in memory with guards.
+// Runs a graph whose inputs are plain or encoded: the latter become parameters, or states if written; with `fixed` all
+// but the first, so that backends may derive copies when the plan is made. Outputs lie in memory with guards.
 tern_status run_in_session(Context& context, const char* backends, bool fixed, const Graph& graph,
                            const std::vector<test::Tensor>& inputs, std::vector<test::Tensor>* outputs) {
   ModelDef def;
   Graph g = graph;
   std::vector<ValueId> fed;
   std::vector<const test::Tensor*> given;
+  const auto written = [&](ValueId v) {
+    return std::any_of(g.nodes.begin(), g.nodes.end(),
+                       [&](const Node& n) { return (n.op->flags & kWritesState) && n.in[0] == v; });
+  };
   for (size_t i = 0; i < g.inputs.size(); ++i) {
     Value& v = g.value(g.inputs[i]);
-    if (v.encoding == Encoding::plain && (i == 0 || !fixed)) {
+    if (is_plain(v.encoding) ? i == 0 || !fixed : written(g.inputs[i])) {
       fed.push_back(g.inputs[i]);
       given.push_back(&inputs[i]);
       continue;
@@ -63,7 +67,9 @@ tern_status run_in_session(Context& context, const char* backends, bool fixed, c
     const size_t at = (size_t)(std::find(fed.begin(), fed.end(), n.in[0]) - fed.begin());
     v.kind = ValueKind::state;
     v.index = (int32_t)def.states.size();
-    def.states.push_back({"state" + std::to_string(at), v.dtype, v.shape});
+    def.states.push_back({"state" + std::to_string(at), v.dtype, v.shape, v.encoding});
+    // No output is encoded: such a state is read back.
+    if (!is_plain(v.encoding)) std::erase(g.outputs, n.out[0]);
     fed.erase(fed.begin() + (ptrdiff_t)at);
     given.insert(given.begin(), given[at]);  // states first, in order
     given.erase(given.begin() + (ptrdiff_t)at + 1);
@@ -84,8 +90,13 @@ tern_status run_in_session(Context& context, const char* backends, bool fixed, c
   std::vector<const tern::Tensor*> pointers;
   for (size_t i = 0; i < given.size(); ++i) {
     Ref<tern::Tensor> t;
-    TERN_TRY(tern::Tensor::wrap(context, given[i]->dtype, given[i]->shape, given[i]->data(), given[i]->bytes(), nullptr,
-                                nullptr, &t));
+    if (is_plain(given[i]->encoding)) {
+      TERN_TRY(tern::Tensor::wrap(context, given[i]->dtype, given[i]->shape, given[i]->data(), given[i]->bytes(),
+                                  nullptr, nullptr, &t));
+    } else {
+      TERN_TRY(tern::Tensor::create(context, TERN_DTYPE_F32, given[i]->shape, &t));
+      decode(given[i]->encoding, given[i]->dtype, given[i]->shape, given[i]->data(), (float*)t->data());
+    }
     if (i < states) TERN_TRY(session->state().set((int32_t)i, *t));
     else pointers.push_back(t.get());
     tensors.push_back(std::move(t));
@@ -107,6 +118,17 @@ tern_status run_in_session(Context& context, const char* backends, bool fixed, c
   std::vector<const tern::Tensor*> results(final.outputs.size());
   TERN_TRY(session->run(0, pointers, results, {}));
   for (const tern::Tensor* r : results) r->release();
+  for (size_t i = 0; i < states; ++i) {
+    const StateDecl& s = session->model().def().states[i];
+    if (is_plain(s.encoding)) continue;
+    Ref<tern::Tensor> content;
+    TERN_TRY(session->state().get((int32_t)i, &content));
+    test::Tensor t;
+    t.dtype = s.dtype, t.encoding = s.encoding, t.shape = s.shape;
+    t.allocate();
+    encode(t.encoding, t.dtype, t.shape, (const float*)content->data(), t.data());
+    outputs->push_back(t);
+  }
   return TERN_OK;
 }
 
@@ -196,13 +218,13 @@ TEST_P(Backends, EqualTheReference) {
 }
 
 // Every operator that takes encoded inputs, with every encoding and type that its shape rule lets through: kernels and
-// reference loops read no byte more than the encoding says that there are.
-TEST(Encoded, ReadersKeepToTheBytesOfTheValue) {
+// reference loops give what the reference gives on every instruction set, and read no byte more than the encoding says
+// that there are.
+TEST(Encoded, ReadersTakeEveryEncodingAndKeepToItsBytes) {
   static const Ref<Context> context = make_context(1);
   std::map<std::string, int> runs;
   for (const Op* op : all_ops()) {
-    // (What sgd_update gives is encoded, and no output of a graph then.)
-    if (op->num_subgraphs > 0 || op->encoded_in == 0 || (op->flags & kWritesState)) continue;
+    if (op->num_subgraphs > 0 || op->encoded_in == 0) continue;
     for (int32_t k = 0; k < op->cases.count; ++k) {
       ParsedCase line;
       std::string why;
@@ -210,7 +232,7 @@ TEST(Encoded, ReadersKeepToTheBytesOfTheValue) {
       if (line.line->fails != TERN_OK) continue;
       for (size_t i = 0; i < line.inputs.size(); ++i)
         for (int e = 1; e < kNumEncodings && (op->encoded_in >> std::min<size_t>(i, 31) & 1); ++e)
-          for (const DType dtype : {TERN_DTYPE_F32, TERN_DTYPE_F16}) {
+          for (const DType dtype : {TERN_DTYPE_F32, TERN_DTYPE_F16, TERN_DTYPE_BF16}) {
             ParsedCase c = line;
             uint64_t bytes = 0;
             for (size_t j = 0; j < c.inputs.size(); ++j) {
@@ -233,21 +255,32 @@ TEST(Encoded, ReadersKeepToTheBytesOfTheValue) {
             std::vector<test::Tensor> inputs, outputs;
             Random bits{(uint64_t)k + 77};
             for (const int from : g.feeds) inputs.push_back(c.inputs[(size_t)from]);
-            for (const char* backends : {"cpu", "reference"})
-              for (const bool fixed : {false, true, false}) {
-                const tern_status status = run_in_session(*context, backends, fixed, g.graph, inputs, &outputs);
+            // First with numbers; then, as a hostile file may have it, any bits, scales that are no numbers among them.
+            const Expected want = expect(c, g);
+            for (const bool numbers : {true, false}) {
+              for (const Target& target : targets()) {
+                if (target.isa) cpu::select_kernels(target.isa);
+                SCOPED_TRACE(std::string(target.backends) + " " + (target.isa ? target.isa : "") +
+                             (target.fixed ? ", fixed" : ""));
+                const tern_status status =
+                    run_in_session(*context, target.backends, target.fixed, g.graph, inputs, &outputs);
                 EXPECT_TRUE(status == TERN_OK || status == TERN_ERR_INDEX) << thread_error().message;
                 for (const test::Tensor& t : outputs) EXPECT_TRUE(t.guards_intact());
-                // From the second on as a hostile file may have it: any bits, scales that are no numbers among them.
-                for (uint64_t b = 0; b < c.inputs[i].bytes(); ++b)
-                  ((uint8_t*)c.inputs[i].data())[b] = (uint8_t)bits.next();
+                if (!numbers) continue;
+                EXPECT_EQ(status, want.status);
+                for (size_t o = 0; o < outputs.size() && status == TERN_OK && want.status == TERN_OK; ++o)
+                  EXPECT_EQ(compare(outputs[o], want.outputs[o], std::max(1e-4, tolerance_of(c, g.graph))), "");
               }
+              for (uint64_t b = 0; b < c.inputs[i].bytes(); ++b)
+                ((uint8_t*)c.inputs[i].data())[b] = (uint8_t)bits.next();
+            }
+            cpu::select_kernels(nullptr);
             ++runs[op->name];
           }
     }
   }
   for (const Op* op : all_ops())
-    if (op->num_subgraphs == 0 && op->encoded_in != 0 && !(op->flags & kWritesState)) {  // each in two types at least
+    if (op->num_subgraphs == 0 && op->encoded_in != 0) {  // each in two types at least
       EXPECT_GT(runs[op->name], 1) << op->name;
     }
 }

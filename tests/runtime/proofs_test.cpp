@@ -6,7 +6,6 @@
 
 #include <filesystem>
 
-#include "base/encodings/block_int8.h"
 #include "format/reader.h"
 #include "format/writer.h"
 #include "ops/attention.h"
@@ -261,6 +260,87 @@ TEST_P(Proof, OneBlockQuantisedMatrixServesThreeUses) {
       EXPECT_EQ(node.as, PlacedAs::kernel) << node.op << ": " << node.reason;
   }
   EXPECT_EQ(session->parameters().overlay_bytes(), 0u);
+}
+
+// ---- states in every encoding: read as they lie, rows written, kept in a file ----
+
+TEST_P(Proof, StatesAreEncoded) {
+  constexpr int64_t kRows = 40, kCols = 72, kIds = 3, kNew = 2;
+  const std::vector<float> values = random_floats(kRows * kCols, 5), fresh = random_floats(kNew * kCols, 6);
+  for (int e = 0; e < kNumEncodings; ++e) {
+    const Encoding encoding = (Encoding)e;
+    SCOPED_TRACE(encoding_name(encoding));
+    uint64_t bytes = 0;
+    TERN_OKAY(encoded_bytes(encoding, TERN_DTYPE_F32, {kRows, kCols}, &bytes));
+    ModelDef def;
+    def.states.push_back({"table", TERN_DTYPE_F32, {kRows, kCols}, encoding});
+    Graph g;
+    const ValueId ids = add_input(g, "ids", TERN_DTYPE_I32, {kIds}),
+                  rows = add_input(g, "rows", TERN_DTYPE_F32, {kNew, kCols}), at = add_scalar(g, "at"),
+                  table = use_state(g, def, "table");
+    const ValueId found = emit(g, "gather_rows", {table, ids}), product = emit(g, "linear", {found, table});
+    emit(g, "state_write", {table, rows, at});
+    g.outputs = {found, product};
+    add_signature(def, "forward", std::move(g));
+
+    std::vector<uint8_t> written;
+    TERN_OKAY(write_model_to_memory(def, &written));
+    void* to = nullptr;
+    const Data file = make_data(written.size(), &to);
+    std::memcpy(to, written.data(), written.size());
+    ModelDef loaded;
+    TERN_OKAY(read_model({(const uint8_t*)file.bytes, written.size(), file.owner}, resolve_limits(nullptr), &loaded));
+    EXPECT_EQ(loaded.states.at(0).encoding, encoding);
+
+    const Ref<Context> context = make_context();
+    const Ref<Model> model = make_model(*context, std::move(loaded), file.owner);
+    const std::unique_ptr<Session> session = open(*model);
+    EXPECT_EQ(session->state().bytes(), bytes);
+    Ref<Tensor> content;
+    TERN_OKAY(session->state().get(0, &content));
+    for (int64_t i = 0; i < kRows * kCols; ++i) ASSERT_EQ(((const float*)content->data())[i], 0);  // as it begins
+    TERN_OKAY(session->state().set(0, *make_tensor(*context, TERN_DTYPE_F32, {kRows, kCols}, values.data())));
+    TERN_OKAY(session->state().get(0, &content));
+    std::vector<float> before((const float*)content->data(), (const float*)content->data() + kRows * kCols);
+    EXPECT_LT(relative_error(before.data(), values.data(), kRows * kCols), 0.01);
+
+    const int32_t which[kIds] = {0, 39, 31};
+    const int64_t position = 31;
+    const Ref<Tensor> in[] = {make_tensor(*context, TERN_DTYPE_I32, {kIds}, which),
+                              make_tensor(*context, TERN_DTYPE_F32, {kNew, kCols}, fresh.data()),
+                              make_tensor(*context, TERN_DTYPE_I64, {}, &position)};
+    Outputs out;
+    TERN_OKAY(run(*session, 0, {in[0].get(), in[1].get(), in[2].get()}, &out));
+    std::vector<float> products;
+    for (const int32_t& id : which) {
+      const float* row = &before[(size_t)(id * kCols)];
+      EXPECT_EQ(std::memcmp(out.f32(0) + (&id - which) * kCols, row, kCols * sizeof(float)), 0);
+      for (int64_t n = 0; n < kRows; ++n) {
+        double sum = 0;
+        for (int64_t k = 0; k < kCols; ++k) sum += (double)row[k] * before[(size_t)(n * kCols + k)];
+        products.push_back((float)sum);
+      }
+    }
+    EXPECT_LT(relative_error(out.f32(1), products.data(), kIds * kRows), 1e-5);
+
+    TERN_OKAY(session->state().get(0, &content));
+    const float* after = (const float*)content->data();
+    for (int64_t i = 0; i < kRows * kCols; ++i) {
+      const int64_t row = i / kCols - position;
+      if (row < 0 || row >= kNew) ASSERT_EQ(after[i], before[(size_t)i]) << i;
+    }
+    EXPECT_LT(relative_error(after + position * kCols, fresh.data(), kNew * kCols), 0.01);
+
+    const std::string path = "/tmp/tern_encoded_state_" + std::to_string(getpid());
+    TERN_OKAY(session->state().save(path.c_str()));
+    Ref<State> other;
+    TERN_OKAY(State::create(*model, &other));
+    TERN_OKAY(other->load(path.c_str()));
+    std::filesystem::remove(path);
+    Ref<Tensor> again;
+    TERN_OKAY(other->get(0, &again));
+    EXPECT_EQ(std::memcmp(again->data(), after, kRows * kCols * sizeof(float)), 0);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, Proof, testing::ValuesIn(kBackends),

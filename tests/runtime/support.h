@@ -124,6 +124,7 @@ inline ValueId use_state(Graph& g, const ModelDef& def, std::string_view name) {
   v.index = i;
   v.paged = def.states[(size_t)i].paged;
   v.dtype = def.states[(size_t)i].dtype;
+  v.encoding = def.states[(size_t)i].encoding;
   v.shape = def.states[(size_t)i].shape;
   return add_value(g, std::move(v));
 }

@@ -13,41 +13,34 @@ namespace {
 
 bool bytes(DType, MatrixSize size, uint64_t* bytes) {
   int64_t offset, total;
-  if (!block_int8_layout(size.rows, size.cols, kBlockInt8ScaleBytes, &offset, &total)) return false;
+  if (!block_int8_layout(size.rows, size.cols, &offset, &total)) return false;
   *bytes = (uint64_t)total;
   return true;
 }
 
 double load(MatrixSize size, const void* data, int64_t i, int64_t j) {
-  const BlockInt8 w = block_int8_view(data, size.rows, size.cols, kBlockInt8ScaleBytes);
+  const BlockInt8 w = block_int8_view(data, size.rows, size.cols);
   const int64_t blocks = block_int8_blocks(size.cols);
-  return w.codes[i * blocks * kBlockInt8 + j] * load_element(TERN_DTYPE_F16, w.scales, i * blocks + j / kBlockInt8);
+  return w.codes[i * blocks * kBlockInt8 + j] * (double)f16_to_f32(w.scales[i * blocks + j / kBlockInt8]);
 }
 
 void encode_row(MatrixSize size, const float* row, int64_t i, void* data) {
-  const BlockInt8 w = block_int8_view(data, size.rows, size.cols, kBlockInt8ScaleBytes);
+  const BlockInt8 w = block_int8_view(data, size.rows, size.cols);
   const int64_t blocks = block_int8_blocks(size.cols);
-  block_int8_encode_row(row, size.cols, kBlockInt8ScaleBytes, const_cast<int8_t*>(w.codes) + i * blocks * kBlockInt8,
-                        (uint16_t*)const_cast<void*>(w.scales) + i * blocks);
+  block_int8_encode_row(row, size.cols, const_cast<int8_t*>(w.codes) + i * blocks * kBlockInt8,
+                        const_cast<uint16_t*>(w.scales) + i * blocks);
 }
 
 }  // namespace
 
-void block_int8_encode_row(const float* row, int64_t cols, int32_t scale_bytes, int8_t* codes, void* scales) {
-  const int64_t blocks = block_int8_blocks(cols);
-  for (int64_t b = 0; b < blocks; ++b) {
+void block_int8_encode_row(const float* row, int64_t cols, int8_t* codes, uint16_t* scales) {
+  for (int64_t b = 0; b < block_int8_blocks(cols); ++b) {
     const int64_t begin = b * kBlockInt8, end = begin + kBlockInt8 < cols ? begin + kBlockInt8 : cols;
     float greatest = 0;
     for (int64_t k = begin; k < end; ++k) greatest = std::fmax(greatest, std::fabs(row[k]));
-    float scale = std::fmin(greatest, FLT_MAX) / 127.0f;
-    if (scale_bytes == 2) {
-      uint16_t half = f32_to_f16(scale);
-      if (half == 0x7c00) half = 0x7bff;  // keep weights finite; codes are clamped below
-      ((uint16_t*)scales)[b] = half;
-      scale = f16_to_f32(half);
-    } else {
-      ((float*)scales)[b] = scale;
-    }
+    scales[b] = f32_to_f16(std::fmin(greatest, FLT_MAX) / 127.0f);
+    if (scales[b] == 0x7c00) scales[b] = 0x7bff;  // keep weights finite; codes are clamped below
+    const float scale = f16_to_f32(scales[b]);
     for (int64_t k = begin; k < begin + kBlockInt8; ++k) {
       const float q = k < end && scale > 0 && row[k] == row[k] ? std::nearbyint(row[k] / scale) : 0.0f;
       codes[k] = (int8_t)(q > 127 ? 127 : q < -127 ? -127 : q);

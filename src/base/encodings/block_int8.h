@@ -6,54 +6,41 @@
 //   codes   int8 [rows][blocks * 32], blocks = ceil(cols / 32); any value is valid; the encoder writes -127..127 and 0
 //           beyond cols, where readers ignore it
 //   pad     zero bytes up to a multiple of 64
-//   scales  f16 or f32 [rows][blocks], little-endian
+//   scales  f16 [rows][blocks], little-endian
 // The buffer is 64-byte aligned. Row-major order makes a row of W one sequential stream for W x, a row look-up one
 // copy, and a block of columns of consecutive rows whole cache lines for W^T x.
 #pragma once
-#include <cstddef>
-#include <cstdint>
+#include "base/encodings/coded_rows.h"
 
 namespace tern {
 
-constexpr int64_t kBlockInt8 = 32;           // codes that share one scale
-constexpr int32_t kBlockInt8ScaleBytes = 2;  // of the encoding: f16
+constexpr int64_t kBlockInt8 = 32;  // codes that share one scale
 
 struct BlockInt8 {
   const int8_t* codes = nullptr;
-  const void* scales = nullptr;  // uint16_t (f16) if scale_bytes == 2, float if 4
+  const uint16_t* scales = nullptr;  // f16
   int64_t rows = 0, cols = 0;
-  int32_t scale_bytes = 2;
 };
 
-constexpr int64_t block_int8_blocks(int64_t cols) { return cols / kBlockInt8 + (cols % kBlockInt8 != 0); }
+static constexpr int64_t block_int8_blocks(int64_t cols) { return cols / kBlockInt8 + (cols % kBlockInt8 != 0); }
 
 // Byte offset of the scales and size of the whole buffer. False, and nothing is written, when a size is negative or the
 // sum exceeds int64.
-inline bool block_int8_layout(int64_t rows, int64_t cols, int32_t scale_bytes, int64_t* scales_offset, int64_t* bytes) {
-  if (rows < 0 || cols < 0 || (scale_bytes != 2 && scale_bytes != 4)) return false;
+static inline bool block_int8_layout(int64_t rows, int64_t cols, int64_t* scales_offset, int64_t* bytes) {
   const int64_t blocks = block_int8_blocks(cols);
-  int64_t codes, scales, total;
-  if (__builtin_mul_overflow(blocks, kBlockInt8, &codes) || __builtin_mul_overflow(codes, rows, &codes)) return false;
-  if (__builtin_add_overflow(codes, (int64_t)63, &codes)) return false;
-  codes &= ~(int64_t)63;
-  if (__builtin_mul_overflow(blocks, rows, &scales) || __builtin_mul_overflow(scales, (int64_t)scale_bytes, &scales))
-    return false;
-  if (__builtin_add_overflow(codes, scales, &total)) return false;
-  *scales_offset = codes;
-  *bytes = total;
-  return true;
+  return blocks <= INT64_MAX / kBlockInt8 &&
+         coded_rows_layout(rows, blocks * kBlockInt8, blocks * (int64_t)sizeof(uint16_t), scales_offset, bytes);
 }
 
 // A view of such a buffer; the caller has checked its size with block_int8_layout.
-inline BlockInt8 block_int8_view(const void* buffer, int64_t rows, int64_t cols, int32_t scale_bytes) {
+static inline BlockInt8 block_int8_view(const void* buffer, int64_t rows, int64_t cols) {
   int64_t offset = 0, bytes = 0;
-  block_int8_layout(rows, cols, scale_bytes, &offset, &bytes);
-  return {(const int8_t*)buffer, (const char*)buffer + offset, rows, cols, scale_bytes};
+  block_int8_layout(rows, cols, &offset, &bytes);
+  return {(const int8_t*)buffer, (const uint16_t*)((const char*)buffer + offset), rows, cols};
 }
 
 // Encodes one row of f32 (cols elements) into codes [blocks * 32] and scales [blocks]. Scale = max|w| / 127, rounded to
-// its type before the codes are taken; a block of zeros has scale 0. NaN becomes 0, an infinity the largest finite
-// number.
-void block_int8_encode_row(const float* row, int64_t cols, int32_t scale_bytes, int8_t* codes, void* scales);
+// f16 before the codes are taken; a block of zeros has scale 0. NaN becomes 0, an infinity the largest finite number.
+void block_int8_encode_row(const float* row, int64_t cols, int8_t* codes, uint16_t* scales);
 
 }  // namespace tern

@@ -17,6 +17,9 @@ int64_t position(MatrixSize size, int64_t i, int64_t j) { return panel_index(i, 
 }  // namespace
 
 extern constinit const EncodingInfo encoding_panel32 = {
-    .name = "panel32", .dtypes = 1u << TERN_DTYPE_F32 | 1u << TERN_DTYPE_F16, .bytes = bytes, .position = position};
+    .name = "panel32",
+    .dtypes = 1u << TERN_DTYPE_F32 | 1u << TERN_DTYPE_F16 | 1u << TERN_DTYPE_BF16,
+    .bytes = bytes,
+    .position = position};
 
 }  // namespace tern

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// What reads a matrix of weights in any encoding: linear, linear_t, gather_rows, and matmul with such a matrix.
+#include "backends/cpu/epilogue.h"
+#include "backends/cpu/pack.h"
+#include "kernels/cpu/encoded.h"
+#include "kernels/cpu/matmul.h"
+#include "ops/matmul.h"
+
+namespace tern::cpu {
+namespace {
+
+// Rows of x [.., columns].
+int64_t rows_of(const Shape& x) {
+  int64_t rows = 1;
+  for (int i = 0; i + 1 < x.rank; ++i) rows *= x[i];
+  return rows;
+}
+
+// Lets `w` be the matrix that value `v` holds.
+void set_matrix(Prepare& p, ValueId v, EncodedMatrix& w) {
+  const Value& value = p.g.value(v);
+  w.rows = value.shape[0], w.cols = value.shape[1];
+  w.dtype = value.dtype, w.encoding = value.encoding;
+  p.pointer(w.data, v);
+}
+
+void set_operands(Prepare& p, ValueId x, ValueId w, EncodedArgs& a) {
+  a.kernels = &p.k.of(p.g.value(w).encoding);
+  set_matrix(p, w, a.w);
+  a.m = rows_of(p.g.value(x).shape);
+  p.pointer(a.x, x);
+  p.pointer(a.y, p.node.out[0]);
+}
+
+// ---- linear and what was fused behind it ----
+
+const char* refuse_linear(const Graph& g, const Node& n) {
+  Product c;
+  if (!read_product(g, n, {}, &c)) return "a chain that the kernel does not know";
+  const Graph& inner = *c.graph;
+  const std::vector<ValueId>& in = c.node->in;
+  if (inner.value(in[0]).dtype != TERN_DTYPE_F32 || inner.value(c.node->out[0]).dtype != TERN_DTYPE_F32)
+    return "the kernel takes f32 inputs only";
+  if (!is_weight_type(inner.value(in[1]).dtype)) return "the kernel takes weights of up to 32 bits only";
+  if (in.size() > 2 && in[2] != kNoValue && !is_weight_type(inner.value(in[2]).dtype))
+    return "the kernel takes biases of up to 32 bits only";
+  return nullptr;
+}
+
+tern_status prepare_linear(Prepare& p) {
+  Product c;
+  if (!read_product(p.g, p.node, {}, &c)) return TERN_FAIL(TERN_ERR_INTERNAL, "linear: unknown chain");
+  const Value& w = p.g.value(c.in(1));
+  c.bias = c.in(2);
+  if (!is_plain(w.encoding) && !p.k.of(w.encoding).panels) {
+    EncodedArgs& a = p.args<EncodedArgs>();
+    set_operands(p, c.in(0), c.in(1), a);
+    a.x_stride = a.w.cols, a.y_stride = p.row_step(p.node.out[0]);
+    TERN_TRY(fill_epilogue(p, c, a.w.rows, &a.epilogue));
+    const int64_t units = encoded_units(a);
+    p.call(p.k.encoded->matmul, &a, units, encoded_unit_flops(a, units), encoded_scratch_bytes(a));
+    return TERN_OK;
+  }
+  PanelMatmulArgs& a = p.args<PanelMatmulArgs>();
+  a.n = w.shape[0], a.k = w.shape[1];
+  a.rows = rows_of(p.g.value(c.in(0)).shape);
+  a.x_stride = a.k, a.y_stride = p.row_step(p.node.out[0]);
+  TERN_TRY(fill_epilogue(p, c, a.n, &a.epilogue));
+  TERN_TRY(pack_weights(p, c.in(1), {.order = PackOrder::panels, .outputs = a.n, .inputs = a.k}, &a.w, &a.w_half));
+  p.pointer(a.x, c.in(0));
+  p.pointer(a.y, p.node.out[0]);
+  p.call(p.k.matmul->panel_matmul, &a, panel_matmul_units(a), panel_matmul_unit_flops(a),
+         panel_matmul_scratch_bytes(a));
+  return TERN_OK;
+}
+
+// ---- linear_t ----
+
+const char* refuse_linear_t(const Graph& g, const Node& n) {
+  if (g.value(n.in[0]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 inputs only";
+  return is_weight_type(g.value(n.in[1]).dtype) ? nullptr : "the kernel takes weights of up to 32 bits only";
+}
+
+tern_status prepare_linear_t(Prepare& p) {
+  if (is_plain(p.in(1).encoding) && p.in(1).dtype == TERN_DTYPE_F32) {  // a product of two plain matrices
+    const Shape& w = p.in(1).shape;
+    MatmulArgs& a = p.args<MatmulArgs>();
+    a.m = rows_of(p.in(0).shape), a.k = w[0], a.n = w[1];
+    a.a_stride = w[0], a.b_stride = w[1], a.y_stride = w[1];
+    p.pointer(a.a, p.node.in[0]);
+    p.pointer(a.b, p.node.in[1]);
+    p.pointer(a.y, p.node.out[0]);
+    p.call(p.k.matmul->matmul, &a, matmul_units(a), matmul_unit_flops(a), matmul_scratch_bytes(a));
+    return TERN_OK;
+  }
+  EncodedArgs& a = p.args<EncodedArgs>();
+  set_operands(p, p.node.in[0], p.node.in[1], a);
+  a.x_stride = a.w.rows, a.y_stride = a.w.cols;
+  const int64_t units = encoded_units_t(a);
+  p.call(p.k.encoded->matmul_t, &a, units, encoded_unit_flops(a, units), encoded_scratch_bytes_t(a));
+  return TERN_OK;
+}
+
+// ---- gather_rows ----
+
+struct GatherRowsArgs {
+  const EncodedKernels* kernels = nullptr;
+  EncodedMatrix w;
+  const void* ids = nullptr;
+  DType id_dtype = TERN_DTYPE_I64;
+  float* y = nullptr;
+  int32_t* error = nullptr;
+};
+
+void run_gather_rows(const void* args, int64_t begin, int64_t end, void*) {
+  const GatherRowsArgs& a = *(const GatherRowsArgs*)args;
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t id = load_integer(a.id_dtype, a.ids, i);
+    if (id < 0 || id >= a.w.rows) *a.error = 1;
+    else a.kernels->unpack(a.w, id, 1, 0, a.w.cols, a.y + i * a.w.cols, a.w.cols);
+  }
+}
+
+const char* refuse_gather_rows(const Graph& g, const Node& n) {
+  return is_weight_type(g.value(n.in[0]).dtype) ? nullptr : "the kernel takes weights of up to 32 bits only";
+}
+
+tern_status prepare_gather_rows(Prepare& p) {
+  GatherRowsArgs& a = p.args<GatherRowsArgs>();
+  a.kernels = &p.k.of(p.in(0).encoding);
+  set_matrix(p, p.node.in[0], a.w);
+  a.id_dtype = p.in(1).dtype;
+  a.error = p.error_flag();
+  p.pointer(a.ids, p.node.in[1]);
+  p.pointer(a.y, p.node.out[0]);
+  p.call(run_gather_rows, &a, p.in(1).shape.elements(), (double)a.w.cols, 0);
+  return TERN_OK;
+}
+
+constexpr CpuOp kOps[] = {{"linear", refuse_linear, prepare_linear},
+                          {"linear_t", refuse_linear_t, prepare_linear_t},
+                          {"gather_rows", refuse_gather_rows, prepare_gather_rows}};
+
+}  // namespace
+
+const char* refuse_fused_linear(const Graph& g, const Node& n) { return refuse_linear(g, n); }
+tern_status prepare_fused_linear(Prepare& p) { return prepare_linear(p); }
+
+// With transpose_b, as its shape rule demands: linear without a bias.
+const char* refuse_encoded_matmul(const Graph& g, const Node& n) {
+  if (n.attrs<MatmulAttrs>().transpose_a) return "the kernel takes rows of inputs only";
+  return refuse_linear_t(g, n);
+}
+
+tern_status prepare_encoded_matmul(Prepare& p) {
+  EncodedArgs& a = p.args<EncodedArgs>();
+  set_operands(p, p.node.in[0], p.node.in[1], a);
+  a.x_stride = a.w.cols, a.y_stride = a.w.rows;
+  const int64_t units = encoded_units(a);
+  p.call(p.k.encoded->matmul, &a, units, encoded_unit_flops(a, units), encoded_scratch_bytes(a));
+  return TERN_OK;
+}
+
+std::span<const CpuOp> cpu_ops_encoded() { return kOps; }
+
+}  // namespace tern::cpu

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products with a matrix W [rows, cols] in any encoding (base/encoding.h), read as it lies in the model file.
+//   matmul     y[m, n] = epilogue(sum over k of x[m, k] * W[n, k])
+//   matmul_t   y[m, k] = sum over n of x[m, n] * W[n, k]
+// Activations are f32. Tiles of W are unpacked to f32 and meet x in the product of kernels/cpu/matmul.h: each output is
+// one chain of fused multiply-adds in ascending order. An encoding may bring a product of its own instead, with its own
+// order of sums. In both a row of y depends on its row of x alone, and not on the split into units.
+//
+// kernels/cpu/enc_<name>.cpp defines `extern const EncodedKernels enc_<name>_kernels` for the encoding of that name; an
+// encoding without such a file is unpacked by the plain loops of its description.
+#pragma once
+#include <tern/types.h>
+
+#include "base/encodings_generated.h"
+#include "kernels/cpu/kernel.h"
+#include "kernels/cpu/strides.h"
+
+namespace tern::cpu {
+
+struct EncodedMatrix {
+  const void* data = nullptr;
+  int64_t rows = 0, cols = 0;
+  int32_t dtype = TERN_DTYPE_F32;  // of the value
+  Encoding encoding = Encoding::plain;
+};
+
+struct EncodedArgs;
+
+struct EncodedKernels {
+  // out[i * stride + j] = W[row + i, col + j], exactly, for i < rows and j < cols. col is a multiple of 32.
+  void (*unpack)(const EncodedMatrix& w, int64_t row, int64_t rows, int64_t col, int64_t cols, float* out,
+                 int64_t stride) = nullptr;
+  // The bytes are panels (base/panel.h) of the value's dtype: MatmulKernels::panel_matmul reads them as they lie.
+  bool panels = false;
+  // The encoding's own products, of rows [begin, end) of W / columns [begin, end) of W. `product` adds `bias`
+  // ([rows] or NULL) and leaves the rest of the epilogue to its caller. NULL: tiles are unpacked.
+  void (*product)(const EncodedArgs& a, const float* bias, int64_t begin, int64_t end) = nullptr;
+  void (*product_t)(const EncodedArgs& a, int64_t begin, int64_t end) = nullptr;
+};
+
+struct EncodedArgs {
+  const EncodedKernels* kernels = nullptr;
+  EncodedMatrix w;
+  const float* x = nullptr;  // [m, cols]; matmul_t: [m, rows]. Rows x_stride apart
+  float* y = nullptr;        // [m, rows]; matmul_t: [m, cols]. Rows y_stride apart; may be the residual, not x
+  int64_t m = 0, x_stride = 0, y_stride = 0;
+  Epilogue epilogue;  // matmul only
+};
+
+// A unit is kEncodedTile rows (matmul_t: kEncodedColumns columns) of W times a block of kEncodedRows rows of x, blocks
+// varying fastest.
+constexpr int64_t kEncodedTile = 32, kEncodedColumns = 128, kEncodedRows = 256;
+inline int64_t encoded_units(const EncodedArgs& a) {
+  return ceil_div(a.w.rows, kEncodedTile) * ceil_div(a.m, kEncodedRows);
+}
+inline int64_t encoded_units_t(const EncodedArgs& a) {
+  return ceil_div(a.w.cols, kEncodedColumns) * ceil_div(a.m, kEncodedRows);
+}
+inline double encoded_unit_flops(const EncodedArgs& a, int64_t units) {
+  return units ? 2.0 * (double)a.m * (double)a.w.rows * (double)a.w.cols / (double)units : 0;
+}
+// An unpacked tile of all columns and a block of it by rows, or some results of a product. matmul_t: some tiles.
+constexpr int64_t kEncodedDepth = 256;
+inline size_t encoded_scratch_bytes(const EncodedArgs& a) {
+  const int64_t floats = a.kernels->product ? kEncodedRows * kEncodedTile : (a.w.cols + kEncodedDepth) * kEncodedTile;
+  return (size_t)floats * sizeof(float);
+}
+inline size_t encoded_scratch_bytes_t(const EncodedArgs& a) {
+  return a.kernels->product_t ? 0 : (size_t)(kEncodedDepth * kEncodedColumns) * sizeof(float);
+}
+
+struct EncodedProducts {
+  KernelFn matmul, matmul_t;  // EncodedArgs
+  EncodedKernels by_loops;    // of encodings that have none
+};
+
+}  // namespace tern::cpu
