@@ -223,33 +223,6 @@ TEST(Verifier, Encoding) {
                  kCorrupt, "does not hold");
 }
 
-// A state's new content has its encoding: no output, and nothing that plain memory is needed for.
-TEST(Verifier, EncodedStates) {
-  NEEDS_STATE_WRITE();
-  ModelDef m;
-  m.states.push_back({"s", TERN_DTYPE_F32, Shape{9, 40}, Encoding::block_int8});
-  m.signatures.resize(1);
-  m.signatures[0].name = "f";
-  Graph& g = m.signatures[0].graph;
-  Value s;
-  s.dtype = TERN_DTYPE_F32, s.encoding = Encoding::block_int8, s.kind = ValueKind::state, s.shape = {9, 40},
-  s.index = 0;
-  const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {2, 40}), rows = add_input(g, "rows", TERN_DTYPE_F32, {9, 40});
-  const ValueId state = add_value(g, std::move(s)), y = emit(g, "linear", {x, state});
-  const ValueId fresh = emit(g, "state_write", {state, rows}), z = emit(g, "linear", {x, fresh});
-  g.outputs = {y, z};
-  m.signatures[0].output_names = {"y", "z"};
-  Parts p = take_apart(write(m));
-  EXPECT_EQ(load(put_together(p)).status, TERN_OK) << thread_error().message;
-  p.model.graphs[0]->outputs[1] = fresh;
-  expect_refused(put_together(p), kCorrupt, "outputs are plain tensors");
-  p.model.graphs[0]->outputs[1] = z;
-  p.model.states[0]->encoding = "";
-  EXPECT_EQ(load(put_together(p)).status, TERN_OK) << thread_error().message;
-  p.model.states[0]->encoding = "row_int8";
-  EXPECT_EQ(load(put_together(p)).status, TERN_OK) << thread_error().message;
-}
-
 // An operator that reads plain memory must not get a packed tensor, which is smaller.
 TEST(Verifier, EncodedWhereItDoesNotBelong) {
   expect_refused(
@@ -617,6 +590,33 @@ TEST(Verifier, StateReadAfterWrite) {
         forward(p).nodes.back()->outputs[0] = (int)forward(p).values.size() - 1;
       },
       kCorrupt, "overwrites");
+}
+
+// A state's new content has its encoding: no output, and nothing that plain memory is needed for.
+TEST(Verifier, EncodedStates) {
+  NEEDS_STATE_WRITE();
+  ModelDef m;
+  m.states.push_back({"s", TERN_DTYPE_F32, Shape{9, 40}, Encoding::block_int8});
+  m.signatures.resize(1);
+  m.signatures[0].name = "f";
+  Graph& g = m.signatures[0].graph;
+  Value s;
+  s.dtype = TERN_DTYPE_F32, s.encoding = Encoding::block_int8, s.kind = ValueKind::state, s.shape = {9, 40},
+  s.index = 0;
+  const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {2, 40}), rows = add_input(g, "rows", TERN_DTYPE_F32, {9, 40});
+  const ValueId state = add_value(g, std::move(s)), y = emit(g, "linear", {x, state});
+  const ValueId fresh = emit(g, "state_write", {state, rows}), z = emit(g, "linear", {x, fresh});
+  g.outputs = {y, z};
+  m.signatures[0].output_names = {"y", "z"};
+  Parts p = take_apart(write(m));
+  EXPECT_EQ(load(put_together(p)).status, TERN_OK) << thread_error().message;
+  p.model.graphs[0]->outputs[1] = fresh;
+  expect_refused(put_together(p), kCorrupt, "outputs are plain tensors");
+  p.model.graphs[0]->outputs[1] = z;
+  p.model.states[0]->encoding = "";
+  EXPECT_EQ(load(put_together(p)).status, TERN_OK) << thread_error().message;
+  p.model.states[0]->encoding = "row_int8";
+  EXPECT_EQ(load(put_together(p)).status, TERN_OK) << thread_error().message;
 }
 
 // Through a view, too.
