@@ -14,6 +14,7 @@
 #include "kernels/cpu/pool_grad.h"
 #include "ops/conv2d.h"
 #include "ops/gather.h"
+#include "ops/matmul.h"
 #include "ops/pad.h"
 #include "ops/pool.h"
 #include "ops/resize.h"
@@ -72,6 +73,38 @@ tern_status prepare_conv_input(Prepare& p) {
   return TERN_OK;
 }
 
+// The order of the result: plain, or the kernel's panels.
+const char* refuse_order(const Graph& g, const Node& n, int64_t groups) {
+  for (const ValueId v : n.in)
+    if (g.value(v).dtype != TERN_DTYPE_F32 || !is_plain(g.value(v).encoding)) return "the kernel takes f32 only";
+  const Encoding order = g.value(n.out[0]).encoding;
+  if (is_plain(order)) return nullptr;
+  return order == Encoding::panel32 && groups == 1 ? nullptr : "the kernel writes plain tensors and panels only";
+}
+
+const char* refuse_conv_weight(const Graph& g, const Node& n) {
+  return refuse_order(g, n, n.attrs<Conv2dWeightGradAttrs>().groups);
+}
+
+// a has its sizes and window.
+tern_status call_weight_grad(Prepare& p, ConvWeightGradArgs& a, ValueId x, ValueId dy) {
+  a.panels = !is_plain(p.out(0).encoding);
+  const int64_t segments = conv_weight_grad_segments(a);
+  if (segments > 1) {
+    void* partial = nullptr;
+    TERN_TRY(p.prepared((uint64_t)(segments * conv_weight_grad_elements(a)) * sizeof(float), &partial));
+    a.partial = (float*)partial;
+  }
+  p.pointer(a.x, x);
+  p.pointer(a.dy, dy);
+  p.pointer(a.dw, p.node.out[0]);
+  p.call(p.k.conv2d_weight_grad->sums, &a, conv_weight_grad_units(a), conv_weight_grad_unit_flops(a),
+         conv_weight_grad_scratch_bytes(a));
+  if (segments > 1)
+    p.call(p.k.conv2d_weight_grad->join, &a, conv_weight_grad_join_units(a), (double)(segments * kWeightGradJoin), 0);
+  return TERN_OK;
+}
+
 tern_status prepare_conv_weight(Prepare& p) {
   const Conv2dWeightGradAttrs& attrs = p.node.attrs<Conv2dWeightGradAttrs>();
   const Shape &x = p.in(0).shape, &dy = p.in(1).shape;
@@ -80,20 +113,7 @@ tern_status prepare_conv_weight(Prepare& p) {
   a.out_h = dy[1], a.out_w = dy[2], a.out_c = dy[3];
   set_window(a, attrs, attrs.kernel_h, attrs.kernel_w);
   a.groups = (int32_t)attrs.groups;
-  const int64_t segments = conv_weight_grad_segments(a);
-  if (segments > 1) {
-    void* partial = nullptr;
-    TERN_TRY(p.prepared((uint64_t)(segments * conv_weight_grad_elements(a)) * sizeof(float), &partial));
-    a.partial = (float*)partial;
-  }
-  p.pointer(a.x, p.node.in[0]);
-  p.pointer(a.dy, p.node.in[1]);
-  p.pointer(a.dw, p.node.out[0]);
-  p.call(p.k.conv2d_weight_grad->sums, &a, conv_weight_grad_units(a), conv_weight_grad_unit_flops(a),
-         conv_weight_grad_scratch_bytes(a));
-  if (segments > 1)
-    p.call(p.k.conv2d_weight_grad->join, &a, conv_weight_grad_join_units(a), (double)(segments * kWeightGradJoin), 0);
-  return TERN_OK;
+  return call_weight_grad(p, a, p.node.in[0], p.node.in[1]);
 }
 
 // ---- pooling ----
@@ -266,7 +286,7 @@ tern_status prepare_gather_grad(Prepare& p) {
 
 constexpr CpuOp kOps[] = {
     {"conv2d_input_grad", refuse_conv_input, prepare_conv_input},
-    {"conv2d_weight_grad", refuse_unless_f32, prepare_conv_weight},
+    {"conv2d_weight_grad", refuse_conv_weight, prepare_conv_weight},
     {"max_pool2d_grad", refuse_pool, prepare_max_pool_grad},
     {"max_pool2d_pick", refuse_pool, prepare_max_pool_grad},
     {"max_pool2d_index", refuse_pool, prepare_max_pool_index},
@@ -277,6 +297,22 @@ constexpr CpuOp kOps[] = {
 };
 
 }  // namespace
+
+const char* refuse_ordered_product(const Graph& g, const Node& n) {
+  const MatmulAttrs& attrs = n.attrs<MatmulAttrs>();
+  if (!attrs.transpose_a || attrs.transpose_b || g.value(n.in[0]).shape.rank != 2 || g.value(n.in[1]).shape.rank != 2)
+    return "the kernel writes a^T b only in another order";
+  return refuse_order(g, n, 1);
+}
+
+// y[n][k] = sum over p of a[p][n] b[p][k]: a convolution of one row of pixels.
+tern_status prepare_ordered_product(Prepare& p) {
+  ConvWeightGradArgs& a = p.args<ConvWeightGradArgs>();
+  a.in_h = a.out_h = 1;
+  a.in_w = a.out_w = p.in(0).shape[0];
+  a.out_c = p.in(0).shape[1], a.in_c = p.in(1).shape[1];
+  return call_weight_grad(p, a, p.node.in[1], p.node.in[0]);
+}
 
 std::span<const CpuOp> cpu_ops_grad() { return kOps; }
 

@@ -38,6 +38,7 @@ bool batch_strides(const Shape& a, const Shape& b, const Shape& y, MatmulArgs* a
 
 const char* refuse_matmul(const Graph& g, const Node& n) {
   if (!is_plain(g.value(n.in[1]).encoding)) return refuse_encoded_matmul(g, n);
+  if (!is_plain(g.value(n.out[0]).encoding)) return refuse_ordered_product(g, n);
   if (const char* why = refuse_unless_f32(g, n)) return why;
   const Shape &a = g.value(n.in[0]).shape, &b = g.value(n.in[1]).shape, &y = g.value(n.out[0]).shape;
   if (a.rank < 2 || b.rank < 2) return "the kernel takes matrices only";
@@ -47,6 +48,7 @@ const char* refuse_matmul(const Graph& g, const Node& n) {
 
 tern_status prepare_matmul(Prepare& p) {
   if (!is_plain(p.in(1).encoding)) return prepare_encoded_matmul(p);
+  if (!is_plain(p.out(0).encoding)) return prepare_ordered_product(p);
   const MatmulAttrs& attrs = p.node.attrs<MatmulAttrs>();
   const Shape &x = p.in(0).shape, &z = p.in(1).shape, &y = p.out(0).shape;
   MatmulArgs& a = p.args<MatmulArgs>();

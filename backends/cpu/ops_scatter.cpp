@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensors that are made, or written at indices: fill, bitcast, scatter_elements, scatter_nd, one_hot.
+// Tensors that are made, or written at indices: fill, bitcast, trilu, scatter_elements, scatter_nd, one_hot.
 #include <algorithm>
 #include <cstring>
 
@@ -68,6 +68,54 @@ const char* refuse_bitcast(const Graph& g, const Node& n) {
   const Value &x = g.value(n.in[0]), &y = g.value(n.out[0]);
   if (!is_plain(x.encoding)) return "the kernel takes plain tensors only";
   return y.dtype == TERN_DTYPE_BOOL && x.dtype != y.dtype ? "the kernel makes no truth values" : nullptr;
+}
+
+// ---- trilu ----
+
+struct TriluArgs {
+  const char* x = nullptr;
+  char* y = nullptr;
+  const void* diagonal = nullptr;  // NULL: `k`
+  DType dtype = TERN_DTYPE_I64;    // of diagonal
+  int64_t k = 0, rows = 0, cols = 0, size = 0;
+  bool upper = true;
+};
+
+// Unit: a row.
+void run_trilu(const void* args, int64_t begin, int64_t end, void*) {
+  const TriluArgs& a = *(const TriluArgs*)args;
+  const int64_t k = a.diagonal ? load_integer(a.dtype, a.diagonal, 0) : a.k;
+  for (int64_t u = begin; u < end; ++u) {
+    // columns [first, last) stay
+    const int64_t row = u % a.rows, far = std::clamp(k, -a.rows, a.cols),
+                  edge = std::clamp<int64_t>(row + far + !a.upper, 0, a.cols);
+    const int64_t first = a.upper ? edge : 0, last = a.upper ? a.cols : edge, at = u * a.cols;
+    if (a.x != a.y)
+      std::memcpy(a.y + (at + first) * a.size, a.x + (at + first) * a.size, (size_t)((last - first) * a.size));
+    std::memset(a.y + at * a.size, 0, (size_t)(first * a.size));
+    std::memset(a.y + (at + last) * a.size, 0, (size_t)((a.cols - last) * a.size));
+  }
+}
+
+const char* refuse_trilu(const Graph& g, const Node& n) {
+  return is_plain(g.value(n.in[0]).encoding) ? nullptr : "the kernel takes plain tensors only";
+}
+
+tern_status prepare_trilu(Prepare& p) {
+  TriluArgs& a = p.args<TriluArgs>();
+  const TriluAttrs& attrs = p.node.attrs<TriluAttrs>();
+  const Shape& x = p.in(0).shape;
+  a.k = attrs.k, a.upper = attrs.upper != 0;
+  a.rows = x[x.rank - 2], a.cols = x[x.rank - 1];
+  a.size = (int64_t)dtype_size(p.in(0).dtype);
+  p.pointer(a.x, p.node.in[0]);
+  p.pointer(a.y, p.node.out[0]);
+  if (p.has(1)) {
+    a.dtype = p.in(1).dtype;
+    p.pointer(a.diagonal, p.node.in[1]);
+  }
+  p.call(run_trilu, &a, x.elements() / std::max<int64_t>(a.cols, 1), (double)a.cols, 0);
+  return TERN_OK;
 }
 
 // ---- scatter ----
@@ -184,6 +232,7 @@ tern_status prepare_one_hot(Prepare& p) {
 constexpr CpuOp kOps[] = {
     {"fill", refuse_nothing, prepare_fill},
     {"bitcast", refuse_bitcast, prepare_copy},
+    {"trilu", refuse_trilu, prepare_trilu},
     {"scatter_elements", refuse_scatter_elements, prepare_scatter_elements},
     {"scatter_nd", refuse_scatter_nd, prepare_scatter_nd},
     {"one_hot", refuse_one_hot, prepare_one_hot},

@@ -75,7 +75,7 @@ struct SgdArgs {
   const float* gradient = nullptr;
   const float* rate = nullptr;
   float* y = nullptr;
-  const EncodingInfo* encoding = nullptr;  // of p and y; NULL: plain, as one column
+  const EncodingInfo* encoding = nullptr;  // of p and y; NULL: all lie alike, as one column
   MatrixSize size;
 };
 
@@ -112,8 +112,10 @@ const char* refuse_sgd(const Graph& g, const Node& n) {
 tern_status prepare_sgd(Prepare& p) {
   SgdArgs& a = p.args<SgdArgs>();
   const Value& v = p.in(0);
-  a.size = {v.shape.elements(), 1};
-  if (!is_plain(v.encoding)) {
+  a.size.cols = 1;
+  if (p.in(1).encoding == v.encoding) {  // element by element as they lie, padding included
+    a.size.rows = (int64_t)(value_bytes(v) / sizeof(float));
+  } else {
     a.encoding = &encoding_info(v.encoding);
     a.size = matrix_size(v.encoding, v.shape);
   }

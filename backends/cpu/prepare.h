@@ -231,6 +231,8 @@ std::span<const CpuOp> cpu_ops_quant();
 std::span<const CpuOp> cpu_ops_grad();
 std::span<const CpuOp> cpu_ops_scatter();
 std::span<const CpuOp> cpu_ops_attention();
+std::span<const CpuOp> cpu_ops_regions();
+std::span<const CpuOp> cpu_ops_loss();
 // NULL if no kernel maps this operator.
 const CpuOp* find_cpu_op(const Op* op);
 
@@ -246,6 +248,10 @@ tern_status prepare_encoded_matmul(Prepare& p);
 
 // f32, f16 and bf16: what kernels take as weights and biases.
 inline bool is_weight_type(DType d) { return d == TERN_DTYPE_F32 || half_of(d) != 0; }
+
+// matmul whose result is not plain (ops_grad.cpp).
+const char* refuse_ordered_product(const Graph& g, const Node& n);
+tern_status prepare_ordered_product(Prepare& p);
 
 // Are input 0 and all float inputs and outputs f32, and the latter plain?
 const char* refuse_unless_f32(const Graph& g, const Node& n);

@@ -58,6 +58,7 @@ void read_linear(Operation& op) {
 }
 
 const char* read_matmul(const Graph& g, const Node& n, Operation& op) {
+  if (!is_plain(g.value(n.out[0]).encoding)) return "plain results only";
   const Value &a = g.value(n.in[0]), &b = g.value(n.in[1]);
   if (a.dtype != TERN_DTYPE_F32 || b.dtype != TERN_DTYPE_F32 || !is_plain(b.encoding)) return "f32 matrices only";
   if (a.shape.rank < 2 || b.shape.rank < 2) return "matrices only";

@@ -12,6 +12,7 @@
 #include "kernels/cpu/conv2d_weight_grad.h"
 #include "kernels/cpu/conv_transpose.h"
 #include "kernels/cpu/copy.h"
+#include "kernels/cpu/cross_entropy.h"
 #include "kernels/cpu/depthwise.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/encoded.h"
@@ -20,6 +21,7 @@
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/matmul_int8.h"
 #include "kernels/cpu/nms.h"
+#include "kernels/cpu/norm_grad.h"
 #include "kernels/cpu/normalize.h"
 #include "kernels/cpu/paged_attention.h"
 #include "kernels/cpu/pool.h"
@@ -27,6 +29,7 @@
 #include "kernels/cpu/quant.h"
 #include "kernels/cpu/reduce.h"
 #include "kernels/cpu/resize.h"
+#include "kernels/cpu/roi_align.h"
 #include "kernels/cpu/softmax.h"
 #include "kernels/cpu/topk.h"
 
@@ -46,10 +49,12 @@
   X(ChainKernels, chain) \
   X(ConvertKernels, convert) \
   X(CopyKernels, copy) \
+  X(CrossEntropyKernels, cross_entropy) \
   X(ElementwiseKernels, elementwise) \
   X(EncodedProducts, encoded) \
   X(GatherKernels, gather) \
   X(NmsKernels, nms) \
+  X(NormGradKernels, norm_grad) \
   X(NormalizeKernels, normalize) \
   X(PagedAttentionKernels, paged_attention) \
   X(PoolKernels, pool) \
@@ -57,6 +62,7 @@
   X(QuantKernels, quant) \
   X(ReduceKernels, reduce) \
   X(ResizeKernels, resize) \
+  X(RoiAlignKernels, roi_align) \
   X(SoftmaxKernels, softmax) \
   X(TopkKernels, topk)
 // clang-format on

@@ -60,6 +60,11 @@ double load_encoded(Encoding e, DType dtype, const Shape& shape, const void* dat
   return load(encoding_info(e), dtype, size, data, index / size.cols, index % size.cols);
 }
 
+void store_encoded(Encoding e, DType dtype, const Shape& shape, void* data, int64_t index, double value) {
+  const MatrixSize size = matrix_size(e, shape);
+  store_element(dtype, data, encoding_info(e).position(size, index / size.cols, index % size.cols), value);
+}
+
 void decode(Encoding e, DType dtype, const Shape& shape, const void* data, float* out) {
   const EncodingInfo& info = encoding_info(e);
   const MatrixSize size = matrix_size(e, shape);

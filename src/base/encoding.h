@@ -56,6 +56,8 @@ tern_status encoded_bytes(Encoding e, DType dtype, const Shape& shape, uint64_t*
 
 // Element `index` (row-major index of the logical shape), as a double. `shape` and `dtype` passed encoded_bytes.
 double load_encoded(Encoding e, DType dtype, const Shape& shape, const void* data, int64_t index);
+// The same, written; of permutations only.
+void store_encoded(Encoding e, DType dtype, const Shape& shape, void* data, int64_t index, double value);
 
 // Rows [first, first + count) of an encoded matrix anew; `in` holds count * cols floats. What else shares their bytes
 // stays.

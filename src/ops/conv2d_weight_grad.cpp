@@ -38,6 +38,7 @@ tern_status infer(InferArgs& a) {
 tern_status reference(RefArgs& a) {
   const Conv2dWeightGradAttrs& p = a.attrs<Conv2dWeightGradAttrs>();
   const RefTensor &x = a.in(0), &dy = a.in(1), &w = a.out(0);
+  clear_padding(w);
   const Window wy = conv_window(p, 0, x.shape[1], dy.shape[1], p.kernel_h),
                wx = conv_window(p, 1, x.shape[2], dy.shape[2], p.kernel_w);
   const int64_t channels = w.shape[3], outputs = dy.shape[3], group_out = outputs / p.groups;
@@ -97,6 +98,7 @@ constexpr Case kCases[] = {
 extern constinit const Op op_conv2d_weight_grad = checked_op({.name = "conv2d_weight_grad",
                                                               .min_in = 2,
                                                               .max_in = 2,
+                                                              .flags = kAnyOrder,
                                                               .attributes = attr_schema<Attrs>(kFields),
                                                               .infer = infer,
                                                               .reference = reference,

@@ -20,6 +20,8 @@ void decompose(DecomposeArgs& a) {
   a.set(0, narrowed(g, scale_and_bias(a, divide_by_root(g, m.centered, m.variance, p.epsilon), 1, 2), dtype));
 }
 
+void vjp(VjpArgs& a) { layer_norm_vjp(a, true); }
+
 constexpr Case kCases[] = {
     {"plain", "f32[4,7]"},
     {"scale", "f32[3,131] f32[131]:0.5..2"},
@@ -46,6 +48,7 @@ extern constinit const Op op_layer_norm = checked_op({.name = "layer_norm",
                                                       .max_in = 3,
                                                       .attributes = attr_schema<LayerNormAttrs>(kLayerNormFields),
                                                       .infer = infer_layer_norm,
+                                                      .vjp = vjp,
                                                       .decompose = decompose,
                                                       .cases = TERN_CASES(kCases)});
 

@@ -35,6 +35,7 @@ tern_status reference(RefArgs& a) {
   TERN_TRY(matmul_dims(x.shape, w.shape, p, &d));
   const int64_t xm = p.transpose_a ? 1 : d.k, xk = p.transpose_a ? d.m : 1, wk = p.transpose_b ? 1 : d.n,
                 wn = p.transpose_b ? d.k : 1;
+  clear_padding(y);
   int64_t i = 0;
   for (int64_t batch = 0, batches = d.batch.elements(); batch < batches; ++batch) {
     const int64_t x0 = broadcast_offset(d.batch, d.batch_a, batch) * d.m * d.k,
@@ -187,6 +188,7 @@ tern_status matmul_dims(const Shape& a, const Shape& b, const MatmulAttrs& p, Ma
 extern constinit const Op op_matmul = checked_op({.name = "matmul",
                                                   .min_in = 2,
                                                   .max_in = 2,
+                                                  .flags = kAnyOrder,
                                                   .encoded_in = 1u << 1,
                                                   .attributes = attr_schema<MatmulAttrs>(kFields),
                                                   .infer = infer,

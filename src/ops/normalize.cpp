@@ -40,6 +40,18 @@ tern_status infer_channel_norm(InferArgs& a, int min_rank) {
   return infer_unary(a);
 }
 
+void layer_norm_vjp(VjpArgs& a, bool center) {
+  const LayerNormAttrs& p = a.attrs<LayerNormAttrs>();
+  Node n;
+  n.op = find_op("layer_norm_grad");
+  n.in = {a.in(0), a.dout(0), a.has(1) ? a.in(1) : kNoValue};
+  n.attrs<LayerNormGradAttrs>() = {p.axis, p.epsilon, center};
+  std::vector<ValueId> outs;
+  emit_node(a.g, std::move(n), 3, &outs);
+  for (int i = 0; i < 3 && a.g.status == TERN_OK; ++i)
+    if (a.wanted(i)) a.set(i, outs[(size_t)i]);
+}
+
 IntList axis_range(int first, int end) {
   IntList axes;
   for (int i = first; i < end; ++i) axes[axes.count++] = i;

@@ -12,6 +12,12 @@ struct LayerNormAttrs {
   int64_t axis = -1;
   double epsilon = 1e-5;
 };
+// layer_norm_grad: center: the gradient of layer_norm, else of rms_norm
+struct LayerNormGradAttrs {
+  int64_t axis = -1;
+  double epsilon = 1e-5;
+  int64_t center = 1;
+};
 // batch_norm, batch_norm_train, instance_norm
 struct BatchNormAttrs {
   double epsilon = 1e-5;
@@ -39,6 +45,9 @@ tern_status infer_layer_norm(InferArgs& a);
 // output 0 = type and shape of input 0, a float of at least `min_rank` dims; the others have its type and shape
 // [channels]
 tern_status infer_channel_norm(InferArgs& a, int min_rank);
+
+// The gradients of layer_norm and rms_norm: layer_norm_grad.
+void layer_norm_vjp(VjpArgs& a, bool center);
 
 // All axes from `first` to the one before `end`; none would mean all, so first < end.
 IntList axis_range(int first, int end);

@@ -167,6 +167,12 @@ tern_status infer_unary_float(InferArgs& a) {
   return infer_unary(a);
 }
 
+void clear_padding(const RefTensor& t) {
+  uint64_t bytes = 0;
+  if (!is_plain(t.encoding) && encoded_bytes(t.encoding, t.dtype, t.shape, &bytes) == TERN_OK)
+    std::memset(t.data, 0, (size_t)bytes);
+}
+
 int64_t broadcast_offset(const Shape& out, const Shape& in, int64_t i) {
   int64_t offset = 0, stride = 1;
   for (int axis = out.rank - 1, k = in.rank - 1; k >= 0; --axis, --k) {

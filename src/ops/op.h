@@ -112,7 +112,9 @@ struct RefTensor {
     return is_plain(encoding) ? load_element(dtype, data, i) : load_encoded(encoding, dtype, shape, data, i);
   }
   int64_t load_int(int64_t i) const { return load_integer(dtype, data, i); }
-  void store(int64_t i, double v) const { store_element(dtype, data, i, v); }
+  void store(int64_t i, double v) const {
+    is_plain(encoding) ? store_element(dtype, data, i, v) : store_encoded(encoding, dtype, shape, data, i, v);
+  }
   void store_int(int64_t i, int64_t v) const { store_integer(dtype, data, i, v); }
 };
 
@@ -130,6 +132,9 @@ struct RefArgs {
     return node.attrs<T>();
   }
 };
+
+// Zeroes the padding of an output that is not plain, before its elements are stored.
+void clear_padding(const RefTensor& t);
 
 // Walks a broadcast: offset of output element `i` in an input of shape `in`.
 int64_t broadcast_offset(const Shape& out, const Shape& in, int64_t i);
@@ -219,6 +224,9 @@ enum OpFlags : uint32_t {
   kWritesState = 8,  // output 0 is the new content of the state that input 0 is
   kControl = 16,     // runs its sub-graphs; the executor's work, not a backend's
   kCommutative = 32,
+  // output 0 may be written in the order of any permutation (base/encoding.h), padding as zeros: its value's encoding
+  // says which; plain where shapes are inferred (passes/update_order.h)
+  kAnyOrder = 64,
 };
 
 struct Op {

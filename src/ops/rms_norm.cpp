@@ -20,6 +20,8 @@ void decompose(DecomposeArgs& a) {
   a.set(0, narrowed(g, scale_and_bias(a, divide_by_root(g, x, power, p.epsilon), 1, 2), dtype));
 }
 
+void vjp(VjpArgs& a) { layer_norm_vjp(a, false); }
+
 constexpr Case kCases[] = {
     {"plain", "f32[4,7]"},
     {"scale", "f32[3,131] f32[131]:0.5..2"},
@@ -44,6 +46,7 @@ extern constinit const Op op_rms_norm = checked_op({.name = "rms_norm",
                                                     .max_in = 2,
                                                     .attributes = attr_schema<LayerNormAttrs>(kLayerNormFields),
                                                     .infer = infer_layer_norm,
+                                                    .vjp = vjp,
                                                     .decompose = decompose,
                                                     .cases = TERN_CASES(kCases)});
 

@@ -63,39 +63,46 @@ RoiAxis<T> roi_axis(const RoiAlignAttrs& p, double from, double to, int64_t cell
   return {start, cell, std::isfinite(count) && std::isfinite(start) ? count : 0, size};
 }
 
-// For every cell: f.begin(its place in y without channels, the number of its samples), f.sample(offsets[4] in x,
-// weights[4]) for each sample within x, then f.end().
+// For every cell of region r of picture n: f.begin(its place in y without channels, the number of its samples),
+// f.sample(offsets[4] in x, weights[4]) for each sample within x, then f.end(). box: left, top, right, bottom.
+template <class T, class F>
+void each_cell_of_region(const RoiAlignAttrs& p, const Shape& x, int64_t r, int64_t n, const double box[4], F& f) {
+  const RoiAxis<T> ax = roi_axis<T>(p, box[0], box[2], p.width, x[2]);
+  const RoiAxis<T> ay = roi_axis<T>(p, box[1], box[3], p.height, x[1]);
+  for (int64_t oy = 0; oy < p.height; ++oy)
+    for (int64_t ox = 0; ox < p.width; ++ox) {
+      f.begin((r * p.height + oy) * p.width + ox, ay.count * ax.count);
+      double y0, y1, x0, x1, wy, wx;
+      int64_t iy[2], ix[2];
+      ay.range(oy, &y0, &y1);
+      ax.range(ox, &x0, &x1);
+      for (double sy = y0; sy < y1; ++sy) {
+        if (!ay.at(oy, sy, iy, &wy)) continue;
+        for (double sx = x0; sx < x1; ++sx) {
+          if (!ax.at(ox, sx, ix, &wx)) continue;
+          int64_t at[4];
+          double weight[4];
+          for (int k = 0; k < 4; ++k) {
+            at[k] = ((n * x[1] + iy[k / 2]) * x[2] + ix[k % 2]) * x[3];
+            weight[k] = (k / 2 ? wy : 1 - wy) * (k % 2 ? wx : 1 - wx);
+          }
+          f.sample(at, weight);
+        }
+      }
+      f.end();
+    }
+}
+
+// The same for all regions of the operands.
 template <class T, class F>
 tern_status each_roi_cell(RefArgs& a, const Shape& x, F& f) {
-  const RoiAlignAttrs& p = a.attrs<RoiAlignAttrs>();
   const RefTensor &rois = a.in(1), &batch = a.in(2);
   for (int64_t r = 0; r < rois.shape[0]; ++r) {
     const int64_t n = batch.load_int(r);
     if (n < 0 || n >= x[0]) return bad_index(a, 2, n, x[0]);
-    const RoiAxis<T> ax = roi_axis<T>(p, rois.load(r * 4), rois.load(r * 4 + 2), p.width, x[2]);
-    const RoiAxis<T> ay = roi_axis<T>(p, rois.load(r * 4 + 1), rois.load(r * 4 + 3), p.height, x[1]);
-    for (int64_t oy = 0; oy < p.height; ++oy)
-      for (int64_t ox = 0; ox < p.width; ++ox) {
-        f.begin((r * p.height + oy) * p.width + ox, ay.count * ax.count);
-        double y0, y1, x0, x1, wy, wx;
-        int64_t iy[2], ix[2];
-        ay.range(oy, &y0, &y1);
-        ax.range(ox, &x0, &x1);
-        for (double sy = y0; sy < y1; ++sy) {
-          if (!ay.at(oy, sy, iy, &wy)) continue;
-          for (double sx = x0; sx < x1; ++sx) {
-            if (!ax.at(ox, sx, ix, &wx)) continue;
-            int64_t at[4];
-            double weight[4];
-            for (int k = 0; k < 4; ++k) {
-              at[k] = ((n * x[1] + iy[k / 2]) * x[2] + ix[k % 2]) * x[3];
-              weight[k] = (k / 2 ? wy : 1 - wy) * (k % 2 ? wx : 1 - wx);
-            }
-            f.sample(at, weight);
-          }
-        }
-        f.end();
-      }
+    double box[4];
+    for (int k = 0; k < 4; ++k) box[k] = rois.load(r * 4 + k);
+    each_cell_of_region<T>(a.attrs<RoiAlignAttrs>(), x, r, n, box, f);
   }
   return TERN_OK;
 }

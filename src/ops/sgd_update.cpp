@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // sgd_update: y = p - rate * gradient: the new content of the state p
-//   p  float, of any encoding; gradient  same type and shape, plain; rate  f32 scalar     y  like p, encoding included
+//   p  float, of any encoding; gradient  same type and shape, plain or in p's encoding; rate  f32 scalar
+//   y  like p, encoding included
 #include <vector>
 
 #include "ops/unary.h"
@@ -17,6 +18,9 @@ tern_status infer(InferArgs& a) {
   if (!(a.in(1).shape == a.in(0).shape))
     return TERN_FAIL(TERN_ERR_SHAPE, "sgd_update: a gradient of shape %s for %s", to_string(a.in(1).shape).c_str(),
                      to_string(a.in(0).shape).c_str());
+  if (!is_plain(a.in(1).encoding) && a.in(1).encoding != a.in(0).encoding)
+    return TERN_FAIL(TERN_ERR_TYPE, "sgd_update: the gradient is encoded as %s, not as what it changes",
+                     encoding_name(a.in(1).encoding));
   TERN_TRY(infer_unary(a));
   a.out(0).encoding = a.in(0).encoding;
   return TERN_OK;
@@ -59,7 +63,7 @@ extern constinit const Op op_sgd_update = checked_op({.name = "sgd_update",
                                                       .min_in = 3,
                                                       .max_in = 3,
                                                       .flags = kWritesState,
-                                                      .encoded_in = 1,
+                                                      .encoded_in = 3,
                                                       .infer = infer,
                                                       .reference = reference,
                                                       .no_gradient_because = NoGradient::input_output,

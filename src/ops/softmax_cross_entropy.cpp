@@ -40,6 +40,14 @@ void decompose(DecomposeArgs& a) {
   a.set(0, narrowed(g, neg(g, reduce_sum(g, terms, {&classes, 1}, false)), dtype));
 }
 
+void vjp(VjpArgs& a) {
+  Graph& g = a.g;
+  if (a.wanted(0)) a.set(0, emit(g, "softmax_cross_entropy_grad", {a.in(0), a.in(1), a.dout(0)}));
+  if (!a.wanted(1)) return;
+  const ValueId dloss = emit(g, "reshape", {a.dout(0)}, ReshapeAttrs{.shape = {0, 1}});
+  a.set(1, neg(g, mul(g, emit(g, "log_softmax", {a.in(0)}), dloss)));
+}
+
 constexpr Case kCases[] = {
     {"labels", "f32[4,7] i64[4]{0,6,3,3}"},
     {"int32", "f32[2,3] i32[2]{2,0}"},
@@ -64,6 +72,7 @@ extern constinit const Op op_softmax_cross_entropy = checked_op({.name = "softma
                                                                  .min_in = 2,
                                                                  .max_in = 2,
                                                                  .infer = infer,
+                                                                 .vjp = vjp,
                                                                  .decompose = decompose,
                                                                  .cases = TERN_CASES(kCases)});
 

@@ -3,6 +3,7 @@
 
 #include "passes/eliminate.h"
 #include "passes/recognize.h"
+#include "passes/update_order.h"
 
 namespace tern {
 
@@ -10,6 +11,7 @@ tern_status optimize(Graph& g) {
   merge_common(g);
   remove_identities(g);
   recognize_activations(g);
+  match_update_orders(g);
   return g.status;
 }
 
