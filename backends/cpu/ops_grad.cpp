@@ -79,7 +79,7 @@ const char* refuse_order(const Graph& g, const Node& n, int64_t groups) {
     if (g.value(v).dtype != TERN_DTYPE_F32 || !is_plain(g.value(v).encoding)) return "the kernel takes f32 only";
   const Encoding order = g.value(n.out[0]).encoding;
   if (is_plain(order)) return nullptr;
-  return order == Encoding::panel32 && groups == 1 ? nullptr : "the kernel writes plain tensors and panels only";
+  return kernels().of(order).panels && groups == 1 ? nullptr : "the kernel writes plain tensors and panels only";
 }
 
 const char* refuse_conv_weight(const Graph& g, const Node& n) {

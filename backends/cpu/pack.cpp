@@ -121,8 +121,12 @@ tern_status winograd_weights(Prepare& p, ValueId v, const PackShape& shape, Conv
   if (!is_permutation(value.encoding))
     return TERN_FAIL(TERN_ERR_INTERNAL, "weights encoded as %s are asked for in another order",
                      encoding_name(value.encoding));
-  const WinogradArgs a{
-      {shape, value.dtype, (int32_t)value.encoding}, in_c, out_c, panels ? half_of(value.dtype) : 0, (int32_t)method};
+  const WinogradArgs a{.pack = {shape, value.dtype, (int32_t)value.encoding},
+                       .in_c = in_c,
+                       .out_c = out_c,
+                       .in_place = panels,
+                       .w_half = panels ? half_of(value.dtype) : 0,
+                       .method = (int32_t)method};
   Origin at;
   TERN_TRY(p.derive<WinogradArgs>({&v, 1}, a, make_winograd, 1,
                                   (uint64_t)conv_winograd_elements(method, out_c, in_c) * sizeof(float), 0, &at));
