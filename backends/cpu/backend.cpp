@@ -268,10 +268,9 @@ const char* refuse_unless_f32(const Graph& g, const Node& n) {
 
 const CpuOp* find_cpu_op(const Op* op) {
   // Operators are few and names are compared when a plan is made only.
-  for (const auto& list :
-       {cpu_ops_encoded(), cpu_ops_matmul(), cpu_ops_conv(), cpu_ops_elementwise(), cpu_ops_reduce(), cpu_ops_shape(),
-        cpu_ops_vision(), cpu_ops_state(), cpu_ops_quant(), cpu_ops_grad(), cpu_ops_scatter(), cpu_ops_regions(),
-        cpu_ops_loss(), cpu_ops_attention()})
+  for (const auto& list : {cpu_ops_encoded(), cpu_ops_matmul(), cpu_ops_conv(), cpu_ops_elementwise(), cpu_ops_reduce(),
+                           cpu_ops_shape(), cpu_ops_vision(), cpu_ops_state(), cpu_ops_quant(), cpu_ops_grad(),
+                           cpu_ops_scatter(), cpu_ops_regions(), cpu_ops_loss(), cpu_ops_attention()})
     for (const CpuOp& c : list)
       if (std::strcmp(c.op, op->name) == 0) return &c;
   return nullptr;

@@ -216,7 +216,7 @@ class Writer {
         if (!(parameter ? same(model_.parameters[(size_t)index])
                         : same(model_.states[(size_t)index]) && v.paged == model_.states[(size_t)index].paged))
           return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
-                           "value '%s' has another type, encoding or shape than the tensor it refers to",
+                           "value '%s' has another type or shape, or is stored otherwise, than the tensor it refers to",
                            v.name.c_str());
         break;
       }

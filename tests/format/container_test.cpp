@@ -108,9 +108,9 @@ TEST(Container, FutureFields) {
   const auto start = b.StartTable();
   b.AddOffset(fbs::State::VT_NAME, name);
   b.AddElement<uint8_t>(fbs::State::VT_DTYPE, TERN_DTYPE_I64, 0);
-  b.AddOffset(fbs::State::VT_PAGE_POSITIONS + 2, text);
-  b.AddOffset(fbs::State::VT_PAGE_POSITIONS + 4, list);
-  b.AddElement<double>(fbs::State::VT_PAGE_POSITIONS + 6, 1.5, 0.0);
+  b.AddOffset(fbs::State::VT_ENCODING + 2, text);
+  b.AddOffset(fbs::State::VT_ENCODING + 4, list);
+  b.AddElement<double>(fbs::State::VT_ENCODING + 6, 1.5, 0.0);
   const flatbuffers::Offset<fbs::State> state(b.EndTable(start));
   const auto states = b.CreateVector(std::vector<flatbuffers::Offset<fbs::State>>{state});
   const auto more = b.StartTable();
