@@ -41,8 +41,8 @@ TERN_API int64_t tern_state_length(const tern_state* state) TERN_NOEXCEPT;
 /* Forgets all positions from `length` on, and gives their pages back. Errors: TERN_ERR_INVALID_ARGUMENT if negative or
  * beyond the present length. */
 TERN_API tern_status tern_state_truncate(tern_state* state, int64_t length) TERN_NOEXCEPT;
-/* A copy of one state tensor / replaces it (same shape and type; f32 where its encoding is not "plain"). One in pages is
- * [length, heads, dim]. */
+/* A copy of one state tensor / replaces it (same shape and type; f32 where its encoding is not "plain"). One in pages
+ * is [length, heads, dim]. */
 TERN_API tern_status tern_state_get(const tern_state* state, const char* name, tern_tensor** tensor) TERN_NOEXCEPT;
 TERN_API tern_status tern_state_set(tern_state* state, const char* name, const tern_tensor* tensor) TERN_NOEXCEPT;
 /* Writes to a new file, syncs it and renames it over `path`: an interrupted save leaves the old file or the new one. */
