@@ -9,7 +9,7 @@ namespace {
 
 bool bytes(DType dtype, MatrixSize size, uint64_t* bytes) {
   const int64_t elements = panel_elements(size.rows, size.cols);
-  return elements >= 0 && checked_mul((uint64_t)elements, dtype_size(dtype), bytes);
+  return elements >= 0 && checked_mul((uint64_t)elements, (uint64_t)dtype_size(dtype), bytes);
 }
 
 int64_t position(MatrixSize size, int64_t i, int64_t j) { return panel_index(i, j, size.rows, size.cols); }

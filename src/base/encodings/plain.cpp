@@ -7,7 +7,7 @@ namespace tern {
 namespace {
 
 bool bytes(DType dtype, MatrixSize size, uint64_t* bytes) {
-  return checked_mul((uint64_t)size.cols, dtype_size(dtype), bytes);
+  return checked_mul((uint64_t)size.cols, (uint64_t)dtype_size(dtype), bytes);
 }
 
 int64_t position(MatrixSize, int64_t, int64_t j) { return j; }
