@@ -94,8 +94,9 @@ tern_status tern_context_get_device(const tern_context* context, int32_t index, 
     int32_t device = index;
     const BackendApi* found = nullptr;
     for (const BackendApi* api : to_object(context)->backend_tables()) {
+      if (index < 0) break;
       const int32_t places = places_of(*api);
-      if (device >= 0 && device < places) {
+      if (device < places) {
         found = api;
         break;
       }

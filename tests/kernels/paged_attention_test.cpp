@@ -97,7 +97,7 @@ struct Rows {
       : q(s.size() * c.heads * group * c.dim), y(s.size() * c.heads * group * c.v_dim), sequence(s), position(p) {
     a.rows = (int64_t)s.size(), a.heads = c.heads * group, a.kv_heads = c.heads, a.dim = c.dim, a.v_dim = c.v_dim;
     for (int64_t r = 0; r < a.rows; ++r) {
-      Random random((uint64_t)(s[r] * 100003 + p[r] + 17));
+      Random random((uint64_t)s[r] * 100003 + (uint64_t)p[r] + 17);
       for (int64_t i = 0; i < a.heads * a.dim; ++i) q[r * a.heads * a.dim + i] = random.uniform(-2, 2);
     }
     a.q = q.data(), a.y = y.data(), a.sequence = sequence.data(), a.position = position.data(), a.error = &error;
