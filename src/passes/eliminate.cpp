@@ -93,7 +93,7 @@ static void merge_constants(const Graph& g, std::vector<ValueId>* same) {
     if (v.kind != ValueKind::constant || !v.data || bytes > kMost) continue;
     std::string key((const char*)v.data.bytes, (size_t)bytes);
     key.append((const char*)v.shape.dims, (size_t)v.shape.rank * sizeof v.shape.dims[0]);
-    key += {(char)v.dtype, (char)v.encoding};
+    key += {(char)v.dtype, (char)v.encoding, (char)v.shape.rank};  // without it bytes could pass for dims
     (*same)[i] = seen.try_emplace(std::move(key), (ValueId)i).first->second;
   }
 }

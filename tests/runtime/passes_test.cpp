@@ -72,5 +72,19 @@ TEST(Passes, EqualNodesHaveEqualResults) {
   EXPECT_EQ(g.outputs[1], g.outputs[2]);
 }
 
+// A constant without elements has the bytes of its dims alone, which are those of a number without dims.
+TEST(Passes, EqualConstantsHaveEqualShapes) {
+  Graph g;
+  const int64_t zero = 0;
+  const ValueId none = add_constant(g, TERN_DTYPE_I64, Shape{0}, nullptr),
+                number = add_constant(g, TERN_DTYPE_I64, Shape{}, &zero),
+                again = add_constant(g, TERN_DTYPE_I64, Shape{}, &zero);
+  g.outputs = {none, number, again};
+  merge_common(g);
+  EXPECT_EQ(g.value(g.outputs[0]).shape, Shape{0});
+  EXPECT_EQ(g.value(g.outputs[1]).shape, Shape{});
+  EXPECT_EQ(g.outputs[1], g.outputs[2]);
+}
+
 }  // namespace
 }  // namespace tern::test
