@@ -170,8 +170,8 @@ tern_status Executable::compile(const Parameters& parameters, const Options& opt
         continue;
       }
       const Ref<Resident> item = item_of(v, parameters);
-      TERN_TRY(item->acquire(*place.backend, &place.buffers[s], &uploads_));
       held_.emplace_back(item, *place.backend);
+      TERN_TRY(item->acquire(*place.backend, &place.buffers[s], &uploads_));
     }
     TERN_TRY(upload(place));
   }
@@ -287,13 +287,13 @@ tern_status Executable::bind_parameters(Parameters& parameters) {
       const Slot& slot = layout_.memories[m].slots[s];
       if (slot.kind != SlotKind::parameter) continue;
       const Ref<Resident>& item = parameters.item(slot.index);
-      Buffer buffer;
-      TERN_TRY(item->acquire(*place.backend, &buffer, &uploads_));
-      set_buffer(place, s, buffer);
       const bool holds = std::any_of(held_.begin(), held_.end(), [&](const Held& h) {
         return h.item().get() == item.get() && &h.backend() == place.backend;
       });
       if (!holds && !place.backend->limits.host_memory) held_.emplace_back(item, *place.backend);
+      Buffer buffer;
+      TERN_TRY(item->acquire(*place.backend, &buffer, &uploads_));
+      set_buffer(place, s, buffer);
     }
     TERN_TRY(upload(place));
   }

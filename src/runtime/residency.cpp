@@ -29,7 +29,9 @@ Resident::~Resident() {
   for (Copied& c : copies_) free(c);
 }
 
-void Resident::free(Copied& c) const { c.backend->api->free(c.backend->self, &c.buffer); }
+void Resident::free(Copied& c) const {
+  if (c.buffer.handle) c.backend->api->free(c.backend->self, &c.buffer);
+}
 
 Resident::Copied* Resident::find(const Backend& backend) const {
   for (Copied& c : copies_)
@@ -84,13 +86,8 @@ tern_status Resident::acquire(const Backend& backend, Buffer* buffer, Uploads* u
   TERN_TRY(read(&data));
   const std::lock_guard lock(mutex_);
   Copied* c = find(backend);
-  if (!c) {
-    copies_.reserve(copies_.size() + 1);
-    Copied fresh{&backend, {}};
-    TERN_TRY(backend.api->alloc(backend.self, bytes_, MemoryKind::device, &fresh.buffer));
-    copies_.push_back(fresh);
-    c = &copies_.back();
-  }
+  if (!c) c = &copies_.emplace_back(Copied{&backend, {}});
+  if (!c->buffer.handle) TERN_TRY(backend.api->alloc(backend.self, bytes_, MemoryKind::device, &c->buffer));
   *buffer = c->buffer;
   if (c->version == version_) return TERN_OK;  // another thread was faster
   uploads->copies.push_back({Copy::to_device, c->buffer, 0, {}, 0, const_cast<void*>(data), bytes_});
@@ -119,7 +116,9 @@ bool Resident::forget(const Backend& backend) {
 void Resident::hold(const Backend& backend) {
   if (backend.limits.host_memory) return;
   const std::lock_guard lock(mutex_);
-  if (Copied* c = find(backend)) ++c->holders;
+  Copied* c = find(backend);
+  if (!c) c = &copies_.emplace_back(Copied{&backend, {}});
+  ++c->holders;
 }
 
 void Resident::let_go(const Backend& backend) {
