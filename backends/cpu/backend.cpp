@@ -287,55 +287,45 @@ static tern_status fuse(void*, Graph& g) {
   return g.status;
 }
 
-const BackendApi& backend() {
-  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi),
-                                     2,
-                                     "cpu",
-                                     probe,
-                                     open,
-                                     close,
-                                     limits,
-                                     supports,
-                                     fuse,
-                                     host_alloc,
-                                     host_import,
-                                     host_free,
-                                     host_copy,
-                                     compile,
-                                     plan_release,
-                                     plan_stats,
-                                     plan_times,
-                                     rebind,
-                                     submit,
-                                     wait,
-                                     writes_pitch,
-                                     nullptr};
+static constexpr BackendApi kApi = {
+    .struct_size = (uint32_t)sizeof(BackendApi),
+    .api_version = 2,
+    .name = "cpu",
+    .probe = probe,
+    .open = open,
+    .close = close,
+    .limits = limits,
+    .supports = supports,
+    .fuse = fuse,
+    .alloc = host_alloc,
+    .import_memory = host_import,
+    .free = host_free,
+    .copy = host_copy,
+    .compile = compile,
+    .plan_release = plan_release,
+    .plan_stats = plan_stats,
+    .plan_times = plan_times,
+    .rebind = rebind,
+    .submit = submit,
+    .wait = wait,
+    .writes_pitch = writes_pitch,
+    .address = nullptr,
+};
+
+static constexpr BackendApi plain_api() {
+  BackendApi api = kApi;
+  api.name = "reference";
+  api.probe = probe_plain;
+  api.open = open_plain;
+  api.fuse = nullptr;
+  api.writes_pitch = nullptr;
   return api;
 }
 
+const BackendApi& backend() { return kApi; }
+
 const BackendApi& reference_backend() {
-  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi),
-                                     2,
-                                     "reference",
-                                     probe_plain,
-                                     open_plain,
-                                     close,
-                                     limits,
-                                     supports,
-                                     nullptr,
-                                     host_alloc,
-                                     host_import,
-                                     host_free,
-                                     host_copy,
-                                     compile,
-                                     plan_release,
-                                     plan_stats,
-                                     plan_times,
-                                     rebind,
-                                     submit,
-                                     wait,
-                                     nullptr,
-                                     nullptr};
+  static constexpr BackendApi api = plain_api();
   return api;
 }
 

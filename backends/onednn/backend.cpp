@@ -385,28 +385,30 @@ tern_status wait(void*, Fence, uint64_t) { return TERN_OK; }
 }  // namespace
 
 const BackendApi& backend() {
-  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi),
-                                     2,
-                                     "onednn",
-                                     probe,
-                                     open,
-                                     close,
-                                     limits,
-                                     supports,
-                                     nullptr,
-                                     host_alloc,
-                                     host_import,
-                                     host_free,
-                                     host_copy,
-                                     compile,
-                                     plan_release,
-                                     plan_stats,
-                                     plan_times,
-                                     rebind,
-                                     submit,
-                                     wait,
-                                     nullptr,
-                                     nullptr};
+  static constexpr BackendApi api = {
+      .struct_size = (uint32_t)sizeof(BackendApi),
+      .api_version = 2,
+      .name = "onednn",
+      .probe = probe,
+      .open = open,
+      .close = close,
+      .limits = limits,
+      .supports = supports,
+      .fuse = nullptr,
+      .alloc = host_alloc,
+      .import_memory = host_import,
+      .free = host_free,
+      .copy = host_copy,
+      .compile = compile,
+      .plan_release = plan_release,
+      .plan_stats = plan_stats,
+      .plan_times = plan_times,
+      .rebind = rebind,
+      .submit = submit,
+      .wait = wait,
+      .writes_pitch = nullptr,
+      .address = nullptr,
+  };
   return api;
 }
 

@@ -4,7 +4,7 @@
 // weighted sum of values are rescaled when the maximum grows. A query's arithmetic is the same alone or in a tile.
 #include "kernels/cpu/attention.h"
 
-#include "kernels/cpu/math.h"
+#include "kernels/cpu/online_softmax.h"
 
 namespace tern::cpu::TERN_ISA {
 namespace {
@@ -56,25 +56,7 @@ float weigh(float* scores, int n, const float* mask, float* greatest, float* sum
   for (int j = n; j < kKeys; ++j) scores[j] = -__builtin_inff();
   if (mask)
     for (int j = 0; j < n; ++j) scores[j] += mask[j];
-  Vec m = splat(*greatest);
-  for (int j = 0; j < kKeys; j += kLanes) m = max(m, load(scores + j));
-  const float now = max_lane(m);
-  if (now == -__builtin_inff()) {  // nothing seen yet
-    for (int j = 0; j < kKeys; ++j) scores[j] = 0;
-    return 1;
-  }
-  const Vec shift = splat(now);
-  Vec total = splat(0.0f);
-  for (int j = 0; j < kKeys; j += kLanes) {
-    const Vec e = vexp_negative(load(scores + j) - shift);
-    store(scores + j, e);
-    total += e;
-  }
-  alignas(64) float factor[kLanes];
-  store(factor, vexp_negative(splat(*greatest) - shift));
-  *sum = *sum * factor[0] + sum_lanes(total);
-  *greatest = now;
-  return factor[0];
+  return weigh_scores<kKeys>(scores, greatest, sum);
 }
 
 // sums[t][:] = sums[t][:] * factor[t] + sum over j < n of weights[t][j] * v[j][:], in the order of j.

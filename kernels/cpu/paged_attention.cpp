@@ -4,7 +4,7 @@
 // a running maximum; then the weighted sum of values in the order of positions.
 #include "kernels/cpu/paged_attention.h"
 
-#include "kernels/cpu/math.h"
+#include "kernels/cpu/online_softmax.h"
 
 namespace tern::cpu::TERN_ISA {
 namespace {
@@ -92,25 +92,7 @@ void dot_products(const float* q, int64_t q_step, const char* k, int64_t k_step,
 float weigh(float* scores, int from, int to, float* greatest, float* sum) {
   for (int j = 0; j < from; ++j) scores[j] = -__builtin_inff();
   for (int j = to; j < kPage; ++j) scores[j] = -__builtin_inff();
-  Vec m = splat(*greatest);
-  for (int j = 0; j < kPage; j += kLanes) m = max(m, load(scores + j));
-  const float now = max_lane(m);
-  if (now == -__builtin_inff()) {
-    for (int j = 0; j < kPage; ++j) scores[j] = 0;
-    return 1;
-  }
-  const Vec shift = splat(now);
-  Vec total = splat(0.0f);
-  for (int j = 0; j < kPage; j += kLanes) {
-    const Vec e = vexp_negative(load(scores + j) - shift);
-    store(scores + j, e);
-    total += e;
-  }
-  alignas(64) float factor[kLanes];
-  store(factor, vexp_negative(splat(*greatest) - shift));
-  *sum = *sum * factor[0] + sum_lanes(total);
-  *greatest = now;
-  return factor[0];
+  return weigh_scores<kPage>(scores, greatest, sum);
 }
 
 // to[t][:] = to[t][:] * factor[t] + sum of weights[t][j] * v[j][:] over from <= j < end, in the order of j.

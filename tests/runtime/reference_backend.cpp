@@ -201,58 +201,35 @@ tern_status wait(void*, Fence, uint64_t) { return TERN_OK; }
 
 uint64_t address(void*, const Buffer& buffer) { return (uint64_t)(uintptr_t)((Memory*)buffer.handle)->data; }
 
+template <bool kHalting>
+constexpr BackendApi kApi = {
+    .struct_size = (uint32_t)sizeof(BackendApi),
+    .api_version = 2,
+    .name = kHalting ? "halting" : "reference",
+    .probe = probe<kHalting>,
+    .open = open<kHalting>,
+    .close = close,
+    .limits = limits,
+    .supports = supports,
+    .fuse = nullptr,
+    .alloc = alloc,
+    .import_memory = import_memory,
+    .free = release,
+    .copy = copy,
+    .compile = compile,
+    .plan_release = plan_release,
+    .plan_stats = plan_stats,
+    .plan_times = plan_times,
+    .rebind = rebind,
+    .submit = submit,
+    .wait = wait,
+    .writes_pitch = nullptr,
+    .address = address,
+};
+
 }  // namespace
 
-const BackendApi& reference_backend() {
-  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi),
-                                     2,
-                                     "reference",
-                                     probe<false>,
-                                     open<false>,
-                                     close,
-                                     limits,
-                                     supports,
-                                     nullptr,
-                                     alloc,
-                                     import_memory,
-                                     release,
-                                     copy,
-                                     compile,
-                                     plan_release,
-                                     plan_stats,
-                                     plan_times,
-                                     rebind,
-                                     submit,
-                                     wait,
-                                     nullptr,
-                                     address};
-  return api;
-}
-
-const BackendApi& halting_backend() {
-  static constexpr BackendApi api = {(uint32_t)sizeof(BackendApi),
-                                     2,
-                                     "halting",
-                                     probe<true>,
-                                     open<true>,
-                                     close,
-                                     limits,
-                                     supports,
-                                     nullptr,
-                                     alloc,
-                                     import_memory,
-                                     release,
-                                     copy,
-                                     compile,
-                                     plan_release,
-                                     plan_stats,
-                                     plan_times,
-                                     rebind,
-                                     submit,
-                                     wait,
-                                     nullptr,
-                                     address};
-  return api;
-}
+const BackendApi& reference_backend() { return kApi<false>; }
+const BackendApi& halting_backend() { return kApi<true>; }
 
 }  // namespace tern::test
