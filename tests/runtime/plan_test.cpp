@@ -96,22 +96,26 @@ TEST_F(Plan, IntegersOfRunTimeScalarsAreTheHosts) {
   }
 }
 
-TEST_F(Plan, PartsAreMaximal) {
+TEST_F(Plan, PartsAreMaximalAndUpdatesStandAlone) {
   for (uint32_t seed = 1; seed < 40; ++seed) {
-    Lowered l;
-    TERN_OKAY(lower(random_graph(seed), targets({"halting", "cpu"}), &l));
-    int32_t at = 0;
-    const Part* before = nullptr;
-    const std::vector<Part> parts = partition(l);
-    for (const Part& p : parts) {
-      EXPECT_EQ(p.begin, at);
-      at = p.end;
-      for (int32_t i = p.begin; i < p.end; ++i) EXPECT_EQ(l.placements[(size_t)i].backend, p.backend);
-      EXPECT_EQ(p.updates, p.begin >= l.first_update);
-      EXPECT_TRUE(!before || before->backend != p.backend || before->updates != p.updates);
-      before = &p;
+    for (const Targets& t : {targets({"cpu"}), targets({"halting", "cpu"})}) {
+      Lowered l;
+      TERN_OKAY(lower(random_graph(seed), t, &l));
+      int32_t at = 0;
+      const Part* before = nullptr;
+      const std::vector<Part> parts = partition(l);
+      for (const Part& p : parts) {
+        EXPECT_EQ(p.begin, at);
+        at = p.end;
+        for (int32_t i = p.begin; i < p.end; ++i) {
+          EXPECT_EQ(l.placements[(size_t)i].backend, p.backend);
+          EXPECT_EQ(p.updates, i >= l.first_update);
+        }
+        EXPECT_TRUE(!before || before->backend != p.backend || before->updates != p.updates);
+        before = &p;
+      }
+      EXPECT_EQ(at, (int32_t)l.graph.nodes.size());
     }
-    EXPECT_EQ(at, (int32_t)l.graph.nodes.size());
   }
 }
 
@@ -186,19 +190,24 @@ TEST_F(Plan, NothingIsOverwrittenBeforeItsLastReader) {
   }
 }
 
-// A limit is kept exactly, and the answer costs nothing.
+// A limit is kept exactly, by all memories together, and the answer costs nothing.
 TEST_F(Plan, TheCostIsKnownWithoutMakingIt) {
   const Targets t = targets({"halting", "cpu"});
-  Lowered l;
-  TERN_OKAY(lower(random_graph(7), t, &l));
-  const std::vector<Part> parts = partition(l);
-  const Stored stored = share_storage(l, parts, t);
-  Layout layout, again, less;
-  TERN_OKAY(lay_out(l, parts, stored, t, PageLayout{}, UINT64_MAX, &layout));
-  EXPECT_GT(layout.bytes, 0u);
-  TERN_OKAY(lay_out(l, parts, stored, t, PageLayout{}, layout.bytes, &again));
-  EXPECT_EQ(again.bytes, layout.bytes);
-  EXPECT_EQ(lay_out(l, parts, stored, t, PageLayout{}, layout.bytes - 1, &less), TERN_ERR_LIMIT);
+  int both = 0;
+  for (uint32_t seed = 1; seed < 40; ++seed) {
+    Lowered l;
+    TERN_OKAY(lower(random_graph(seed), t, &l));
+    const std::vector<Part> parts = partition(l);
+    const Stored stored = share_storage(l, parts, t);
+    Layout layout, again, less;
+    TERN_OKAY(lay_out(l, parts, stored, t, PageLayout{}, UINT64_MAX, &layout));
+    EXPECT_EQ(layout.bytes, layout.memories[0].arena.bytes + layout.memories[1].arena.bytes);
+    both += layout.memories[0].arena.bytes > 0 && layout.memories[1].arena.bytes > 0;
+    TERN_OKAY(lay_out(l, parts, stored, t, PageLayout{}, layout.bytes, &again));
+    EXPECT_EQ(again.bytes, layout.bytes);
+    EXPECT_EQ(lay_out(l, parts, stored, t, PageLayout{}, layout.bytes - 1, &less), TERN_ERR_LIMIT);
+  }
+  EXPECT_GT(both, 10);
 }
 
 TEST_F(Plan, CopiesStandBetweenWriterAndReader) {
