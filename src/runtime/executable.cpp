@@ -361,9 +361,10 @@ tern_status Executable::take_pages(Place& place, const Sequences& state, Buffer*
   if (place.pages.bytes() < bytes) {
     TERN_TRY(wait(place));
     if (place.pages_copy.handle) backend.api->free(backend.self, &place.pages_copy);
-    TERN_TRY(place.pages.allocate(model_->context().allocator(), 2 * bytes));
+    // The host's last: its size says that both are there.
     if (!backend.limits.host_memory)
       TERN_TRY(backend.api->alloc(backend.self, 2 * bytes, MemoryKind::device, &place.pages_copy));
+    TERN_TRY(place.pages.allocate(model_->context().allocator(), 2 * bytes));
   }
   auto& table = *new (place.pages.data()) PageTable{(int64_t)all.size(), (int64_t)most};
   for (size_t s = 0; s < all.size(); ++s) {
