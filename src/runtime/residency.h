@@ -52,8 +52,8 @@ class Resident : public RefCounted<Resident> {
   void wrote(const Backend& backend);
   // What that backend holds is not to be trusted. False if nobody else has the newest content.
   bool forget(const Backend& backend);
-  // A device keeps a copy while somebody holds it there, or while it is the newest. Whoever shares a resident with other
-  // threads holds it before acquire: in between, the last other holder could let go.
+  // A device keeps a copy while somebody holds it there, or while it is the newest. Whoever shares a resident with
+  // other threads holds it before acquire: in between, the last other holder could let go.
   void hold(const Backend& backend);
   void let_go(const Backend& backend);
 
