@@ -42,13 +42,19 @@ CheckArgs& check_for(Prepare& p) {
 void place(Prepare& p, ValueId v, Positions& to) {
   const Value& value = p.g.value(v);
   const PositionsShape s(value.shape);
-  const int64_t element = (int64_t)dtype_size(value.dtype);
+  const auto scales = encoding_info(value.encoding).row_scales;
+  const int64_t element = scales ? 1 : (int64_t)dtype_size(value.dtype);
   to.sequences = s.sequences;
   to.capacity = s.capacity;
   if (value.paged) {
     to.offset = p.pages(to.table, v);
     to.position_step = s.dim * element;
     to.head_step = kPagePositions * s.dim * element;
+    if (scales) {
+      to.scale_offset = scales(matrix_size(value.encoding, page_matrix(value.shape)));
+      to.scale_position_step = sizeof(float);
+      to.scale_head_step = kPagePositions * to.scale_position_step;
+    }
   } else {
     p.pointer(to.base, v);
     to.head_step = s.dim * element;
@@ -57,12 +63,21 @@ void place(Prepare& p, ValueId v, Positions& to) {
   }
 }
 
-PagedType stored_as(DType dtype) { return dtype == TERN_DTYPE_F16 ? PagedType::f16 : PagedType::f32; }
+// False: the kernels do not know it.
+bool stored_as(const Value& v, PagedType* type) {
+  const bool plain = is_plain(v.encoding);
+  *type = !plain ? PagedType::i8 : v.dtype == TERN_DTYPE_F16 ? PagedType::f16 : PagedType::f32;
+  if (!plain) return encoding_info(v.encoding).row_scales != nullptr;
+  return v.dtype == TERN_DTYPE_F32 || v.dtype == TERN_DTYPE_F16;
+}
+
+bool moves(const Value& state, const Value& update) { return is_plain(state.encoding) && state.dtype == update.dtype; }
 
 const char* refuse_write(const Graph& g, const Node& n) {
-  const DType state = g.value(n.in[0]).dtype, update = g.value(n.in[1]).dtype;
-  const bool rounds = state == TERN_DTYPE_F16 && update == TERN_DTYPE_F32;
-  return state == update || rounds ? nullptr : "the kernel takes rows of the state's type, or f32 for f16";
+  const Value &state = g.value(n.in[0]), &update = g.value(n.in[1]);
+  PagedType type;
+  if (moves(state, update) || (update.dtype == TERN_DTYPE_F32 && stored_as(state, &type))) return nullptr;
+  return "the kernel takes rows of the state's type, or f32 for f16 and int8";
 }
 
 tern_status prepare_write(Prepare& p) {
@@ -76,8 +91,9 @@ tern_status prepare_write(Prepare& p) {
   p.pointer(a.sequence, p.node.in[2]);
   p.pointer(a.position, p.node.in[3]);
   const double bytes = (double)(a.heads * a.dim) * (double)dtype_size(p.in(0).dtype);
-  const KernelFn fn =
-      p.in(0).dtype == p.in(1).dtype ? p.k.paged_attention->move : p.k.paged_attention->write[(int)PagedType::f16];
+  PagedType type = PagedType::f32;
+  (void)stored_as(p.in(0), &type);
+  const KernelFn fn = moves(p.in(0), p.in(1)) ? p.k.paged_attention->move : p.k.paged_attention->write[(int)type];
   a.row_bytes = a.dim * (int64_t)dtype_size(p.in(0).dtype);
   p.call(fn, &a, a.rows, bytes, 0);
   p.call(run_check, &check, 1, 0, 0);
@@ -86,8 +102,8 @@ tern_status prepare_write(Prepare& p) {
 
 const char* refuse_attention(const Graph& g, const Node& n) {
   if (g.value(n.in[0]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 queries only";
-  const DType k = g.value(n.in[1]).dtype;
-  if (k != TERN_DTYPE_F32 && k != TERN_DTYPE_F16) return "the kernel takes keys and values of f32 and f16 only";
+  PagedType type;
+  if (!stored_as(g.value(n.in[1]), &type)) return "the kernel takes keys and values of f32, f16 and int8 only";
   const int64_t heads = g.value(n.in[0]).shape[1], kv_heads = PositionsShape(g.value(n.in[1]).shape).heads;
   return kv_heads > 0 && heads / kv_heads > kPagedGroup ? "the kernel takes groups of up to 128 heads" : nullptr;
 }
@@ -114,7 +130,9 @@ tern_status prepare_attention(Prepare& p) {
   p.pointer(a.position, p.node.in[4]);
   p.pointer(a.y, p.node.out[0]);
   const PagedAttentionKernels& k = *p.k.paged_attention;
-  const int type = (int)stored_as(p.in(1).dtype);
+  PagedType stored = PagedType::f32;
+  (void)stored_as(p.in(1), &stored);
+  const int type = (int)stored;
   const double page = 2.0 * (double)(a.heads / a.kv_heads * kPagePositions * (a.dim + a.v_dim));
   if (a.rows <= kFewRows) {
     p.workspace(a.parts, paged_parts_bytes(a));

@@ -31,6 +31,9 @@ struct EncodingInfo {
   // perhaps pad them with zeros. Such a tensor can be written element by element, and updated in its own order. NULL:
   // elements share bytes; then the next two are there.
   int64_t (*position)(MatrixSize size, int64_t i, int64_t j) = nullptr;
+  // The elements are int8 codes in the order of a plain tensor, with an f32 scale for each row from this byte on:
+  // element = code * scale of its row; encode_row takes max|row| / 127 as the scale. NULL: of no others.
+  int64_t (*row_scales)(MatrixSize size) = nullptr;
   double (*load)(MatrixSize size, const void* data, int64_t i, int64_t j) = nullptr;
   // Row i anew from `cols` floats. What is no number, or beyond the range, becomes some number.
   void (*encode_row)(MatrixSize size, const float* row, int64_t i, void* data) = nullptr;

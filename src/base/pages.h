@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pages: blocks of memory that hold 64 positions of every paged state of a model, one state behind the other. Within a
-// page a state of `heads` heads lies as [heads][64][dim].
+// page a state of `heads` heads is a matrix [heads * 64, dim] in the state's encoding: row head * 64 + position % 64.
 #pragma once
 #include <cstdint>
 

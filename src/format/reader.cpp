@@ -174,9 +174,6 @@ class Reader {
         return at(&s, TERN_FAIL(TERN_ERR_CORRUPT, "state '%s' has pages of %d positions; they have %d", d.name.c_str(),
                                 s.page_positions(), (int)kPagePositions));
       d.paged = s.page_positions() != 0;
-      if (d.paged && !is_plain(d.encoding))
-        return at(&s, TERN_FAIL(TERN_ERR_UNSUPPORTED, "state '%s' is in pages and encoded as %s; pages are plain",
-                                d.name.c_str(), encoding_name(d.encoding)));
       if (d.paged) bytes = 0;  // as many as are in use
       if (!checked_add(total, bytes, &total) || total > c_.limits.max_planned_bytes)
         return at(&s, TERN_FAIL(TERN_ERR_LIMIT, "the states up to '%s' need more than max_planned_bytes (%" PRIu64 ")",

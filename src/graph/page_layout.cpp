@@ -21,10 +21,11 @@ tern_status lay_out_pages(const ModelDef& model, PageLayout* out) {
                        s.name.c_str(), to_string(s.shape).c_str());
     out->capacity = s.shape[0];
     any = true;
+    const bool countable = s.shape[1] <= INT64_MAX / kPagePositions;
     uint64_t bytes = 0;
-    TERN_TRY(encoded_bytes(Encoding::plain, s.dtype, {s.shape[1], kPagePositions, s.shape[2]}, &bytes));
+    if (countable) TERN_TRY(encoded_bytes(s.encoding, s.dtype, page_matrix(s.shape), &bytes));
     out->offsets[i] = end;
-    if (!checked_add(end, bytes, &end) || !checked_align(end, 64, &end))
+    if (!countable || !checked_add(end, bytes, &end) || !checked_align(end, 64, &end))
       return TERN_FAIL(TERN_ERR_LIMIT, "a page of the states up to '%s' has too many bytes", s.name.c_str());
   }
   out->bytes = any && end == 0 ? 64 : end;

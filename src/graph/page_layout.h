@@ -11,6 +11,8 @@ struct PageLayout {
   std::vector<uint64_t> offsets;  // per state of the model; those of paged ones are multiples of 64
   int64_t capacity = 0;           // positions of one sequence
 };
+// What a page holds of a paged state, as the state's encoding sees it: [heads * 64, dim].
+inline Shape page_matrix(const Shape& state) { return {state[state.rank - 2] * kPagePositions, state[state.rank - 1]}; }
 // Errors: TERN_ERR_SHAPE where a paged state is no [positions, heads, dim], or two differ in positions; TERN_ERR_LIMIT.
 tern_status lay_out_pages(const ModelDef& model, PageLayout* out);
 

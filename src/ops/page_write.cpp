@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // page_write: y = the state with row r of the update at position[r] of sequence[r]
-//   state  any type, [positions, heads, dim] or [sequences, positions, heads, dim]: in pages or a plain tensor
+//   state  any type, [positions, heads, dim] or [sequences, positions, heads, dim]: in pages (then in any encoding), or
+//   a plain tensor
 //   update  [rows, heads, dim], the state's type, or any float for a state of floats (rounded to the state's type)
 //   sequence  i32 [rows]; position  i64 [rows]. A row with a negative position is skipped. A sequence that is not there
 //   gives TERN_ERR_INDEX, a position from the capacity on TERN_ERR_LIMIT. Rows for the same place: the last one stays
@@ -15,6 +16,9 @@ namespace tern {
 
 tern_status require_positions(const InferArgs& a, int i) {
   const Value& v = a.in(i);
+  if (!is_plain(v.encoding) && !v.paged)
+    return TERN_FAIL(TERN_ERR_TYPE, "%s: input %d is encoded as %s, which a state of positions may be in pages only",
+                     a.node.op->name, i, encoding_name(v.encoding));
   if (v.shape.rank == 3 || (v.shape.rank == 4 && !v.paged)) return TERN_OK;
   return TERN_FAIL(TERN_ERR_SHAPE, "%s: input %d of shape %s is no state of positions, heads and numbers",
                    a.node.op->name, i, to_string(v.shape).c_str());
@@ -49,23 +53,24 @@ tern_status RefPositions::check(const char* op, int64_t sequence, int64_t positi
   return TERN_OK;
 }
 
-RefTensor RefPositions::at(int64_t sequence, int64_t position, int64_t head, int64_t d, int64_t* index) const {
+RefTensor RefPositions::at(int64_t sequence, int64_t position, int64_t head, int64_t* index) const {
   RefTensor t = tensor;
   if (!t.paged) {
-    *index = ((sequence * shape.capacity + position) * shape.heads + head) * shape.dim + d;
+    *index = ((sequence * shape.capacity + position) * shape.heads + head) * shape.dim;
     return t;
   }
   const auto& table = *(const PageTable*)t.data;
   t.paged = false;
   t.data = (char*)(uintptr_t)(table.addresses(sequence)[position / kPagePositions] & ~kPageWritable) + t.page_offset;
-  *index = (head * kPagePositions + position % kPagePositions) * shape.dim + d;
+  t.shape = page_matrix(t.shape);
+  *index = (head * kPagePositions + position % kPagePositions) * shape.dim;
   return t;
 }
 
 double RefPositions::load(int64_t sequence, int64_t position, int64_t head, int64_t d) const {
   int64_t index = 0;
-  const RefTensor t = at(sequence, position, head, d, &index);
-  return t.load(index);
+  const RefTensor t = at(sequence, position, head, &index);
+  return t.load(index + d);
 }
 
 namespace {
@@ -81,7 +86,7 @@ tern_status infer(InferArgs& a) {
                      to_string(update.shape).c_str(), to_string(state.shape).c_str());
   TERN_TRY(require_rows(a, 2, 3, update.shape[0]));
   a.set(0, state.dtype, state.shape);
-  a.out(0).paged = state.paged;
+  a.out(0).paged = state.paged, a.out(0).encoding = state.encoding;
   return TERN_OK;
 }
 
@@ -89,16 +94,24 @@ tern_status reference(RefArgs& a) {
   const RefTensor &state = a.in(0), &update = a.in(1), &y = a.out(0);
   if (!y.paged && y.data != state.data) std::memcpy(y.data, state.data, (size_t)y.elements() * dtype_size(y.dtype));
   const RefPositions to(y);
-  const int64_t width = to.shape.heads * to.shape.dim;
+  const int64_t heads = to.shape.heads, dim = to.shape.dim;
+  std::vector<float> row((size_t)dim);
   for (int64_t r = 0; r < update.shape[0]; ++r) {
     const int64_t sequence = a.in(2).load_int(r), position = a.in(3).load_int(r);
     if (position < 0) continue;
     TERN_TRY(to.check("page_write", sequence, position, true));
-    for (int64_t i = 0; i < width; ++i) {
+    for (int64_t h = 0; h < heads && dim > 0; ++h) {
       int64_t index = 0;
-      const RefTensor t = to.at(sequence, position, i / to.shape.dim, i % to.shape.dim, &index);
-      if (is_float(t.dtype)) t.store(index, update.load(r * width + i));
-      else t.store_int(index, update.load_int(r * width + i));
+      const RefTensor t = to.at(sequence, position, h, &index);
+      const int64_t from = (r * heads + h) * dim;
+      if (!is_permutation(t.encoding)) {
+        for (int64_t d = 0; d < dim; ++d) row[(size_t)d] = (float)update.load(from + d);
+        encode_rows(t.encoding, t.dtype, t.shape, row.data(), index / dim, 1, t.data);
+        continue;
+      }
+      for (int64_t d = 0; d < dim; ++d)
+        if (is_float(t.dtype)) t.store(index + d, update.load(from + d));
+        else t.store_int(index + d, update.load_int(from + d));
     }
   }
   return TERN_OK;
@@ -136,6 +149,7 @@ extern constinit const Op op_page_write = checked_op({.name = "page_write",
                                                       .min_in = 4,
                                                       .max_in = 4,
                                                       .flags = kWritesState,
+                                                      .encoded_in = 1,
                                                       .paged_in = 1,
                                                       .infer = infer,
                                                       .reference = reference,

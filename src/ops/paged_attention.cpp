@@ -2,8 +2,9 @@
 // paged_attention: y[r, h] = sum over j of softmax over j of cap(q[r, h] . k[s, j, g] * scale) * v[s, j, g]
 //   s = sequence[r], over the positions max(0, p - window + 1) <= j <= p with p = position[r] (window = 0: from 0 on);
 //   cap(x) = softcap * tanh(x / softcap), or x if softcap = 0
-//   q  float [rows, heads, dim]; k, v  floats [positions, kv_heads, dim] and [positions, kv_heads, value_dim] in pages,
-//   or plain tensors, which may have a dim of sequences in front; kv_heads divides heads, g = h / (heads / kv_heads)
+//   q  float [rows, heads, dim]; k, v  floats [positions, kv_heads, dim] and [positions, kv_heads, value_dim] in pages
+//   of any one encoding, or plain tensors, which may have a dim of sequences in front; kv_heads divides heads,
+//   g = h / (heads / kv_heads)
 //   sequence  i32 [rows]; position  i64 [rows]. A row with a negative position gives zeros. A sequence that is not
 //   there gives TERN_ERR_INDEX, a position from the capacity on TERN_ERR_LIMIT
 //   y  type of q, [rows, heads, value_dim]. scale = 0 means 1 / sqrt(dim)
@@ -27,7 +28,7 @@ tern_status infer(InferArgs& a) {
   const PositionsShape k(a.in(1).shape), v(a.in(2).shape);
   const bool heads_fit = k.heads == 0 ? q[1] == 0 : q[1] % k.heads == 0;
   if (!heads_fit || q[2] != k.dim || k.heads != v.heads || k.capacity != v.capacity || k.sequences != v.sequences ||
-      a.in(1).paged != a.in(2).paged)
+      a.in(1).paged != a.in(2).paged || a.in(1).encoding != a.in(2).encoding)
     return TERN_FAIL(TERN_ERR_SHAPE, "paged_attention: q %s, k %s and v %s do not fit", to_string(q).c_str(),
                      to_string(a.in(1).shape).c_str(), to_string(a.in(2).shape).c_str());
   TERN_TRY(require_rows(a, 3, 4, q[0]));
@@ -116,6 +117,7 @@ constexpr Case kCases[] = {
 extern constinit const Op op_paged_attention = checked_op({.name = "paged_attention",
                                                            .min_in = 5,
                                                            .max_in = 5,
+                                                           .encoded_in = 1u << 1 | 1u << 2,
                                                            .paged_in = 1u << 1 | 1u << 2,
                                                            .attributes = attr_schema<PagedAttentionAttrs>(kFields),
                                                            .infer = infer,

@@ -3,7 +3,7 @@
 // [sequences, positions, heads, dim]; in pages (base/pages.h) it has as many sequences as the run brings and is always
 // of rank 3.
 #pragma once
-#include "base/pages.h"
+#include "graph/page_layout.h"
 #include "ops/op.h"
 
 namespace tern {
@@ -33,8 +33,8 @@ struct RefPositions {
   }
   // Is this position there, to be read or also written? `op` is named in the error.
   tern_status check(const char* op, int64_t sequence, int64_t position, bool write = false) const;
-  // The memory and the index of an element of a position that is there.
-  RefTensor at(int64_t sequence, int64_t position, int64_t head, int64_t d, int64_t* index) const;
+  // The matrix that holds the numbers of a head of a position that is there, and the index of the first.
+  RefTensor at(int64_t sequence, int64_t position, int64_t head, int64_t* index) const;
   double load(int64_t sequence, int64_t position, int64_t head, int64_t d) const;
 };
 

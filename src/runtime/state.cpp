@@ -104,16 +104,25 @@ void State::wrote_pages(const Backend& backend) {
 
 tern_status State::get_positions(int32_t i, Ref<Tensor>* tensor) const {
   const StateDecl& decl = model_->def().states[(size_t)i];
+  const DType dtype = tensor_dtype(decl);
   Ref<Tensor> t;
-  TERN_TRY(Tensor::create(model_->context(), decl.dtype, {length_, decl.shape[1], decl.shape[2]}, &t));
-  const size_t row = (size_t)decl.shape[2] * dtype_size(decl.dtype);
-  for (int64_t j = 0; j < length_; ++j) {
+  TERN_TRY(Tensor::create(model_->context(), dtype, {length_, decl.shape[1], decl.shape[2]}, &t));
+  const Shape matrix = page_matrix(decl.shape);
+  const size_t row = (size_t)decl.shape[2] * dtype_size(dtype);
+  std::vector<float> decoded(is_plain(decl.encoding) ? 0 : (size_t)matrix.elements());
+  for (size_t p = 0; p < num_pages(length_); ++p) {
     const void* page = nullptr;
-    TERN_TRY(pages_[(size_t)(j / kPagePositions)]->read(&page));
-    const char* from = (const char*)page + layout_->offsets[(size_t)i] + (size_t)(j % kPagePositions) * row;
-    for (int64_t h = 0; h < decl.shape[1]; ++h)
-      std::memcpy((char*)t->data() + (size_t)(j * decl.shape[1] + h) * row, from + (size_t)(h * kPagePositions) * row,
-                  row);
+    TERN_TRY(pages_[p]->read(&page));
+    const char* from = (const char*)page + layout_->offsets[(size_t)i];
+    if (!is_plain(decl.encoding)) {
+      decode(decl.encoding, decl.dtype, matrix, from, decoded.data());
+      from = (const char*)decoded.data();
+    }
+    const int64_t first = (int64_t)p * kPagePositions, n = std::min(kPagePositions, length_ - first);
+    for (int64_t j = 0; j < n; ++j)
+      for (int64_t h = 0; h < decl.shape[1]; ++h)
+        std::memcpy((char*)t->data() + (size_t)((first + j) * decl.shape[1] + h) * row,
+                    from + (size_t)(h * kPagePositions + j) * row, row);
   }
   *tensor = std::move(t);
   return TERN_OK;
@@ -121,7 +130,8 @@ tern_status State::get_positions(int32_t i, Ref<Tensor>* tensor) const {
 
 tern_status State::set_positions(int32_t i, const Tensor& tensor) {
   const StateDecl& decl = model_->def().states[(size_t)i];
-  const size_t row = (size_t)decl.shape[2] * dtype_size(decl.dtype);
+  const Shape matrix = page_matrix(decl.shape);
+  const size_t row = (size_t)decl.shape[2] * dtype_size(tensor.dtype());
   std::vector<Ref<Resident>> pages;
   for (size_t p = 0; p < num_pages(length_); ++p) {
     const void* content = nullptr;
@@ -131,9 +141,12 @@ tern_status State::set_positions(int32_t i, const Tensor& tensor) {
     char* const to = (char*)page->overwrite() + layout_->offsets[(size_t)i];
     const int64_t first = (int64_t)p * kPagePositions, n = std::min(kPagePositions, length_ - first);
     for (int64_t j = 0; j < n; ++j)
-      for (int64_t h = 0; h < decl.shape[1]; ++h)
-        std::memcpy(to + (size_t)(h * kPagePositions + j) * row,
-                    (const char*)tensor.data() + (size_t)((first + j) * decl.shape[1] + h) * row, row);
+      for (int64_t h = 0; h < decl.shape[1]; ++h) {
+        const char* const from = (const char*)tensor.data() + (size_t)((first + j) * decl.shape[1] + h) * row;
+        const int64_t at = h * kPagePositions + j;
+        if (is_plain(decl.encoding)) std::memcpy(to + (size_t)at * row, from, row);
+        else encode_rows(decl.encoding, decl.dtype, matrix, (const float*)from, at, 1, to);
+      }
     pages.push_back(std::move(page));
   }
   pages_ = std::move(pages);

@@ -683,11 +683,11 @@ TEST(Verifier, StateInSubgraph) {
 
 // ---- states in pages ----
 
-ModelDef paged_model() {
+ModelDef paged_model(Encoding encoding = Encoding::plain) {
   ModelDef m;
   m.states.push_back({"s", TERN_DTYPE_F32, Shape{100, 2, 4}});
   m.states.push_back({"t", TERN_DTYPE_F32, Shape{100, 1, 3}});
-  for (StateDecl& s : m.states) s.paged = true;
+  for (StateDecl& s : m.states) s.paged = true, s.encoding = encoding;
   m.signatures.resize(1);
   Signature& f = m.signatures[0];
   f.name = "f";
@@ -697,6 +697,7 @@ ModelDef paged_model() {
   const ValueId position = add_input(g, "position", TERN_DTYPE_I64, {3});
   Value s;
   s.dtype = TERN_DTYPE_F32, s.kind = ValueKind::state, s.shape = {100, 2, 4}, s.index = 0, s.paged = true;
+  s.encoding = encoding;
   const ValueId k = emit(g, "page_write", {add_value(g, std::move(s)), x, sequence, position});
   const ValueId y = emit(g, "relu", {emit(g, "paged_attention", {x, k, k, sequence, position})});
   EXPECT_EQ(g.status, TERN_OK) << thread_error().message;
@@ -713,6 +714,11 @@ TEST(Verifier, StatesInPages) {
   ASSERT_EQ(whole.status, TERN_OK) << thread_error().message;
   EXPECT_TRUE(whole.model.states[0].paged && whole.model.states[1].paged);
   EXPECT_EQ(whole.model.signatures[0].sequence_input, 1);
+  for (int e = 0; e < kNumEncodings; ++e) {
+    const Loaded encoded = load(write(paged_model((Encoding)e)));
+    ASSERT_EQ(encoded.status, TERN_OK) << thread_error().message;
+    EXPECT_EQ(encoded.model.states[0].encoding, (Encoding)e);
+  }
   const auto refused = [](const std::function<void(Parts&)>& change, const char* text) {
     Parts p = take_apart(write(paged_model()));
     change(p);

@@ -108,13 +108,17 @@ ValueId parameter(ModelDef& m, Graph& g, DType dtype, const Shape& s, Encoding e
 }
 
 // In pages, if it may be and has as many positions as others in pages.
-ValueId state(ModelDef& m, Graph& g, DType dtype, const Shape& s, bool paged = false) {
+ValueId state(ModelDef& m, Graph& g, DType dtype, const Shape& s, bool paged = false, Encoding e = Encoding::plain) {
   paged = paged && s.rank == 3;
   for (const StateDecl& o : m.states) paged = paged && (!o.paged || o.shape[0] == s[0]);
-  m.states.push_back({"s" + std::to_string(m.states.size()), dtype, s});
-  m.states.back().paged = paged;
+  uint64_t bytes;
+  if (encoded_bytes(e, dtype, s, &bytes) != TERN_OK) e = Encoding::plain;
+  StateDecl d;
+  d.name = "s" + std::to_string(m.states.size());
+  d.dtype = dtype, d.shape = s, d.encoding = e, d.paged = paged;
+  m.states.push_back(d);
   Value v;
-  v.name = m.states.back().name, v.dtype = dtype, v.kind = ValueKind::state, v.shape = s,
+  v.name = d.name, v.dtype = dtype, v.encoding = e, v.kind = ValueKind::state, v.shape = s,
   v.index = (int32_t)m.states.size() - 1, v.paged = paged;
   return add_value(g, std::move(v));
 }
@@ -190,12 +194,13 @@ void graft(ModelDef& m, Graph& g, bool top, Random& r) {
     const test::Tensor& t = c.inputs[i];
     ValueId v = kNoValue;
     if (t.present && t.bytes() > kMostBytes) return;
+    const bool encoded = t.present && (op.encoded_in >> std::min<size_t>(i, 31) & 1) && r.one_in(2);
+    const Encoding e = encoded ? (Encoding)r.below(kNumEncodings) : Encoding::plain;
     if (t.present && (op.flags & kWritesState) && i == 0)
-      v = top ? state(m, g, t.dtype, t.shape, op.paged_in & 1) : kNoValue;
+      v = top ? state(m, g, t.dtype, t.shape, op.paged_in & 1, e) : kNoValue;
     else if (t.present && t.encoding != Encoding::plain) v = parameter(m, g, t.dtype, t.shape, t.encoding, r);
     else if (t.present && t.given && !r.one_in(6)) v = add_constant(g, t.dtype, t.shape, t.data());
-    else if (t.present && (op.encoded_in >> std::min<size_t>(i, 31) & 1) && r.one_in(2))
-      v = parameter(m, g, t.dtype, t.shape, (Encoding)r.below(kNumEncodings), r);
+    else if (encoded) v = parameter(m, g, t.dtype, t.shape, e, r);
     else if (t.present) v = fitting(m, g, t.dtype, t.shape, top, r);
     if (t.present && v == kNoValue) return;
     n.in.push_back(v);

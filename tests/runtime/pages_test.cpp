@@ -15,9 +15,9 @@ namespace {
 
 const char* const kBackends[] = {"cpu", "reference", "halting,cpu", "deferred"};
 
-StateDecl paged(std::string name, DType dtype, const Shape& shape) {
+StateDecl paged(std::string name, DType dtype, const Shape& shape, Encoding encoding = Encoding::plain) {
   StateDecl s;
-  s.name = std::move(name), s.dtype = dtype, s.shape = shape, s.paged = true;
+  s.name = std::move(name), s.dtype = dtype, s.shape = shape, s.paged = true, s.encoding = encoding;
   return s;
 }
 
@@ -25,6 +25,7 @@ struct Sizes {
   int64_t layers, dim, heads, kv_heads, head_dim, hidden, vocab, capacity;
   DType cache = TERN_DTYPE_F32;
   int64_t window = 0;
+  Encoding encoding = Encoding::plain;  // of the cache
 };
 
 // tokens [rows], the rows' sequences and positions -> logits [rows, vocab].
@@ -49,7 +50,7 @@ ModelDef transformer(const Sizes& z) {
     weight(layer + "up", z.hidden, z.dim);
     weight(layer + "down", z.dim, z.hidden, 0.5f);
     for (const char* part : {"keys", "values"})
-      def.states.push_back(paged(layer + part, z.cache, {z.capacity, z.kv_heads, z.head_dim}));
+      def.states.push_back(paged(layer + part, z.cache, {z.capacity, z.kv_heads, z.head_dim}, z.encoding));
   }
   Graph g;
   const int64_t rows = 4;  // the hint
@@ -89,6 +90,18 @@ ModelDef transformer(const Sizes& z) {
 }
 
 constexpr Sizes kSmall = {2, 24, 4, 2, 10, 40, 31, 300};
+
+// What keys and values are stored as.
+struct Cache {
+  DType dtype;
+  Encoding encoding = Encoding::plain;
+};
+constexpr Cache kCaches[] = {
+    {TERN_DTYPE_F32}, {TERN_DTYPE_F16}, {TERN_DTYPE_F32, Encoding::row_int8}, {TERN_DTYPE_F32, Encoding::block_int8}};
+Sizes with(Sizes z, const Cache& cache) {
+  z.cache = cache.dtype, z.encoding = cache.encoding;
+  return z;
+}
 
 std::vector<int32_t> random_tokens(size_t n, uint32_t seed, int64_t vocab) {
   std::vector<int32_t> ids;
@@ -151,9 +164,8 @@ class Pages : public testing::TestWithParam<const char*> {};
 
 // In one piece, token by token, in odd chunks: the same bits, in every type of cache.
 TEST_P(Pages, ChunksGiveTheSameBits) {
-  for (const DType cache : {TERN_DTYPE_F32, TERN_DTYPE_F16}) {
-    Sizes z = kSmall;
-    z.cache = cache;
+  for (const Cache& cache : kCaches) {
+    const Sizes z = with(kSmall, cache);
     const Reader r(z, GetParam());
     const std::vector<int32_t> tokens = random_tokens(140, 3, z.vocab);
     Ref<State> whole = r.new_state(), single = r.new_state(), odd = r.new_state();
@@ -176,8 +188,8 @@ TEST_P(Pages, ChunksGiveTheSameBits) {
   }
 }
 
-TEST_P(Pages, ForkTruncateAndRestoreGiveTheSameTokens) {
-  const Reader r(kSmall, GetParam());
+void check_fork_truncate_and_restore(const Sizes& sizes, const char* backends) {
+  const Reader r(sizes, backends);
   Ref<State> state = r.new_state(), fork;
   (void)r.last(*state, random_tokens(100, 4, kSmall.vocab));
   TERN_OKAY(state->fork(&fork));
@@ -202,11 +214,50 @@ TEST_P(Pages, ForkTruncateAndRestoreGiveTheSameTokens) {
     ASSERT_EQ(t->shape(), (Shape{100, kSmall.kv_heads, kSmall.head_dim}));
     TERN_OKAY(copy->set(i, *t));
     TERN_OKAY(copy->get(i, &u));
-    EXPECT_EQ(std::memcmp(t->data(), u->data(), t->bytes()), 0);
+    if (is_plain(sizes.encoding)) {
+      EXPECT_EQ(std::memcmp(t->data(), u->data(), t->bytes()), 0);
+    }
+    for (int64_t k = 0; k < t->shape().elements() && !is_plain(sizes.encoding); ++k) {  // the codes stay
+      const float x = ((const float*)t->data())[k];
+      ASSERT_NEAR(x, ((const float*)u->data())[k], 1e-6 * std::fabs(x));
+    }
     EXPECT_EQ(state->set(i, *t), TERN_ERR_SHAPE) << "it has another length";
   }
   EXPECT_EQ(r.generate(*copy, {7}, 60), ids) << "of what was set";
   std::filesystem::remove(path);
+}
+
+TEST_P(Pages, ForkTruncateAndRestoreGiveTheSameTokens) {
+  check_fork_truncate_and_restore(kSmall, GetParam());
+  check_fork_truncate_and_restore(with(kSmall, {TERN_DTYPE_F32, Encoding::row_int8}), GetParam());
+}
+
+// Keys and values of 8 bits with a scale for each position and head: what they change, and what they take.
+TEST_P(Pages, EightBitsAreNearThirtyTwo) {
+  Sizes z = kSmall;
+  z.head_dim = 64;
+  const std::vector<int32_t> tokens = random_tokens(100, 6, z.vocab);
+  const Reader whole(z, GetParam()), eight(with(z, {TERN_DTYPE_F32, Encoding::row_int8}), GetParam());
+  Ref<State> a = whole.new_state(), b = eight.new_state();
+  const std::vector<float> x = whole.read({a.get()}, {tokens}), y = eight.read({b.get()}, {tokens});
+  ASSERT_EQ(x.size(), y.size());
+  double difference = 0, size = 0;
+  for (size_t i = 0; i < x.size(); ++i) difference += (x[i] - y[i]) * (x[i] - y[i]), size += x[i] * x[i];
+  EXPECT_GT(difference, 0);
+  EXPECT_LT(std::sqrt(difference / size), 0.02);
+  EXPECT_EQ(a->bytes(), 2u * 4 * 64 * 2 * 64 * 4);  // pages, states, positions, heads, dim
+  EXPECT_EQ(b->bytes(), 2u * 4 * 64 * 2 * (64 + 4));
+  // What the kernels and the encoding itself write is the same.
+  Ref<tern::Tensor> written, again;
+  TERN_OKAY(b->get(0, &written));
+  Ref<State> copy = eight.new_state();
+  (void)eight.read({copy.get()}, {tokens});
+  TERN_OKAY(copy->set(0, *written));
+  TERN_OKAY(copy->get(0, &again));
+  for (int64_t k = 0; k < written->shape().elements(); ++k) {
+    const float v = ((const float*)written->data())[k];
+    ASSERT_NEAR(v, ((const float*)again->data())[k], 1e-6 * std::fabs(v));
+  }
 }
 
 // Sequences join and leave at any run; each gives the bits that it gives alone.
@@ -272,16 +323,18 @@ TEST(PagesProof, ThreeSequencesInOneRunEqualEachAlone) {
 }
 
 TEST(PagesProof, ThirtyLayersDecodeTheSameTokensEverywhere) {
-  const Sizes z = {30, 16, 4, 2, 8, 24, 67, 128};
-  std::vector<int32_t> expected;
-  for (const char* backends : kBackends) {
-    const Reader r(z, backends);
-    Ref<State> state = r.new_state();
-    const std::vector<int32_t> ids = r.generate(*state, random_tokens(20, 9, z.vocab), 40);
-    if (expected.empty()) expected = ids;
-    EXPECT_EQ(ids, expected) << backends;
+  for (const Cache& cache : {kCaches[0], kCaches[2]}) {
+    const Sizes z = with({30, 16, 4, 2, 8, 24, 67, 128}, cache);
+    std::vector<int32_t> expected;
+    for (const char* backends : kBackends) {
+      const Reader r(z, backends);
+      Ref<State> state = r.new_state();
+      const std::vector<int32_t> ids = r.generate(*state, random_tokens(20, 9, z.vocab), 40);
+      if (expected.empty()) expected = ids;
+      EXPECT_EQ(ids, expected) << backends;
+    }
+    EXPECT_GT(std::count_if(expected.begin(), expected.end(), [&](int32_t id) { return id != expected[0]; }), 5);
   }
-  EXPECT_GT(std::count_if(expected.begin(), expected.end(), [&](int32_t id) { return id != expected[0]; }), 5);
 }
 
 // Prompts of any length share a few plans.
@@ -311,31 +364,10 @@ TEST(PagesProof, ATokenIsOneSubmitAndOneWait) {
 
 // ---- sharing ----
 
-// Bytes that live, as an allocator of the caller sees them.
-struct Counter {
-  uint64_t bytes = 0, most = 0, allocations = 0;
-  tern_allocator allocator() {
-    return {(uint32_t)sizeof(tern_allocator), this,
-            [](void* user, size_t bytes, size_t alignment) {
-              auto& c = *(Counter*)user;
-              c.bytes += bytes, c.most = std::max(c.most, c.bytes), ++c.allocations;
-              return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-            },
-            [](void* user, void* memory, size_t bytes) {
-              ((Counter*)user)->bytes -= bytes;
-              std::free(memory);
-            }};
-  }
-};
-
 // The keys and values of a model of 2 billion weights: 30 layers, 5 heads of 128 numbers in f16.
 TEST(PagesProof, AForkCostsReferences) {
-  Counter counter;
-  static const BackendApi* const tables[] = {&cpu::backend()};
-  Context::Options options;
-  options.threads.num_threads = 1;
-  options.allocator = counter.allocator();
-  const Ref<Context> context = Ref<Context>::adopt(new Context(options, tables));
+  AllocationCounter counter;
+  const Ref<Context> context = make_context(1, counter.allocator());
   ModelDef def;
   Graph g;
   const ValueId x = add_input(g, "x", TERN_DTYPE_F16, {4, 5, 128});

@@ -6,6 +6,7 @@
 #include "ops/reduce.h"
 #include "runtime/executable.h"
 #include "tests/runtime/support.h"
+#include "train/differentiate.h"
 
 namespace tern::test {
 namespace {
@@ -127,6 +128,49 @@ TEST_F(Deferred, StepsOfTrainingDownloadNothing) {
   TERN_OKAY(run(*cpu, 0, {x.get()}, &want));
   TERN_OKAY(run(*host, 0, {x.get()}, &out));
   EXPECT_LT(relative_error(out.f32(0), want.f32(0), 2 * kWide), 1e-5);
+}
+
+// A base in the order of kernels, frozen, that the gradient of what lies below it passes through.
+TEST(FrozenBase, StepsMakeNoCopyOfIt) {
+  constexpr int64_t kRows = 8, kSize = 512;
+  constexpr uint64_t kBase = kSize * kSize * 4;
+  ModelDef def;
+  add_parameter(def, "base", {kSize, kSize}, random_floats(kSize * kSize, 1).data(), Encoding::panel32);
+  const std::vector<float> ones(kSize, 1.0f);
+  add_parameter(def, "adapter", {kSize}, ones.data());
+  Graph g;
+  const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {kRows, kSize}), adapter = use_parameter(g, def, "adapter");
+  const ValueId y = emit(g, "linear", {mul(g, x, adapter), use_parameter(g, def, "base")});
+  const ValueId loss = emit(g, "reduce_mean", {mul(g, y, y)}, ReduceAttrs{});
+  std::vector<ValueId> gradient;
+  TERN_OKAY(differentiate(g, loss, {&adapter, 1}, &gradient));
+  emit(g, "sgd_update", {adapter, gradient[0], add_constant(g, 0.01f)});
+  g.outputs = {loss};
+  add_signature(def, "train", std::move(g));
+
+  std::vector<float> losses;
+  for (const char* backends : {"cpu", "deferred"}) {
+    AllocationCounter counter;
+    const Ref<Context> context = make_context(1, counter.allocator());
+    const Ref<Model> model = make_model(*context, def);
+    const Ref<Tensor> in =
+        make_tensor(*context, TERN_DTYPE_F32, {kRows, kSize}, random_floats(kRows * kSize, 2).data());
+    const std::unique_ptr<Session> s = open(*model, backends);
+    const uint64_t before = counter.bytes;
+    (void)take_deferred_counters();
+    Outputs out;
+    for (int step = 0; step < 3; ++step) {
+      TERN_OKAY(run(*s, 0, {in.get()}, &out));
+      losses.push_back(*out.f32(0));
+      const DeferredCounters c = take_deferred_counters();
+      EXPECT_LE(c.upload_bytes, step > 0 ? (int64_t)in->bytes() : INT64_MAX) << backends;
+    }
+    // The device's own memory is not the allocator's.
+    EXPECT_LT(counter.most - before, kBase / 4) << backends;
+    EXPECT_EQ(s->parameters().overlay_bytes(), kSize * 4u) << backends;
+  }
+  for (int step = 0; step < 3; ++step) EXPECT_NEAR(losses[(size_t)step], losses[(size_t)step + 3], 1e-4 * losses[0]);
+  EXPECT_LT(losses[2], losses[0]);
 }
 
 TEST_F(Deferred, EveryDeviceCanBeOpened) {

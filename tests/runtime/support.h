@@ -23,13 +23,31 @@
 
 namespace tern::test {
 
-inline Ref<Context> make_context(int32_t threads = 1) {
+inline Ref<Context> make_context(int32_t threads = 1, const tern_allocator& allocator = default_allocator()) {
   static const BackendApi* const tables[] = {&cpu::backend(), &reference_backend(), &halting_backend(),
                                              &deferred_backend(), &onednn::backend()};
   Context::Options options;
   options.threads.num_threads = threads;
+  options.allocator = allocator;
   return Ref<Context>::adopt(new Context(options, tables));
 }
+
+// Bytes that live, as an allocator of the caller sees them.
+struct AllocationCounter {
+  uint64_t bytes = 0, most = 0, allocations = 0;
+  tern_allocator allocator() {
+    return {(uint32_t)sizeof(tern_allocator), this,
+            [](void* user, size_t bytes, size_t alignment) {
+              auto& c = *(AllocationCounter*)user;
+              c.bytes += bytes, c.most = std::max(c.most, c.bytes), ++c.allocations;
+              return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+            },
+            [](void* user, void* memory, size_t bytes) {
+              ((AllocationCounter*)user)->bytes -= bytes;
+              std::free(memory);
+            }};
+  }
+};
 
 // Can oneDNN be opened? Its library is the system's, or the one that tests/setup put beside the models. Tells why not.
 inline bool has_onednn() {
