@@ -180,7 +180,8 @@ Steps find_steps(const InputSizes& sizes, const Graph& g, size_t symbol) {
   const int64_t hint = sizes.hints[symbol];
   constexpr int64_t kMost = 256, kAway[] = {1, 2, 3, 5};
   for (const bool alone : {true, false})
-    for (int64_t m = 1; m <= kMost && hint % m == 0; m *= 2) {
+    for (int64_t m = 1; m <= kMost; ++m) {
+      if (hint % m != 0) continue;
       const auto takes = [&](int64_t size) { return infers(sizes, g, with_size(sizes, symbol, alone, size)); };
       bool all = true;
       for (const int64_t k : kAway) all = all && takes(hint + k * m);
@@ -196,7 +197,8 @@ Steps find_steps(const InputSizes& sizes, const Graph& g, size_t symbol) {
     }
   // Or a few sizes beside the hint, as where what is left of a height must be one row.
   constexpr int64_t kFew = 32;
-  for (int64_t m = 1; m <= kMost && hint % m == 0; m *= 2) {
+  for (int64_t m = 1; m <= kMost; ++m) {
+    if (hint % m != 0) continue;
     const auto takes = [&](int64_t size) { return size > 0 && infers(sizes, g, with_size(sizes, symbol, true, size)); };
     Steps s{hint, m, hint};
     for (int64_t k = 0; k < kFew && takes(s.max + m); ++k) s.max += m;

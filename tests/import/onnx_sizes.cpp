@@ -308,6 +308,23 @@ TEST(OnnxSizes, UNetOfOddSizes) {
   check_shapes(m, {{48, 320}, {33, 65}, {7, 2}}, [](const auto& s) { return Shape{1, 8, s[0], s[1]}; });
 }
 
+// Steps need not be powers of two.
+TEST(OnnxSizes, BlocksOfThreeAndOfSeven) {
+  for (const int64_t block : {3, 6, 7, 12}) {
+    Small m;
+    m.open_input("x", {"1", "2", "height", "width"});
+    const char* y = m.op("SpaceToDepth", {"x"});
+    integer(m.last(), "blocksize", block);
+    m.output(y);
+    check_shapes(m, {{2 * block, 5 * block}, {16 * block, block}, {17 * block, 11 * block}}, [&](const auto& s) {
+      return Shape{1, 2 * block * block, s[0] / block, s[1] / block};
+    });
+    ModelDef model;
+    ASSERT_EQ(import_small(m, &model), TERN_OK) << message();
+    for (const Symbol& s : model.signatures[0].symbols) EXPECT_EQ(s.multiple, block);
+  }
+}
+
 TEST(OnnxSizes, TokensOfAPicture) {
   Small m;
   m.open_input("x", {"n", "8", "height", "width"});
