@@ -165,11 +165,16 @@ tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
   for (size_t i = plan->patches.size(); i-- > 0;) plan->first_patch[(size_t)plan->patches[i].slot] = i;
   for (size_t s = num_slots; s-- > 0;) plan->first_patch[s] = std::min(plan->first_patch[s], plan->first_patch[s + 1]);
   plan->bound.assign(num_slots, nullptr);
-  size_t scratch = 0;
+  uint64_t scratch = 0, room = 0;
   for (const Call& c : plan->calls) {
-    const size_t stride = (c.scratch + 63) / 64 * 64;
-    scratch = std::max(scratch, stride * (size_t)c.threads);
+    uint64_t bytes = 0;
+    if (!checked_align(c.scratch, 64, &bytes) || !checked_mul(bytes, (uint64_t)c.threads, &bytes)) bytes = UINT64_MAX;
+    scratch = std::max(scratch, bytes);
   }
+  if (!checked_add(scratch, plan->memory.workspace_bytes, &room) ||
+      !checked_add(room, plan->memory.prepared_bytes, &room))
+    room = UINT64_MAX;
+  TERN_TRY(check_room(partition, room));
   if (scratch) TERN_TRY(plan->scratch.allocate(*device.allocator, scratch));
   if (plan->memory.workspace_bytes) TERN_TRY(plan->workspace.allocate(*device.allocator, plan->memory.workspace_bytes));
   for (void** field : plan->memory.workspace_fields) *field = plan->workspace.data();
@@ -182,10 +187,7 @@ void plan_release(void*, BackendPlan* plan) { delete static_cast<Plan*>(plan); }
 
 PlanStats plan_stats(void*, const BackendPlan* base) {
   const Plan* plan = static_cast<const Plan*>(base);
-  PlanStats s;
-  s.scratch_bytes = plan->scratch.bytes() + plan->workspace.bytes();
-  for (const Block& b : plan->memory.prepared) s.prepared_bytes += b.bytes();
-  return s;
+  return {plan->scratch.bytes() + plan->workspace.bytes(), plan->memory.prepared_bytes};
 }
 
 std::span<const NodeTime> plan_times(void*, const BackendPlan* plan) { return static_cast<const Plan*>(plan)->times; }

@@ -5,6 +5,7 @@
 #include <deque>
 #include <type_traits>
 
+#include "base/checked.h"
 #include "kernels/cpu/dispatch.h"
 #include "kernels/cpu/kernel.h"
 #include "ops/op.h"
@@ -36,7 +37,7 @@ struct PlanMemory {
   std::deque<std::unique_ptr<Graph>> graphs;
   std::deque<int32_t> error_flags;  // set by kernels that find a bad index
   std::vector<void**> workspace_fields;
-  uint64_t workspace_bytes = 0;
+  uint64_t workspace_bytes = 0, prepared_bytes = 0;
 };
 
 // Where derived bytes lie: in a slot, or in memory of the plan.
@@ -178,6 +179,8 @@ class Prepare {
   }
   // Memory of the plan: for what is made anew at every run.
   tern_status prepared(uint64_t bytes, void** out) {
+    if (!checked_add(memory_.prepared_bytes, bytes, &memory_.prepared_bytes)) memory_.prepared_bytes = UINT64_MAX;
+    TERN_TRY(check_room(partition_, memory_.prepared_bytes));
     Block block;
     TERN_TRY(block.allocate(allocator_, bytes));
     memory_.prepared.push_back(std::move(block));

@@ -291,11 +291,12 @@ class Builder {
 };
 
 // One work space for each thread, which all nodes use in turn.
-tern_status allocate_scratch(const tern_allocator& allocator, Plan& plan) {
+tern_status allocate_scratch(const tern_allocator& allocator, const Partition& partition, Plan& plan) {
   uint64_t stride = 0;
   for (const Call& call : plan.calls)
     for (const Share& share : call.shares) stride = std::max(stride, (share.scratch + 63) / 64 * 64);
   if (!stride) return TERN_OK;
+  TERN_TRY(check_room(partition, stride * plan.streams.size()));
   TERN_TRY(plan.scratch.allocate(allocator, stride * plan.streams.size()));
   for (const Call& call : plan.calls)
     for (size_t i = 0; i < call.shares.size(); ++i)
@@ -318,7 +319,7 @@ tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
     TERN_TRY(check_control(partition.control));
     TERN_TRY(Builder(device, partition, i, *plan).build());
   }
-  TERN_TRY(allocate_scratch(*device.allocator, *plan));
+  TERN_TRY(allocate_scratch(*device.allocator, partition, *plan));
   int32_t last = -1;
   for (const Patch& p : plan->patches) last = std::max(last, p.slot);
   plan->bound.assign((size_t)last + 1, nullptr);

@@ -82,12 +82,16 @@ struct Partition {
   std::span<const char> fixed;          // per value: 1 for a parameter or constant that no run of this plan changes
   std::span<const ValueId> scalars;     // values whose content `submit` gets by value
   bool profile;
+  uint64_t max_bytes;       // that the backend may allocate for this plan: work space, prepared weights (check_room)
   RunControl control = {};  // may end the making of the plan; looked at between nodes
   // Gives the slot of bytes derived from `sources`, which are fixed. They are shared by all plans that ask for the
   // same, and are up to date in every run.
   tern_status (*derive)(void* owner, std::span<const ValueId> sources, const DerivedOrder& order, int32_t* slot);
   void* owner;
 };
+
+// May `bytes`, of all that was and will be allocated for this part of a plan, be allocated? Asked before it is.
+tern_status check_room(const Partition& partition, uint64_t bytes);
 
 struct PlanStats {
   uint64_t scratch_bytes = 0;

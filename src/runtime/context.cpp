@@ -24,6 +24,13 @@ tern_status check_control(const RunControl& control) {
   return TERN_OK;
 }
 
+tern_status check_room(const Partition& partition, uint64_t bytes) {
+  if (bytes <= partition.max_bytes) return TERN_OK;
+  return TERN_FAIL(TERN_ERR_LIMIT,
+                   "a part of the plan needs %" PRIu64 " bytes of work space, the limit leaves %" PRIu64, bytes,
+                   partition.max_bytes);
+}
+
 Context::Context(const Options& options, std::span<const BackendApi* const> backends)
     : options_(options), pool_(options.threads), tables_(backends.begin(), backends.end()) {}
 

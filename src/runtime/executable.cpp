@@ -201,7 +201,7 @@ tern_status Executable::compile_part(size_t part, std::span<const char> fixed, c
   const Part& p = parts_[part];
   std::vector<int32_t> nodes;
   for (int32_t i = p.begin; i < p.end; ++i) nodes.push_back(i);
-  Deriving deriving{this, &parameters, targets_.memory_of(p.backend)};
+  Deriving deriving{this, &parameters, targets_.memory_of(p.backend), options.max_bytes - planned_};
   const Backend& backend = *targets_.backends[(size_t)p.backend];
   const Partition partition{
       .graph = &lowered_.graph,
@@ -210,6 +210,7 @@ tern_status Executable::compile_part(size_t part, std::span<const char> fixed, c
       .fixed = fixed,
       .scalars = lowered_.scalars,
       .profile = options.profile,
+      .max_bytes = options.max_bytes - planned_,
       .control = options.control,
       .derive =
           [](void* owner, std::span<const ValueId> sources, const DerivedOrder& order, int32_t* slot) {
@@ -242,6 +243,9 @@ Ref<Resident> Executable::item_of(ValueId v, const Parameters& parameters) {
 
 tern_status Executable::derive(const Deriving& d, std::span<const ValueId> sources, const DerivedOrder& order,
                                int32_t* slot) {
+  if (order.bytes > d.max_bytes)
+    return TERN_FAIL(TERN_ERR_LIMIT, "a copy of weights needs %" PRIu64 " bytes, the limit of the plan leaves %" PRIu64,
+                     order.bytes, d.max_bytes);
   Place& place = places_[(size_t)d.memory];
   std::vector<Ref<Resident>> items;
   for (const ValueId v : sources) items.push_back(item_of(v, *d.parameters));

@@ -91,6 +91,7 @@ class Executable {
     Executable* self;
     const Parameters* parameters;
     int32_t memory;
+    uint64_t max_bytes;  // of one copy
   };
 
   Executable() = default;

@@ -201,6 +201,21 @@ TEST(Planning, ManySubgraphs) {
 
 // ---- sizes ----
 
+// Rows that a step of any size would pass over are work space of a kernel: refused before they are allocated.
+TEST(Planning, WorkSpaceCountsBeforeItIsThere) {
+  const auto graph = [](int64_t stride) {
+    Graph g;
+    const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {1, 7, 7, 4});
+    Conv2dAttrs a;
+    a.groups = 4, a.strides = {stride, stride}, a.pads = {0, 0, stride, 0};
+    g.outputs = {emit(g, "conv2d", {x, constant(g, {4, 3, 3, 1})}, a)};
+    return as_read(std::move(g));
+  };
+  EXPECT_EQ(plan(graph(2)).status, TERN_OK) << thread_error().message;
+  EXPECT_EQ(plan(graph(1 << 28)).status, TERN_ERR_LIMIT);
+  EXPECT_NE(std::string(thread_error().message).find("work space"), std::string::npos) << thread_error().message;
+}
+
 TEST(Planning, LimitOfThePlan) {
   const auto graph = [](int64_t rows) {
     Graph g;
