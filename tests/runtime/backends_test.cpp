@@ -217,6 +217,9 @@ TEST_P(Backends, EqualTheReference) {
   cpu::select_kernels(nullptr);
 }
 
+// Inputs that may be encoded as a tensor; those in pages are the matter of pages_test.
+uint32_t encoded_tensors(const Op& op) { return op.encoded_in & ~op.paged_in; }
+
 // Every operator that takes encoded inputs, with every encoding and type that its shape rule lets through: kernels and
 // reference loops give what the reference gives on every instruction set, and read no byte more than the encoding says
 // that there are.
@@ -224,14 +227,14 @@ TEST(Encoded, ReadersTakeEveryEncodingAndKeepToItsBytes) {
   static const Ref<Context> context = make_context(1);
   std::map<std::string, int> runs;
   for (const Op* op : all_ops()) {
-    if (op->num_subgraphs > 0 || op->encoded_in == 0) continue;
+    if (op->num_subgraphs > 0 || encoded_tensors(*op) == 0) continue;
     for (int32_t k = 0; k < op->cases.count; ++k) {
       ParsedCase line;
       std::string why;
       ASSERT_TRUE(parse_case(*op, op->cases.items[k], &line, &why)) << why;
       if (line.line->fails != TERN_OK) continue;
       for (size_t i = 0; i < line.inputs.size(); ++i)
-        for (int e = 1; e < kNumEncodings && (op->encoded_in >> std::min<size_t>(i, 31) & 1); ++e)
+        for (int e = 1; e < kNumEncodings && (encoded_tensors(*op) >> std::min<size_t>(i, 31) & 1); ++e)
           for (const DType dtype : {TERN_DTYPE_F32, TERN_DTYPE_F16, TERN_DTYPE_BF16}) {
             ParsedCase c = line;
             uint64_t bytes = 0;
@@ -280,7 +283,7 @@ TEST(Encoded, ReadersTakeEveryEncodingAndKeepToItsBytes) {
     }
   }
   for (const Op* op : all_ops())
-    if (op->num_subgraphs == 0 && op->encoded_in != 0) {  // each in two types at least
+    if (op->num_subgraphs == 0 && encoded_tensors(*op) != 0) {  // each in two types at least
       EXPECT_GT(runs[op->name], 1) << op->name;
     }
 }
