@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fused losses and gradients of composite operators: softmax_cross_entropy and its gradient, layer_norm_grad.
+// Fused losses and gradients of composite operators: softmax_cross_entropy and its gradient, layer_norm_grad,
+// batch_norm_train and its gradient.
 #include "backends/cpu/prepare.h"
+#include "kernels/cpu/batch_norm_train.h"
 #include "kernels/cpu/cross_entropy.h"
 #include "kernels/cpu/norm_grad.h"
 #include "ops/normalize.h"
@@ -71,7 +73,36 @@ tern_status prepare_norm_grad(Prepare& p) {
   return TERN_OK;
 }
 
+const char* refuse_batch_norm(const Graph& g, const Node& n) {
+  if (g.value(n.in[0]).shape.elements() == 0) return "the kernel takes tensors with elements only";
+  return refuse_unless_f32(g, n);
+}
+
+tern_status prepare_batch_norm(Prepare& p, bool gradient) {
+  BatchNormTrainArgs& a = p.args<BatchNormTrainArgs>();
+  a.channels = p.out(1).shape[0];
+  a.rows = p.in(0).shape.elements() / a.channels;
+  a.epsilon = (float)p.node.attrs<BatchNormAttrs>().epsilon;
+  const int64_t segments = batch_norm_segments(a);
+  p.workspace(a.partial, (uint64_t)(segments * kBatchNormSums * a.channels) * sizeof(float));
+  p.pointer(a.x, p.node.in[0]);
+  p.pointer(gradient ? a.dy : a.gamma, p.node.in[1]);
+  p.pointer(gradient ? a.gamma : a.beta, p.node.in[2]);
+  p.pointer(a.y, p.node.out[0]);
+  for (int i = 0; i < 2; ++i) p.pointer(a.out[i], p.node.out[1 + (size_t)i]);
+  const double elements = (double)p.in(0).shape.elements() / (double)segments;
+  const BatchNormTrainKernels& k = *p.k.batch_norm_train;
+  p.call(k.sums, &a, segments, 2 * elements, 0);
+  p.call(k.products, &a, segments, 6 * elements, batch_norm_scratch(a));
+  p.call(k.apply, &a, segments, 6 * elements, batch_norm_scratch(a));
+  return TERN_OK;
+}
+tern_status prepare_batch_norm_train(Prepare& p) { return prepare_batch_norm(p, false); }
+tern_status prepare_batch_norm_train_grad(Prepare& p) { return prepare_batch_norm(p, true); }
+
 constexpr CpuOp kOps[] = {
+    {"batch_norm_train", refuse_batch_norm, prepare_batch_norm_train},
+    {"batch_norm_train_grad", refuse_batch_norm, prepare_batch_norm_train_grad},
     {"softmax_cross_entropy", refuse_cross_entropy, prepare_cross_entropy},
     {"softmax_cross_entropy_grad", refuse_cross_entropy, prepare_cross_entropy_grad},
     {"layer_norm_grad", refuse_norm_grad, prepare_norm_grad},

@@ -6,6 +6,7 @@
 #pragma once
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/axis_sums.h"
+#include "kernels/cpu/batch_norm_train.h"
 #include "kernels/cpu/chain.h"
 #include "kernels/cpu/conv.h"
 #include "kernels/cpu/conv2d_input_grad.h"
@@ -46,6 +47,7 @@
   X(InvertedResidualKernels, inverted_residual) \
   X(AttentionKernels, attention) \
   X(AxisSumsKernels, axis_sums) \
+  X(BatchNormTrainKernels, batch_norm_train) \
   X(ChainKernels, chain) \
   X(ConvertKernels, convert) \
   X(CopyKernels, copy) \

@@ -18,7 +18,7 @@ struct LayerNormGradAttrs {
   double epsilon = 1e-5;
   int64_t center = 1;
 };
-// batch_norm, batch_norm_train, instance_norm
+// batch_norm, batch_norm_train and its gradient, instance_norm
 struct BatchNormAttrs {
   double epsilon = 1e-5;
 };

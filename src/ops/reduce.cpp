@@ -75,6 +75,13 @@ ValueId reduce_axis(Graph& g, const char* op, ValueId x, int64_t axis) {
   return emit(g, op, {x}, ReduceAttrs{.axes = {axis}, .keep_dims = 1});
 }
 
+ValueId one_over_terms(Graph& g, ValueId x, ValueId y) {
+  const ValueId terms = emit(g, "reduce_prod", {emit(g, "shape", {x})}),
+                results = emit(g, "reduce_prod", {emit(g, "shape", {y})});
+  const ValueId count = cast(g, div(g, terms, results), TERN_DTYPE_F64);
+  return g.status == TERN_OK ? cast(g, emit(g, "reciprocal", {count}), g.value(y).dtype) : kNoValue;
+}
+
 void vjp_reduce_extreme(VjpArgs& a) {
   Graph& g = a.g;
   const ValueId x = a.in(0);

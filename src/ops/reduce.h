@@ -53,6 +53,9 @@ tern_status infer_softmax(InferArgs& a);
 ValueId expand_reduced(Graph& g, const Node& n, ValueId x, ValueId reduced);
 // `op` is reduce_sum or one of its like, over one axis, which stays as a dim of 1.
 ValueId reduce_axis(Graph& g, const char* op, ValueId x, int64_t axis);
+// 1 / the number of terms of a mean y over x, in the type of y. It is computed from the shapes when a plan is made, so
+// that it holds for other sizes of x too.
+ValueId one_over_terms(Graph& g, ValueId x, ValueId y);
 // The gradient of reduce_max and reduce_min: equals share it.
 void vjp_reduce_extreme(VjpArgs& a);
 

@@ -47,12 +47,7 @@ tern_status reference(RefArgs& a) {
 
 void vjp(VjpArgs& a) {
   Graph& g = a.g;
-  // The number of terms is computed from the shapes, so that the gradient holds for other sizes of x too. It is known
-  // when the plan is made.
-  const ValueId terms = emit(g, "reduce_prod", {emit(g, "shape", {a.in(0)})}),
-                results = emit(g, "reduce_prod", {emit(g, "shape", {a.out(0)})});
-  const ValueId count = cast(g, div(g, terms, results), TERN_DTYPE_F64);
-  const ValueId factor = cast(g, emit(g, "reciprocal", {count}), g.value(a.dout(0)).dtype);
+  const ValueId factor = one_over_terms(g, a.in(0), a.out(0));
   a.set(0, expand_reduced(g, a.node, a.in(0), mul(g, a.dout(0), factor)));
 }
 
