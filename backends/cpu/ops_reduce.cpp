@@ -4,6 +4,7 @@
 
 #include "backends/cpu/prepare.h"
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/attention_grad.h"
 #include "kernels/cpu/gather.h"
 #include "kernels/cpu/normalize.h"
 #include "kernels/cpu/reduce.h"
@@ -106,6 +107,20 @@ tern_status prepare_softmax(Prepare& p) {
   return TERN_OK;
 }
 
+tern_status prepare_softmax_grad(Prepare& p) {
+  SoftmaxGradArgs& a = p.args<SoftmaxGradArgs>();
+  const SoftmaxGradAttrs& attrs = p.node.attrs<SoftmaxGradAttrs>();
+  const Split3 s = split_at(p.in(0).shape, attrs.axis);
+  a.outer = s.outer, a.axis = s.axis, a.inner = s.inner;
+  a.log = (int32_t)attrs.log;
+  p.pointer(a.y, p.node.in[0]);
+  p.pointer(a.dy, p.node.in[1]);
+  p.pointer(a.dx, p.node.out[0]);
+  const double flops = a.log ? 30 : 5;
+  p.call(p.k.softmax->gradient, &a, units(a), flops * (double)p.in(0).shape.elements() / (double)units(a), 0);
+  return TERN_OK;
+}
+
 // ---- normalisations ----
 
 // Scale and bias of [channels] or absent.
@@ -180,44 +195,76 @@ tern_status prepare_group_norm(Prepare& p) {
 
 // ---- attention ----
 
-const char* refuse_attention(const Graph& g, const Node& n) {
+const char* refuse_attention_mask(const Graph& g, const Node& n, size_t i) {
   if (const char* why = refuse_unless_f32(g, n)) return why;
-  if (n.in.size() > 3 && n.in[3] != kNoValue) {
-    const Value& mask = g.value(n.in[3]);
-    if (mask.dtype != TERN_DTYPE_F32) return "the kernel takes f32 masks only";
-    if (mask.shape.rank < 1 || mask.shape[mask.shape.rank - 1] != g.value(n.in[1]).shape[2])
-      return "the kernel takes masks over all keys only";
-  }
+  if (i >= n.in.size() || n.in[i] == kNoValue) return nullptr;
+  const Value& mask = g.value(n.in[i]);
+  if (mask.dtype != TERN_DTYPE_F32) return "the kernel takes f32 masks only";
+  if (mask.shape.rank < 1 || mask.shape[mask.shape.rank - 1] != g.value(n.in[1]).shape[2])
+    return "the kernel takes masks over all keys only";
   return nullptr;
 }
 
-tern_status prepare_attention(Prepare& p) {
-  AttentionArgs& a = p.args<AttentionArgs>();
+const char* refuse_attention(const Graph& g, const Node& n) { return refuse_attention_mask(g, n, 3); }
+
+// What AttentionArgs and AttentionGradArgs name alike, with the mask as input `mask` and the valid length behind it.
+template <class Args>
+Args& fill_attention(Prepare& p, int mask) {
+  Args& a = p.args<Args>();
   const AttentionAttrs& attrs = p.node.attrs<AttentionAttrs>();
   const Shape &q = p.in(0).shape, &k = p.in(1).shape, &v = p.in(2).shape;
   a.batch = q[0], a.heads = q[1], a.tokens = q[2], a.dim = q[3];
   a.kv_heads = k[1], a.kv_tokens = k[2], a.v_dim = v[3];
-  a.q_token = q[3], a.q_head = q[2] * q[3], a.q_batch = q[1] * q[2] * q[3];
-  a.k_token = k[3], a.k_head = k[2] * k[3], a.k_batch = k[1] * k[2] * k[3];
-  a.v_token = v[3], a.v_head = v[2] * v[3], a.v_batch = v[1] * v[2] * v[3];
-  a.y_token = v[3], a.y_head = q[2] * v[3], a.y_batch = q[1] * q[2] * v[3];
   a.scale = (float)(attrs.scale != 0 ? attrs.scale : 1.0 / __builtin_sqrt((double)(a.dim ? a.dim : 1)));
   a.causal = (int32_t)attrs.causal;
   p.pointer(a.q, p.node.in[0]);
   p.pointer(a.k, p.node.in[1]);
   p.pointer(a.v, p.node.in[2]);
-  p.pointer(a.y, p.node.out[0]);
-  if (p.has(3)) {
-    const Shape& m = p.in(3).shape;
+  if (p.has(mask)) {
+    const Shape& m = p.in(mask).shape;
     const int64_t dims[4] = {q[0], q[1], q[2], k[2]};
     int64_t strides[kMaxRank] = {};
     broadcast_strides(m.rank, m.dims, 4, dims, strides);
     a.mask_batch = strides[0], a.mask_head = strides[1], a.mask_token = strides[2];
-    p.pointer(a.mask, p.node.in[3]);
+    p.pointer(a.mask, p.node.in[(size_t)mask]);
   }
-  if (p.has(4)) p.pointer(a.kv_valid, p.node.in[4]);
+  if (p.has(mask + 1)) p.pointer(a.kv_valid, p.node.in[(size_t)mask + 1]);
+  return a;
+}
+
+tern_status prepare_attention(Prepare& p) {
+  AttentionArgs& a = fill_attention<AttentionArgs>(p, 3);
+  a.q_token = a.dim, a.q_head = a.tokens * a.dim, a.q_batch = a.heads * a.q_head;
+  a.k_token = a.dim, a.k_head = a.kv_tokens * a.dim, a.k_batch = a.kv_heads * a.k_head;
+  a.v_token = a.v_dim, a.v_head = a.kv_tokens * a.v_dim, a.v_batch = a.kv_heads * a.v_head;
+  a.y_token = a.v_dim, a.y_head = a.tokens * a.v_dim, a.y_batch = a.heads * a.y_head;
+  p.pointer(a.y, p.node.out[0]);
   p.call(p.k.attention->attention, &a, units(a),
          2.0 * kAttentionQueries * (double)a.kv_tokens * (double)(a.dim + a.v_dim), attention_scratch(a));
+  return TERN_OK;
+}
+
+const char* refuse_attention_grad(const Graph& g, const Node& n) {
+  if (g.value(n.in[0]).shape.elements() == 0 || g.value(n.in[1]).shape.elements() == 0 ||
+      g.value(n.in[2]).shape.elements() == 0)
+    return "the kernel takes tensors with elements only";
+  return refuse_attention_mask(g, n, 4);
+}
+
+tern_status prepare_attention_grad(Prepare& p) {
+  AttentionGradArgs& a = fill_attention<AttentionGradArgs>(p, 4);
+  p.pointer(a.dy, p.node.in[3]);
+  p.pointer(a.dq, p.node.out[0]);
+  p.pointer(a.dk, p.node.out[1]);
+  p.pointer(a.dv, p.node.out[2]);
+  const int64_t segments = attention_grad_segments(a), elements = attention_grad_elements(a);
+  if (segments > 1) p.workspace(a.partial, (uint64_t)(segments * elements) * sizeof(float));
+  const double scores = (double)(a.heads / a.kv_heads * a.tokens) * (double)a.kv_tokens / (double)segments;
+  p.call(p.k.attention_grad->blocks, &a, a.batch * a.kv_heads * segments,
+         scores * (40 + 6.0 * (double)a.dim + 4.0 * (double)a.v_dim), attention_grad_scratch(a));
+  if (segments > 1)
+    p.call(p.k.attention_grad->join, &a, ceil_div(elements, kAttentionGradJoin),
+           (double)(segments * kAttentionGradJoin), 0);
   return TERN_OK;
 }
 
@@ -232,12 +279,14 @@ constexpr CpuOp kOps[] = {
     {"cumsum", refuse_cumsum, prepare_cumsum},
     {"softmax", refuse_unless_f32, prepare_softmax},
     {"log_softmax", refuse_unless_f32, prepare_softmax},
+    {"softmax_grad", refuse_unless_f32, prepare_softmax_grad},
     {"layer_norm", refuse_row_norm, prepare_row_norm},
     {"rms_norm", refuse_row_norm, prepare_row_norm},
     {"l2_normalize", refuse_l2, prepare_l2},
     {"instance_norm", refuse_unless_f32, prepare_group_norm},
     {"group_norm", refuse_unless_f32, prepare_group_norm},
     {"attention", refuse_attention, prepare_attention},
+    {"attention_grad", refuse_attention_grad, prepare_attention_grad},
 };
 
 }  // namespace

@@ -86,9 +86,52 @@ void softmax(const void* args, int64_t begin, int64_t end, void*) {
   }
 }
 
+// `lanes` rows side by side, or one row of vectors; steps [0, count) of `step` floats, the last one of `last` lanes.
+void softmax_gradient(const SoftmaxGradArgs& a, int64_t at, int64_t count, int64_t step, int lanes, int last) {
+  const auto each = [&](auto f) __attribute__((always_inline)) {
+    for (int64_t k = 0; k < count; ++k) {
+      const int n = k + 1 < count ? lanes : last;
+      const auto read = [&](const float* p) __attribute__((always_inline)) {
+        return n == kLanes ? load(p + at + k * step) : load_part(p + at + k * step, n);
+      };
+      f(k, n, read(a.y), read(a.dy));
+    }
+  };
+  Vec sum = splat(0.0f), middle = splat(0.0f);
+  int terms = 0;
+  each([&](int64_t, int, Vec y, Vec dy) __attribute__((always_inline)) {
+    sum = a.log ? sum + dy : fma(y, dy, sum);  // lanes that are not there are zero
+    if (++terms == 64) middle += sum, sum = splat(0.0f), terms = 0;
+  });
+  sum += middle;
+  if (a.inner == 1) sum = splat(sum_lanes(sum));
+  each([&](int64_t k, int n, Vec y, Vec dy) __attribute__((always_inline)) {
+    const Vec dx = a.log ? fnma(vexp(y), sum, dy) : y * (dy - sum);
+    float* to = a.dx + at + k * step;
+    n == kLanes ? store(to, dx) : store_part(to, dx, n);
+  });
+}
+
+void gradient(const void* args, int64_t begin, int64_t end, void*) {
+  const SoftmaxGradArgs& a = *(const SoftmaxGradArgs*)args;
+  const int64_t blocks = (a.inner + kSoftmaxCols - 1) / kSoftmaxCols, vectors = (a.axis + kLanes - 1) / kLanes;
+  for (int64_t u = begin; u < end; ++u) {
+    const int64_t row = u / blocks * a.axis * a.inner, first = u % blocks * kSoftmaxCols,
+                  stop = first + kSoftmaxCols < a.inner ? first + kSoftmaxCols : a.inner;
+    if (a.inner == 1) {
+      softmax_gradient(a, row, vectors, kLanes, kLanes, (int)(a.axis - (vectors - 1) * kLanes));
+      continue;
+    }
+    for (int64_t col = first; col < stop; col += kLanes) {
+      const int lanes = (int)(stop - col < kLanes ? stop - col : kLanes);
+      softmax_gradient(a, row + col, a.axis, a.inner, lanes, lanes);
+    }
+  }
+}
+
 }  // namespace
 
 extern const SoftmaxKernels softmax_kernels;
-const SoftmaxKernels softmax_kernels = {softmax};
+const SoftmaxKernels softmax_kernels = {softmax, gradient};
 
 }  // namespace tern::cpu::TERN_ISA

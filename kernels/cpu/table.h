@@ -5,6 +5,7 @@
 // `enc_<name>.cpp` are found by the build.
 #pragma once
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/attention_grad.h"
 #include "kernels/cpu/axis_sums.h"
 #include "kernels/cpu/batch_norm_train.h"
 #include "kernels/cpu/chain.h"
@@ -46,6 +47,7 @@
   X(DepthwiseKernels, depthwise) \
   X(InvertedResidualKernels, inverted_residual) \
   X(AttentionKernels, attention) \
+  X(AttentionGradKernels, attention_grad) \
   X(AxisSumsKernels, axis_sums) \
   X(BatchNormTrainKernels, batch_norm_train) \
   X(ChainKernels, chain) \

@@ -10,12 +10,12 @@
 //                 valid_length - tokens
 //   y  same type, [batch, heads, tokens, value_dim]. A token that sees no key gives zeros. scale = 0 means 1 /
 //      sqrt(dim)
-#include <cstddef>
 #include <limits>
 
 #include "ops/attention.h"
 #include "ops/elementwise.h"
 #include "ops/matmul.h"
+#include "ops/reduce.h"
 #include "ops/unary.h"
 
 namespace tern {
@@ -70,46 +70,31 @@ ValueId visible_keys(DecomposeArgs& a, ValueId visible, int64_t tokens, int64_t 
 
 void decompose(DecomposeArgs& a) {
   Graph& g = a.g;
-  const AttentionAttrs& p = a.attrs<AttentionAttrs>();
-  const Shape q_shape = g.value(a.in(0)).shape, k_shape = g.value(a.in(1)).shape;
-  const int64_t value_dim = g.value(a.in(2)).shape[3];
-  const DType dtype = g.value(a.in(0)).dtype;
-  const int64_t batch = q_shape[0], heads = q_shape[1], tokens = q_shape[2], dim = q_shape[3], kv_heads = k_shape[1],
-                keys = k_shape[2];
-  const double scale = p.scale != 0 ? p.scale : dim > 0 ? 1 / std::sqrt((double)dim) : 1;
-  ValueId q = widened(g, a.in(0)), k = widened(g, a.in(1)), v = widened(g, a.in(2));
-  const bool grouped = kv_heads != heads;  // the heads of a group are one more dim, over which k and v broadcast
-  if (grouped) {
-    q = reshape(g, q, {batch, kv_heads, heads / kv_heads, tokens, dim});
-    k = reshape(g, k, {batch, kv_heads, 1, keys, dim});
-    v = reshape(g, v, {batch, kv_heads, 1, keys, value_dim});
-  }
+  const AttentionParts p = attention_parts(a);
+  ValueId y = emit(g, "matmul", {p.weights, p.v});
   if (g.status != TERN_OK) return;
-  ValueId scores = emit(g, "matmul", {scaled(g, q, scale), k}, MatmulAttrs{.transpose_b = 1});
-  if (grouped) scores = reshape(g, scores, {batch, heads, tokens, keys});
-
-  const bool bool_mask = a.has(3) && g.value(a.in(3)).dtype == TERN_DTYPE_BOOL;
-  const ValueId visible = visible_keys(a, bool_mask ? a.in(3) : kNoValue, tokens, keys);
-  if (a.has(3) && !bool_mask) scores = add(g, scores, widened(g, a.in(3)));
-  ValueId weights = kNoValue;
-  if (g.status != TERN_OK) return;
-  const ValueId hidden = scalar_like(g, scores, -std::numeric_limits<double>::infinity());
-  if (visible != kNoValue) scores = emit(g, "where", {visible, scores, hidden});
-  if (a.has(3) || visible != kNoValue) {
-    // A finite score in place of -inf keeps a token without keys from giving NaN.
-    const ValueId finite = emit(g, "clip", {scores}, ClipAttrs{.min = -std::numeric_limits<float>::max()});
-    weights = masked(g, emit(g, "greater", {scores, hidden}), emit(g, "softmax", {finite}));
-  } else {
-    weights = emit(g, "softmax", {scores});
-  }
-  if (grouped) weights = reshape(g, weights, {batch, kv_heads, heads / kv_heads, tokens, keys});
-  ValueId y = emit(g, "matmul", {weights, v});
-  if (grouped) y = reshape(g, y, {batch, heads, tokens, value_dim});
-  a.set(0, narrowed(g, y, dtype));
+  const Shape q = g.value(a.in(0)).shape;
+  if (g.value(y).shape.rank != 4) y = reshape(g, y, {q[0], q[1], q[2], g.value(a.in(2)).shape[3]});
+  a.set(0, narrowed(g, y, g.value(a.in(0)).dtype));
 }
 
-constexpr AttrField kFields[] = {TERN_ATTR(AttentionAttrs, scale, number, -1e6, 1e6),
-                                 TERN_ATTR(AttentionAttrs, causal, integer, 0, 1)};
+void vjp(VjpArgs& a) {
+  Graph& g = a.g;
+  const auto input = [&](int i) { return a.has(i) ? a.in(i) : kNoValue; };
+  Node n;
+  n.op = find_op("attention_grad");
+  n.in = {a.in(0), a.in(1), a.in(2), a.dout(0), input(3), input(4)};
+  n.attrs<AttentionAttrs>() = a.attrs<AttentionAttrs>();
+  std::vector<ValueId> outs;
+  emit_node(g, std::move(n), 3, &outs);
+  for (int i = 0; i < 3 && g.status == TERN_OK; ++i) a.set(i, outs[(size_t)i]);
+  if (!a.wanted(3)) return;
+  DecomposeArgs steps{g, a.node, nullptr};
+  const ValueId d = attention_scores_grad(g, attention_parts(steps), a.dout(0));
+  if (g.status != TERN_OK) return;
+  const Shape q = g.value(a.in(0)).shape;
+  a.set(3, narrowed(g, reshape(g, d, {q[0], q[1], q[2], g.value(a.in(1)).shape[2]}), g.value(a.in(3)).dtype));
+}
 
 constexpr Case kCases[] = {
     {"plain", "f32[2,2,3,4] f32[2,2,5,4] f32[2,2,5,4]"},
@@ -151,11 +136,65 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
+AttentionParts attention_parts(DecomposeArgs& a) {
+  constexpr AttentionParts kNone = {1, kNoValue, kNoValue, kNoValue, kNoValue};
+  Graph& g = a.g;
+  if (g.status != TERN_OK) return kNone;
+  const AttentionAttrs& attrs = a.attrs<AttentionAttrs>();
+  const Shape q_shape = g.value(a.in(0)).shape, k_shape = g.value(a.in(1)).shape;
+  const int64_t value_dim = g.value(a.in(2)).shape[3];
+  const int64_t batch = q_shape[0], heads = q_shape[1], tokens = q_shape[2], dim = q_shape[3], kv_heads = k_shape[1],
+                keys = k_shape[2];
+  AttentionParts p = {attrs.scale != 0 ? attrs.scale
+                      : dim > 0        ? 1 / std::sqrt((double)dim)
+                                       : 1,
+                      widened(g, a.in(0)), widened(g, a.in(1)), widened(g, a.in(2)), kNoValue};
+  const bool grouped = kv_heads != heads;  // the heads of a group are one more dim, over which k and v broadcast
+  if (grouped) {
+    p.q = reshape(g, p.q, {batch, kv_heads, heads / kv_heads, tokens, dim});
+    p.k = reshape(g, p.k, {batch, kv_heads, 1, keys, dim});
+    p.v = reshape(g, p.v, {batch, kv_heads, 1, keys, value_dim});
+  }
+  if (g.status != TERN_OK) return kNone;
+  p.q = scaled(g, p.q, p.scale);
+  ValueId scores = emit(g, "matmul", {p.q, p.k}, MatmulAttrs{.transpose_b = 1});
+  if (grouped) scores = reshape(g, scores, {batch, heads, tokens, keys});
+
+  const bool bool_mask = a.has(3) && g.value(a.in(3)).dtype == TERN_DTYPE_BOOL;
+  const ValueId visible = visible_keys(a, bool_mask ? a.in(3) : kNoValue, tokens, keys);
+  if (a.has(3) && !bool_mask) scores = add(g, scores, widened(g, a.in(3)));
+  if (g.status != TERN_OK) return kNone;
+  const ValueId hidden = scalar_like(g, scores, -std::numeric_limits<double>::infinity());
+  if (visible != kNoValue) scores = emit(g, "where", {visible, scores, hidden});
+  if (a.has(3) || visible != kNoValue) {
+    // A finite score in place of -inf keeps a token without keys from giving NaN.
+    const ValueId finite = emit(g, "clip", {scores}, ClipAttrs{.min = -std::numeric_limits<float>::max()});
+    p.weights = masked(g, emit(g, "greater", {scores, hidden}), emit(g, "softmax", {finite}));
+  } else {
+    p.weights = emit(g, "softmax", {scores});
+  }
+  if (grouped) p.weights = reshape(g, p.weights, {batch, kv_heads, heads / kv_heads, tokens, keys});
+  return g.status == TERN_OK ? p : kNone;
+}
+
+ValueId attention_scores_grad(Graph& g, const AttentionParts& p, ValueId dy) {
+  if (g.status != TERN_OK) return kNoValue;
+  dy = widened(g, dy);
+  if (g.status != TERN_OK) return kNoValue;
+  Shape like = g.value(p.q).shape;
+  const Shape v = g.value(p.v).shape;
+  like[like.rank - 1] = v[v.rank - 1];
+  if (like.rank != 4) dy = reshape(g, dy, like);
+  return emit(g, "softmax_grad", {p.weights, emit(g, "matmul", {dy, p.v}, MatmulAttrs{.transpose_b = 1})},
+              SoftmaxGradAttrs{});
+}
+
 extern constinit const Op op_attention = checked_op({.name = "attention",
                                                      .min_in = 3,
                                                      .max_in = 5,
-                                                     .attributes = attr_schema<AttentionAttrs>(kFields),
+                                                     .attributes = attr_schema<AttentionAttrs>(kAttentionFields),
                                                      .infer = infer,
+                                                     .vjp = vjp,
                                                      .decompose = decompose,
                                                      .cases = TERN_CASES(kCases)});
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // log_softmax: y = x - log of the sum of e^x along the axis
 //   x  float     y  same type and shape
-//   dx = dy - e^y * sum of dy along the axis
+//   gradient: softmax_grad
 #include <cmath>
 #include <limits>
 
@@ -24,11 +24,7 @@ tern_status reference(RefArgs& a) {
   return TERN_OK;
 }
 
-void vjp(VjpArgs& a) {
-  Graph& g = a.g;
-  const ValueId dy = a.dout(0), sum = reduce_axis(g, "reduce_sum", dy, a.attrs<SoftmaxAttrs>().axis);
-  a.set(0, sub(g, dy, mul(g, emit(g, "exp", {a.out(0)}), sum)));
-}
+void vjp(VjpArgs& a) { softmax_vjp(a, true); }
 
 constexpr Case kCases[] = {
     {"last", "f32[4,7]"},

@@ -82,6 +82,10 @@ ValueId one_over_terms(Graph& g, ValueId x, ValueId y) {
   return g.status == TERN_OK ? cast(g, emit(g, "reciprocal", {count}), g.value(y).dtype) : kNoValue;
 }
 
+void softmax_vjp(VjpArgs& a, bool log) {
+  a.set(0, emit(a.g, "softmax_grad", {a.out(0), a.dout(0)}, SoftmaxGradAttrs{a.attrs<SoftmaxAttrs>().axis, log}));
+}
+
 void vjp_reduce_extreme(VjpArgs& a) {
   Graph& g = a.g;
   const ValueId x = a.in(0);

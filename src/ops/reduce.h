@@ -25,6 +25,10 @@ struct CumsumAttrs {
 struct SoftmaxAttrs {
   int64_t axis = -1;
 };
+// softmax_grad: log: the gradient of log_softmax
+struct SoftmaxGradAttrs {
+  int64_t axis = -1, log = 0;
+};
 
 inline constexpr AttrField kReduceFields[] = {TERN_ATTR(ReduceAttrs, axes, integers, -kMaxRank, kMaxRank - 1),
                                               TERN_ATTR(ReduceAttrs, keep_dims, integer, 0, 1)};
@@ -56,6 +60,8 @@ ValueId reduce_axis(Graph& g, const char* op, ValueId x, int64_t axis);
 // 1 / the number of terms of a mean y over x, in the type of y. It is computed from the shapes when a plan is made, so
 // that it holds for other sizes of x too.
 ValueId one_over_terms(Graph& g, ValueId x, ValueId y);
+// The gradients of softmax and log_softmax: softmax_grad.
+void softmax_vjp(VjpArgs& a, bool log);
 // The gradient of reduce_max and reduce_min: equals share it.
 void vjp_reduce_extreme(VjpArgs& a);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // softmax: y = e^x / sum of e^x along the axis
 //   x  float     y  same type and shape
-//   dx = y * (dy - sum of dy * y along the axis)
+//   gradient: softmax_grad
 #include <cmath>
 #include <limits>
 
@@ -24,11 +24,7 @@ tern_status reference(RefArgs& a) {
   return TERN_OK;
 }
 
-void vjp(VjpArgs& a) {
-  Graph& g = a.g;
-  const ValueId y = a.out(0), dy = a.dout(0);
-  a.set(0, mul(g, y, sub(g, dy, reduce_axis(g, "reduce_sum", mul(g, dy, y), a.attrs<SoftmaxAttrs>().axis))));
-}
+void vjp(VjpArgs& a) { softmax_vjp(a, false); }
 
 constexpr Case kCases[] = {
     {"last", "f32[4,7]"},

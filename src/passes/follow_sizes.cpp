@@ -267,7 +267,7 @@ bool Follow::follow_dims() {
   if (names(n, {"batch_norm",       "group_norm", "instance_norm", "layer_norm", "rms_norm",        "l2_normalize",
                 "log_softmax",      "softmax",    "lrn",           "cumsum",     "reverse",         "trilu",
                 "scatter_elements", "scatter_nd", "stop_gradient", "assume",     "quantize_linear", "dequantize_linear",
-                "state_write",      "data_sizes", "page_write",    "rope"}))
+                "state_write",      "data_sizes", "page_write",    "rope",       "softmax_grad"}))
     return all_of(0);
   if (name == "grid_sample") {
     dims[0] = dims_of(1);
@@ -276,6 +276,10 @@ bool Follow::follow_dims() {
   }
   if (name == "attention") {
     dims[0] = {dim(0, 0), dim(0, 1), dim(0, 2), dim(2, 3)};
+    return true;
+  }
+  if (name == "attention_grad") {
+    for (size_t i = 0; i < 3; ++i) dims[i] = dims_of(i);
     return true;
   }
   if (name == "paged_attention") {

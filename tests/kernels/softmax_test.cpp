@@ -37,5 +37,31 @@ TEST(SoftmaxKernels, MatchesDouble) {
   });
 }
 
+TEST(SoftmaxKernels, GradientsMatchDouble) {
+  for_each_set([](const Kernels& k) {
+    for (const int64_t axis : {1, 2, 15, 16, 17, 1000})
+      for (const int64_t inner : {1, 3, 16, 70})
+        for (const int log : {0, 1}) {
+          if (axis * inner > 20000) continue;
+          Guarded<float> y((size_t)(3 * axis * inner)), dy(y.size()), dx(y.size());
+          Random random(1);
+          fill(y, random, log ? -20.0f : 0.0f, log ? 0.0f : 1.0f), fill(dy, random);
+          SoftmaxGradArgs a;
+          a.y = y.data(), a.dy = dy.data(), a.dx = dx.data();
+          a.outer = 3, a.axis = axis, a.inner = inner, a.log = log;
+          run(k.softmax->gradient, &a, units(a), 0, dx.data(), dx.bytes());
+          std::vector<double> want(y.size());
+          for (int64_t o = 0; o < 3 * inner; ++o) {
+            const auto at = [&](int64_t i) { return (size_t)((o / inner * axis + i) * inner + o % inner); };
+            double sum = 0;
+            for (int64_t i = 0; i < axis; ++i) sum += (double)dy[at(i)] * (log ? 1 : (double)y[at(i)]);
+            for (int64_t i = 0; i < axis; ++i)
+              want[at(i)] = log ? dy[at(i)] - std::exp(y[at(i)]) * sum : y[at(i)] * (dy[at(i)] - sum);
+          }
+          expect_close(dx.data(), want.data(), (int64_t)want.size(), 1e-6, 1e-5 + 2e-7 * (double)axis);
+        }
+  });
+}
+
 }  // namespace
 }  // namespace tern::cpu::test
