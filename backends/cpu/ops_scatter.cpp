@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensors that are made, or written at indices: fill, bitcast, trilu, scatter_elements, scatter_nd, one_hot.
+// Tensors that are made, copied, or written at indices: fill, range, bitcast, assume, trilu, non_zero,
+// scatter_elements, scatter_nd, one_hot.
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <type_traits>
 
 #include "backends/cpu/prepare.h"
 #include "kernels/cpu/gather.h"
@@ -39,6 +42,51 @@ tern_status prepare_fill(Prepare& p) {
   p.pointer(a.y, p.node.out[0]);
   p.call(run_fill, &a, (a.bytes + kFillBytes - 1) / kFillBytes, (double)kFillBytes / 8, 0);
   return TERN_OK;
+}
+
+// ---- range ----
+
+template <class T>
+struct RangeArgs {
+  std::conditional_t<std::is_integral_v<T>, int64_t, double> start, step;
+  T* y = nullptr;
+  int64_t count = 0;
+};
+constexpr int64_t kRangeBlock = 4096;  // elements of one unit
+
+template <class T>
+void run_range(const void* args, int64_t begin, int64_t end, void*) {
+  const RangeArgs<T>& a = *(const RangeArgs<T>*)args;
+  for (int64_t i = begin * kRangeBlock; i < std::min(end * kRangeBlock, a.count); ++i)
+    a.y[i] = (T)(a.start + (decltype(a.start))i * a.step);  // integers: between start and limit
+}
+
+template <class T>
+tern_status prepare_range_of(Prepare& p) {
+  RangeArgs<T>& a = p.args<RangeArgs<T>>();
+  const auto number = [&](int i) {
+    if constexpr (std::is_integral_v<T>) return load_integer(p.in(i).dtype, p.in(i).data.bytes, 0);
+    else return load_element(p.in(i).dtype, p.in(i).data.bytes, 0);
+  };
+  a.start = number(0), a.step = number(2);
+  a.count = p.out(0).shape[0];
+  p.pointer(a.y, p.node.out[0]);
+  p.call(run_range<T>, &a, (a.count + kRangeBlock - 1) / kRangeBlock, 2 * (double)kRangeBlock, 0);
+  return TERN_OK;
+}
+
+const char* refuse_range(const Graph& g, const Node& n) {
+  const DType d = g.value(n.in[0]).dtype;
+  return d == TERN_DTYPE_F32 || d == TERN_DTYPE_I32 || d == TERN_DTYPE_I64 ? nullptr
+                                                                           : "the kernel makes f32, i32 and i64 only";
+}
+
+tern_status prepare_range(Prepare& p) {
+  switch (p.in(0).dtype) {
+    case TERN_DTYPE_I32: return prepare_range_of<int32_t>(p);
+    case TERN_DTYPE_I64: return prepare_range_of<int64_t>(p);
+    default: return prepare_range_of<float>(p);
+  }
 }
 
 // ---- copies that others write into ----
@@ -97,7 +145,7 @@ void run_trilu(const void* args, int64_t begin, int64_t end, void*) {
   }
 }
 
-const char* refuse_trilu(const Graph& g, const Node& n) {
+const char* refuse_unless_plain(const Graph& g, const Node& n) {
   return is_plain(g.value(n.in[0]).encoding) ? nullptr : "the kernel takes plain tensors only";
 }
 
@@ -115,6 +163,58 @@ tern_status prepare_trilu(Prepare& p) {
     p.pointer(a.diagonal, p.node.in[1]);
   }
   p.call(run_trilu, &a, x.elements() / std::max<int64_t>(a.cols, 1), (double)a.cols, 0);
+  return TERN_OK;
+}
+
+// ---- non_zero ----
+
+struct NonZeroArgs {
+  const void* x = nullptr;
+  int64_t *y = nullptr, *count = nullptr;
+  int64_t rows = 0, cols = 0;  // of x: a row is its last dim
+  int64_t capacity = 0;
+  Shape shape;
+};
+
+// mask: the bits that are not all 0 in what is not 0.
+template <class T>
+void run_non_zero(const NonZeroArgs& a, T mask) {
+  int64_t found = 0, at[kMaxRank] = {};
+  const int last = a.shape.rank - 1;
+  for (int64_t r = 0; r < a.rows && found < a.capacity; ++r) {
+    const T* x = (const T*)a.x + r * a.cols;
+    for (int64_t c = 0; c < a.cols && found < a.capacity; ++c) {
+      if ((x[c] & mask) == 0) continue;
+      for (int d = 0; d < last; ++d) a.y[d * a.capacity + found] = at[d];
+      if (last >= 0) a.y[last * a.capacity + found] = c;
+      ++found;
+    }
+    for (int d = last - 1; d >= 0 && ++at[d] == a.shape[d]; --d) at[d] = 0;
+  }
+  for (int d = 0; d <= last; ++d) std::fill(a.y + d * a.capacity + found, a.y + (d + 1) * a.capacity, 0);
+  *a.count = found;
+}
+
+template <class T, bool kFloat>
+void run_non_zero(const void* args, int64_t, int64_t, void*) {
+  run_non_zero(*(const NonZeroArgs*)args, (T)((T) ~(T)0 >> (kFloat ? 1 : 0)));  // -0 is 0
+}
+
+tern_status prepare_non_zero(Prepare& p) {
+  NonZeroArgs& a = p.args<NonZeroArgs>();
+  a.shape = p.in(0).shape;
+  a.cols = a.shape.rank ? a.shape[a.shape.rank - 1] : 1;
+  a.rows = a.cols ? a.shape.elements() / a.cols : 0;
+  a.capacity = p.out(0).shape[1];
+  p.pointer(a.x, p.node.in[0]);
+  p.pointer(a.y, p.node.out[0]);
+  p.pointer(a.count, p.node.out[1]);
+  constexpr KernelFn kRun[2][4] = {
+      {run_non_zero<uint8_t, false>, run_non_zero<uint16_t, false>, run_non_zero<uint32_t, false>,
+       run_non_zero<uint64_t, false>},
+      {nullptr, run_non_zero<uint16_t, true>, run_non_zero<uint32_t, true>, run_non_zero<uint64_t, true>}};
+  const DType d = p.in(0).dtype;
+  p.call(kRun[is_float(d)][std::countr_zero(dtype_size(d))], &a, 1, 0, 0);
   return TERN_OK;
 }
 
@@ -231,8 +331,11 @@ tern_status prepare_one_hot(Prepare& p) {
 
 constexpr CpuOp kOps[] = {
     {"fill", refuse_nothing, prepare_fill},
+    {"range", refuse_range, prepare_range},
     {"bitcast", refuse_bitcast, prepare_copy},
-    {"trilu", refuse_trilu, prepare_trilu},
+    {"assume", refuse_unless_plain, prepare_copy},
+    {"trilu", refuse_unless_plain, prepare_trilu},
+    {"non_zero", refuse_unless_plain, prepare_non_zero},
     {"scatter_elements", refuse_scatter_elements, prepare_scatter_elements},
     {"scatter_nd", refuse_scatter_nd, prepare_scatter_nd},
     {"one_hot", refuse_one_hot, prepare_one_hot},
