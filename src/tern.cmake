@@ -46,6 +46,34 @@ std::span<const Op* const> all_ops() { return kOps; }
 }
 " @ONLY)
 
+# The kinds of element-wise operations are those that operators name.
+set(kinds "")
+foreach(op ${op_names})
+  set(file ${PROJECT_SOURCE_DIR}/src/ops/${op}.cpp)
+  file(STRINGS ${file} lines REGEX "Elementwise::[a-z]")
+  string(REGEX MATCHALL "Elementwise::[a-z][a-z0-9_]*" found "${lines}")
+  list(APPEND kinds ${found})
+  if(found)
+    set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  endif()
+endforeach()
+list(REMOVE_DUPLICATES kinds)
+list(TRANSFORM kinds REPLACE "Elementwise::" "")
+list(REMOVE_ITEM kinds none)
+list(SORT kinds)
+list(JOIN kinds ", " kind_names)
+list(TRANSFORM kinds REPLACE "(.+)" " X(\\1)" OUTPUT_VARIABLE kind_list)
+list(JOIN kind_list "" kind_list)
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/base/elementwise_generated.h CONTENT
+"// Generated from the files of src/ops.
+#pragma once
+#include <cstdint>
+namespace tern {
+enum class Elementwise : uint8_t { none, @kind_names@ };
+}
+#define TERN_ELEMENTWISE_KINDS(X)@kind_list@
+" @ONLY)
+
 # The encodings are the files src/base/encodings/<name>.cpp. An encoding whose kernels/cpu/enc_<name>.cpp is there brings
 # kernels of its own; the others are decoded tile by tile.
 file(GLOB encoding_files CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/src/base/encodings ${PROJECT_SOURCE_DIR}/src/base/encodings/*.cpp)

@@ -269,6 +269,7 @@ const char* refuse_unless_f32(const Graph& g, const Node& n) {
 }
 
 const CpuOp* find_cpu_op(const Op* op) {
+  if (op->elementwise != Elementwise::none) return &elementwise_op;
   // Operators are few and names are compared when a plan is made only.
   for (const auto& list : {cpu_ops_encoded(), cpu_ops_matmul(), cpu_ops_conv(), cpu_ops_elementwise(), cpu_ops_reduce(),
                            cpu_ops_shape(), cpu_ops_vision(), cpu_ops_state(), cpu_ops_quant(), cpu_ops_grad(),

@@ -3,9 +3,6 @@
 
 #include <bit>
 #include <cmath>
-#include <string_view>
-
-#include "ops/elementwise.h"
 
 namespace tern::cpu {
 
@@ -97,16 +94,6 @@ tern_status point_at_affine(Prepare& p, ValueId bias, std::span<const EpilogueMa
   return TERN_OK;
 }
 
-void set_clip(const Node& n, float* lo, float* hi) {
-  if (std::string_view(n.op->name) == "relu") {
-    *lo = 0;
-    *hi = INFINITY;
-    return;
-  }
-  *lo = (float)n.attrs<ClipAttrs>().min;
-  *hi = (float)n.attrs<ClipAttrs>().max;
-}
-
 }  // namespace
 
 tern_status fill_epilogue(Prepare& p, const Product& product, int64_t channels, Epilogue* e) {
@@ -120,26 +107,13 @@ tern_status fill_epilogue(Prepare& p, const Product& product, int64_t channels, 
     e->residual_stride = channels;
     e->residual_first = product.residual_first;
   }
-  if (product.last_clip) set_clip(*product.last_clip, &e->residual_lo, &e->residual_hi);
-  if (const Node* n = product.activation) {
-    const std::string_view op = n->op->name;
-    if (op == "relu") e->activation = Activation::relu;
-    else if (op == "clip") e->activation = Activation::clip, set_clip(*n, &e->lo, &e->hi);
-    else if (op == "leaky_relu")
-      e->activation = Activation::leaky_relu, e->lo = (float)n->attrs<LeakyReluAttrs>().alpha;
-    else if (op == "hard_swish") e->activation = Activation::hard_swish;
-    else if (op == "hard_sigmoid")
-      e->activation = Activation::hard_sigmoid, e->lo = (float)n->attrs<HardSigmoidAttrs>().alpha,
-      e->hi = (float)n->attrs<HardSigmoidAttrs>().beta;
-    else if (op == "sigmoid") e->activation = Activation::sigmoid;
-    else if (op == "tanh") e->activation = Activation::tanh;
-    else if (op == "silu") e->activation = Activation::silu;
-    else if (op == "gelu") e->activation = n->attrs<GeluAttrs>().approximate ? Activation::gelu_tanh : Activation::gelu;
-    else if (op == "prelu") {
-      e->activation = Activation::prelu;
-      TERN_TRY(point_at_channels(p, product.slope, channels, e->slope));
-    }
+  if (product.last_clip) {
+    const ElementwiseStep clip = step_of(*product.last_clip);
+    e->residual_lo = clip.p0;
+    if (clip.kind == Elementwise::clip) e->residual_hi = clip.p1;
   }
+  if (product.activation) e->activation = step_of(*product.activation);
+  if (product.slope != kNoValue) TERN_TRY(point_at_channels(p, product.slope, channels, e->slope));
   return TERN_OK;
 }
 

@@ -72,12 +72,12 @@ void run_block(const Block& b) {
     float spread[1];
     if (step.is_binary) {
       const float* z = find(b, step.b, &b_scalar);
-      elementwise_kernels.binary_row(step.binary, x, a_scalar, z, b_scalar, y, b.n);
+      elementwise_kernels.binary_row(step.op.kind, x, a_scalar, z, b_scalar, y, b.n);
     } else if (a_scalar) {
-      elementwise_kernels.unary_row(step.unary, step.p0, step.p1, x, spread, 1);
+      elementwise_kernels.unary_row(step.op, x, spread, 1);
       for (int64_t i = 0; i < b.n; ++i) y[i] = *spread;
     } else {
-      elementwise_kernels.unary_row(step.unary, step.p0, step.p1, x, y, b.n);
+      elementwise_kernels.unary_row(step.op, x, y, b.n);
     }
   }
 }

@@ -24,11 +24,9 @@ struct ChainOperand {
 };
 struct ChainStep {
   int32_t is_binary = 0;
-  Unary unary = Unary::identity;  // any f32 -> f32 op, with p0 and p1
-  Binary binary = Binary::add;    // any f32 -> f32 op; compare ops are not allowed
-  float p0 = 0, p1 = 0;
-  ChainOperand a, b;  // b only for a binary step
-  int32_t slot = 0;   // filled by plan()
+  ElementwiseStep op;  // any f32 -> f32 op
+  ChainOperand a, b;   // b only for a binary step
+  int32_t slot = 0;    // filled by plan()
 };
 
 // y = result of the last step, dense f32 [rows, channels]; y may be the same memory as a tensor operand.
@@ -56,7 +54,7 @@ inline size_t chain_scratch(const ChainArgs& a) {
 }
 
 // Checks the program, gives each step a buffer and cuts the work into units. False: the program is not valid (an
-// operand names a later step, a tensor that is NULL, or a binary op that is not f32 -> f32).
+// operand names a later step or a tensor that is NULL).
 inline bool plan(ChainArgs& a) {
   if (a.steps < 1 || a.steps > kChainSteps) return false;
   int last_use[kChainSteps];
@@ -64,7 +62,6 @@ inline bool plan(ChainArgs& a) {
   for (int s = 0; s < a.steps; ++s) {
     last_use[s] = s;
     const ChainStep& step = a.step[s];
-    if (step.is_binary ? step.binary > Binary::atan2 : step.unary >= Unary::bitwise_not) return false;
     for (int k = 0; k <= (step.is_binary ? 1 : 0); ++k) {
       const ChainOperand& o = k ? step.b : step.a;
       if (o.source == ChainSource::step) {

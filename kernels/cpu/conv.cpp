@@ -149,8 +149,8 @@ void conv_head(const ConvArgs& a, int64_t begin, int64_t end, float* scratch) {
   // One output, side by side: pixels take the place of channels.
   const bool is_flat =
       a.out_c == 1 && a.y_pixel == 1 && !rest.out_scale && (!rest.residual || rest.residual_stride == 1);
-  if (is_flat && rest.activation == Activation::prelu)
-    rest.activation = Activation::leaky_relu, rest.lo = rest.slope[0], rest.slope = nullptr;
+  if (is_flat && rest.activation.kind == Elementwise::prelu)
+    rest.activation = {Elementwise::leaky_relu, rest.slope[0]}, rest.slope = nullptr;
 
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t runs = ring.runs(unit, pointers);

@@ -80,8 +80,8 @@ void side_by_side(const ConvTransposeArgs& a, int64_t begin, int64_t end, float*
     e.scale = nullptr;
     float* y = a.y + unit * a.out_w * a.y_pixel;
     const bool flat = a.out_c == 1 && a.y_pixel == 1 && !e.out_scale && (!e.residual || e.residual_stride == 1);
-    if (flat && e.activation == Activation::prelu)
-      e.activation = Activation::leaky_relu, e.lo = e.slope[0], e.slope = nullptr;
+    if (flat && e.activation.kind == Elementwise::prelu)
+      e.activation = {Elementwise::leaky_relu, e.slope[0]}, e.slope = nullptr;
     if (flat) matmul_kernels.finish_rows({sums, y, 0, 0, 1, a.out_w, &e});
     else matmul_kernels.finish_rows({sums, y, a.out_c, a.y_pixel, a.out_w, a.out_c, &e});
   }

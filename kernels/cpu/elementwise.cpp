@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cpu/elementwise.h"
 
-#include <math.h>
 #include <string.h>
 
-#include "kernels/cpu/math.h"
+#include "kernels/cpu/formulas.h"
 
 namespace tern::cpu::TERN_ISA {
 namespace {
@@ -30,82 +29,23 @@ void map_row_long(const float* x, float* y, int64_t n, F f) {
 }
 
 template <class F>
-void map_scalars(const float* x, float* y, int64_t n, F f) {
-  for (int64_t i = 0; i < n; ++i) y[i] = f(x[i]);
+TERN_INLINE Vec apply(const F& f, Vec v, Vec p0, Vec p1) {
+  if constexpr (requires { f(v); }) return f(v);
+  else if constexpr (requires { f(v, p0); }) return f(v, p0);
+  else return f(v, p0, p1);
 }
 
-void unary_row(Unary op, float p0, float p1, const float* x, float* y, int64_t n) {
-  const Vec zero = splat(0.0f), one = splat(1.0f), a = splat(p0), b = splat(p1);
-  switch (op) {
-    case Unary::identity:
-      if (x != y) memmove(y, x, (size_t)n * 4);
-      return;
-    case Unary::neg: return map_row(x, y, n, [](Vec v) { return -v; });
-    case Unary::abs: return map_row(x, y, n, [](Vec v) { return abs(v); });
-    case Unary::sign:
-      return map_row(x, y, n, [=](Vec v) { return select(v > zero, one, select(v < zero, splat(-1.0f), v)); });
-    case Unary::square: return map_row(x, y, n, [](Vec v) { return v * v; });
-    case Unary::relu: return map_row(x, y, n, [=](Vec v) { return max(zero, v); });
-    case Unary::clip: return map_row(x, y, n, [=](Vec v) { return min(b, max(a, v)); });
-    case Unary::leaky_relu: return map_row(x, y, n, [=](Vec v) { return select(v < zero, a * v, v); });
-    case Unary::elu: return map_row_long(x, y, n, [=](Vec v) { return select(v < zero, a * vexpm1(v), v); });
-    case Unary::selu: return map_row_long(x, y, n, [=](Vec v) { return b * select(v < zero, a * vexpm1(v), v); });
-    case Unary::celu: return map_row_long(x, y, n, [=](Vec v) { return select(v < zero, a * vexpm1(v / a), v); });
-    case Unary::exp: return map_row_long(x, y, n, [](Vec v) { return vexp(v); });
-    case Unary::expm1: return map_row_long(x, y, n, [](Vec v) { return vexpm1(v); });
-    case Unary::log: return map_row_long(x, y, n, [](Vec v) { return vlog(v); });
-    case Unary::log1p: return map_row_long(x, y, n, [](Vec v) { return vlog1p(v); });
-    case Unary::sqrt: return map_row(x, y, n, [](Vec v) { return sqrt(v); });
-    case Unary::rsqrt: return map_row(x, y, n, [=](Vec v) { return one / sqrt(v); });
-    case Unary::reciprocal: return map_row(x, y, n, [=](Vec v) { return one / v; });
-    case Unary::floor: return map_row(x, y, n, [](Vec v) { return floor(v); });
-    case Unary::ceil: return map_row(x, y, n, [](Vec v) { return ceil(v); });
-    case Unary::trunc: return map_row(x, y, n, [](Vec v) { return trunc(v); });
-    case Unary::round: return map_row(x, y, n, [](Vec v) { return with_sign_of(nearbyint(v), v); });
-    case Unary::sin: return map_scalars(x, y, n, [](float v) { return sinf(v); });
-    case Unary::cos: return map_scalars(x, y, n, [](float v) { return cosf(v); });
-    case Unary::tan: return map_scalars(x, y, n, [](float v) { return tanf(v); });
-    case Unary::asin: return map_scalars(x, y, n, [](float v) { return asinf(v); });
-    case Unary::acos: return map_scalars(x, y, n, [](float v) { return acosf(v); });
-    case Unary::atan: return map_scalars(x, y, n, [](float v) { return atanf(v); });
-    case Unary::sinh: return map_scalars(x, y, n, [](float v) { return sinhf(v); });
-    case Unary::cosh: return map_scalars(x, y, n, [](float v) { return coshf(v); });
-    case Unary::asinh: return map_scalars(x, y, n, [](float v) { return asinhf(v); });
-    case Unary::acosh: return map_scalars(x, y, n, [](float v) { return acoshf(v); });
-    case Unary::atanh: return map_scalars(x, y, n, [](float v) { return atanhf(v); });
-    case Unary::tanh: return map_row_long(x, y, n, [](Vec v) { return vtanh(v); });
-    case Unary::sigmoid: return map_row_long(x, y, n, [](Vec v) { return vsigmoid(v); });
-    case Unary::erf: return map_row_long(x, y, n, [](Vec v) { return verf(v); });
-    case Unary::hard_sigmoid: return map_row(x, y, n, [=](Vec v) { return min(one, max(zero, a * v + b)); });
-    case Unary::hard_swish:
-      return map_row(x, y, n,
-                     [=](Vec v) { return v * (min(splat(6.0f), max(zero, v + splat(3.0f))) * splat(1.0f / 6)); });
-    case Unary::silu: return map_row_long(x, y, n, [](Vec v) { return v * vsigmoid(v); });
-    case Unary::gelu_erf:
-      return map_row_long(x, y, n, [=](Vec v) { return splat(0.5f) * v * (one + verf(v * splat(0.707106781f))); });
-    case Unary::gelu_tanh:
-      return map_row_long(x, y, n, [=](Vec v) {
-        const Vec inner = splat(0.797884561f) * (v + splat(0.044715f) * v * v * v);
-        return splat(0.5f) * v * (one + vtanh(inner));
+// f32 -> f32 only; other forms do nothing.
+void unary_row(const ElementwiseStep& op, const float* x, float* y, int64_t n) {
+  const Vec p0 = splat(op.p0), p1 = splat(op.p1);
+  with_formula(
+      op.kind, [=](auto formula) __attribute__((always_inline)) {
+        if constexpr (formula.form == Form::unary) map_row(x, y, n, [=](Vec v) { return apply(formula.f, v, p0, p1); });
+        if constexpr (formula.form == Form::long_unary)
+          map_row_long(x, y, n, [=](Vec v) { return apply(formula.f, v, p0, p1); });
+        if constexpr (formula.form == Form::one_by_one)
+          for (int64_t i = 0; i < n; ++i) y[i] = formula.f(x[i]);
       });
-    case Unary::softplus:
-      return map_row_long(x, y, n, [=](Vec v) { return max(zero, v) + vlog1p(vexp_negative(zero - abs(v))); });
-    case Unary::softsign: return map_row(x, y, n, [=](Vec v) { return v / (one + abs(v)); });
-    case Unary::mish:
-      return map_row_long(x, y, n, [=](Vec v) {  // tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2)
-        const Vec e = vexp(min(splat(20.0f), v)), t = e * (e + splat(2.0f));
-        return v * (t / (t + splat(2.0f)));
-      });
-    case Unary::threshold: return map_row(x, y, n, [=](Vec v) { return select(v > a, v, b); });
-    case Unary::shrink:
-      return map_row(x, y, n, [=](Vec v) { return select(v < -a, v + b, select(v > a, v - b, zero)); });
-    case Unary::step: return map_row(x, y, n, [=](Vec v) { return select(v > a, one, zero); });
-    case Unary::bitwise_not:
-    case Unary::logical_not:
-    case Unary::is_nan:
-    case Unary::is_inf:
-    case Unary::count_: return;
-  }
 }
 
 // At most one of a and b is a scalar.
@@ -133,12 +73,7 @@ void map_scalar_pairs(const float* a, int a_scalar, const float* b, int b_scalar
   for (int64_t i = 0; i < n; ++i) y[i] = f(a_scalar ? a0 : a[i], b_scalar ? b0 : b[i]);
 }
 
-float floor_mod(float a, float b) {
-  const float r = fmodf(a, b);
-  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
-}
-
-void binary_row(Binary op, const float* a, int a_scalar, const float* b, int b_scalar, float* y, int64_t n) {
+void binary_row(Elementwise op, const float* a, int a_scalar, const float* b, int b_scalar, float* y, int64_t n) {
   float both;
   if (a_scalar && b_scalar) {  // one value: compute it, then spread it
     if (n <= 0) return;
@@ -146,33 +81,13 @@ void binary_row(Binary op, const float* a, int a_scalar, const float* b, int b_s
     for (int64_t i = 0; i < n; ++i) y[i] = both;
     return;
   }
-  switch (op) {
-    case Binary::add: return map_rows(a, a_scalar, b, b_scalar, y, n, [](Vec p, Vec q) { return p + q; });
-    case Binary::sub: return map_rows(a, a_scalar, b, b_scalar, y, n, [](Vec p, Vec q) { return p - q; });
-    case Binary::mul: return map_rows(a, a_scalar, b, b_scalar, y, n, [](Vec p, Vec q) { return p * q; });
-    case Binary::div: return map_rows(a, a_scalar, b, b_scalar, y, n, [](Vec p, Vec q) { return p / q; });
-    case Binary::min:
-      return map_rows(a, a_scalar, b, b_scalar, y, n, [](Vec p, Vec q) { return select(p == p, min(p, q), p); });
-    case Binary::max:
-      return map_rows(a, a_scalar, b, b_scalar, y, n, [](Vec p, Vec q) { return select(p == p, max(p, q), p); });
-    case Binary::prelu:
-      return map_rows(a, a_scalar, b, b_scalar, y, n, [](Vec p, Vec q) { return select(p < splat(0.0f), p * q, p); });
-    case Binary::squared_difference:
-      return map_rows(a, a_scalar, b, b_scalar, y, n, [](Vec p, Vec q) {
-        const Vec d = p - q;
-        return d * d;
+  if (op == Elementwise::pow && b_scalar && *b == 2.0f) return unary_row({Elementwise::square}, a, y, n);
+  if (op == Elementwise::pow && b_scalar && *b == 1.0f) return unary_row({Elementwise::identity}, a, y, n);
+  with_formula(
+      op, [=](auto formula) __attribute__((always_inline)) {
+        if constexpr (formula.form == Form::binary) map_rows(a, a_scalar, b, b_scalar, y, n, formula.f);
+        if constexpr (formula.form == Form::pair_by_pair) map_scalar_pairs(a, a_scalar, b, b_scalar, y, n, formula.f);
       });
-    case Binary::pow:
-      if (b_scalar && *b == 2.0f) return unary_row(Unary::square, 0, 0, a, y, n);
-      if (b_scalar && *b == 1.0f) return unary_row(Unary::identity, 0, 0, a, y, n);
-      return map_scalar_pairs(a, a_scalar, b, b_scalar, y, n, [](float p, float q) { return powf(p, q); });
-    case Binary::mod: return map_scalar_pairs(a, a_scalar, b, b_scalar, y, n, floor_mod);
-    case Binary::fmod:
-      return map_scalar_pairs(a, a_scalar, b, b_scalar, y, n, [](float p, float q) { return fmodf(p, q); });
-    case Binary::atan2:
-      return map_scalar_pairs(a, a_scalar, b, b_scalar, y, n, [](float p, float q) { return atan2f(p, q); });
-    default: return;
-  }
 }
 
 // ---- rows of other types ----
@@ -182,108 +97,48 @@ void binary_row(Binary op, const float* a, int a_scalar, const float* b, int b_s
 #pragma GCC optimize("no-tree-vectorize")
 #endif
 
+// Comparisons, and what integers become.
 template <class T>
-struct Unsigned {
-  using type = uint64_t;
-};
-template <>
-struct Unsigned<int32_t> {
-  using type = uint32_t;
-};
-template <>
-struct Unsigned<uint8_t> {
-  using type = uint32_t;  // arithmetic in 32 bits, then cut
-};
-
-template <class T, class F>
-void map_pairs(const T* a, const T* b, T* y, int64_t n, F f) {
-  for (int64_t i = 0; i < n; ++i) y[i] = f(a[i], b[i]);
-}
-template <class T, class F>
-void compare_pairs(const T* a, const T* b, uint8_t* y, int64_t n, F f) {
-  for (int64_t i = 0; i < n; ++i) y[i] = f(a[i], b[i]) ? 1 : 0;
-}
-
-template <class T>
-void compare_row(Binary op, const T* a, const T* b, uint8_t* y, int64_t n) {
-  switch (op) {
-    case Binary::eq: return compare_pairs(a, b, y, n, [](T p, T q) { return p == q; });
-    case Binary::ne: return compare_pairs(a, b, y, n, [](T p, T q) { return p != q; });
-    case Binary::lt: return compare_pairs(a, b, y, n, [](T p, T q) { return p < q; });
-    case Binary::le: return compare_pairs(a, b, y, n, [](T p, T q) { return p <= q; });
-    case Binary::gt: return compare_pairs(b, a, y, n, [](T p, T q) { return p < q; });
-    case Binary::ge: return compare_pairs(b, a, y, n, [](T p, T q) { return p <= q; });
-    default: return;
-  }
-}
-
-template <class T>
-T divide(T p, T q) {  // towards zero
-  if (q == 0) return 0;
-  if constexpr ((T)-1 < (T)0)
-    if (q == -1) return (T)(0 - (typename Unsigned<T>::type)p);
-  return (T)(p / q);
-}
-template <class T>
-T remainder(T p, T q) {  // sign of p
-  if (q == 0) return 0;
-  if constexpr ((T)-1 < (T)0)
-    if (q == -1) return 0;
-  return (T)(p % q);
-}
-template <class T>
-T power(T p, T q) {
-  using U = typename Unsigned<T>::type;
-  if constexpr ((T)-1 < (T)0)
-    if (q < 0) return p == 1 ? 1 : p == -1 ? (T)((q & 1) ? -1 : 1) : 0;
-  U result = 1, factor = (U)p;
-  for (; q != 0; q = (T)(q >> 1), factor *= factor)
-    if (q & 1) result *= factor;
-  return (T)result;
-}
-
-template <class T>
-void integer_row(Binary op, const T* a, const T* b, T* y, int64_t n) {
-  using U = typename Unsigned<T>::type;
-  constexpr T bits = (T)(sizeof(T) * 8);
-  switch (op) {
-    case Binary::add: return map_pairs(a, b, y, n, [](T p, T q) { return (T)((U)p + (U)q); });
-    case Binary::sub: return map_pairs(a, b, y, n, [](T p, T q) { return (T)((U)p - (U)q); });
-    case Binary::mul: return map_pairs(a, b, y, n, [](T p, T q) { return (T)((U)p * (U)q); });
-    case Binary::div: return map_pairs(a, b, y, n, divide<T>);
-    case Binary::min: return map_pairs(a, b, y, n, [](T p, T q) { return p < q ? p : q; });
-    case Binary::max: return map_pairs(a, b, y, n, [](T p, T q) { return p > q ? p : q; });
-    case Binary::pow: return map_pairs(a, b, y, n, power<T>);
-    case Binary::fmod: return map_pairs(a, b, y, n, remainder<T>);
-    case Binary::mod:
-      return map_pairs(a, b, y, n, [](T p, T q) {
-        const T r = remainder(p, q);
-        return r != 0 && (r < 0) != (q < 0) ? (T)(r + q) : r;
+void other_pairs(Elementwise op, const T* a, const T* b, void* y, int64_t n) {
+  constexpr bool is_integer = (T)0.5f == 0;
+  with_formula(
+      op, [=](auto formula) __attribute__((always_inline)) {
+        if constexpr (formula.form == Form::comparison)
+          for (int64_t i = 0; i < n; ++i) ((uint8_t*)y)[i] = formula.f(a[i], b[i]);
+        if constexpr (is_integer && formula.form == Form::bit_pairs)
+          for (int64_t i = 0; i < n; ++i) ((T*)y)[i] = (T)formula.f(a[i], b[i]);
+        if constexpr (is_integer && formula.form == Form::binary && formula.has_integer)
+          for (int64_t i = 0; i < n; ++i) ((T*)y)[i] = (T)formula.integer(a[i], b[i]);
       });
-    case Binary::prelu: return map_pairs(a, b, y, n, [](T p, T q) { return p < 0 ? (T)((U)p * (U)q) : p; });
-    case Binary::squared_difference:
-      return map_pairs(a, b, y, n, [](T p, T q) { return (T)(((U)p - (U)q) * ((U)p - (U)q)); });
-    case Binary::bit_and: return map_pairs(a, b, y, n, [](T p, T q) { return (T)(p & q); });
-    case Binary::bit_or: return map_pairs(a, b, y, n, [](T p, T q) { return (T)(p | q); });
-    case Binary::bit_xor: return map_pairs(a, b, y, n, [](T p, T q) { return (T)(p ^ q); });
-    case Binary::shift_left:
-      return map_pairs(a, b, y, n, [](T p, T q) { return q >= 0 && q < bits ? (T)((U)p << (U)q) : (T)0; });
-    case Binary::shift_right:
-      return map_pairs(a, b, y, n, [](T p, T q) { return q >= 0 && q < bits ? (T)(p >> q) : (T)0; });
-    default: return compare_row(op, a, b, (uint8_t*)y, n);
-  }
 }
 
-void bool_row(Binary op, const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n) {
-  switch (op) {
-    case Binary::logical_and:
-      return map_pairs(a, b, y, n, [](uint8_t p, uint8_t q) { return (uint8_t)((p != 0) & (q != 0)); });
-    case Binary::logical_or:
-      return map_pairs(a, b, y, n, [](uint8_t p, uint8_t q) { return (uint8_t)((p != 0) | (q != 0)); });
-    case Binary::logical_xor:
-      return map_pairs(a, b, y, n, [](uint8_t p, uint8_t q) { return (uint8_t)((p != 0) ^ (q != 0)); });
-    default: return integer_row(op, a, b, y, n);
-  }
+template <class T>
+void integers(Elementwise op, const T* x, T* y, int64_t n) {
+  with_formula(
+      op, [=](auto formula) __attribute__((always_inline)) {
+        if constexpr (formula.form == Form::bits)
+          for (int64_t i = 0; i < n; ++i) y[i] = (T)formula.f(x[i]);
+        if constexpr (formula.form == Form::unary && formula.has_integer)
+          for (int64_t i = 0; i < n; ++i) y[i] = (T)formula.integer(x[i]);
+      });
+}
+
+void truths(Elementwise op, const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n) {
+  with_formula(
+      op, [=](auto formula) __attribute__((always_inline)) {
+        if constexpr (formula.form == Form::truth)
+          for (int64_t i = 0; i < n; ++i) y[i] = formula.f(a[i] != 0);
+        if constexpr (formula.form == Form::truth_pairs)
+          for (int64_t i = 0; i < n; ++i) y[i] = formula.f(a[i] != 0, b[i] != 0);
+      });
+}
+
+void predicates(const ElementwiseStep& op, const float* x, uint8_t* y, int64_t n) {
+  with_formula(
+      op.kind, [=](auto formula) __attribute__((always_inline)) {
+        if constexpr (formula.form == Form::predicate)
+          for (int64_t i = 0; i < n; ++i) y[i] = formula.f(x[i], op.p0, op.p1);
+      });
 }
 
 #if defined(__GNUC__) && !defined(__clang__)
@@ -395,31 +250,35 @@ void walk_units(const Walk& w, int64_t begin, int64_t end) {
 void float_row(const Walk& w, const char* const* p, const int* scalar, char* y, int64_t n) {
   const BinaryArgs& a = *(const BinaryArgs*)w.args;
   binary_row(a.op, (const float*)p[0], scalar[0], (const float*)p[1], scalar[1], (float*)y, n);
-  if (a.clip) unary_row(Unary::clip, a.lo, a.hi, (const float*)y, (float*)y, n);
 }
 
 void other_row(const Walk& w, const char* const* p, const int*, char* y, int64_t n) {
   const BinaryArgs& a = *(const BinaryArgs*)w.args;
   switch (a.dtype) {
-    case TERN_DTYPE_F32: return compare_row(a.op, (const float*)p[0], (const float*)p[1], (uint8_t*)y, n);
-    case TERN_DTYPE_I32: return integer_row(a.op, (const int32_t*)p[0], (const int32_t*)p[1], (int32_t*)y, n);
-    case TERN_DTYPE_I64: return integer_row(a.op, (const int64_t*)p[0], (const int64_t*)p[1], (int64_t*)y, n);
-    default: return bool_row(a.op, (const uint8_t*)p[0], (const uint8_t*)p[1], (uint8_t*)y, n);
+    case TERN_DTYPE_F32: return other_pairs(a.op, (const float*)p[0], (const float*)p[1], y, n);
+    case TERN_DTYPE_I32: return other_pairs(a.op, (const int32_t*)p[0], (const int32_t*)p[1], y, n);
+    case TERN_DTYPE_I64: return other_pairs(a.op, (const int64_t*)p[0], (const int64_t*)p[1], y, n);
+    default: return truths(a.op, (const uint8_t*)p[0], (const uint8_t*)p[1], (uint8_t*)y, n);
   }
 }
 
 int size_of(int32_t dtype) {
   switch (dtype) {
     case TERN_DTYPE_I64: return 8;
-    case TERN_DTYPE_U8:
     case TERN_DTYPE_BOOL: return 1;
     default: return 4;
   }
 }
 
+Form form_of(Elementwise kind) {
+  Form form = Form::unary;
+  with_formula(kind, [&](auto formula) { form = formula.form; });
+  return form;
+}
+
 void binary(const void* args, int64_t begin, int64_t end, void*) {
   const BinaryArgs& a = *(const BinaryArgs*)args;
-  const bool compares = a.op >= Binary::eq, floats = a.dtype == TERN_DTYPE_F32 && !compares;
+  const bool compares = form_of(a.op) == Form::comparison, floats = a.dtype == TERN_DTYPE_F32 && !compares;
   const int size = size_of(a.dtype);
   const Walk w = {args,
                   floats ? float_row : other_row,
@@ -470,58 +329,42 @@ void select_kernel(const void* args, int64_t begin, int64_t end, void*) {
   walk_units(w, begin, end);
 }
 
-template <class T, class R, class F>
-void map_integers(const void* x, void* y, int64_t n, F f) {
-  for (int64_t i = 0; i < n; ++i) ((R*)y)[i] = f(((const T*)x)[i]);
-}
-
-template <class T>
-void unary_integers(const UnaryArgs& a, const void* x, void* y, int64_t n) {
-  using U = typename Unsigned<T>::type;
-  switch (a.op) {
-    case Unary::neg: return map_integers<T, T>(x, y, n, [](T v) { return (T)(0 - (U)v); });
-    case Unary::abs: return map_integers<T, T>(x, y, n, [](T v) { return v < 0 ? (T)(0 - (U)v) : v; });
-    case Unary::sign: return map_integers<T, T>(x, y, n, [](T v) { return (T)((v > 0) - (v < 0)); });
-    case Unary::square: return map_integers<T, T>(x, y, n, [](T v) { return (T)((U)v * (U)v); });
-    case Unary::relu: return map_integers<T, T>(x, y, n, [](T v) { return v > 0 ? v : (T)0; });
-    case Unary::clip:
-      return map_integers<T, T>(x, y, n, [&a](T v) {
-        const int64_t low = v > a.i0 ? v : a.i0, clipped = low < a.i1 ? low : a.i1;
-        return (T)clipped;
-      });
-    case Unary::bitwise_not: return map_integers<T, T>(x, y, n, [](T v) { return (T)~v; });
-    case Unary::logical_not: return map_integers<T, T>(x, y, n, [](T v) { return (T)(v == 0); });
-    default:
-      if (x != y) memmove(y, x, (size_t)n * sizeof(T));
-  }
-}
-
 void unary(const void* args, int64_t begin, int64_t end, void*) {
   const UnaryArgs& a = *(const UnaryArgs*)args;
   const int64_t first = begin * kUnaryBlock, stop = end * kUnaryBlock < a.count ? end * kUnaryBlock : a.count;
   const int64_t n = stop - first;
-  const int size = size_of(a.dtype);
-  const char* x = (const char*)a.x + first * size;
-  char* y = (char*)a.y + first * (a.op == Unary::is_nan || a.op == Unary::is_inf ? 1 : size);
   if (n <= 0) return;
+  const char* x = (const char*)a.x + first * size_of(a.dtype);
+  char* y = (char*)a.y + first * size_of(a.dtype);
   switch (a.dtype) {
-    case TERN_DTYPE_I32: return unary_integers<int32_t>(a, x, y, n);
-    case TERN_DTYPE_I64: return unary_integers<int64_t>(a, x, y, n);
-    case TERN_DTYPE_U8:
-    case TERN_DTYPE_BOOL: return unary_integers<uint8_t>(a, x, y, n);
+    case TERN_DTYPE_I32: return integers(a.op.kind, (const int32_t*)x, (int32_t*)y, n);
+    case TERN_DTYPE_I64: return integers(a.op.kind, (const int64_t*)x, (int64_t*)y, n);
+    case TERN_DTYPE_BOOL: return truths(a.op.kind, (const uint8_t*)x, nullptr, (uint8_t*)y, n);
     default: break;
   }
-  if (a.op == Unary::is_nan) return map_integers<float, uint8_t>(x, y, n, [](float v) { return (uint8_t)(v != v); });
-  if (a.op == Unary::is_inf)
-    return map_integers<float, uint8_t>(x, y, n, [&a](float v) {
-      return (uint8_t)((v == __builtin_inff() && a.p1 != 0) || (v == -__builtin_inff() && a.p0 != 0));
-    });
-  unary_row(a.op, a.p0, a.p1, (const float*)x, (float*)y, n);
+  if (form_of(a.op.kind) == Form::predicate) predicates(a.op, (const float*)x, (uint8_t*)a.y + first, n);
+  else unary_row(a.op, (const float*)x, (float*)y, n);
+}
+
+bool takes(Elementwise kind, int operands, int32_t dtype) {
+  bool taken = false;
+  with_formula(kind, [&](auto formula) {
+    constexpr bool is_bits = formula.form == Form::bits || formula.form == Form::bit_pairs,
+                   is_truth = formula.form == Form::truth || formula.form == Form::truth_pairs;
+    if (operands != (formula.form < Form::binary ? 1 : 2)) return;
+    switch (dtype) {
+      case TERN_DTYPE_F32: taken = !is_bits && !is_truth; break;
+      case TERN_DTYPE_I32:
+      case TERN_DTYPE_I64: taken = formula.has_integer; break;
+      case TERN_DTYPE_BOOL: taken = is_truth; break;
+    }
+  });
+  return taken;
 }
 
 }  // namespace
 
 extern const ElementwiseKernels elementwise_kernels;
-const ElementwiseKernels elementwise_kernels = {unary, binary, select_kernel, unary_row, binary_row};
+const ElementwiseKernels elementwise_kernels = {takes, unary, binary, select_kernel, unary_row, binary_row};
 
 }  // namespace tern::cpu::TERN_ISA

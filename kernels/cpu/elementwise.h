@@ -4,127 +4,38 @@
 #pragma once
 #include <tern/types.h>
 
+#include "base/elementwise.h"
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/strides.h"
 
 namespace tern::cpu {
 
-// f32 unless noted. p0 and p1 are UnaryArgs::p0 and p1. NaN gives NaN, except for threshold, shrink and step.
-enum class Unary : int32_t {
-  identity,
-  neg,
-  abs,
-  sign,
-  square,
-  relu,        // these and clip, bitwise_not: i32 and i64 too
-  clip,        // min(max(x, p0), p1); integers: bounds in i0, i1
-  leaky_relu,  // x < 0 ? p0 * x : x
-  elu,         // x < 0 ? p0 * (exp(x) - 1) : x
-  selu,        // p1 * elu with p0
-  celu,        // max(0, x) + min(0, p0 * (exp(x / p0) - 1))
-  exp,
-  expm1,
-  log,
-  log1p,
-  sqrt,
-  rsqrt,
-  reciprocal,
-  floor,
-  ceil,
-  trunc,
-  round,  // round: half to even
-  sin,
-  cos,
-  tan,
-  asin,
-  acos,
-  atan,
-  sinh,
-  cosh,
-  asinh,
-  acosh,
-  atanh,
-  tanh,
-  sigmoid,
-  erf,
-  hard_sigmoid,  // clip(p0 * x + p1, 0, 1)
-  hard_swish,    // x * clip(x + 3, 0, 6) / 6
-  silu,          // x * sigmoid(x)
-  gelu_erf,      // x * (1 + erf(x / sqrt 2)) / 2
-  gelu_tanh,     // x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2
-  softplus,      // log(1 + exp(x))
-  softsign,      // x / (1 + |x|)
-  mish,          // x * tanh(softplus(x))
-  threshold,     // x > p0 ? x : p1 (thresholded relu with p1 = 0)
-  shrink,        // x < -p0 ? x + p1 : x > p0 ? x - p1 : 0
-  step,          // x > p0 ? 1 : 0 (for gradients of relu and clip)
-  bitwise_not,   // i32, i64 and u8
-  logical_not,   // bool only
-  is_nan,
-  is_inf,  // f32 -> bool; is_inf: p0 != 0 accepts -inf, p1 != 0 accepts +inf
-  count_
-};
-
-// y[i] = op(x[i]); dense, x == y allowed when the types have one size. Units: blocks of kUnaryBlock elements; the plan
-// calls `units`. No scratch. Cost per unit: about 1 us for arithmetic, up to 10 us for tan, asin and their like.
+// y[i] = op(x[i]); dense, x == y allowed when the types have one size. NaN gives NaN, except for thresholded_relu.
+// Units: blocks of kUnaryBlock elements; the plan calls `units`. No scratch. Cost per unit: about 1 us for arithmetic,
+// up to 10 us for tan, asin and their like.
 constexpr int64_t kUnaryBlock = 4096;
 struct UnaryArgs {
-  Unary op = Unary::identity;
-  int32_t dtype = TERN_DTYPE_F32;  // of x: F32, I32, I64; BOOL and U8 for the two nots
-  float p0 = 0, p1 = 0;
-  int64_t i0 = INT64_MIN, i1 = INT64_MAX;
+  ElementwiseStep op;
+  int32_t dtype = TERN_DTYPE_F32;  // of x
   const void* x = nullptr;
   void* y = nullptr;  // type of x; bool for is_nan and is_inf
   int64_t count = 0;
 };
 inline int64_t units(const UnaryArgs& a) { return ceil_div(a.count, kUnaryBlock); }
 
-// The compare ops and the logical ops write bool (one byte, 0 or 1).
-enum class Binary : int32_t {
-  add,
-  sub,
-  mul,
-  div,  // integers: towards zero; x / 0 = 0, INT_MIN / -1 = INT_MIN
-  min,
-  max,                 // NaN wins
-  pow,                 // integers: x^y wraps; a negative y gives 0 unless |x| = 1
-  mod,                 // sign of the divisor (x - y * floor(x / y)); integers: x mod 0 = 0
-  fmod,                // sign of the dividend, truncating
-  prelu,               // a < 0 ? a * b : a
-  squared_difference,  // (a - b)^2
-  atan2,               // f32 only
-  bit_and,
-  bit_or,
-  bit_xor,
-  shift_left,
-  shift_right,  // integers only (u8, i32, i64); shifts of >= width give 0
-  eq,
-  ne,
-  lt,
-  le,
-  gt,
-  ge,
-  logical_and,
-  logical_or,
-  logical_xor,  // bool only
-  count_
-};
-
 // y = op(a, b) with broadcasting: y is dense row-major over `dims`; the operands have a stride per dim, in elements
 // (0 = broadcast; anything else allowed, negative too). y may be the same memory as an operand of the same dense shape
-// and type. f32 results of arithmetic ops are then clipped to [lo, hi] if `clip` is set.
+// and type.
 // Fill in op, dtype, pointers, rank, dims and strides, then call plan(). No scratch.
 // Fast: both dense; one scalar (per row or in all); one [channels] vector against [rows, channels].
 constexpr int64_t kBinaryBlock = 4096;
 struct BinaryArgs {
-  Binary op = Binary::add;
-  int32_t dtype = TERN_DTYPE_F32;  // of a and b: F32, I32, I64, U8, BOOL (U8: arithmetic wraps)
+  Elementwise op = Elementwise::none;
+  int32_t dtype = TERN_DTYPE_F32;  // of a and b
   const void* a = nullptr;
   const void* b = nullptr;
   void* y = nullptr;
   int32_t rank = 0;
-  int32_t clip = 0;
-  float lo = 0, hi = 0;
   int64_t dims[kMaxRank] = {};
   int64_t a_strides[kMaxRank] = {}, b_strides[kMaxRank] = {};
   // Filled by plan(): the last two dims (after collapsing) are cut into blocks of block_rows x block_cols.
@@ -159,11 +70,13 @@ inline int64_t units(const ConvertArgs& a) { return ceil_div(a.count, kConvertBl
 
 // The f32 -> f32 ops on one row of n elements, for other kernels. y may be x, a or b. *_scalar: the operand is one
 // number.
-using UnaryRowFn = void (*)(Unary op, float p0, float p1, const float* x, float* y, int64_t n);
-using BinaryRowFn = void (*)(Binary op, const float* a, int a_scalar, const float* b, int b_scalar, float* y,
+using UnaryRowFn = void (*)(const ElementwiseStep& op, const float* x, float* y, int64_t n);
+using BinaryRowFn = void (*)(Elementwise op, const float* a, int a_scalar, const float* b, int b_scalar, float* y,
                              int64_t n);
 
 struct ElementwiseKernels {
+  // Is there a kernel for this kind with so many operands of this type (F32, I32, I64, BOOL)?
+  bool (*takes)(Elementwise kind, int operands, int32_t dtype);
   KernelFn unary;   // UnaryArgs
   KernelFn binary;  // BinaryArgs
   KernelFn select;  // SelectArgs

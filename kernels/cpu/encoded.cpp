@@ -49,7 +49,7 @@ void unpack_panel(const EncodedArgs& a, int64_t begin, int64_t end, float* panel
 }
 
 bool has_bias_only(const Epilogue& e) {
-  return !e.scale && !e.out_scale && !e.residual && e.activation == Activation::none;
+  return !e.scale && !e.out_scale && !e.residual && e.activation.kind == Elementwise::none;
 }
 
 void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {

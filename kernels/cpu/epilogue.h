@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Epilogues inside kernels: what is cheap is applied to sums in registers; costly activations (those with an
-// exponential) are applied by MatmulKernels::finish_rows to rows that were just stored. Included only by sources that
-// are built once per set.
+// Epilogues inside kernels: what is cheap is applied to sums in registers; other activations are applied by
+// MatmulKernels::finish_rows to rows that were just stored. Included only by sources that are built once per set.
 #pragma once
+#include "kernels/cpu/formulas.h"
 #include "kernels/cpu/kernel.h"
-#include "kernels/cpu/simd.h"
 
 namespace tern::cpu::TERN_ISA {
 
@@ -27,13 +26,13 @@ TERN_INLINE Ending ending_of(const Epilogue& e) {
   constexpr float kInf = __builtin_inff();
   Ending r;
   r.bias = e.scale ? nullptr : e.bias;
-  switch (e.activation) {
-    case Activation::none: break;
-    case Activation::relu: r.kind = Finish::clip, r.hi = kInf; break;
-    case Activation::clip: r.kind = Finish::clip, r.lo = e.lo, r.hi = e.hi; break;
-    case Activation::prelu: r.kind = Finish::slope, r.slope = e.slope; break;
-    case Activation::leaky_relu: r.kind = Finish::leaky, r.lo = e.lo; break;
-    case Activation::hard_swish: r.kind = Finish::hard_swish; break;
+  switch (e.activation.kind) {
+    case Elementwise::none: break;
+    case Elementwise::relu: r.kind = Finish::clip, r.hi = kInf; break;
+    case Elementwise::clip: r.kind = Finish::clip, r.lo = e.activation.p0, r.hi = e.activation.p1; break;
+    case Elementwise::prelu: r.kind = Finish::slope, r.slope = e.slope; break;
+    case Elementwise::leaky_relu: r.kind = Finish::leaky, r.lo = e.activation.p0; break;
+    case Elementwise::hard_swish: r.kind = Finish::hard_swish; break;
     default: r.kind = Finish::later; return r;
   }
   r.scale = e.scale, r.shift = e.bias, r.out_scale = e.out_scale, r.out_bias = e.out_bias;
@@ -49,10 +48,6 @@ TERN_INLINE Ending only_sums(Ending e) {
   r.bias = e.bias;
   return r;
 }
-
-TERN_INLINE Vec hard_swish(Vec v) { return v * splat(1.0f / 6) * min(splat(6), max(splat(0), v + splat(3))); }
-TERN_INLINE Vec clip(Vec v, Vec lo, Vec hi) { return min(hi, max(lo, v)); }
-TERN_INLINE Vec leak(Vec v, Vec slope) { return select(v < splat(0), v * slope, v); }
 
 // Applies the ending to sums in registers. each(f): sum = f(sum, i) for every sum, i says which channels they are of;
 // get(p, i): those channels of a list; add_residual(): of all sums.

@@ -15,6 +15,8 @@
 #include <cstdint>
 #include <initializer_list>
 
+#include "base/elementwise.h"
+
 namespace tern::cpu {
 
 // args: the kernel's own argument struct. [begin, end): work units. scratch: as many bytes as the kernel's scratch
@@ -27,21 +29,6 @@ static constexpr int32_t half_of(int32_t dtype) {
   return dtype == TERN_DTYPE_F16 ? kF16 : dtype == TERN_DTYPE_BF16 ? kBf16 : 0;
 }
 
-enum class Activation : int32_t {
-  none,
-  relu,
-  clip /* [lo, hi] */,
-  prelu /* slope per channel */,
-  leaky_relu /* slope = lo */,
-  hard_swish /* x*clip(x+3,0,6)/6 */,
-  hard_sigmoid /* clip(lo*x+hi, 0, 1) */,
-  sigmoid,
-  tanh,
-  silu,
-  gelu /* erf */,
-  gelu_tanh,
-};
-
 // What happens to a sum before it is stored, in this order: * scale, + bias, (+ residual if residual_first),
 // activation,
 // * out_scale + out_bias, (+ residual otherwise), clip to [residual_lo, residual_hi] if there is a residual.
@@ -53,8 +40,7 @@ struct Epilogue {
   const float* out_bias = nullptr;
   const float* residual = nullptr;  // laid out as the output, rows `residual_stride` floats apart, or NULL
   int64_t residual_stride = 0;      // floats from one output row (pixel) to the next
-  Activation activation = Activation::none;
-  float lo = 0, hi = 0;
+  ElementwiseStep activation;       // any f32 -> f32 kind of one operand, or prelu
   int32_t residual_first = 0;
   float residual_lo = -__builtin_inff(), residual_hi = __builtin_inff();
 };

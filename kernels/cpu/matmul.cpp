@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cpu/matmul.h"
 
+#include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/epilogue.h"
-#include "kernels/cpu/math.h"
-#include "kernels/cpu/simd.h"
 
 namespace tern::cpu::TERN_ISA {
+
+extern const ElementwiseKernels elementwise_kernels;
+
 namespace {
 
 // ---- tile sizes: as many accumulators as leave registers for one vector of weights per column and one value of A
@@ -59,45 +61,68 @@ TERN_INLINE Vec whole(Half) { return splat(0); }
 
 // ---- epilogues
 
-TERN_INLINE Vec activate(Vec v, Vec slope, const Epilogue& e) {
-  switch (e.activation) {
-    case Activation::none: return v;
-    case Activation::relu: return max(splat(0), v);
-    case Activation::clip: return clip(v, splat(e.lo), splat(e.hi));
-    case Activation::prelu: return leak(v, slope);
-    case Activation::leaky_relu: return leak(v, splat(e.lo));
-    case Activation::hard_swish: return hard_swish(v);
-    case Activation::hard_sigmoid: return clip(fma(v, splat(e.lo), splat(e.hi)), splat(0), splat(1));
-    case Activation::sigmoid: return vsigmoid(v);
-    case Activation::tanh: return vtanh(v);
-    case Activation::silu: return v * vsigmoid(v);
-    case Activation::gelu: return splat(0.5f) * v * (splat(1) + verf(v * splat(0.70710678f)));
-    case Activation::gelu_tanh: {
-      const Vec inner = v * fma(v * v, splat(0.044715f * 0.79788456f), splat(0.79788456f));
-      return splat(0.5f) * v * (splat(1) + vtanh(inner));
-    }
-  }
-  return v;
-}
+TERN_INLINE Vec read(const float* p, int lanes) { return lanes == kLanes ? load(p) : load_part(p, lanes); }
 
-void finish_rows(const FinishRows& f) {
-  const Epilogue& e = *f.epilogue;
-  const bool before = e.residual && e.residual_first, after = e.residual && !e.residual_first;
-  const Vec lo = splat(e.residual_lo), hi = splat(e.residual_hi);
-  for (int64_t r = 0; r < f.rows; ++r) {
-    const float* sums = f.sums + r * f.sums_stride;
-    float* y = f.y + r * f.y_stride;
-    const float* residual = e.residual ? e.residual + r * e.residual_stride : nullptr;
+// What ending_of knows, a vector at a time.
+void finish_rows_at_once(const FinishRows& f, const Ending& end) {
+  for (int64_t r = 0; r < f.rows; ++r)
     for (int64_t j = 0; j < f.n; j += kLanes) {
       const int lanes = f.n - j < kLanes ? (int)(f.n - j) : kLanes;
-      Vec v = load_part(sums + j, lanes);
-      if (e.scale) v = fma(v, load_part(e.scale + j, lanes), load_part(e.bias + j, lanes));
-      if (before) v = v + load_part(residual + j, lanes);
-      v = activate(v, e.slope ? load_part(e.slope + j, lanes) : splat(0), e);
-      if (e.out_scale) v = fma(v, load_part(e.out_scale + j, lanes), load_part(e.out_bias + j, lanes));
-      if (after) v = v + load_part(residual + j, lanes);
-      if (e.residual) v = clip(v, lo, hi);
-      store_part(y + j, v, lanes);
+      Vec v = load_part(f.sums + r * f.sums_stride + j, lanes);
+      finish(
+          end, [&v](auto step) __attribute__((always_inline)) { v = step(v, 0); },
+          [=](const float* list, int) __attribute__((always_inline)) { return load_part(list + j, lanes); },
+          [&]()
+              __attribute__((always_inline)) { v = v + load_part(end.residual + r * end.residual_stride + j, lanes); });
+      store_part(f.y + r * f.y_stride + j, v, lanes);
+    }
+}
+
+// Any other activation has its formula in one place, the element-wise kernels: they get as many numbers at once as
+// there are side by side, and where steps stand around the activation, some rows at a time are copied.
+void finish_rows(const FinishRows& f) {
+  const Epilogue& e = *f.epilogue;
+  const Ending end = ending_of(e);
+  if (end.kind != Finish::later) return finish_rows_at_once(f, end);
+  const auto activate = [&e](const float* from, float* to, int64_t n) {
+    elementwise_kernels.unary_row(e.activation, from, to, n);
+  };
+  const bool before = e.residual && e.residual_first, after = e.residual && !e.residual_first;
+  const bool as_they_are = !e.scale && !before;  // sums
+  if (as_they_are && !e.out_scale && !e.residual && (f.rows == 1 || (f.sums_stride == f.n && f.y_stride == f.n)))
+    return activate(f.sums, f.y, f.rows * f.n);
+  constexpr int64_t kRoom = 512;
+  alignas(64) float room[kRoom];
+  const Vec lo = splat(e.residual_lo), hi = splat(e.residual_hi);
+  for (int64_t j0 = 0; j0 < f.n; j0 += kRoom) {
+    const int64_t n = f.n - j0 < kRoom ? f.n - j0 : kRoom, pitch = (n + kLanes - 1) / kLanes * kLanes;
+    for (int64_t r0 = 0; r0 < f.rows;) {
+      const int64_t rows = f.rows - r0 < kRoom / pitch ? f.rows - r0 : kRoom / pitch;
+      const auto each = [&](auto g) __attribute__((always_inline)) {  // g(row, column, place in the room, lanes)
+        for (int64_t r = 0; r < rows; ++r)
+          for (int64_t j = 0; j < n; j += kLanes)
+            g(r0 + r, j0 + j, room + r * pitch + j, n - j < kLanes ? (int)(n - j) : kLanes);
+      };
+      if (as_they_are && f.sums_stride == n && n == pitch) {
+        activate(f.sums + r0 * n, room, rows * n);
+      } else {
+        each([&](int64_t r, int64_t j, float* at, int lanes) __attribute__((always_inline)) {
+          Vec v = read(f.sums + r * f.sums_stride + j, lanes);
+          if (e.scale) v = fma(v, read(e.scale + j, lanes), read(e.bias + j, lanes));
+          if (before) v = v + read(e.residual + r * e.residual_stride + j, lanes);
+          store(at, v);
+        });
+        activate(room, room, rows * pitch);
+      }
+      each([&](int64_t r, int64_t j, const float* at, int lanes) __attribute__((always_inline)) {
+        Vec v = load(at);
+        if (e.out_scale) v = fma(v, read(e.out_scale + j, lanes), read(e.out_bias + j, lanes));
+        if (after) v = v + read(e.residual + r * e.residual_stride + j, lanes);
+        if (e.residual) v = clip(v, lo, hi);
+        if (lanes == kLanes) store(f.y + r * f.y_stride + j, v);
+        else store_part(f.y + r * f.y_stride + j, v, lanes);
+      });
+      r0 += rows;
     }
   }
 }

@@ -199,8 +199,6 @@ void store_f32(const MatmulInt8Args& a, int64_t row, int64_t col, int n, const i
   for (int i = 0; i < n; ++i) {
     float v = (float)acc[i] * (a.w_scale ? x_scale * a.w_scale[col + i] : x_scale);
     if (a.bias) v += a.bias[col + i];
-    if (a.activation == Activation::relu) v = v < 0 ? 0 : v;
-    if (a.activation == Activation::clip) v = v < a.lo ? a.lo : v > a.hi ? a.hi : v;
     y[i] = v;
   }
 }

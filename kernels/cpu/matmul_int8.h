@@ -35,9 +35,9 @@ inline void pack_int8(const int8_t* w, int64_t n, int64_t k, int64_t n_stride, i
 
 // acc[m, n] = sum over k of (x[m, k] - x_zero) * (W[n, k] - w_zero[n]), exact in s32 (k <= 2^15 cannot overflow), then
 //   y s32:  acc + bias_s32[n]
-//   y f32:  activation((float)(acc + bias_s32[n]) * (x_scale * w_scale[n]) + bias[n]), without a fused multiply-add
+//   y f32:  (float)(acc + bias_s32[n]) * (x_scale * w_scale[n]) + bias[n], without a fused multiply-add
 //   y s8, u8: clamp(round half to even((float)(acc + bias_s32[n]) * multiplier[n]) + y_zero) to [y_min, y_max]
-// x: [m, k] u8 or s8, rows x_stride bytes apart. y rows are y_stride elements apart. activation: none, relu, clip only.
+// x: [m, k] u8 or s8, rows x_stride bytes apart. y rows are y_stride elements apart.
 // Units: (blocks of kInt8Rows rows) * panels, panels inner. No scratch. Cost per unit: 16 * 32 * k multiply-adds.
 constexpr int64_t kInt8Rows = 16;
 struct MatmulInt8Args {
@@ -56,8 +56,6 @@ struct MatmulInt8Args {
   const float* bias = nullptr;        // [n] or NULL; f32 output only
   const float* multiplier = nullptr;  // [n]; s8, u8 output only
   int32_t y_zero = 0, y_min = -128, y_max = 127;
-  Activation activation = Activation::none;
-  float lo = 0, hi = 0;
 };
 inline int64_t units(const MatmulInt8Args& a) { return ceil_div(a.m, kInt8Rows) * ceil_div(a.n, kInt8Panel); }
 

@@ -173,46 +173,23 @@ void group_norm(const void* args, int64_t begin, int64_t end, void* scratch) {
   }
 }
 
-TERN_INLINE Vec activate(Vec v, Activation activation, Vec lo, Vec hi) {
-  switch (activation) {
-    case Activation::relu: return max(splat(0.0f), v);
-    case Activation::clip: return min(hi, max(lo, v));
-    case Activation::hard_swish: return v * (min(splat(6.0f), max(splat(0.0f), v + splat(3.0f))) * splat(1.0f / 6));
-    default: return v;
-  }
-}
-
-template <Activation activation>
-void scale_shift_rows(const ScaleShiftArgs& a, const float* x, float* y, int64_t rows) {
-  const int64_t n = a.channels;
-  const Vec lo = splat(a.lo), hi = splat(a.hi);
-  for (int64_t c = 0; c < n; c += kLanes) {  // constants stay in registers, rows stay in the first-level cache
-    const int left = lanes_left(n, c);
-    const Vec scale = read(a.scale + c, left), shift = a.shift ? read(a.shift + c, left) : splat(0.0f);
-    const Vec center = a.center ? read(a.center + c, left) : splat(0.0f);
-    if (left == kLanes) {
-      for (int64_t r = 0; r < rows; ++r)
-        store(y + r * n + c, activate(fma(load(x + r * n + c) - center, scale, shift), activation, lo, hi));
-    } else {
-      for (int64_t r = 0; r < rows; ++r)
-        store_part(y + r * n + c,
-                   activate(fma(load_part(x + r * n + c, left) - center, scale, shift), activation, lo, hi), left);
-    }
-  }
-}
-
 void scale_shift(const void* args, int64_t begin, int64_t end, void*) {
   const ScaleShiftArgs& a = *(const ScaleShiftArgs*)args;
-  const int64_t block = a.channels >= 4096 ? 1 : 4096 / a.channels;
+  const int64_t n = a.channels, block = scale_shift_rows(a);
   for (int64_t u = begin; u < end; ++u) {
     const int64_t row = u * block, rows = a.rows - row < block ? a.rows - row : block;
-    const float* x = a.x + row * a.channels;
-    float* y = a.y + row * a.channels;
-    switch (a.activation) {
-      case Activation::relu: scale_shift_rows<Activation::relu>(a, x, y, rows); break;
-      case Activation::clip: scale_shift_rows<Activation::clip>(a, x, y, rows); break;
-      case Activation::hard_swish: scale_shift_rows<Activation::hard_swish>(a, x, y, rows); break;
-      default: scale_shift_rows<Activation::none>(a, x, y, rows); break;
+    const float* x = a.x + row * n;
+    float* y = a.y + row * n;
+    for (int64_t c = 0; c < n; c += kLanes) {  // constants stay in registers, rows stay in the first-level cache
+      const int left = lanes_left(n, c);
+      const Vec scale = read(a.scale + c, left), shift = a.shift ? read(a.shift + c, left) : splat(0.0f);
+      const Vec center = a.center ? read(a.center + c, left) : splat(0.0f);
+      if (left == kLanes) {
+        for (int64_t r = 0; r < rows; ++r) store(y + r * n + c, fma(load(x + r * n + c) - center, scale, shift));
+      } else {
+        for (int64_t r = 0; r < rows; ++r)
+          store_part(y + r * n + c, fma(load_part(x + r * n + c, left) - center, scale, shift), left);
+      }
     }
   }
 }

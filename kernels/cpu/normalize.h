@@ -55,9 +55,8 @@ inline size_t group_norm_scratch(const GroupNormArgs& a) {
   return a.channels == 0 ? 0 : (size_t)(a.channels / a.groups * group_norm_unit_groups(a)) * 2 * sizeof(float);
 }
 
-// Batch norm at inference and any per-channel affine map: y = activation((x - center[c]) * scale[c] + shift[c]).
-// x, y: [rows, channels]; x == y allowed; center and shift may be NULL (0). activation: none, relu, clip [lo, hi],
-// hard_swish.
+// Batch norm at inference and any per-channel affine map: y = (x - center[c]) * scale[c] + shift[c].
+// x, y: [rows, channels]; x == y allowed; center and shift may be NULL (0).
 // Units: blocks of scale_shift_rows rows. No scratch.
 struct ScaleShiftArgs {
   const float* x = nullptr;
@@ -66,8 +65,6 @@ struct ScaleShiftArgs {
   const float* shift = nullptr;
   float* y = nullptr;
   int64_t rows = 0, channels = 0;
-  Activation activation = Activation::none;
-  float lo = 0, hi = 0;
 };
 inline int64_t scale_shift_rows(const ScaleShiftArgs& a) {
   return a.channels >= 4096 || a.channels <= 0 ? 1 : 4096 / a.channels;

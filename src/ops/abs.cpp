@@ -35,6 +35,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_abs = checked_op({.name = "abs",
                                                .flags = kElementwise | kInPlace,
+                                               .elementwise = Elementwise::abs,
                                                .infer = infer_unary_number,
                                                .reference = reference,
                                                .vjp = vjp,

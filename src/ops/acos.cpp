@@ -29,6 +29,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_acos = checked_op({.name = "acos",
                                                 .flags = kElementwise | kInPlace,
+                                                .elementwise = Elementwise::acos,
                                                 .infer = infer_unary_float,
                                                 .reference = reference,
                                                 .vjp = vjp,

@@ -27,6 +27,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_acosh = checked_op({.name = "acosh",
                                                  .flags = kElementwise | kInPlace,
+                                                 .elementwise = Elementwise::acosh,
                                                  .infer = infer_unary_float,
                                                  .reference = reference,
                                                  .vjp = vjp,

@@ -27,6 +27,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_asin = checked_op({.name = "asin",
                                                 .flags = kElementwise | kInPlace,
+                                                .elementwise = Elementwise::asin,
                                                 .infer = infer_unary_float,
                                                 .reference = reference,
                                                 .vjp = vjp,

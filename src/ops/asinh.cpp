@@ -27,6 +27,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_asinh = checked_op({.name = "asinh",
                                                  .flags = kElementwise | kInPlace,
+                                                 .elementwise = Elementwise::asinh,
                                                  .infer = infer_unary_float,
                                                  .reference = reference,
                                                  .vjp = vjp,

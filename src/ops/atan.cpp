@@ -27,6 +27,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_atan = checked_op({.name = "atan",
                                                 .flags = kElementwise | kInPlace,
+                                                .elementwise = Elementwise::atan,
                                                 .infer = infer_unary_float,
                                                 .reference = reference,
                                                 .vjp = vjp,

@@ -27,6 +27,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_atanh = checked_op({.name = "atanh",
                                                  .flags = kElementwise | kInPlace,
+                                                 .elementwise = Elementwise::atanh,
                                                  .infer = infer_unary_float,
                                                  .reference = reference,
                                                  .vjp = vjp,

@@ -20,6 +20,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_bitwise_not = checked_op({.name = "bitwise_not",
                                                        .flags = kElementwise | kInPlace,
+                                                       .elementwise = Elementwise::bitwise_not,
                                                        .infer = infer_unary_integer,
                                                        .reference = reference,
                                                        .no_gradient_because = NoGradient::integer_output,

@@ -29,6 +29,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_ceil = checked_op({.name = "ceil",
                                                 .flags = kElementwise | kInPlace,
+                                                .elementwise = Elementwise::ceil,
                                                 .infer = infer_unary_number,
                                                 .reference = reference,
                                                 .vjp = vjp_zero,

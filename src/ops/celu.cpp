@@ -23,6 +23,8 @@ void vjp(VjpArgs& a) {
   a.set(0, emit(g, "where", {above(g, x, 0), dy, mul(g, dy, left)}));
 }
 
+ElementwiseStep step(const Node& n) { return {Elementwise::celu, (float)n.attrs<CeluAttrs>().alpha}; }
+
 constexpr AttrField kFields[] = {TERN_ATTR(CeluAttrs, alpha, number, 1e-6, 1e6)};
 
 constexpr Case kCases[] = {
@@ -41,6 +43,8 @@ constexpr Case kCases[] = {
 extern constinit const Op op_celu = checked_op({.name = "celu",
                                                 .flags = kElementwise | kInPlace,
                                                 .attributes = attr_schema<CeluAttrs>(kFields),
+                                                .elementwise = Elementwise::celu,
+                                                .step = step,
                                                 .infer = infer_unary_float,
                                                 .reference = reference,
                                                 .vjp = vjp,

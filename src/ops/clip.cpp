@@ -58,6 +58,10 @@ void vjp(VjpArgs& a) {
   a.set(0, dx);
 }
 
+ElementwiseStep step(const Node& n) {
+  return {Elementwise::clip, (float)n.attrs<ClipAttrs>().min, (float)n.attrs<ClipAttrs>().max};
+}
+
 constexpr AttrField kFields[] = {TERN_ATTR(ClipAttrs, min, number, -kInf, kInf),
                                  TERN_ATTR(ClipAttrs, max, number, -kInf, kInf)};
 
@@ -84,6 +88,8 @@ constexpr Case kCases[] = {
 extern constinit const Op op_clip = checked_op({.name = "clip",
                                                 .flags = kElementwise | kInPlace,
                                                 .attributes = attr_schema<ClipAttrs>(kFields),
+                                                .elementwise = Elementwise::clip,
+                                                .step = step,
                                                 .infer = infer_unary_number,
                                                 .reference = reference,
                                                 .vjp = vjp,

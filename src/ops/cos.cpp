@@ -24,6 +24,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_cos = checked_op({.name = "cos",
                                                .flags = kElementwise | kInPlace,
+                                               .elementwise = Elementwise::cos,
                                                .infer = infer_unary_float,
                                                .reference = reference,
                                                .vjp = vjp,

@@ -27,6 +27,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_cosh = checked_op({.name = "cosh",
                                                 .flags = kElementwise | kInPlace,
+                                                .elementwise = Elementwise::cosh,
                                                 .infer = infer_unary_float,
                                                 .reference = reference,
                                                 .vjp = vjp,

@@ -22,6 +22,8 @@ void vjp(VjpArgs& a) {
   a.set(0, emit(g, "where", {above(g, x, 0), dy, mul(g, dy, plus(g, a.out(0), p.alpha))}));
 }
 
+ElementwiseStep step(const Node& n) { return {Elementwise::elu, (float)n.attrs<EluAttrs>().alpha}; }
+
 constexpr AttrField kFields[] = {TERN_ATTR(EluAttrs, alpha, number, -1e6, 1e6)};
 
 constexpr Case kCases[] = {
@@ -42,6 +44,8 @@ constexpr Case kCases[] = {
 extern constinit const Op op_elu = checked_op({.name = "elu",
                                                .flags = kElementwise | kInPlace,
                                                .attributes = attr_schema<EluAttrs>(kFields),
+                                               .elementwise = Elementwise::elu,
+                                               .step = step,
                                                .infer = infer_unary_float,
                                                .reference = reference,
                                                .vjp = vjp,

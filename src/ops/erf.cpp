@@ -27,6 +27,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_erf = checked_op({.name = "erf",
                                                .flags = kElementwise | kInPlace,
+                                               .elementwise = Elementwise::erf,
                                                .infer = infer_unary_float,
                                                .reference = reference,
                                                .vjp = vjp,

@@ -27,6 +27,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_exp = checked_op({.name = "exp",
                                                .flags = kElementwise | kInPlace,
+                                               .elementwise = Elementwise::exp,
                                                .infer = infer_unary_float,
                                                .reference = reference,
                                                .vjp = vjp,

@@ -29,6 +29,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_floor = checked_op({.name = "floor",
                                                  .flags = kElementwise | kInPlace,
+                                                 .elementwise = Elementwise::floor,
                                                  .infer = infer_unary_number,
                                                  .reference = reference,
                                                  .vjp = vjp_zero,

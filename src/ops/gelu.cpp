@@ -38,6 +38,10 @@ void vjp(VjpArgs& a) {
   a.set(0, mul(g, a.dout(0), add(g, p, mul(g, x, slope))));
 }
 
+ElementwiseStep step(const Node& n) {
+  return {n.attrs<GeluAttrs>().approximate == kGeluTanh ? Elementwise::gelu_tanh : Elementwise::gelu_erf};
+}
+
 constexpr AttrField kFields[] = {TERN_ATTR(GeluAttrs, approximate, choice, 0, 1, kApproximations)};
 
 constexpr Case kCases[] = {
@@ -58,6 +62,8 @@ constexpr Case kCases[] = {
 extern constinit const Op op_gelu = checked_op({.name = "gelu",
                                                 .flags = kElementwise | kInPlace,
                                                 .attributes = attr_schema<GeluAttrs>(kFields),
+                                                .elementwise = Elementwise::gelu_erf,
+                                                .step = step,
                                                 .infer = infer_unary_float,
                                                 .reference = reference,
                                                 .vjp = vjp,

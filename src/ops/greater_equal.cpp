@@ -35,6 +35,7 @@ extern constinit const Op op_greater_equal = checked_op({.name = "greater_equal"
                                                          .min_in = 2,
                                                          .max_in = 2,
                                                          .flags = kElementwise,
+                                                         .elementwise = Elementwise::greater_equal,
                                                          .infer = infer_compare,
                                                          .reference = reference,
                                                          .no_gradient_because = NoGradient::integer_output,

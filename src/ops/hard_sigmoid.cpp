@@ -23,6 +23,11 @@ void vjp(VjpArgs& a) {
   a.set(0, masked(g, inside, scaled(g, dy, p.alpha)));
 }
 
+ElementwiseStep step(const Node& n) {
+  const HardSigmoidAttrs& a = n.attrs<HardSigmoidAttrs>();
+  return {Elementwise::hard_sigmoid, (float)a.alpha, (float)a.beta};
+}
+
 constexpr AttrField kFields[] = {TERN_ATTR(HardSigmoidAttrs, alpha, number, -1e6, 1e6),
                                  TERN_ATTR(HardSigmoidAttrs, beta, number, -1e6, 1e6)};
 
@@ -42,6 +47,8 @@ constexpr Case kCases[] = {
 extern constinit const Op op_hard_sigmoid = checked_op({.name = "hard_sigmoid",
                                                         .flags = kElementwise | kInPlace,
                                                         .attributes = attr_schema<HardSigmoidAttrs>(kFields),
+                                                        .elementwise = Elementwise::hard_sigmoid,
+                                                        .step = step,
                                                         .infer = infer_unary_float,
                                                         .reference = reference,
                                                         .vjp = vjp,

@@ -32,6 +32,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_hard_swish = checked_op({.name = "hard_swish",
                                                       .flags = kElementwise | kInPlace,
+                                                      .elementwise = Elementwise::hard_swish,
                                                       .infer = infer_unary_float,
                                                       .reference = reference,
                                                       .vjp = vjp,

@@ -14,6 +14,10 @@ tern_status reference(RefArgs& a) {
   return reference_unary(a, [&](double x) { return std::isinf(x) && (x > 0 ? p.positive : p.negative) != 0; });
 }
 
+ElementwiseStep step(const Node& n) {
+  return {Elementwise::is_inf, (float)n.attrs<IsInfAttrs>().negative, (float)n.attrs<IsInfAttrs>().positive};
+}
+
 constexpr AttrField kFields[] = {TERN_ATTR(IsInfAttrs, positive, integer, 0, 1),
                                  TERN_ATTR(IsInfAttrs, negative, integer, 0, 1)};
 
@@ -33,6 +37,8 @@ constexpr Case kCases[] = {
 extern constinit const Op op_is_inf = checked_op({.name = "is_inf",
                                                   .flags = kElementwise,
                                                   .attributes = attr_schema<IsInfAttrs>(kFields),
+                                                  .elementwise = Elementwise::is_inf,
+                                                  .step = step,
                                                   .infer = infer_predicate,
                                                   .reference = reference,
                                                   .no_gradient_because = NoGradient::integer_output,

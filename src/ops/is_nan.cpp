@@ -19,6 +19,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_is_nan = checked_op({.name = "is_nan",
                                                   .flags = kElementwise,
+                                                  .elementwise = Elementwise::is_nan,
                                                   .infer = infer_predicate,
                                                   .reference = reference,
                                                   .no_gradient_because = NoGradient::integer_output,

@@ -22,6 +22,8 @@ void vjp(VjpArgs& a) {
   a.set(0, emit(g, "where", {above(g, x, 0), dy, scaled(g, dy, p.alpha)}));
 }
 
+ElementwiseStep step(const Node& n) { return {Elementwise::leaky_relu, (float)n.attrs<LeakyReluAttrs>().alpha}; }
+
 constexpr AttrField kFields[] = {TERN_ATTR(LeakyReluAttrs, alpha, number, -1e6, 1e6)};
 
 constexpr Case kCases[] = {
@@ -35,6 +37,8 @@ constexpr Case kCases[] = {
 extern constinit const Op op_leaky_relu = checked_op({.name = "leaky_relu",
                                                       .flags = kElementwise | kInPlace,
                                                       .attributes = attr_schema<LeakyReluAttrs>(kFields),
+                                                      .elementwise = Elementwise::leaky_relu,
+                                                      .step = step,
                                                       .infer = infer_unary_float,
                                                       .reference = reference,
                                                       .vjp = vjp,

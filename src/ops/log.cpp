@@ -27,6 +27,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_log = checked_op({.name = "log",
                                                .flags = kElementwise | kInPlace,
+                                               .elementwise = Elementwise::log,
                                                .infer = infer_unary_float,
                                                .reference = reference,
                                                .vjp = vjp,

@@ -22,6 +22,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_logical_not = checked_op({.name = "logical_not",
                                                        .flags = kElementwise | kInPlace,
+                                                       .elementwise = Elementwise::logical_not,
                                                        .infer = infer_unary_bool,
                                                        .reference = reference,
                                                        .no_gradient_because = NoGradient::integer_output,

@@ -33,6 +33,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_mish = checked_op({.name = "mish",
                                                 .flags = kElementwise | kInPlace,
+                                                .elementwise = Elementwise::mish,
                                                 .infer = infer_unary_float,
                                                 .reference = reference,
                                                 .vjp = vjp,

@@ -33,6 +33,8 @@ void vjp(VjpArgs& a) {
   a.set(1, neg(g, mul(g, a.dout(0), quotient)));
 }
 
+ElementwiseStep step(const Node& n) { return {n.attrs<ModAttrs>().fmod ? Elementwise::fmod : Elementwise::mod}; }
+
 constexpr AttrField kFields[] = {TERN_ATTR(ModAttrs, fmod, integer, 0, 1)};
 
 constexpr Case kCases[] = {
@@ -63,6 +65,8 @@ extern constinit const Op op_mod = checked_op({.name = "mod",
                                                .max_in = 2,
                                                .flags = kElementwise | kInPlace,
                                                .attributes = attr_schema<ModAttrs>(kFields),
+                                               .elementwise = Elementwise::mod,
+                                               .step = step,
                                                .infer = infer_binary_number,
                                                .reference = reference,
                                                .vjp = vjp,

@@ -32,6 +32,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_neg = checked_op({.name = "neg",
                                                .flags = kElementwise | kInPlace,
+                                               .elementwise = Elementwise::neg,
                                                .infer = infer_unary_number,
                                                .reference = reference,
                                                .vjp = vjp,

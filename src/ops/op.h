@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "base/elementwise.h"
 #include "graph/graph.h"
 
 namespace tern {
@@ -240,6 +241,9 @@ struct Op {
   uint32_t encoded_in = 0;
   uint32_t paged_in = 0;  // likewise: input i may be a state in pages
   AttrSchema attributes = {};
+  // What kernels know the operator as, if it is element-wise. step: from attributes, where they change it.
+  Elementwise elementwise = Elementwise::none;
+  ElementwiseStep (*step)(const Node& node) = nullptr;
   tern_status (*infer)(InferArgs& a) = nullptr;
   tern_status (*reference)(RefArgs& a) = nullptr;
   void (*vjp)(VjpArgs& a) = nullptr;
@@ -268,6 +272,11 @@ consteval Op checked_op(Op op) {
 std::span<const Op* const> all_ops();
 // NULL if there is none of this name.
 const Op* find_op(std::string_view name);
+
+// What an element-wise node does; kind none: it is not one that kernels know.
+inline ElementwiseStep step_of(const Node& node) {
+  return node.op->step ? node.op->step(node) : ElementwiseStep{node.op->elementwise};
+}
 
 // ---- building graphs ----
 

@@ -27,6 +27,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_reciprocal = checked_op({.name = "reciprocal",
                                                       .flags = kElementwise | kInPlace,
+                                                      .elementwise = Elementwise::reciprocal,
                                                       .infer = infer_unary_float,
                                                       .reference = reference,
                                                       .vjp = vjp,

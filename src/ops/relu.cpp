@@ -34,6 +34,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_relu = checked_op({.name = "relu",
                                                 .flags = kElementwise | kInPlace,
+                                                .elementwise = Elementwise::relu,
                                                 .infer = infer_unary,
                                                 .reference = reference,
                                                 .vjp = vjp,

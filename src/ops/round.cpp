@@ -29,6 +29,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_round = checked_op({.name = "round",
                                                  .flags = kElementwise | kInPlace,
+                                                 .elementwise = Elementwise::round,
                                                  .infer = infer_unary_number,
                                                  .reference = reference,
                                                  .vjp = vjp_zero,

@@ -28,6 +28,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_round_ste = checked_op({.name = "round_ste",
                                                      .flags = kElementwise | kInPlace,
+                                                     .elementwise = Elementwise::round,
                                                      .infer = infer_unary_float,
                                                      .reference = reference,
                                                      .vjp = vjp,

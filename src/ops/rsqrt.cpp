@@ -30,6 +30,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_rsqrt = checked_op({.name = "rsqrt",
                                                  .flags = kElementwise | kInPlace,
+                                                 .elementwise = Elementwise::rsqrt,
                                                  .infer = infer_unary_float,
                                                  .reference = reference,
                                                  .vjp = vjp,

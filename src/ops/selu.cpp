@@ -23,6 +23,10 @@ void vjp(VjpArgs& a) {
   a.set(0, emit(g, "where", {above(g, x, 0), scaled(g, dy, p.gamma), left}));
 }
 
+ElementwiseStep step(const Node& n) {
+  return {Elementwise::selu, (float)n.attrs<SeluAttrs>().alpha, (float)n.attrs<SeluAttrs>().gamma};
+}
+
 constexpr AttrField kFields[] = {TERN_ATTR(SeluAttrs, alpha, number, -1e6, 1e6),
                                  TERN_ATTR(SeluAttrs, gamma, number, -1e6, 1e6)};
 
@@ -42,6 +46,8 @@ constexpr Case kCases[] = {
 extern constinit const Op op_selu = checked_op({.name = "selu",
                                                 .flags = kElementwise | kInPlace,
                                                 .attributes = attr_schema<SeluAttrs>(kFields),
+                                                .elementwise = Elementwise::selu,
+                                                .step = step,
                                                 .infer = infer_unary_float,
                                                 .reference = reference,
                                                 .vjp = vjp,

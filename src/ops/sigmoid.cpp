@@ -28,6 +28,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_sigmoid = checked_op({.name = "sigmoid",
                                                    .flags = kElementwise | kInPlace,
+                                                   .elementwise = Elementwise::sigmoid,
                                                    .infer = infer_unary_float,
                                                    .reference = reference,
                                                    .vjp = vjp,

@@ -27,6 +27,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_sign = checked_op({.name = "sign",
                                                 .flags = kElementwise | kInPlace,
+                                                .elementwise = Elementwise::sign,
                                                 .infer = infer_unary_number,
                                                 .reference = reference,
                                                 .vjp = vjp_zero,

@@ -31,6 +31,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_silu = checked_op({.name = "silu",
                                                 .flags = kElementwise | kInPlace,
+                                                .elementwise = Elementwise::silu,
                                                 .infer = infer_unary_float,
                                                 .reference = reference,
                                                 .vjp = vjp,

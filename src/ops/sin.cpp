@@ -24,6 +24,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_sin = checked_op({.name = "sin",
                                                .flags = kElementwise | kInPlace,
+                                               .elementwise = Elementwise::sin,
                                                .infer = infer_unary_float,
                                                .reference = reference,
                                                .vjp = vjp,

@@ -27,6 +27,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_sinh = checked_op({.name = "sinh",
                                                 .flags = kElementwise | kInPlace,
+                                                .elementwise = Elementwise::sinh,
                                                 .infer = infer_unary_float,
                                                 .reference = reference,
                                                 .vjp = vjp,

@@ -28,6 +28,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_softplus = checked_op({.name = "softplus",
                                                     .flags = kElementwise | kInPlace,
+                                                    .elementwise = Elementwise::softplus,
                                                     .infer = infer_unary_float,
                                                     .reference = reference,
                                                     .vjp = vjp,

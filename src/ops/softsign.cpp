@@ -27,6 +27,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_softsign = checked_op({.name = "softsign",
                                                     .flags = kElementwise | kInPlace,
+                                                    .elementwise = Elementwise::softsign,
                                                     .infer = infer_unary_float,
                                                     .reference = reference,
                                                     .vjp = vjp,

@@ -27,6 +27,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_sqrt = checked_op({.name = "sqrt",
                                                 .flags = kElementwise | kInPlace,
+                                                .elementwise = Elementwise::sqrt,
                                                 .infer = infer_unary_float,
                                                 .reference = reference,
                                                 .vjp = vjp,

@@ -26,6 +26,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_square = checked_op({.name = "square",
                                                   .flags = kElementwise | kInPlace,
+                                                  .elementwise = Elementwise::square,
                                                   .infer = infer_unary_number,
                                                   .reference = reference,
                                                   .vjp = vjp,

@@ -25,6 +25,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_stop_gradient = checked_op({.name = "stop_gradient",
                                                          .flags = kView,
+                                                         .elementwise = Elementwise::identity,
                                                          .infer = infer,
                                                          .reference = reference,
                                                          .vjp = vjp_zero,

@@ -27,6 +27,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_tan = checked_op({.name = "tan",
                                                .flags = kElementwise | kInPlace,
+                                               .elementwise = Elementwise::tan,
                                                .infer = infer_unary_float,
                                                .reference = reference,
                                                .vjp = vjp,

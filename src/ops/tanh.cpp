@@ -28,6 +28,7 @@ constexpr Case kCases[] = {
 
 extern constinit const Op op_tanh = checked_op({.name = "tanh",
                                                 .flags = kElementwise | kInPlace,
+                                                .elementwise = Elementwise::tanh,
                                                 .infer = infer_unary_float,
                                                 .reference = reference,
                                                 .vjp = vjp,

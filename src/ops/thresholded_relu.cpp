@@ -22,6 +22,10 @@ void vjp(VjpArgs& a) {
   a.set(0, masked(g, above(g, x, p.alpha), dy));
 }
 
+ElementwiseStep step(const Node& n) {
+  return {Elementwise::thresholded_relu, (float)n.attrs<ThresholdedReluAttrs>().alpha};
+}
+
 constexpr AttrField kFields[] = {TERN_ATTR(ThresholdedReluAttrs, alpha, number, -1e6, 1e6)};
 
 constexpr Case kCases[] = {
@@ -40,6 +44,8 @@ constexpr Case kCases[] = {
 extern constinit const Op op_thresholded_relu = checked_op({.name = "thresholded_relu",
                                                             .flags = kElementwise | kInPlace,
                                                             .attributes = attr_schema<ThresholdedReluAttrs>(kFields),
+                                                            .elementwise = Elementwise::thresholded_relu,
+                                                            .step = step,
                                                             .infer = infer_unary_float,
                                                             .reference = reference,
                                                             .vjp = vjp,

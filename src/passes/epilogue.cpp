@@ -52,21 +52,19 @@ bool EpilogueMatch::extend(const Graph& g, const Node& n, ValueId value) {
     return true;
   }
   if (n.in[0] != value) return false;
+  const Elementwise kind = n.op->elementwise;
   if (activation_) {
-    if (residual_ == kNoValue || residual_first_ || (op != "relu" && op != "clip")) return false;
+    if (residual_ == kNoValue || residual_first_ || (kind != Elementwise::relu && kind != Elementwise::clip))
+      return false;
     last_clip_ = &n;
     return true;
   }
-  if (op == "prelu") {
-    if (!is_per_channel(g, n.in[1], channels)) return false;
+  const bool is_prelu = kind == Elementwise::prelu && is_per_channel(g, n.in[1], channels);
+  if (is_prelu || (kind != Elementwise::none && (n.op->flags & kElementwise) && n.in.size() == 1)) {
+    // Behind a residual that no activation preceded, a clip could be either; the activation it is.
+    activation_ = &n;
+    return true;
   }
-  for (const char* known :
-       {"relu", "clip", "prelu", "leaky_relu", "hard_swish", "hard_sigmoid", "sigmoid", "tanh", "silu", "gelu"})
-    if (op == known) {
-      // Behind a residual that no activation preceded, a clip could be either; the activation it is.
-      activation_ = &n;
-      return true;
-    }
   return false;
 }
 

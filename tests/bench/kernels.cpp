@@ -126,7 +126,7 @@ struct Scratch {
   Buffer b;
 };
 
-void clip6(Epilogue& e, const Buffer& bias) { e.bias = bias.p, e.activation = Activation::clip, e.lo = 0, e.hi = 6; }
+void clip6(Epilogue& e, const Buffer& bias) { e.bias = bias.p, e.activation = {Elementwise::clip, 0, 6}; }
 
 void pointwise(int64_t m, int64_t k, int64_t n) {
   Buffer x(m * k), y(m * n), w(panel_elements(n, k)), bias(n);

@@ -98,7 +98,7 @@ int main(int argc, char** argv) {
                        second = product(hidden.data(), 2, sum.data());
   first.epilogue.bias = (const float*)weights(1);
   second.epilogue.residual = sum.data(), second.epilogue.residual_stride = width, second.epilogue.residual_first = 1;
-  second.epilogue.activation = cpu::Activation::tanh;
+  second.epilogue.activation.kind = Elementwise::tanh;
   std::vector<char> scratch(std::max(panel_matmul_scratch_bytes(first), panel_matmul_scratch_bytes(second)) + 64);
   const auto arithmetic = [&] {
     k.matmul->panel_matmul(&first, 0, panel_matmul_units(first), scratch.data());

@@ -9,7 +9,7 @@
 //   points.tern   two landmarks in the whole of an 8 x 8 picture, one at its upper left, one in its middle
 //   wild_*.tern   detectors and landmarks whose results are NaN, infinite and huge
 //   train.tern    step: x f32[3,4] -> loss f32[], a step of gradient descent on a state
-//   plain.tern    forward: x i64[4,4] -> y i64[4,4], x xor 5, for which there is no kernel
+//   plain.tern    forward: x i16[4,4] -> y i16[4,4], x xor 5, for which there is no kernel
 //   mask.tern     forward: x f32[6] -> above f32[?], the elements of x above 0
 //   slow.tern     forward: x f32[512,512] -> y f32[512,512], some seconds of work
 #include <cmath>
@@ -277,11 +277,11 @@ ModelDef slow_model() {
 ModelDef plain_model() {
   ModelDef m;
   Signature& s = add_signature(m, "forward");
-  static constexpr int64_t kFive[] = {5};
+  static constexpr int16_t kFive = 5;
   add_output(
       s,
       emit(s.graph, "bitwise_xor",
-           {add_input(s.graph, "x", TERN_DTYPE_I64, {4, 4}), add_constant(s.graph, std::span<const int64_t>(kFive))}),
+           {add_input(s.graph, "x", TERN_DTYPE_I16, {4, 4}), add_constant(s.graph, TERN_DTYPE_I16, {1}, &kFive)}),
       "y");
   return m;
 }

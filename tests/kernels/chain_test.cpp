@@ -11,14 +11,14 @@ ChainOperand tensor(int i) { return {ChainSource::tensor, i, 0}; }
 ChainOperand channel(int i) { return {ChainSource::channel, i, 0}; }
 ChainOperand row(int i) { return {ChainSource::row, i, 0}; }
 ChainOperand constant(float v) { return {ChainSource::constant, 0, v}; }
-ChainStep binary(Binary op, ChainOperand a, ChainOperand b) {
+ChainStep binary(Elementwise op, ChainOperand a, ChainOperand b) {
   ChainStep s;
-  s.is_binary = 1, s.binary = op, s.a = a, s.b = b;
+  s.is_binary = 1, s.op.kind = op, s.a = a, s.b = b;
   return s;
 }
-ChainStep unary(Unary op, ChainOperand a, float p0 = 0, float p1 = 0) {
+ChainStep unary(Elementwise op, ChainOperand a, float p0 = 0, float p1 = 0) {
   ChainStep s;
-  s.unary = op, s.a = a, s.p0 = p0, s.p1 = p1;
+  s.op = {op, p0, p1}, s.a = a;
   return s;
 }
 
@@ -37,10 +37,10 @@ TEST(ChainKernels, HardSwishInFourSteps) {
       fill(x, random, -5, 5);
       ChainArgs a;
       a.steps = 4, a.rows = s.rows, a.channels = s.channels, a.tensors[0] = x.data(), a.y = y.data();
-      a.step[0] = binary(Binary::add, tensor(0), constant(3));
-      a.step[1] = unary(Unary::clip, step(0), 0, 6);
-      a.step[2] = binary(Binary::mul, tensor(0), step(1));
-      a.step[3] = binary(Binary::div, step(2), constant(6));
+      a.step[0] = binary(Elementwise::add, tensor(0), constant(3));
+      a.step[1] = unary(Elementwise::clip, step(0), 0, 6);
+      a.step[2] = binary(Elementwise::mul, tensor(0), step(1));
+      a.step[3] = binary(Elementwise::div, step(2), constant(6));
       ASSERT_TRUE(plan(a));
       EXPECT_EQ(a.slots, 1);
       run(k.chain->chain, &a, a.units, chain_scratch(a), y.data(), y.bytes());
@@ -64,13 +64,13 @@ TEST(ChainKernels, PreluBatchNormGateAndResidual) {
         a.rows = s.rows, a.channels = s.channels, a.group_rows = group, a.y = y.data();
         a.tensors[0] = x.data(), a.tensors[1] = slope.data(), a.tensors[2] = residual.data(),
         a.tensors[3] = gain.data();
-        a.step[0] = unary(Unary::relu, tensor(0));
-        a.step[1] = unary(Unary::neg, tensor(0));
-        a.step[2] = unary(Unary::relu, step(1));
-        a.step[3] = binary(Binary::mul, step(2), channel(1));
-        a.step[4] = binary(Binary::sub, step(0), step(3));
-        a.step[5] = binary(Binary::add, tensor(2), step(4));
-        a.step[6] = binary(Binary::mul, row(3), step(5));
+        a.step[0] = unary(Elementwise::relu, tensor(0));
+        a.step[1] = unary(Elementwise::neg, tensor(0));
+        a.step[2] = unary(Elementwise::relu, step(1));
+        a.step[3] = binary(Elementwise::mul, step(2), channel(1));
+        a.step[4] = binary(Elementwise::sub, step(0), step(3));
+        a.step[5] = binary(Elementwise::add, tensor(2), step(4));
+        a.step[6] = binary(Elementwise::mul, row(3), step(5));
         a.steps = 7;
         ASSERT_TRUE(plan(a));
         run(k.chain->chain, &a, a.units, chain_scratch(a), y.data(), y.bytes());
@@ -92,8 +92,8 @@ TEST(ChainKernels, WorksInPlace) {
     fill(start, random);
     ChainArgs a;
     a.rows = 50, a.channels = 100, a.y = x.data(), a.tensors[0] = x.data(), a.steps = 2;
-    a.step[0] = binary(Binary::mul, tensor(0), constant(2));
-    a.step[1] = binary(Binary::add, step(0), tensor(0));
+    a.step[0] = binary(Elementwise::mul, tensor(0), constant(2));
+    a.step[1] = binary(Elementwise::add, step(0), tensor(0));
     ASSERT_TRUE(plan(a));
     run(k.chain->chain, &a, a.units, chain_scratch(a), x.data(), x.bytes(), start.data());
     for (int i = 0; i < 5000; ++i) ASSERT_EQ(x[i], start[i] * 2 + start[i]);
@@ -106,13 +106,11 @@ TEST(ChainKernels, RefusesBadPrograms) {
   a.rows = 1, a.channels = 4, a.tensors[0] = x, a.y = x;
   EXPECT_FALSE(plan(a));  // no steps
   a.steps = 1;
-  a.step[0] = unary(Unary::relu, step(0));  // its own result
+  a.step[0] = unary(Elementwise::relu, step(0));  // its own result
   EXPECT_FALSE(plan(a));
-  a.step[0] = unary(Unary::relu, tensor(1));  // NULL
+  a.step[0] = unary(Elementwise::relu, tensor(1));  // NULL
   EXPECT_FALSE(plan(a));
-  a.step[0] = unary(Unary::relu, tensor(-1));
-  EXPECT_FALSE(plan(a));
-  a.step[0] = binary(Binary::lt, tensor(0), constant(1));
+  a.step[0] = unary(Elementwise::relu, tensor(-1));
   EXPECT_FALSE(plan(a));
   a.steps = kChainSteps + 1;
   EXPECT_FALSE(plan(a));

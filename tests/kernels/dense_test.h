@@ -43,22 +43,36 @@ struct Weights {
 
 inline double activate(const Epilogue& e, double v, double slope) {
   const auto clip = [](double x, double lo, double hi) { return x < lo ? lo : x > hi ? hi : x; };
-  switch (e.activation) {
-    case Activation::none: return v;
-    case Activation::relu: return v > 0 ? v : 0;
-    case Activation::clip: return clip(v, e.lo, e.hi);
-    case Activation::prelu: return v < 0 ? v * slope : v;
-    case Activation::leaky_relu: return v < 0 ? v * e.lo : v;
-    case Activation::hard_swish: return v * clip(v + 3, 0, 6) / 6;
-    case Activation::hard_sigmoid: return clip(e.lo * v + e.hi, 0, 1);
-    case Activation::sigmoid: return 1 / (1 + std::exp(-v));
-    case Activation::tanh: return std::tanh(v);
-    case Activation::silu: return v / (1 + std::exp(-v));
-    case Activation::gelu: return 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)));
-    case Activation::gelu_tanh: return 0.5 * v * (1 + std::tanh(0.7978845608028654 * (v + 0.044715 * v * v * v)));
+  const double p0 = e.activation.p0, p1 = e.activation.p1;
+  switch (e.activation.kind) {
+    case Elementwise::none: return v;
+    case Elementwise::relu: return v > 0 ? v : 0;
+    case Elementwise::clip: return clip(v, p0, p1);
+    case Elementwise::prelu: return v < 0 ? v * slope : v;
+    case Elementwise::leaky_relu: return v < 0 ? v * p0 : v;
+    case Elementwise::hard_swish: return v * clip(v + 3, 0, 6) / 6;
+    case Elementwise::hard_sigmoid: return clip(p0 * v + p1, 0, 1);
+    case Elementwise::sigmoid: return 1 / (1 + std::exp(-v));
+    case Elementwise::tanh: return std::tanh(v);
+    case Elementwise::silu: return v / (1 + std::exp(-v));
+    case Elementwise::gelu_erf: return 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)));
+    case Elementwise::gelu_tanh: return 0.5 * v * (1 + std::tanh(0.7978845608028654 * (v + 0.044715 * v * v * v)));
+    default: ADD_FAILURE() << "no formula to compare with"; return v;
   }
-  return v;
 }
+
+constexpr ElementwiseStep kActivations[] = {{Elementwise::none},
+                                            {Elementwise::relu},
+                                            {Elementwise::clip, -0.75f, 1.5f},
+                                            {Elementwise::prelu},
+                                            {Elementwise::leaky_relu, 0.1f},
+                                            {Elementwise::hard_swish},
+                                            {Elementwise::hard_sigmoid, 0.2f, 0.5f},
+                                            {Elementwise::sigmoid},
+                                            {Elementwise::tanh},
+                                            {Elementwise::silu},
+                                            {Elementwise::gelu_erf},
+                                            {Elementwise::gelu_tanh}};
 
 // An output of `rows` rows (pixels) of n, `stride` floats apart, with an epilogue that depends on `variant`: every
 // activation comes up, with and without bias; residual none, apart, or the output itself; before or after. Every other
@@ -78,13 +92,11 @@ struct Output {
     for (Guarded<float>* list : {&bias, &scale, &out_scale, &out_bias}) fill(*list, random);
     fill(slope, random, -0.5f, 0.5f);
     fill(residual, random);
-    e.activation = (Activation)(variant % 12);
-    e.lo = e.activation == Activation::hard_sigmoid ? 0.2f : e.activation == Activation::leaky_relu ? 0.1f : -0.75f;
-    e.hi = e.activation == Activation::hard_sigmoid ? 0.5f : 1.5f;
+    e.activation = kActivations[variant % 12];
     if (variant % 8 == 4 || variant % 8 == 6) e.scale = scale.data();
     if (variant % 8 == 5 || variant % 8 == 6) e.out_scale = out_scale.data(), e.out_bias = out_bias.data();
     if (variant % 5 != 3 || e.scale) e.bias = bias.data();
-    if (e.activation == Activation::prelu) e.slope = slope.data();
+    if (e.activation.kind == Elementwise::prelu) e.slope = slope.data();
     const int mode = variant % 7;  // 0-2: none
     if (mode >= 3)
       e.residual = mode >= 5 ? y.data() : residual.data(), e.residual_stride = stride, e.residual_first = mode % 2;
@@ -123,7 +135,7 @@ struct Output {
         const double want = finish(sum(r, j, &size), r, j);
         if (std::fabs(got - want) <= tolerance * size) continue;
         ADD_FAILURE() << "row " << r << " of " << rows << ", output " << j << " of " << n << ": got " << got
-                      << ", want " << want << ", activation " << (int)e.activation;
+                      << ", want " << want << ", activation " << (int)e.activation.kind;
         return;
       }
   }

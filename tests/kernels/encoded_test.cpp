@@ -97,7 +97,7 @@ TEST(EncodedKernels, Products) {
         Guarded<float> scale((size_t)w.rows);
         for (size_t i = 0; i < scale.size(); ++i) scale[i] = 2;
         a.epilogue.scale = scale.data(), a.epilogue.residual = y.data(), a.epilogue.residual_stride = w.rows;
-        a.epilogue.activation = Activation::relu;
+        a.epilogue.activation.kind = Elementwise::relu;
         for (int64_t i = 0; i < m * w.rows; ++i)
           want[(size_t)i] = std::fmax(0, 2 * want[(size_t)i] - bias[(size_t)(i % w.rows)]) + t[(size_t)i];
         run(k.encoded->matmul, &a, encoded_units(a), encoded_scratch_bytes(a), y.data(), y.bytes(), t.data());
