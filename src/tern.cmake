@@ -33,11 +33,19 @@ foreach(op ${op_names})
   string(APPEND op_declarations "extern const Op op_${op};\n")
   string(APPEND op_addresses "    &op_${op},\n")
 endforeach()
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/ops/ops_generated.h CONTENT
+"// Generated from the files of src/ops.
+#pragma once
+namespace tern {
+struct Op;
+@op_declarations@
+}
+" @ONLY)
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/ops_registry.cpp CONTENT
 "// Generated from the files of src/ops.
 #include \"ops/op.h\"
+#include \"ops/ops_generated.h\"
 namespace tern {
-@op_declarations@
 namespace {
 const Op* const kOps[] = {
 @op_addresses@};

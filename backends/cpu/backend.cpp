@@ -8,9 +8,9 @@
 #include <cpuid.h>
 #endif
 
+#include "backends/cpu/fusion.h"
 #include "backends/cpu/prepare.h"
-#include "ops/control.h"
-#include "passes/fuse.h"
+#include "ops/fused.h"
 #include "runtime/host.h"
 
 namespace tern::cpu {
@@ -279,17 +279,6 @@ const CpuOp* find_cpu_op(const Op* op) {
   return nullptr;
 }
 
-// What the CPU's kernels compute in one pass.
-static tern_status fuse(void*, Graph& g) {
-  // Level 2 cache of one core on most processors in use; a tensor above it goes to memory and back.
-  constexpr uint64_t kCacheBytes = 1u << 20;
-  absorb_padding(g);
-  fuse_epilogues(g);
-  fuse_inverted_residuals(g, kCacheBytes);
-  fuse_chains(g);
-  return g.status;
-}
-
 static constexpr BackendApi kApi = {
     .struct_size = (uint32_t)sizeof(BackendApi),
     .api_version = 2,
@@ -299,7 +288,7 @@ static constexpr BackendApi kApi = {
     .close = close,
     .limits = limits,
     .supports = supports,
-    .fuse = fuse,
+    .fuse = [](void*, Graph& g) { return fuse(g); },
     .alloc = host_alloc,
     .import_memory = host_import,
     .free = host_free,

@@ -32,14 +32,14 @@ tern_status point_at_channels(Prepare& p, ValueId v, int64_t channels, const flo
 // Steps per channel as one scale and one shift.
 struct Affine {
   struct Step {
-    int32_t kind;           // EpilogueMatch::Affine::Kind
+    int32_t kind;           // Product::Affine::Kind
     int32_t one;            // bit k: operand k has one number for all channels
     uint64_t epsilon_bits;  // of a double
   };
   int64_t channels, num_steps;
   DType bias_dtype;
   int32_t bias_one;
-  Step steps[EpilogueMatch::kMaxAffine];
+  Step steps[FusedAttrs::kMostAffine];
 };
 // sources: the bias that the shift begins with, or NULL; then a, b, c, d of each step. target: scales, then shifts.
 void make_affine(const Affine& a, const void* const* sources, void* target, int64_t, int64_t) {
@@ -52,11 +52,11 @@ void make_affine(const Affine& a, const void* const* sources, void* target, int6
         return ((const float*)sources[1 + 4 * k + j])[s.one >> j & 1 ? 0 : i];
       };
       const double x = operand(0);
-      if (s.kind == EpilogueMatch::Affine::add) {
+      if (s.kind == Product::Affine::add) {
         shift += x;
         continue;
       }
-      const bool mul = s.kind == EpilogueMatch::Affine::mul;
+      const bool mul = s.kind == Product::Affine::mul;
       const double by = mul ? x : x / std::sqrt(operand(3) + std::bit_cast<double>(s.epsilon_bits));
       scale *= by;
       shift = mul ? shift * by : (shift - operand(2)) * by + operand(1);
@@ -66,21 +66,21 @@ void make_affine(const Affine& a, const void* const* sources, void* target, int6
   }
 }
 
-// Sets *shift, and *scale unless it is 1 everywhere.
-tern_status point_at_affine(Prepare& p, ValueId bias, std::span<const EpilogueMatch::Affine> steps, int64_t channels,
-                            const float*& scale, const float*& shift) {
+// Sets shift and scale; scale only where there is one, unless `always`.
+tern_status point_at_affine(Prepare& p, ValueId bias, std::span<const Product::Affine> steps, int64_t channels,
+                            bool always, const float*& scale, const float*& shift) {
   const auto one = [&](ValueId v) { return v != kNoValue && p.g.value(v).shape.elements() == 1; };
   Affine a = {};
   a.channels = channels, a.num_steps = (int64_t)steps.size();
   a.bias_dtype = bias == kNoValue ? TERN_DTYPE_F32 : p.g.value(bias).dtype;
   a.bias_one = one(bias);
-  ValueId sources[1 + 4 * EpilogueMatch::kMaxAffine] = {bias};
-  bool scaled = false;
+  ValueId sources[1 + 4 * FusedAttrs::kMostAffine] = {bias};
+  bool scaled = always;
   for (size_t i = 0; i < steps.size(); ++i) {
-    const EpilogueMatch::Affine& s = steps[i];
+    const Product::Affine& s = steps[i];
     const ValueId values[4] = {s.a, s.b, s.c, s.d};
     a.steps[i] = {s.kind, 0, std::bit_cast<uint64_t>(s.epsilon)};
-    scaled = scaled || s.kind != EpilogueMatch::Affine::add;
+    scaled = scaled || s.kind != Product::Affine::add;
     for (int k = 0; k < 4; ++k) {
       sources[1 + 4 * i + (size_t)k] = values[k];
       a.steps[i].one |= one(values[k]) << k;
@@ -97,22 +97,20 @@ tern_status point_at_affine(Prepare& p, ValueId bias, std::span<const EpilogueMa
 }  // namespace
 
 tern_status fill_epilogue(Prepare& p, const Product& product, int64_t channels, Epilogue* e) {
-  if (!product.affine.empty()) TERN_TRY(point_at_affine(p, product.bias, product.affine, channels, e->scale, e->bias));
+  if (!product.affine.empty())
+    TERN_TRY(point_at_affine(p, product.bias, product.affine, channels, false, e->scale, e->bias));
   else if (product.bias != kNoValue) TERN_TRY(point_at_channels(p, product.bias, channels, e->bias));
   if (!product.out_affine.empty())
-    TERN_TRY(point_at_affine(p, kNoValue, product.out_affine, channels, e->out_scale, e->out_bias));
+    TERN_TRY(point_at_affine(p, kNoValue, product.out_affine, channels, true, e->out_scale, e->out_bias));
 
   if (product.residual != kNoValue) {
     p.pointer(e->residual, product.residual);
     e->residual_stride = channels;
     e->residual_first = product.residual_first;
   }
-  if (product.last_clip) {
-    const ElementwiseStep clip = step_of(*product.last_clip);
-    e->residual_lo = clip.p0;
-    if (clip.kind == Elementwise::clip) e->residual_hi = clip.p1;
-  }
-  if (product.activation) e->activation = step_of(*product.activation);
+  if (product.last_clip.kind != Elementwise::none) e->residual_lo = product.last_clip.p0;
+  if (product.last_clip.kind == Elementwise::clip) e->residual_hi = product.last_clip.p1;
+  e->activation = product.activation;
   if (product.slope != kNoValue) TERN_TRY(point_at_channels(p, product.slope, channels, e->slope));
   return TERN_OK;
 }

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // conv2d, conv_transpose2d and what is fused behind or around them.
-#include <cstring>
-
 #include "backends/cpu/epilogue.h"
 #include "backends/cpu/pack.h"
 #include "kernels/cpu/conv.h"
 #include "kernels/cpu/conv_transpose.h"
 #include "kernels/cpu/depthwise.h"
 #include "kernels/cpu/inverted_residual.h"
-#include "ops/control.h"
 #include "ops/conv2d.h"
 
 namespace tern::cpu {
@@ -32,10 +29,7 @@ const char* refuse_product(const Product& c) {
   return nullptr;
 }
 
-const char* refuse_conv(const Graph& g, const Node& n) {
-  Product c;
-  return read_product(g, n, {}, &c) ? refuse_product(c) : "a chain that the kernel does not know";
-}
+const char* refuse_conv(const Graph& g, const Node& n) { return refuse_product(read_product(g, n)); }
 
 int32_t narrow(int64_t v) { return (int32_t)v; }
 
@@ -91,8 +85,7 @@ tern_status prepare_dense(Prepare& p, Product& c) {
 }
 
 tern_status prepare_conv(Prepare& p) {
-  Product c;
-  if (!read_product(p.g, p.node, {}, &c)) return TERN_FAIL(TERN_ERR_INTERNAL, "conv2d: unknown chain");
+  Product c = read_product(p.g, p.node);
   if (!is_depthwise(c)) return prepare_dense(p, c);
   DepthwiseArgs& a = p.args<DepthwiseArgs>();
   TERN_TRY(fill_depthwise(p, c, &a));
@@ -103,15 +96,13 @@ tern_status prepare_conv(Prepare& p) {
 }
 
 const char* refuse_conv_transpose(const Graph& g, const Node& n) {
-  Product c;
-  if (!read_product(g, n, {}, &c)) return "a chain that the kernel does not know";
+  const Product c = read_product(g, n);
   if (!is_plain(g.value(c.outer[(size_t)c.node->in[1]]).encoding)) return "the kernel takes plain weights only";
   return refuse_product(c);
 }
 
 tern_status prepare_conv_transpose(Prepare& p) {
-  Product c;
-  if (!read_product(p.g, p.node, {}, &c)) return TERN_FAIL(TERN_ERR_INTERNAL, "conv_transpose2d: unknown chain");
+  Product c = read_product(p.g, p.node);
   const ConvTranspose2dAttrs& attrs = c.node->attrs<ConvTranspose2dAttrs>();
   const Shape &x = c.graph->value(c.node->in[0]).shape, &w = c.graph->value(c.node->in[1]).shape,
               &y = c.graph->value(c.node->out[0]).shape;
@@ -140,21 +131,20 @@ tern_status prepare_conv_transpose(Prepare& p) {
   return TERN_OK;
 }
 
-// The three products of an inverted residual; false if something in it is not what the kernel takes.
-bool read_group(const Graph& g, const Node& n, Product parts[3]) {
+// The three products of an inverted residual.
+void read_group(const Node& n, Product parts[3]) {
   const Graph& sub = n.subgraphs[0];
-  if (sub.nodes.size() != 3) return false;
   std::vector<ValueId> outer(sub.values.size(), kNoValue);
   for (size_t i = 0; i < sub.inputs.size(); ++i) outer[(size_t)sub.inputs[i]] = n.in[i];
-  for (int i = 0; i < 3; ++i)
-    if (!read_product(sub, sub.nodes[(size_t)i], outer, &parts[i]) || refuse_product(parts[i])) return false;
-  (void)g;
-  return is_depthwise(parts[1]);
+  for (size_t i = 0; i < 3; ++i) parts[i] = read_product(sub, sub.nodes[i], outer);
 }
 
-const char* refuse_inverted_residual(const Graph& g, const Node& n) {
+const char* refuse_inverted_residual(const Node& n) {
   Product parts[3];
-  return read_group(g, n, parts) ? nullptr : "a group that the kernel does not know";
+  read_group(n, parts);
+  for (const Product& p : parts)
+    if (const char* why = refuse_product(p)) return why;
+  return nullptr;
 }
 
 tern_status fill_pointwise(Prepare& p, Product& c, PointwiseLayer* layer) {
@@ -167,7 +157,7 @@ tern_status fill_pointwise(Prepare& p, Product& c, PointwiseLayer* layer) {
 
 tern_status prepare_inverted_residual(Prepare& p) {
   Product parts[3];
-  if (!read_group(p.g, p.node, parts)) return TERN_FAIL(TERN_ERR_INTERNAL, "inverted residual: unknown group");
+  read_group(p.node, parts);
   InvertedResidualArgs& a = p.args<InvertedResidualArgs>();
   TERN_TRY(fill_pointwise(p, parts[0], &a.expand));
   TERN_TRY(fill_depthwise(p, parts[1], &a.depthwise));
@@ -185,30 +175,17 @@ tern_status prepare_inverted_residual(Prepare& p) {
   return TERN_OK;
 }
 
-FusedPattern pattern_of(const Node& n) { return (FusedPattern)n.attrs<FusedAttrs>().pattern; }
+// What runs a product runs it with what was fused behind it, too.
+const CpuOp& product_op(const Node& n) { return *find_cpu_op(n.subgraphs[0].nodes[0].op); }
 
 const char* refuse_fused(const Graph& g, const Node& n) {
-  switch (pattern_of(n)) {
-    case FusedPattern::conv2d:
-      return std::strcmp(n.subgraphs[0].nodes[0].op->name, "conv_transpose2d") == 0 ? refuse_conv_transpose(g, n)
-                                                                                    : refuse_conv(g, n);
-    case FusedPattern::inverted_residual: return refuse_inverted_residual(g, n);
-    case FusedPattern::linear: return refuse_fused_linear(g, n);
-    case FusedPattern::chain: return refuse_fused_chain(g, n);
-    default: return "no kernel for this pattern";
-  }
+  if (is_fused(n, FusedPattern::chain)) return refuse_fused_chain(g, n);
+  return is_fused(n, FusedPattern::product) ? product_op(n).refuses(g, n) : refuse_inverted_residual(n);
 }
 
 tern_status prepare_fused(Prepare& p) {
-  switch (pattern_of(p.node)) {
-    case FusedPattern::conv2d:
-      return std::strcmp(p.node.subgraphs[0].nodes[0].op->name, "conv_transpose2d") == 0 ? prepare_conv_transpose(p)
-                                                                                         : prepare_conv(p);
-    case FusedPattern::inverted_residual: return prepare_inverted_residual(p);
-    case FusedPattern::linear: return prepare_fused_linear(p);
-    case FusedPattern::chain: return prepare_fused_chain(p);
-    default: return TERN_FAIL(TERN_ERR_INTERNAL, "fused: unknown pattern");
-  }
+  if (is_fused(p.node, FusedPattern::chain)) return prepare_fused_chain(p);
+  return is_fused(p.node, FusedPattern::product) ? product_op(p.node).prepare(p) : prepare_inverted_residual(p);
 }
 
 constexpr CpuOp kOps[] = {

@@ -35,8 +35,7 @@ void set_operands(Prepare& p, ValueId x, ValueId w, EncodedArgs& a) {
 // ---- linear and what was fused behind it ----
 
 const char* refuse_linear(const Graph& g, const Node& n) {
-  Product c;
-  if (!read_product(g, n, {}, &c)) return "a chain that the kernel does not know";
+  const Product c = read_product(g, n);
   const Graph& inner = *c.graph;
   const std::vector<ValueId>& in = c.node->in;
   if (inner.value(in[0]).dtype != TERN_DTYPE_F32 || inner.value(c.node->out[0]).dtype != TERN_DTYPE_F32)
@@ -48,8 +47,7 @@ const char* refuse_linear(const Graph& g, const Node& n) {
 }
 
 tern_status prepare_linear(Prepare& p) {
-  Product c;
-  if (!read_product(p.g, p.node, {}, &c)) return TERN_FAIL(TERN_ERR_INTERNAL, "linear: unknown chain");
+  Product c = read_product(p.g, p.node);
   const Value& w = p.g.value(c.in(1));
   c.bias = c.in(2);
   if (!is_plain(w.encoding) && !p.k.of(w.encoding).panels) {
@@ -142,9 +140,6 @@ constexpr CpuOp kOps[] = {{"linear", refuse_linear, prepare_linear},
                           {"gather_rows", refuse_gather_rows, prepare_gather_rows}};
 
 }  // namespace
-
-const char* refuse_fused_linear(const Graph& g, const Node& n) { return refuse_linear(g, n); }
-tern_status prepare_fused_linear(Prepare& p) { return prepare_linear(p); }
 
 // With transpose_b, as its shape rule demands: linear without a bias.
 const char* refuse_encoded_matmul(const Graph& g, const Node& n) {

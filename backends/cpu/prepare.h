@@ -240,9 +240,7 @@ extern const CpuOp elementwise_op;  // all operators that have a kind (Op::eleme
 // NULL if no kernel maps this operator.
 const CpuOp* find_cpu_op(const Op* op);
 
-// Patterns of `fused` whose kernels stand in other files than the convolutions'.
-const char* refuse_fused_linear(const Graph& g, const Node& n);
-tern_status prepare_fused_linear(Prepare& p);
+// `fused` with the pattern chain (ops_elementwise.cpp).
 const char* refuse_fused_chain(const Graph& g, const Node& n);
 tern_status prepare_fused_chain(Prepare& p);
 

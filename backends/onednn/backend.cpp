@@ -211,7 +211,7 @@ class Builder {
     };
     const Product& p = op_.product;
     for (const ValueId v : {p.in(1), p.bias, p.slope}) add(v);
-    for (const EpilogueMatch::Affine& a : p.affine)
+    for (const Product::Affine& a : p.affine)
       for (const ValueId v : {a.a, a.b, a.c, a.d}) add(v);
     const uint64_t channels = ((uint64_t)op_.out_c * sizeof(float) + 63) / 64 * 64;
     weights_->slopes_at = op_.has_bias() ? channels : 0;

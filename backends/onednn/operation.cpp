@@ -4,11 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <string_view>
 
-#include "ops/control.h"
 #include "ops/conv2d.h"
-#include "ops/elementwise.h"
 #include "ops/matmul.h"
 
 namespace tern::onednn {
@@ -25,7 +22,7 @@ const char* refuse_operands(const Graph& g, const Product& p) {
   if (!is_float(w.dtype) || !is_permutation(w.encoding)) return "weights of floats only";
   if (!p.out_affine.empty()) return "no scale behind an activation";
   bool fixed = is_fixed(g, p.in(1)) && is_fixed(g, p.bias) && is_fixed(g, p.slope);
-  for (const EpilogueMatch::Affine& a : p.affine)
+  for (const Product::Affine& a : p.affine)
     fixed = fixed && is_fixed(g, a.a) && is_fixed(g, a.b) && is_fixed(g, a.c) && is_fixed(g, a.d);
   return fixed ? nullptr : "weights that do not change only";
 }
@@ -91,29 +88,25 @@ tern_status describe_matrix(const Shape& shape, bool transposed, int64_t begin, 
   return check(api().memory_desc_create_with_strides(out->out(), shape.rank, dims, kF32, strides), "matrix");
 }
 
-tern_status append_clip(dnnl_post_ops* ops, const Node& n) {
-  if (std::string_view(n.op->name) == "relu") return check(api().post_ops_append_eltwise(ops, kRelu, 0, 0), "relu");
-  return check(
-      api().post_ops_append_eltwise(ops, kClip, (float)n.attrs<ClipAttrs>().min, (float)n.attrs<ClipAttrs>().max),
-      "clip");
-}
-
-tern_status append_activation(dnnl_post_ops* ops, const Node& n) {
-  const std::string_view op = n.op->name;
-  if (op == "relu" || op == "clip") return append_clip(ops, n);
-  if (op == "prelu") return check(api().post_ops_append_prelu(ops, 2), "prelu");
-  int algorithm = kHardSwish;
-  float alpha = 1.0f / 6, beta = 0.5f;
-  if (op == "leaky_relu") algorithm = kRelu, alpha = (float)n.attrs<LeakyReluAttrs>().alpha, beta = 0;
-  else if (op == "hard_sigmoid")
-    algorithm = kHardSigmoid, alpha = (float)n.attrs<HardSigmoidAttrs>().alpha,
-    beta = (float)n.attrs<HardSigmoidAttrs>().beta;
-  else if (op == "sigmoid") algorithm = kLogistic, alpha = beta = 0;
-  else if (op == "tanh") algorithm = kTanh, alpha = beta = 0;
-  else if (op == "silu") algorithm = kSwish, alpha = 1, beta = 0;
-  else if (op == "gelu") algorithm = n.attrs<GeluAttrs>().approximate ? kGeluTanh : kGeluErf, alpha = beta = 0;
-  else if (op != "hard_swish") return TERN_FAIL(TERN_ERR_UNSUPPORTED, "oneDNN: %s behind a product", n.op->name);
-  return check(api().post_ops_append_eltwise(ops, algorithm, alpha, beta), n.op->name);
+tern_status append_step(dnnl_post_ops* ops, const ElementwiseStep& step) {
+  const auto append = [&](int algorithm, float alpha = 0, float beta = 0) {
+    return check(api().post_ops_append_eltwise(ops, algorithm, alpha, beta), "activation");
+  };
+  switch (step.kind) {
+    case Elementwise::none: return TERN_OK;
+    case Elementwise::relu: return append(kRelu);
+    case Elementwise::clip: return append(kClip, step.p0, step.p1);
+    case Elementwise::prelu: return check(api().post_ops_append_prelu(ops, 2), "prelu");
+    case Elementwise::leaky_relu: return append(kRelu, step.p0);
+    case Elementwise::hard_swish: return append(kHardSwish, 1.0f / 6, 0.5f);
+    case Elementwise::hard_sigmoid: return append(kHardSigmoid, step.p0, step.p1);
+    case Elementwise::sigmoid: return append(kLogistic);
+    case Elementwise::tanh: return append(kTanh);
+    case Elementwise::silu: return append(kSwish, 1);
+    case Elementwise::gelu_erf: return append(kGeluErf);
+    case Elementwise::gelu_tanh: return append(kGeluTanh);
+    default: return TERN_FAIL(TERN_ERR_UNSUPPORTED, "oneDNN: another activation behind a product");
+  }
 }
 
 // What is done with sums before they are stored; y: the result's layout, which a residual shares.
@@ -122,9 +115,9 @@ tern_status describe_epilogue(const Product& p, const dnnl_memory_desc* y, Primi
   TERN_TRY(check(api().post_ops_create(ops.out()), "epilogue"));
   const auto residual = [&] { return check(api().post_ops_append_binary(ops.get(), kBinaryAdd, y), "residual"); };
   if (p.residual != kNoValue && p.residual_first) TERN_TRY(residual());
-  if (p.activation) TERN_TRY(append_activation(ops.get(), *p.activation));
+  TERN_TRY(append_step(ops.get(), p.activation));
   if (p.residual != kNoValue && !p.residual_first) TERN_TRY(residual());
-  if (p.last_clip) TERN_TRY(append_clip(ops.get(), *p.last_clip));
+  TERN_TRY(append_step(ops.get(), p.last_clip));
   TERN_TRY(check(api().primitive_attr_create(out->out()), "epilogue"));
   TERN_TRY(check(api().primitive_attr_set_scratchpad_mode(out->get(), kScratchpadOfUser), "epilogue"));
   return check(api().primitive_attr_set_post_ops(out->get(), ops.get()), "epilogue");
@@ -204,20 +197,14 @@ tern_status describe_matmul(const Operation& op, dnnl_engine* engine, Band* band
 
 const char* read_operation(const Graph& g, const Node& n, Operation* out) {
   *out = Operation{};
-  if (std::string_view(n.op->name) == "matmul") return read_matmul(g, n, *out);
-  if (!n.subgraphs.empty()) {
-    const FusedPattern pattern = (FusedPattern)n.attrs<FusedAttrs>().pattern;
-    if (pattern != FusedPattern::conv2d && pattern != FusedPattern::linear)
-      return "convolutions and matrix products only";
-  }
-  const Node& product = n.subgraphs.empty() ? n : n.subgraphs[0].nodes[0];
-  const std::string_view op = product.op->name;
-  if (op != "conv2d" && op != "linear") return "convolutions and matrix products only";
-  if (!read_product(g, n, {}, &out->product)) return "a chain that is no epilogue";
+  if (n.op == &op_matmul) return read_matmul(g, n, *out);
+  const Op* op = is_fused(n, FusedPattern::product) ? n.subgraphs[0].nodes[0].op : n.op;
+  if (op != &op_conv2d && op != &op_linear) return "convolutions and matrix products only";
+  out->product = read_product(g, n);
   Product& p = out->product;
   p.bias = p.in(2);
   if (const char* why = refuse_operands(g, p)) return why;
-  if (op == "conv2d") read_conv(*out);
+  if (op == &op_conv2d) read_conv(*out);
   else read_linear(*out);
   out->flops = 2.0 * (double)p.shape.elements() * (double)out->kernel_h * (double)out->kernel_w *
                (double)(out->in_c / out->groups);
@@ -266,12 +253,12 @@ void fold_affine(const Graph& g, std::span<const void* const> fixed, const Produ
   for (int64_t i = 0; i < channels; ++i) {
     double &s = (*scale)[(size_t)i], &t = (*shift)[(size_t)i];
     if (product.bias != kNoValue) t = at(product.bias, i);
-    for (const EpilogueMatch::Affine& a : product.affine) {
-      if (a.kind == EpilogueMatch::Affine::add) {
+    for (const Product::Affine& a : product.affine) {
+      if (a.kind == Product::Affine::add) {
         t += at(a.a, i);
         continue;
       }
-      const bool norm = a.kind == EpilogueMatch::Affine::batch_norm;
+      const bool norm = a.kind == Product::Affine::batch_norm;
       const double k = norm ? at(a.a, i) / std::sqrt(at(a.d, i) + a.epsilon) : at(a.a, i);
       s *= k;
       t = norm ? (t - at(a.c, i)) * k + at(a.b, i) : t * k;

@@ -23,7 +23,7 @@ struct Operation {
 
   bool has_bias() const { return product.bias != kNoValue || !product.affine.empty(); }
   // Places of the two in the list of what is done with sums.
-  int residual_index() const { return product.residual_first || !product.activation ? 0 : 1; }
+  int residual_index() const { return product.residual_first || product.activation.kind == Elementwise::none ? 0 : 1; }
   int activation_index() const { return product.residual != kNoValue && product.residual_first ? 1 : 0; }
 };
 

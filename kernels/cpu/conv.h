@@ -52,16 +52,17 @@ static inline int64_t conv_winograd_weights_units(const ConvWinogradWeightsArgs&
 // How a direct convolution is computed.
 enum class ConvPath : int32_t {
   pointwise,  // 1x1 without padding: a matrix product over all pixels
-  head,       // 1 to 4 outputs: dot products along the channels. Unit: an output row
+  head,       // up to kConvHeadOutputs outputs: dot products along the channels. Unit: an output row
   rows,       // rows are copied once, with their padding, into a ring; tiles of pixels read it. Unit: an output row
   // the inputs of a block of pixels are copied side by side. Unit: a block of pixels times a group of panels
   gather,
   winograd,  // unit: a block of output tiles
 };
+constexpr int64_t kConvHeadOutputs = 4;
 static inline ConvPath conv_path(const ConvArgs& a) {
   if (a.method != ConvMethod::direct) return ConvPath::winograd;
   const bool same_size = a.out_h == a.in_h && a.out_w == a.in_w;
-  if (a.groups == 1 && a.out_c <= 4 && (int64_t)a.kernel_w * a.in_c >= 8) return ConvPath::head;
+  if (a.groups == 1 && a.out_c <= kConvHeadOutputs && (int64_t)a.kernel_w * a.in_c >= 8) return ConvPath::head;
   if (a.kernel_h == 1 && a.kernel_w == 1 && a.stride_h == 1 && a.stride_w == 1 && a.pad_top == 0 && a.pad_left == 0 &&
       same_size && a.groups == 1)
     return ConvPath::pointwise;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // fused: nodes that a plan joined, so that a backend may run them as one kernel
-//   The inputs are those of the sub-graph, the outputs too; `pattern` says what it is. Exists in plans only, not in
+//   The inputs are those of the sub-graph, the outputs too; FusedAttrs says what it is. Exists in plans only, not in
 //   files.
 //   The decomposition is the sub-graph.
 #include <cstddef>
 
-#include "ops/control.h"
+#include "ops/fused.h"
 #include "ops/subgraph.h"
 
 namespace tern {
@@ -39,7 +39,7 @@ void decompose(DecomposeArgs& a) {
   for (size_t i = 0; i < sub.outputs.size(); ++i) a.set((int)i, outer[(size_t)sub.outputs[i]]);
 }
 
-constexpr AttrField kFields[] = {TERN_ATTR(FusedAttrs, pattern, choice, 0, 5, kFusedPatterns)};
+constexpr AttrField kFields[] = {TERN_ATTR(FusedAttrs, pattern, choice, 0, 2, kFusedPatterns)};
 
 }  // namespace
 

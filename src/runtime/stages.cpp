@@ -2,10 +2,10 @@
 #include "runtime/stages.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/checked.h"
 #include "ops/data_sizes.h"
+#include "ops/ops_generated.h"
 #include "passes/optimize.h"
 
 namespace tern {
@@ -14,7 +14,7 @@ Stages::Stage::Stage() = default;
 Stages::Stage::~Stage() = default;
 
 std::string describe_op(const Node& node) {
-  if (node.subgraphs.size() != 1 || std::strcmp(node.op->name, "fused") != 0) return node.op->name;
+  if (node.op != &op_fused) return node.op->name;
   std::string s;
   for (const Node& n : node.subgraphs[0].nodes) s += (s.empty() ? "" : "+") + describe_op(n);
   return s;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The third step of a plan: which values are alive where and when, and which share their bytes.
 #include "ops/concat.h"
-#include "ops/control.h"
+#include "ops/fused.h"
 #include "passes/eliminate.h"
 #include "runtime/plan.h"
 

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "passes/fuse.h"
+// What the CPU's kernels compute in one pass.
+#include "backends/cpu/fusion.h"
 
 #include <algorithm>
 
+#include "kernels/cpu/conv.h"
+#include "kernels/cpu/dispatch.h"
 #include "ops/conv2d.h"
 #include "ops/pad.h"
 #include "passes/eliminate.h"
-#include "passes/epilogue.h"
+#include "passes/join.h"
 
-namespace tern {
+namespace tern::cpu {
 namespace {
+
+// Level 2 cache of one core on most processors in use; a tensor above it goes to memory and back.
+constexpr uint64_t kCacheBytes = 1u << 20;
 
 // Per value: how many read it, and the node that reads it last.
 struct Readers {
@@ -22,17 +28,15 @@ struct Readers {
 };
 
 bool is_product(const Graph& g, const Node& n) {
-  const std::string_view op = n.op->name;
-  if (op != "conv2d" && op != "linear" && op != "conv_transpose2d") return false;
-  return g.value(n.out[0]).dtype == TERN_DTYPE_F32;
+  return (n.op == &op_conv2d || n.op == &op_linear || n.op == &op_conv_transpose2d) &&
+         g.value(n.out[0]).dtype == TERN_DTYPE_F32;
 }
 
 // The convolution of a node: itself, or the first of a fused one.
 const Node* conv_of(const Node& n) {
   const Node* c = &n;
-  if (n.subgraphs.size() == 1 && n.attrs<FusedAttrs>().pattern == (int64_t)FusedPattern::conv2d)
-    c = &n.subgraphs[0].nodes[0];
-  return std::string_view(c->op->name) == "conv2d" ? c : nullptr;
+  if (is_fused(n, FusedPattern::product)) c = &n.subgraphs[0].nodes[0];
+  return c->op == &op_conv2d ? c : nullptr;
 }
 
 // Shapes of the convolution's operands, wherever its values live.
@@ -62,64 +66,82 @@ bool has_residual(const Graph& g, const Node& n, const Shape& shape) {
   return false;
 }
 
-}  // namespace
-
-void join(Graph& g, std::span<const int32_t> members, FusedPattern pattern) {
-  Node fused;
-  fused.op = find_op("fused");
-  set_default_attributes(*fused.op, &fused.attributes);
-  fused.attrs<FusedAttrs>().pattern = (int64_t)pattern;
-  Graph sub;
-  sub.nodes.reserve(members.size());
-  sub.values.reserve(4 * members.size());
-  std::vector<ValueId> outside;  // per value of the sub-graph
-  for (const int32_t i : members) {
-    Node n = std::move(g.nodes[(size_t)i]);
-    for (ValueId& v : n.in) {
-      if (v == kNoValue) continue;
-      const auto known = std::find(outside.begin(), outside.end(), v);
-      if (known != outside.end()) {
-        v = (ValueId)(known - outside.begin());
-        continue;
-      }
-      Value input;  // nameless: its name stands in the graph
-      input.kind = ValueKind::input;
-      input.dtype = g.value(v).dtype, input.encoding = g.value(v).encoding, input.shape = g.value(v).shape;
-      outside.push_back(v);
-      fused.in.push_back(v);
-      v = add_value(sub, std::move(input));
-      sub.inputs.push_back(v);
-    }
-    for (ValueId& v : n.out) {
-      Value out = g.value(v);
-      out.producer = (int32_t)sub.nodes.size();
-      outside.push_back(v);
-      if (i == members.back()) fused.out.push_back(v);
-      v = add_value(sub, std::move(out));
-      if (i == members.back()) sub.outputs.push_back(v);
-    }
-    if (fused.name.empty()) fused.name = n.name;
-    sub.nodes.push_back(std::move(n));
-  }
-  fused.subgraphs.push_back(std::move(sub));
-  // What was moved away must stay a valid node until the graph is compacted: a reshape of nothing, with no outputs.
-  for (const int32_t i : members) {
-    Node& n = g.nodes[(size_t)i];
-    n = Node{};
-    n.op = fused.op;
-  }
-  for (const ValueId v : fused.out) g.value(v).producer = members.back();
-  g.nodes[(size_t)members.back()] = std::move(fused);
+// A value with one number per channel (or one for all): constant, parameter or input, plain f32.
+bool is_per_channel(const Graph& g, ValueId v, int64_t channels) {
+  if (v == kNoValue) return false;
+  const Value& value = g.value(v);
+  if (value.dtype != TERN_DTYPE_F32 || !is_plain(value.encoding)) return false;
+  const int64_t n = value.shape.elements();
+  return n == 1 || (n == channels && value.shape.rank > 0 && value.shape[value.shape.rank - 1] == channels);
 }
 
+// Finds the places of the nodes behind a product.
+class Epilogue {
+ public:
+  Epilogue(const Graph& g, const Shape& shape) : g_(g), shape_(shape) {}
+
+  // Takes `n`, which reads `value` (the result so far), if it fits.
+  bool extend(const Node& n, ValueId value, Place* place) {
+    if (has_clip_ || n.out.size() != 1 || shape_.rank == 0) return false;
+    const Value& out = g_.value(n.out[0]);
+    if (out.dtype != TERN_DTYPE_F32 || !(out.shape == shape_)) return false;
+    const int64_t channels = shape_[shape_.rank - 1];
+    const Elementwise kind = n.op->elementwise;
+    // Steps per channel come before anything else, or directly behind the activation.
+    const bool behind = has_activation_ && (!has_residual_ || residual_first_);
+    size_t& affine = behind ? behind_ : before_;
+    const bool may_affine = (behind || (!has_residual_ && !has_activation_)) && affine < FusedAttrs::kMostAffine;
+    *place = behind ? Place::result : Place::sums;
+
+    if (kind == Elementwise::add || kind == Elementwise::mul) {
+      const ValueId other = n.in[0] == value ? n.in[1] : n.in[0];
+      if (other == value) return false;
+      const Value& o = g_.value(other);
+      const bool fixed = o.kind == ValueKind::constant || o.kind == ValueKind::parameter || o.kind == ValueKind::input;
+      if (may_affine && fixed && is_per_channel(g_, other, channels) && !(o.shape == shape_)) return ++affine, true;
+      if (kind == Elementwise::mul || has_residual_ || o.dtype != TERN_DTYPE_F32 || !is_plain(o.encoding) ||
+          !(o.shape == shape_))
+        return false;
+      has_residual_ = true;
+      residual_first_ = !has_activation_;
+      *place = Place::residual;
+      return true;
+    }
+    if (n.in[0] != value) return false;
+    if (n.op == &op_batch_norm) {
+      for (size_t i = 1; i < 5; ++i)
+        if (!is_per_channel(g_, n.in[i], channels)) return false;
+      affine += may_affine;
+      return may_affine;
+    }
+    if (has_activation_) {
+      has_clip_ = has_residual_ && !residual_first_ && (kind == Elementwise::relu || kind == Elementwise::clip);
+      *place = Place::clip;
+      return has_clip_;
+    }
+    // Behind a residual that no activation preceded, a clip could be either; the activation it is.
+    *place = Place::activation;
+    has_activation_ = kind == Elementwise::prelu ? is_per_channel(g_, n.in[1], channels)
+                                                 : kernels().elementwise->takes(kind, 1, TERN_DTYPE_F32);
+    return has_activation_;
+  }
+
+ private:
+  const Graph& g_;
+  const Shape shape_;
+  size_t before_ = 0, behind_ = 0;  // steps per channel
+  bool has_residual_ = false, residual_first_ = false, has_activation_ = false, has_clip_ = false;
+};
+
+// Zero padding of rows and columns becomes part of the convolution that reads it.
 void absorb_padding(Graph& g) {
   const Readers readers(g);
   for (Node& n : g.nodes) {
-    if (std::string_view(n.op->name) != "conv2d") continue;
+    if (n.op != &op_conv2d) continue;
     const Value& x = g.value(n.in[0]);
     if (x.producer < 0 || readers.count[(size_t)n.in[0]] != 1) continue;
     const Node& p = g.nodes[(size_t)x.producer];
-    if (std::string_view(p.op->name) != "pad" || g.value(p.in[0]).shape.rank != 4) continue;
+    if (p.op != &op_pad || g.value(p.in[0]).shape.rank != 4) continue;
     int64_t before[kMaxRank], after[kMaxRank];
     if (p.attrs<PadAttrs>().mode != (int64_t)PadMode::constant ||
         pad_amounts(InferArgs{g, p, nullptr}, before, after) != TERN_OK)
@@ -142,32 +164,37 @@ void absorb_padding(Graph& g) {
   eliminate_dead(g);
 }
 
+// Convolutions and matrix products with the element-wise nodes behind them.
 void fuse_epilogues(Graph& g) {
   const Readers readers(g);
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     if (g.nodes[i].out.empty() || !is_product(g, g.nodes[i])) continue;
     std::vector<int32_t> members = {(int32_t)i};
     ValueId value = g.nodes[i].out[0];
-    EpilogueMatch match(g.value(value).shape);
+    Epilogue epilogue(g, g.value(value).shape);
+    FusedAttrs attrs{.pattern = (int64_t)FusedPattern::product};
     while (readers.count[(size_t)value] == 1 && readers.node[(size_t)value] >= 0) {
       const int32_t next = readers.node[(size_t)value];
-      if (g.nodes[(size_t)next].out.empty() || !match.extend(g, g.nodes[(size_t)next], value)) break;
+      if (g.nodes[(size_t)next].out.empty() ||
+          !epilogue.extend(g.nodes[(size_t)next], value, &attrs.places[members.size()]))
+        break;
       members.push_back(next);
       value = g.nodes[(size_t)next].out[0];
     }
-    if (members.size() > 1)
-      join(g, members, std::string_view(g.nodes[i].op->name) == "linear" ? FusedPattern::linear : FusedPattern::conv2d);
+    if (members.size() > 1) join(g, members, FusedPattern::product).attrs<FusedAttrs>() = attrs;
   }
   eliminate_dead(g);
 }
 
-void fuse_inverted_residuals(Graph& g, uint64_t cache_bytes) {
+// 1x1 convolution -> depthwise -> 1x1 convolution, each with its epilogue, where the tensor between is larger than a
+// cache: rows are streamed and it never exists as a whole.
+void fuse_inverted_residuals(Graph& g) {
   const Readers readers(g);
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     if (g.nodes[i].out.empty() || !is_depthwise(g, g.nodes[i])) continue;
     const ValueId x = g.nodes[i].in[0], y = g.nodes[i].out[0];
     const Value& wide = g.value(x);
-    if ((uint64_t)wide.shape.elements() * 4 <= cache_bytes || has_residual(g, g.nodes[i], g.value(y).shape)) continue;
+    if ((uint64_t)wide.shape.elements() * 4 <= kCacheBytes || has_residual(g, g.nodes[i], g.value(y).shape)) continue;
     if (wide.producer < 0 || readers.count[(size_t)x] != 1 || readers.count[(size_t)y] != 1 ||
         readers.node[(size_t)y] < 0)
       continue;
@@ -178,12 +205,15 @@ void fuse_inverted_residuals(Graph& g, uint64_t cache_bytes) {
     if (g.nodes[(size_t)project].out.empty() || !is_pointwise(g, g.nodes[(size_t)project]) ||
         g.nodes[(size_t)project].in[0] != y)
       continue;
+    // Alone, a few outputs are summed up in another order.
+    if (g.value(g.nodes[(size_t)project].out[0]).shape[3] <= kConvHeadOutputs) continue;
     const int32_t members[] = {expand, (int32_t)i, project};
     join(g, members, FusedPattern::inverted_residual);
   }
   eliminate_dead(g);
 }
 
+// Groups of element-wise nodes whose results between nobody else reads.
 void fuse_chains(Graph& g) {
   constexpr size_t kMostNodes = 16, kMostOperands = 6;
   std::vector<std::vector<int32_t>> readers(g.values.size());
@@ -193,7 +223,8 @@ void fuse_chains(Graph& g) {
       if (v != kNoValue) readers[(size_t)v].push_back((int32_t)i);
   for (const ValueId v : g.outputs) is_output[(size_t)v] = 1;
   const auto fits = [&](const Node& n, const Shape& shape) {
-    return (n.op->flags & kElementwise) && n.out.size() == 1 && n.subgraphs.empty() &&
+    return (n.op->flags & kElementwise) &&
+           kernels().elementwise->takes(n.op->elementwise, (int)n.in.size(), TERN_DTYPE_F32) &&
            g.value(n.out[0]).dtype == TERN_DTYPE_F32 && g.value(n.out[0]).shape == shape &&
            std::all_of(n.in.begin(), n.in.end(), [&](ValueId v) {
              return v != kNoValue && g.value(v).dtype == TERN_DTYPE_F32 && is_plain(g.value(v).encoding);
@@ -243,4 +274,14 @@ void fuse_chains(Graph& g) {
   eliminate_dead(g);
 }
 
-}  // namespace tern
+}  // namespace
+
+tern_status fuse(Graph& g) {
+  absorb_padding(g);
+  fuse_epilogues(g);
+  fuse_inverted_residuals(g);
+  fuse_chains(g);
+  return g.status;
+}
+
+}  // namespace tern::cpu
