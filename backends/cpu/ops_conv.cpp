@@ -73,8 +73,8 @@ tern_status prepare_dense(Prepare& p, Product& c) {
   const bool fits = a.kernel_h == 3 && a.kernel_w == 3 && a.stride_h == 1 && a.stride_w == 1 && a.dilation_h == 1 &&
                     a.dilation_w == 1 && a.groups == 1;
   if (fits && a.in_c >= 64 && a.out_c >= 16 && y[1] * y[2] >= 64 && p.fixed(c.in(1))) {
-    a.method = ConvMethod::winograd2;
-    TERN_TRY(winograd_weights(p, c.in(1), shape, a.method, a.out_c, a.in_c, &a.w));
+    a.method = ConvMethod::winograd;
+    TERN_TRY(winograd_weights(p, c.in(1), shape, a.out_c, a.in_c, &a.w));
   } else {
     TERN_TRY(pack_weights(p, c.in(1), shape, &a.w, &a.w_half));
   }

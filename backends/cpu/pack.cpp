@@ -93,14 +93,13 @@ struct WinogradArgs {
   PackArgs pack;
   int64_t in_c, out_c;
   int64_t in_place;  // 1: the source is panels
-  int32_t w_half, method;
+  int64_t w_half;
 };
 
 void make_winograd(const WinogradArgs& a, const void* const* sources, void* target, int64_t, int64_t) {
   ConvWinogradWeightsArgs u;
-  u.method = (ConvMethod)a.method;
   u.out_c = a.out_c, u.in_c = a.in_c;
-  u.w_half = a.w_half;
+  u.w_half = (int32_t)a.w_half;
   u.w = sources[0];
   u.u = (float*)target;
   std::vector<float> packed;
@@ -114,8 +113,8 @@ void make_winograd(const WinogradArgs& a, const void* const* sources, void* targ
 
 }  // namespace
 
-tern_status winograd_weights(Prepare& p, ValueId v, const PackShape& shape, ConvMethod method, int64_t out_c,
-                             int64_t in_c, const void** w) {
+tern_status winograd_weights(Prepare& p, ValueId v, const PackShape& shape, int64_t out_c, int64_t in_c,
+                             const void** w) {
   const Value& value = p.g.value(v);
   const bool panels = p.k.of(value.encoding).panels;
   if (!is_permutation(value.encoding))
@@ -125,11 +124,10 @@ tern_status winograd_weights(Prepare& p, ValueId v, const PackShape& shape, Conv
                        .in_c = in_c,
                        .out_c = out_c,
                        .in_place = panels,
-                       .w_half = panels ? half_of(value.dtype) : 0,
-                       .method = (int32_t)method};
+                       .w_half = panels ? half_of(value.dtype) : 0};
   Origin at;
   TERN_TRY(p.derive<WinogradArgs>({&v, 1}, a, make_winograd, 1,
-                                  (uint64_t)conv_winograd_elements(method, out_c, in_c) * sizeof(float), 0, &at));
+                                  (uint64_t)conv_winograd_elements(out_c, in_c) * sizeof(float), 0, &at));
   p.pointer(*w, at);
   return TERN_OK;
 }

@@ -22,7 +22,7 @@ struct PackShape {
 // Points *w at weight `v` in the order wanted: in place where it lies so already, else at a copy (Prepare::derive).
 tern_status pack_weights(Prepare& p, ValueId v, const PackShape& shape, const void** w, int32_t* w_half);
 // The same for a Winograd convolution with filters of 3x3, which are made from panels. Only of fixed weights.
-tern_status winograd_weights(Prepare& p, ValueId v, const PackShape& shape, ConvMethod method, int64_t out_c,
-                             int64_t in_c, const void** w);
+tern_status winograd_weights(Prepare& p, ValueId v, const PackShape& shape, int64_t out_c, int64_t in_c,
+                             const void** w);
 
 }  // namespace tern::cpu

@@ -237,40 +237,19 @@ void conv_gather(const ConvArgs& a, int64_t begin, int64_t end, float* scratch) 
   }
 }
 
-// ---- Winograd: output tiles of M x M from input tiles of (M+2) x (M+2); points 0, 1, -1 (, 2, -2), infinity
+// ---- Winograd: output tiles of M x M from input tiles of P x P; points 0, 1, -1, infinity
 
-template <int M>
+constexpr int M = kWinogradTile, P = M + 2;
+
 TERN_INLINE void input_transform(const Vec* d, Vec* o) {
-  if constexpr (M == 2) {
-    o[0] = d[0] - d[2], o[1] = d[1] + d[2], o[2] = d[2] - d[1], o[3] = d[1] - d[3];
-  } else {
-    const Vec four = splat(4), five = splat(5);
-    o[0] = fma(four, d[0], fnma(five, d[2], d[4]));
-    const Vec a = fnma(four, d[2], d[4]), b = fnma(four, d[1], d[3]);
-    o[1] = a + b, o[2] = a - b;
-    const Vec e = d[4] - d[2], f = d[3] - d[1];
-    o[3] = e + (f + f), o[4] = e - (f + f);
-    o[5] = fma(four, d[1], fnma(five, d[3], d[5]));
-  }
+  o[0] = d[0] - d[2], o[1] = d[1] + d[2], o[2] = d[2] - d[1], o[3] = d[1] - d[3];
 }
 
-template <int M>
-TERN_INLINE void output_transform(const Vec* x, Vec* o) {
-  if constexpr (M == 2) {
-    o[0] = x[0] + x[1] + x[2], o[1] = x[1] - x[2] - x[3];
-  } else {
-    const Vec s = x[1] + x[2], d = x[1] - x[2], s2 = x[3] + x[4], d2 = x[3] - x[4];
-    o[0] = x[0] + s + s2;
-    o[1] = fma(splat(2), d2, d);
-    o[2] = fma(splat(4), s2, s);
-    o[3] = fma(splat(8), d2, d) + x[5];
-  }
-}
+TERN_INLINE void output_transform(const Vec* x, Vec* o) { o[0] = x[0] + x[1] + x[2], o[1] = x[1] - x[2] - x[3]; }
 
 // in: P x P pixels, `row` and `pixel` floats apart; v: P * P points, `point` floats apart
-template <int M, bool PART>
+template <bool PART>
 TERN_INLINE void input_tile(const float* in, int64_t row, int64_t pixel, float* v, int64_t point, int lanes) {
-  constexpr int P = M + 2;
   Vec d[P][P];
 #pragma GCC unroll 6
   for (int x = 0; x < P; ++x) {
@@ -278,14 +257,14 @@ TERN_INLINE void input_tile(const float* in, int64_t row, int64_t pixel, float* 
 #pragma GCC unroll 6
     for (int y = 0; y < P; ++y)
       column[y] = PART ? load_part(in + y * row + x * pixel, lanes) : load(in + y * row + x * pixel);
-    input_transform<M>(column, o);
+    input_transform(column, o);
 #pragma GCC unroll 6
     for (int y = 0; y < P; ++y) d[y][x] = o[y];
   }
 #pragma GCC unroll 6
   for (int y = 0; y < P; ++y) {
     Vec o[P];
-    input_transform<M>(d[y], o);
+    input_transform(d[y], o);
 #pragma GCC unroll 6
     for (int x = 0; x < P; ++x) {
       float* p = v + (y * P + x) * point;
@@ -303,9 +282,8 @@ struct OutputTile {
 };
 
 // sums: P * P points, `point` floats apart, of outputs [n, n + lanes)
-template <int M, bool PART>
+template <bool PART>
 TERN_INLINE void output_tile(const OutputTile& t, const float* sums, int64_t point, int64_t n, int lanes) {
-  constexpr int P = M + 2;
   const ConvArgs& a = *t.a;
   const auto get = [&](const float* p) __attribute__((always_inline)) { return PART ? load_part(p, lanes) : load(p); };
   const auto put = [&](float* p, Vec v) __attribute__((always_inline)) {
@@ -317,14 +295,14 @@ TERN_INLINE void output_tile(const OutputTile& t, const float* sums, int64_t poi
     Vec column[P], r[M];
 #pragma GCC unroll 6
     for (int y = 0; y < P; ++y) column[y] = get(sums + (y * P + x) * point);
-    output_transform<M>(column, r);
+    output_transform(column, r);
 #pragma GCC unroll 4
     for (int y = 0; y < M; ++y) d[y][x] = r[y];
   }
   const Vec bias = t.end->bias ? get(t.end->bias + n) : splat(0);
 #pragma GCC unroll 4
   for (int y = 0; y < M; ++y) {
-    output_transform<M>(d[y], o + y * M);
+    output_transform(d[y], o + y * M);
 #pragma GCC unroll 4
     for (int x = 0; x < M; ++x) o[y * M + x] = o[y * M + x] + bias;
   }
@@ -354,9 +332,7 @@ TERN_INLINE void output_tile(const OutputTile& t, const float* sums, int64_t poi
     }
 }
 
-template <int M>
 void conv_winograd(const ConvArgs& a, int64_t begin, int64_t end, float* scratch) {
-  constexpr int P = M + 2;
   const int64_t block = conv_winograd_block(a), tiles = conv_winograd_tiles(a), c = a.in_c,
                 n_padded = (a.out_c + 7) / 8 * 8;
   const int64_t tiles_x = (a.out_w + M - 1) / M, tiles_y = (a.out_h + M - 1) / M;
@@ -382,8 +358,8 @@ void conv_winograd(const ConvArgs& a, int64_t begin, int64_t end, float* scratch
         in = patch, in_row = P * c, in_pixel = c;
       }
       int64_t i = 0;
-      for (; i + kLanes <= c; i += kLanes) input_tile<M, false>(in + i, in_row, in_pixel, v + t * c + i, point, kLanes);
-      if (i < c) input_tile<M, true>(in + i, in_row, in_pixel, v + t * c + i, point, (int)(c - i));
+      for (; i + kLanes <= c; i += kLanes) input_tile<false>(in + i, in_row, in_pixel, v + t * c + i, point, kLanes);
+      if (i < c) input_tile<true>(in + i, in_row, in_pixel, v + t * c + i, point, (int)(c - i));
     }
     for (int64_t i = 0; i < P * P; ++i) {
       const float* rows = v + i * point;
@@ -401,39 +377,31 @@ void conv_winograd(const ConvArgs& a, int64_t begin, int64_t end, float* scratch
       if (a.out_w - ox < M) tile.columns = (int)(a.out_w - ox);
       int64_t i = 0;
       for (; i + kLanes <= a.out_c; i += kLanes)
-        output_tile<M, false>(tile, sums + t * n_padded + i, sums_point, i, kLanes);
-      if (i < a.out_c) output_tile<M, true>(tile, sums + t * n_padded + i, sums_point, i, (int)(a.out_c - i));
+        output_tile<false>(tile, sums + t * n_padded + i, sums_point, i, kLanes);
+      if (i < a.out_c) output_tile<true>(tile, sums + t * n_padded + i, sums_point, i, (int)(a.out_c - i));
     }
   }
 }
 
 void winograd_weights(const void* args, int64_t begin, int64_t end, void*) {
-  static constexpr double kTwo[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
-  static constexpr double kFour[6][3] = {{1.0 / 4, 0, 0},
-                                         {-1.0 / 6, -1.0 / 6, -1.0 / 6},
-                                         {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-                                         {1.0 / 24, 1.0 / 12, 1.0 / 6},
-                                         {1.0 / 24, -1.0 / 12, 1.0 / 6},
-                                         {0, 0, 1}};
+  static constexpr double g[P][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
   const ConvWinogradWeightsArgs& a = *(const ConvWinogradWeightsArgs*)args;
-  const int size = a.method == ConvMethod::winograd2 ? 4 : 6;
-  const double(*g)[3] = a.method == ConvMethod::winograd2 ? kTwo : kFour;
   const int64_t elements = panel_elements(a.out_c, a.in_c), k = 9 * a.in_c;
   for (int64_t panel = begin; panel < end; ++panel) {
     const int64_t n0 = panel * kPanelWidth, width = panel_width(a.out_c, n0);
     for (int64_t c = 0; c < a.in_c; ++c)
       for (int64_t i = 0; i < width; ++i) {
-        double w[3][3], gw[6][3];
+        double w[3][3], gw[P][3];
         for (int y = 0; y < 3; ++y)
           for (int x = 0; x < 3; ++x) {
             const int64_t at = n0 * k + ((y * 3 + x) * a.in_c + c) * width + i;
             w[y][x] = weight_at(a.w_half, a.w, at);
           }
-        for (int p = 0; p < size; ++p)
+        for (int p = 0; p < P; ++p)
           for (int x = 0; x < 3; ++x) gw[p][x] = g[p][0] * w[0][x] + g[p][1] * w[1][x] + g[p][2] * w[2][x];
-        for (int p = 0; p < size; ++p)
-          for (int q = 0; q < size; ++q)
-            a.u[(p * size + q) * elements + n0 * a.in_c + c * width + i] =
+        for (int p = 0; p < P; ++p)
+          for (int q = 0; q < P; ++q)
+            a.u[(p * P + q) * elements + n0 * a.in_c + c * width + i] =
                 (float)(gw[p][0] * g[q][0] + gw[p][1] * g[q][1] + gw[p][2] * g[q][2]);
       }
   }
@@ -451,9 +419,7 @@ void conv(const void* args, int64_t begin, int64_t end, void* scratch) {
     case ConvPath::head: return conv_head(a, begin, end, (float*)scratch);
     case ConvPath::rows: return conv_rows(a, begin, end, (float*)scratch);
     case ConvPath::gather: return conv_gather(a, begin, end, (float*)scratch);
-    case ConvPath::winograd:
-      return a.method == ConvMethod::winograd2 ? conv_winograd<2>(a, begin, end, (float*)scratch)
-                                               : conv_winograd<4>(a, begin, end, (float*)scratch);
+    case ConvPath::winograd: return conv_winograd(a, begin, end, (float*)scratch);
   }
 }
 

@@ -14,9 +14,8 @@
 namespace tern::cpu {
 
 enum class ConvMethod : int32_t {
-  direct,     // every shape
-  winograd2,  // F(2,3): stride 1, dilation 1, 3x3, groups 1; w are weights from conv_winograd_weights. Error as direct
-  winograd4,  // F(4,3): as winograd2, fewer products; error about 10 times that of direct
+  direct,    // every shape
+  winograd,  // F(2,3): stride 1, dilation 1, 3x3, groups 1; w are weights from winograd_weights. Error as direct
 };
 
 struct ConvArgs {
@@ -33,17 +32,17 @@ struct ConvArgs {
   Epilogue epilogue;
 };
 
-// Winograd weights: (m+2)^2 matrices [out_c][in_c] in panel order, one after another, f32.
-static inline int64_t conv_winograd_points(ConvMethod m) { return m == ConvMethod::winograd2 ? 16 : 36; }
-static inline int64_t conv_winograd_elements(ConvMethod m, int64_t out_c, int64_t in_c) {
-  return conv_winograd_points(m) * panel_elements(out_c, in_c);
+// Winograd computes tiles of 2 x 2 outputs from 4 x 4 inputs. Weights: a matrix [out_c][in_c] in panel order for each
+// of these points, one after another, f32.
+constexpr int64_t kWinogradTile = 2, kWinogradPoints = 16;
+static inline int64_t conv_winograd_elements(int64_t out_c, int64_t in_c) {
+  return kWinogradPoints * panel_elements(out_c, in_c);
 }
 struct ConvWinogradWeightsArgs {
   const void* w = nullptr;  // panel order of [out_c][3][3][in_c]
   float* u = nullptr;       // conv_winograd_elements floats
   int64_t out_c = 0, in_c = 0;
   int32_t w_half = 0;
-  ConvMethod method = ConvMethod::winograd2;
 };
 static inline int64_t conv_winograd_weights_units(const ConvWinogradWeightsArgs& a) {
   return (a.out_c + kPanelWidth - 1) / kPanelWidth;
@@ -94,14 +93,13 @@ static inline ConvGatherUnits conv_gather_split(const ConvArgs& a) {
   return u;
 }
 
-static inline int64_t conv_winograd_tile(ConvMethod m) { return m == ConvMethod::winograd2 ? 2 : 4; }
 static inline int64_t conv_winograd_tiles(const ConvArgs& a) {
-  const int64_t m = conv_winograd_tile(a.method);
+  constexpr int64_t m = kWinogradTile;
   return a.batch * ((a.out_h + m - 1) / m) * ((a.out_w + m - 1) / m);
 }
 // Output tiles that are transformed together: a multiple of 14 whose transforms stay in the cache.
 static inline int64_t conv_winograd_block(const ConvArgs& a) {
-  const int64_t floats = conv_winograd_points(a.method) * (a.in_c + (a.out_c + 7) / 8 * 8);
+  const int64_t floats = kWinogradPoints * (a.in_c + (a.out_c + 7) / 8 * 8);
   int64_t tiles = 14;
   while (tiles < 56 && (tiles + 14) * floats <= (int64_t)160 << 10) tiles += 14;
   return tiles;
@@ -130,8 +128,7 @@ static inline double conv_unit_flops(const ConvArgs& a) {
   if (units == 0) return 0;
   const double outputs = (double)(a.batch * a.out_h * a.out_w) * (double)a.out_c;
   double flops = 2.0 * outputs * (double)(a.in_c / a.groups) * a.kernel_h * a.kernel_w;
-  if (a.method == ConvMethod::winograd2) flops /= 2.25;
-  if (a.method == ConvMethod::winograd4) flops /= 4;
+  if (a.method == ConvMethod::winograd) flops /= 2.25;
   return flops / (double)units;
 }
 
@@ -155,8 +152,8 @@ static inline size_t conv_scratch_bytes(const ConvArgs& a) {
       break;
     case ConvPath::gather: floats = conv_gather_rows(k) * k; break;
     case ConvPath::winograd: {
-      const int64_t points = conv_winograd_points(a.method), n = (a.out_c + 7) / 8 * 8;
-      return (size_t)(conv_winograd_block(a) * points * (c + n) + points * c) * sizeof(float);
+      const int64_t n = (a.out_c + 7) / 8 * 8;
+      return (size_t)(conv_winograd_block(a) * kWinogradPoints * (c + n) + kWinogradPoints * c) * sizeof(float);
     }
   }
   return (size_t)round(floats) * sizeof(float) + panel_scratch_bytes(k, a.w_half) +

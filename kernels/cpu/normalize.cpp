@@ -194,22 +194,9 @@ void scale_shift(const void* args, int64_t begin, int64_t end, void*) {
   }
 }
 
-void channel_stats(const void* args, int64_t begin, int64_t end, void*) {
-  const ChannelStatsArgs& a = *(const ChannelStatsArgs*)args;
-  for (int64_t u = begin; u < end; ++u) {
-    const int64_t first = u * kNormCols, cols = a.channels - first < kNormCols ? a.channels - first : kNormCols;
-    float origins[kNormCols];
-    for (int64_t c = 0; c < cols; ++c) origins[c] = origin_of(a.x[first + c]);
-    sum_all_columns<false>(a.x + first, a.rows, a.channels, cols, origins, a.mean + first);
-    for (int64_t c = 0; c < cols; ++c) a.mean[first + c] = a.mean[first + c] / (float)a.rows + origins[c];
-    sum_all_columns<true>(a.x + first, a.rows, a.channels, cols, a.mean + first, a.variance + first);
-    for (int64_t c = first; c < first + cols; ++c) a.variance[c] /= (float)a.rows;
-  }
-}
-
 }  // namespace
 
 extern const NormalizeKernels normalize_kernels;
-const NormalizeKernels normalize_kernels = {row_norm, group_norm, scale_shift, channel_stats};
+const NormalizeKernels normalize_kernels = {row_norm, group_norm, scale_shift};
 
 }  // namespace tern::cpu::TERN_ISA

@@ -71,21 +71,10 @@ inline int64_t scale_shift_rows(const ScaleShiftArgs& a) {
 }
 inline int64_t units(const ScaleShiftArgs& a) { return a.channels == 0 ? 0 : ceil_div(a.rows, scale_shift_rows(a)); }
 
-// Batch norm in training: mean[c] and biased variance[c] over the rows of x [rows, channels], rows >= 1.
-// Units: blocks of kNormCols channels. No scratch.
-struct ChannelStatsArgs {
-  const float* x = nullptr;
-  float* mean = nullptr;
-  float* variance = nullptr;
-  int64_t rows = 0, channels = 0;
-};
-inline int64_t units(const ChannelStatsArgs& a) { return ceil_div(a.channels, kNormCols); }
-
 struct NormalizeKernels {
-  KernelFn row_norm;       // RowNormArgs
-  KernelFn group_norm;     // GroupNormArgs
-  KernelFn scale_shift;    // ScaleShiftArgs
-  KernelFn channel_stats;  // ChannelStatsArgs
+  KernelFn row_norm;     // RowNormArgs
+  KernelFn group_norm;   // GroupNormArgs
+  KernelFn scale_shift;  // ScaleShiftArgs
 };
 
 }  // namespace tern::cpu

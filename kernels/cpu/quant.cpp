@@ -112,43 +112,9 @@ void quant(const void* args, int64_t begin, int64_t end, void*) {
   }
 }
 
-void quantise_rows(const void* args, int64_t begin, int64_t end, void*) {
-  const QuantRowsArgs& a = *(const QuantRowsArgs*)args;
-  for (int64_t r = begin; r < end; ++r) {
-    const float* x = a.x + r * a.cols;
-    char* q = (char*)a.q + r * a.q_stride;
-    Vec least = splat(0.0f), most = splat(0.0f);
-    for (int64_t i = 0; i < a.cols; i += kLanes) {
-      const Vec v = a.cols - i < kLanes ? load_part(x + i, (int)(a.cols - i)) : load(x + i);
-      least = min(least, v);
-      most = max(most, v);
-    }
-    const float high = max_lane(most), low = -max_lane(splat(0.0f) - least);
-    float scale;
-    int32_t zero = 0;
-    if (a.dtype == TERN_DTYPE_U8) {
-      scale = (high - low) / 255.0f;
-      if (scale > 0) {
-        const float z = (float)__builtin_nearbyintf(-low / scale);
-        zero = z > 255 ? 255 : z >= 0 ? (int32_t)z : 0;
-      }
-    } else {
-      scale = (high > -low ? high : -low) / 127.0f;
-    }
-    if (scale != 0) {
-      quantise_row(a.dtype, a.dtype == TERN_DTYPE_U8 ? Limits{0, 255} : Limits{-127, 127}, x, &scale, &zero, 0, q,
-                   a.cols);
-    } else {
-      memset(q, 0, (size_t)a.cols);
-    }
-    a.scale[r] = scale;
-    if (a.zero) a.zero[r] = zero;
-  }
-}
-
 }  // namespace
 
 extern const QuantKernels quant_kernels;
-const QuantKernels quant_kernels = {quant<true>, quant<false>, quantise_rows};
+const QuantKernels quant_kernels = {quant<true>, quant<false>};
 
 }  // namespace tern::cpu::TERN_ISA

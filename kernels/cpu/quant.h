@@ -28,23 +28,9 @@ inline int64_t units(const QuantArgs& a) {
   return a.inner == 1 ? a.outer * ceil_div(a.channels, kQuantBlock) : a.inner == 0 ? 0 : a.outer * a.channels;
 }
 
-// Each row of x [rows, cols] to its own scale. Symmetric (dtype I8): scale = max|x| / 127, zero 0, codes [-127, 127].
-// Asymmetric (dtype U8): the range [min(x, 0), max(x, 0)] onto [0, 255]. A row of zeros gets scale 0 and codes = zero.
-// Non-finite input gives some codes and a non-finite scale. Units: rows. No scratch.
-struct QuantRowsArgs {
-  int32_t dtype = TERN_DTYPE_I8;
-  const float* x = nullptr;
-  void* q = nullptr;                         // [rows, q_stride]
-  float* scale = nullptr;                    // [rows]
-  int32_t* zero = nullptr;                   // [rows]; may be NULL for I8
-  int64_t rows = 0, cols = 0, q_stride = 0;  // q_stride in bytes, >= cols; the bytes between stay as they are
-};
-inline int64_t units(const QuantRowsArgs& a) { return a.rows; }
-
 struct QuantKernels {
-  KernelFn quantise;       // QuantArgs
-  KernelFn dequantise;     // QuantArgs
-  KernelFn quantise_rows;  // QuantRowsArgs
+  KernelFn quantise;    // QuantArgs
+  KernelFn dequantise;  // QuantArgs
 };
 
 }  // namespace tern::cpu

@@ -3,6 +3,7 @@
 // minute.
 //   kernels [isa] [name filter]      e.g. kernels avx2 depthwise
 // Each figure is the best of several rounds; f32 and f16 weights take turns, so that a busy machine hits both.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -175,22 +176,17 @@ void conv(const char* name, int64_t size, int64_t c, int64_t n, int k, int s) {
   a.out_h = a.out_w = (size + s - 1) / s;
   a.pad_top = a.pad_left = (int32_t)((a.out_h - 1) * s + k - size) / 2;
   Buffer x(size * size * c), y(a.out_h * a.out_w * n), w(panel_elements(n, k * k * c)), bias(n);
-  Buffer u2(conv_winograd_elements(ConvMethod::winograd2, n, c)),
-      u4(conv_winograd_elements(ConvMethod::winograd4, n, c));
+  Buffer u(conv_winograd_elements(n, c));
   Half h(w);
   a.x = x.p, a.y = y.p, a.w = w.p, a.x_pixel = c, a.y_pixel = n;
   clip6(a.epilogue, bias);
-  ConvArgs b = a, w2 = a, w4 = a;
-  b.w = h.p, b.w_half = 1, w2.w = u2.p, w2.method = ConvMethod::winograd2, w4.w = u4.p,
-  w4.method = ConvMethod::winograd4;
-  size_t bytes = conv_scratch_bytes(b);
-  for (const ConvArgs* q : {&w2, &w4}) bytes = conv_scratch_bytes(*q) > bytes ? conv_scratch_bytes(*q) : bytes;
-  Scratch scratch(bytes);
+  ConvArgs b = a, w2 = a;
+  b.w = h.p, b.w_half = 1, w2.w = u.p, w2.method = ConvMethod::winograd;
+  Scratch scratch(std::max(conv_scratch_bytes(b), conv_scratch_bytes(w2)));
   const auto run = [&](ConvArgs& q) { kernels().conv->conv(&q, 0, conv_units(q), scratch.b.p); };
   std::vector<std::pair<const char*, std::function<void()>>> variants = {{"f32", [&] { run(a); }},
                                                                          {"f16", [&] { run(b); }}};
-  if (k == 3 && s == 1 && n > 4)
-    variants.push_back({"F(2,3)", [&] { run(w2); }}), variants.push_back({"F(4,3)", [&] { run(w4); }});
+  if (k == 3 && s == 1 && n > 4) variants.push_back({"F(2,3)", [&] { run(w2); }});
   measure(text("%s %dx%d s%d %dx%d %d->%d", name, k, k, s, (int)size, (int)size, (int)c, (int)n),
           2.0 * (double)(a.out_h * a.out_w * n * c * k * k), variants);
 }

@@ -39,10 +39,10 @@ void conv_case(const Kernels& kernels, const Shape& s, ConvMethod method, int32_
   const int64_t c = s.c / s.groups, n = s.n / s.groups, k = (int64_t)s.kh * s.kw * c;
   const Weights w(random, s.groups, n, k, half);
   a.x = x.data(), a.w = w.data(), a.w_half = half;
-  Guarded<float> u(method == ConvMethod::direct ? 0 : (size_t)conv_winograd_elements(method, n, c), 64);
+  Guarded<float> u(method == ConvMethod::direct ? 0 : (size_t)conv_winograd_elements(n, c), 64);
   if (method != ConvMethod::direct) {
     ConvWinogradWeightsArgs t;
-    t.w = w.data(), t.u = u.data(), t.out_c = n, t.in_c = c, t.w_half = half, t.method = method;
+    t.w = w.data(), t.u = u.data(), t.out_c = n, t.in_c = c, t.w_half = half;
     run(kernels.conv->winograd_weights, &t, conv_winograd_weights_units(t), 0, u.data(), u.bytes());
     a.w = u.data(), a.w_half = 0;
   }
@@ -66,9 +66,7 @@ void conv_case(const Kernels& kernels, const Shape& s, ConvMethod method, int32_
           }
         return sum;
       },
-      method == ConvMethod::winograd4   ? 3e-5
-      : method == ConvMethod::winograd2 ? 4e-6
-                                        : 1e-6);
+      method == ConvMethod::winograd ? 4e-6 : 1e-6);
 }
 
 TEST(Conv, PointwiseAndStrided) {
@@ -149,18 +147,16 @@ TEST(Conv, FewOutputs) {
 TEST(Conv, Winograd) {
   for_each_set([](const Kernels& kernels) {
     int v = 0;
-    for (ConvMethod method : {ConvMethod::winograd2, ConvMethod::winograd4}) {
-      for (int64_t h : {1, 2, 3, 5, 8})
-        for (int64_t w : {1, 4, 7, 13})
-          for (int p : {0, 1, 2}) {
-            conv_case(kernels, {1 + v % 2, h, w, 1 + v * 5 % 35, 1 + v * 7 % 45, 3, 3, 1, 1, 1, 1, p, p, p, p, 1},
-                      method, v % 2, v);
-            ++v;
-          }
-      for (int i = 0; i < 84; ++i)
-        conv_case(kernels, {1, 5, 6, 7, 20, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, method, i % 2, i);
-      conv_case(kernels, {2, 20, 22, 40, 48, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, method, false, 1);
-    }
+    for (int64_t h : {1, 2, 3, 5, 8})
+      for (int64_t w : {1, 4, 7, 13})
+        for (int p : {0, 1, 2}) {
+          conv_case(kernels, {1 + v % 2, h, w, 1 + v * 5 % 35, 1 + v * 7 % 45, 3, 3, 1, 1, 1, 1, p, p, p, p, 1},
+                    ConvMethod::winograd, v % 2, v);
+          ++v;
+        }
+    for (int i = 0; i < 84; ++i)
+      conv_case(kernels, {1, 5, 6, 7, 20, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, ConvMethod::winograd, i % 2, i);
+    conv_case(kernels, {2, 20, 22, 40, 48, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, ConvMethod::winograd, false, 1);
   });
 }
 

@@ -111,27 +111,5 @@ TEST(NormalizeKernels, ScaleShift) {
   });
 }
 
-TEST(NormalizeKernels, ChannelStats) {
-  for_each_set([](const Kernels& k) {
-    for (const int64_t rows : {1, 2, 63, 5000})
-      for (const int64_t channels : {1, 3, 64, 70, 129}) {
-        Guarded<float> x(rows * channels), mean(channels), variance(channels);
-        Random random(1);
-        fill(x, random, 99, 101);
-        ChannelStatsArgs a;
-        a.x = x.data(), a.mean = mean.data(), a.variance = variance.data(), a.rows = rows, a.channels = channels;
-        run(k.normalize->channel_stats, &a, units(a), 0, variance.data(), variance.bytes());
-        for (int64_t c = 0; c < channels; ++c) {
-          double m = 0, v = 0;
-          for (int64_t r = 0; r < rows; ++r) m += x[r * channels + c];
-          m /= (double)rows;
-          for (int64_t r = 0; r < rows; ++r) v += std::pow(x[r * channels + c] - m, 2);
-          EXPECT_NEAR(mean[c] / m, 1, 1e-6);
-          EXPECT_NEAR(variance[c], v / (double)rows, 1e-5);
-        }
-      }
-  });
-}
-
 }  // namespace
 }  // namespace tern::cpu::test

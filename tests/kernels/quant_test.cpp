@@ -59,34 +59,5 @@ TEST(QuantKernels, ThereAndBack) {
   });
 }
 
-TEST(QuantKernels, RowsGetTheirOwnScale) {
-  for_each_set([](const Kernels& k) {
-    for (const int64_t cols : {0, 1, 5, 64, 100})
-      for (const int32_t type : {TERN_DTYPE_I8, TERN_DTYPE_U8}) {
-        const int64_t rows = 5, stride = cols + 3;
-        Guarded<float> x(rows * cols), scale(rows);
-        Guarded<uint8_t> q(rows * stride);
-        Guarded<int32_t> zero(rows);
-        Random random(1);
-        fill(x, random, -1, 3);
-        for (int64_t c = 0; c < cols; ++c) x[2 * cols + c] = 0;
-        QuantRowsArgs a;
-        a.dtype = type, a.x = x.data(), a.q = q.data(), a.scale = scale.data(), a.zero = zero.data(), a.rows = rows,
-        a.cols = cols, a.q_stride = stride;
-        run(k.quant->quantise_rows, &a, units(a), 0, q.data(), q.bytes());
-        for (int64_t r = 0; r < rows; ++r) {
-          for (int64_t c = 0; c < cols; ++c) {
-            const double v = (double)(code(type, q.data() + r * stride, c) - zero[r]) * scale[r];
-            ASSERT_NEAR(v, x[r * cols + c], 0.51 * scale[r] + 1e-7);
-          }
-          for (int64_t c = cols; c < stride; ++c) ASSERT_EQ(q[r * stride + c], 0xa5);
-        }
-        if (cols) {
-          EXPECT_EQ(scale[2], 0);
-        }
-      }
-  });
-}
-
 }  // namespace
 }  // namespace tern::cpu::test
