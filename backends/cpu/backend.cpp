@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #endif
@@ -270,13 +271,19 @@ const char* refuse_unless_f32(const Graph& g, const Node& n) {
 
 const CpuOp* find_cpu_op(const Op* op) {
   if (op->elementwise != Elementwise::none) return &elementwise_op;
-  // Operators are few and names are compared when a plan is made only.
-  for (const auto& list : {cpu_ops_encoded(), cpu_ops_matmul(), cpu_ops_conv(), cpu_ops_elementwise(), cpu_ops_reduce(),
-                           cpu_ops_shape(), cpu_ops_vision(), cpu_ops_state(), cpu_ops_quant(), cpu_ops_grad(),
-                           cpu_ops_scatter(), cpu_ops_regions(), cpu_ops_loss(), cpu_ops_attention()})
-    for (const CpuOp& c : list)
-      if (std::strcmp(c.op, op->name) == 0) return &c;
-  return nullptr;
+  const auto before = [](const CpuOp* a, const CpuOp* b) { return std::less<const Op*>()(a->op, b->op); };
+  static const std::vector<const CpuOp*> sorted = [&] {
+    std::vector<const CpuOp*> all;
+    for (const auto& list : {cpu_ops_encoded(), cpu_ops_matmul(), cpu_ops_conv(), cpu_ops_elementwise(),
+                             cpu_ops_reduce(), cpu_ops_shape(), cpu_ops_vision(), cpu_ops_state(), cpu_ops_quant(),
+                             cpu_ops_grad(), cpu_ops_scatter(), cpu_ops_regions(), cpu_ops_loss(), cpu_ops_attention()})
+      for (const CpuOp& c : list) all.push_back(&c);
+    std::sort(all.begin(), all.end(), before);
+    return all;
+  }();
+  const CpuOp wanted = {op, nullptr, nullptr};
+  const auto found = std::lower_bound(sorted.begin(), sorted.end(), &wanted, before);
+  return found != sorted.end() && (*found)->op == op ? *found : nullptr;
 }
 
 static constexpr BackendApi kApi = {

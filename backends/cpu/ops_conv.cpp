@@ -189,9 +189,9 @@ tern_status prepare_fused(Prepare& p) {
 }
 
 constexpr CpuOp kOps[] = {
-    {"conv2d", refuse_conv, prepare_conv, true},
-    {"conv_transpose2d", refuse_conv_transpose, prepare_conv_transpose, true},
-    {"fused", refuse_fused, prepare_fused, true},
+    {&op_conv2d, refuse_conv, prepare_conv, true},
+    {&op_conv_transpose2d, refuse_conv_transpose, prepare_conv_transpose, true},
+    {&op_fused, refuse_fused, prepare_fused, true},
 };
 
 }  // namespace

@@ -159,8 +159,8 @@ bool read_chain(const Graph& g, const Node& fused, ChainArgs& a, ValueId* tensor
 }
 
 constexpr CpuOp kOps[] = {
-    {"where", refuse_where, prepare_where},
-    {"cast", refuse_cast, prepare_cast},
+    {&op_where, refuse_where, prepare_where},
+    {&op_cast, refuse_cast, prepare_cast},
 };
 
 }  // namespace

@@ -135,9 +135,9 @@ tern_status prepare_gather_rows(Prepare& p) {
   return TERN_OK;
 }
 
-constexpr CpuOp kOps[] = {{"linear", refuse_linear, prepare_linear},
-                          {"linear_t", refuse_linear_t, prepare_linear_t},
-                          {"gather_rows", refuse_gather_rows, prepare_gather_rows}};
+constexpr CpuOp kOps[] = {{&op_linear, refuse_linear, prepare_linear},
+                          {&op_linear_t, refuse_linear_t, prepare_linear_t},
+                          {&op_gather_rows, refuse_gather_rows, prepare_gather_rows}};
 
 }  // namespace
 

@@ -2,7 +2,6 @@
 // Gradients of convolution, pooling, resizing, padding and look-up.
 #include <algorithm>
 #include <cstring>
-#include <string_view>
 
 #include "backends/cpu/pack.h"
 #include "backends/cpu/prepare.h"
@@ -146,7 +145,7 @@ const char* refuse_pool(const Graph& g, const Node& n) {
 
 tern_status prepare_max_pool_grad(Prepare& p) {
   PoolGradArgs& a = fill_pool(p, p.node.attrs<MaxPool2dAttrs>(), p.in(0).shape, p.in(1).shape);
-  a.kind = std::string_view(p.node.op->name) == "max_pool2d_pick" ? PoolGrad::pick : PoolGrad::max;
+  a.kind = p.node.op == &op_max_pool2d_pick ? PoolGrad::pick : PoolGrad::max;
   p.pointer(a.x, p.node.in[0]);
   p.pointer(a.dy, p.node.in[2]);
   p.pointer(a.out, p.node.out[0]);
@@ -285,15 +284,15 @@ tern_status prepare_gather_grad(Prepare& p) {
 }
 
 constexpr CpuOp kOps[] = {
-    {"conv2d_input_grad", refuse_conv_input, prepare_conv_input},
-    {"conv2d_weight_grad", refuse_conv_weight, prepare_conv_weight},
-    {"max_pool2d_grad", refuse_pool, prepare_max_pool_grad},
-    {"max_pool2d_pick", refuse_pool, prepare_max_pool_grad},
-    {"max_pool2d_index", refuse_pool, prepare_max_pool_index},
-    {"avg_pool2d_grad", refuse_pool, prepare_avg_pool_grad},
-    {"resize_grad", refuse_unless_f32, prepare_resize_grad},
-    {"pad_grad", refuse_pad_grad, prepare_pad_grad},
-    {"gather_grad", refuse_gather_grad, prepare_gather_grad},
+    {&op_conv2d_input_grad, refuse_conv_input, prepare_conv_input},
+    {&op_conv2d_weight_grad, refuse_conv_weight, prepare_conv_weight},
+    {&op_max_pool2d_grad, refuse_pool, prepare_max_pool_grad},
+    {&op_max_pool2d_pick, refuse_pool, prepare_max_pool_grad},
+    {&op_max_pool2d_index, refuse_pool, prepare_max_pool_index},
+    {&op_avg_pool2d_grad, refuse_pool, prepare_avg_pool_grad},
+    {&op_resize_grad, refuse_unless_f32, prepare_resize_grad},
+    {&op_pad_grad, refuse_pad_grad, prepare_pad_grad},
+    {&op_gather_grad, refuse_gather_grad, prepare_gather_grad},
 };
 
 }  // namespace

@@ -101,11 +101,11 @@ tern_status prepare_batch_norm_train(Prepare& p) { return prepare_batch_norm(p, 
 tern_status prepare_batch_norm_train_grad(Prepare& p) { return prepare_batch_norm(p, true); }
 
 constexpr CpuOp kOps[] = {
-    {"batch_norm_train", refuse_batch_norm, prepare_batch_norm_train},
-    {"batch_norm_train_grad", refuse_batch_norm, prepare_batch_norm_train_grad},
-    {"softmax_cross_entropy", refuse_cross_entropy, prepare_cross_entropy},
-    {"softmax_cross_entropy_grad", refuse_cross_entropy, prepare_cross_entropy_grad},
-    {"layer_norm_grad", refuse_norm_grad, prepare_norm_grad},
+    {&op_batch_norm_train, refuse_batch_norm, prepare_batch_norm_train},
+    {&op_batch_norm_train_grad, refuse_batch_norm, prepare_batch_norm_train_grad},
+    {&op_softmax_cross_entropy, refuse_cross_entropy, prepare_cross_entropy},
+    {&op_softmax_cross_entropy_grad, refuse_cross_entropy, prepare_cross_entropy_grad},
+    {&op_layer_norm_grad, refuse_norm_grad, prepare_norm_grad},
 };
 
 }  // namespace

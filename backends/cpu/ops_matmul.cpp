@@ -72,7 +72,7 @@ tern_status prepare_matmul(Prepare& p) {
   return TERN_OK;
 }
 
-constexpr CpuOp kOps[] = {{"matmul", refuse_matmul, prepare_matmul}};
+constexpr CpuOp kOps[] = {{&op_matmul, refuse_matmul, prepare_matmul}};
 
 }  // namespace
 

@@ -153,9 +153,9 @@ tern_status prepare_matmul_integer(Prepare& p) {
   return TERN_OK;
 }
 
-constexpr CpuOp kOps[] = {{"quantize_linear", refuse_quantize, prepare_quantize},
-                          {"dequantize_linear", refuse_dequantize, prepare_dequantize},
-                          {"matmul_integer", refuse_matmul_integer, prepare_matmul_integer}};
+constexpr CpuOp kOps[] = {{&op_quantize_linear, refuse_quantize, prepare_quantize},
+                          {&op_dequantize_linear, refuse_dequantize, prepare_dequantize},
+                          {&op_matmul_integer, refuse_matmul_integer, prepare_matmul_integer}};
 
 }  // namespace
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reductions, softmax, normalisations, attention.
-#include <string_view>
 
 #include "backends/cpu/prepare.h"
 #include "kernels/cpu/attention.h"
@@ -30,19 +29,18 @@ const char* refuse_reduce(const Graph& g, const Node& n) {
   const Value& x = g.value(n.in[0]);
   if (!is_plain(x.encoding)) return "the kernel takes plain tensors only";
   if (x.dtype == TERN_DTYPE_F32) return nullptr;
-  if ((x.dtype == TERN_DTYPE_I32 || x.dtype == TERN_DTYPE_I64) && std::string_view(n.op->name) != "reduce_mean")
-    return nullptr;
+  if ((x.dtype == TERN_DTYPE_I32 || x.dtype == TERN_DTYPE_I64) && n.op != &op_reduce_mean) return nullptr;
   return "the kernel takes f32, i32 and i64 only";
 }
 
 tern_status prepare_reduce(Prepare& p) {
   ReduceArgs& a = p.args<ReduceArgs>();
-  const std::string_view op = p.node.op->name;
-  a.op = op == "reduce_sum"    ? Reduce::sum
-         : op == "reduce_mean" ? Reduce::mean
-         : op == "reduce_max"  ? Reduce::max
-         : op == "reduce_min"  ? Reduce::min
-                               : Reduce::prod;
+  const Op* op = p.node.op;
+  a.op = op == &op_reduce_sum    ? Reduce::sum
+         : op == &op_reduce_mean ? Reduce::mean
+         : op == &op_reduce_max  ? Reduce::max
+         : op == &op_reduce_min  ? Reduce::min
+                                 : Reduce::prod;
   a.dtype = p.in(0).dtype;
   uint32_t mask = 0;
   TERN_TRY(reduced_axes(p.node.attrs<ReduceAttrs>().axes, p.in(0).shape.rank, &mask));
@@ -65,7 +63,7 @@ tern_status prepare_arg(Prepare& p) {
   const ArgReduceAttrs& attrs = p.node.attrs<ArgReduceAttrs>();
   const Split3 s = split_at(p.in(0).shape, attrs.axis);
   a.dtype = p.in(0).dtype;
-  a.least = std::string_view(p.node.op->name) == "arg_min";
+  a.least = p.node.op == &op_arg_min;
   a.last = (int32_t)attrs.last_index;
   a.outer = s.outer, a.axis = s.axis, a.inner = s.inner;
   p.pointer(a.x, p.node.in[0]);
@@ -99,7 +97,7 @@ tern_status prepare_softmax(Prepare& p) {
   SoftmaxArgs& a = p.args<SoftmaxArgs>();
   const Split3 s = split_at(p.in(0).shape, p.node.attrs<SoftmaxAttrs>().axis);
   a.outer = s.outer, a.axis = s.axis, a.inner = s.inner;
-  a.log = std::string_view(p.node.op->name) == "log_softmax";
+  a.log = p.node.op == &op_log_softmax;
   p.pointer(a.x, p.node.in[0]);
   p.pointer(a.y, p.node.out[0]);
   p.call(p.k.softmax->softmax, &a, units(a),
@@ -142,7 +140,7 @@ tern_status prepare_row_norm(Prepare& p) {
   RowNormArgs& a = p.args<RowNormArgs>();
   const LayerNormAttrs& attrs = p.node.attrs<LayerNormAttrs>();
   const Shape& x = p.in(0).shape;
-  a.kind = std::string_view(p.node.op->name) == "layer_norm" ? RowNorm::layer : RowNorm::rms;
+  a.kind = p.node.op == &op_layer_norm ? RowNorm::layer : RowNorm::rms;
   a.epsilon = (float)attrs.epsilon;
   a.channels = a.rows = 1;
   const int64_t axis = attrs.axis < 0 ? attrs.axis + x.rank : attrs.axis;
@@ -177,7 +175,7 @@ tern_status prepare_l2(Prepare& p) {
 tern_status prepare_group_norm(Prepare& p) {
   GroupNormArgs& a = p.args<GroupNormArgs>();
   const Shape& x = p.in(0).shape;
-  const bool instance = std::string_view(p.node.op->name) == "instance_norm";
+  const bool instance = p.node.op == &op_instance_norm;
   a.batch = x[0];
   a.channels = x[x.rank - 1];
   a.pixels = 1;
@@ -269,24 +267,24 @@ tern_status prepare_attention_grad(Prepare& p) {
 }
 
 constexpr CpuOp kOps[] = {
-    {"reduce_sum", refuse_reduce, prepare_reduce},
-    {"reduce_mean", refuse_reduce, prepare_reduce},
-    {"reduce_max", refuse_reduce, prepare_reduce},
-    {"reduce_min", refuse_reduce, prepare_reduce},
-    {"reduce_prod", refuse_reduce, prepare_reduce},
-    {"arg_max", refuse_arg, prepare_arg},
-    {"arg_min", refuse_arg, prepare_arg},
-    {"cumsum", refuse_cumsum, prepare_cumsum},
-    {"softmax", refuse_unless_f32, prepare_softmax},
-    {"log_softmax", refuse_unless_f32, prepare_softmax},
-    {"softmax_grad", refuse_unless_f32, prepare_softmax_grad},
-    {"layer_norm", refuse_row_norm, prepare_row_norm},
-    {"rms_norm", refuse_row_norm, prepare_row_norm},
-    {"l2_normalize", refuse_l2, prepare_l2},
-    {"instance_norm", refuse_unless_f32, prepare_group_norm},
-    {"group_norm", refuse_unless_f32, prepare_group_norm},
-    {"attention", refuse_attention, prepare_attention},
-    {"attention_grad", refuse_attention_grad, prepare_attention_grad},
+    {&op_reduce_sum, refuse_reduce, prepare_reduce},
+    {&op_reduce_mean, refuse_reduce, prepare_reduce},
+    {&op_reduce_max, refuse_reduce, prepare_reduce},
+    {&op_reduce_min, refuse_reduce, prepare_reduce},
+    {&op_reduce_prod, refuse_reduce, prepare_reduce},
+    {&op_arg_max, refuse_arg, prepare_arg},
+    {&op_arg_min, refuse_arg, prepare_arg},
+    {&op_cumsum, refuse_cumsum, prepare_cumsum},
+    {&op_softmax, refuse_unless_f32, prepare_softmax},
+    {&op_log_softmax, refuse_unless_f32, prepare_softmax},
+    {&op_softmax_grad, refuse_unless_f32, prepare_softmax_grad},
+    {&op_layer_norm, refuse_row_norm, prepare_row_norm},
+    {&op_rms_norm, refuse_row_norm, prepare_row_norm},
+    {&op_l2_normalize, refuse_l2, prepare_l2},
+    {&op_instance_norm, refuse_unless_f32, prepare_group_norm},
+    {&op_group_norm, refuse_unless_f32, prepare_group_norm},
+    {&op_attention, refuse_attention, prepare_attention},
+    {&op_attention_grad, refuse_attention_grad, prepare_attention_grad},
 };
 
 }  // namespace

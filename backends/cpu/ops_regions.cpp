@@ -159,8 +159,8 @@ tern_status prepare_region_gradients(Prepare& p) {
 }
 
 constexpr CpuOp kOps[] = {
-    {"roi_align", refuse_regions, prepare_regions},
-    {"roi_align_grad", refuse_region_gradients, prepare_region_gradients},
+    {&op_roi_align, refuse_regions, prepare_regions},
+    {&op_roi_align_grad, refuse_region_gradients, prepare_region_gradients},
 };
 
 }  // namespace

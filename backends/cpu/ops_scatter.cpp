@@ -330,15 +330,15 @@ tern_status prepare_one_hot(Prepare& p) {
 }
 
 constexpr CpuOp kOps[] = {
-    {"fill", refuse_nothing, prepare_fill},
-    {"range", refuse_range, prepare_range},
-    {"bitcast", refuse_bitcast, prepare_copy},
-    {"assume", refuse_unless_plain, prepare_copy},
-    {"trilu", refuse_unless_plain, prepare_trilu},
-    {"non_zero", refuse_unless_plain, prepare_non_zero},
-    {"scatter_elements", refuse_scatter_elements, prepare_scatter_elements},
-    {"scatter_nd", refuse_scatter_nd, prepare_scatter_nd},
-    {"one_hot", refuse_one_hot, prepare_one_hot},
+    {&op_fill, refuse_nothing, prepare_fill},
+    {&op_range, refuse_range, prepare_range},
+    {&op_bitcast, refuse_bitcast, prepare_copy},
+    {&op_assume, refuse_unless_plain, prepare_copy},
+    {&op_trilu, refuse_unless_plain, prepare_trilu},
+    {&op_non_zero, refuse_unless_plain, prepare_non_zero},
+    {&op_scatter_elements, refuse_scatter_elements, prepare_scatter_elements},
+    {&op_scatter_nd, refuse_scatter_nd, prepare_scatter_nd},
+    {&op_one_hot, refuse_one_hot, prepare_one_hot},
 };
 
 }  // namespace

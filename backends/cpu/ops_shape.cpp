@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Moving elements: reshape, transpose, concat, split, slice, pad, expand, tile, gather, scatter and their like.
 #include <cstring>
-#include <string_view>
 
 #include "backends/cpu/prepare.h"
 #include "kernels/cpu/copy.h"
@@ -219,8 +218,7 @@ tern_status prepare_pad(Prepare& p) {
 }
 
 const char* refuse_depth(const Graph& g, const Node& n) {
-  if (std::string_view(n.op->name) == "space_to_depth" && n.attrs<DepthToSpaceAttrs>().mode != 0)
-    return "the kernel takes mode dcr only";
+  if (n.op == &op_space_to_depth && n.attrs<DepthToSpaceAttrs>().mode != 0) return "the kernel takes mode dcr only";
   return refuse_encoded(g, n);
 }
 
@@ -229,8 +227,7 @@ tern_status prepare_depth(Prepare& p) {
   const DepthToSpaceAttrs& attrs = p.node.attrs<DepthToSpaceAttrs>();
   const Shape &x = p.in(0).shape, &y = p.out(0).shape;
   a.elem_size = (int32_t)dtype_size(p.in(0).dtype);
-  if (std::string_view(p.node.op->name) == "depth_to_space")
-    plan_depth_to_space(a, x[0], x[1], x[2], x[3], attrs.block, attrs.mode == 1);
+  if (p.node.op == &op_depth_to_space) plan_depth_to_space(a, x[0], x[1], x[2], x[3], attrs.block, attrs.mode == 1);
   else plan_space_to_depth(a, y[0], y[1], y[2], x[3], attrs.block);
   p.pointer(a.x, p.node.in[0]);
   p.pointer(a.y, p.node.out[0]);
@@ -332,21 +329,21 @@ tern_status prepare_top_k(Prepare& p) {
 }
 
 constexpr CpuOp kOps[] = {
-    {"reshape", refuse_encoded, prepare_move},
-    {"transpose", refuse_encoded, prepare_transpose},
-    {"concat", refuse_encoded, prepare_concat},
-    {"split", refuse_encoded, prepare_split},
-    {"slice", refuse_encoded, prepare_slice},
-    {"reverse", refuse_encoded, prepare_reverse},
-    {"expand", refuse_encoded, prepare_expand},
-    {"tile", refuse_tile, prepare_tile},
-    {"pad", refuse_pad, prepare_pad},
-    {"depth_to_space", refuse_depth, prepare_depth},
-    {"space_to_depth", refuse_depth, prepare_depth},
-    {"gather", refuse_index, prepare_gather},
-    {"gather_elements", refuse_index, prepare_gather_elements},
-    {"gather_nd", refuse_index, prepare_gather_nd},
-    {"top_k", refuse_top_k, prepare_top_k},
+    {&op_reshape, refuse_encoded, prepare_move},
+    {&op_transpose, refuse_encoded, prepare_transpose},
+    {&op_concat, refuse_encoded, prepare_concat},
+    {&op_split, refuse_encoded, prepare_split},
+    {&op_slice, refuse_encoded, prepare_slice},
+    {&op_reverse, refuse_encoded, prepare_reverse},
+    {&op_expand, refuse_encoded, prepare_expand},
+    {&op_tile, refuse_tile, prepare_tile},
+    {&op_pad, refuse_pad, prepare_pad},
+    {&op_depth_to_space, refuse_depth, prepare_depth},
+    {&op_space_to_depth, refuse_depth, prepare_depth},
+    {&op_gather, refuse_index, prepare_gather},
+    {&op_gather_elements, refuse_index, prepare_gather_elements},
+    {&op_gather_nd, refuse_index, prepare_gather_nd},
+    {&op_top_k, refuse_top_k, prepare_top_k},
 };
 
 }  // namespace

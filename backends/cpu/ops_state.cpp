@@ -128,7 +128,7 @@ tern_status prepare_sgd(Prepare& p) {
   return TERN_OK;
 }
 
-constexpr CpuOp kOps[] = {{"state_write", refuse_write, prepare_write}, {"sgd_update", refuse_sgd, prepare_sgd}};
+constexpr CpuOp kOps[] = {{&op_state_write, refuse_write, prepare_write}, {&op_sgd_update, refuse_sgd, prepare_sgd}};
 
 }  // namespace
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pooling, resizing, batch norm, non-maximum suppression.
 #include <cmath>
-#include <string_view>
 
 #include "backends/cpu/prepare.h"
 #include "kernels/cpu/nms.h"
@@ -174,11 +173,11 @@ tern_status prepare_nms(Prepare& p) {
 }
 
 constexpr CpuOp kOps[] = {
-    {"max_pool2d", refuse_unless_f32, prepare_max_pool},
-    {"avg_pool2d", refuse_unless_f32, prepare_avg_pool},
-    {"resize", refuse_resize, prepare_resize, true},
-    {"batch_norm", refuse_batch_norm, prepare_batch_norm},
-    {"nms", refuse_nms, prepare_nms},
+    {&op_max_pool2d, refuse_unless_f32, prepare_max_pool},
+    {&op_avg_pool2d, refuse_unless_f32, prepare_avg_pool},
+    {&op_resize, refuse_resize, prepare_resize, true},
+    {&op_batch_norm, refuse_batch_norm, prepare_batch_norm},
+    {&op_nms, refuse_nms, prepare_nms},
 };
 
 }  // namespace

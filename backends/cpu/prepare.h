@@ -9,6 +9,7 @@
 #include "kernels/cpu/dispatch.h"
 #include "kernels/cpu/kernel.h"
 #include "ops/op.h"
+#include "ops/ops_generated.h"
 #include "runtime/backend.h"
 
 namespace tern::cpu {
@@ -214,7 +215,7 @@ class Prepare {
 
 // How the CPU runs one operator.
 struct CpuOp {
-  const char* op;
+  const Op* op;  // NULL: of all that have a kind
   // Why these dtypes, shapes or attributes have no kernel; NULL: there is one.
   const char* (*refuses)(const Graph& g, const Node& n);
   tern_status (*prepare)(Prepare& p);

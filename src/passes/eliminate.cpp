@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "ops/ops_generated.h"
 #include "ops/reshape.h"
 #include "ops/transpose.h"
 
@@ -160,23 +161,19 @@ bool keeps_order(const Shape& in, const IntList& permutation) {
 }  // namespace
 
 void remove_identities(Graph& g) {
-  const Op* const transpose_op = find_op("transpose");
-  const Op* const reshape_op = find_op("reshape");
-  const Op* const cast_op = find_op("cast");
-  const Op* const concat_op = find_op("concat");
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     Node& n = g.nodes[i];
     if (n.out.size() != 1 || n.in.empty() || n.in[0] == kNoValue) continue;
     const Value &x = g.value(n.in[0]), &y = g.value(n.out[0]);
     bool same = false;
-    if (n.op == reshape_op) {
+    if (n.op == &op_reshape) {
       n.in.resize(1);  // the shape is known; a shape computed at run time is no longer needed
-      if (x.producer >= 0 && g.nodes[(size_t)x.producer].op == reshape_op) n.in[0] = g.nodes[(size_t)x.producer].in[0];
+      if (x.producer >= 0 && g.nodes[(size_t)x.producer].op == &op_reshape) n.in[0] = g.nodes[(size_t)x.producer].in[0];
       same = g.value(n.in[0]).shape == y.shape;
-    } else if (n.op == transpose_op) {
+    } else if (n.op == &op_transpose) {
       IntList p = from_front(n.attrs<TransposeAttrs>().permutation, x.shape.rank);
       const ValueId source = n.in[0];
-      if (g.value(source).producer >= 0 && g.nodes[(size_t)g.value(source).producer].op == transpose_op) {
+      if (g.value(source).producer >= 0 && g.nodes[(size_t)g.value(source).producer].op == &op_transpose) {
         const Node& first = g.nodes[(size_t)g.value(source).producer];
         const IntList q = from_front(first.attrs<TransposeAttrs>().permutation, x.shape.rank);
         if (q.count == p.count) {
@@ -192,8 +189,8 @@ void remove_identities(Graph& g) {
         if (from.shape == y.shape) {
           same = true;
         } else {
-          n.op = reshape_op;
-          set_default_attributes(*reshape_op, &n.attributes);
+          n.op = &op_reshape;
+          set_default_attributes(op_reshape, &n.attributes);
           IntList dims;
           dims.count = y.shape.rank;
           for (int k = 0; k < y.shape.rank; ++k) dims[k] = y.shape[k];
@@ -201,9 +198,9 @@ void remove_identities(Graph& g) {
           n.attrs<ReshapeAttrs>().allow_zero = 1;
         }
       }
-    } else if (n.op == cast_op) {
+    } else if (n.op == &op_cast) {
       same = x.dtype == y.dtype;
-    } else if (n.op == concat_op) {
+    } else if (n.op == &op_concat) {
       same = n.in.size() == 1;
     }
     if (same && is_plain(g.value(n.in[0]).encoding)) replace_value(g, n.out[0], n.in[0]);

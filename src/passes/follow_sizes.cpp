@@ -17,6 +17,7 @@
 #include "ops/gather.h"
 #include "ops/matmul.h"
 #include "ops/op.h"
+#include "ops/ops_generated.h"
 #include "ops/pad.h"
 #include "ops/pool.h"
 #include "ops/reduce.h"
@@ -34,8 +35,11 @@ constexpr SizeId kNoSize = -1;          // an element that is fixed, but no inte
 constexpr int64_t kMostElements = 256;  // of a content that is followed
 using Dims = std::vector<SizeId>;
 
-bool names(const Node& n, std::initializer_list<std::string_view> list) {
-  return std::find(list.begin(), list.end(), n.op->name) != list.end();
+bool is_one_of(const Node& n, std::initializer_list<const Op*> list) {
+  return std::find(list.begin(), list.end(), n.op) != list.end();
+}
+bool is_reduction(const Node& n) {
+  return is_one_of(n, {&op_reduce_sum, &op_reduce_mean, &op_reduce_max, &op_reduce_min, &op_reduce_prod});
 }
 
 int wrapped(int64_t axis, int rank) { return (int)(axis < 0 ? axis + rank : axis); }
@@ -216,9 +220,8 @@ struct Follow {
 
 bool Follow::follow_dims() {
   const Op& op = *n.op;
-  const std::string_view name = op.name;
   if (op.flags & kControl) {
-    if (name == "if") {
+    if (n.op == &op_if) {
       for (size_t k = 0; k < n.out.size(); ++k) {
         const Value &yes = n.subgraphs[0].value(n.subgraphs[0].outputs[k]),
                     &no = n.subgraphs[1].value(n.subgraphs[1].outputs[k]);
@@ -234,7 +237,7 @@ bool Follow::follow_dims() {
       }
       return true;
     }
-    if (name == "loop") {
+    if (n.op == &op_loop) {
       const Graph& body = n.subgraphs[0];
       const size_t carried = (size_t)n.attrs<LoopAttrs>().num_carried;
       const auto trips = has(0) ? content(0) : std::nullopt;
@@ -264,32 +267,50 @@ bool Follow::follow_dims() {
     dims[0] = broadcast_all();
     return true;
   }
-  if (names(n, {"batch_norm",       "group_norm", "instance_norm", "layer_norm", "rms_norm",        "l2_normalize",
-                "log_softmax",      "softmax",    "lrn",           "cumsum",     "reverse",         "trilu",
-                "scatter_elements", "scatter_nd", "stop_gradient", "assume",     "quantize_linear", "dequantize_linear",
-                "state_write",      "data_sizes", "page_write",    "rope",       "softmax_grad"}))
+  if (is_one_of(n, {&op_batch_norm,
+                    &op_group_norm,
+                    &op_instance_norm,
+                    &op_layer_norm,
+                    &op_rms_norm,
+                    &op_l2_normalize,
+                    &op_log_softmax,
+                    &op_softmax,
+                    &op_lrn,
+                    &op_cumsum,
+                    &op_reverse,
+                    &op_trilu,
+                    &op_scatter_elements,
+                    &op_scatter_nd,
+                    &op_stop_gradient,
+                    &op_assume,
+                    &op_quantize_linear,
+                    &op_dequantize_linear,
+                    &op_state_write,
+                    &op_data_sizes,
+                    &op_page_write,
+                    &op_rope}))
     return all_of(0);
-  if (name == "grid_sample") {
+  if (n.op == &op_grid_sample) {
     dims[0] = dims_of(1);
     dims[0].back() = dim(0, rank(0) - 1);
     return true;
   }
-  if (name == "attention") {
+  if (n.op == &op_attention) {
     dims[0] = {dim(0, 0), dim(0, 1), dim(0, 2), dim(2, 3)};
     return true;
   }
-  if (name == "attention_grad") {
+  if (n.op == &op_attention_grad) {
     for (size_t i = 0; i < 3; ++i) dims[i] = dims_of(i);
     return true;
   }
-  if (name == "paged_attention") {
+  if (n.op == &op_paged_attention) {
     dims[0] = {dim(0, 0), dim(0, 1), dim(2, rank(2) - 1)};
     return true;
   }
-  if (names(n, {"arg_max", "arg_min"}) || name.substr(0, 7) == "reduce_") {
+  if (is_one_of(n, {&op_arg_max, &op_arg_min}) || is_reduction(n)) {
     uint32_t mask = 0;
     bool keep = false;
-    if (name[0] == 'a') {
+    if (!is_reduction(n)) {
       const ArgReduceAttrs& p = n.attrs<ArgReduceAttrs>();
       mask = 1u << wrapped(p.axis, rank(0)), keep = p.keep_dims != 0;
     } else {
@@ -304,7 +325,7 @@ bool Follow::follow_dims() {
     dims[0] = std::move(y);
     return true;
   }
-  if (name == "concat") {
+  if (n.op == &op_concat) {
     Dims y = dims_of(0);
     const size_t axis = (size_t)wrapped(n.attrs<ConcatAttrs>().axis, rank(0));
     for (size_t i = 1; i < n.in.size(); ++i)
@@ -315,7 +336,7 @@ bool Follow::follow_dims() {
     dims[0] = std::move(y);
     return true;
   }
-  if (name == "split") {
+  if (n.op == &op_split) {
     const SplitAttrs& p = n.attrs<SplitAttrs>();
     const size_t axis = (size_t)wrapped(p.axis, rank(0));
     const int64_t parts = (int64_t)n.out.size();
@@ -329,7 +350,7 @@ bool Follow::follow_dims() {
     }
     return true;
   }
-  if (name == "conv2d") {
+  if (n.op == &op_conv2d) {
     const Conv2dAttrs& p = n.attrs<Conv2dAttrs>();
     Dims y{dim(0, 0), kNoSize, kNoSize, dim(1, 0)};
     for (int k = 0; k < 2; ++k) {
@@ -340,9 +361,9 @@ bool Follow::follow_dims() {
     dims[0] = std::move(y);
     return true;
   }
-  if (names(n, {"max_pool2d", "max_pool2d_index", "avg_pool2d"})) {
+  if (is_one_of(n, {&op_max_pool2d, &op_max_pool2d_index, &op_avg_pool2d})) {
     Dims y = dims_of(0);
-    const bool max = name[0] == 'm';
+    const bool max = n.op != &op_avg_pool2d;
     const MaxPool2dAttrs& m = n.attrs<MaxPool2dAttrs>();
     const AvgPool2dAttrs& v = n.attrs<AvgPool2dAttrs>();
     for (int k = 0; k < 2; ++k) {
@@ -356,7 +377,7 @@ bool Follow::follow_dims() {
     for (Dims& d : dims) d = y;
     return true;
   }
-  if (name == "conv_transpose2d") {
+  if (n.op == &op_conv_transpose2d) {
     const ConvTranspose2dAttrs& p = n.attrs<ConvTranspose2dAttrs>();
     Dims y{dim(0, 0), kNoSize, kNoSize, s.mul(dim(1, 3), number(p.groups))};
     for (int k = 0; k < 2; ++k) {
@@ -368,7 +389,7 @@ bool Follow::follow_dims() {
     dims[0] = std::move(y);
     return true;
   }
-  if (name == "resize") {
+  if (n.op == &op_resize) {
     const ResizeAttrs& p = n.attrs<ResizeAttrs>();
     if (has(1) || p.sizes.count) {
       const auto y = list(1, p.sizes);
@@ -389,21 +410,21 @@ bool Follow::follow_dims() {
     dims[0] = std::move(y);
     return true;
   }
-  if (names(n, {"matmul", "matmul_integer"})) return matmul();
-  if (names(n, {"linear", "linear_t"})) {
+  if (is_one_of(n, {&op_matmul, &op_matmul_integer})) return matmul();
+  if (is_one_of(n, {&op_linear, &op_linear_t})) {
     Dims y = dims_of(0);
-    y.back() = dim(1, name == "linear" ? 0 : 1);
+    y.back() = dim(1, n.op == &op_linear ? 0 : 1);
     dims[0] = std::move(y);
     return true;
   }
-  if (name == "transpose") {
+  if (n.op == &op_transpose) {
     const TransposeAttrs& p = n.attrs<TransposeAttrs>();
     const int r = rank(0);
     for (int a = 0; a < r; ++a) dims[0].push_back(dim(0, p.permutation.count ? (int)p.permutation[a] : r - 1 - a));
     return true;
   }
-  if (name == "reshape") return reshape();
-  if (name == "expand") {
+  if (n.op == &op_reshape) return reshape();
+  if (n.op == &op_expand) {
     const auto target = list(1, n.attrs<ExpandAttrs>().shape);
     if (!target) return false;
     Dims y = dims_of(0), t = *target;
@@ -413,7 +434,7 @@ bool Follow::follow_dims() {
     dims[0] = std::move(y);
     return true;
   }
-  if (name == "tile") {
+  if (n.op == &op_tile) {
     const auto repeats = list(1, n.attrs<TileAttrs>().repeats);
     Dims y = dims_of(0);
     if (!repeats || repeats->size() != y.size()) return false;
@@ -421,7 +442,7 @@ bool Follow::follow_dims() {
     dims[0] = std::move(y);
     return true;
   }
-  if (name == "pad") {
+  if (n.op == &op_pad) {
     const PadAttrs& p = n.attrs<PadAttrs>();
     const size_t r = (size_t)rank(0);
     Dims y = dims_of(0);
@@ -435,31 +456,31 @@ bool Follow::follow_dims() {
     dims[0] = std::move(y);
     return true;
   }
-  if (name == "slice") return slice();
-  if (name == "gather") {
+  if (n.op == &op_slice) return slice();
+  if (n.op == &op_gather) {
     const int axis = wrapped(n.attrs<GatherAttrs>().axis, rank(0));
     for (int a = 0; a < axis; ++a) dims[0].push_back(dim(0, a));
     for (int a = 0; a < rank(1); ++a) dims[0].push_back(dim(1, a));
     for (int a = axis + 1; a < rank(0); ++a) dims[0].push_back(dim(0, a));
     return true;
   }
-  if (name == "gather_elements") {
+  if (n.op == &op_gather_elements) {
     dims[0] = dims_of(1);
     return true;
   }
-  if (name == "gather_rows") {
+  if (n.op == &op_gather_rows) {
     dims[0] = dims_of(1);
     dims[0].push_back(dim(0, 1));
     return true;
   }
-  if (name == "gather_nd") {
+  if (n.op == &op_gather_nd) {
     const auto depth = s.fixed(dim(1, rank(1) - 1));
     if (!depth) return false;
     for (int a = 0; a + 1 < rank(1); ++a) dims[0].push_back(dim(1, a));
     for (int a = (int)(n.attrs<GatherNdAttrs>().batch_dims + *depth); a < rank(0); ++a) dims[0].push_back(dim(0, a));
     return true;
   }
-  if (name == "one_hot") {
+  if (n.op == &op_one_hot) {
     const OneHotAttrs& p = n.attrs<OneHotAttrs>();
     const auto depth = list(1, IntList{p.depth});
     if (!depth || depth->size() != 1) return false;
@@ -468,7 +489,7 @@ bool Follow::follow_dims() {
     dims[0] = std::move(y);
     return true;
   }
-  if (name == "top_k") {
+  if (n.op == &op_top_k) {
     const TopKAttrs& p = n.attrs<TopKAttrs>();
     const auto k = list(1, IntList{p.k});
     if (!k || k->size() != 1) return false;
@@ -478,7 +499,7 @@ bool Follow::follow_dims() {
     }
     return true;
   }
-  if (name == "range") {
+  if (n.op == &op_range) {
     const auto first = content(0), last = content(1), step = content(2);
     if (!first || !last || !step || (*first)[0] == kNoSize || (*last)[0] == kNoSize || (*step)[0] == kNoSize)
       return false;
@@ -488,31 +509,31 @@ bool Follow::follow_dims() {
     dims[0] = {s.max(number(0), ceil_div(length, std::abs(*by)))};
     return true;
   }
-  if (name == "fill") {
+  if (n.op == &op_fill) {
     const auto y = list(0, n.attrs<FillAttrs>().shape);
     if (!y) return false;
     dims[0] = *y;
     return true;
   }
-  if (name == "shape") {
+  if (n.op == &op_shape) {
     dims[0] = {number(g.value(n.out[0]).shape[0])};
     return true;
   }
-  if (names(n, {"depth_to_space", "space_to_depth"})) {
+  if (is_one_of(n, {&op_depth_to_space, &op_space_to_depth})) {
     const int64_t block = n.attrs<DepthToSpaceAttrs>().block;
     const SizeId b = number(block), square = number(block * block);
-    const bool to_space = name[0] == 'd';
+    const bool to_space = n.op == &op_depth_to_space;
     const auto by = [&](int a) { return to_space ? s.mul(dim(0, a), b) : s.floor_div(dim(0, a), b); };
     dims[0] = {dim(0, 0), by(1), by(2), to_space ? s.floor_div(dim(0, 3), square) : s.mul(dim(0, 3), square)};
     return true;
   }
-  if (names(n, {"lstm", "gru", "rnn"})) {
+  if (is_one_of(n, {&op_lstm, &op_gru, &op_rnn})) {
     const SizeId directions = dim(1, 0), hidden = dim(2, 2);
     dims[0] = {dim(0, 0), directions, dim(0, 1), hidden};
     for (size_t k = 1; k < dims.size(); ++k) dims[k] = {directions, dim(0, 1), hidden};
     return true;
   }
-  if (name == "non_zero") {
+  if (n.op == &op_non_zero) {
     const SizeId most =
         n.attrs<NonZeroAttrs>().capacity ? number(n.attrs<NonZeroAttrs>().capacity) : product(dims_of(0));
     dims[0] = {number(rank(0)), most};
@@ -524,11 +545,11 @@ bool Follow::follow_dims() {
 
 // Operators that hand elements on as they are: the same is done to the numbers of the expressions.
 bool Follow::content_of_moves() {
-  if (!names(n, {"concat", "expand", "gather", "gather_elements", "gather_nd", "reshape", "reverse", "slice", "split",
-                 "tile", "transpose", "pad", "scatter_elements", "scatter_nd"}))
+  if (!is_one_of(n, {&op_concat, &op_expand, &op_gather, &op_gather_elements, &op_gather_nd, &op_reshape, &op_reverse,
+                     &op_slice, &op_split, &op_tile, &op_transpose, &op_pad, &op_scatter_elements, &op_scatter_nd}))
     return false;
-  const bool all = names(n, {"concat"}), scatters = names(n, {"scatter_elements", "scatter_nd"});
-  const auto is_data = [&](size_t i) { return all || i == 0 || (scatters && i == 2) || (i == 2 && names(n, {"pad"})); };
+  const bool all = n.op == &op_concat, scatters = is_one_of(n, {&op_scatter_elements, &op_scatter_nd});
+  const auto is_data = [&](size_t i) { return all || i == 0 || (scatters && i == 2) || (i == 2 && n.op == &op_pad); };
   if (scatters) {
     int64_t reduction = 0;
     static_assert(sizeof reduction == 8);
@@ -560,7 +581,7 @@ bool Follow::content_of_moves() {
     to.assign((size_t)std::max<int64_t>(1, shape.elements()), 0);
     outs[k] = {TERN_DTYPE_I64, Encoding::plain, shape, to.data()};
   }
-  if (names(n, {"pad"}) && !has(2)) {
+  if (n.op == &op_pad && !has(2)) {
     const PadAttrs& p = n.attrs<PadAttrs>();
     if (p.mode == (int64_t)PadMode::constant) return false;  // its value would be taken for a number of an expression
   }
@@ -572,7 +593,6 @@ bool Follow::content_of_moves() {
 }
 
 bool Follow::content_of_arithmetic() {
-  const std::string_view name = n.op->name;
   const Value& y = g.value(n.out[0]);
   const int64_t count = y.shape.elements();
   std::vector<Dims> c;
@@ -585,8 +605,8 @@ bool Follow::content_of_arithmetic() {
     if (!list) return false;
     c.push_back(std::move(*list));
   }
-  if (name.substr(0, 7) == "reduce_") {
-    if (names(n, {"reduce_mean"})) return false;
+  if (is_reduction(n)) {
+    if (n.op == &op_reduce_mean) return false;
     uint32_t mask = 0;
     if (reduced_axes(n.attrs<ReduceAttrs>().axes, rank(0), &mask) != TERN_OK) return false;
     const Shape& x = in(0).shape;
@@ -598,10 +618,10 @@ bool Follow::content_of_arithmetic() {
       const SizeId v = c[0][(size_t)i];
       if (v == kNoSize) return false;
       if (at == kNoSize) at = v;
-      else if (name == "reduce_prod") at = s.mul(at, v);
-      else if (name == "reduce_sum") at = s.add(at, v);
-      else if (name == "reduce_max") at = s.max(at, v);
-      else if (name == "reduce_min") at = s.min(at, v);
+      else if (n.op == &op_reduce_prod) at = s.mul(at, v);
+      else if (n.op == &op_reduce_sum) at = s.add(at, v);
+      else if (n.op == &op_reduce_max) at = s.max(at, v);
+      else if (n.op == &op_reduce_min) at = s.min(at, v);
       else return false;
     }
     contents[0] = std::move(r);
@@ -631,7 +651,7 @@ bool Follow::content_of_arithmetic() {
                                                : kNoSize);
       continue;
     }
-    if (name == "where" && v[0] != kNoSize && s.fixed(v[0])) {
+    if (n.op == &op_where && v[0] != kNoSize && s.fixed(v[0])) {
       r = *s.fixed(v[0]) ? v[1] : v[2];
       contents[0].push_back(r);
       continue;
@@ -641,31 +661,31 @@ bool Follow::content_of_arithmetic() {
       continue;
     }
     const SizeId one = number(1);
-    if (name == "add") r = s.add(a, b);
-    else if (name == "sub") r = s.sub(a, b);
-    else if (name == "mul") r = s.mul(a, b);
-    else if (name == "div" && integers) r = s.trunc_div(a, b);
-    else if (name == "div") r = s.divide_exactly(a, b).value_or(kNoSize);
-    else if (name == "mod" && integers && (!n.attrs<ModAttrs>().fmod || (s.not_negative(a) && s.not_negative(b))))
+    if (n.op == &op_add) r = s.add(a, b);
+    else if (n.op == &op_sub) r = s.sub(a, b);
+    else if (n.op == &op_mul) r = s.mul(a, b);
+    else if (n.op == &op_div && integers) r = s.trunc_div(a, b);
+    else if (n.op == &op_div) r = s.divide_exactly(a, b).value_or(kNoSize);
+    else if (n.op == &op_mod && integers && (!n.attrs<ModAttrs>().fmod || (s.not_negative(a) && s.not_negative(b))))
       r = s.mod(a, b);
-    else if (name == "min") r = s.min(a, b);
-    else if (name == "max") r = s.max(a, b);
-    else if (name == "neg") r = s.sub(number(0), a);
-    else if (name == "square") r = s.mul(a, a);
-    else if (name == "abs" && s.not_negative(a)) r = a;
-    else if (name == "relu") r = s.max(a, number(0));
-    else if (names(n, {"floor", "ceil", "round"})) r = a;
-    else if (name == "equal") r = s.equal(a, b);
-    else if (name == "less") r = s.less(a, b);
-    else if (name == "greater") r = s.less(b, a);
-    else if (name == "less_equal") r = s.sub(one, s.less(b, a));
-    else if (name == "greater_equal") r = s.sub(one, s.less(a, b));
-    else if (names(n, {"logical_and"})) r = s.mul(a, b);
-    else if (names(n, {"logical_or"})) r = s.max(a, b);
-    else if (names(n, {"logical_not"})) r = s.sub(one, a);
-    else if (names(n, {"logical_xor"})) r = s.sub(s.add(a, b), s.mul(number(2), s.mul(a, b)));
-    else if (name == "where") r = s.select(s.sub(one, s.equal(v[0], number(0))), v[1], v[2]);
-    else if (name == "cast") {
+    else if (n.op == &op_min) r = s.min(a, b);
+    else if (n.op == &op_max) r = s.max(a, b);
+    else if (n.op == &op_neg) r = s.sub(number(0), a);
+    else if (n.op == &op_square) r = s.mul(a, a);
+    else if (n.op == &op_abs && s.not_negative(a)) r = a;
+    else if (n.op == &op_relu) r = s.max(a, number(0));
+    else if (is_one_of(n, {&op_floor, &op_ceil, &op_round})) r = a;
+    else if (n.op == &op_equal) r = s.equal(a, b);
+    else if (n.op == &op_less) r = s.less(a, b);
+    else if (n.op == &op_greater) r = s.less(b, a);
+    else if (n.op == &op_less_equal) r = s.sub(one, s.less(b, a));
+    else if (n.op == &op_greater_equal) r = s.sub(one, s.less(a, b));
+    else if (n.op == &op_logical_and) r = s.mul(a, b);
+    else if (n.op == &op_logical_or) r = s.max(a, b);
+    else if (n.op == &op_logical_not) r = s.sub(one, a);
+    else if (n.op == &op_logical_xor) r = s.sub(s.add(a, b), s.mul(number(2), s.mul(a, b)));
+    else if (n.op == &op_where) r = s.select(s.sub(one, s.equal(v[0], number(0))), v[1], v[2]);
+    else if (n.op == &op_cast) {
       // To a type that holds it. (f32 holds what is below 2^24: sizes of axes.)
       const DType from = in(0).dtype;
       const bool narrow = dtype_size(y.dtype) < 4 && y.dtype != TERN_DTYPE_BOOL;
@@ -696,7 +716,7 @@ bool Follow::follow_content() {
     }
     return true;
   }
-  if (std::string_view(n.op->name) == "shape") {
+  if (n.op == &op_shape) {
     const ShapeAttrs& p = n.attrs<ShapeAttrs>();
     const int64_t r = rank(0), start = std::clamp<int64_t>(p.start < 0 ? p.start + r : p.start, 0, r);
     for (int64_t i = 0; i < g.value(n.out[0]).shape.elements(); ++i) contents[0].push_back(dim(0, (int)(start + i)));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The first step of a plan: nodes that backends run, updates at the end.
+#include "ops/ops_generated.h"
 #include "ops/state_write.h"
 #include "passes/eliminate.h"
 #include "runtime/plan.h"
@@ -10,12 +11,11 @@ namespace {
 // Who reads a state as it is after it was replaced as a whole can read the new content where it comes from: then nobody
 // reads the write's result, and it may wait for the end.
 void read_around_writes(Graph& g) {
-  const Op* const write = find_op("state_write");
   std::vector<ValueId> same(g.values.size(), kNoValue);
   const auto source = [&](ValueId v) { return v != kNoValue && same[(size_t)v] != kNoValue ? same[(size_t)v] : v; };
   for (Node& n : g.nodes) {
     for (ValueId& v : n.in) v = source(v);
-    if (n.op != write || (n.in.size() > 2 && n.in[2] != kNoValue)) continue;
+    if (n.op != &op_state_write || (n.in.size() > 2 && n.in[2] != kNoValue)) continue;
     const Value &update = g.value(n.in[1]), &result = g.value(n.out[0]);
     if (update.kind == ValueKind::node && update.shape == result.shape && update.dtype == result.dtype &&
         update.encoding == result.encoding)

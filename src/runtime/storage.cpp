@@ -53,7 +53,6 @@ struct Sharing {
   std::span<const Part> parts;
   std::vector<char> is_output;
   std::vector<int32_t> readers;
-  const Op* concat = find_op("concat");
 
   int32_t where(int32_t node) const { return targets.memory_of(lowered.placements[(size_t)node].backend); }
   int32_t begin_of(int32_t node) const { return parts[(size_t)part_of[(size_t)node]].begin; }
@@ -127,7 +126,8 @@ struct Sharing {
         s.parent[(size_t)y] = x;
         continue;
       }
-      if (n.op == concat) join_parts(s, g, n, is_output, alignment, [&](ValueId v) { return takes_gaps(memory, v); });
+      if (n.op == &op_concat)
+        join_parts(s, g, n, is_output, alignment, [&](ValueId v) { return takes_gaps(memory, v); });
       const Value &source = g.value(x), &from = g.value(n.in[0]);
       if ((n.op->flags & kView) && is_plain(from.encoding) && value_bytes(from) == value_bytes(g.value(y))) {
         // A view of what lives outside the arena needs no memory of its own either.
