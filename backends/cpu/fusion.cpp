@@ -76,9 +76,9 @@ bool is_per_channel(const Graph& g, ValueId v, int64_t channels) {
 }
 
 // Finds the places of the nodes behind a product.
-class Epilogue {
+class EpilogueMatch {
  public:
-  Epilogue(const Graph& g, const Shape& shape) : g_(g), shape_(shape) {}
+  EpilogueMatch(const Graph& g, const Shape& shape) : g_(g), shape_(shape) {}
 
   // Takes `n`, which reads `value` (the result so far), if it fits.
   bool extend(const Node& n, ValueId value, Place* place) {
@@ -171,7 +171,7 @@ void fuse_epilogues(Graph& g) {
     if (g.nodes[i].out.empty() || !is_product(g, g.nodes[i])) continue;
     std::vector<int32_t> members = {(int32_t)i};
     ValueId value = g.nodes[i].out[0];
-    Epilogue epilogue(g, g.value(value).shape);
+    EpilogueMatch epilogue(g, g.value(value).shape);
     FusedAttrs attrs{.pattern = (int64_t)FusedPattern::product};
     while (readers.count[(size_t)value] == 1 && readers.node[(size_t)value] >= 0) {
       const int32_t next = readers.node[(size_t)value];

@@ -277,6 +277,8 @@ TERN_INLINE void input_tile(const float* in, int64_t row, int64_t pixel, float* 
 struct OutputTile {
   const ConvArgs* a;
   const Ending* end;
+  float* sums;  // [M * M][sums_stride]: where outputs go that finish_rows has still to finish; or NULL
+  int64_t sums_stride;
   int64_t pixel;      // of the tile's first output
   int rows, columns;  // that lie in the picture
 };
@@ -320,15 +322,7 @@ TERN_INLINE void output_tile(const OutputTile& t, const float* sums, int64_t poi
   for (int y = 0; y < t.rows; ++y)
     for (int x = 0; x < t.columns; ++x) {
       const int64_t pixel = t.pixel + y * a.out_w + x;
-      float* q = a.y + pixel * a.y_pixel + n;
-      if (t.end->kind == Finish::later) {
-        alignas(64) float r[kLanes];
-        store(r, o[y * M + x]);
-        const Epilogue e = epilogue_at(a.epilogue, pixel, n);
-        matmul_kernels.finish_rows({r, q, 0, 0, 1, lanes, &e});
-      } else {
-        put(q, o[y * M + x]);
-      }
+      put(t.sums ? t.sums + (y * M + x) * t.sums_stride + n : a.y + pixel * a.y_pixel + n, o[y * M + x]);
     }
 }
 
@@ -372,13 +366,20 @@ void conv_winograd(const ConvArgs& a, int64_t begin, int64_t end, float* scratch
     for (int64_t t = 0; t < count; ++t) {
       const int64_t row = (first + t) / tiles_x, image = row / tiles_y, oy = row % tiles_y * M,
                     ox = (first + t) % tiles_x * M;
-      OutputTile tile = {&a, &ending, (image * a.out_h + oy) * a.out_w + ox, M, M};
+      float* later = ending.kind == Finish::later ? patch : nullptr;
+      OutputTile tile = {&a, &ending, later, n_padded, (image * a.out_h + oy) * a.out_w + ox, M, M};
       if (a.out_h - oy < M) tile.rows = (int)(a.out_h - oy);
       if (a.out_w - ox < M) tile.columns = (int)(a.out_w - ox);
       int64_t i = 0;
       for (; i + kLanes <= a.out_c; i += kLanes)
         output_tile<false>(tile, sums + t * n_padded + i, sums_point, i, kLanes);
       if (i < a.out_c) output_tile<true>(tile, sums + t * n_padded + i, sums_point, i, (int)(a.out_c - i));
+      for (int y = 0; later && y < tile.rows; ++y) {
+        const int64_t pixel = tile.pixel + y * a.out_w;
+        const Epilogue e = epilogue_at(a.epilogue, pixel, 0);
+        matmul_kernels.finish_rows(
+            {later + y * M * n_padded, a.y + pixel * a.y_pixel, n_padded, a.y_pixel, tile.columns, a.out_c, &e});
+      }
     }
   }
 }

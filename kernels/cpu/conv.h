@@ -153,7 +153,9 @@ static inline size_t conv_scratch_bytes(const ConvArgs& a) {
     case ConvPath::gather: floats = conv_gather_rows(k) * k; break;
     case ConvPath::winograd: {
       const int64_t n = (a.out_c + 7) / 8 * 8;
-      return (size_t)(conv_winograd_block(a) * kWinogradPoints * (c + n) + kWinogradPoints * c) * sizeof(float);
+      const int64_t one_tile = kWinogradPoints * c, outputs = kWinogradTile * kWinogradTile * n;
+      return (size_t)(conv_winograd_block(a) * kWinogradPoints * (c + n) + (one_tile > outputs ? one_tile : outputs)) *
+             sizeof(float);
     }
   }
   return (size_t)round(floats) * sizeof(float) + panel_scratch_bytes(k, a.w_half) +
