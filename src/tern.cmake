@@ -129,23 +129,24 @@ tern_floor(runtime)
 target_precompile_headers(tern_ops PRIVATE <ops/op.h>)
 
 include(${PROJECT_SOURCE_DIR}/kernels/cpu/sources.cmake)
-file(GLOB cpu_backend_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/cpu/*.cpp)
-add_library(tern_cpu OBJECT ${cpu_backend_sources})
-target_include_directories(tern_cpu PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}
-                           ${PROJECT_BINARY_DIR}/generated)
-target_compile_options(tern_cpu PRIVATE -Wall -Wextra -fno-rtti $<$<CONFIG:Release>:-Os>)
+# Each folder of backends/ is a backend. What a library or a driver gives them is opened at run time.
+set(backend_objects "")
+file(GLOB backends CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/backends ${PROJECT_SOURCE_DIR}/backends/*/backend.cpp)
+foreach(source ${backends})
+  get_filename_component(name ${source} DIRECTORY)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/${name}/*.cpp)
+  add_library(tern_${name} OBJECT ${sources})
+  target_include_directories(tern_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}
+                             ${PROJECT_BINARY_DIR}/generated)
+  target_compile_options(tern_${name} PRIVATE -Wall -Wextra -fno-rtti $<$<CONFIG:Release>:-Os>)
+  list(APPEND backend_objects $<TARGET_OBJECTS:tern_${name}>)
+endforeach()
 target_precompile_headers(tern_cpu PRIVATE <backends/cpu/prepare.h>)
-# The library is opened at run time; nothing of it is needed here.
-file(GLOB onednn_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backends/onednn/*.cpp)
-add_library(tern_onednn OBJECT ${onednn_sources})
-target_include_directories(tern_onednn PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}
-                           ${PROJECT_BINARY_DIR}/generated)
-target_compile_options(tern_onednn PRIVATE -Wall -Wextra -fno-rtti $<$<CONFIG:Release>:-Os>)
 include(${PROJECT_SOURCE_DIR}/src/format/format.cmake)
 
 # Everything a session needs, for tests and for the library.
 add_library(tern_core STATIC $<TARGET_OBJECTS:tern_base> $<TARGET_OBJECTS:tern_graph> $<TARGET_OBJECTS:tern_ops> $<TARGET_OBJECTS:tern_passes>
-            $<TARGET_OBJECTS:tern_format> $<TARGET_OBJECTS:tern_runtime> $<TARGET_OBJECTS:tern_cpu> $<TARGET_OBJECTS:tern_onednn>)
+            $<TARGET_OBJECTS:tern_format> $<TARGET_OBJECTS:tern_runtime> ${backend_objects})
 target_include_directories(tern_core PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/generated)
 target_link_libraries(tern_core PUBLIC Threads::Threads ${CMAKE_DL_LIBS})
 tern_add_cpu_kernels(tern_core)

@@ -4,18 +4,31 @@
 #include <vector>
 
 #include "backends/cpu/backend.h"
-#include "backends/onednn/backend.h"
 #include "base/text.h"
 #include "capi/handle.h"
+
+// Every backend of this build, the CPU first: backends/<name>/backend.cpp defines tern::<name>::backend().
+#define TERN_BACKENDS(X) \
+  X(cpu)                 \
+  X(onednn)
+
+#define TERN_DECLARE(name)     \
+  namespace tern::name {       \
+  const BackendApi& backend(); \
+  }
+TERN_BACKENDS(TERN_DECLARE)
+#undef TERN_DECLARE
 
 using namespace tern;
 using namespace tern::capi;
 
 namespace {
 
-// Every backend of this build, the CPU first.
 std::span<const BackendApi* const> backends() {
-  static const BackendApi* const list[] = {&cpu::backend(), &onednn::backend(), &cpu::reference_backend()};
+  static const BackendApi* const plain_loops = &cpu::reference_backend();
+#define TERN_ADDRESS(name) &name::backend(),
+  static const BackendApi* const list[] = {TERN_BACKENDS(TERN_ADDRESS) plain_loops};
+#undef TERN_ADDRESS
   return list;
 }
 

@@ -37,7 +37,7 @@ TABLE = {
 }
 # Single files outside a folder's row: the borders where the parts are put together.
 ALSO = {
-    "src/capi": ["backends/cpu/backend.h", "backends/onednn/backend.h"],  # the tables of the backends
+    "src/capi": ["backends/cpu/backend.h"],  # the plain loops; the other tables it declares itself
     "src/cli": ["samples/image.h"],          # the one reader and writer of picture files
 }
 # Headers of others: where each may appear. Those of the C and C++ libraries and of the system have no rule.
