@@ -110,7 +110,7 @@ tern_status State::get_positions(int32_t i, Ref<Tensor>* tensor) const {
   const Shape matrix = page_matrix(decl.shape);
   const size_t row = (size_t)decl.shape[2] * dtype_size(dtype);
   std::vector<float> decoded(is_plain(decl.encoding) ? 0 : (size_t)matrix.elements());
-  for (size_t p = 0; p < num_pages(length_); ++p) {
+  for (size_t p = 0; row > 0 && p < num_pages(length_); ++p) {
     const void* page = nullptr;
     TERN_TRY(pages_[p]->read(&page));
     const char* from = (const char*)page + layout_->offsets[(size_t)i];

@@ -327,7 +327,9 @@ TEST_P(Proof, StatesAreEncoded) {
     const float* after = (const float*)content->data();
     for (int64_t i = 0; i < kRows * kCols; ++i) {
       const int64_t row = i / kCols - position;
-      if (row < 0 || row >= kNew) ASSERT_EQ(after[i], before[(size_t)i]) << i;
+      if (row < 0 || row >= kNew) {
+        ASSERT_EQ(after[i], before[(size_t)i]) << i;
+      }
     }
     EXPECT_LT(relative_error(after + position * kCols, fresh.data(), kNew * kCols), 0.01);
 
