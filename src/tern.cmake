@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 # The library: one object library per floor of src/, joined into libtern (shared and static).
 
+# Definitions for what this build leaves out (base/capability.h); of the kernels only their tables get them.
+set(tern_left_out "")
+foreach(capability TRAINING TEXT VISION)
+  if(NOT TERN_${capability})
+    list(APPEND tern_left_out TERN_WITHOUT_${capability})
+  endif()
+endforeach()
+
 function(tern_floor name)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cpp)
   add_library(tern_${name} OBJECT ${sources} ${ARGN})
   target_include_directories(tern_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}
                              ${PROJECT_BINARY_DIR}/generated)
   target_compile_options(tern_${name} PRIVATE -Wall -Wextra -fno-rtti)
+  target_compile_definitions(tern_${name} PRIVATE ${tern_left_out})
   # Time is spent in kernels and in pixels; everything else is better small.
   if(NOT name STREQUAL "image")
     target_compile_options(tern_${name} PRIVATE $<$<CONFIG:Release>:-Os>)
@@ -16,28 +25,40 @@ function(tern_floor name)
   endif()
 endfunction()
 
-# The list of operators is the list of files src/ops/<name>.cpp that define one.
+# The list of operators is the list of files src/ops/<name>.cpp that define one. Where one names a capability
+# (base/capability.h) that this build leaves out, the file is not compiled and the operator is known by its name alone.
 file(GLOB op_files CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/src/ops ${PROJECT_SOURCE_DIR}/src/ops/*.cpp)
+list(SORT op_files)
 set(op_names "")
-foreach(file ${op_files})
-  file(STRINGS ${PROJECT_SOURCE_DIR}/src/ops/${file} found REGEX "const Op op_" LIMIT_COUNT 1)
-  if(found)
-    string(REPLACE ".cpp" "" op ${file})
-    list(APPEND op_names ${op})
-  endif()
-endforeach()
-list(SORT op_names)
 set(op_declarations "")
 set(op_addresses "")
-foreach(op ${op_names})
-  string(APPEND op_declarations "extern const Op op_${op};\n")
-  string(APPEND op_addresses "    &op_${op},\n")
+set(ops_left_out "")
+set(op_files_left_out "")
+foreach(file ${op_files})
+  file(STRINGS ${PROJECT_SOURCE_DIR}/src/ops/${file} found REGEX "const Op op_" LIMIT_COUNT 1)
+  if(NOT found)
+    continue()
+  endif()
+  string(REPLACE ".cpp" "" op ${file})
+  list(APPEND op_names ${op})
+  file(STRINGS ${PROJECT_SOURCE_DIR}/src/ops/${file} capability REGEX "\\.capability = Capability::")
+  string(REGEX REPLACE ".*Capability::([a-z]+).*" "\\1" capability "${capability}")
+  string(TOUPPER "TERN_${capability}" option)
+  if(capability AND NOT ${option})
+    string(APPEND ops_left_out "    {\"${op}\", Capability::${capability}},\n")
+    string(APPEND op_declarations "constexpr const Op& op_${op} = op_left_out;\n")
+    list(APPEND op_files_left_out ${PROJECT_SOURCE_DIR}/src/ops/${file})
+  else()
+    string(APPEND op_declarations "extern const Op op_${op};\n")
+    string(APPEND op_addresses "    &op_${op},\n")
+  endif()
 endforeach()
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/ops/ops_generated.h CONTENT
 "// Generated from the files of src/ops.
 #pragma once
 namespace tern {
 struct Op;
+extern const Op op_left_out;  // stands for every operator that this build leaves out; no node has it
 @op_declarations@
 }
 " @ONLY)
@@ -46,11 +67,27 @@ file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/ops_registry.cpp CONTENT
 #include \"ops/op.h\"
 #include \"ops/ops_generated.h\"
 namespace tern {
+extern constinit const Op op_left_out = {.name = \"\"};
 namespace {
 const Op* const kOps[] = {
 @op_addresses@};
 }
 std::span<const Op* const> all_ops() { return kOps; }
+}
+" @ONLY)
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/ops/left_out_generated.h CONTENT
+"// Generated from the files of src/ops.
+#pragma once
+#include <string_view>
+#include \"base/capability.h\"
+namespace tern {
+struct LeftOutOp {
+  std::string_view name;
+  Capability capability;
+};
+constexpr LeftOutOp kLeftOutOps[] = {
+@ops_left_out@    {},  // no array is empty
+};
 }
 " @ONLY)
 
@@ -120,6 +157,7 @@ file(GLOB encoding_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/base/enco
 target_sources(tern_base PRIVATE ${encoding_sources})
 tern_floor(graph)
 tern_floor(ops ${PROJECT_BINARY_DIR}/generated/ops_registry.cpp)
+set_source_files_properties(${op_files_left_out} PROPERTIES HEADER_FILE_ONLY ON)
 if(TERN_BUILD_TESTS)
   target_compile_definitions(tern_ops PRIVATE TERN_WITH_CASES)
 endif()
@@ -138,6 +176,7 @@ foreach(source ${backends})
   add_library(tern_${name} OBJECT ${sources})
   target_include_directories(tern_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}
                              ${PROJECT_BINARY_DIR}/generated)
+  target_compile_definitions(tern_${name} PRIVATE ${tern_left_out})
   target_compile_options(tern_${name} PRIVATE -Wall -Wextra -fno-rtti $<$<CONFIG:Release>:-Os>)
   list(APPEND backend_objects $<TARGET_OBJECTS:tern_${name}>)
 endforeach()

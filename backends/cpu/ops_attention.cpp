@@ -206,9 +206,9 @@ tern_status prepare_rope(Prepare& p) {
   return TERN_OK;
 }
 
-constexpr CpuOp kOps[] = {{&op_page_write, refuse_write, prepare_write},
-                          {&op_paged_attention, refuse_attention, prepare_attention},
-                          {&op_rope, refuse_unless_f32, prepare_rope}};
+constexpr auto kOps = without_left_out({{&op_page_write, refuse_write, prepare_write},
+                                        {&op_paged_attention, refuse_attention, prepare_attention},
+                                        {&op_rope, refuse_unless_f32, prepare_rope}});
 
 }  // namespace
 

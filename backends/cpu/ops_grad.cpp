@@ -283,7 +283,7 @@ tern_status prepare_gather_grad(Prepare& p) {
   return TERN_OK;
 }
 
-constexpr CpuOp kOps[] = {
+constexpr auto kOps = without_left_out({
     {&op_conv2d_input_grad, refuse_conv_input, prepare_conv_input},
     {&op_conv2d_weight_grad, refuse_conv_weight, prepare_conv_weight},
     {&op_max_pool2d_grad, refuse_pool, prepare_max_pool_grad},
@@ -293,11 +293,12 @@ constexpr CpuOp kOps[] = {
     {&op_resize_grad, refuse_unless_f32, prepare_resize_grad},
     {&op_pad_grad, refuse_pad_grad, prepare_pad_grad},
     {&op_gather_grad, refuse_gather_grad, prepare_gather_grad},
-};
+});
 
 }  // namespace
 
 const char* refuse_ordered_product(const Graph& g, const Node& n) {
+  if (!has_capability(Capability::training)) return "gradients of weights were left out of this build";
   const MatmulAttrs& attrs = n.attrs<MatmulAttrs>();
   if (!attrs.transpose_a || attrs.transpose_b || g.value(n.in[0]).shape.rank != 2 || g.value(n.in[1]).shape.rank != 2)
     return "the kernel writes a^T b only in another order";

@@ -100,13 +100,13 @@ tern_status prepare_batch_norm(Prepare& p, bool gradient) {
 tern_status prepare_batch_norm_train(Prepare& p) { return prepare_batch_norm(p, false); }
 tern_status prepare_batch_norm_train_grad(Prepare& p) { return prepare_batch_norm(p, true); }
 
-constexpr CpuOp kOps[] = {
+constexpr auto kOps = without_left_out({
     {&op_batch_norm_train, refuse_batch_norm, prepare_batch_norm_train},
     {&op_batch_norm_train_grad, refuse_batch_norm, prepare_batch_norm_train_grad},
     {&op_softmax_cross_entropy, refuse_cross_entropy, prepare_cross_entropy},
     {&op_softmax_cross_entropy_grad, refuse_cross_entropy, prepare_cross_entropy_grad},
     {&op_layer_norm_grad, refuse_norm_grad, prepare_norm_grad},
-};
+});
 
 }  // namespace
 

@@ -266,7 +266,7 @@ tern_status prepare_attention_grad(Prepare& p) {
   return TERN_OK;
 }
 
-constexpr CpuOp kOps[] = {
+constexpr auto kOps = without_left_out({
     {&op_reduce_sum, refuse_reduce, prepare_reduce},
     {&op_reduce_mean, refuse_reduce, prepare_reduce},
     {&op_reduce_max, refuse_reduce, prepare_reduce},
@@ -285,7 +285,7 @@ constexpr CpuOp kOps[] = {
     {&op_group_norm, refuse_unless_f32, prepare_group_norm},
     {&op_attention, refuse_attention, prepare_attention},
     {&op_attention_grad, refuse_attention_grad, prepare_attention_grad},
-};
+});
 
 }  // namespace
 

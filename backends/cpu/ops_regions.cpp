@@ -158,10 +158,10 @@ tern_status prepare_region_gradients(Prepare& p) {
   return TERN_OK;
 }
 
-constexpr CpuOp kOps[] = {
+constexpr auto kOps = without_left_out({
     {&op_roi_align, refuse_regions, prepare_regions},
     {&op_roi_align_grad, refuse_region_gradients, prepare_region_gradients},
-};
+});
 
 }  // namespace
 

@@ -128,7 +128,8 @@ tern_status prepare_sgd(Prepare& p) {
   return TERN_OK;
 }
 
-constexpr CpuOp kOps[] = {{&op_state_write, refuse_write, prepare_write}, {&op_sgd_update, refuse_sgd, prepare_sgd}};
+constexpr auto kOps =
+    without_left_out({{&op_state_write, refuse_write, prepare_write}, {&op_sgd_update, refuse_sgd, prepare_sgd}});
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 // How nodes become prepared kernel calls: each file `backends/cpu/ops_<family>.cpp` lists the operators that it maps.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <type_traits>
 
@@ -221,6 +222,17 @@ struct CpuOp {
   tern_status (*prepare)(Prepare& p);
   bool writes_pitch = false;  // asks for the row step of its output
 };
+
+// A list in which operators that were left out of the build refer to no function, so that the linker drops these.
+template <size_t N>
+consteval std::array<CpuOp, N> without_left_out(const CpuOp (&list)[N]) {
+  std::array<CpuOp, N> present{};
+  for (size_t i = 0; i < N; ++i) {
+    present[i] = list[i];
+    if (list[i].op == &op_left_out) present[i].refuses = nullptr, present[i].prepare = nullptr;
+  }
+  return present;
+}
 
 // One list for each file ops_<family>.cpp.
 std::span<const CpuOp> cpu_ops_encoded();

@@ -94,7 +94,8 @@ TERN_API tern_status tern_session_run(tern_session* session, int32_t signature, 
  *          TERN_ERR_INVALID_ARGUMENT a state is given twice or belongs to another model
  *          TERN_ERR_SHAPE            the counts do not add up to the rows of the inputs, or one is negative
  *          TERN_ERR_LIMIT            a sequence would pass its capacity; none has changed
- *          TERN_ERR_UNSUPPORTED      the signature takes one sequence at a time
+ *          TERN_ERR_UNSUPPORTED      the signature takes one sequence at a time, or the library was built without
+ *                                    TERN_TEXT
  * Threads  as tern_session_run, for all of the states */
 TERN_API tern_status tern_session_run_sequences(tern_session* session, int32_t signature, tern_state* const* states,
                                                 const int64_t* counts, int32_t n_states,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Vision tasks: pictures in, boxes and key points in picture pixels out. What a model needs (size, value range,
- * anchors, labels, thresholds) is in its metadata. C99. */
+ * anchors, labels, thresholds) is in its metadata. In a library built without TERN_VISION every call that returns a
+ * status fails with TERN_ERR_UNSUPPORTED. C99. */
 #ifndef TERN_VISION_H
 #define TERN_VISION_H
 

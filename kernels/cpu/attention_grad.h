@@ -39,6 +39,7 @@ inline size_t attention_grad_scratch(const AttentionGradArgs& a) {  // weights, 
 constexpr int64_t kAttentionGradJoin = 4096;  // elements of a unit of `join`
 
 struct AttentionGradKernels {
+  static constexpr Capability capability = Capability::training;
   KernelFn blocks;  // AttentionGradArgs. Units: batch * kv_heads * segments
   KernelFn join;    // dk and dv from partial. Units: elements / kAttentionGradJoin, rounded up
 };

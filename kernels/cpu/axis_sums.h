@@ -34,6 +34,7 @@ static inline int64_t units(const AxisSumsArgs& a) {
 }
 
 struct AxisSumsKernels {
+  static constexpr Capability capability = Capability::training;
   KernelFn axis_sums;
 };
 

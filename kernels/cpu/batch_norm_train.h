@@ -29,6 +29,7 @@ static inline size_t batch_norm_scratch(const BatchNormTrainArgs& a) {
 
 // To be called in this order. Units: segments. Scratch: batch_norm_scratch.
 struct BatchNormTrainKernels {
+  static constexpr Capability capability = Capability::training;
   KernelFn sums;      // BatchNormTrainArgs: of x
   KernelFn products;  // what else is summed
   KernelFn apply;     // y and out

@@ -73,6 +73,7 @@ static inline int64_t conv_weight_grad_join_units(const ConvWeightGradArgs& a) {
 }
 
 struct Conv2dWeightGradKernels {
+  static constexpr Capability capability = Capability::training;
   KernelFn sums;  // ConvWeightGradArgs: to dw, or with several segments to partial
   KernelFn join;  // dw = the sum of the segments; no scratch
 };

@@ -23,6 +23,7 @@ struct CrossEntropyArgs {
 };
 
 struct CrossEntropyKernels {
+  static constexpr Capability capability = Capability::training;
   KernelFn loss, gradient;
 };
 

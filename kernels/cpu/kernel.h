@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <initializer_list>
 
+#include "base/capability.h"
 #include "base/elementwise.h"
 
 namespace tern::cpu {

@@ -29,6 +29,7 @@ static inline int64_t norm_grad_join_units(const NormGradArgs& a) {
 }
 
 struct NormGradKernels {
+  static constexpr Capability capability = Capability::training;
   KernelFn rows;  // NormGradArgs: dx and partial. Units: segments. No scratch
   KernelFn join;  // dgamma and dbeta from partial
 };

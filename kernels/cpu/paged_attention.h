@@ -84,6 +84,7 @@ enum class PagedType : int32_t { f32, f16, i8 };
 constexpr int kPagedTypes = 3;
 
 struct PagedAttentionKernels {
+  static constexpr Capability capability = Capability::text;
   // PageWriteArgs. Units: rows. No scratch. move: from an update that is stored as the state is
   KernelFn move, write[kPagedTypes];
   KernelFn part[kPagedTypes], blocks[kPagedTypes], join;  // PagedAttentionArgs

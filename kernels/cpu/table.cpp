@@ -5,6 +5,14 @@
 #include "kernels/cpu/simd.h"
 
 namespace tern::cpu {
+namespace TERN_ISA {
+// A table that names a capability (base/capability.h) is in the build when that is.
+template <class Type>
+consteval bool is_wanted() {
+  if constexpr (requires { Type::capability; }) return has_capability(Type::capability);
+  return true;
+}
+}  // namespace TERN_ISA
 #define TERN_DECLARE(Type, name) extern const Type name##_kernels;
 namespace TERN_ISA_BASE {
 TERN_CPU_KERNELS(TERN_DECLARE)
@@ -17,7 +25,7 @@ TERN_CPU_INT8_KERNELS(TERN_DECLARE)
 
 #define TERN_STRING(x) #x
 #define TERN_NAME(x) TERN_STRING(x)
-#define TERN_FLOAT_ENTRY(Type, name) &TERN_ISA_BASE::name##_kernels,
+#define TERN_FLOAT_ENTRY(Type, name) is_wanted<Type>() ? &TERN_ISA_BASE::name##_kernels : nullptr,
 #define TERN_INT8_ENTRY(Type, name) &TERN_ISA::name##_kernels,
 #define TERN_OWN_ENCODING(name) &TERN_ISA_BASE::enc_##name##_kernels,
 #define TERN_ENCODING_BY_LOOPS(name) &TERN_ISA_BASE::encoded_kernels.by_loops,

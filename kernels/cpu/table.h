@@ -2,7 +2,8 @@
 // All kernels of one instruction set. A kernel file is `<name>.h` (arguments, function table), `<name>.cpp` (code,
 // built once per set) and one line in a list below. Files named `<name>_int8.cpp` are also built for the sets that only
 // add instructions for 8-bit integers; such a set takes everything else from the set that it extends. Files named
-// `enc_<name>.cpp` are found by the build.
+// `enc_<name>.cpp` are found by the build. A table of kernels that only serve a capability (base/capability.h) has a
+// member `capability` with it, and is NULL in a build without.
 #pragma once
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/attention_grad.h"

@@ -78,4 +78,9 @@ tern_status log_error(Context& context, tern_status status) {
   return status;
 }
 
+tern_status left_out(Capability capability, const char* entry) {
+  return TERN_FAIL(TERN_ERR_UNSUPPORTED, "%s: left out of this build of Tern, the CMake option %s brings it", entry,
+                   option_of(capability));
+}
+
 }  // namespace tern::capi

@@ -5,6 +5,7 @@
 #include <new>
 #include <type_traits>
 
+#include "base/capability.h"
 #include "base/status.h"
 
 namespace tern::capi {
@@ -51,6 +52,9 @@ tern_status write_struct(const T& value, T* out, const char* name, size_t first 
   out->struct_size = size;
   return TERN_OK;
 }
+
+// Fails and names the CMake option: what entries of a capability do that this build leaves out.
+tern_status left_out(Capability capability, const char* entry);
 
 tern_status check_flags(uint32_t given, uint32_t known, const char* name);
 

@@ -24,7 +24,8 @@ endforeach()
 set(tern_map ${PROJECT_SOURCE_DIR}/src/capi/tern.map)
 add_library(tern SHARED ${tern_objects})
 set_target_properties(tern PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINK_DEPENDS ${tern_map})
-target_link_options(tern PRIVATE -Wl,--gc-sections -Wl,--exclude-libs,ALL -Wl,--version-script=${tern_map} -Wl,-z,defs -Wl,-z,relro -Wl,-z,now)
+target_link_options(tern PRIVATE -Wl,--gc-sections -Wl,--exclude-libs,ALL -Wl,--version-script=${tern_map} -Wl,-z,defs -Wl,-z,relro -Wl,-z,now
+                    -Wl,-Map=${PROJECT_BINARY_DIR}/libtern.so.map)  # tests/capi/size_table reads it
 if(TERN_SANITIZE)
   target_link_options(tern PRIVATE -Wl,-z,undefs)  # the sanitizers' functions are the executable's
 else()

@@ -209,6 +209,7 @@ tern_status tern_session_run_sequences(tern_session* session, int32_t signature,
                                        const tern_run_options* options) noexcept {
   return guard_logged(session, [&]() -> tern_status {
     TERN_CHECK_NOT_NULL(session);
+    if (!has_capability(Capability::text)) return left_out(Capability::text, "tern_session_run_sequences");
     TERN_TRY(check_list(states, n_states, "states"));
     TERN_TRY(check_list(counts, n_states, "counts"));
     TERN_TRY(check_list(inputs, n_inputs, "inputs"));

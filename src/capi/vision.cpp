@@ -44,6 +44,9 @@ tern_status check_run(const void* task, const tern_picture* picture, const void*
 
 constexpr int32_t kMostResults = 1 << 20;
 
+// Without the tasks nobody has one: nothing is created, and what would use one refers to no code of theirs.
+constexpr bool kHere = has_capability(Capability::vision);
+
 }  // namespace
 
 extern "C" {
@@ -51,6 +54,7 @@ extern "C" {
 tern_status tern_detector_create(const tern_model* model, const tern_detector_options* options,
                                  tern_detector** detector) noexcept {
   return guard([&]() -> tern_status {
+    if (!kHere) return left_out(Capability::vision, "tern_detector_create");
     TERN_CHECK_NOT_NULL(model);
     TERN_CHECK_NOT_NULL(detector);
     tern_detector_options o = TERN_DETECTOR_OPTIONS_INIT;
@@ -70,11 +74,14 @@ tern_status tern_detector_create(const tern_model* model, const tern_detector_op
   });
 }
 
-void tern_detector_release(tern_detector* detector) noexcept { delete detector; }
+void tern_detector_release(tern_detector* detector) noexcept {
+  if (kHere) delete detector;
+}
 
 tern_status tern_detector_run(tern_detector* detector, const tern_picture* picture, tern_detection* detections,
                               int32_t capacity, int32_t* count) noexcept {
   return guard([&]() -> tern_status {
+    if (!kHere) return left_out(Capability::vision, "tern_detector_run");
     TERN_TRY(check_run(detector, picture, detections, capacity, count));
     Hold hold;
     TERN_TRY(hold.alone(detector->in_use, "this detector"));
@@ -83,12 +90,13 @@ tern_status tern_detector_run(tern_detector* detector, const tern_picture* pictu
 }
 
 const char* tern_detector_label(const tern_detector* detector, int32_t label) noexcept {
-  return detector ? detector->task->label(label) : nullptr;
+  return kHere && detector ? detector->task->label(label) : nullptr;
 }
 
 tern_status tern_pose_create(const tern_model* detector, const tern_model* landmarks, const tern_pose_options* options,
                              tern_pose** pose) noexcept {
   return guard([&]() -> tern_status {
+    if (!kHere) return left_out(Capability::vision, "tern_pose_create");
     TERN_CHECK_NOT_NULL(landmarks);
     TERN_CHECK_NOT_NULL(pose);
     tern_pose_options o = TERN_POSE_OPTIONS_INIT;
@@ -106,11 +114,14 @@ tern_status tern_pose_create(const tern_model* detector, const tern_model* landm
   });
 }
 
-void tern_pose_release(tern_pose* pose) noexcept { delete pose; }
+void tern_pose_release(tern_pose* pose) noexcept {
+  if (kHere) delete pose;
+}
 
 tern_status tern_pose_run(tern_pose* pose, const tern_picture* picture, tern_person* persons, int32_t capacity,
                           int32_t* count) noexcept {
   return guard([&]() -> tern_status {
+    if (!kHere) return left_out(Capability::vision, "tern_pose_run");
     TERN_TRY(check_run(pose, picture, persons, capacity, count));
     Hold hold;
     TERN_TRY(hold.alone(pose->in_use, "this pose task"));
@@ -119,11 +130,12 @@ tern_status tern_pose_run(tern_pose* pose, const tern_picture* picture, tern_per
 }
 
 const char* tern_pose_keypoint_name(const tern_pose* pose, int32_t keypoint) noexcept {
-  return pose ? pose->task->keypoint_name(keypoint) : nullptr;
+  return kHere && pose ? pose->task->keypoint_name(keypoint) : nullptr;
 }
 
 tern_status tern_pose_skeleton(const tern_pose* pose, const int32_t** pairs, int32_t* num) noexcept {
   return guard([&]() -> tern_status {
+    if (!kHere) return left_out(Capability::vision, "tern_pose_skeleton");
     TERN_CHECK_NOT_NULL(pose);
     TERN_CHECK_NOT_NULL(pairs);
     TERN_CHECK_NOT_NULL(num);

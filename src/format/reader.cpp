@@ -114,7 +114,7 @@ class Reader {
         ++uses[node.op()];
       }
     }
-    std::string missing, other_version;
+    std::string missing, left_out, other_version;
     const fbs::Operator* first = nullptr;
     c_.ops.assign(n, nullptr);
     for (uint32_t i = 0; i < n; ++i) {
@@ -128,15 +128,20 @@ class Reader {
       c_.ops[i] = op;
       if (op && (uint32_t)op->version == o.version()) continue;
       if (!first) first = &o;
-      std::string& list = op ? other_version : missing;
+      const char* option = option_for_op(text(o.name()));
+      std::string& list = op ? other_version : option ? left_out : missing;
       list.append(list.empty() ? "" : ", ").append(name);
       if (op)
         list.append(" version ")
             .append(std::to_string(o.version()))
             .append(" instead of ")
             .append(std::to_string(op->version));
-      list.append(" (").append(std::to_string(uses[i])).append(")");
-      if (missing.size() + other_version.size() > 4096) break;  // longer than a message
+      list.append(" (")
+          .append(std::to_string(uses[i]))
+          .append(option ? ", " : "")
+          .append(option ? option : "")
+          .append(")");
+      if (missing.size() + left_out.size() + other_version.size() > 4096) break;  // longer than a message
     }
     if (!missing.empty())
       return at(first, TERN_FAIL(TERN_ERR_UNSUPPORTED_OP,
@@ -144,6 +149,12 @@ class Reader {
                                  "%s%s%s%s: a newer version is needed",
                                  missing.c_str(), other_version.empty() ? "" : ", ", other_version.c_str(),
                                  written_by().c_str()));
+    if (!left_out.empty())
+      return at(first,
+                TERN_FAIL(TERN_ERR_UNSUPPORTED_OP,
+                          "operators that were left out of this build of Tern, with their number of uses and the "
+                          "CMake option that brings them: %s",
+                          left_out.c_str()));
     if (!other_version.empty())
       return at(
           first,

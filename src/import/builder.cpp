@@ -66,7 +66,10 @@ std::vector<ValueId> Builder::control(std::string_view name, const std::vector<V
   Node n;
   n.op = find_op(name);
   if (!n.op) {
-    g->status = TERN_FAIL(TERN_ERR_UNSUPPORTED_OP, "operator '%.*s'", (int)name.size(), name.data());
+    const char* option = option_for_op(name);
+    g->status =
+        TERN_FAIL(TERN_ERR_UNSUPPORTED_OP, "operator '%.*s'%s%s", (int)name.size(), name.data(),
+                  option ? ", left out of this build of Tern without the CMake option " : "", option ? option : "");
     return out;
   }
   set_default_attributes(*n.op, &n.attributes);

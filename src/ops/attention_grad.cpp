@@ -77,6 +77,7 @@ extern constinit const Op op_attention_grad = checked_op({.name = "attention_gra
                                                           .min_in = 4,
                                                           .max_in = 6,
                                                           .num_out = 3,
+                                                          .capability = Capability::training,
                                                           .attributes = attr_schema<AttentionAttrs>(kAttentionFields),
                                                           .infer = infer,
                                                           .decompose = decompose,

@@ -60,6 +60,7 @@ extern constinit const Op op_batch_norm_train_grad =
                 .min_in = 3,
                 .max_in = 3,
                 .num_out = 3,
+                .capability = Capability::training,
                 .attributes = attr_schema<BatchNormAttrs>(kBatchNormFields),
                 .infer = infer,
                 .decompose = decompose,

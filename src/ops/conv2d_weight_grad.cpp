@@ -99,6 +99,7 @@ extern constinit const Op op_conv2d_weight_grad = checked_op({.name = "conv2d_we
                                                               .min_in = 2,
                                                               .max_in = 2,
                                                               .flags = kAnyOrder,
+                                                              .capability = Capability::training,
                                                               .attributes = attr_schema<Attrs>(kFields),
                                                               .infer = infer,
                                                               .reference = reference,

@@ -75,6 +75,7 @@ constexpr Case kCases[] = {
 extern constinit const Op op_gather_grad = checked_op({.name = "gather_grad",
                                                        .min_in = 2,
                                                        .max_in = 2,
+                                                       .capability = Capability::training,
                                                        .attributes = attr_schema<GatherGradAttrs>(kFields),
                                                        .infer = infer,
                                                        .reference = reference,

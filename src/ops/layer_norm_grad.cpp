@@ -84,6 +84,7 @@ extern constinit const Op op_layer_norm_grad = checked_op({.name = "layer_norm_g
                                                            .min_in = 2,
                                                            .max_in = 3,
                                                            .num_out = 3,
+                                                           .capability = Capability::training,
                                                            .attributes = attr_schema<Attrs>(kFields),
                                                            .infer = infer,
                                                            .decompose = decompose,

@@ -48,6 +48,7 @@ constexpr Case kCases[] = {
 extern constinit const Op op_max_pool2d_grad = checked_op({.name = "max_pool2d_grad",
                                                            .min_in = 3,
                                                            .max_in = 3,
+                                                           .capability = Capability::training,
                                                            .attributes = attr_schema<MaxPool2dAttrs>(kMaxPool2dFields),
                                                            .infer = infer,
                                                            .reference = reference,

@@ -40,6 +40,7 @@ constexpr Case kCases[] = {
 extern constinit const Op op_max_pool2d_pick = checked_op({.name = "max_pool2d_pick",
                                                            .min_in = 3,
                                                            .max_in = 3,
+                                                           .capability = Capability::training,
                                                            .attributes = attr_schema<MaxPool2dAttrs>(kMaxPool2dFields),
                                                            .infer = infer,
                                                            .reference = reference,

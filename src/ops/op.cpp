@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/checked.h"
+#include "ops/left_out_generated.h"
 
 namespace tern {
 
@@ -17,6 +18,12 @@ const Op* find_op(std::string_view name) {
   const auto it =
       std::lower_bound(ops.begin(), ops.end(), name, [](const Op* op, std::string_view n) { return op->name < n; });
   return it != ops.end() && (*it)->name == name ? *it : nullptr;
+}
+
+const char* option_for_op(std::string_view name) {
+  for (const LeftOutOp& op : kLeftOutOps)
+    if (op.name == name) return option_of(op.capability);
+  return nullptr;
 }
 
 // ---- attributes ----

@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "base/capability.h"
 #include "base/elementwise.h"
 #include "graph/graph.h"
 
@@ -237,6 +238,7 @@ struct Op {
   int32_t num_out = 1;             // -1: as many as the node has (split, if, loop)
   int32_t num_subgraphs = 0;
   uint32_t flags = 0;
+  Capability capability = Capability::core;  // the build reads it from the operator's file
   // bit i: input i may be an encoded tensor; bit 31: all from 31 on. infer_node refuses the others
   uint32_t encoded_in = 0;
   uint32_t paged_in = 0;  // likewise: input i may be a state in pages
@@ -265,6 +267,7 @@ consteval Op checked_op(Op op) {
   if (!absent(op.vjp) && op.no_gradient_because != NoGradient::has_one) throw "a gradient and a reason for none";
   if (!absent(op.reference) && absent(op.vjp) && op.no_gradient_because == NoGradient::has_one)
     throw "neither a gradient nor a reason for none";
+  if (!has_capability(Capability::training)) op.vjp = nullptr;
   return op;
 }
 
@@ -272,6 +275,8 @@ consteval Op checked_op(Op op) {
 std::span<const Op* const> all_ops();
 // NULL if there is none of this name.
 const Op* find_op(std::string_view name);
+// The CMake option that brings an operator which was left out of this build; NULL for any other name.
+const char* option_for_op(std::string_view name);
 
 // What an element-wise node does; kind none: it is not one that kernels know.
 inline ElementwiseStep step_of(const Node& node) {

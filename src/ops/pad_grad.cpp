@@ -71,6 +71,7 @@ constexpr Case kCases[] = {
 }  // namespace
 
 extern constinit const Op op_pad_grad = checked_op({.name = "pad_grad",
+                                                    .capability = Capability::training,
                                                     .attributes = attr_schema<PadAttrs>(kFields),
                                                     .infer = infer,
                                                     .reference = reference,

@@ -117,6 +117,7 @@ constexpr Case kCases[] = {
 extern constinit const Op op_paged_attention = checked_op({.name = "paged_attention",
                                                            .min_in = 5,
                                                            .max_in = 5,
+                                                           .capability = Capability::text,
                                                            .encoded_in = 1u << 1 | 1u << 2,
                                                            .paged_in = 1u << 1 | 1u << 2,
                                                            .attributes = attr_schema<PagedAttentionAttrs>(kFields),

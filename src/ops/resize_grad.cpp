@@ -81,6 +81,7 @@ constexpr Case kCases[] = {
 }  // namespace
 
 extern constinit const Op op_resize_grad = checked_op({.name = "resize_grad",
+                                                       .capability = Capability::training,
                                                        .attributes = attr_schema<Attrs>(kFields),
                                                        .infer = infer,
                                                        .reference = reference,

@@ -94,6 +94,7 @@ constexpr Case kCases[] = {
 extern constinit const Op op_roi_align_grad = checked_op({.name = "roi_align_grad",
                                                           .min_in = 4,
                                                           .max_in = 4,
+                                                          .capability = Capability::training,
                                                           .attributes = attr_schema<Attrs>(kRoiAlignFields),
                                                           .infer = infer,
                                                           .reference = reference,

@@ -71,6 +71,7 @@ constexpr Case kCases[] = {
 extern constinit const Op op_softmax_cross_entropy = checked_op({.name = "softmax_cross_entropy",
                                                                  .min_in = 2,
                                                                  .max_in = 2,
+                                                                 .capability = Capability::training,
                                                                  .infer = infer,
                                                                  .vjp = vjp,
                                                                  .decompose = decompose,

@@ -67,6 +67,7 @@ constexpr Case kCases[] = {
 extern constinit const Op op_softmax_cross_entropy_grad = checked_op({.name = "softmax_cross_entropy_grad",
                                                                       .min_in = 3,
                                                                       .max_in = 3,
+                                                                      .capability = Capability::training,
                                                                       .infer = infer,
                                                                       .decompose = decompose,
                                                                       .cases = TERN_CASES(kCases)});

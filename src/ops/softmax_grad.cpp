@@ -56,6 +56,7 @@ constexpr Case kCases[] = {
 extern constinit const Op op_softmax_grad = checked_op({.name = "softmax_grad",
                                                         .min_in = 2,
                                                         .max_in = 2,
+                                                        .capability = Capability::training,
                                                         .attributes = attr_schema<SoftmaxGradAttrs>(kFields),
                                                         .infer = infer,
                                                         .decompose = decompose,

@@ -29,7 +29,7 @@ PROVEN = [
     ("format/graph_reader.cpp", "node.attributes.bytes + schema.fields[k].offset", "a field of our own struct"),
     ("format/graph_reader.cpp", "(size_t)list.count * sizeof(int64_t)", "at most 8 entries"),
     ("format/graph_reader.cpp", "rank * sizeof(int64_t)", "at most 8 dims"),
-    ("format/reader.cpp", "missing.size() + other_version.size()", "texts in memory"),
+    ("format/reader.cpp", "missing.size() + left_out.size() + other_version.size()", "texts in memory"),
     ("format/reader.cpp", "file.data + meta", "the range was proven to lie within the file"),
     ("format/reader.cpp", "depth_[g] + 1", "at most max_depth, of at most as many graphs"),
     ("format/writer.cpp", "bytes + f.offset", "a field of our own struct"),

@@ -116,6 +116,25 @@ TEST_P(Operator, ReferenceFillsTheInferredShape) {
   each_variant(500, reference_fills);
 }
 
+// A build may leave out a capability (base/capability.h): what stays must not need it.
+TEST_P(Operator, DecomposesIntoWhatIsThereWithIt) {
+  if (!op.decompose) GTEST_SKIP() << "is a primitive";
+  each_case([&](const ParsedCase& c) {
+    CaseGraph g;
+    if (build_graph(c, &g) != TERN_OK || g.graph.nodes.empty()) return;
+    const Node n = g.graph.nodes.back();
+    const size_t first = g.graph.nodes.size();
+    std::vector<ValueId> outs(n.out.size(), kNoValue);
+    DecomposeArgs args{g.graph, n, outs.data()};
+    op.decompose(args);
+    ASSERT_EQ(g.graph.status, TERN_OK) << thread_error().message;
+    for (size_t i = first; i < g.graph.nodes.size(); ++i) {
+      const Op& part = *g.graph.nodes[i].op;
+      EXPECT_TRUE(part.capability == Capability::core || part.capability == op.capability) << part.name;
+    }
+  });
+}
+
 // ---- gradients ----
 
 // The case with a loss: the sum of all float outputs, each element times a random weight.

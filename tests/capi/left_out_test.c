@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A library without training, text and tasks on pictures: models run as ever, and what is not there names its option.
+ * Built by tests/run against a library of its own. */
+#include "check.h"
+
+static void quarters(tern_context* context) {
+  tern_model* model = load(context, "spots.tern");
+  tern_session* session = NULL;
+  const int64_t dims[4] = {1, 8, 8, 1};
+  tern_tensor* picture = NULL;
+  const tern_tensor* out[2] = {NULL, NULL};
+  tern_detector* detector = (tern_detector*)&session;
+  int i;
+  NEED(tern_session_create(model, NULL, &session));
+  NEED(tern_tensor_create(context, TERN_DTYPE_F32, dims, 4, &picture));
+  for (i = 0; i < 64; ++i) ((float*)tern_tensor_data(picture))[i] = i / 8 < 4 ? (i % 8 < 4 ? 1.0f : 0.5f) : 0.25f;
+  NEED(tern_session_run(session, 0, (const tern_tensor* const*)&picture, 1, out, 2, NULL));
+  {
+    const float* scores = (const float*)tern_tensor_const_data(out[0]);
+    CHECK(scores[0] == 1.0f && scores[1] == 0.5f && scores[2] == 0.25f && scores[3] == 0.25f);
+  }
+  FAILS(TERN_ERR_UNSUPPORTED, tern_detector_create(model, NULL, &detector));
+  CHECK(says("TERN_VISION") && detector == (tern_detector*)&session);
+  for (i = 0; i < 2; ++i) tern_tensor_release(out[i]);
+  tern_tensor_release(picture);
+  tern_session_release(session);
+  tern_model_release(model);
+}
+
+static void small(tern_context* context) {
+  tern_model* model = load(context, "small.tern");
+  tern_session* session = NULL;
+  tern_tensor* x = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16);
+  const tern_tensor *out[2] = {NULL, NULL}, *none = NULL;
+  tern_pose* pose = NULL;
+  tern_state* state = NULL;
+  const int64_t count = 1;
+  float sum = 0;
+  int i;
+  NEED(tern_session_create(model, NULL, &session));
+  fill(x, 5);
+  NEED(tern_session_run(session, 0, (const tern_tensor* const*)&x, 1, out, 2, NULL));
+  for (i = 0; i < 8; ++i) sum += ((const float*)tern_tensor_const_data(out[0]))[i];
+  CHECK(sum > 0.999f && sum < 1.001f);
+  NEED(tern_state_create(model, &state));
+  FAILS(TERN_ERR_UNSUPPORTED,
+        tern_session_run_sequences(session, 0, &state, &count, 1, (const tern_tensor* const*)&x, 1, &none, 1, NULL));
+  CHECK(says("TERN_TEXT"));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_pose_create(NULL, model, NULL, &pose));
+  CHECK(says("TERN_VISION") && pose == NULL);
+  tern_pose_release(NULL);
+  tern_detector_release(NULL);
+  for (i = 0; i < 2; ++i) tern_tensor_release(out[i]);
+  tern_state_release(state);
+  tern_tensor_release(x);
+  tern_session_release(session);
+  tern_model_release(model);
+}
+
+static void refused(tern_context* context, const char* file, const char* op, const char* option) {
+  tern_model* model = NULL;
+  FAILS(TERN_ERR_UNSUPPORTED_OP, tern_model_load_file(context, file_in_folder(file), NULL, &model));
+  CHECK(model == NULL && says(op) && says(option));
+}
+
+MAIN_BEGIN
+tern_context* context = NULL;
+NEED(tern_context_create(NULL, &context));
+small(context);
+quarters(context);
+refused(context, "train.tern", "sgd_update", "TERN_TRAINING");
+refused(context, "sequences.tern", "paged_attention", "TERN_TEXT");
+tern_context_release(context);
+MAIN_END("left_out")
