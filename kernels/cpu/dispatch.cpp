@@ -134,6 +134,8 @@ bool select_kernels(const char* isa) {
   return true;
 }
 
+void use_kernels(const Kernels& table) { g_kernels.store(&table, std::memory_order_release); }
+
 const Kernels* runnable_kernels(int index) { return runnable(index); }
 
 }  // namespace tern::cpu

@@ -15,6 +15,9 @@ const Kernels& kernels();
 // build or not supported by the processor. For tests and benchmarks: not while kernels of another thread are running.
 bool select_kernels(const char* isa);
 
+// Takes a table that is not the build's: for tests that watch kernels. It must outlive its use.
+void use_kernels(const Kernels& table);
+
 // The tables that are in the build and run on this processor, best first. NULL when index >= the number of them.
 const Kernels* runnable_kernels(int index);
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kernels/cpu/dispatch.h"
+#include "tests/kernels/watched.h"
 
 namespace tern::cpu::test {
 
@@ -86,15 +87,6 @@ struct Random {
 
 inline void fill(Guarded<float>& x, Random& random, float low = -2, float high = 2) {
   for (size_t i = 0; i < x.size(); ++i) x[i] = random.uniform(low, high);
-}
-
-// Calls test(kernels) for each instruction set that this processor runs.
-template <class F>
-void for_each_set(F test) {
-  for (int i = 0; const Kernels* k = runnable_kernels(i); ++i) {
-    SCOPED_TRACE(k->isa);
-    test(*k);
-  }
 }
 
 // Runs all units at once, then again one by one, last first, into the same cleared output: the bits must be equal.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every case of every operator (tests/ops/case.h) as a model of one node through sessions: on the CPU with each
+// Every case of every operator (tests/ops/case.h) as a signature of one node through sessions: on the CPU with each
 // instruction set that this machine runs (weights given and fixed), on oneDNN if it is there, on the reference backend,
 // and on one that refuses every second operator.
 #include <sys/mman.h>
@@ -7,7 +7,7 @@
 
 #include <cstdlib>
 
-#include "kernels/cpu/dispatch.h"
+#include "tests/kernels/watched.h"
 #include "tests/ops/case.h"
 #include "tests/runtime/support.h"
 
@@ -33,14 +33,20 @@ Data before_guard_page(const void* from, uint64_t bytes) {
   return d;
 }
 
-// Runs a graph whose inputs are plain or encoded: the latter become parameters, or states if written; with `fixed` all
-// but the first, so that backends may derive copies when the plan is made. Outputs lie in memory with guards.
-tern_status run_in_session(Context& context, const char* backends, bool fixed, const Graph& graph,
-                           const std::vector<test::Tensor>& inputs, std::vector<test::Tensor>* outputs) {
-  ModelDef def;
-  Graph g = graph;
+// A case as a signature of a model, and where its tensors went.
+struct Placed {
+  int32_t signature = -1;
+  std::vector<const test::Tensor*> inputs;
+  std::vector<std::pair<int32_t, const test::Tensor*>> states;  // index in the model
+};
+
+// Adds a graph whose inputs are plain or encoded: the latter become parameters, or states if written; with `fixed` all
+// but the first, so that backends may derive copies when the plan is made. `inputs` must outlive what is returned.
+Placed add_case(ModelDef& def, bool fixed, Graph g, const std::vector<test::Tensor>& inputs) {
+  Placed placed;
+  placed.signature = (int32_t)def.signatures.size();
+  const std::string prefix = "case" + std::to_string(placed.signature) + "/";
   std::vector<ValueId> fed;
-  std::vector<const test::Tensor*> given;
   const auto written = [&](ValueId v) {
     return std::any_of(g.nodes.begin(), g.nodes.end(),
                        [&](const Node& n) { return (n.op->flags & kWritesState) && n.in[0] == v; });
@@ -49,11 +55,11 @@ tern_status run_in_session(Context& context, const char* backends, bool fixed, c
     Value& v = g.value(g.inputs[i]);
     if (is_plain(v.encoding) ? i == 0 || !fixed : written(g.inputs[i])) {
       fed.push_back(g.inputs[i]);
-      given.push_back(&inputs[i]);
+      placed.inputs.push_back(&inputs[i]);
       continue;
     }
     Parameter p;
-    p.name = v.name, p.dtype = v.dtype, p.encoding = v.encoding, p.shape = v.shape;
+    p.name = prefix + v.name, p.dtype = v.dtype, p.encoding = v.encoding, p.shape = v.shape;
     p.bytes = inputs[i].bytes();
     p.data = before_guard_page(inputs[i].data(), p.bytes);
     v.kind = ValueKind::parameter;
@@ -64,65 +70,69 @@ tern_status run_in_session(Context& context, const char* backends, bool fixed, c
   for (Node& n : g.nodes) {
     if (!(n.op->flags & kWritesState) || n.in[0] == kNoValue || g.value(n.in[0]).kind != ValueKind::input) continue;
     Value& v = g.value(n.in[0]);
-    const size_t at = (size_t)(std::find(fed.begin(), fed.end(), n.in[0]) - fed.begin());
+    const auto at = std::find(fed.begin(), fed.end(), n.in[0]) - fed.begin();
     v.kind = ValueKind::state;
     v.index = (int32_t)def.states.size();
-    def.states.push_back({"state" + std::to_string(at), v.dtype, v.shape, v.encoding});
+    placed.states.push_back({v.index, placed.inputs[(size_t)at]});
+    def.states.push_back({prefix + "state" + std::to_string(at), v.dtype, v.shape, v.encoding});
     // No output is encoded: such a state is read back.
     if (!is_plain(v.encoding)) std::erase(g.outputs, n.out[0]);
-    fed.erase(fed.begin() + (ptrdiff_t)at);
-    given.insert(given.begin(), given[at]);  // states first, in order
-    given.erase(given.begin() + (ptrdiff_t)at + 1);
+    fed.erase(fed.begin() + at);
+    placed.inputs.erase(placed.inputs.begin() + at);
   }
   g.inputs = fed;
   Signature signature;
-  signature.name = "forward";
+  signature.name = prefix;
   for (size_t k = 0; k < g.outputs.size(); ++k) signature.output_names.push_back("y" + std::to_string(k));
   signature.graph = std::move(g);
   def.signatures.push_back(std::move(signature));
-  const size_t states = def.states.size();
-  const Ref<Model> model = make_model(context, std::move(def));
-  Session::Options options;
-  options.backends = backends;
-  std::unique_ptr<Session> session;
-  TERN_TRY(Session::create(*model, options, &session));
+  return placed;
+}
+
+// Runs one signature. Outputs lie in memory with guards; encoded states that it writes stand behind them.
+tern_status run_case(Session& session, const Placed& placed, std::vector<test::Tensor>* outputs) {
+  Context& context = session.model().context();
   std::vector<Ref<tern::Tensor>> tensors;
   std::vector<const tern::Tensor*> pointers;
-  for (size_t i = 0; i < given.size(); ++i) {
+  const auto wrap = [&](const test::Tensor& from) -> tern_status {
     Ref<tern::Tensor> t;
-    if (is_plain(given[i]->encoding)) {
-      TERN_TRY(tern::Tensor::wrap(context, given[i]->dtype, given[i]->shape, given[i]->data(), given[i]->bytes(),
-                                  nullptr, nullptr, &t));
+    if (is_plain(from.encoding)) {
+      TERN_TRY(tern::Tensor::wrap(context, from.dtype, from.shape, from.data(), from.bytes(), nullptr, nullptr, &t));
     } else {
-      TERN_TRY(tern::Tensor::create(context, TERN_DTYPE_F32, given[i]->shape, &t));
-      decode(given[i]->encoding, given[i]->dtype, given[i]->shape, given[i]->data(), (float*)t->data());
+      TERN_TRY(tern::Tensor::create(context, TERN_DTYPE_F32, from.shape, &t));
+      decode(from.encoding, from.dtype, from.shape, from.data(), (float*)t->data());
     }
-    if (i < states) TERN_TRY(session->state().set((int32_t)i, *t));
-    else pointers.push_back(t.get());
     tensors.push_back(std::move(t));
+    return TERN_OK;
+  };
+  for (const auto& [index, content] : placed.states) {
+    TERN_TRY(wrap(*content));
+    TERN_TRY(session.state().set(index, *tensors.back()));
+  }
+  for (const test::Tensor* input : placed.inputs) {
+    TERN_TRY(wrap(*input));
+    pointers.push_back(tensors.back().get());
   }
   outputs->clear();
-  const Graph& final = session->model().def().signatures[0].graph;
-  for (size_t k = 0; k < final.outputs.size(); ++k) {
-    const Value& v = final.value(final.outputs[k]);
+  const Graph& graph = session.model().def().signatures[(size_t)placed.signature].graph;
+  for (size_t k = 0; k < graph.outputs.size(); ++k) {
+    const Value& v = graph.value(graph.outputs[k]);
     test::Tensor t;
     t.dtype = v.dtype;
     t.shape = v.shape;
     t.allocate(0xA5);
-    Ref<tern::Tensor> wrapped;
-    TERN_TRY(tern::Tensor::wrap(context, t.dtype, t.shape, t.data(), t.bytes(), nullptr, nullptr, &wrapped));
-    TERN_TRY(session->bind_output(0, (int32_t)k, wrapped.get()));
+    TERN_TRY(wrap(t));
+    TERN_TRY(session.bind_output(placed.signature, (int32_t)k, tensors.back().get()));
     outputs->push_back(t);
-    tensors.push_back(std::move(wrapped));
   }
-  std::vector<const tern::Tensor*> results(final.outputs.size());
-  TERN_TRY(session->run(0, pointers, results, {}));
+  std::vector<const tern::Tensor*> results(graph.outputs.size());
+  TERN_TRY(session.run(placed.signature, pointers, results, {}));
   for (const tern::Tensor* r : results) r->release();
-  for (size_t i = 0; i < states; ++i) {
-    const StateDecl& s = session->model().def().states[i];
+  for (const auto& [index, before] : placed.states) {
+    const StateDecl& s = session.model().def().states[(size_t)index];
     if (is_plain(s.encoding)) continue;
     Ref<tern::Tensor> content;
-    TERN_TRY(session->state().get((int32_t)i, &content));
+    TERN_TRY(session.state().get(index, &content));
     test::Tensor t;
     t.dtype = s.dtype, t.encoding = s.encoding, t.shape = s.shape;
     t.allocate();
@@ -132,22 +142,91 @@ tern_status run_in_session(Context& context, const char* backends, bool fixed, c
   return TERN_OK;
 }
 
+// Where cases run: backends, and of the CPU the kernels.
 struct Target {
-  const char *isa, *backends;  // isa NULL: any
+  std::string name;
+  const char* backends;
+  const cpu::Kernels* kernels;  // NULL: those that the library would take
   bool fixed = false;
+  // The set differs from that of another target before it in int8 kernels only: what called none there runs alike here.
+  bool int8_only = false;
 };
 
 std::vector<Target> targets() {
-  std::vector<Target> list = {{nullptr, "reference"}, {nullptr, "halting,cpu"}, {nullptr, "deferred"}};
-  for (int i = 0; const cpu::Kernels* k = cpu::runnable_kernels(i); ++i) list.push_back({k->isa, "cpu"});
-  for (int i = 0; const cpu::Kernels* k = cpu::runnable_kernels(i); ++i) list.push_back({k->isa, "cpu", true});
+  std::vector<Target> list = {
+      {"reference", "reference", nullptr}, {"halting", "halting,cpu", nullptr}, {"deferred", "deferred", nullptr}};
+  for (const bool fixed : {false, true})
+    for (const cpu::test::Family& family : cpu::test::families()) {
+      const auto add = [&](const cpu::Kernels* k, bool int8_only) {
+        list.push_back({std::string("cpu ") + k->isa, "cpu", k, fixed, int8_only});
+      };
+      add(family.base, false);
+      for (const cpu::Kernels* k : family.extensions) add(k, true);
+    }
   if (has_onednn()) {
     onednn::take_all(true);
-    list.push_back({nullptr, "onednn,cpu"});
-    list.push_back({nullptr, "onednn,cpu", true});
+    list.push_back({"onednn", "onednn,cpu", nullptr});
+    list.push_back({"onednn", "onednn,cpu", nullptr, true});
   }
+  for (Target& t : list)
+    if (t.fixed) t.name += ", fixed";
   return list;
 }
+
+// One model of many cases and a session for each target. Only one of them is open at a time.
+class Cases {
+ public:
+  explicit Cases(Context& context) : context_(context) {}
+  void add(std::string name, const Graph& graph, std::vector<test::Tensor> inputs) {
+    items_.push_back({std::move(name), graph, std::move(inputs)});
+  }
+  size_t size() const { return items_.size(); }
+
+  // Calls check(case, status, outputs) for each case on each target, which are told in the trace.
+  template <class Check>
+  void run(const Check& check) {
+    std::vector<Placed> placed[2];
+    ModelDef defs[2];
+    for (const bool fixed : {false, true})
+      for (const Item& item : items_) placed[fixed].push_back(add_case(defs[fixed], fixed, item.graph, item.inputs));
+    std::vector<char> calls_int8(items_.size());
+    for (const Target& target : targets()) {
+      SCOPED_TRACE(target.name);
+      if (target.kernels) cpu::use_kernels(target.int8_only ? *target.kernels : cpu::test::watched(*target.kernels));
+      else cpu::select_kernels(nullptr);
+      const Ref<Model> model = make_model(context_, ModelDef(defs[target.fixed]));
+      Session::Options options;
+      options.backends = target.backends;
+      std::unique_ptr<Session> session;
+      TERN_OKAY(Session::create(*model, options, &session));
+      for (size_t i = 0; i < items_.size(); ++i) {
+        if (target.int8_only && !calls_int8[i]) continue;
+        SCOPED_TRACE(items_[i].name);
+        const int64_t before = cpu::test::calls(cpu::test::Watch::int8);
+        std::vector<test::Tensor> outputs;
+        const tern_status status = run_case(*session, placed[target.fixed][i], &outputs);
+        if (!target.int8_only) calls_int8[i] = cpu::test::calls(cpu::test::Watch::int8) != before;
+        for (const test::Tensor& t : items_[i].inputs) EXPECT_TRUE(t.guards_intact());
+        for (const test::Tensor& t : outputs) EXPECT_TRUE(t.guards_intact());
+        check(i, status, outputs);
+        ++g_runs;
+      }
+    }
+    cpu::select_kernels(nullptr);
+    g_cases += items_.size();
+  }
+
+  static inline size_t g_cases = 0, g_runs = 0;
+
+ private:
+  struct Item {
+    std::string name;
+    Graph graph;
+    std::vector<test::Tensor> inputs;
+  };
+  Context& context_;
+  std::vector<Item> items_;
+};
 
 struct Named {
   const Op* op;
@@ -156,65 +235,48 @@ void PrintTo(const Named& n, std::ostream* os) { *os << n.op->name; }
 
 class Backends : public testing::TestWithParam<Named> {};
 
-// A case that the shape rule takes, and what it must give.
-struct Ready {
-  ParsedCase c;
-  CaseGraph g;
-  Expected want;
-  std::vector<test::Tensor> inputs;
-  std::string name;
-};
-
-// The cases of an operator and their variants.
-std::vector<Ready> ready_cases(const Op& op) {
-  std::vector<Ready> list;
-  const auto add = [&](const ParsedCase& c) {
-    Ready r;
-    r.c = c;
-    if (build_graph(c, &r.g) != TERN_OK) return;  // refused when the model is built
-    r.want = expect(c, r.g);
-    for (const int k : r.g.feeds) r.inputs.push_back(c.inputs[(size_t)k]);
-    r.name = std::string(op.name) + "/" + c.line->name + (c.variant.empty() ? "" : ", " + c.variant);
-    list.push_back(std::move(r));
-  };
-  for (int32_t i = 0; i < op.cases.count; ++i) {
-    ParsedCase c;
-    std::string why;
-    if (!parse_case(op, op.cases.items[i], &c, &why)) {
-      ADD_FAILURE() << why;
-      continue;
-    }
-    add(c);
-  }
-  for (const ParsedCase& v : variants(op, 200)) add(v);
-  return list;
-}
-
 TEST_P(Backends, EqualTheReference) {
   const Op& op = *GetParam().op;
   if (op.num_subgraphs > 0) GTEST_SKIP() << "has sub-graphs";
   static const Ref<Context> context = make_context(2);
-  const std::vector<Ready> cases = ready_cases(op);
-  for (const Target& target : targets()) {
-    if (target.isa) {
-      ASSERT_TRUE(cpu::select_kernels(target.isa));
-    }
-    for (const Ready& r : cases) {
-      SCOPED_TRACE(r.name + " on " + target.backends + " " + (target.isa ? target.isa : "") +
-                   (target.fixed ? ", fixed" : ""));
-      std::vector<test::Tensor> outputs;
-      const tern_status status = run_in_session(*context, target.backends, target.fixed, r.g.graph, r.inputs, &outputs);
-      EXPECT_EQ(status, r.want.status) << thread_error().message;
-      for (const test::Tensor& t : r.inputs) EXPECT_TRUE(t.guards_intact());
-      if (status != TERN_OK || r.want.status != TERN_OK) continue;
-      ASSERT_EQ(outputs.size(), r.want.outputs.size());
-      for (size_t k = 0; k < outputs.size(); ++k) {
-        EXPECT_EQ(compare(outputs[k], r.want.outputs[k], tolerance_of(r.c, r.g.graph)), "") << "output " << k;
-        EXPECT_TRUE(outputs[k].guards_intact()) << "output " << k;
-      }
-    }
+  struct Wanted {
+    Expected result;
+    double tolerance;
+  };
+  std::vector<Wanted> wanted;
+  Cases cases(*context);
+  const auto add = [&](const ParsedCase& c) {
+    CaseGraph g;
+    if (build_graph(c, &g) != TERN_OK) return;  // refused when the model is built
+    std::vector<test::Tensor> inputs;
+    for (const int k : g.feeds) inputs.push_back(c.inputs[(size_t)k]);
+    wanted.push_back({expect(c, g), tolerance_of(c, g.graph)});
+    cases.add(std::string(op.name) + "/" + c.line->name + (c.variant.empty() ? "" : ", " + c.variant), g.graph,
+              std::move(inputs));
+  };
+  for (int32_t i = 0; i < op.cases.count; ++i) {
+    ParsedCase c;
+    std::string why;
+    if (parse_case(op, op.cases.items[i], &c, &why)) add(c);
+    else ADD_FAILURE() << why;
   }
-  cpu::select_kernels(nullptr);
+  for (const ParsedCase& v : variants(op, 200)) add(v);
+  const int64_t before[] = {cpu::test::calls(cpu::test::Watch::training), cpu::test::calls(cpu::test::Watch::text)};
+  cases.run([&](size_t i, tern_status status, const std::vector<test::Tensor>& outputs) {
+    const Expected& want = wanted[i].result;
+    EXPECT_EQ(status, want.status) << thread_error().message;
+    if (status != TERN_OK || want.status != TERN_OK) return;
+    ASSERT_EQ(outputs.size(), want.outputs.size());
+    for (size_t k = 0; k < outputs.size(); ++k)
+      EXPECT_EQ(compare(outputs[k], want.outputs[k], wanted[i].tolerance), "") << "output " << k;
+  });
+  // Without a capability its kernels are not there.
+  if (op.capability != Capability::training) {
+    EXPECT_EQ(cpu::test::calls(cpu::test::Watch::training), before[0]);
+  }
+  if (op.capability != Capability::text) {
+    EXPECT_EQ(cpu::test::calls(cpu::test::Watch::text), before[1]);
+  }
 }
 
 // Inputs that may be encoded as a tensor; those in pages are the matter of pages_test.
@@ -225,9 +287,15 @@ uint32_t encoded_tensors(const Op& op) { return op.encoded_in & ~op.paged_in; }
 // that there are.
 TEST(Encoded, ReadersTakeEveryEncodingAndKeepToItsBytes) {
   static const Ref<Context> context = make_context(1);
-  std::map<std::string, int> runs;
   for (const Op* op : all_ops()) {
     if (op->num_subgraphs > 0 || encoded_tensors(*op) == 0) continue;
+    struct Wanted {
+      bool known;
+      Expected result;
+      double tolerance;
+    };
+    std::vector<Wanted> wanted;
+    Cases cases(*context);
     for (int32_t k = 0; k < op->cases.count; ++k) {
       ParsedCase line;
       std::string why;
@@ -253,39 +321,32 @@ TEST(Encoded, ReadersTakeEveryEncodingAndKeepToItsBytes) {
                 encoded_bytes((Encoding)e, dtype, c.inputs[i].shape, &bytes) != TERN_OK ||
                 build_graph(c, &g) != TERN_OK)
               continue;
-            SCOPED_TRACE(std::string(op->name) + "/" + c.line->name + " input " + std::to_string(i) + " as " +
-                         encoding_name((Encoding)e) + " " + dtype_name(dtype));
-            std::vector<test::Tensor> inputs, outputs;
-            Random bits{(uint64_t)k + 77};
+            const std::string name = std::string(op->name) + "/" + c.line->name + " input " + std::to_string(i) +
+                                     " as " + encoding_name((Encoding)e) + " " + dtype_name(dtype);
+            std::vector<test::Tensor> inputs;
             for (const int from : g.feeds) inputs.push_back(c.inputs[(size_t)from]);
-            // First with numbers; then, as a hostile file may have it, any bits, scales that are no numbers among them.
-            const Expected want = expect(c, g);
-            for (const bool numbers : {true, false}) {
-              for (const Target& target : targets()) {
-                if (target.isa) cpu::select_kernels(target.isa);
-                SCOPED_TRACE(std::string(target.backends) + " " + (target.isa ? target.isa : "") +
-                             (target.fixed ? ", fixed" : ""));
-                const tern_status status =
-                    run_in_session(*context, target.backends, target.fixed, g.graph, inputs, &outputs);
-                EXPECT_TRUE(status == TERN_OK || status == TERN_ERR_INDEX) << thread_error().message;
-                for (const test::Tensor& t : outputs) EXPECT_TRUE(t.guards_intact());
-                if (!numbers) continue;
-                EXPECT_EQ(status, want.status);
-                for (size_t o = 0; o < outputs.size() && status == TERN_OK && want.status == TERN_OK; ++o)
-                  EXPECT_EQ(compare(outputs[o], want.outputs[o], std::max(1e-4, tolerance_of(c, g.graph))), "");
-              }
-              for (uint64_t b = 0; b < c.inputs[i].bytes(); ++b)
-                ((uint8_t*)c.inputs[i].data())[b] = (uint8_t)bits.next();
-            }
-            cpu::select_kernels(nullptr);
-            ++runs[op->name];
+            wanted.push_back({true, expect(c, g), std::max(1e-4, tolerance_of(c, g.graph))});
+            cases.add(name, g.graph, std::move(inputs));
+            // And, as a hostile file may have it, any bits, scales that are no numbers among them.
+            c.inputs[i].allocate();
+            Random bits{(uint64_t)k + 77};
+            for (uint64_t b = 0; b < c.inputs[i].bytes(); ++b) ((uint8_t*)c.inputs[i].data())[b] = (uint8_t)bits.next();
+            inputs.clear();
+            for (const int from : g.feeds) inputs.push_back(c.inputs[(size_t)from]);
+            wanted.push_back({false, {}, 0});
+            cases.add(name + ", any bits", g.graph, std::move(inputs));
           }
     }
+    EXPECT_GT(cases.size(), 2) << op->name;  // each in two types at least
+    cases.run([&](size_t i, tern_status status, const std::vector<test::Tensor>& outputs) {
+      EXPECT_TRUE(status == TERN_OK || status == TERN_ERR_INDEX) << thread_error().message;
+      if (!wanted[i].known) return;
+      const Expected& want = wanted[i].result;
+      EXPECT_EQ(status, want.status);
+      for (size_t o = 0; o < outputs.size() && status == TERN_OK && want.status == TERN_OK; ++o)
+        EXPECT_EQ(compare(outputs[o], want.outputs[o], wanted[i].tolerance), "");
+    });
   }
-  for (const Op* op : all_ops())
-    if (op->num_subgraphs == 0 && encoded_tensors(*op) != 0) {  // each in two types at least
-      EXPECT_GT(runs[op->name], 1) << op->name;
-    }
 }
 
 std::vector<Named> named_ops() {
@@ -293,6 +354,11 @@ std::vector<Named> named_ops() {
   for (const Op* op : all_ops()) list.push_back({op});
   return list;
 }
+class Totals : public testing::Environment {
+  void TearDown() override { std::printf("%zu cases, %zu runs\n", Cases::g_cases, Cases::g_runs); }
+};
+const testing::Environment* const kTotals = testing::AddGlobalTestEnvironment(new Totals);
+
 INSTANTIATE_TEST_SUITE_P(All, Backends, testing::ValuesIn(named_ops()),
                          [](const testing::TestParamInfo<Named>& i) { return std::string(i.param.op->name); });
 
