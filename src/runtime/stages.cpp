@@ -170,9 +170,15 @@ tern_status Stages::create(Stage* before, const Graph& graph, std::span<const Gi
   TERN_TRY(Executable::create(std::move(g), *model_, parameters, options, &s->executable));
   const Executable::Memory m = s->executable->memory();
   s->planned += m.arena + m.scratch + m.prepared;
-  // Outputs that what is left reads. (Those of the whole graph get their memory at each run.)
   const Graph& planned = s->executable->graph();
   const size_t made = s->rest.made.size();
+  // Outputs of the whole graph get their memory at each run.
+  uint64_t results = s->planned;
+  for (size_t k = 0; k < made; ++k)
+    if (!checked_add(results, value_bytes(planned.value(planned.outputs[k])), &results) || results > most)
+      return TERN_FAIL(TERN_ERR_LIMIT, "the plan needs %" PRIu64 " bytes with its outputs, the limit is %" PRIu64,
+                       results, most);
+  // Outputs that what is left reads.
   for (size_t k = made; k < own; ++k) {
     const uint64_t bytes = value_bytes(planned.value(planned.outputs[k]));
     if (!checked_add(s->planned, bytes, &s->planned) || s->planned > most)

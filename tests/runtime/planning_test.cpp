@@ -201,6 +201,16 @@ TEST(Planning, ManySubgraphs) {
 
 // ---- sizes ----
 
+TEST(Planning, OutputsCount) {
+  for (const int64_t rows : {int64_t(256), int64_t(1) << 30, int64_t(1) << 50}) {
+    Graph g;
+    ExpandAttrs to;
+    to.shape = {rows, 1024};
+    g.outputs = {emit(g, "expand", {add_input(g, "x", TERN_DTYPE_F32, {1, 1024})}, to)};
+    EXPECT_EQ(plan(as_read(std::move(g))).status, rows == 256 ? TERN_OK : TERN_ERR_LIMIT) << rows;
+  }
+}
+
 // Rows that a step of any size would pass over are work space of a kernel: refused before they are allocated.
 TEST(Planning, WorkSpaceCountsBeforeItIsThere) {
   const auto graph = [](int64_t stride) {
