@@ -202,7 +202,7 @@ TEST(Planning, ManySubgraphs) {
 // ---- sizes ----
 
 TEST(Planning, OutputsCount) {
-  for (const int64_t rows : {int64_t(256), int64_t(1) << 30, int64_t(1) << 50}) {
+  for (const int64_t rows : {int64_t(256), int64_t(1) << 30, int64_t(1) << 40}) {
     Graph g;
     ExpandAttrs to;
     to.shape = {rows, 1024};
