@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "case.h"
+#include "gradient_values.h"
 #include "rope_values.h"
 #include "values.h"
 
@@ -39,6 +40,7 @@ void expect_values(const std::vector<ValueCase>& cases) {
 }
 
 TEST(Values, EqualThoseOfOnnxRuntime) { expect_values(kValues); }
+TEST(Values, GradientsEqualThoseOfPyTorch) { expect_values(kGradientValues); }
 TEST(Values, RopeEqualsThatOfTransformers) { expect_values(kRopeValues); }
 
 // Rules of shapes that no result shows, as ONNX and PyTorch have them.
