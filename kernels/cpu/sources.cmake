@@ -45,7 +45,8 @@ function(tern_add_cpu_kernels target)
   list(FILTER int8_sources INCLUDE REGEX "(_int8|/table)\\.cpp$")
   list(FILTER int8_sources EXCLUDE REGEX "/enc_")
 
-  set_source_files_properties(${TERN_CPU_DIR}/table.cpp PROPERTIES COMPILE_DEFINITIONS "${tern_left_out}")
+  # Definitions of its own: the precompiled header does not fit.
+  set_source_files_properties(${TERN_CPU_DIR}/table.cpp PROPERTIES COMPILE_DEFINITIONS "${tern_left_out}" SKIP_PRECOMPILE_HEADERS ON)
   foreach(set IN LISTS sets)
     if(DEFINED TERN_CPU_EXTENDS_${set})
       set(base ${TERN_CPU_EXTENDS_${set}})
