@@ -11,7 +11,7 @@ namespace {
 // Sums are kept in three levels: up to 64 terms, up to 64 sums of the first level, and the rest.
 constexpr int kLevel = 64;
 
-bool is_sum(Reduce op) { return op != Reduce::max && op != Reduce::min && op != Reduce::prod; }
+bool is_sum(Reduce op) { return op != Reduce::max && op != Reduce::min; }
 
 TERN_INLINE Vec greater(Vec m, Vec v) { return select(v > m, v, select(v == v, m, v)); }  // NaN wins and stays
 TERN_INLINE Vec lesser(Vec m, Vec v) { return select(v < m, v, select(v == v, m, v)); }
@@ -30,21 +30,16 @@ template <Reduce op>
 TERN_INLINE Vec join(Vec m, Vec v, Vec shift) {
   if constexpr (op == Reduce::max) return greater(m, v);
   else if constexpr (op == Reduce::min) return lesser(m, v);
-  else if constexpr (op == Reduce::prod) return m * v;
   else return m + term<op>(v, shift);
 }
 
 float start(Reduce op) {
-  return op == Reduce::max    ? -__builtin_inff()
-         : op == Reduce::min  ? __builtin_inff()
-         : op == Reduce::prod ? 1.0f
-                              : 0.0f;
+  return op == Reduce::max ? -__builtin_inff() : op == Reduce::min ? __builtin_inff() : 0.0f;
 }
 
 float join_scalars(Reduce op, float a, float b) {
   if (op == Reduce::max) return b > a || b != b ? b : a;
   if (op == Reduce::min) return b < a || b != b ? b : a;
-  if (op == Reduce::prod) return a * b;
   return a + b;
 }
 
@@ -57,7 +52,7 @@ template <Reduce op>
   int64_t i = 0;
   for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
     for (int k = 0; k < 4; ++k) low[k] = join<op>(low[k], load(x + i + k * kLanes), shift);
-    if constexpr (op != Reduce::max && op != Reduce::min && op != Reduce::prod) {
+    if constexpr (op != Reduce::max && op != Reduce::min) {
       if (++in_low == kLevel) {
         middle += (low[0] + low[1]) + (low[2] + low[3]);
         low[0] = low[1] = low[2] = low[3] = begin;
@@ -69,7 +64,7 @@ template <Reduce op>
   for (; i + kLanes <= n; i += kLanes) low[0] = join<op>(low[0], load(x + i), shift);
   float total;
   alignas(64) float lanes[kLanes];
-  if constexpr (op == Reduce::max || op == Reduce::min || op == Reduce::prod) {
+  if constexpr (op == Reduce::max || op == Reduce::min) {
     store(lanes, join<op>(join<op>(low[0], low[1], shift), join<op>(low[2], low[3], shift), shift));
     total = lanes[0];
     for (int k = 1; k < kLanes; ++k) total = join_scalars(op, total, lanes[k]);
@@ -90,7 +85,6 @@ float run(Reduce op, const float* x, int64_t n, float first, float shift) {
   switch (op) {
     case Reduce::max: return run<Reduce::max>(x, n, first, 0);
     case Reduce::min: return run<Reduce::min>(x, n, first, 0);
-    case Reduce::prod: return run<Reduce::prod>(x, n, first, 0);
     case Reduce::sum_squares:
     case Reduce::l2: return run<Reduce::sum_squares>(x, n, first, 0);
     case Reduce::l1: return run<Reduce::l1>(x, n, first, 0);
@@ -163,7 +157,7 @@ template <Reduce op>
       for (int k = 0; k < whole; ++k) low[k] = join<op>(low[k], load(row + k * kLanes), load(shift + k * kLanes));
       if (tail) low[whole] = join<op>(low[whole], load_part(row + whole * kLanes, tail), load(shift + whole * kLanes));
     }
-    if constexpr (op != Reduce::max && op != Reduce::min && op != Reduce::prod) {
+    if constexpr (op != Reduce::max && op != Reduce::min) {
       if (++in_low == kLevel) {
         for (int k = 0; k < kVecs; ++k) middle[k] += low[k], low[k] = begin;
         in_low = 0;
@@ -175,7 +169,7 @@ template <Reduce op>
     }
   }
   for (int k = 0; k < kVecs; ++k) {
-    if constexpr (op != Reduce::max && op != Reduce::min && op != Reduce::prod) low[k] = (low[k] + middle[k]) + high[k];
+    if constexpr (op != Reduce::max && op != Reduce::min) low[k] = (low[k] + middle[k]) + high[k];
     store(y + k * kLanes, low[k]);
   }
 }
@@ -184,7 +178,6 @@ void columns(Reduce op, const ReduceArgs& a, const float* x, int n, const float*
   switch (op) {
     case Reduce::max: return columns<Reduce::max>(a, x, n, shift, y);
     case Reduce::min: return columns<Reduce::min>(a, x, n, shift, y);
-    case Reduce::prod: return columns<Reduce::prod>(a, x, n, shift, y);
     case Reduce::sum_squares:
     case Reduce::l2: return columns<Reduce::sum_squares>(a, x, n, shift, y);
     case Reduce::l1: return columns<Reduce::l1>(a, x, n, shift, y);
@@ -192,6 +185,31 @@ void columns(Reduce op, const ReduceArgs& a, const float* x, int n, const float*
     case Reduce::mean: return columns<Reduce::mean>(a, x, n, shift, y);
     default: return columns<Reduce::sum>(a, x, n, shift, y);
   }
+}
+
+// Products, kept in f64: those in f32 may pass infinity or zero on the way to a result that is neither. With the inner
+// dim reduced y is one number, else n columns.
+[[gnu::noinline]] void products(const ReduceArgs& a, const float* x, int n, float* y) {
+  constexpr int kParts = 8;
+  double product[kReduceCols];
+  for (double& p : product) p = 1;
+  Indices at = {a};
+  for (int64_t r = 0; r < a.reduced_count; ++r, at.next()) {
+    const float* row = x + at.offset;
+    if (!a.inner_reduced) {
+      for (int i = 0; i < n; ++i) product[i] *= row[i];
+      continue;
+    }
+    int64_t i = 0;
+    for (; i + kParts <= a.inner; i += kParts)
+      for (int k = 0; k < kParts; ++k) product[k] *= row[i + k];
+    for (; i < a.inner; ++i) product[i % kParts] *= row[i];
+  }
+  if (a.inner_reduced) {
+    for (int k = 1; k < kParts; ++k) product[0] *= product[k];
+    n = 1;
+  }
+  for (int i = 0; i < n; ++i) y[i] = (float)product[i];
 }
 
 int64_t kept_offset(const ReduceArgs& a, int64_t kept) {
@@ -210,6 +228,10 @@ void reduce_f32(const ReduceArgs& a, int64_t begin, int64_t end) {
   if (a.inner_reduced) {
     for (int64_t u = begin; u < end; ++u) {
       const float* row = x + kept_offset(a, u);
+      if (a.op == Reduce::prod) {
+        products(a, row, 1, y + u);
+        continue;
+      }
       float shift = a.op == Reduce::mean && count > 0 ? origin_of(*row) : 0;
       if (a.op == Reduce::log_sum_exp) {
         const float m = reduce_rows(a, Reduce::max, row, 0);
@@ -230,6 +252,10 @@ void reduce_f32(const ReduceArgs& a, int64_t begin, int64_t end) {
     const int n = (int)(a.inner - col < kReduceCols ? a.inner - col : kReduceCols);
     const float* from = x + kept_offset(a, kept) + col;
     float* to = y + kept * a.inner + col;
+    if (a.op == Reduce::prod) {
+      products(a, from, n, to);
+      continue;
+    }
     if (a.op == Reduce::log_sum_exp) {
       columns(Reduce::max, a, from, n, shift, greatest);
       for (int i = 0; i < n; ++i) shift[i] = finite_or_zero(greatest[i]);

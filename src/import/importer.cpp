@@ -195,14 +195,16 @@ Steps find_steps(const InputSizes& sizes, const Graph& g, size_t symbol) {
       }
       return {high, m};
     }
-  // Or a few sizes beside the hint, as where what is left of a height must be one row.
-  constexpr int64_t kFew = 32;
+  // Or a few sizes beside the hint, as where what is left of a height must be one row. Where sizes far away are good,
+  // too, as with a part of min(size, 4) rows, those between that are not are refused when a plan is made.
+  constexpr int64_t kFew = 32, kFar[] = {37, 64, 101, 1000};
   for (int64_t m = 1; m <= kMost; ++m) {
     if (hint % m != 0) continue;
     const auto takes = [&](int64_t size) { return size > 0 && infers(sizes, g, with_size(sizes, symbol, true, size)); };
     Steps s{hint, m, hint};
     for (int64_t k = 0; k < kFew && takes(s.max + m); ++k) s.max += m;
     for (int64_t k = 0; k < kFew && takes(s.min - m); ++k) s.min -= m;
+    if (std::all_of(std::begin(kFar), std::end(kFar), [&](int64_t k) { return takes(hint + k * m); })) s.max = INT64_MAX;
     if (s.min < s.max) return s;
   }
   return {};

@@ -23,10 +23,10 @@ tern_status negative_log_likelihood(OnnxNode& n, ValueId x, ValueId target, Valu
   std::vector<int64_t> column{Builder::same(0), 1}, flat{Builder::same(0)};
   for (int i = 1; i < b.rank(target); ++i) column.push_back(Builder::same(i)), flat.push_back(Builder::same(i + 1));
   const ValueId picked = b.reshape(b.op("gather_elements", {x, b.reshape(classes, column)}, {{"axis", 1}}), flat);
-  ValueId loss = b.op("neg", {picked}), weights = kNoValue;
-  if (weight != kNoValue) weights = b.op("gather", {weight, classes}, {{"axis", 0}});
-  else if (ignores) weights = b.like(x, 1);
-  if (ignores) weights = b.op("where", {mask, b.like(x, 0), weights});
+  ValueId loss = b.op("neg", {widened(b, picked)}), weights = kNoValue;
+  if (weight != kNoValue) weights = widened(b, b.op("gather", {weight, classes}, {{"axis", 0}}));
+  else if (ignores) weights = b.like(loss, 1);
+  if (ignores) weights = b.op("where", {mask, b.like(loss, 0), weights});
   if (weights != kNoValue) loss = b.mul(loss, weights);
   const Attrs all = {{"keep_dims", 0}};
   if (reduction == "sum") loss = b.op("reduce_sum", {loss}, all);
@@ -34,7 +34,7 @@ tern_status negative_log_likelihood(OnnxNode& n, ValueId x, ValueId target, Valu
   else if (reduction == "mean") loss = b.div(b.op("reduce_sum", {loss}, all), b.op("reduce_sum", {weights}, all));
   else if (reduction != "none")
     return TERN_FAIL(TERN_ERR_CORRUPT, "%s: reduction '%.40s'", n.type().c_str(), reduction.c_str());
-  n.set(0, loss);
+  n.set(0, b.cast(loss, b.dtype(x)));
   return TERN_OK;
 }
 

@@ -13,12 +13,18 @@ namespace {
 constexpr double kTurn = 2 * 3.14159265358979323846;
 constexpr int64_t kMaxLength = 8192, kMaxTable = 1 << 24;  // elements
 
-// cos and sin of frequency * time / length of a turn: exact for any product, since whole turns are taken off first.
+// cos and sin of frequency * time / length of a turn: exact for any product, since whole turns are taken off first, and
+// exact 0 and 1 at quarters of a turn.
 struct Angle {
   double cosine, sine;
 };
 Angle angle(int64_t frequency, int64_t time, int64_t length) {
-  const double a = kTurn * (double)(frequency * time % length) / (double)length;
+  const int64_t part = frequency * time % length;
+  if (4 * part % length == 0) {
+    constexpr Angle kQuarters[] = {{1, 0}, {0, 1}, {-1, 0}, {0, -1}};
+    return kQuarters[4 * part / length];
+  }
+  const double a = kTurn * (double)part / (double)length;
   return {std::cos(a), std::sin(a)};
 }
 

@@ -408,8 +408,9 @@ tern_status lower_global_lp_pool(OnnxNode& n) {
   TERN_TRY(check_spatial(n, x));
   double p = 2;
   TERN_TRY(read_power(n, &p));
-  n.set(0, from_power(b, b.op("reduce_sum", {to_power(b, x, p)}, {{"axes", spatial_axes(b.rank(x))}, {"keep_dims", 1}}),
-                      p));
+  const ValueId sum = b.op("reduce_sum", {to_power(b, widened(b, x), p)},
+                           {{"axes", spatial_axes(b.rank(x))}, {"keep_dims", 1}});
+  n.set(0, b.cast(from_power(b, sum, p), b.dtype(x)));
   return TERN_OK;
 }
 
@@ -422,7 +423,7 @@ tern_status lower_lp_pool(OnnxNode& n) {
   TERN_TRY(read_power(n, &p));
   OnnxWindow w;
   TERN_TRY(read_window(n, x, {}, &w));
-  const ValueId picture = to_picture(b, x);
+  const ValueId picture = to_picture(b, widened(b, x));
   double taps = 1;
   for (int64_t k : w.kernel) taps *= (double)k;
   if (n.integer("ceil_mode", 0) != 0) {
@@ -437,7 +438,7 @@ tern_status lower_lp_pool(OnnxNode& n) {
   }
   ValueId y = avg_pool_nd(b, pad_open(b, to_power(b, picture, p), w, 0), w, false, true);
   y = from_power(b, b.mul(y, b.like(y, taps)), p);
-  n.set(0, from_picture(b, y, b.rank(x)));
+  n.set(0, b.cast(from_picture(b, y, b.rank(x)), b.dtype(x)));
   return TERN_OK;
 }
 

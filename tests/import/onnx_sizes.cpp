@@ -230,6 +230,7 @@ void check_shapes(const Small& m, const std::vector<std::vector<int64_t>>& sizes
     EXPECT_EQ(seen.back(), expected(at)) << to_string(seen.back());
     for (size_t i = 0; i < at.size(); ++i) {
       EXPECT_GE(at[i], sig.symbols[i].min);
+      EXPECT_LE(at[i], sig.symbols[i].max);
       EXPECT_EQ(at[i] % sig.symbols[i].multiple, 0);
     }
     check_followed(sig, at);
@@ -306,6 +307,16 @@ TEST(OnnxSizes, UNetOfOddSizes) {
   integer(m.last(), "axis", 1);
   m.output(y);
   check_shapes(m, {{48, 320}, {33, 65}, {7, 2}}, [](const auto& s) { return Shape{1, 8, s[0], s[1]}; });
+}
+
+// Up to 4 and beyond 9: neither a range nor steps. The sizes between are refused when a plan is made.
+TEST(OnnxSizes, SizesWithAGap) {
+  Small m;
+  m.open_input("x", {"n", "2"});
+  const char* n = m.size("x", 0);
+  const char* rows = m.op("Where", {m.op("Greater", {n, m.number(9)}), n, m.number(4)});
+  m.output(m.op("Min", {"x", m.op("Slice", {"x", m.number(0), rows, m.number(0)})}));
+  check_shapes(m, {{1}, {4}, {10}, {13}, {500}}, [](const auto& s) { return Shape{s[0], 2}; });
 }
 
 // Steps need not be powers of two.

@@ -220,6 +220,28 @@ TEST(OnnxTypes, HalvesAreRoundedOnce) {
       .weight("c", TERN_DTYPE_F16, {1}, {1});
   gemm.add("Gemm", {"a", "b", "c"});
   expect(gemm.run(), TERN_DTYPE_F16, {1, 1}, {2050});  // 2049 alone would become 2048
+  // Windows and the whole picture: squares of these are no f16, nor is the sum of the losses.
+  Model pool;
+  pool.input("x", TERN_DTYPE_F16, {1, 1, 1, 3}, {300, 400, 0});
+  ints(pool.add("LpPool", {"x"}), "kernel_shape", {1, 2});
+  expect(pool.run(), TERN_DTYPE_F16, {1, 1, 1, 2}, {500, 400});
+  Model global;
+  global.input("x", TERN_DTYPE_F16, {1, 1, 1, 2}, {300, 400}).add("GlobalLpPool", {"x"});
+  expect(global.run(), TERN_DTYPE_F16, {1, 1, 1, 1}, {500});
+  Model loss;
+  loss.input("x", TERN_DTYPE_F16, {4, 2}, {-30000, 1, -40000, 1, -20000, 1, -30000, 1})
+      .input("t", TERN_DTYPE_I64, {4}, {0})
+      .weight("w", TERN_DTYPE_F16, {2}, {2, 1});
+  loss.add("NegativeLogLikelihoodLoss", {"x", "t", "w"});
+  expect(loss.run(), TERN_DTYPE_F16, {}, {30000});
+}
+
+// No part of a turn is left where the sine is zero.
+TEST(OnnxTypes, TransformsAtQuartersOfATurn) {
+  Model m(19);
+  m.input("x", TERN_DTYPE_F32, {1, 4, 1}, {1, 2, 4, 8});
+  integer(m.add("DFT", {"x"}), "axis", 1);
+  expect(m.run(), TERN_DTYPE_F32, {1, 4, 2}, {15, 0, -3, 6, -5, 0, -3, -6});
 }
 
 // What is made of several steps takes none of them in f32.

@@ -210,6 +210,8 @@ def some_axes(g, rank, negative=True, least=1):
 @op(*REDUCTIONS)
 def reduce(name, g, t):
     x = inside_of(g, t, 0.1, 6) if name == "ReduceLogSum" and t in FLOATS else g.take(t)
+    if name == "ReduceMean" and t not in FLOATS and not nonempty(x):
+        raise Reject("the mean of no integers")
     keep = g.choice([None, 0, 1])
     axes = some_axes(g, x.rank, negative=g.opset >= 11)
     if g.chance(0.15) or not axes:
