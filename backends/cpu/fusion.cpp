@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "backends/cpu/widen.h"
 #include "kernels/cpu/conv.h"
 #include "kernels/cpu/dispatch.h"
 #include "ops/conv2d.h"
@@ -75,6 +76,10 @@ bool is_per_channel(const Graph& g, ValueId v, int64_t channels) {
   return n == 1 || (n == channels && value.shape.rank > 0 && value.shape[value.shape.rank - 1] == channels);
 }
 
+bool is_given(const Value& v) {
+  return v.kind == ValueKind::constant || v.kind == ValueKind::parameter || v.kind == ValueKind::input;
+}
+
 // Finds the places of the nodes behind a product.
 class EpilogueMatch {
  public:
@@ -97,7 +102,8 @@ class EpilogueMatch {
       const ValueId other = n.in[0] == value ? n.in[1] : n.in[0];
       if (other == value) return false;
       const Value& o = g_.value(other);
-      const bool fixed = o.kind == ValueKind::constant || o.kind == ValueKind::parameter || o.kind == ValueKind::input;
+      const bool fixed = is_given(o) || (o.producer >= 0 && g_.nodes[(size_t)o.producer].op == &op_cast &&
+                                         is_given(g_.value(g_.nodes[(size_t)o.producer].in[0])));
       if (may_affine && fixed && is_per_channel(g_, other, channels) && !(o.shape == shape_)) return ++affine, true;
       if (kind == Elementwise::mul || has_residual_ || o.dtype != TERN_DTYPE_F32 || !is_plain(o.encoding) ||
           !(o.shape == shape_))
@@ -277,6 +283,8 @@ void fuse_chains(Graph& g) {
 }  // namespace
 
 tern_status fuse(Graph& g) {
+  widen_halves(g);
+  if (g.status != TERN_OK) return g.status;
   absorb_padding(g);
   fuse_epilogues(g);
   fuse_inverted_residuals(g);

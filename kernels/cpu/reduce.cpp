@@ -33,9 +33,7 @@ TERN_INLINE Vec join(Vec m, Vec v, Vec shift) {
   else return m + term<op>(v, shift);
 }
 
-float start(Reduce op) {
-  return op == Reduce::max ? -__builtin_inff() : op == Reduce::min ? __builtin_inff() : 0.0f;
-}
+float start(Reduce op) { return op == Reduce::max ? -__builtin_inff() : op == Reduce::min ? __builtin_inff() : 0.0f; }
 
 float join_scalars(Reduce op, float a, float b) {
   if (op == Reduce::max) return b > a || b != b ? b : a;

@@ -204,7 +204,8 @@ Steps find_steps(const InputSizes& sizes, const Graph& g, size_t symbol) {
     Steps s{hint, m, hint};
     for (int64_t k = 0; k < kFew && takes(s.max + m); ++k) s.max += m;
     for (int64_t k = 0; k < kFew && takes(s.min - m); ++k) s.min -= m;
-    if (std::all_of(std::begin(kFar), std::end(kFar), [&](int64_t k) { return takes(hint + k * m); })) s.max = INT64_MAX;
+    if (std::all_of(std::begin(kFar), std::end(kFar), [&](int64_t k) { return takes(hint + k * m); }))
+      s.max = INT64_MAX;
     if (s.min < s.max) return s;
   }
   return {};

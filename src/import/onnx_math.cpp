@@ -461,9 +461,9 @@ tern_status lower_matmul(OnnxNode& n) {
   Builder& b = n.b;
   const ValueId x = n.in(0);
   TERN_TRY(b.status());
-  if (b.rank(x) >= 1 && b.dtype(x) == TERN_DTYPE_F32) {
+  if (b.rank(x) >= 1 && panel_dtype(b.dtype(x))) {
     const ValueId w = linear_weight(n, 1, true);
-    if (w != kNoValue) {
+    if (w != kNoValue && (b.dtype(x) == TERN_DTYPE_F32 || b.dtype(x) == b.dtype(w))) {
       n.set(0, b.op("linear", {x, w}));
       return TERN_OK;
     }

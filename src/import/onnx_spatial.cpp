@@ -408,8 +408,8 @@ tern_status lower_global_lp_pool(OnnxNode& n) {
   TERN_TRY(check_spatial(n, x));
   double p = 2;
   TERN_TRY(read_power(n, &p));
-  const ValueId sum = b.op("reduce_sum", {to_power(b, widened(b, x), p)},
-                           {{"axes", spatial_axes(b.rank(x))}, {"keep_dims", 1}});
+  const ValueId sum =
+      b.op("reduce_sum", {to_power(b, widened(b, x), p)}, {{"axes", spatial_axes(b.rank(x))}, {"keep_dims", 1}});
   n.set(0, b.cast(from_power(b, sum, p), b.dtype(x)));
   return TERN_OK;
 }
