@@ -108,12 +108,12 @@ TERN_FORMULA(mish) = of<Form::long_unary>([](Vec v) {  // tanh(log(1 + e)) = e (
   return v * (t / (t + splat(2)));
 });
 
-TERN_FORMULA(sin) = of<Form::one_by_one>([](float v) { return sinf(v); });
-TERN_FORMULA(cos) = of<Form::one_by_one>([](float v) { return cosf(v); });
-TERN_FORMULA(tan) = of<Form::one_by_one>([](float v) { return tanf(v); });
-TERN_FORMULA(asin) = of<Form::one_by_one>([](float v) { return asinf(v); });
-TERN_FORMULA(acos) = of<Form::one_by_one>([](float v) { return acosf(v); });
-TERN_FORMULA(atan) = of<Form::one_by_one>([](float v) { return atanf(v); });
+TERN_FORMULA(sin) = of<Form::long_unary>([](Vec v) { return vsin(v); });
+TERN_FORMULA(cos) = of<Form::long_unary>([](Vec v) { return vcos(v); });
+TERN_FORMULA(tan) = of<Form::long_unary>([](Vec v) { return vtan(v); });
+TERN_FORMULA(asin) = of<Form::long_unary>([](Vec v) { return vasin(v); });
+TERN_FORMULA(acos) = of<Form::long_unary>([](Vec v) { return vacos(v); });
+TERN_FORMULA(atan) = of<Form::long_unary>([](Vec v) { return vatan(v); });
 TERN_FORMULA(sinh) = of<Form::one_by_one>([](float v) { return sinhf(v); });
 TERN_FORMULA(cosh) = of<Form::one_by_one>([](float v) { return coshf(v); });
 TERN_FORMULA(asinh) = of<Form::one_by_one>([](float v) { return asinhf(v); });

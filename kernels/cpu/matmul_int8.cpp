@@ -101,46 +101,41 @@ void dots(const uint8_t* x, int64_t stride, uint32_t flip, int64_t k, const int8
       for (int j = 0; j < 4; ++j) vst1q_s32(acc[r] + half + 4 * j, sum[r][j]);
   }
 }
-#elif TERN_SIMD_XSIMD
-// Sums of pairs of products in s32: an output has two of them side by side, added up at the end.
-constexpr int kTile = 2;
+#elif TERN_SIMD_XSIMD && defined(__x86_64__)
+// Sums of pairs of products in s32: an output has two of them side by side, added up at the end. Activations come as 16
+// bits.
+#define TERN_INT8_WIDENED 1
 #if defined(__AVX512BW__)
+constexpr int kTile = 6;
 using Pairs = __m512i;
 TERN_INLINE Pairs zero_pairs() { return _mm512_setzero_si512(); }
 TERN_INLINE Pairs widen_weights(const int8_t* w) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i*)w)); }
-TERN_INLINE Pairs widen_four(uint32_t v) {
-  return _mm512_broadcastq_epi64(_mm_cvtepu8_epi16(_mm_cvtsi32_si128((int32_t)v)));
-}
+TERN_INLINE Pairs spread_four(const int16_t* x) { return _mm512_broadcastq_epi64(_mm_loadl_epi64((const __m128i*)x)); }
 TERN_INLINE Pairs add_products(Pairs acc, Pairs w, Pairs x) { return _mm512_add_epi32(acc, _mm512_madd_epi16(w, x)); }
 #elif defined(__AVX2__)
+constexpr int kTile = 3;
 using Pairs = __m256i;
 TERN_INLINE Pairs zero_pairs() { return _mm256_setzero_si256(); }
 TERN_INLINE Pairs widen_weights(const int8_t* w) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)w)); }
-TERN_INLINE Pairs widen_four(uint32_t v) {
-  return _mm256_broadcastq_epi64(_mm_cvtepu8_epi16(_mm_cvtsi32_si128((int32_t)v)));
-}
+TERN_INLINE Pairs spread_four(const int16_t* x) { return _mm256_broadcastq_epi64(_mm_loadl_epi64((const __m128i*)x)); }
 TERN_INLINE Pairs add_products(Pairs acc, Pairs w, Pairs x) { return _mm256_add_epi32(acc, _mm256_madd_epi16(w, x)); }
-#elif defined(__x86_64__)
+#else
+constexpr int kTile = 2;
 using Pairs = __m128i;
 TERN_INLINE Pairs zero_pairs() { return _mm_setzero_si128(); }
 TERN_INLINE Pairs widen_weights(const int8_t* w) {
   const __m128i v = _mm_loadl_epi64((const __m128i*)w);
   return _mm_srai_epi16(_mm_unpacklo_epi8(v, v), 8);
 }
-TERN_INLINE Pairs widen_four(uint32_t v) {
-  const __m128i four = _mm_unpacklo_epi8(_mm_cvtsi32_si128((int32_t)v), _mm_setzero_si128());
+TERN_INLINE Pairs spread_four(const int16_t* x) {
+  const __m128i four = _mm_loadl_epi64((const __m128i*)x);
   return _mm_unpacklo_epi64(four, four);
 }
 TERN_INLINE Pairs add_products(Pairs acc, Pairs w, Pairs x) { return _mm_add_epi32(acc, _mm_madd_epi16(w, x)); }
-#else
-using Pairs = int32x4_t;
-TERN_INLINE Pairs zero_pairs() { return vdupq_n_s32(0); }
-TERN_INLINE int8x8_t widen_weights(const int8_t* w) { return vld1_s8(w); }
-TERN_INLINE int8x8_t widen_four(uint32_t v) { return vreinterpret_s8_u32(vdup_n_u32(v)); }
-TERN_INLINE Pairs add_products(Pairs acc, int8x8_t w, int8x8_t x) { return vpadalq_s16(acc, vmull_s8(w, x)); }
 #endif
+// Adds to acc.
 template <int rows>
-void dots(const uint8_t* x, int64_t stride, uint32_t flip, int64_t k, const int8_t* w, int32_t (*acc)[kPanel]) {
+void dots(const int16_t* x, int64_t stride, int64_t k, const int8_t* w, int32_t (*acc)[kPanel]) {
   constexpr int kInts = (int)(sizeof(Pairs) / 4), kOutputs = 2 * kInts;  // of four vectors
   for (int first = 0; first < kPanel; first += kOutputs) {
     Pairs sum[rows][4];
@@ -148,19 +143,42 @@ void dots(const uint8_t* x, int64_t stride, uint32_t flip, int64_t k, const int8
       for (int j = 0; j < 4; ++j) sum[r][j] = zero_pairs();
     const int8_t* p = w + first * 4;
     for (int64_t i = 0; i < k; i += 4, p += 4 * kPanel) {
-      decltype(widen_weights(p)) b[4];
-      for (int j = 0; j < 4; ++j) b[j] = widen_weights(p + j * kInts * 2);
-      for (int r = 0; r < rows; ++r) {
-        const auto v = widen_four(read_four(x + r * stride + i, k - i, flip));
-        for (int j = 0; j < 4; ++j) sum[r][j] = add_products(sum[r][j], b[j], v);
+      Pairs v[rows];
+      for (int r = 0; r < rows; ++r) v[r] = spread_four(x + r * stride + i);
+      for (int j = 0; j < 4; ++j) {
+        const Pairs b = widen_weights(p + j * kInts * 2);
+        for (int r = 0; r < rows; ++r) sum[r][j] = add_products(sum[r][j], b, v[r]);
       }
     }
     for (int r = 0; r < rows; ++r)
       for (int j = 0; j < 4; ++j) {
         int32_t t[kInts];
         memcpy(t, &sum[r][j], sizeof t);
-        for (int i = 0; i < kInts / 2; ++i) acc[r][first + j * kInts / 2 + i] = t[2 * i] + t[2 * i + 1];
+        for (int i = 0; i < kInts / 2; ++i)
+          acc[r][first + j * kInts / 2 + i] += t[2 * i] + t[2 * i + 1];  // k <= 2^15: no overflow
       }
+  }
+}
+#elif TERN_SIMD_XSIMD && defined(__aarch64__)
+constexpr int kTile = 2;
+template <int rows>
+void dots(const uint8_t* x, int64_t stride, uint32_t flip, int64_t k, const int8_t* w, int32_t (*acc)[kPanel]) {
+  for (int first = 0; first < kPanel; first += 8) {
+    int32x4_t sum[rows][4];
+    for (int r = 0; r < rows; ++r)
+      for (int j = 0; j < 4; ++j) sum[r][j] = vdupq_n_s32(0);
+    const int8_t* p = w + first * 4;
+    for (int64_t i = 0; i < k; i += 4, p += 4 * kPanel) {
+      int8x8_t b[4];
+      for (int j = 0; j < 4; ++j) b[j] = vld1_s8(p + 8 * j);
+      for (int r = 0; r < rows; ++r) {
+        const int8x8_t v = vreinterpret_s8_u32(vdup_n_u32(read_four(x + r * stride + i, k - i, flip)));
+        for (int j = 0; j < 4; ++j) sum[r][j] = vpadalq_s16(sum[r][j], vmull_s8(b[j], v));
+      }
+    }
+    for (int r = 0; r < rows; ++r)
+      for (int j = 0; j < 4; ++j)
+        for (int i = 0; i < 2; ++i) acc[r][first + 2 * j + i] = sum[r][j][2 * i] + sum[r][j][2 * i + 1];
   }
 }
 #else
@@ -180,6 +198,31 @@ void dots(const uint8_t* x, int64_t stride, uint32_t flip, int64_t k, const int8
   }
 }
 #endif
+
+// Sums of `rows` rows of x and one panel of weights.
+void sum_products(const uint8_t* x, int64_t stride, uint32_t flip, int rows, int64_t k, const int8_t* w,
+                  int32_t (*acc)[kPanel]) {
+#if defined(TERN_INT8_WIDENED)
+  constexpr int64_t kMost = 256;
+  int16_t wide[kInt8Rows][kMost];
+  memset(acc, 0, (size_t)rows * sizeof *acc);
+  for (int64_t from = 0; from < k; from += kMost, w += kMost * kPanel) {
+    const int64_t n = k - from < kMost ? k - from : kMost;
+    for (int r = 0; r < rows; ++r) {
+      const uint8_t *row = x + r * stride + from, top = (uint8_t)flip;
+      for (int64_t i = 0; i < n; ++i) wide[r][i] = (int16_t)(row[i] ^ top);
+      for (int64_t i = n; i % 4 != 0; ++i) wide[r][i] = 0;
+    }
+    int r = 0;
+    for (; r + kTile <= rows; r += kTile) dots<kTile>(wide[r], kMost, n, w, acc + r);
+    for (; r < rows; ++r) dots<1>(wide[r], kMost, n, w, acc + r);
+  }
+#else
+  int r = 0;
+  for (; r + kTile <= rows; r += kTile) dots<kTile>(x + r * stride, stride, flip, k, w, acc + r);
+  for (; r < rows; ++r) dots<1>(x + r * stride, stride, flip, k, w, acc + r);
+#endif
+}
 
 int32_t wrap_mul(int32_t a, int32_t b) { return (int32_t)((uint32_t)a * (uint32_t)b); }
 int32_t wrap_sub(int32_t a, int32_t b) { return (int32_t)((uint32_t)a - (uint32_t)b); }
@@ -232,10 +275,8 @@ void matmul(const void* args, int64_t begin, int64_t end, void*) {
     const int n = a.n - col < kInt8Panel ? (int)(a.n - col) : kPanel;
     const uint8_t* x = (const uint8_t*)a.x + first * a.x_stride;
     const int8_t* w = (const int8_t*)a.w + panel * panel_bytes;
-    int r = 0;
-    for (; r + kTile <= rows; r += kTile) dots<kTile>(x + r * a.x_stride, a.x_stride, flip, a.k, w, acc + r);
-    for (; r < rows; ++r) dots<1>(x + r * a.x_stride, a.x_stride, flip, a.k, w, acc + r);
-    for (r = 0; r < rows; ++r) {
+    sum_products(x, a.x_stride, flip, rows, a.k, w, acc);
+    for (int r = 0; r < rows; ++r) {
       const int32_t zero = (a.x_zeros ? a.x_zeros[first + r] : a.x_zero) + moved;
       for (int i = 0; i < kPanel; ++i) acc[r][i] = wrap_sub(acc[r][i], wrap_mul(zero, w_sums[col + i]));
       if (a.w_zero) {

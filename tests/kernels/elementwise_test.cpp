@@ -89,11 +89,10 @@ TEST(ElementwiseKernels, FunctionsKeepTheStatedError) {
     float low, high;
     double error;
   };
-  const Limit limits[] = {{Elementwise::exp, -87, 88.7f, 0.9e-7},
-                          {Elementwise::log, 0, 3e38f, 0.9e-7},
-                          {Elementwise::tanh, -3e38f, 3e38f, 1.6e-7},
-                          {Elementwise::sigmoid, -87, 3e38f, 2e-7},
-                          {Elementwise::erf, -3e38f, 3e38f, 1.2e-7}};
+  const Limit limits[] = {{Elementwise::exp, -87, 88.7f, 0.9e-7},     {Elementwise::log, 0, 3e38f, 0.9e-7},
+                          {Elementwise::tanh, -3e38f, 3e38f, 1.6e-7}, {Elementwise::sigmoid, -87, 3e38f, 2e-7},
+                          {Elementwise::erf, -3e38f, 3e38f, 1.2e-7},  {Elementwise::asin, -1, 1, 2.4e-7},
+                          {Elementwise::acos, -1, 1, 2e-7},           {Elementwise::atan, -3e38f, 3e38f, 2e-7}};
   const float inf = INFINITY;
   for_each_set([&](const Kernels& k) {
     for (const Limit& limit : limits) {
@@ -121,6 +120,42 @@ TEST(ElementwiseKernels, FunctionsKeepTheStatedError) {
         a.x = &s, a.y = &one, a.count = 1;
         k.elementwise->unary(&a, 0, 1, nullptr);
         const double want = (double)(float)unary(limit.op, s, 0, 0);
+        expect_close(&one, &want, 1, 2e-7, 1e-44);
+        if (want == 0) {
+          EXPECT_EQ(std::signbit(one), std::signbit((float)want)) << s;
+        }
+      }
+    }
+  });
+}
+
+// Near their zeros too, and for arguments of many turns.
+TEST(ElementwiseKernels, WavesKeepTheStatedError) {
+  for_each_set([](const Kernels& k) {
+    for (const Elementwise op : {Elementwise::sin, Elementwise::cos, Elementwise::tan}) {
+      SCOPED_TRACE((int)op);
+      constexpr int64_t n = 100000;
+      Guarded<float> x(n), y(n);
+      Random random(7);
+      for (int64_t i = 0; i < n; ++i) {
+        const float size = i % 4 == 0 ? 3 : i % 4 == 1 ? 100 : i % 4 == 2 ? 8192 : i % 1000 == 3 ? 1e30f : 8000;
+        x[i] = i % 7 ? (float)random.uniform(-size, size) : (float)(M_PI / 2 * std::round(random.uniform(-size, size)));
+      }
+      UnaryArgs a;
+      a.op.kind = op, a.x = x.data(), a.y = y.data(), a.count = n;
+      k.elementwise->unary(&a, 0, units(a), nullptr);
+      double worst = 0;
+      for (int64_t i = 0; i < n; ++i) {
+        const double want = unary(op, x[i], 0, 0);
+        worst = std::fmax(worst, std::fabs(y[i] - want) / (op == Elementwise::tan ? 1 + want * want : 1));
+      }
+      EXPECT_LT(worst, op == Elementwise::tan ? 3e-7 : 1e-7);
+      const float special[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 1e-40f};
+      for (const float s : special) {
+        float one;
+        a.x = &s, a.y = &one, a.count = 1;
+        k.elementwise->unary(&a, 0, 1, nullptr);
+        const double want = (double)(float)unary(op, s, 0, 0);
         expect_close(&one, &want, 1, 2e-7, 1e-44);
         if (want == 0) {
           EXPECT_EQ(std::signbit(one), std::signbit((float)want)) << s;
