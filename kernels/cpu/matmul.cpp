@@ -553,9 +553,10 @@ void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
       finish_rows({panels, y + n0, kMatmulColumns, a.y_stride, a.m, n, &e});
       continue;
     }
+    const int64_t pieces = (a.k + kMatmulDepth - 1) / kMatmulDepth;
     int64_t k0 = 0;
     do {  // at least once: k may be 0
-      const int64_t depth = a.k - k0 < kMatmulDepth ? a.k - k0 : kMatmulDepth;
+      const int64_t even = pieces > 1 ? (a.k + pieces - 1) / pieces : a.k, depth = a.k - k0 < even ? a.k - k0 : even;
       pack_b(a, b, k0, depth, n0, n, panels);
       for (int64_t m = m0; m < m1; m += kMatmulRows) {
         PanelRows p;

@@ -106,19 +106,22 @@ void dots(const uint8_t* x, int64_t stride, uint32_t flip, int64_t k, const int8
 // bits.
 #define TERN_INT8_WIDENED 1
 #if defined(__AVX512BW__)
-constexpr int kTile = 6;
+constexpr int kTile = 4;
 using Pairs = __m512i;
 TERN_INLINE Pairs zero_pairs() { return _mm512_setzero_si512(); }
 TERN_INLINE Pairs widen_weights(const int8_t* w) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i*)w)); }
 TERN_INLINE Pairs spread_four(const int16_t* x) { return _mm512_broadcastq_epi64(_mm_loadl_epi64((const __m128i*)x)); }
-TERN_INLINE Pairs add_products(Pairs acc, Pairs w, Pairs x) { return _mm512_add_epi32(acc, _mm512_madd_epi16(w, x)); }
+TERN_INLINE void add_products(Pairs& acc, Pairs w, Pairs x) { acc = _mm512_add_epi32(acc, _mm512_madd_epi16(w, x)); }
 #elif defined(__AVX2__)
-constexpr int kTile = 3;
+constexpr int kTile = 2;
 using Pairs = __m256i;
 TERN_INLINE Pairs zero_pairs() { return _mm256_setzero_si256(); }
 TERN_INLINE Pairs widen_weights(const int8_t* w) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)w)); }
 TERN_INLINE Pairs spread_four(const int16_t* x) { return _mm256_broadcastq_epi64(_mm_loadl_epi64((const __m128i*)x)); }
-TERN_INLINE Pairs add_products(Pairs acc, Pairs w, Pairs x) { return _mm256_add_epi32(acc, _mm256_madd_epi16(w, x)); }
+TERN_INLINE void add_products(Pairs& acc, Pairs w, Pairs x) {  // as assembly: else g++ 12 spills the sums
+  Pairs products;
+  __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(acc), "=&x"(products) : "x"(w), "x"(x));
+}
 #else
 constexpr int kTile = 2;
 using Pairs = __m128i;
@@ -131,7 +134,7 @@ TERN_INLINE Pairs spread_four(const int16_t* x) {
   const __m128i four = _mm_loadl_epi64((const __m128i*)x);
   return _mm_unpacklo_epi64(four, four);
 }
-TERN_INLINE Pairs add_products(Pairs acc, Pairs w, Pairs x) { return _mm_add_epi32(acc, _mm_madd_epi16(w, x)); }
+TERN_INLINE void add_products(Pairs& acc, Pairs w, Pairs x) { acc = _mm_add_epi32(acc, _mm_madd_epi16(w, x)); }
 #endif
 // Adds to acc.
 template <int rows>
@@ -147,7 +150,7 @@ void dots(const int16_t* x, int64_t stride, int64_t k, const int8_t* w, int32_t 
       for (int r = 0; r < rows; ++r) v[r] = spread_four(x + r * stride + i);
       for (int j = 0; j < 4; ++j) {
         const Pairs b = widen_weights(p + j * kInts * 2);
-        for (int r = 0; r < rows; ++r) sum[r][j] = add_products(sum[r][j], b, v[r]);
+        for (int r = 0; r < rows; ++r) add_products(sum[r][j], b, v[r]);
       }
     }
     for (int r = 0; r < rows; ++r)
@@ -203,7 +206,7 @@ void dots(const uint8_t* x, int64_t stride, uint32_t flip, int64_t k, const int8
 void sum_products(const uint8_t* x, int64_t stride, uint32_t flip, int rows, int64_t k, const int8_t* w,
                   int32_t (*acc)[kPanel]) {
 #if defined(TERN_INT8_WIDENED)
-  constexpr int64_t kMost = 256;
+  constexpr int64_t kMost = 512;
   int16_t wide[kInt8Rows][kMost];
   memset(acc, 0, (size_t)rows * sizeof *acc);
   for (int64_t from = 0; from < k; from += kMost, w += kMost * kPanel) {
