@@ -298,7 +298,7 @@ constexpr Case kCases[] = {
     {"lstm_peepholes", "f32[4,3,12] f32[12,3] f32[24] i64[3]{9,-1,2} f32[3,3] f32[3,3] f32[9]", "cell=lstm"},
     {"lstm_input_forget", "f32[4,2,12] f32[12,3] - - - - f32[9]", "cell=lstm input_forget=1"},
     {"lstm_functions", "f32[4,2,12] f32[12,3] f32[24]", "cell=lstm activations=7,8,3 clip=0.7"},
-    {"lstm_functions2", "f32[4,2,12] f32[12,3] f32[24]", "cell=lstm activations=2,4,5"},
+    {"lstm_functions2", "f32[4,2,12] f32[12,3] f32[24]", "cell=lstm activations=7,4,5"},
     {"half", "f16[4,2,12] f16[12,3] f16[24]", "cell=lstm", 1e-2},
     {"half_weight", "f32[4,2,12] f16[12,3] f32[24]", "cell=lstm"},
     {"brain_weight", "f32[4,2,9] bf16[9,3]", "cell=gru"},
