@@ -30,6 +30,7 @@
 #include "kernels/cpu/pool.h"
 #include "kernels/cpu/pool_grad.h"
 #include "kernels/cpu/quant.h"
+#include "kernels/cpu/recurrence.h"
 #include "kernels/cpu/reduce.h"
 #include "kernels/cpu/resize.h"
 #include "kernels/cpu/roi_align.h"
@@ -65,6 +66,7 @@
   X(PoolKernels, pool) \
   X(PoolGradKernels, pool_grad) \
   X(QuantKernels, quant) \
+  X(RecurrenceKernels, recurrence) \
   X(ReduceKernels, reduce) \
   X(ResizeKernels, resize) \
   X(RoiAlignKernels, roi_align) \

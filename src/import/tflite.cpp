@@ -25,7 +25,7 @@ const TfliteOp* find_tflite_op(const tfl::OperatorCode& code) {
   static const std::unordered_map<int, const TfliteOp*>* const builtin = [] {
     auto* t = new std::unordered_map<int, const TfliteOp*>;
     for (auto family : {tflite_math_ops(), tflite_nn_ops(), tflite_volume_ops(), tflite_shape_ops(),
-                        tflite_control_ops(), tflite_variable_ops()})
+                        tflite_control_ops(), tflite_variable_ops(), tflite_recurrent_ops()})
       for (const TfliteOp& op : family)
         if (op.code >= 0) (*t)[op.code] = &op;
     return t;
@@ -37,7 +37,7 @@ const TfliteOp* find_tflite_op(const tfl::OperatorCode& code) {
     return it == builtin->end() ? nullptr : it->second;
   }
   for (auto family : {tflite_math_ops(), tflite_nn_ops(), tflite_volume_ops(), tflite_shape_ops(), tflite_control_ops(),
-                      tflite_variable_ops()})
+                      tflite_variable_ops(), tflite_recurrent_ops()})
     for (const TfliteOp& op : family)
       if (op.code < 0 && code.custom_code() && code.custom_code()->string_view() == op.name) return &op;
   return nullptr;
@@ -495,8 +495,14 @@ tern_status TfliteImporter::lower_operators(Builder& b) {
         }
       }
       if (!t.defined() && t.file->is_variable()) {
-        missing.add(shown + " (a variable tensor)");
-        t.absent = true;
+        if (b.g == main && !initializing && t.dtype == TERN_DTYPE_F32 && !t.quantized && t.file->shape()) {
+          Shape shape;
+          TERN_TRY(read_shape(t.file->shape(), shown, false, &shape));
+          open_variable(t, clean_name(t.file->name(), "variable ", (size_t)index), shape, b);
+        } else {
+          missing.add(shown + " (a variable tensor)");
+          t.absent = true;
+        }
       }
       if (!t.defined())
         return TERN_FAIL(TERN_ERR_CORRUPT, "%s reads tensor '%s', which nothing before it produces", shown.c_str(),

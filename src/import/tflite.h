@@ -44,6 +44,7 @@ struct TfliteTensor {
   ValueId id = kNoValue;    // value of the declared type
   ValueId real = kNoValue;  // of a quantised tensor: as f32
   int32_t variable = -1;    // of a handle: index into TfliteImporter::variables
+  int32_t kept = -1;        // of a variable tensor: likewise
 
   bool defined() const { return content || id != kNoValue || absent || variable >= 0; }
 };
@@ -90,6 +91,8 @@ struct TfliteImporter {
   tern_status read_content(const tfl::Tensor& t, std::shared_ptr<const TensorData>* out);
   // Refuses files whose weights grow beyond all measure when they are decoded.
   tern_status account(uint64_t bytes);
+  // Makes a variable tensor a state; at first it is zeros.
+  void open_variable(TfliteTensor& t, const std::string& name, const Shape& shape, Builder& b);
   // At the end of the main graph: what variables hold goes into the states.
   tern_status write_variables(Builder& b);
   ValueId value_of(TfliteTensor& t, Builder& b);
@@ -167,6 +170,7 @@ std::span<const TfliteOp> tflite_volume_ops();
 std::span<const TfliteOp> tflite_shape_ops();
 std::span<const TfliteOp> tflite_control_ops();
 std::span<const TfliteOp> tflite_variable_ops();
+std::span<const TfliteOp> tflite_recurrent_ops();
 
 // Name of a BuiltinOperator, or NULL.
 const char* tflite_operator_name(int code);

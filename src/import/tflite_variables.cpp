@@ -127,6 +127,13 @@ constexpr TfliteOp kOps[] = {
 
 std::span<const TfliteOp> tflite_variable_ops() { return kOps; }
 
+void TfliteImporter::open_variable(TfliteTensor& t, const std::string& name, const Shape& shape, Builder& b) {
+  t.id = add_state(b, name, t.dtype, shape);
+  t.kept = (int32_t)variables.size();
+  // No handle has such a name: each variable tensor is another one.
+  variables.push_back({{"variable tensor", std::to_string(t.kept)}, name, nullptr, t.id, t.id});
+}
+
 tern_status TfliteImporter::write_variables(Builder& b) {
   for (const TfliteVariable& v : variables)
     if (v.state != kNoValue) b.op("state_write", {v.state, v.current});

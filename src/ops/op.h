@@ -3,7 +3,7 @@
 //
 // An operator has a shape rule and either a reference kernel in plain loops (a primitive, which also has its gradient
 // or the reason why it has none) or a decomposition into other operators (a composite, whose reference and gradient
-// follow from it). Picture operators are NHWC.
+// follow from it). A primitive may have a decomposition for its gradient alone. Picture operators are NHWC.
 #pragma once
 #include <initializer_list>
 #include <string_view>
@@ -263,13 +263,17 @@ consteval bool absent(F f) {
 consteval Op checked_op(Op op) {
   if (!op.name || absent(op.infer)) throw "an operator needs a name and a shape rule";
   const bool control = (op.flags & kControl) != 0;
-  if (!control && absent(op.reference) == absent(op.decompose)) throw "either a reference or a decomposition";
+  if (!control && absent(op.reference) && absent(op.decompose)) throw "neither a reference nor a decomposition";
+  if (!absent(op.reference) && !absent(op.vjp) && !absent(op.decompose)) throw "a gradient and a decomposition for it";
   if (!absent(op.vjp) && op.no_gradient_because != NoGradient::has_one) throw "a gradient and a reason for none";
-  if (!absent(op.reference) && absent(op.vjp) && op.no_gradient_because == NoGradient::has_one)
+  if (!absent(op.reference) && absent(op.vjp) && absent(op.decompose) && op.no_gradient_because == NoGradient::has_one)
     throw "neither a gradient nor a reason for none";
   if (!has_capability(Capability::training)) op.vjp = nullptr;
   return op;
 }
+
+// Is it computed through its decomposition where nobody has a kernel for it?
+inline bool is_composite(const Op& op) { return op.decompose && !op.reference; }
 
 // All operators, sorted by name (generated from the folder's files).
 std::span<const Op* const> all_ops();

@@ -8,11 +8,9 @@
 //          5  first h  optional [directions, batch, hidden]     lstm: 6  first c, 7  peepholes [directions, 3 * hidden]
 //   output 0  y  [tokens, directions, batch, hidden], zeros beyond the length     1  last h     lstm: 2  last c
 //
-// They are composites, one group of nodes per token, so that their gradient follows from primitives. Thus a sequence
-// has 1 to kMaxTokens tokens.
+// They are composites: for each direction the product of all tokens with w, then `recurrence`.
 #pragma once
 #include <cstddef>
-#include <vector>
 
 #include "ops/op.h"
 
@@ -34,6 +32,9 @@ enum RecurrentActivation : int64_t {
   kSoftplus,
   kNumRecurrentActivations
 };
+enum RecurrentCell : int64_t { kRnn, kGru, kLstm };
+constexpr int64_t gates_of(int64_t cell) { return cell == kLstm ? 4 : cell == kGru ? 3 : 1; }
+constexpr int functions_of(int64_t cell) { return cell == kLstm ? 3 : cell == kGru ? 2 : 1; }
 
 struct RecurrentAttrs {
   int64_t direction = kForward;
@@ -46,8 +47,6 @@ struct RecurrentAttrs {
   int64_t input_forget = 0;         // lstm: the forget gate is 1 - input gate
 };
 
-constexpr int64_t kMaxTokens = 4096;
-
 inline constexpr const char* kRecurrentDirections[] = {"forward", "reverse", "bidirectional"};
 inline constexpr AttrField kRecurrentFields[] = {
     TERN_ATTR(RecurrentAttrs, direction, choice, 0, 2, kRecurrentDirections),
@@ -57,27 +56,23 @@ inline constexpr AttrField kRecurrentFields[] = {
     TERN_ATTR(RecurrentAttrs, input_forget, integer, 0, 1),
 };
 
-// What one direction carries from token to token.
-struct RecurrentCell {
-  Graph& g;
-  const RecurrentAttrs& p;
-  int direction = 0;                                      // 0 the first, 1 the second
-  std::vector<ValueId> r, r_bias;                         // parts of r and of its bias (empty if absent)
-  ValueId peepholes[3] = {kNoValue, kNoValue, kNoValue};  // [hidden]
-  ValueId h = kNoValue, c = kNoValue;                     // [batch, hidden]; c of lstm only
-
-  // x r^T + bias of r, for one part of r
-  ValueId product(ValueId x, size_t part) const;
-  // Function `which` (f, g, h = 0, 1, 2) of the `num` that the operator has
-  ValueId activate(ValueId x, int which, int num) const;
+// Of `recurrence`; fields of the same name as above, for one direction.
+struct RecurrenceAttrs {
+  int64_t cell = kRnn;
+  int64_t reverse = 0;  // from the last token to the first
+  IntList activations;
+  double clip = 0;
+  int64_t linear_before_reset = 0;
+  int64_t input_forget = 0;
 };
 
-// Equal parts of x along an axis.
-std::vector<ValueId> split(Graph& g, ValueId x, int64_t parts, int64_t axis);
+// The operator of function `which` (f, g, h = 0, 1, 2), with its attributes; without an operator: y = x.
+Node activation_node(const RecurrenceAttrs& p, int which);
 
-tern_status infer_recurrent(InferArgs& a, int64_t gates, int num_activations);
-// step moves h and c on by one token, from the token's x w^T + bias of w [batch, gates * hidden]. r comes in `parts`
-// parts.
-void decompose_recurrent(DecomposeArgs& a, int64_t gates, int64_t parts, void (*step)(RecurrentCell& s, ValueId token));
+// Fails unless input i is absent or has this shape.
+tern_status require_shape(const InferArgs& a, int i, const Shape& shape);
+
+tern_status infer_recurrent(InferArgs& a, RecurrentCell cell);
+void decompose_recurrent(DecomposeArgs& a, RecurrentCell cell);
 
 }  // namespace tern

@@ -533,6 +533,12 @@ bool Follow::follow_dims() {
     for (size_t k = 1; k < dims.size(); ++k) dims[k] = {directions, dim(0, 1), hidden};
     return true;
   }
+  if (n.op == &op_recurrence) {
+    dims[1] = dims[2] = {dim(0, 1), dim(1, 1)};
+    dims[0] = {dim(0, 0), dim(0, 1), dim(1, 1)};
+    if (g.value(n.out[2]).shape.rank == 1) dims[2] = {number(0)};
+    return true;
+  }
   if (n.op == &op_non_zero) {
     const SizeId most =
         n.attrs<NonZeroAttrs>().capacity ? number(n.attrs<NonZeroAttrs>().capacity) : product(dims_of(0));

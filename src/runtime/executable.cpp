@@ -181,6 +181,9 @@ tern_status Executable::compile(const Parameters& parameters, const Options& opt
     const Value& v = g.values[i];
     fixed[i] = v.kind == ValueKind::constant || (v.kind == ValueKind::parameter && !written_[(size_t)v.index]);
   }
+  for (const Node& n : g.nodes)  // a view has its source's bytes
+    if ((n.op->flags & kView) && is_plain(g.value(n.in[0]).encoding) && is_plain(g.value(n.out[0]).encoding))
+      fixed[(size_t)n.out[0]] = fixed[(size_t)n.in[0]];
   control_of_.assign(parts_.size(), -1);
   for (size_t p = 0; p < parts_.size(); ++p) {
     if (parts_[p].backend >= 0) {
@@ -228,8 +231,10 @@ tern_status Executable::compile_part(size_t part, std::span<const char> fixed, c
   return TERN_OK;
 }
 
-// Of a parameter or a constant.
+// Of a parameter or a constant, or of a view of one.
 Ref<Resident> Executable::item_of(ValueId v, const Parameters& parameters) {
+  while (lowered_.graph.value(v).kind == ValueKind::node)
+    v = lowered_.graph.nodes[(size_t)lowered_.graph.value(v).producer].in[0];
   const Value& value = lowered_.graph.value(v);
   if (value.kind == ValueKind::parameter) return parameters.item(value.index);
   Ref<Resident>& item = constants_[(size_t)v];

@@ -29,7 +29,7 @@ struct Placer {
       }
       if (b == 0) where.reason = s.reason;
       if (s.kind == SupportKind::reference && loops < 0) loops = (int32_t)b;
-      if (node.op->decompose && (b + 1 == backends.size() || !backends[b]->limits.host_memory)) {
+      if (is_composite(*node.op) && (b + 1 == backends.size() || !backends[b]->limits.host_memory)) {
         // A composite is better split in the preferred backend's memory than moved to another.
         if (depth > 16) return TERN_FAIL(TERN_ERR_INTERNAL, "%s: its decomposition does not end", node.op->name);
         return split(node, depth);

@@ -3,10 +3,8 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 
 #include "base/text.h"
-#include "ops/recurrent.h"
 
 #include "base/float_mode.h"
 
@@ -354,11 +352,6 @@ void add_once(std::string* list, const std::string& name) {
   if (with.find(", " + name + ", ") == std::string::npos) *list += (list->empty() ? "" : ", ") + name;
 }
 
-// Composites of one group of nodes per token.
-bool is_recurrent(const char* op) {
-  return std::strcmp(op, "lstm") == 0 || std::strcmp(op, "gru") == 0 || std::strcmp(op, "rnn") == 0;
-}
-
 // Nodes that could have been computed when the plan was made.
 void count_constant(const Executable& e, size_t* count, std::string* ops) {
   const Graph& g = e.graph();
@@ -393,8 +386,8 @@ void Session::announce(int32_t signature, const Stages::Stage& plan, uint64_t be
               shapes.empty() ? "(none)" : shapes.c_str(), (double)(monotonic_ns() - begin_ns) * 1e-6, nodes.size(),
               (double)(m.arena + m.scratch + m.prepared) / (1 << 20));
   if (backends_[0]->limits.as_written) return;
-  size_t slow = 0, steps = 0, ahead = 0;
-  std::string slow_ops, layers, ahead_ops;
+  size_t slow = 0, ahead = 0;
+  std::string slow_ops, ahead_ops;
   for (const Placement& p : nodes) {
     const bool has_reason = p.reason && p.reason[0];
     if (has_reason) {
@@ -404,17 +397,11 @@ void Session::announce(int32_t signature, const Stages::Stage& plan, uint64_t be
       context.log(3, "'%s': %s runs %son '%s': %s", p.node.c_str(), p.op.c_str(), how, p.backend, p.reason);
     }
     if (p.as == PlacedAs::reference) ++slow, add_once(&slow_ops, has_reason ? p.op + " (" + p.reason + ")" : p.op);
-    if (p.origin && is_recurrent(p.origin)) ++steps, add_once(&layers, p.origin);
   }
   count_constant(*plan.executable, &ahead, &ahead_ops);
   if (slow)
     context.log(1, "'%s': %zu of %zu nodes run in plain loops, which are slow: %s", name, slow, nodes.size(),
                 slow_ops.c_str());
-  if (steps)
-    context.log(1,
-                "'%s': %s became %zu nodes, a group for each token: plans for long sequences are large and slow to "
-                "make (at most %d tokens)",
-                name, layers.c_str(), steps, (int)kMaxTokens);
   if (ahead)
     context.log(1,
                 "'%s': %zu nodes follow from constants alone, but are computed at every run, as the limit of what is "

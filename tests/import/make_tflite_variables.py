@@ -94,6 +94,39 @@ def quantized(g):
     g.out(g.op("DEQUANTIZE", [stream], shape=[3, 2]))
 
 
+def kept(g, *shape):
+    i = g.tensor(shape)
+    g.g.tensors[i].isVariable = True
+    return i
+
+
+def sequence_rnn(major, activation):
+    def fill(g):
+        small = lambda *shape: g.const(rand(*shape, low=-0.4, high=0.4))
+        ins = [g.input(rand(4, 2, 3) if major else rand(2, 4, 3)), small(5, 3), small(5, 5), small(5), kept(g, 2, 5)]
+        options = ("SequenceRNNOptions", dict(timeMajor=major, fusedActivationFunction=activation))
+        g.out(g.op("UNIDIRECTIONAL_SEQUENCE_RNN", ins, options, shape=[4, 2, 5] if major else [2, 4, 5]))
+    return fill
+
+
+def sequence_lstm(major, coupled, peepholes):
+    def fill(g):
+        small = lambda *shape: g.const(rand(*shape, low=-0.7, high=0.7))
+        gates = lambda *shape: [-1 if coupled and k == 0 else small(*shape) for k in range(4)]
+        ins = [g.input(rand(4, 2, 3) if major else rand(2, 4, 3))] + gates(5, 3) + gates(5, 5)
+        ins += [-1 if coupled and k == 0 or not peepholes else small(5) for k in range(3)] + gates(5)
+        ins += [-1, -1, kept(g, 2, 5), kept(g, 2, 5), -1, -1, -1, -1]
+        options = ("UnidirectionalSequenceLSTMOptions", dict(fusedActivationFunction=4, timeMajor=major))
+        g.out(g.op("UNIDIRECTIONAL_SEQUENCE_LSTM", ins, options, shape=[4, 2, 5] if major else [2, 4, 5]))
+    return fill
+
+
+FILL = {"ring": ring, "swap": swap, "counter": counter, "quantized": quantized,
+        "sequence_rnn": sequence_rnn(True, 4), "sequence_rnn_relu": sequence_rnn(False, 1),
+        "sequence_lstm": sequence_lstm(False, False, False), "sequence_lstm_peepholes": sequence_lstm(True, False, True),
+        "sequence_lstm_coupled": sequence_lstm(False, True, True)}
+
+
 def find(m, graph, name, nth=0):
     code = getattr(S.BuiltinOperator, name)
     return [op for op in m.subgraphs[graph].operators if m.operatorCodes[op.opcodeIndex].builtinCode == code][nth]
@@ -140,7 +173,7 @@ def record(name, model, feeds, outs):
 
 def main():
     records = []
-    for fill in (ring, swap, counter, quantized):
+    for name, fill in FILL.items():
         model = Model()
         g = Graph(model)
         fill(g)
@@ -155,7 +188,7 @@ def main():
                 feeds.append(x)
             interpreter.invoke()
             outs += [np.array(interpreter.get_tensor(d["index"])) for d in interpreter.get_output_details()]
-        records.append(record(fill.__name__, data, feeds, outs))
+        records.append(record(name, data, feeds, outs))
     for name, change in MISUSE.items():
         model = Model()
         ring(Graph(model))

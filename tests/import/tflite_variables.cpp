@@ -55,7 +55,7 @@ std::vector<SmallCase> cases(bool with_runs = false) {
 
 TEST(TfliteVariables, KeepTheirContentBetweenRuns) {
   const std::vector<SmallCase> list = cases(true);
-  ASSERT_EQ(list.size(), 4u);
+  ASSERT_EQ(list.size(), 9u);
   for (const SmallCase& c : list) {
     SCOPED_TRACE(c.name);
     ModelDef def;

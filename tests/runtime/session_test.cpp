@@ -13,7 +13,6 @@
 #include "ops/conv2d.h"
 #include "ops/elementwise.h"
 #include "ops/pad.h"
-#include "ops/recurrent.h"
 #include "ops/reduce.h"
 #include "ops/resize.h"
 #include "ops/slice.h"
@@ -304,6 +303,39 @@ TEST(Session, ViewsOfMappedParametersWriteNothing) {
     for (size_t i = 0; i < values.size(); ++i) EXPECT_NEAR(y.f32(1)[i], values[i] + 3 * parameter[i], 1e-6) << i;
     if (expected.tensors.empty()) expected.tensors.push_back(y.tensors[0]);
     EXPECT_LT(relative_error(y.f32(0), expected.f32(0), kTokens * kHidden), 1e-5);
+  }
+}
+
+// A layer is a product and one node of steps, whatever the number of tokens.
+TEST(Session, RecurrentLayersTakeAnyLength) {
+  static const BackendApi* const tables[] = {&cpu::backend(), &cpu::reference_backend()};
+  constexpr int64_t kTokens = 5000, kBatch = 2, kInputs = 3, kHidden = 5;
+  const Ref<Context> context = Ref<Context>::adopt(new Context({}, tables));
+  for (const auto& [op, gates] : {std::pair<const char*, int64_t>{"rnn", 1}, {"gru", 3}, {"lstm", 4}}) {
+    SCOPED_TRACE(op);
+    ModelDef def;
+    Graph g;
+    Node n;
+    n.op = find_op(op);
+    set_default_attributes(*n.op, &n.attributes);
+    n.in = {add_input(g, "x", TERN_DTYPE_F32, {kTokens, kBatch, kInputs})};
+    for (const Shape& s : {Shape{1, gates * kHidden, kInputs}, Shape{1, gates * kHidden, kHidden}}) {
+      const std::vector<float> values = random_floats((size_t)s.elements(), (uint32_t)s[2]);
+      const std::string name = std::to_string(s[2]);
+      add_parameter(def, name, s, values.data());
+      n.in.push_back(use_parameter(g, def, name));
+    }
+    emit_node(g, std::move(n), -1, &g.outputs);
+    add_signature(def, "forward", std::move(g));
+    const Ref<Model> model = make_model(*context, std::move(def));
+    const std::vector<float> x = random_floats((size_t)(kTokens * kBatch * kInputs), 4);
+    const Ref<Tensor> input = make_tensor(*context, TERN_DTYPE_F32, {kTokens, kBatch, kInputs}, x.data());
+    Outputs y, expected;
+    const std::unique_ptr<Session> session = open(*model, "cpu"), plain = open(*model, "reference");
+    TERN_OKAY(run(*session, 0, {input.get()}, &y));
+    TERN_OKAY(run(*plain, 0, {input.get()}, &expected));
+    EXPECT_LT(relative_error(y.f32(0), expected.f32(0), kTokens * kBatch * kHidden), 1e-4);
+    EXPECT_LT(session->placements(0).size(), 10u);
   }
 }
 
