@@ -41,7 +41,7 @@ constexpr Case kCases[] = {
     {"empty", "f32[0,3]", "axes=1"},
     {"nothing", "f32[0,3]", "axes=0"},
     {"zeros", "f32[3,3]{0,2,3,0,0,3,1,2,3}", "axes=1"},
-    {"far", "f32[2,4]{1e30,1e30,1e-30,1e-30,0,1e30,1e30,1e30}", "axes=1"},
+    {"far", "f32[2,4]{1e30,1e30,1e-30,1e-30,1e30,1e30,0,1e-30}", "axes=1"},
     {"far_rows", "f32[4,2]{1e30,1e-30,1e30,1e-30,1e-30,1e30,1e-30,1e30}", "axes=0"},
     {"wrap", "i32[2]{65536,65536}"},
     {"axis", "f32[3,4]", "axes=2", 0, TERN_ERR_INVALID_ARGUMENT},

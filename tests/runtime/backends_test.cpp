@@ -305,6 +305,7 @@ TEST(Encoded, ReadersTakeEveryEncodingAndKeepToItsBytes) {
         for (int e = 1; e < kNumEncodings && (encoded_tensors(*op) >> std::min<size_t>(i, 31) & 1); ++e)
           for (const DType dtype : {TERN_DTYPE_F32, TERN_DTYPE_F16, TERN_DTYPE_BF16}) {
             ParsedCase c = line;
+            if (dtype != TERN_DTYPE_F32) c.variant = dtype_name(dtype);
             uint64_t bytes = 0;
             for (size_t j = 0; j < c.inputs.size(); ++j) {
               test::Tensor& t = c.inputs[j];
