@@ -84,6 +84,8 @@ constexpr Case kCases[] = {
     {"groups_of_5", "f32[1,5,9,15] f32[9,3,2,5] f32[9]", "dilations=2,1 groups=3"},
     {"groups_of_16", "f32[1,4,9,32] f32[32,3,3,16]", "pads=1,1,1,1 groups=2", 1e-4},
     {"groups_of_12", "f32[1,4,9,24] f32[24,1,1,12] f32[24]", "groups=2"},
+    {"groups_of_20", "f32[1,5,14,40] f32[36,3,3,20] f32[36]", "pads=1,1,1,1 groups=2", 1e-4},
+    {"groups_of_20_dilated", "f32[2,6,15,40] f16[40,2,3,20]", "strides=2,1 pads=0,2,1,1 dilations=1,2 groups=2", 1e-4},
     {"groups_of_40", "f32[1,3,4,80] f32[80,3,3,40]", "pads=1,1,1,1 groups=2", 1e-4},
     {"groups", "f32[1,5,5,4] f32[6,3,3,2] f32[6]", "groups=2 pads=1,0,0,1"},
     {"dilated", "f32[1,9,8,2] f32[3,3,2,2]", "dilations=2,3"},
