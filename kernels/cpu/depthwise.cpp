@@ -192,7 +192,7 @@ struct Chunk {
   int64_t channel[kLanes];  // of input 0 of each output, from `input` on
 };
 
-Chunk chunk_at(const DepthwiseArgs& a, int64_t first, bool splats) {
+[[gnu::noinline]] Chunk chunk_at(const DepthwiseArgs& a, int64_t first, bool splats) {
   const int64_t n = a.multiplier, end = splats ? first / n * n + n : depthwise_outputs(a);
   Chunk c;
   alignas(64) float order[kLanes];
@@ -211,7 +211,8 @@ Chunk chunk_at(const DepthwiseArgs& a, int64_t first, bool splats) {
 
 // Inputs of a chunk in the order of its outputs, [row][column][group_in][kLanes]; one group alone, `splats`, as it is:
 // [row][column][group_in].
-void copy_inputs(const Part& p, const Axis& down, const Axis& across, const Chunk& c, bool splats, float* out) {
+[[gnu::noinline]] void copy_inputs(const Part& p, const Axis& down, const Axis& across, const Chunk& c, bool splats,
+                                   float* out) {
   const DepthwiseArgs& a = p.a;
   const int64_t depth = a.group_in, pixel = splats ? depth : depth * kLanes;
   const auto zero = [&](int64_t columns) {
@@ -222,10 +223,7 @@ void copy_inputs(const Part& p, const Axis& down, const Axis& across, const Chun
     const auto each = [&](auto f) __attribute__((always_inline)) {
       for (int64_t i = 0; i < columns; ++i, x += a.x_pixel, out += pixel) f();
     };
-    if (splats)
-      each([&]() __attribute__((always_inline)) {
-        for (int64_t i = 0; i < depth; ++i) out[i] = x[i];
-      });
+    if (splats) each([&]() __attribute__((always_inline)) { __builtin_memcpy(out, x, (size_t)depth * sizeof(float)); });
     else if (depth == 1 && a.multiplier == 1 && c.near == kLanes)
       each([&]() __attribute__((always_inline)) { store(out, load(x)); });
     else if (c.near)
@@ -266,13 +264,27 @@ struct Target {
   int lanes;
 };
 
+TERN_INLINE Vec read(const float* p, int lanes) { return lanes == kLanes ? load(p) : load_part(p, lanes); }
+
+// Outputs of n vectors of sums from pixel `at` on.
+[[gnu::noinline]] void finish_pixels(Vec* sums, int n, const Target& to, int64_t at) {
+  const auto each = [&](auto f) __attribute__((always_inline)) {
+    for (int x = 0; x < n; ++x) sums[x] = f(sums[x], 0);
+  };
+  const auto get = [&](const float* p, int) __attribute__((always_inline)) { return read(p + to.channel, to.lanes); };
+  finish(
+      *to.end, each, get, [&]() __attribute__((always_inline)) {
+        const float* residual = to.residual + at * to.residual_step;
+        for (int x = 0; x < n; ++x) sums[x] = sums[x] + read(residual + x * to.residual_step, to.lanes);
+      });
+  float* y = to.y + at * to.y_step;
+  for (int x = 0; x < n; ++x, y += to.y_step) to.lanes == kLanes ? store(y, sums[x]) : store_part(y, sums[x], to.lanes);
+}
+
 template <bool SPLATS, int TX>
 void sum_taps(const Tap* taps, int64_t n, int64_t depth, int64_t offset, int64_t step, const Target& to, int64_t at) {
-  const auto get = [&](const float* p, int) __attribute__((always_inline)) {
-    return to.lanes == kLanes ? load(p + to.channel) : load_part(p + to.channel, to.lanes);
-  };
   Vec acc[TX];
-  const Vec bias = to.end->bias ? get(to.end->bias, 0) : splat(0);
+  const Vec bias = to.end->bias ? read(to.end->bias + to.channel, to.lanes) : splat(0);
 #pragma GCC unroll 8
   for (int x = 0; x < TX; ++x) acc[x] = bias;
   for (int64_t t = 0; t < n; ++t) {
@@ -287,20 +299,10 @@ void sum_taps(const Tap* taps, int64_t n, int64_t depth, int64_t offset, int64_t
       }
     }
   }
-  const auto each = [&](auto f) __attribute__((always_inline)) {
+  Vec sums[TX];  // apart, so that the sums above stay in registers
 #pragma GCC unroll 8
-    for (int x = 0; x < TX; ++x) acc[x] = f(acc[x], 0);
-  };
-  finish(
-      *to.end, each, get, [&]() __attribute__((always_inline)) {
-        const float* residual = to.residual + at * to.residual_step - to.channel;
-#pragma GCC unroll 8
-        for (int x = 0; x < TX; ++x) acc[x] = acc[x] + get(residual + x * to.residual_step, 0);
-      });
-  float* y = to.y + at * to.y_step;
-#pragma GCC unroll 8
-  for (int x = 0; x < TX; ++x)
-    to.lanes == kLanes ? store(y + x * to.y_step, acc[x]) : store_part(y + x * to.y_step, acc[x], to.lanes);
+  for (int x = 0; x < TX; ++x) sums[x] = acc[x];
+  finish_pixels(sums, TX, to, at);
 }
 
 // Outputs [across.first, + columns) of one row.
@@ -331,7 +333,7 @@ void sum_row(const DepthwiseArgs& a, const Axis& down, const Axis& across, int64
 }
 
 // Outputs [begin, end) of some rows.
-void any_pixels(const Part& p, int64_t rows, int64_t begin, int64_t end) {
+[[gnu::noinline]] void any_pixels(const Part& p, int64_t rows, int64_t begin, int64_t end) {
   const DepthwiseArgs& a = p.a;
   const DepthwiseBlock block = depthwise_block(a);
   const int64_t outputs = depthwise_outputs(a), taps = depthwise_taps(a);
@@ -349,11 +351,8 @@ void any_pixels(const Part& p, int64_t rows, int64_t begin, int64_t end) {
     o += c.lanes;
     for (int64_t t = 0; t < taps; ++t) {
       const int64_t at = t * outputs + c.first;
-      if (p.w_half) {
-        for (int i = 0; i < kLanes; ++i) w[t * kLanes + i] = i < c.lanes ? weight_at(p.w_half, p.w, at + i) : 0;
-      } else {
-        store(w + t * kLanes, load_part((const float*)p.w + at, c.lanes));
-      }
+      store(w + t * kLanes, p.w_half ? splat(0) : load_part((const float*)p.w + at, c.lanes));
+      if (p.w_half) matmul_kernels.widen(p.w_half, (const uint16_t*)p.w + at, w + t * kLanes, c.lanes);
     }
     for (int64_t x = begin; x < end; x += block.columns) {
       const int64_t columns = end - x < block.columns ? end - x : block.columns;
