@@ -11,9 +11,13 @@
 namespace tern::cpu {
 namespace {
 
-bool is_depthwise(const Product& c) {
-  const Shape &x = c.graph->value(c.node->in[0]).shape, &w = c.graph->value(c.node->in[1]).shape;
-  return c.node->attrs<Conv2dAttrs>().groups == x[3] && w[3] == 1 && w[0] % x[3] == 0 && x[3] > 1;
+// Groups of few channels do not fill a product's tiles.
+constexpr int64_t kFewInputs = 32, kFewOutputs = 16;
+template <class Attrs>
+bool has_few_channels(const Product& c) {
+  const int64_t groups = c.node->attrs<Attrs>().groups, inputs = c.graph->value(c.node->in[0]).shape[3] / groups,
+                outputs = c.graph->value(c.node->out[0]).shape[3] / groups;
+  return groups > 1 && outputs > 0 && inputs > 0 && inputs <= kFewInputs && (inputs == 1 || outputs < kFewOutputs);
 }
 
 const char* refuse_product(const Product& c) {
@@ -33,14 +37,15 @@ const char* refuse_conv(const Graph& g, const Node& n) { return refuse_product(r
 
 int32_t narrow(int64_t v) { return (int32_t)v; }
 
-// Filters of a depthwise convolution: [kernel][outputs].
+template <class Attrs>
 tern_status fill_depthwise(Prepare& p, Product& c, DepthwiseArgs* a) {
-  const Conv2dAttrs& attrs = c.node->attrs<Conv2dAttrs>();
+  const Attrs& attrs = c.node->attrs<Attrs>();
   const Shape &x = c.graph->value(c.node->in[0]).shape, &w = c.graph->value(c.node->in[1]).shape,
               &y = c.graph->value(c.node->out[0]).shape;
+  a->transposed = std::is_same_v<Attrs, ConvTranspose2dAttrs>;
   a->batch = x[0], a->in_h = x[1], a->in_w = x[2], a->channels = x[3];
   a->out_h = y[1], a->out_w = y[2];
-  a->multiplier = narrow(w[0] / x[3]);
+  a->group_in = narrow(x[3] / attrs.groups), a->multiplier = narrow(y[3] / attrs.groups);
   a->kernel_h = narrow(w[1]), a->kernel_w = narrow(w[2]);
   a->stride_h = narrow(attrs.strides[0]), a->stride_w = narrow(attrs.strides[1]);
   a->dilation_h = narrow(attrs.dilations[0]), a->dilation_w = narrow(attrs.dilations[1]);
@@ -48,8 +53,22 @@ tern_status fill_depthwise(Prepare& p, Product& c, DepthwiseArgs* a) {
   a->x_pixel = x[3], a->y_pixel = p.row_step(p.node.out[0]);
   c.bias = c.in(2);
   TERN_TRY(fill_epilogue(p, c, y[3], &a->epilogue));
-  return pack_weights(p, c.in(1), {.order = PackOrder::depthwise, .outputs = w[0], .inputs = w[1] * w[2]}, &a->w,
-                      &a->w_half);
+  const PackShape shape{.order = a->transposed ? PackOrder::transposed_depthwise : PackOrder::depthwise,
+                        .outputs = y[3],
+                        .inputs = w[1] * w[2] * a->group_in,
+                        .groups = attrs.groups,
+                        .kernel = w[1] * w[2]};
+  return pack_weights(p, c.in(1), shape, &a->w, &a->w_half);
+}
+
+template <class Attrs>
+tern_status prepare_depthwise(Prepare& p, Product& c) {
+  DepthwiseArgs& a = p.args<DepthwiseArgs>();
+  TERN_TRY(fill_depthwise<Attrs>(p, c, &a));
+  p.pointer(a.x, c.in(0));
+  p.pointer(a.y, p.node.out[0]);
+  p.call(p.k.depthwise->depthwise, &a, depthwise_units(a), depthwise_unit_flops(a), depthwise_scratch_bytes(a));
+  return TERN_OK;
 }
 
 tern_status prepare_dense(Prepare& p, Product& c) {
@@ -86,13 +105,7 @@ tern_status prepare_dense(Prepare& p, Product& c) {
 
 tern_status prepare_conv(Prepare& p) {
   Product c = read_product(p.g, p.node);
-  if (!is_depthwise(c)) return prepare_dense(p, c);
-  DepthwiseArgs& a = p.args<DepthwiseArgs>();
-  TERN_TRY(fill_depthwise(p, c, &a));
-  p.pointer(a.x, c.in(0));
-  p.pointer(a.y, p.node.out[0]);
-  p.call(p.k.depthwise->depthwise, &a, depthwise_units(a), depthwise_unit_flops(a), depthwise_scratch_bytes(a));
-  return TERN_OK;
+  return has_few_channels<Conv2dAttrs>(c) ? prepare_depthwise<Conv2dAttrs>(p, c) : prepare_dense(p, c);
 }
 
 const char* refuse_conv_transpose(const Graph& g, const Node& n) {
@@ -103,6 +116,7 @@ const char* refuse_conv_transpose(const Graph& g, const Node& n) {
 
 tern_status prepare_conv_transpose(Prepare& p) {
   Product c = read_product(p.g, p.node);
+  if (has_few_channels<ConvTranspose2dAttrs>(c)) return prepare_depthwise<ConvTranspose2dAttrs>(p, c);
   const ConvTranspose2dAttrs& attrs = c.node->attrs<ConvTranspose2dAttrs>();
   const Shape &x = c.graph->value(c.node->in[0]).shape, &w = c.graph->value(c.node->in[1]).shape,
               &y = c.graph->value(c.node->out[0]).shape;
@@ -160,7 +174,7 @@ tern_status prepare_inverted_residual(Prepare& p) {
   read_group(p.node, parts);
   InvertedResidualArgs& a = p.args<InvertedResidualArgs>();
   TERN_TRY(fill_pointwise(p, parts[0], &a.expand));
-  TERN_TRY(fill_depthwise(p, parts[1], &a.depthwise));
+  TERN_TRY(fill_depthwise<Conv2dAttrs>(p, parts[1], &a.depthwise));
   TERN_TRY(fill_pointwise(p, parts[2], &a.project));
   a.in_c = parts[0].graph->value(parts[0].node->in[0]).shape[3];
   a.out_c = parts[2].shape[3];

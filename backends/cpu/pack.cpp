@@ -22,25 +22,33 @@ float source_at(const PackArgs& a, const void* source, MatrixSize size, int64_t 
   return a.dtype == TERN_DTYPE_F32 ? ((const float*)source)[i] : (float)load_element(a.dtype, source, i);
 }
 
-// Rows [begin, end) of target[kernel][outputs] = source[outputs][kernel].
-template <class T>
-void turn(const PackArgs& a, const void* source, void* target, int64_t begin, int64_t end) {
-  const int64_t outputs = a.shape.outputs, inputs = a.shape.inputs;
-  T* to = (T*)target + begin * outputs;
-  for (int64_t u = begin; u < end; ++u) {
-    const T* from = (const T*)source + u;
-    for (int64_t n = 0; n < outputs; ++n, from += inputs) *to++ = *from;
-  }
+bool is_turned(const PackShape& s) {
+  return s.order == PackOrder::depthwise || s.order == PackOrder::transposed_depthwise;
 }
 
-// Units: positions of the kernel for depthwise, else panels of all groups, in order. Targets are f32, or of the
-// source's type for depthwise.
+// Rows [begin, end) of target[inputs][outputs].
+template <class T>
+void turn(const PackShape& s, const void* source, void* target, int64_t begin, int64_t end) {
+  const int64_t per_group = s.outputs / s.groups, channels = s.inputs / s.kernel;
+  T* to = (T*)target + begin * s.outputs;
+  for (int64_t u = begin; u < end; ++u)
+    for (int64_t n = 0; n < s.outputs; ++n) {
+      const int64_t in = n / per_group * channels + u % channels;
+      *to++ =
+          ((const T*)
+               source)[s.order == PackOrder::depthwise ? n * s.inputs + u
+                                                       : (in * s.kernel + u / channels) * per_group + n % per_group];
+    }
+}
+
+// Units: rows of the turned ones, else panels of all groups, in order. Targets are f32, or of the
+// source's type where turned.
 void make_pack(const PackArgs& a, const void* const* sources, void* target, int64_t begin, int64_t end) {
   const void* source = sources[0];
   const PackShape& s = a.shape;
-  if (s.order == PackOrder::depthwise)
-    return a.dtype != TERN_DTYPE_F32 ? turn<uint16_t>(a, source, target, begin, end)
-                                     : turn<float>(a, source, target, begin, end);
+  if (is_turned(s))
+    return a.dtype != TERN_DTYPE_F32 ? turn<uint16_t>(s, source, target, begin, end)
+                                     : turn<float>(s, source, target, begin, end);
   const int64_t per_group = s.outputs / s.groups, panels = (per_group + kPanelWidth - 1) / kPanelWidth;
   for (int64_t u = begin; u < end; ++u) {
     const int64_t group = u / panels, n0 = u % panels * kPanelWidth, width = panel_width(per_group, n0);
@@ -65,7 +73,7 @@ void make_pack(const PackArgs& a, const void* const* sources, void* target, int6
 
 tern_status pack_weights(Prepare& p, ValueId v, const PackShape& shape, const void** w, int32_t* w_half) {
   const Value& value = p.g.value(v);
-  const bool turned = shape.order == PackOrder::depthwise;
+  const bool turned = is_turned(shape);
   if (p.k.of(value.encoding).panels && shape.order == PackOrder::panels && shape.groups == 1) {
     *w_half = half_of(value.dtype);
     p.pointer(*w, v);

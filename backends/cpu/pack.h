@@ -7,16 +7,17 @@
 namespace tern::cpu {
 
 enum class PackOrder : int64_t {
-  panels,             // source [outputs][inputs]: panels (base/panel.h), one set for each group of outputs
-  depthwise,          // source [outputs][kernel]: [kernel][outputs]
-  transposed_panels,  // source [in][kernel][outputs / groups]: as panels, of [outputs / groups][kernel][in / groups]
+  panels,                // source [outputs][inputs]: panels (base/panel.h), one set for each group of outputs
+  depthwise,             // source [outputs][inputs]: [inputs][outputs]
+  transposed_panels,     // source [in][kernel][outputs / groups]: as panels, of [outputs / groups][kernel][in / groups]
+  transposed_depthwise,  // of the same source: [kernel][in / groups][outputs]
 };
 
 struct PackShape {
   PackOrder order;
   int64_t outputs, inputs;  // of the whole matrix; inputs: of one output (kernel size times channels of its group)
   int64_t groups = 1;
-  int64_t kernel = 1;  // transposed_panels
+  int64_t kernel = 1;  // of the transposed ones
 };
 
 // Points *w at weight `v` in the order wanted: in place where it lies so already, else at a copy (Prepare::derive).

@@ -67,37 +67,43 @@ struct Ring {
       const int64_t iy = first + ky * a.dilation_h;
       const float* row = zeros;
       if (iy >= 0 && iy < a.in_h) row = in_place ? a.x + (image * a.in_h + iy) * a.in_w * a.x_pixel : slot(iy);
-      if (a.dilation_w == 1) p[n++] = row;
+      if (whole_runs()) p[n++] = row;
       else
         for (int64_t kx = 0; kx < a.kernel_w; ++kx) p[n++] = row + kx * a.dilation_w * a.in_c;
     }
     return n;
   }
 
-  int64_t run_length() const { return a.dilation_w == 1 ? a.kernel_w * a.in_c : a.in_c; }
+  bool whole_runs() const { return a.dilation_w == 1 && a.groups == 1; }
+  int64_t run_length() const { return whole_runs() ? a.kernel_w * a.in_c : a.in_c / a.groups; }
 };
 
 void conv_rows(const ConvArgs& a, int64_t begin, int64_t end, float* scratch) {
-  const int64_t k = (int64_t)a.kernel_h * a.kernel_w * a.in_c;
+  const int64_t c = a.in_c / a.groups, n = a.out_c / a.groups, k = (int64_t)a.kernel_h * a.kernel_w * c;
+  const int64_t elements = panel_elements(n, k);  // of a group's weights
   Ring ring(a, scratch);
   float* free = scratch + (ring.height + 1) * ring.floats;
   PanelRows p;
-  p.w = a.w, p.w_half = a.w_half;
+  p.w_half = a.w_half;
+  const char* w = (const char*)a.w;
   if (conv_widens_all(a, k)) {
-    const int64_t elements = panel_elements(a.out_c, k);
-    matmul_kernels.widen(a.w_half, a.w, free, elements);
-    p.w = free, p.w_half = 0;
-    free += round16(elements);
+    matmul_kernels.widen(a.w_half, a.w, free, a.groups * elements);
+    w = (const char*)free, p.w_half = 0;
+    free += round16(a.groups * elements);
   }
   p.panel = free;
   const float** pointers = (const float**)((char*)free + panel_scratch_bytes(k, a.w_half));
   p.a = pointers, p.run_length = ring.run_length(), p.a_stride = a.stride_w * a.in_c, p.rows = a.out_w;
-  p.n = a.out_c, p.n_end = a.out_c, p.k = k, p.y_stride = a.y_pixel;
+  p.n = n, p.n_end = n, p.k = k, p.y_stride = a.y_pixel;
   for (int64_t unit = begin; unit < end; ++unit) {
-    const Epilogue e = epilogue_at(a.epilogue, unit * a.out_w, 0);
     p.runs = ring.runs(unit, pointers);
-    p.y = a.y + unit * a.out_w * a.y_pixel, p.epilogue = &e;
-    matmul_kernels.panel_rows(p);
+    for (int64_t group = 0; group < a.groups; ++group) {
+      const Epilogue e = epilogue_at(a.epilogue, unit * a.out_w, group * n);
+      p.w = w + group * elements * (p.w_half ? 2 : 4);
+      p.y = a.y + unit * a.out_w * a.y_pixel + group * n, p.epilogue = &e;
+      matmul_kernels.panel_rows(p);
+      for (int64_t i = 0; i < p.runs; ++i) pointers[i] += c;
+    }
   }
 }
 

@@ -58,6 +58,7 @@ enum class ConvPath : int32_t {
   winograd,  // unit: a block of output tiles
 };
 constexpr int64_t kConvHeadOutputs = 4;
+constexpr int64_t kConvGroupRowFloats = 1 << 15;  // of a row with all its groups
 static inline ConvPath conv_path(const ConvArgs& a) {
   if (a.method != ConvMethod::direct) return ConvPath::winograd;
   const bool same_size = a.out_h == a.in_h && a.out_w == a.in_w;
@@ -65,7 +66,10 @@ static inline ConvPath conv_path(const ConvArgs& a) {
   if (a.kernel_h == 1 && a.kernel_w == 1 && a.stride_h == 1 && a.stride_w == 1 && a.pad_top == 0 && a.pad_left == 0 &&
       same_size && a.groups == 1)
     return ConvPath::pointwise;
-  return a.groups == 1 && a.out_w >= 24 && a.out_c <= 96 ? ConvPath::rows : ConvPath::gather;
+  // What is gathered of a group serves its few outputs only.
+  const bool grouped = a.groups > 1 && (a.kernel_h > 1 || a.kernel_w > 1) && a.out_w >= 12 &&
+                       a.out_c / a.groups <= 32 && a.in_w * a.in_c <= kConvGroupRowFloats;
+  return grouped || (a.groups == 1 && a.out_w >= 24 && a.out_c <= 96) ? ConvPath::rows : ConvPath::gather;
 }
 
 constexpr int64_t kConvGatherRows = 112;  // pixels gathered at a time, fewer when kernel_h * kernel_w * in_c is large
@@ -135,7 +139,7 @@ static inline double conv_unit_flops(const ConvArgs& a) {
 // f16 weights of the rows path are widened once per call when they fit into so many floats, otherwise panel by panel.
 constexpr int64_t kConvWidenFloats = 1 << 16;
 static inline bool conv_widens_all(const ConvArgs& a, int64_t k) {
-  return a.w_half && panel_elements(a.out_c, k) <= kConvWidenFloats;
+  return a.w_half && a.groups * panel_elements(a.out_c / a.groups, k) <= kConvWidenFloats;
 }
 
 static inline size_t conv_scratch_bytes(const ConvArgs& a) {
@@ -148,7 +152,8 @@ static inline size_t conv_scratch_bytes(const ConvArgs& a) {
     case ConvPath::pointwise: break;
     case ConvPath::head: floats = (ring_rows + 1) * round(span_w * c) + round(a.out_c * k) + a.out_w * a.out_c; break;
     case ConvPath::rows:
-      floats = (ring_rows + 1) * round(span_w * c) + (conv_widens_all(a, k) ? panel_elements(a.out_c, k) : 0);
+      floats = (ring_rows + 1) * round(span_w * a.in_c) +
+               (conv_widens_all(a, k) ? round(a.groups * panel_elements(a.out_c / a.groups, k)) : 0);
       break;
     case ConvPath::gather: floats = conv_gather_rows(k) * k; break;
     case ConvPath::winograd: {

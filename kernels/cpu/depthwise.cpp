@@ -16,7 +16,6 @@ struct Job {
   const float* const* x;
   const float* w;
   float* y[2];
-  Epilogue epilogue[2];  // of each row
   int64_t in_w, channels, x_pixel, y_pixel;
   int32_t pad_left;
   Ending end;
@@ -97,10 +96,11 @@ void pixels_of_8(const Job& j, int64_t ox) {
 }
 #endif
 
-// Any kernel, stride, dilation and epilogue: pixels [ox, end) of one output row, four vectors of channels at a time.
-void any_pixels(const Job& j, const DepthwiseArgs& a, int y, int64_t ox, int64_t end) {
-  const int64_t channels = j.channels;
-  for (; ox < end; ++ox) {
+// An output row of few pixels, where sums of four vectors of channels keep the processor busier than those of pixels.
+void few_pixels(const DepthwiseRows& r, const Ending& ending, const Epilogue& epilogue, int64_t y) {
+  const DepthwiseArgs& a = *r.shape;
+  const int64_t channels = a.channels;
+  for (int64_t ox = 0; ox < a.out_w; ++ox) {
     const int64_t ix0 = ox * a.stride_w - a.pad_left;
     const int64_t kx0 = ix0 >= 0 ? 0 : (-ix0 + a.dilation_w - 1) / a.dilation_w;
     for (int64_t c0 = 0; c0 < channels; c0 += 4 * kLanes) {
@@ -110,14 +110,14 @@ void any_pixels(const Job& j, const DepthwiseArgs& a, int y, int64_t ox, int64_t
       const auto each = [&](auto f) __attribute__((always_inline)) {  // f(vector, channel, lanes)
         for (int v = 0; v < vecs; ++v) acc[v] = f(acc[v], c0 + v * kLanes, v + 1 < vecs ? kLanes : last);
       };
-      if (j.end.bias)
-        each([&](Vec, int64_t c, int n) __attribute__((always_inline)) { return load_part(j.end.bias + c, n); });
+      if (ending.bias)
+        each([&](Vec, int64_t c, int n) __attribute__((always_inline)) { return load_part(ending.bias + c, n); });
       for (int64_t ky = 0; ky < a.kernel_h; ++ky)
         for (int64_t kx = kx0; kx < a.kernel_w; ++kx) {
           const int64_t ix = ix0 + kx * a.dilation_w;
           if (ix >= a.in_w) break;
-          const float* p = j.x[y * a.stride_h + ky * a.dilation_h] + ix * j.x_pixel;
-          const float* w = j.w + (ky * a.kernel_w + kx) * channels;
+          const float* p = r.x[y * a.stride_h + ky * a.dilation_h] + ix * a.x_pixel;
+          const float* w = r.w + (ky * a.kernel_w + kx) * channels;
           if (left == 4 * kLanes) {
 #pragma GCC unroll 4
             for (int v = 0; v < 4; ++v) acc[v] = fma(load(p + c0 + v * kLanes), load(w + c0 + v * kLanes), acc[v]);
@@ -128,8 +128,245 @@ void any_pixels(const Job& j, const DepthwiseArgs& a, int y, int64_t ox, int64_t
         }
       alignas(64) float sums[4 * kLanes];
       for (int v = 0; v < 4; ++v) store(sums + v * kLanes, acc[v]);
-      const Epilogue e = epilogue_at(j.epilogue[y], ox, c0);
-      matmul_kernels.finish_rows({sums, j.y[y] + ox * j.y_pixel + c0, 0, 0, 1, left, &e});
+      const Epilogue e = epilogue_at(epilogue, y * a.out_w + ox, c0);
+      matmul_kernels.finish_rows({sums, r.y + (y * a.out_w + ox) * a.y_pixel + c0, 0, 0, 1, left, &e});
+    }
+  }
+}
+
+// One direction of a block of outputs, [first, first + outputs), and the lines (rows or columns) copied for it.
+struct Axis {
+  int64_t in, kernel, stride, dilation, pad;
+  bool transposed, windows = false;
+  int64_t first = 0, low = 0, lines = 0;
+
+  void begin(int64_t o, int64_t outputs) {
+    const int64_t reach = (kernel - 1) * dilation, back = o + pad - reach;
+    first = o;
+    windows = depthwise_windows(outputs, kernel, stride, dilation, transposed);
+    low = !transposed ? o * stride - pad : back >= 0 ? back / stride : (back - stride + 1) / stride;
+    lines = depthwise_lines(outputs, kernel, stride, dilation, transposed);
+  }
+  bool meets(int64_t o, int64_t k) const { return !transposed || (o + pad - k * dilation) % stride == 0; }
+  int64_t input(int64_t o, int64_t k) const {
+    return transposed ? (o + pad - k * dilation) / stride : o * stride - pad + k * dilation;
+  }
+  bool inside(int64_t i) const { return (uint64_t)i < (uint64_t)in; }
+  int64_t line(int64_t o, int64_t k) const { return windows ? (o - first) * kernel + k : input(o, k) - low; }
+  // The input that lies there, or what is outside.
+  int64_t at(int64_t line) const {
+    if (!windows) return low + line;
+    const int64_t o = first + line / kernel, k = line % kernel;
+    return meets(o, k) ? input(o, k) : -1;
+  }
+  // Outputs from one that meets the same taps to the next, and the lines between them.
+  int64_t phases() const { return transposed ? stride : 1; }
+  int64_t step() const { return windows ? phases() * kernel : transposed ? 1 : stride; }
+};
+
+// Output rows of one picture for any shape.
+struct Part {
+  const DepthwiseArgs& a;
+  Axis down;             // of the picture, or of the rows listed
+  int64_t first;         // of the rows
+  const float* picture;  // or NULL, then
+  const float* const* list;
+  const void* w;
+  int32_t w_half;
+  float* y;  // of the first row
+  Epilogue epilogue;
+  float* scratch;
+};
+
+struct Tap {
+  const float *x, *w;  // of the first input
+};
+
+// The vector of outputs from `first` on in one group's or several groups' filters.
+struct Chunk {
+  int64_t first;
+  int lanes;
+  int64_t input;            // first channel read
+  int near;                 // channels from there on that a vector holds; 0: they are too many, and read one by one
+  VecI order;               // the same in such a vector
+  int64_t channel[kLanes];  // of input 0 of each output, from `input` on
+};
+
+[[gnu::noinline]] Chunk chunk_at(const DepthwiseArgs& a, int64_t first, bool splats) {
+  const int64_t n = a.multiplier, end = splats ? first / n * n + n : depthwise_outputs(a);
+  Chunk c;
+  alignas(64) float order[kLanes];
+  c.first = first, c.lanes = end - first < kLanes ? (int)(end - first) : kLanes;
+  c.input = first / n * a.group_in;
+  for (int i = 0; i < kLanes; ++i) {
+    c.channel[i] = (first + (i < c.lanes ? i : c.lanes - 1)) / n * a.group_in;
+    c.channel[i] -= c.input;
+    order[i] = (float)c.channel[i];
+  }
+  c.order = to_int(load(order));
+  const int64_t left = a.channels - c.input;
+  c.near = c.channel[kLanes - 1] + a.group_in > kLanes ? 0 : left < kLanes ? (int)left : kLanes;
+  return c;
+}
+
+// Inputs of a chunk in the order of its outputs, [row][column][group_in][kLanes]; one group alone, `splats`, as it is:
+// [row][column][group_in].
+[[gnu::noinline]] void copy_inputs(const Part& p, const Axis& down, const Axis& across, const Chunk& c, bool splats,
+                                   float* out) {
+  const DepthwiseArgs& a = p.a;
+  const int64_t depth = a.group_in, pixel = splats ? depth : depth * kLanes;
+  const auto zero = [&](int64_t columns) {
+    __builtin_memset(out, 0, (size_t)(columns * pixel) * sizeof(float));
+    out += columns * pixel;
+  };
+  const auto copy = [&](const float* x, int64_t columns) __attribute__((always_inline)) {
+    const auto each = [&](auto f) __attribute__((always_inline)) {
+      for (int64_t i = 0; i < columns; ++i, x += a.x_pixel, out += pixel) f();
+    };
+    if (splats) each([&]() __attribute__((always_inline)) { __builtin_memcpy(out, x, (size_t)depth * sizeof(float)); });
+    else if (depth == 1 && a.multiplier == 1 && c.near == kLanes)
+      each([&]() __attribute__((always_inline)) { store(out, load(x)); });
+    else if (c.near)
+      each([&]() __attribute__((always_inline)) {
+        const Vec v = c.near == kLanes ? load(x) : load_part(x, c.near);
+        for (int i = 0; i < depth; ++i) store(out + i * kLanes, permute(v, c.order + VecI(i)));
+      });
+    else
+      each([&]() __attribute__((always_inline)) {
+        for (int64_t i = 0; i < depth; ++i)
+          for (int k = 0; k < kLanes; ++k) out[i * kLanes + k] = x[c.channel[k] + i];
+      });
+  };
+  for (int64_t row = 0; row < down.lines; ++row) {
+    const int64_t iy = down.at(row);
+    if (!down.inside(iy)) {  // no tap reads it
+      out += across.lines * pixel;
+      continue;
+    }
+    const float* from = (p.picture ? p.picture + iy * a.in_w * a.x_pixel : p.list[iy]) + c.input;
+    for (int64_t column = 0; column < across.lines;) {
+      const int64_t ix = across.at(column), left = across.windows ? 1 : across.lines - column;
+      const int64_t until = ix < 0 ? -ix : across.inside(ix) ? a.in_w - ix : left, n = until < left ? until : left;
+      if (across.inside(ix)) copy(from + ix * a.x_pixel, n);
+      else zero(n);
+      column += n;
+    }
+  }
+}
+
+// Where sums go: with their ending, or as they are.
+struct Target {
+  float* y;
+  int64_t y_step, residual_step;
+  const float* residual;
+  const Ending* end;
+  int64_t channel;
+  int lanes;
+};
+
+TERN_INLINE Vec read(const float* p, int lanes) { return lanes == kLanes ? load(p) : load_part(p, lanes); }
+
+// Outputs of n vectors of sums from pixel `at` on.
+[[gnu::noinline]] void finish_pixels(Vec* sums, int n, const Target& to, int64_t at) {
+  const auto each = [&](auto f) __attribute__((always_inline)) {
+    for (int x = 0; x < n; ++x) sums[x] = f(sums[x], 0);
+  };
+  const auto get = [&](const float* p, int) __attribute__((always_inline)) { return read(p + to.channel, to.lanes); };
+  finish(
+      *to.end, each, get, [&]() __attribute__((always_inline)) {
+        const float* residual = to.residual + at * to.residual_step;
+        for (int x = 0; x < n; ++x) sums[x] = sums[x] + read(residual + x * to.residual_step, to.lanes);
+      });
+  float* y = to.y + at * to.y_step;
+  for (int x = 0; x < n; ++x, y += to.y_step) to.lanes == kLanes ? store(y, sums[x]) : store_part(y, sums[x], to.lanes);
+}
+
+template <bool SPLATS, int TX>
+void sum_taps(const Tap* taps, int64_t n, int64_t depth, int64_t offset, int64_t step, const Target& to, int64_t at) {
+  Vec acc[TX];
+  const Vec bias = to.end->bias ? read(to.end->bias + to.channel, to.lanes) : splat(0);
+#pragma GCC unroll 8
+  for (int x = 0; x < TX; ++x) acc[x] = bias;
+  for (int64_t t = 0; t < n; ++t) {
+    const float *p = taps[t].x + offset, *w = taps[t].w;
+    for (int64_t i = 0; i < depth; ++i, p += SPLATS ? 1 : kLanes, w += kLanes) {
+      const Vec v = load(w);
+      const float* q[2] = {p, p + 4 * step};
+#pragma GCC unroll 8
+      for (int x = 0; x < TX; ++x) {
+        const float* in = q[x / 4] + x % 4 * step;
+        acc[x] = fma(SPLATS ? splat(*in) : load(in), v, acc[x]);
+      }
+    }
+  }
+  Vec sums[TX];  // apart, so that the sums above stay in registers
+#pragma GCC unroll 8
+  for (int x = 0; x < TX; ++x) sums[x] = acc[x];
+  finish_pixels(sums, TX, to, at);
+}
+
+// Outputs [across.first, + columns) of one row.
+template <bool SPLATS>
+void sum_row(const DepthwiseArgs& a, const Axis& down, const Axis& across, int64_t oy, int64_t columns,
+             const float* inputs, const float* w, Tap* taps, Target to) {
+  const int64_t depth = a.group_in, pixel = SPLATS ? depth : depth * kLanes, phases = across.phases();
+  const Target first = to;
+  to.y_step *= phases, to.residual_step *= phases;
+  for (int64_t phase = 0; phase < phases && phase < columns; ++phase) {
+    int64_t n = 0;
+    for (int64_t ky = 0; ky < a.kernel_h; ++ky) {
+      if (!down.meets(oy, ky) || !down.inside(down.input(oy, ky))) continue;
+      for (int64_t kx = 0; kx < a.kernel_w; ++kx)
+        if (const int64_t ox = across.first + phase; across.meets(ox, kx))
+          taps[n++] = {inputs + (down.line(oy, ky) * across.lines + across.line(ox, kx)) * pixel,
+                       w + (ky * a.kernel_w + kx) * depth * kLanes};
+    }
+    to.y = first.y + phase * first.y_step, to.residual = first.residual + phase * first.residual_step;
+    const int64_t count = (columns - phase + phases - 1) / phases, step = across.step() * pixel;
+    const int64_t wide = count >= 8 ? 8 : count >= 4 ? 4 : 1;
+    const auto tile = wide == 8 ? sum_taps<SPLATS, 8> : wide == 4 ? sum_taps<SPLATS, 4> : sum_taps<SPLATS, 1>;
+    for (int64_t i = 0; i < count; i += wide) {  // the last one is moved back: the same bits again
+      const int64_t x = i + wide <= count ? i : count - wide;
+      tile(taps, n, depth, x * step, step, to, x);
+    }
+  }
+}
+
+// Outputs [begin, end) of some rows.
+[[gnu::noinline]] void any_pixels(const Part& p, int64_t rows, int64_t begin, int64_t end) {
+  const DepthwiseArgs& a = p.a;
+  const DepthwiseBlock block = depthwise_block(a);
+  const int64_t outputs = depthwise_outputs(a), taps = depthwise_taps(a);
+  const bool splats = a.multiplier >= kLanes;
+  const Ending ending = ending_of(p.epilogue), only = only_sums(ending);
+  // sums for themselves where a tile that is moved back would find its results as the residual
+  const bool twice = ending.kind == Finish::later || (p.epilogue.residual && p.epilogue.residual == p.y);
+  Axis down = p.down, across = {a.in_w, a.kernel_w, a.stride_w, a.dilation_w, a.pad_left, a.transposed != 0};
+  float *inputs = p.scratch, *w = inputs + block.floats, *sums = w + taps * kDepthwiseLanes;
+  Tap* const tap = (Tap*)(sums + block.columns * kDepthwiseLanes);
+  const auto sum = splats ? sum_row<true> : sum_row<false>;
+  down.begin(p.first, rows);
+  for (int64_t o = 0; o < outputs;) {
+    const Chunk c = chunk_at(a, o, splats);
+    o += c.lanes;
+    for (int64_t t = 0; t < taps; ++t) {
+      const int64_t at = t * outputs + c.first;
+      store(w + t * kLanes, p.w_half ? splat(0) : load_part((const float*)p.w + at, c.lanes));
+      if (p.w_half) matmul_kernels.widen(p.w_half, (const uint16_t*)p.w + at, w + t * kLanes, c.lanes);
+    }
+    for (int64_t x = begin; x < end; x += block.columns) {
+      const int64_t columns = end - x < block.columns ? end - x : block.columns;
+      across.begin(x, columns);
+      copy_inputs(p, down, across, c, splats, inputs);
+      for (int64_t r = 0; r < rows; ++r) {
+        const int64_t pixel = r * a.out_w + x;
+        float* y = p.y + pixel * a.y_pixel + c.first;
+        const Epilogue e = epilogue_at(p.epilogue, pixel, c.first);
+        const Target direct = {y, a.y_pixel, e.residual_stride, e.residual, &ending, c.first, c.lanes},
+                     apart = {sums, kLanes, 0, nullptr, &only, c.first, c.lanes};
+        sum(a, down, across, p.first + r, columns, inputs, w, tap, twice ? apart : direct);
+        if (twice) matmul_kernels.finish_rows({sums, y, kLanes, a.y_pixel, columns, c.lanes, &e});
+      }
     }
   }
 }
@@ -138,19 +375,6 @@ void any_pixels(const Job& j, const DepthwiseArgs& a, int y, int64_t ox, int64_t
 template <int K, int SY, int SX, int TY, int TX>
 void row(const Job& j, const DepthwiseArgs& a) {
   for (int64_t ox = 0; ox < a.out_w;) {
-#if defined(__AVX512BW__)
-    if (K == 3 && SY == 1 && SX == 1 && j.channels < kLanes) {
-      if (TY == 2 && j.x_pixel == 8 && j.y_pixel == 8 && ox >= j.pad_left && ox + 8 <= a.out_w &&
-          ox - j.pad_left + 10 <= j.in_w) {
-        pixels_of_8(j, ox);
-        ox += 8;
-      } else {
-        for (int y = 0; y < TY; ++y) any_pixels(j, a, y, ox, ox + 1);
-        ox += 1;
-      }
-      continue;
-    }
-#endif
     if (ox + TX > a.out_w) ox = a.out_w - TX;
     const int64_t ix = ox * SX - j.pad_left;
     if (ix >= 0 && ix + (TX - 1) * SX + K <= j.in_w) pixels<K, SY, SX, TY, TX, false>(j, ox);
@@ -159,101 +383,115 @@ void row(const Job& j, const DepthwiseArgs& a) {
   }
 }
 
-// Several filters a channel: plain loops over one output row.
-void multiplied_row(const Job& j, const DepthwiseArgs& a, int y) {
-  constexpr int64_t kBlock = 64;
-  const int64_t outputs = a.channels * a.multiplier;
-  for (int64_t ox = 0; ox < a.out_w; ++ox)
-    for (int64_t o0 = 0; o0 < outputs; o0 += kBlock) {
-      const int64_t n = outputs - o0 < kBlock ? outputs - o0 : kBlock;
-      float sums[kBlock];
-      for (int64_t o = 0; o < n; ++o) sums[o] = j.end.bias ? j.end.bias[o0 + o] : 0;
-      for (int64_t ky = 0; ky < a.kernel_h; ++ky)
-        for (int64_t kx = 0; kx < a.kernel_w; ++kx) {
-          const int64_t ix = ox * a.stride_w - a.pad_left + kx * a.dilation_w;
-          if (ix < 0 || ix >= a.in_w) continue;
-          const float* p = j.x[y * a.stride_h + ky * a.dilation_h] + ix * j.x_pixel;
-          const float* w = j.w + (ky * a.kernel_w + kx) * outputs + o0;
-          for (int64_t o = 0; o < n; ++o) sums[o] += p[(o0 + o) / a.multiplier] * w[o];
-        }
-      const Epilogue e = epilogue_at(j.epilogue[y], ox, o0);
-      matmul_kernels.finish_rows({sums, j.y[y] + ox * j.y_pixel + o0, 0, 0, 1, n, &e});
-    }
-}
-
-void rows(const DepthwiseRows& r) {
+// Rows in tiles, where the shape has one and the result may be written before its epilogue.
+bool tiled_rows(const DepthwiseRows& r, const Epilogue& epilogue) {
   const DepthwiseArgs& a = *r.shape;
+  if (!depthwise_tiled(a) || a.channels < kLanes || epilogue.residual == r.y) return false;
   Job j;
   j.x = r.x, j.w = r.w, j.in_w = a.in_w, j.channels = a.channels, j.x_pixel = a.x_pixel, j.y_pixel = a.y_pixel,
   j.pad_left = a.pad_left;
+  j.y[0] = r.y, j.y[1] = r.y + a.out_w * a.y_pixel;
   j.end = ending_of(a.epilogue);
-  for (int y = 0; y < r.rows; ++y) {
-    j.y[y] = r.y[y];
-    j.epilogue[y] = a.epilogue;
-    if (a.epilogue.residual) j.epilogue[y].residual += r.residual_offset[y];
-  }
-  if (a.multiplier != 1) {
-    for (int y = 0; y < r.rows; ++y) multiplied_row(j, a, y);
-    return;
-  }
-  const bool square = a.kernel_h == a.kernel_w && a.dilation_h == 1 && a.dilation_w == 1;
   // sums first, then what follows them while the row is in the cache
-  const bool twice = j.end.kind == Finish::later || a.epilogue.residual;
-  const bool narrow = a.channels == 8 && !twice;  // any_pixels would finish its part itself
-  const bool in_place = a.epilogue.residual && j.epilogue[0].residual == j.y[0];  // sums would overwrite it
-  const bool tiles = square && !in_place && a.out_w >= 4 && (a.channels >= kLanes || narrow);
-  if (tiles && twice) j.end = only_sums(j.end);
-  const bool two = r.rows == 2, wide = tiles && a.channels >= kLanes;
+  const bool twice = j.end.kind == Finish::later || epilogue.residual, two = r.rows == 2;
+  if (twice) j.end = only_sums(j.end);
   const auto is = [&](int k, int sy, int sx) { return a.kernel_h == k && a.stride_h == sy && a.stride_w == sx; };
-  if (tiles && is(3, 1, 1)) two ? row<3, 1, 1, 2, 4>(j, a) : row<3, 1, 1, 1, 4>(j, a);
-  else if (wide && is(3, 2, 2)) two ? row<3, 2, 2, 2, 4>(j, a) : row<3, 2, 2, 1, 4>(j, a);
-  else if (wide && is(5, 1, 1)) two ? row<5, 1, 1, 2, 4>(j, a) : row<5, 1, 1, 1, 4>(j, a);
-  else if (wide && is(5, 2, 2)) two ? row<5, 2, 2, 2, 2>(j, a) : row<5, 2, 2, 1, 2>(j, a);
-  else if (wide && (is(3, 2, 1) || is(5, 2, 1))) {  // text lines: their height is halved alone
-    for (int y = 0; y < r.rows; ++y) {
+  if (is(3, 1, 1)) two ? row<3, 1, 1, 2, 4>(j, a) : row<3, 1, 1, 1, 4>(j, a);
+  else if (is(3, 2, 2)) two ? row<3, 2, 2, 2, 4>(j, a) : row<3, 2, 2, 1, 4>(j, a);
+  else if (is(5, 1, 1)) two ? row<5, 1, 1, 2, 4>(j, a) : row<5, 1, 1, 1, 4>(j, a);
+  else if (is(5, 2, 2)) two ? row<5, 2, 2, 2, 2>(j, a) : row<5, 2, 2, 1, 2>(j, a);
+  else
+    for (int y = 0; y < r.rows; ++y) {  // text lines: their height is halved alone
       Job one = j;
       one.x = j.x + 2 * y, one.y[0] = j.y[y];
       a.kernel_h == 3 ? row<3, 2, 1, 1, 4>(one, a) : row<5, 2, 1, 1, 4>(one, a);
     }
-  } else {
-    for (int y = 0; y < r.rows; ++y) any_pixels(j, a, y, 0, a.out_w);
+  if (twice) matmul_kernels.finish_rows({r.y, r.y, a.y_pixel, a.y_pixel, r.rows * a.out_w, a.channels, &epilogue});
+  return true;
+}
+
+void rows(const DepthwiseRows& r) {
+  const DepthwiseArgs& a = *r.shape;
+  Epilogue epilogue = a.epilogue;
+  if (epilogue.residual) epilogue.residual += r.residual_offset;
+  if (tiled_rows(r, epilogue)) return;
+  if (depthwise_few_pixels(a)) {
+    for (int y = 0; y < r.rows; ++y) few_pixels(r, ending_of(epilogue), epilogue, y);
     return;
   }
-  if (twice)
-    for (int y = 0; y < r.rows; ++y)
-      matmul_kernels.finish_rows({r.y[y], r.y[y], a.y_pixel, a.y_pixel, a.out_w, a.channels, &j.epilogue[y]});
+  const int64_t inputs = (r.rows - 1) * a.stride_h + (int64_t)(a.kernel_h - 1) * a.dilation_h + 1;
+  int64_t begin = 0, end = a.out_w;
+  const Part p = {
+      a, {inputs, a.kernel_h, a.stride_h, a.dilation_h, 0, false}, 0, nullptr, r.x, r.w, 0, r.y, epilogue, r.scratch};
+#if defined(__AVX512BW__)
+  Job j;
+  j.end = ending_of(epilogue);
+  if (depthwise_tiled(a) && a.kernel_h == 3 && a.stride_h == 1 && a.stride_w == 1 && r.rows == 2 && a.channels == 8 &&
+      a.x_pixel == 8 && a.y_pixel == 8 && j.end.kind != Finish::later && !epilogue.residual) {
+    j.x = r.x, j.w = r.w, j.in_w = a.in_w, j.channels = j.x_pixel = j.y_pixel = 8, j.pad_left = a.pad_left;
+    j.y[0] = r.y, j.y[1] = r.y + a.out_w * 8;
+    int64_t ox = a.pad_left;
+    for (; ox + 8 <= a.out_w && ox - a.pad_left + 10 <= a.in_w; ox += 8) pixels_of_8(j, ox);
+    if (ox > a.pad_left) {
+      any_pixels(p, 2, 0, a.pad_left);
+      begin = ox;
+    }
+  }
+#endif
+  any_pixels(p, r.rows, begin, end);
 }
 
 void depthwise(const void* args, int64_t begin, int64_t end, void* scratch) {
   const DepthwiseArgs& a = *(const DepthwiseArgs*)args;
-  char* free = (char*)scratch;
-  const float* w = (const float*)a.w;
-  if (a.w_half) {
-    matmul_kernels.widen(a.w_half, a.w, (float*)free, (int64_t)a.kernel_h * a.kernel_w * a.channels * a.multiplier);
-    w = (const float*)free;
-    free += depthwise_filter_bytes(a);
+  const int64_t pairs = (a.out_h + 1) / 2, row_floats = a.in_w * a.x_pixel;
+  float* const block = (float*)scratch;
+  const bool listed = depthwise_listed(a);
+  const int64_t block_rows = listed ? 2 : depthwise_block(a).rows;
+  DepthwiseRows r;
+  r.w = (const float*)a.w, r.shape = &a, r.scratch = block;
+  float* zeros = nullptr;
+  const float** x = nullptr;
+  if (listed) {
+    char* free = (char*)scratch + depthwise_block_bytes(a);
+    if (a.w_half) {
+      matmul_kernels.widen(a.w_half, a.w, (float*)free, depthwise_taps(a) * a.channels);
+      r.w = (const float*)free;
+      free += depthwise_filter_bytes(a);
+    }
+    zeros = (float*)free;
+    __builtin_memset(zeros, 0, (size_t)row_floats * sizeof(float));
+    x = (const float**)(free + ((size_t)row_floats * sizeof(float) + 63) / 64 * 64);
+    r.x = x;
   }
-  float* zeros = (float*)free;
-  const int64_t row_floats = a.in_w * a.x_pixel;
-  for (int64_t i = 0; i < row_floats; ++i) zeros[i] = 0;
-  const float** x = (const float**)(free + ((size_t)row_floats * sizeof(float) + 63) / 64 * 64);
-
-  const int64_t pairs = (a.out_h + 1) / 2;
-  for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t image = unit / pairs, oy = unit % pairs * 2;
-    DepthwiseRows r;
-    r.x = x, r.w = w, r.shape = &a, r.rows = a.out_h - oy < 2 ? 1 : 2;
-    const int64_t inputs = (r.rows - 1) * a.stride_h + (int64_t)(a.kernel_h - 1) * a.dilation_h + 1;
-    for (int64_t i = 0; i < inputs; ++i) {
-      const int64_t iy = oy * a.stride_h - a.pad_top + i;
-      x[i] = iy < 0 || iy >= a.in_h ? zeros : a.x + (image * a.in_h + iy) * row_floats;
+  for (int64_t unit = begin; unit < end;) {
+    const int64_t image = unit / pairs, oy = unit % pairs * 2,
+                  last = (image + 1) * pairs < end ? (image + 1) * pairs : end;
+    const int64_t units = last - unit < block_rows / 2 ? last - unit : block_rows / 2;
+    const int64_t rows_left = a.out_h - oy, pixel = (image * a.out_h + oy) * a.out_w;
+    const int64_t n = rows_left < 2 * units ? rows_left : 2 * units;
+    unit += units;
+    if (listed) {
+      r.rows = (int32_t)n;
+      const int64_t inputs = (n - 1) * a.stride_h + (int64_t)(a.kernel_h - 1) * a.dilation_h + 1;
+      for (int64_t i = 0; i < inputs; ++i) {
+        const int64_t iy = oy * a.stride_h - a.pad_top + i;
+        x[i] = iy < 0 || iy >= a.in_h ? zeros : a.x + (image * a.in_h + iy) * row_floats;
+      }
+      r.y = a.y + pixel * a.y_pixel, r.residual_offset = pixel * a.epilogue.residual_stride;
+      rows(r);
+      continue;
     }
-    for (int i = 0; i < r.rows; ++i) {
-      const int64_t pixel = (image * a.out_h + oy + i) * a.out_w;
-      r.y[i] = a.y + pixel * a.y_pixel;
-      r.residual_offset[i] = pixel * a.epilogue.residual_stride;
-    }
-    rows(r);
+    const Part p = {a,
+                    {a.in_h, a.kernel_h, a.stride_h, a.dilation_h, a.pad_top, a.transposed != 0},
+                    oy,
+                    a.x + image * a.in_h * row_floats,
+                    nullptr,
+                    a.w,
+                    a.w_half,
+                    a.y + pixel * a.y_pixel,
+                    epilogue_at(a.epilogue, pixel, 0),
+                    block};
+    any_pixels(p, n, 0, a.out_w);
   }
 }
 

@@ -25,7 +25,7 @@ void pointwise(const PointwiseLayer& layer, const Epilogue& e, const float* x, i
 void inverted_residual(const void* args, int64_t begin, int64_t end, void* scratch) {
   const InvertedResidualArgs& a = *(const InvertedResidualArgs*)args;
   DepthwiseArgs d = a.depthwise;
-  const int64_t middle = d.channels * d.multiplier, ring_rows = inverted_residual_ring_rows(a);
+  const int64_t middle = depthwise_outputs(d), ring_rows = inverted_residual_ring_rows(a);
   d.x_pixel = a.expand.w ? d.channels : a.x_pixel;
   d.y_pixel = a.project.w ? middle : a.y_pixel;
 
@@ -46,6 +46,8 @@ void inverted_residual(const void* args, int64_t begin, int64_t end, void* scrat
   __builtin_memset(zeros, 0, (size_t)row * sizeof(float));
   float* ring = a.expand.w ? take(ring_rows * row) : nullptr;
   float* mid = a.project.w ? take(kInvertedResidualRows * d.out_w * middle) : nullptr;
+  float* block = (float*)free;
+  free += depthwise_block_bytes(d);
   const float** pointers = (const float**)free;
   float* panel = (float*)(free + ((size_t)depthwise_input_rows(d) * sizeof(void*) + 63) / 64 * 64);
 
@@ -71,18 +73,16 @@ void inverted_residual(const void* args, int64_t begin, int64_t end, void* scrat
     const int64_t pixel = (image * d.out_h + y0) * d.out_w;
     for (int64_t i = 0; i < rows; i += 2) {
       DepthwiseRows r;
-      r.x = pointers, r.w = filters, r.shape = &d, r.rows = rows - i < 2 ? 1 : 2;
+      r.x = pointers, r.w = filters, r.shape = &d, r.scratch = block, r.rows = rows - i < 2 ? 1 : 2;
       const int64_t top = (y0 + i) * d.stride_h - d.pad_top;
       const int64_t inputs = (r.rows - 1) * d.stride_h + (int64_t)(d.kernel_h - 1) * d.dilation_h + 1;
       for (int64_t q = 0; q < inputs; ++q) {
         const int64_t iy = top + q;
         pointers[q] = iy < 0 || iy >= d.in_h ? zeros : a.expand.w ? ring + iy % ring_rows * row : x + iy * row;
       }
-      for (int q = 0; q < r.rows; ++q) {
-        const int64_t line = (i + q) * d.out_w;
-        r.y[q] = a.project.w ? mid + line * middle : a.y + (pixel + line) * a.y_pixel;
-        r.residual_offset[q] = (pixel + line) * d.epilogue.residual_stride;
-      }
+      const int64_t line = i * d.out_w;
+      r.y = a.project.w ? mid + line * middle : a.y + (pixel + line) * a.y_pixel;
+      r.residual_offset = (pixel + line) * d.epilogue.residual_stride;
       depthwise_kernels.rows(r);
     }
     if (a.project.w) {

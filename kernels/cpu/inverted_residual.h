@@ -25,11 +25,11 @@ struct InvertedResidualArgs {
   const float* x = nullptr;
   float* y = nullptr;
   int64_t in_c = 0;                  // inputs of expand; without expand: depthwise.channels
-  int64_t out_c = 0;                 // outputs of project; without project: channels * multiplier of depthwise
+  int64_t out_c = 0;                 // outputs of project; without project: outputs of depthwise
   int64_t x_pixel = 0, y_pixel = 0;  // floats
   PointwiseLayer expand;             // in_c -> depthwise.channels; its epilogue has no residual
   DepthwiseArgs depthwise;           // shapes, filters and epilogue; x, y, x_pixel and y_pixel are not used
-  PointwiseLayer project;            // channels * multiplier -> out_c
+  PointwiseLayer project;            // outputs of depthwise -> out_c
 };
 
 constexpr int64_t kInvertedResidualRows = 4;
@@ -39,9 +39,9 @@ static inline int64_t inverted_residual_units(const InvertedResidualArgs& a) {
 }
 static inline double inverted_residual_unit_flops(const InvertedResidualArgs& a) {
   const DepthwiseArgs& d = a.depthwise;
-  const int64_t units = inverted_residual_units(a), middle = d.channels * d.multiplier;
+  const int64_t units = inverted_residual_units(a), middle = depthwise_outputs(d);
   if (units == 0) return 0;
-  double flops = (double)d.batch * (double)(d.out_h * d.out_w) * (double)middle * (8.0 * d.kernel_h * d.kernel_w);
+  double flops = (double)d.batch * (double)(d.out_h * d.out_w) * (double)middle * (8.0 * (double)depthwise_taps(d));
   if (a.expand.w) flops += 2.0 * (double)d.batch * (double)(d.in_h * d.in_w) * (double)a.in_c * (double)d.channels;
   if (a.project.w) flops += 2.0 * (double)d.batch * (double)(d.out_h * d.out_w) * (double)middle * (double)a.out_c;
   return flops / (double)units;
@@ -56,11 +56,11 @@ static inline size_t inverted_residual_scratch_bytes(const InvertedResidualArgs&
   const int64_t x_pixel = a.expand.w ? d.channels : a.x_pixel;
   int64_t floats = (d.in_w * x_pixel + 15) / 16 * 16;  // a row of zeros
   if (a.expand.w) floats += (inverted_residual_ring_rows(a) * d.in_w * d.channels + 15) / 16 * 16;
-  if (a.project.w) floats += (kInvertedResidualRows * d.out_w * d.channels * d.multiplier + 15) / 16 * 16;
+  if (a.project.w) floats += (kInvertedResidualRows * d.out_w * depthwise_outputs(d) + 15) / 16 * 16;
   const size_t widest = panel_scratch_bytes(a.in_c, a.expand.w_half),
-               last = panel_scratch_bytes(d.channels * d.multiplier, a.project.w_half);
-  return (size_t)floats * sizeof(float) + depthwise_filter_bytes(d) + (widest > last ? widest : last) +
-         ((size_t)depthwise_input_rows(d) * sizeof(void*) + 63) / 64 * 64;
+               last = panel_scratch_bytes(depthwise_outputs(d), a.project.w_half);
+  return (size_t)floats * sizeof(float) + depthwise_filter_bytes(d) + depthwise_block_bytes(d) +
+         (widest > last ? widest : last) + ((size_t)depthwise_input_rows(d) * sizeof(void*) + 63) / 64 * 64;
 }
 
 struct InvertedResidualKernels {

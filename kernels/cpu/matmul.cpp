@@ -63,18 +63,19 @@ TERN_INLINE Vec whole(Half) { return splat(0); }
 
 TERN_INLINE Vec read(const float* p, int lanes) { return lanes == kLanes ? load(p) : load_part(p, lanes); }
 
+TERN_INLINE void write(float* p, Vec v, int lanes) { lanes == kLanes ? store(p, v) : store_part(p, v, lanes); }
+
 // What ending_of knows, a vector at a time.
 void finish_rows_at_once(const FinishRows& f, const Ending& end) {
   for (int64_t r = 0; r < f.rows; ++r)
     for (int64_t j = 0; j < f.n; j += kLanes) {
       const int lanes = f.n - j < kLanes ? (int)(f.n - j) : kLanes;
-      Vec v = load_part(f.sums + r * f.sums_stride + j, lanes);
+      Vec v = read(f.sums + r * f.sums_stride + j, lanes);
       finish(
           end, [&v](auto step) __attribute__((always_inline)) { v = step(v, 0); },
-          [=](const float* list, int) __attribute__((always_inline)) { return load_part(list + j, lanes); },
-          [&]()
-              __attribute__((always_inline)) { v = v + load_part(end.residual + r * end.residual_stride + j, lanes); });
-      store_part(f.y + r * f.y_stride + j, v, lanes);
+          [=](const float* list, int) __attribute__((always_inline)) { return read(list + j, lanes); },
+          [&]() __attribute__((always_inline)) { v = v + read(end.residual + r * end.residual_stride + j, lanes); });
+      write(f.y + r * f.y_stride + j, v, lanes);
     }
 }
 
@@ -119,8 +120,7 @@ void finish_rows(const FinishRows& f) {
         if (e.out_scale) v = fma(v, read(e.out_scale + j, lanes), read(e.out_bias + j, lanes));
         if (after) v = v + read(e.residual + r * e.residual_stride + j, lanes);
         if (e.residual) v = clip(v, lo, hi);
-        if (lanes == kLanes) store(f.y + r * f.y_stride + j, v);
-        else store_part(f.y + r * f.y_stride + j, v, lanes);
+        write(f.y + r * f.y_stride + j, v, lanes);
       });
       r0 += rows;
     }

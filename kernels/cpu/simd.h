@@ -220,6 +220,24 @@ TERN_INLINE Vec load_part(const float* p, int n) {
 #endif
 }
 
+// Lane i of the result is lane lanes[i] of v, 0 <= lanes[i] < kLanes.
+TERN_INLINE Vec permute(Vec v, VecI lanes) {
+#if defined(__AVX512BW__)
+  return _mm512_permutexvar_ps(lanes, v);
+#elif defined(__AVX2__)
+  return _mm256_permutevar8x32_ps(v, lanes);
+#elif defined(__aarch64__) && TERN_SIMD_XSIMD
+  const int32x4_t bytes = vmlaq_n_s32(vdupq_n_s32(0x03020100), lanes, 0x04040404);
+  return vreinterpretq_f32_u8(vqtbl1q_u8(vreinterpretq_u8_f32(v), vreinterpretq_u8_s32(bytes)));
+#else
+  alignas(16) float t[4], r[4], at[4];
+  store(t, v);
+  store(at, to_float(lanes));
+  for (int i = 0; i < 4; ++i) r[i] = t[(int)at[i]];
+  return load(r);
+#endif
+}
+
 TERN_INLINE void store_part(float* p, Vec v, int n) {
 #if defined(__AVX512BW__)
   _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), v);

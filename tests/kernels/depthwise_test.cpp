@@ -9,6 +9,8 @@ namespace {
 struct Shape {
   int64_t batch, h, w, c;
   int multiplier, kh, kw, sh, sw, dh, dw, pt, pl, pb, pr;
+  int depth = 1;  // inputs of a group
+  bool transposed = false;
 };
 
 void depthwise_case(const Kernels& kernels, const Shape& s, int32_t half, int variant, int64_t gap) {
@@ -19,13 +21,16 @@ void depthwise_case(const Kernels& kernels, const Shape& s, int32_t half, int va
                                   << (half == kBf16 ? " bf16"
                                       : half        ? " f16"
                                                     : " f32")
-                                  << " variant " << variant << " gap " << gap);
-  const auto out_size = [](int64_t in, int k, int st, int d, int p) {
+                                  << " variant " << variant << " gap " << gap << " groups of " << s.depth
+                                  << (s.transposed ? " transposed" : ""));
+  const auto out_size = [&](int64_t in, int k, int st, int d, int p) {
+    if (s.transposed) return std::max<int64_t>((in - 1) * st + (int64_t)(k - 1) * d + 1 - p, 0);
     const int64_t room = in + p - ((int64_t)(k - 1) * d + 1);
     return room < 0 ? 0 : room / st + 1;
   };
   DepthwiseArgs a;
   a.batch = s.batch, a.in_h = s.h, a.in_w = s.w, a.channels = s.c, a.multiplier = s.multiplier;
+  a.group_in = s.depth, a.transposed = s.transposed;
   a.out_h = out_size(s.h, s.kh, s.sh, s.dh, s.pt + s.pb), a.out_w = out_size(s.w, s.kw, s.sw, s.dw, s.pl + s.pr);
   if (a.out_h == 0 || a.out_w == 0) return;
   a.kernel_h = s.kh, a.kernel_w = s.kw, a.stride_h = s.sh, a.stride_w = s.sw, a.dilation_h = s.dh, a.dilation_w = s.dw;
@@ -33,8 +38,8 @@ void depthwise_case(const Kernels& kernels, const Shape& s, int32_t half, int va
   Random random((uint64_t)(s.h * 7919 + s.w * 104729 + s.c * 31 + variant));
   Guarded<float> x((size_t)((s.batch * s.h * s.w - 1) * a.x_pixel + s.c));
   fill(x, random);
-  const int64_t n = s.c * s.multiplier;
-  const Weights w(random, 1, s.kh * s.kw, n, half, false);
+  const int64_t n = s.c / s.depth * s.multiplier;
+  const Weights w(random, 1, s.kh * s.kw * s.depth, n, half, false);
   Output out(random, s.batch * a.out_h * a.out_w, n, gap, variant);
   a.x = x.data(), a.w = w.data(), a.y = out.y.data(), a.w_half = half, a.y_pixel = out.stride, a.epilogue = out.e;
   out.run(kernels.depthwise->depthwise, &a, depthwise_units(a), depthwise_scratch_bytes(a));
@@ -44,15 +49,22 @@ void depthwise_case(const Kernels& kernels, const Shape& s, int32_t half, int va
         double sum = 0;
         for (int64_t ky = 0; ky < s.kh; ++ky)
           for (int64_t kx = 0; kx < s.kw; ++kx) {
-            const int64_t iy = oy * s.sh - s.pt + ky * s.dh, ix = ox * s.sw - s.pl + kx * s.dw;
+            int64_t iy = oy * s.sh - s.pt + ky * s.dh, ix = ox * s.sw - s.pl + kx * s.dw;
+            if (s.transposed) {
+              iy = oy + s.pt - ky * s.dh, ix = ox + s.pl - kx * s.dw;
+              if (iy % s.sh != 0 || ix % s.sw != 0) continue;
+              iy /= s.sh, ix /= s.sw;
+            }
             if (iy < 0 || iy >= s.h || ix < 0 || ix >= s.w) continue;
-            const double t = (double)x[(size_t)(((image * s.h + iy) * s.w + ix) * a.x_pixel + j / s.multiplier)] *
-                             w.plain[(size_t)((ky * s.kw + kx) * n + j)];
-            sum += t, *size += std::fabs(t);
+            for (int64_t i = 0; i < s.depth; ++i) {
+              const int64_t at = ((image * s.h + iy) * s.w + ix) * a.x_pixel + j / s.multiplier * s.depth + i;
+              const double t = (double)x[(size_t)at] * w.plain[(size_t)(((ky * s.kw + kx) * s.depth + i) * n + j)];
+              sum += t, *size += std::fabs(t);
+            }
           }
         return sum;
       },
-      1e-6);
+      2e-6);  // results reach 8, where the last bit is 5e-7
 }
 
 TEST(Depthwise, TunedKernels) {
@@ -82,6 +94,15 @@ TEST(Depthwise, AnyShape) {
                      {pick(1, 2), pick(1, 9), pick(1, 9), pick(1, 70), v % 4 ? 1 : pick(1, 3), pick(1, 7), pick(1, 7),
                       pick(1, 3), pick(1, 3), pick(1, 3), pick(1, 3), pick(0, 5), pick(0, 5), pick(0, 5), pick(0, 5)},
                      v % 2, v, pick(0, 3));
+    }
+    for (int v = 0; v < 300; ++v) {
+      const auto pick = [&](int lo, int hi) { return (int)random.integer(lo, hi); };
+      const int depth = v % 3 ? pick(1, 9) : 1;
+      depthwise_case(
+          kernels,
+          {pick(1, 2), pick(1, 20), pick(1, 30), pick(1, 9) * depth, pick(1, 20), pick(1, 5), pick(1, 5), pick(1, 3),
+           pick(1, 3), pick(1, 3), pick(1, 3), pick(0, 3), pick(0, 3), pick(0, 3), pick(0, 3), depth, v % 2 == 1},
+          v % 5 == 0, v, pick(0, 3));
     }
     depthwise_case(kernels, {1, 7, 7, 512, 1, 7, 7, 1, 1, 1, 1, 0, 0, 0, 0}, true, 0, 0);  // one pixel of the whole map
   });
