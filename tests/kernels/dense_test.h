@@ -119,7 +119,8 @@ struct Output {
     test::run(kernel, args, units, scratch, y.data(), y.bytes(), in_place ? residual.data() : nullptr);
   }
 
-  // sum(row, j, &size): the plain sum, and the sum of the sizes of its terms.
+  // sum(row, j, &size): the plain sum, and the sum of the sizes of its terms. The difference may be `tolerance` times
+  // that size, or that of the result: a scale and a residual come behind the sum.
   template <class F>
   void check(F sum, double tolerance) const {
     for (int64_t r = 0; r < rows; ++r)
@@ -133,7 +134,7 @@ struct Output {
         }
         double size = 1;
         const double want = finish(sum(r, j, &size), r, j);
-        if (std::fabs(got - want) <= tolerance * size) continue;
+        if (std::fabs(got - want) <= tolerance * std::fmax(size, std::fabs(want))) continue;
         ADD_FAILURE() << "row " << r << " of " << rows << ", output " << j << " of " << n << ": got " << got
                       << ", want " << want << ", activation " << (int)e.activation.kind;
         return;

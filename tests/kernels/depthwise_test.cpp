@@ -64,7 +64,7 @@ void depthwise_case(const Kernels& kernels, const Shape& s, int32_t half, int va
           }
         return sum;
       },
-      2e-6);  // results reach 8, where the last bit is 5e-7
+      1e-6);
 }
 
 TEST(Depthwise, TunedKernels) {
