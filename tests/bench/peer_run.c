@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One process of tests/bench/vision_peers that runs a model in Tern:
- *   peer_run MODEL.tern THREADS BACKENDS INPUT.bin DIM... (f32 values of the only input)
+ *   peer_run MODEL.tern THREADS BACKENDS INPUT.bin DIM... (the values of the only input, in its type)
  * It obeys lines on the standard input and answers each with one line of numbers:
  *   ready       1, as soon as it listens
  *   load        milliseconds from nothing to the first result
  *   run N       milliseconds of each of N runs
  *   memory      bytes: growth of the largest resident memory since before `load`, arena, scratch, prepared, mapped,
  *               outputs
- *   result FILE writes the values of all outputs (f32) */
+ *   result FILE writes the values of all outputs, in their types */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,18 +54,21 @@ int main(int argc, char** argv) {
   tern_session* session = NULL;
   tern_tensor* input = NULL;
   const tern_tensor* outputs[MAX_OUTPUTS];
-  int64_t dims[TERN_MAX_RANK], count = 1;
+  tern_tensor_info info = TERN_TENSOR_INFO_INIT;
+  int64_t dims[TERN_MAX_RANK];
   int32_t rank = argc - 5, num_outputs = 0, i;
   double before;
-  float* values;
+  char* values;
+  long bytes;
   FILE* f;
   char line[1024];
   if (argc < 6 || rank > TERN_MAX_RANK)
     return fprintf(stderr, "peer_run MODEL.tern THREADS BACKENDS INPUT.bin DIM...\n"), 2;
-  for (i = 0; i < rank; ++i) count *= dims[i] = atoll(argv[5 + i]);
-  values = (float*)malloc((size_t)count * sizeof(float));
+  for (i = 0; i < rank; ++i) dims[i] = atoll(argv[5 + i]);
   f = fopen(argv[4], "rb");
-  if (!values || !f || fread(values, sizeof(float), (size_t)count, f) != (size_t)count)
+  bytes = f && fseek(f, 0, SEEK_END) == 0 ? ftell(f) : -1;
+  values = (char*)malloc(bytes > 0 ? (size_t)bytes : 1);
+  if (bytes < 0 || !values || fseek(f, 0, SEEK_SET) != 0 || fread(values, 1, (size_t)bytes, f) != (size_t)bytes)
     return fprintf(stderr, "peer_run: cannot read %s\n", argv[4]), 1;
   fclose(f);
   options.num_threads = atoi(argv[2]);
@@ -83,8 +86,8 @@ int main(int argc, char** argv) {
           need(tern_context_create(&options, &context));
           need(tern_model_load_file(context, argv[1], NULL, &model));
           need(tern_session_create(model, &session_options, &session));
-          need(tern_tensor_wrap(context, TERN_DTYPE_F32, dims, rank, values, (size_t)count * sizeof(float), NULL, NULL,
-                                &input));
+          need(tern_model_get_tensor(model, 0, TERN_ROLE_INPUT, 0, &info));
+          need(tern_tensor_wrap(context, info.dtype, dims, rank, values, (size_t)bytes, NULL, NULL, &input));
           num_outputs = tern_model_num_tensors(model, 0, TERN_ROLE_OUTPUT);
           if (num_outputs > MAX_OUTPUTS) return fprintf(stderr, "peer_run: too many outputs\n"), 1;
         }
