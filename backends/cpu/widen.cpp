@@ -77,10 +77,12 @@ class Widening {
     if (n.op == &op_cast || (n.op->flags & (kWritesState | kControl)) || !n.subgraphs.empty() || n.out.empty())
       return false;
     const auto half = [&](ValueId v) { return v != kNoValue && is_half(g_.value(v)); };
-    const auto is_wide = [&](ValueId v) { return half(v) && wide_[(size_t)v] != kNoValue; };
     if (std::none_of(n.in.begin(), n.in.end(), half) && std::none_of(n.out.begin(), n.out.end(), half)) return false;
-    // What only moves elements does so in the type that they have.
-    if (std::none_of(n.in.begin(), n.in.end(), is_wide) && has_kernel(g_, n)) return false;
+    // What only moves elements does so in the type that most of them have.
+    int64_t ahead = 0;
+    for (const ValueId v : n.in)
+      if (half(v)) ahead += (wide_[(size_t)v] != kNoValue ? 1 : -1) * g_.value(v).shape.elements();
+    if (ahead <= 0 && has_kernel(g_, n)) return false;
     return attempt(n, true) || attempt(n, false);
   }
 

@@ -2,6 +2,7 @@
 // Models in f16 and bf16 run in the kernels of f32, and are rounded where they say so.
 #include "backends/cpu/widen.h"
 
+#include "ops/concat.h"
 #include "ops/conv2d.h"
 #include "ops/elementwise.h"
 #include "ops/normalize.h"
@@ -108,6 +109,23 @@ TEST(Widen, WhatOnlyMovesStays) {
   cpu::widen_halves(g);
   ASSERT_EQ(g.nodes.size(), 1u);
   EXPECT_EQ(g.value(g.outputs[0]).dtype, TERN_DTYPE_F16);
+}
+
+// As where a token comes to many others.
+TEST(Widen, TheLargerPartDecides) {
+  for (const int64_t rows : {1, 100}) {
+    Graph g;
+    const ValueId old = add_input(g, "old", TERN_DTYPE_F16, {10, 4});
+    const ValueId one = emit(g, "tanh", {add_input(g, "one", TERN_DTYPE_F16, {rows, 4})});
+    const ValueId all = emit(g, "concat", {old, one}, ConcatAttrs{.axis = 0});
+    g.outputs = {all};
+    cpu::widen_halves(g);
+    ASSERT_EQ(g.status, TERN_OK) << thread_error().message;
+    bool wide = false;
+    for (const Node& n : g.nodes) wide = wide || (n.op == &op_concat && g.value(n.out[0]).dtype == TERN_DTYPE_F32);
+    EXPECT_EQ(wide, rows == 100);
+    EXPECT_EQ(g.value(g.outputs[0]).dtype, TERN_DTYPE_F16);
+  }
 }
 
 TEST(Widen, OthersAreLeftAlone) {
