@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Passes over the graph of a plan: what they join or remove computes the same as before.
 #include "passes/eliminate.h"
+
+#include "ops/elementwise.h"
 #include "tests/runtime/support.h"
 
 namespace tern::test {
@@ -70,6 +72,17 @@ TEST(Passes, EqualNodesHaveEqualResults) {
   EXPECT_EQ(g.value(g.outputs[0]).shape, (Shape{3, 8}));
   EXPECT_EQ(g.value(g.outputs[1]).shape, (Shape{24}));
   EXPECT_EQ(g.outputs[1], g.outputs[2]);
+}
+
+TEST(Passes, EqualNodesHaveEqualAttributes) {
+  Graph g;
+  const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {4});
+  for (const double high : {1.0, 2.0, 1.0}) g.outputs.push_back(emit(g, "clip", {x}, ClipAttrs{0, high}));
+  ASSERT_EQ(g.status, TERN_OK) << thread_error().message;
+  merge_common(g);
+  EXPECT_EQ(g.nodes.size(), 2u);
+  EXPECT_NE(g.outputs[0], g.outputs[1]);
+  EXPECT_EQ(g.outputs[0], g.outputs[2]);
 }
 
 // A constant without elements has the bytes of its dims alone, which are those of a number without dims.
