@@ -112,7 +112,7 @@ class Widening {
       outs[k].name = g_.value(n.out[k]).name;
       c.out[k] = add_value(out_, std::move(outs[k]));
     }
-    if (!has_kernel(out_, c) && !c.op->decompose) {
+    if (!has_kernel(out_, c) && !is_composite(*c.op)) {
       out_.values.resize(values);
       return false;
     }

@@ -18,6 +18,10 @@ constexpr bool kUnsigned = false;
 constexpr bool kUnsigned = true;
 #endif
 
+int32_t wrap_mul(int32_t a, int32_t b) { return (int32_t)((uint32_t)a * (uint32_t)b); }
+int32_t wrap_sub(int32_t a, int32_t b) { return (int32_t)((uint32_t)a - (uint32_t)b); }
+int32_t wrap_add(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
+
 // Four activations that share one 32-bit step; what lies past k is zero.
 TERN_INLINE uint32_t read_four(const uint8_t* p, int64_t left, uint32_t flip) {
   uint32_t v = 0;
@@ -157,8 +161,10 @@ void dots(const int16_t* x, int64_t stride, int64_t k, const int8_t* w, int32_t 
       for (int j = 0; j < 4; ++j) {
         int32_t t[kInts];
         memcpy(t, &sum[r][j], sizeof t);
-        for (int i = 0; i < kInts / 2; ++i)
-          acc[r][first + j * kInts / 2 + i] += t[2 * i] + t[2 * i + 1];  // k <= 2^15: no overflow
+        for (int i = 0; i < kInts / 2; ++i) {
+          int32_t& sum_of_all = acc[r][first + j * kInts / 2 + i];
+          sum_of_all = wrap_add(sum_of_all, wrap_add(t[2 * i], t[2 * i + 1]));
+        }
       }
   }
 }
@@ -226,10 +232,6 @@ void sum_products(const uint8_t* x, int64_t stride, uint32_t flip, int rows, int
   for (; r < rows; ++r) dots<1>(x + r * stride, stride, flip, k, w, acc + r);
 #endif
 }
-
-int32_t wrap_mul(int32_t a, int32_t b) { return (int32_t)((uint32_t)a * (uint32_t)b); }
-int32_t wrap_sub(int32_t a, int32_t b) { return (int32_t)((uint32_t)a - (uint32_t)b); }
-int32_t wrap_add(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
 
 int32_t sum_of_codes(const uint8_t* x, int64_t k, uint32_t flip) {
   uint32_t sum = 0;
