@@ -24,7 +24,7 @@ function(tern_budgets)
       message(FATAL_ERROR "tests/budgets.txt needs a line `seconds label ${whole}`")
     endif()
     set_tests_properties(${test} PROPERTIES LABELS ${CMAKE_MATCH_2} COST ${CMAKE_MATCH_1})
-    if(NOT TERN_SANITIZE AND NOT CMAKE_CROSSCOMPILING)  # which take many times as long; a hang is found all the same
+    if(NOT TERN_SANITIZE AND NOT CMAKE_CROSSCOMPILING AND NOT CMAKE_SIZEOF_VOID_P EQUAL 4)  # which take many times as long; a hang is found all the same
       math(EXPR timeout "60 + 20 * ${CMAKE_MATCH_1}")
       set_tests_properties(${test} PROPERTIES TIMEOUT ${timeout})
     endif()
