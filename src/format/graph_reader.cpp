@@ -8,9 +8,6 @@
 namespace tern {
 namespace {
 
-// Values from which shapes follow are short, and few-dimensional.
-constexpr FoldSize kFold{1024, 4096, 3};
-
 class GraphReader {
  public:
   GraphReader(FileContext& c, uint32_t index, bool top_level, std::vector<Graph>& graphs)
@@ -216,7 +213,7 @@ class GraphReader {
     for (size_t i = 0; i < outs.size(); ++i) TERN_TRY(compare_claim(node, outs[i], i));
     if (op.flags & kWritesState) TERN_TRY(write_state(node));
     if (op.flags & kView) root_[(size_t)node.out[0]] = root_[(size_t)node.in[0]];
-    fold_node(g_, node, kFold, c_.budget, outs);
+    fold_node(g_, node, c_.budget, outs);
     const int32_t index = (int32_t)g_.nodes.size();
     for (size_t i = 0; i < outs.size(); ++i) {
       Value& v = g_.value(node.out[i]);

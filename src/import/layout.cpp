@@ -216,12 +216,18 @@ ValueId Layout::broadcast_operand(ValueId v, int out_rank, const Perm& q, bool m
     Shape full;
     for (int i = 0; i < out_rank - r; ++i) full.push(1);
     for (int64_t d : t.shape) full.push(d);
+    int64_t last = -1;
+    bool moves = false;  // axes of more than one element trade places
+    for (const int64_t axis : q) {
+      if (full[(int)axis] == 1) continue;
+      moves = moves || axis < last;
+      last = axis;
+    }
     t = permute(with_shape(std::move(t), full), q);
     int first = 0;
     while (may_strip && first < t.shape.rank - 1 && t.shape[first] == 1) ++first;
     t.shape = Shape(std::span<const int64_t>(t.shape.dims + first, (size_t)(t.shape.rank - first)));
-    const bool as_is = view[(size_t)v].perm == identity(r) && t.shape == old.value(v).shape &&
-                       (r < out_rank || q == identity(out_rank));
+    const bool as_is = view[(size_t)v].perm == identity(r) && t.shape == old.value(v).shape && !moves;
     std::string key = std::to_string(out_rank) + (may_strip ? "s" : "f");
     for (int64_t x : compose(view[(size_t)v].perm, identity(r))) key += (char)('0' + x);
     key += '|';

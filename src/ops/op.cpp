@@ -241,7 +241,7 @@ tern_status infer_node(const Graph& g, const Node& node, std::vector<Value>* out
 namespace {
 
 // Enough for shapes and tables of indices.
-constexpr FoldSize kFold{65536, 4096, kMaxRank};
+constexpr int64_t kFoldIn = 65536, kFoldOut = 4096;
 // A decomposition may hold a product of its operands between its steps.
 constexpr int64_t kFoldComposite = 1 << 20;
 
@@ -258,7 +258,7 @@ int64_t fold_work(const Node& node, int64_t in_elements, int64_t out_elements) {
 
 }  // namespace
 
-void fold_node(const Graph& g, const Node& node, const FoldSize& most, FoldBudget& budget, std::vector<Value>& outs) {
+void fold_node(const Graph& g, const Node& node, FoldBudget& budget, std::vector<Value>& outs) {
   constexpr size_t kIns = 64, kOuts = 8;
   if (node.op->flags & (kControl | kWritesState) || !node.subgraphs.empty() || node.in.size() > kIns ||
       outs.size() > kOuts)
@@ -269,13 +269,13 @@ void fold_node(const Graph& g, const Node& node, const FoldSize& most, FoldBudge
     if (node.in[i] == kNoValue) continue;
     const Value& v = g.value(node.in[i]);
     const int64_t n = v.shape.elements();
-    if (!v.data || n > most.in || v.shape.rank > most.rank) return;
+    if (!v.data || n > kFoldIn) return;
     in_elements += n;
     ins[i] = {v.dtype, v.encoding, v.shape, const_cast<void*>(v.data.bytes)};
   }
   for (const Value& o : outs) {
     const int64_t n = o.shape.elements();
-    if (o.data || !is_plain(o.encoding) || n > most.out || o.shape.rank > most.rank) return;
+    if (o.data || !is_plain(o.encoding) || n > kFoldOut) return;
     out_elements += n;
     bytes += 64 + n * (int64_t)dtype_size(o.dtype);
   }
@@ -308,7 +308,7 @@ ValueId emit_node(Graph& g, Node node, int num_out, std::vector<ValueId>* outs) 
   node.out.assign((size_t)num_out, kNoValue);
   std::vector<Value> inferred;
   if ((g.status = infer_node(g, node, &inferred)) != TERN_OK) return kNoValue;
-  fold_node(g, node, kFold, g.budget, inferred);
+  fold_node(g, node, g.budget, inferred);
   const int32_t index = (int32_t)g.nodes.size();
   for (int i = 0; i < num_out; ++i) {
     inferred[(size_t)i].kind = ValueKind::node;

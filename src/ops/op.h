@@ -332,14 +332,10 @@ tern_status set_attribute(const Op& op, Attributes* attributes, std::string_view
 // Infers dtype and shape of the node's outputs into `outs` (resized), from the present values of its inputs.
 tern_status infer_node(const Graph& g, const Node& node, std::vector<Value>* outs);
 
-// What is worth computing ahead: no larger inputs, no larger outputs, no more dims.
-struct FoldSize {
-  int64_t in, out;
-  int rank;
-};
 // Computes the content of `outs` (as infer_node gave them) if all inputs are known and small, and `budget` lasts. Else
 // leaves them unknown, which is no error: nor is a node that fails (it shows when it runs, if it ever does).
-void fold_node(const Graph& g, const Node& node, const FoldSize& most, FoldBudget& budget, std::vector<Value>& outs);
+// What reads a file computes what its writer computed: shapes follow from it.
+void fold_node(const Graph& g, const Node& node, FoldBudget& budget, std::vector<Value>& outs);
 
 // Runs one node by reference kernels (through its decomposition for a composite). Not for control nodes.
 tern_status evaluate(const Node& node, const RefTensor* ins, const RefTensor* outs);

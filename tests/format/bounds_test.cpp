@@ -72,14 +72,15 @@ TEST(Bounds, WhatIsNotComputed) {
   ModelDef m = one_signature();
   Graph& g = m.signatures[0].graph;
   const int64_t size[] = {5000};
-  std::vector<ValueId> unknown, many;
+  std::vector<ValueId> unknown, computed, many;
   // too long a result
   unknown.push_back(emit(g, "expand", {numbers(g, 1, {1}), add_constant(g, size)}));
   // too long an input
-  unknown.push_back(emit(g, "reduce_sum", {numbers(g, 2000, {2000})}));
-  // too many dims
-  unknown.push_back(emit(g, "neg", {numbers(g, 4, {1, 2, 1, 2})}));
-  unknown.push_back(emit_with(g, "reshape", {numbers(g, 4, {4})}, "shape", "1,2,1,2"));
+  unknown.push_back(emit(g, "reduce_sum", {numbers(g, 70000, {70000})}));
+  // in any number of dims
+  computed.push_back(emit(g, "reduce_sum", {numbers(g, 2000, {2000})}));
+  computed.push_back(emit(g, "neg", {numbers(g, 4, {1, 2, 1, 2})}));
+  computed.push_back(emit_with(g, "reshape", {numbers(g, 4, {4})}, "shape", "1,1,2,1,1,2,1,1"));
   for (int i = 0; i < 65; ++i) many.push_back(numbers(g, 1, {1}));
   // too many inputs
   unknown.push_back(emit_with(g, "concat", many, nullptr, nullptr));
@@ -88,6 +89,8 @@ TEST(Bounds, WhatIsNotComputed) {
   const Loaded r = finish(m, unknown[0]);
   ASSERT_EQ(r.status, TERN_OK) << r.message;
   for (const ValueId v : unknown) EXPECT_FALSE(known(r, v)) << v;
+  for (const ValueId v : computed) EXPECT_TRUE(known(r, v)) << v;
+  for (const Value& v : g.values) EXPECT_EQ((bool)v.data, known(r, (ValueId)(&v - g.values.data())));
 }
 
 // A node that would fail when it runs is no reason to refuse the file, and leaves no error behind.

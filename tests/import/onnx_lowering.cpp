@@ -473,6 +473,32 @@ TEST(OnnxLowering, TheNonZeroOfAConstantIsOne) {
   for (int64_t i = 0; i < 4; ++i) EXPECT_EQ(out[0].load(i), wanted[i]) << i;
 }
 
+// Its shape is the same in any order of its axes; its elements are not.
+TEST(OnnxLowering, ACubeIsAddedToAPicture) {
+  onnx::ModelProto m = empty_model();
+  auto* g = m.mutable_graph();
+  value(g->add_input(), "x", {1, 2, 4, 4});
+  tensor(g, "zero", {}, 0);
+  auto* cube = tensor(g, "cube", {2, 2, 2});
+  cube->clear_raw_data();
+  for (int i = 0; i < 8; ++i) cube->add_float_data((float)(100 * i));
+  auto* pool = node(g, "MaxPool", {"x"}, {"p"});
+  for (const char* name : {"kernel_shape", "strides"}) ints(pool, name, {2, 2});
+  node(g, "Sub", {"p", "zero"}, {"q"});
+  node(g, "Add", {"q", "cube"}, {"y"});
+  node(g, "Sub", {"cube", "q"}, {"z"});
+  for (const char* name : {"y", "z"}) g->add_output()->set_name(name);
+  ModelDef model;
+  ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
+  std::vector<TensorData> out;
+  ASSERT_EQ(evaluate_graph(model, model.signatures[0].graph, {filled({1, 2, 4, 4})}, &out), TERN_OK) << message();
+  const double largest[] = {5, 7, 13, 15, 21, 23, 29, 31};  // of each 2x2, of x = 0 1 2 ... 31
+  for (int64_t i = 0; i < 8; ++i) {
+    EXPECT_EQ(out[0].load(i), largest[i] + 100 * (double)i) << i;
+    EXPECT_EQ(out[1].load(i), 100 * (double)i - largest[i]) << i;
+  }
+}
+
 TEST(OnnxLowering, IntegersAreShrunkAsNumbers) {
   onnx::ModelProto m = empty_model();
   auto* g = m.mutable_graph();
