@@ -80,7 +80,10 @@ void decompose_as_product(DecomposeArgs& a, const Operands& v, const Shape& xs, 
   const Conv2dAttrs& p = a.attrs<Conv2dAttrs>();
   const int64_t kh = ws[1], kw = ws[2], groups = p.groups, per_group = ws[3], outs = ws[0] / groups;
   ValueId x = v.x;
-  if (kh != 1 || kw != 1 || !(ys[1] == xs[1] && ys[2] == xs[2])) {
+  bool as_they_lie = kh == 1 && kw == 1;
+  for (const int64_t stride : p.strides) as_they_lie = as_they_lie && stride == 1;
+  for (const int64_t pad : p.pads) as_they_lie = as_they_lie && pad == 0;
+  if (!as_they_lie) {
     const PadAttrs edge{.before = {0, 0, 0, 0}, .after = {0, 1, 1, 0}};
     x = v.zx == kNoValue ? emit(g, "pad", {x}, edge) : emit(g, "pad", {x, kNoValue, v.zx}, edge);
     x = gather_taps(g, x, 1, conv_window(p, 0, xs[1], ys[1], kh));
@@ -137,6 +140,7 @@ constexpr Case kCases[] = {
     {"points", "u8[2,5,6,3]:0..255 u8[4,3,2,3]:0..255 u8[]{200} u8[]{7}", "pads=1,0,2,1 strides=2,1"},
     {"each", "i8[1,5,6,3]:-128..127 u8[4,3,3,3]:0..255 i8[1]{-128} u8[4]{0,255,128,3}", "pads=1,1,1,1"},
     {"pixels", "u8[1,4,3,70]:0..255 i8[33,1,1,70]:-128..127 u8[]{255}"},
+    {"pixels_apart", "i8[1,4,3,2]:-128..127 u8[3,1,1,2]:0..255", "pads=2,1,1,1 strides=2,2"},
     {"dilated", "i8[1,8,9,2]:-128..127 i8[3,3,2,2]:-128..127 i8[]{5}", "dilations=3,2 pads=2,2,1,1"},
     {"depthwise", "u8[1,6,5,4]:0..255 i8[4,3,3,1]:-128..127 u8[]{3} i8[4]{1,2,3,-4}",
      "groups=4 pads=1,1,1,1 strides=2,2"},

@@ -23,6 +23,7 @@
 #include "ops/reduce.h"
 #include "ops/reshape.h"
 #include "ops/resize.h"
+#include "ops/roi_align.h"
 #include "ops/select.h"
 #include "ops/shape.h"
 #include "ops/slice.h"
@@ -100,10 +101,12 @@ struct Follow {
   SizeId clamp(SizeId v, SizeId low, SizeId high) const { return s.min(s.max(v, low), high); }
   SizeId ceil_div(SizeId a, int64_t b) const { return s.floor_div(s.add(a, number(b - 1)), number(b)); }
 
-  void window(Dims* y, int64_t kernel, int64_t stride, int64_t before, int64_t after, int64_t dilation, bool ceil_mode,
+  // From the first tap of a window to its last.
+  SizeId reach(SizeId kernel, int64_t dilation) const { return s.mul(s.sub(kernel, number(1)), number(dilation)); }
+
+  void window(Dims* y, SizeId kernel, int64_t stride, int64_t before, int64_t after, int64_t dilation, bool ceil_mode,
               SizeId in, size_t axis) const {
-    const int64_t span = (kernel - 1) * dilation + 1;
-    const SizeId room = s.add(in, number(before + after - span));
+    const SizeId room = s.sub(s.add(in, number(before + after - 1)), reach(kernel, dilation));
     SizeId count = s.add(s.floor_div(room, number(stride)), number(1));
     // A window of the rounded-up size must still begin before the padding behind.
     if (ceil_mode && stride > 1) {
@@ -128,6 +131,20 @@ struct Follow {
     const SizeId length = back ? s.sub(bound(start), bound(end)) : s.sub(bound(end), bound(start));
     if (step == INT64_MIN) return s.unknown(0);
     return s.max(number(0), ceil_div(length, std::abs(step)));
+  }
+
+  bool nms() {
+    const NmsAttrs& p = n.attrs<NmsAttrs>();
+    SizeId capacity = number(p.capacity);
+    if (p.capacity == 0) {
+      const bool later = has(2) && !in(2).data;  // all of them may stay
+      const auto most = later ? std::optional(Dims{dim(0, 1)}) : list(2, IntList{p.max_per_class});
+      capacity = most ? s.mul(s.mul(dim(1, 0), dim(1, 1)), clamp((*most)[0], number(0), dim(0, 1)))
+                      : s.unknown(g.value(n.out[0]).shape[0]);
+    }
+    dims[0] = {capacity, number(3)};
+    dims[1] = {kNoSize};
+    return true;
   }
 
   bool slice() {
@@ -288,8 +305,24 @@ bool Follow::follow_dims() {
                     &op_state_write,
                     &op_data_sizes,
                     &op_page_write,
-                    &op_rope}))
+                    &op_rope,
+                    &op_bitcast}))
     return all_of(0);
+  if (n.op == &op_batch_norm_train) {
+    dims[0] = dims_of(0);
+    for (size_t k = 1; k < dims.size(); ++k) dims[k] = dims_of(1);
+    return true;
+  }
+  if (n.op == &op_softmax_cross_entropy) {
+    dims[0] = {dim(0, 0)};
+    return true;
+  }
+  if (n.op == &op_roi_align) {
+    const RoiAlignAttrs& p = n.attrs<RoiAlignAttrs>();
+    dims[0] = {dim(1, 0), number(p.height), number(p.width), dim(0, 3)};
+    return true;
+  }
+  if (n.op == &op_nms) return nms();
   if (n.op == &op_grid_sample) {
     dims[0] = dims_of(1);
     dims[0].back() = dim(0, rank(0) - 1);
@@ -350,12 +383,11 @@ bool Follow::follow_dims() {
     }
     return true;
   }
-  if (n.op == &op_conv2d) {
+  if (is_one_of(n, {&op_conv2d, &op_conv2d_integer})) {
     const Conv2dAttrs& p = n.attrs<Conv2dAttrs>();
     Dims y{dim(0, 0), kNoSize, kNoSize, dim(1, 0)};
     for (int k = 0; k < 2; ++k) {
-      if (!s.fixed(dim(1, 1 + k))) return false;
-      window(&y, in(1).shape[1 + k], p.strides[k], p.pads[k], p.pads[2 + k], p.dilations[k], false, dim(0, 1 + k),
+      window(&y, dim(1, 1 + k), p.strides[k], p.pads[k], p.pads[2 + k], p.dilations[k], false, dim(0, 1 + k),
              (size_t)(1 + k));
     }
     dims[0] = std::move(y);
@@ -368,10 +400,10 @@ bool Follow::follow_dims() {
     const AvgPool2dAttrs& v = n.attrs<AvgPool2dAttrs>();
     for (int k = 0; k < 2; ++k) {
       if (max)
-        window(&y, m.kernel[k], m.strides[k], m.pads[k], m.pads[2 + k], k ? m.dilation_w : m.dilation_h,
+        window(&y, number(m.kernel[k]), m.strides[k], m.pads[k], m.pads[2 + k], k ? m.dilation_w : m.dilation_h,
                m.ceil_mode != 0, dim(0, 1 + k), (size_t)(1 + k));
       else
-        window(&y, v.kernel[k], v.strides[k], v.pads[k], v.pads[2 + k], k ? v.dilation_w : v.dilation_h,
+        window(&y, number(v.kernel[k]), v.strides[k], v.pads[k], v.pads[2 + k], k ? v.dilation_w : v.dilation_h,
                v.ceil_mode != 0, dim(0, 1 + k), (size_t)(1 + k));
     }
     for (Dims& d : dims) d = y;
@@ -381,10 +413,9 @@ bool Follow::follow_dims() {
     const ConvTranspose2dAttrs& p = n.attrs<ConvTranspose2dAttrs>();
     Dims y{dim(0, 0), kNoSize, kNoSize, s.mul(dim(1, 3), number(p.groups))};
     for (int k = 0; k < 2; ++k) {
-      if (!s.fixed(dim(1, 1 + k))) return false;
-      const int64_t span = (in(1).shape[1 + k] - 1) * p.dilations[k] + 1,
-                    more = span + (k ? p.output_pad_w : p.output_pad_h) - p.pads[k] - p.pads[2 + k];
-      y[(size_t)(1 + k)] = s.add(s.mul(s.sub(dim(0, 1 + k), number(1)), number(p.strides[k])), number(more));
+      const int64_t more = 1 + (k ? p.output_pad_w : p.output_pad_h) - p.pads[k] - p.pads[2 + k];
+      const SizeId steps = s.mul(s.sub(dim(0, 1 + k), number(1)), number(p.strides[k]));
+      y[(size_t)(1 + k)] = s.add(s.add(steps, reach(dim(1, 1 + k), p.dilations[k])), number(more));
     }
     dims[0] = std::move(y);
     return true;
@@ -420,7 +451,8 @@ bool Follow::follow_dims() {
   if (n.op == &op_transpose) {
     const TransposeAttrs& p = n.attrs<TransposeAttrs>();
     const int r = rank(0);
-    for (int a = 0; a < r; ++a) dims[0].push_back(dim(0, p.permutation.count ? (int)p.permutation[a] : r - 1 - a));
+    for (int a = 0; a < r; ++a)
+      dims[0].push_back(dim(0, p.permutation.count ? wrapped(p.permutation[a], r) : r - 1 - a));
     return true;
   }
   if (n.op == &op_reshape) return reshape();
