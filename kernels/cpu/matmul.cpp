@@ -532,7 +532,8 @@ void dot_rows(const MatmulArgs& a, const float* x, const float* b, int64_t n, co
 // A unit is a block of rows times a block of columns. Consecutive units share their columns: B is packed once for all.
 void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
   const MatmulArgs& a = *(const MatmulArgs*)args;
-  float *panels = (float*)scratch, *rows = panels + kMatmulColumns * kMatmulDepth;
+  const int64_t most = matmul_depth(a);
+  float *panels = (float*)scratch, *rows = panels + kMatmulColumns * most;
   const int64_t row_blocks = (a.m + kMatmulRows - 1) / kMatmulRows,
                 column_blocks = (a.n + kMatmulColumns - 1) / kMatmulColumns;
   for (int64_t unit = begin; unit < end;) {
@@ -553,10 +554,9 @@ void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
       finish_rows({panels, y + n0, kMatmulColumns, a.y_stride, a.m, n, &e});
       continue;
     }
-    const int64_t pieces = (a.k + kMatmulDepth - 1) / kMatmulDepth;
     int64_t k0 = 0;
     do {  // at least once: k may be 0
-      const int64_t even = pieces > 1 ? (a.k + pieces - 1) / pieces : a.k, depth = a.k - k0 < even ? a.k - k0 : even;
+      const int64_t depth = a.k - k0 < most ? a.k - k0 : most;
       pack_b(a, b, k0, depth, n0, n, panels);
       for (int64_t m = m0; m < m1; m += kMatmulRows) {
         PanelRows p;

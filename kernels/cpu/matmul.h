@@ -76,8 +76,8 @@ struct MatmulArgs {
   Epilogue epilogue;
 };
 
-// of one unit; k is cut into such depths
-constexpr int64_t kMatmulRows = 112, kMatmulColumns = 128, kMatmulDepth = 256;
+// of one unit; k is cut into pieces of at most this depth, of which a packed block of B fits into 512 KiB of cache
+constexpr int64_t kMatmulRows = 112, kMatmulColumns = 128, kMatmulDepth = 768;
 static inline int64_t matmul_units(const MatmulArgs& a) {
   return a.batch[0] * a.batch[1] * ((a.m + kMatmulRows - 1) / kMatmulRows) *
          ((a.n + kMatmulColumns - 1) / kMatmulColumns);
@@ -86,9 +86,14 @@ static inline double matmul_unit_flops(const MatmulArgs& a) {
   const int64_t units = matmul_units(a);
   return units ? 2.0 * (double)(a.batch[0] * a.batch[1]) * (double)a.m * (double)a.n * (double)a.k / (double)units : 0;
 }
-// A packed block of each factor.
-static inline size_t matmul_scratch_bytes(const MatmulArgs&) {
-  return (size_t)(kMatmulColumns + kMatmulRows) * kMatmulDepth * sizeof(float);
+static inline int64_t matmul_depth(const MatmulArgs& a) {
+  const int64_t pieces = (a.k + kMatmulDepth - 1) / kMatmulDepth;
+  return pieces > 1 ? (a.k + pieces - 1) / pieces : a.k;
+}
+// A packed block of B, or sums of two rows; then a block of A where that is transposed.
+static inline size_t matmul_scratch_bytes(const MatmulArgs& a) {
+  const int64_t depth = matmul_depth(a) > 2 ? matmul_depth(a) : 2;
+  return (size_t)((kMatmulColumns + (a.a_transposed ? kMatmulRows : 0)) * depth) * sizeof(float);
 }
 
 // ---- for other kernels of the same set

@@ -266,6 +266,7 @@ int main(int argc, char** argv) {
   matmul("NN", 256, 256, 256, false, false), matmul("NT", 196, 196, 64, false, true),
       matmul("NN", 196, 64, 196, false, false);
   matmul("TN", 512, 128, 1000, true, false), matmul("NT", 512, 512, 2000, false, true);
+  matmul("NN", 2048, 2304, 576, false, false), matmul("NT", 2048, 2304, 576, false, true);
   depthwise(150, 32, 3, 1), depthwise(75, 144, 3, 1), depthwise(38, 192, 3, 1), depthwise(19, 576, 3, 1),
       depthwise(10, 960, 3, 1);
   depthwise(16, 384, 5, 1), depthwise(128, 24, 3, 1), depthwise(150, 96, 3, 2), depthwise(75, 144, 3, 2),
