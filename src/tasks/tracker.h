@@ -19,8 +19,8 @@ struct TrackBox {
 // Position and speed along one axis, as normal distributions, seen through a Kalman filter of constant speed. The axes
 // of a box never meet in it: all noise is that of one axis.
 struct AxisFilter {
-  double x = 0, v = 0;                  // at frame t, and by frame
-  double xx = 0, xv = 0, vv = 0;        // covariances
+  double x = 0, v = 0;                                          // at frame t, and by frame
+  double xx = 0, xv = 0, vv = 0;                                // covariances
   void predict(double frames, double x_noise, double v_noise);  // variances a frame
   void update(double seen, double noise);
 };

@@ -9,10 +9,10 @@
 namespace tern {
 namespace {
 
-constexpr double kPixel = 1;            // boxes are measured in pixels that they touch
-constexpr double kLowOverlap = 0.5;     // of a track and a detection of low score
-constexpr double kFreshOverlap = 0.3;   // of a track that was seen once and its second detection, times the score
-constexpr double kSameOverlap = 0.85;   // of two tracks that are one
+constexpr double kPixel = 1;           // boxes are measured in pixels that they touch
+constexpr double kLowOverlap = 0.5;    // of a track and a detection of low score
+constexpr double kFreshOverlap = 0.3;  // of a track that was seen once and its second detection, times the score
+constexpr double kSameOverlap = 0.85;  // of two tracks that are one
 constexpr double kPosition = 1.0 / 20, kSpeed = 1.0 / 160;  // standard deviations, in heights of the box
 
 double square(double x) { return x * x; }
@@ -23,9 +23,9 @@ struct Track {
   AxisFilter x, y, aspect, height;      // centre; width over height
   double score = 0;
   int32_t label = 0, detection = -1;
-  bool tracked = true;    // seen in the frame before, not lost
+  bool tracked = true;  // seen in the frame before, not lost
   bool confirmed = false;
-  bool expired = false;   // was lost for too long once: when it is lost again it ends
+  bool expired = false;  // was lost for too long once: when it is lost again it ends
   bool over = false;
 
   TrackBox box() const {

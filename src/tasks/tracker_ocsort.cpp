@@ -10,9 +10,9 @@
 namespace tern {
 namespace {
 
-constexpr int kBack = 3;          // frames between the two observations that give a direction
-constexpr int64_t kFirstHits = 3; // frames in a row in which a track must be seen before it is told
-constexpr double kInertia = 0.2;  // what agreement of directions counts, next to an overlap
+constexpr int kBack = 3;           // frames between the two observations that give a direction
+constexpr int64_t kFirstHits = 3;  // frames in a row in which a track must be seen before it is told
+constexpr double kInertia = 0.2;   // what agreement of directions counts, next to an overlap
 constexpr double kSmall = 1e-6;
 
 // What is seen of a box: its centre, its area, width over height.

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstdio>
 #include <fstream>
-#include <random>
 #include <sstream>
 
 #include "base/assignment.h"
@@ -29,6 +28,12 @@ std::vector<Rows> read_frames(const std::string& name) {
   return frames;
 }
 
+struct Random {
+  uint64_t state;
+  uint64_t next() { return (state = state * 6364136223846793005u + 1442695040888963407u) >> 33; }
+  double uniform() { return (double)next() / (double)(1u << 31); }
+};
+
 struct Handle {
   explicit Handle(const tern_tracker_options& options) {
     EXPECT_EQ(tern_tracker_create(&options, &p), TERN_OK) << tern_last_error_message();
@@ -39,8 +44,7 @@ struct Handle {
 
 std::vector<tern_detection> detections_of(const Rows& rows) {
   std::vector<tern_detection> found;
-  for (const auto& r : rows)
-    found.push_back({(float)r[1], (float)r[2], (float)r[3], (float)r[4], (float)r[5], 0});
+  for (const auto& r : rows) found.push_back({(float)r[1], (float)r[2], (float)r[3], (float)r[4], (float)r[5], 0});
   return found;
 }
 
@@ -102,6 +106,171 @@ TEST(Tracker, EqualsOcsort) {
       o.low_score = 0.1f;
       compare(s, "ocsort_low", o, time);
     }
+}
+
+// Whatever the caller says is answered, and what was refused changes nothing.
+TEST(Tracker, RefusesWhatCannotBe) {
+  for (const int32_t method : {TERN_TRACK_BYTE, TERN_TRACK_OCSORT}) {
+    const Handle tracker(options_of(method));
+    const tern_detection good = {10, 20, 50, 100, 0.9f, 3};
+    std::vector<tern_track> tracks;
+    ASSERT_EQ(update(tracker.p, {good}, &tracks, 5), TERN_OK);
+    ASSERT_EQ(tracks.size(), 1u);
+    EXPECT_EQ(tracks[0].label, 3);
+    const float nan = std::nanf(""), far = HUGE_VALF;
+    for (const tern_detection bad : {tern_detection{nan, 0, 1, 1, 0.9f, 0},
+                                     {0, 0, far, 1, 0.9f, 0},
+                                     {0, 0, 1, 1, nan, 0},
+                                     {5, 0, 1, 1, 0.9f, 0},
+                                     {0, 5, 1, 1, 0.9f, 0}}) {
+      EXPECT_EQ(update(tracker.p, {good, bad}, &tracks, 6), TERN_ERR_INVALID_ARGUMENT);
+      EXPECT_NE(std::string(tern_last_error_message()).find("detection 1"), std::string::npos);
+    }
+    for (const double time : {5.0, 4.0, (double)nan, (double)far}) {
+      EXPECT_EQ(update(tracker.p, {good}, &tracks, time), TERN_ERR_INVALID_ARGUMENT) << time;
+      EXPECT_NE(std::string(tern_last_error_message()).find("time"), std::string::npos);
+    }
+    // Boxes without an area are nobody; those far away or very large are somebody.
+    ASSERT_EQ(update(tracker.p, {{10, 20, 10, 100, 0.9f, 3}, good, {10, 20, 50, 20, 0.9f, 3}}, &tracks, 5 + 1.0 / 30),
+              TERN_OK);
+    ASSERT_EQ(tracks.size(), 1u);
+    EXPECT_EQ(tracks[0].id, 1);
+    EXPECT_EQ(tracks[0].detection, 1);
+    ASSERT_EQ(
+        update(tracker.p, {{-1e30f, -1e30f, 1e30f, 1e30f, 0.9f, 3}, {1e9f, 1e9f, 2e9f, 2e9f, 0.9f, 3}}, &tracks, 6),
+        TERN_OK);
+    ASSERT_EQ(update(tracker.p, {good}, &tracks, 7), TERN_OK);
+    int32_t count = 0;
+    tern_track_frame frame = TERN_TRACK_FRAME_INIT;
+    EXPECT_EQ(tern_tracker_update(nullptr, &frame, nullptr, 0, &count), TERN_ERR_INVALID_ARGUMENT);
+    EXPECT_EQ(tern_tracker_update(tracker.p, nullptr, nullptr, 0, &count), TERN_ERR_INVALID_ARGUMENT);
+    EXPECT_EQ(tern_tracker_update(tracker.p, &frame, nullptr, 0, nullptr), TERN_ERR_INVALID_ARGUMENT);
+    EXPECT_EQ(tern_tracker_update(tracker.p, &frame, nullptr, 1, &count), TERN_ERR_INVALID_ARGUMENT);
+    frame.num_detections = 1;
+    EXPECT_EQ(tern_tracker_update(tracker.p, &frame, nullptr, 0, &count), TERN_ERR_INVALID_ARGUMENT);
+    frame.num_detections = -1;
+    EXPECT_EQ(tern_tracker_update(tracker.p, &frame, nullptr, 0, &count), TERN_ERR_INVALID_ARGUMENT);
+    EXPECT_EQ(tern_tracker_reset(nullptr), TERN_ERR_INVALID_ARGUMENT);
+  }
+  const auto refused = [](auto set) {
+    tern_tracker_options o = TERN_TRACKER_OPTIONS_INIT;
+    set(o);
+    tern_tracker* t = nullptr;
+    return tern_tracker_create(&o, &t) == TERN_ERR_INVALID_ARGUMENT && !t;
+  };
+  EXPECT_TRUE(refused([](auto& o) { o.method = 2; }));
+  EXPECT_TRUE(refused([](auto& o) { o.high_score = 1.5f; }));
+  EXPECT_TRUE(refused([](auto& o) { o.low_score = -0.1f; }));
+  EXPECT_TRUE(refused([](auto& o) { o.min_overlap = std::nanf(""); }));
+  EXPECT_TRUE(refused([](auto& o) { o.frame_rate = -1; }));
+  EXPECT_TRUE(refused([](auto& o) { o.max_lost = HUGE_VALF; }));
+}
+
+// A track keeps its label unless labels do not matter.
+TEST(Tracker, Labels) {
+  for (const int32_t method : {TERN_TRACK_BYTE, TERN_TRACK_OCSORT})
+    for (const int32_t across : {0, 1}) {
+      tern_tracker_options o = options_of(method);
+      o.across_labels = across;
+      const Handle tracker(o);
+      std::vector<tern_track> tracks;
+      int64_t last = 0;
+      for (int f = 0; f < 8; ++f) {
+        ASSERT_EQ(update(tracker.p, {{10, 20, 50, 100, 0.9f, f < 4 ? 1 : 2}}, &tracks), TERN_OK);
+        if (!tracks.empty()) last = tracks[0].id;
+      }
+      EXPECT_EQ(last, across ? 1 : 2);
+    }
+}
+
+// A video of 10 frames a second has the tracks of one of 30: speeds are by time, not by frame.
+TEST(Tracker, AnyFrameRate) {
+  for (const int32_t method : {TERN_TRACK_BYTE, TERN_TRACK_OCSORT}) {
+    const Handle tracker(options_of(method));
+    std::vector<tern_track> tracks;
+    Random random{3};
+    double time = 0;
+    for (int f = 0; f < 60; ++f) {
+      time += f < 20 ? 1.0 / 30 : 1.0 / 30 * (1 + (double)(random.next() % 4));  // frames are dropped
+      const float x = (float)(100 + 60 * time), y = 50;
+      ASSERT_EQ(update(tracker.p, {{x, y, x + 30, y + 80, 0.9f, 0}}, &tracks, time), TERN_OK);
+      ASSERT_EQ(tracks.size(), 1u) << f;
+      EXPECT_EQ(tracks[0].id, 1) << f;
+      EXPECT_NEAR(tracks[0].x0, x, 1.5) << f;
+    }
+    // After a second without it it is another one.
+    ASSERT_EQ(update(tracker.p, {}, &tracks, time + 1.05), TERN_OK);
+    ASSERT_EQ(update(tracker.p, {}, &tracks, time + 1.1), TERN_OK);
+    for (int f = 0; f < 4; ++f)
+      ASSERT_EQ(update(tracker.p, {{300, 50, 330, 130, 0.9f, 0}}, &tracks, time + 1.2 + f / 30.0), TERN_OK);
+    ASSERT_EQ(tracks.size(), 1u);
+    EXPECT_EQ(tracks[0].id, 2);
+  }
+}
+
+// All choices of small problems, one by one.
+struct Choices {
+  int32_t rows, columns;
+  std::vector<double> costs;  // NaN: no pair
+  double limit;               // what a row without a column costs
+  int32_t needed;             // pairs
+  double least = HUGE_VAL;
+  void try_all(int32_t row, uint32_t taken, int32_t pairs, double sum) {
+    if (row == rows) {
+      if (pairs >= needed) least = std::min(least, sum);
+      return;
+    }
+    try_all(row + 1, taken, pairs, sum + limit);
+    for (int32_t c = 0; c < columns; ++c) {
+      const double cost = costs[(size_t)(row * columns + c)];
+      if (!(taken >> c & 1) && !std::isnan(cost)) try_all(row + 1, taken | 1u << c, pairs + 1, sum + cost);
+    }
+  }
+};
+
+TEST(Assignment, IsTheLeast) {
+  Random random{1};
+  tern::Assignment assignment;
+  for (int t = 0; t < 3000; ++t) {
+    const int32_t n = (int32_t)(random.next() % 6), m = (int32_t)(random.next() % 6);
+    Choices choices{n, m, std::vector<double>((size_t)(n * m)), 0.6, 0};
+    std::vector<tern::AssignmentPair> pairs;
+    std::vector<double> all;
+    for (int32_t r = 0; r < n; ++r)
+      for (int32_t c = 0; c < m; ++c) {
+        // many equal ones in every third
+        const double cost = t % 3 ? random.uniform() * 2 - 1 : (double)(random.next() % 5) / 4;
+        const bool there = random.next() % 3 != 0;
+        choices.costs[(size_t)(r * m + c)] = there ? cost : std::nan("");
+        if (there) pairs.push_back({r, c, cost});
+        all.push_back(cost);
+      }
+    const auto sum_of = [&](const std::vector<int32_t>& column_of, const std::vector<double>& costs, double limit,
+                            int32_t* count) {
+      double sum = 0;
+      uint32_t taken = 0;
+      *count = 0;
+      for (int32_t r = 0; r < n; ++r) {
+        const int32_t c = column_of[(size_t)r];
+        if (c < 0) {
+          sum += limit;
+          continue;
+        }
+        EXPECT_FALSE(taken >> c & 1);
+        taken |= 1u << c;
+        sum += costs[(size_t)(r * m + c)];
+        ++*count;
+      }
+      return sum;
+    };
+    int32_t count = 0;
+    choices.try_all(0, 0, 0, 0);
+    EXPECT_NEAR(sum_of(assignment.solve(n, m, pairs, 0.6), choices.costs, 0.6, &count), choices.least, 1e-12);
+    Choices whole{n, m, all, 0, std::min(n, m)};
+    whole.try_all(0, 0, 0, 0);
+    EXPECT_NEAR(sum_of(assignment.solve_all(n, m, all), all, 0, &count), whole.least, 1e-12);
+    EXPECT_EQ(count, std::min(n, m));
+  }
 }
 
 }  // namespace
