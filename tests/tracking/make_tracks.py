@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the sequences of boxes in this folder, and what the programs of the trackers' authors say of them.
 
-  make_tracks.py BYTETRACK OC_SORT
+  make_tracks.py BYTETRACK OC_SORT TRACKEVAL
 
-Folders with github.com/ifzhang/ByteTrack (d1bf019) and github.com/noahcao/OC_SORT (8462e7e). Needs numpy, scipy, lap.
+Folders with github.com/ifzhang/ByteTrack (d1bf019), github.com/noahcao/OC_SORT (8462e7e) and
+github.com/JonathonLuiten/TrackEval (12c8791). Needs numpy, scipy, lap.
 NAME.boxes: frame, left, top, right, bottom, score of each detection. NAME.METHOD: frame, id, left, top, right, bottom.
+NAME.truth: the same of everybody who is there; scores.json: what TrackEval says of the methods.
 """
+import json
 import os
 import sys
 import types
@@ -32,9 +35,12 @@ def sequence(seed, people, frames, noise, missed, wrong, width=640, height=480):
         outside = (where < 30) | (where > [width - 30, height - 30])
         speed[outside] *= -1
         gone = np.where(rng.random(people) < missed, rng.integers(1, 12, people), gone - 1)
-        rows = []
+        rows, true = [], []
         for i in range(people):
-            if not begin[i] <= frame < end[i] or gone[i] > 0:
+            if not begin[i] <= frame < end[i]:
+                continue
+            true.append([i + 1, *(where[i] - size[i] / 2), *(where[i] + size[i] / 2)])
+            if gone[i] > 0:
                 continue
             covered = 0.0
             for j in range(people):
@@ -49,7 +55,7 @@ def sequence(seed, people, frames, noise, missed, wrong, width=640, height=480):
         for _ in range(rng.poisson(wrong)):
             centre, s = rng.uniform([0, 0], [width, height]), rng.uniform([20, 40], [60, 120])
             rows.append([*(centre - s / 2), *(centre + s / 2), rng.uniform(0.1, 0.8)])
-        yield np.array([[f"{v:.2f}" for v in r] for r in rows], np.float32).reshape(-1, 5)
+        yield np.array([[f"{v:.2f}" for v in r] for r in rows], np.float32).reshape(-1, 5), true
 
 
 SEQUENCES = {"few": dict(seed=1, people=5, frames=120, noise=1, missed=0.01, wrong=0.1),
@@ -64,7 +70,8 @@ def stand_ins():
     sys.modules["torch"].nn = sys.modules["torch.nn"]
     sys.modules["torch.nn"].functional = sys.modules["torch.nn.functional"]
     sys.modules["torch"].Tensor = type("Tensor", (), {})  # scipy asks for it
-    np.float = float
+    import scipy.optimize  # before numpy gets names that it lost
+    np.float, np.int = float, int
     boxes = types.ModuleType("cython_bbox")
 
     def overlaps(a, b):  # intersection over union of boxes in pixels that they touch
@@ -93,24 +100,61 @@ def ocsort(frames, low=False):
         yield [[int(t[4]), *t[:4]] for t in tracker.update(rows.astype(np.float64), (1, 1), (1, 1))]
 
 
+def score(truth, tracks):
+    from trackeval.metrics.clear import CLEAR
+    from trackeval.metrics.hota import HOTA
+    from trackeval.metrics.identity import Identity
+    data = {"gt_ids": [], "tracker_ids": [], "similarity_scores": [], "num_timesteps": len(truth)}
+    numbers = {"gt_ids": {}, "tracker_ids": {}}
+    for frame in zip(truth, tracks):
+        boxes = []
+        for key, rows in zip(numbers, frame):
+            data[key].append(np.array([numbers[key].setdefault(r[0], len(numbers[key])) for r in rows], int))
+            boxes.append(np.array([[float(v) for v in r[1:]] for r in rows]).reshape(-1, 4))
+        a, b = boxes[0][:, None], boxes[1][None]
+        size = np.maximum(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0)
+        both = size[..., 0] * size[..., 1]
+        area = lambda x: (x[..., 2] - x[..., 0]) * (x[..., 3] - x[..., 1])
+        data["similarity_scores"].append(both / (area(a) + area(b) - both))
+    for kind, key in (("gt", "gt_ids"), ("tracker", "tracker_ids")):
+        data[f"num_{kind}_dets"] = sum(map(len, data[key]))
+        data[f"num_{kind}_ids"] = len(numbers[key])
+    hota, clear, identity = HOTA().eval_sequence(data), CLEAR().eval_sequence(data), Identity().eval_sequence(data)
+    means = {k: float(hota[k].mean()) for k in ("HOTA", "DetA", "AssA")}
+    shares = {k: float(clear[k]) for k in ("MOTA", "MOTP")} | {"IDF1": float(identity["IDF1"])}
+    counts = {k: int(clear[k]) for k in ("IDSW", "Frag", "MT", "ML")} | {k: int(clear["CLR_" + k]) for k in ("TP", "FP", "FN")}
+    return means | shares | counts | {k: int(identity[k]) for k in ("IDTP", "IDFP", "IDFN")}
+
+
 def write(name, frames, digits):
     with open(os.path.join(HERE, name), "w", encoding="ascii") as f:
         for number, rows in enumerate(frames, 1):
             for row in rows:
-                f.write(",".join([str(number)] + [f"{v:.{digits}f}".removesuffix(".0000") for v in row]) + "\n")
+                f.write(",".join([str(number)] + [f"{v:.{digits}f}".removesuffix("." + "0" * digits) for v in row]) + "\n")
 
 
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 4:
         raise SystemExit(__doc__)
     sys.path[:0] = sys.argv[1:3]
+    # Its package file imports every data set.
+    package = types.ModuleType("trackeval")
+    package.__path__ = [os.path.join(sys.argv[3], "trackeval")]
+    sys.modules["trackeval"] = package
     stand_ins()
+    scores = {}
     for name, how in SEQUENCES.items():
-        frames = list(sequence(**how))
+        frames, truth = zip(*sequence(**how))
         write(name + ".boxes", frames, 2)
-        write(name + ".byte", byte(frames), 4)
-        write(name + ".ocsort", ocsort(frames), 4)
-        write(name + ".ocsort_low", ocsort(frames, low=True), 4)
+        write(name + ".truth", truth, 2)
+        for method, run in (("byte", byte), ("ocsort", ocsort), ("ocsort_low", lambda f: ocsort(f, low=True))):
+            tracks = list(run(frames))
+            write(f"{name}.{method}", tracks, 4)
+            digits = lambda sequence, n: [[[r[0], *(f"{v:.{n}f}" for v in r[1:])] for r in rows] for rows in sequence]
+            scores[f"{name}.{method}"] = score(digits(truth, 2), digits(tracks, 4))
+    with open(os.path.join(HERE, "scores.json"), "w", encoding="ascii") as f:
+        json.dump(scores, f, indent=1)
+        f.write("\n")
 
 
 if __name__ == "__main__":
