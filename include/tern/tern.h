@@ -7,5 +7,6 @@
 #define TERN_TERN_H
 
 #include "tern/vision.h"
+#include "tern/track.h"
 
 #endif

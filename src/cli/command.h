@@ -65,6 +65,7 @@ const Command& compare_command();
 const Command& bench_command();
 const Command& detect_command();
 const Command& pose_command();
+const Command& track_command();
 const Command& devices_command();
 const Command& version_command();
 

@@ -10,6 +10,7 @@ static void quarters(tern_context* context) {
   tern_tensor* picture = NULL;
   const tern_tensor* out[2] = {NULL, NULL};
   tern_detector* detector = (tern_detector*)&session;
+  tern_tracker* tracker = NULL;
   int i;
   NEED(tern_session_create(model, NULL, &session));
   NEED(tern_tensor_create(context, TERN_DTYPE_F32, dims, 4, &picture));
@@ -21,6 +22,8 @@ static void quarters(tern_context* context) {
   }
   FAILS(TERN_ERR_UNSUPPORTED, tern_detector_create(model, NULL, &detector));
   CHECK(says("TERN_VISION") && detector == (tern_detector*)&session);
+  FAILS(TERN_ERR_UNSUPPORTED, tern_tracker_create(NULL, &tracker));
+  CHECK(says("TERN_VISION") && tracker == NULL);
   for (i = 0; i < 2; ++i) tern_tensor_release(out[i]);
   tern_tensor_release(picture);
   tern_session_release(session);

@@ -465,6 +465,59 @@ class Import(Case):
         self.assertTrue(seen)
 
 
+class Tracks(Case):
+    """Boxes and truths of tests/tracking."""
+
+    @staticmethod
+    def rows(path):
+        with open(path, encoding="ascii") as f:
+            return [line.strip().split(",") for line in f]
+
+    def mot(self, name):
+        """The file as MOTChallenge has it: left, top, width, height."""
+        rows = []
+        for v in self.rows(os.path.join(ARGS.source, "tests/tracking", name)):
+            number = "-1" if name.endswith(".boxes") else v.pop(1)
+            x0, y0, x1, y1 = map(float, v[1:5])
+            rows.append(f"{v[0]},{number},{x0},{y0},{x1 - x0!r},{y1 - y0!r},{v[5] if len(v) > 5 else 1},-1,-1,-1\n")
+        return self.write(name + ".txt", "".join(rows).encode())
+
+    def test_scores(self):
+        """As TrackEval says."""
+        with open(os.path.join(ARGS.source, "tests/tracking/scores.json"), encoding="ascii") as f:
+            scores = json.load(f)
+        for name, want in scores.items():
+            truth, tracks = self.mot(name.split(".")[0] + ".truth"), self.mot(name)
+            got = json.loads(tern("track", tracks, "--as-is", "--evaluate", truth, "--json").out)["scores"]
+            self.assertEqual(got.keys(), want.keys())
+            for key, value in want.items():
+                self.assertAlmostEqual(got[key], value, delta=1e-6, msg=f"{name} {key}")
+        perfect = json.loads(tern("track", truth, "--as-is", "--evaluate", truth, "--json").out)["scores"]
+        self.assertEqual([perfect[k] for k in ("HOTA", "MOTA", "IDF1", "IDSW", "FP", "FN")], [1, 1, 1, 0, 0, 0])
+        self.assertIn("HOTA", tern("track", tracks, tracks, "--as-is", "--evaluate", truth, "--evaluate", truth).out)
+
+    def test_lists(self):
+        for method in ("byte", "ocsort"):
+            out = self.path(method + ".txt")
+            self.assertIn("identities", tern("track", self.mot("few.boxes"), "--method", method, "--mot", out).out)
+            ids = lambda path: [row[:2] for row in self.rows(path)]
+            self.assertEqual(ids(out), ids(os.path.join(ARGS.source, "tests/tracking", "few." + method)))
+        self.assertIn("HOTA", tern("track", self.mot("few.boxes"), "--evaluate", self.mot("few.truth")).out)
+
+    def test_wrong_lists(self):
+        good = self.mot("few.boxes")
+        for text, line in (("1,1,0,0,5\n", 1), ("1,-1,0,0,5,5,1\n0,1,0,0,5,5,1\n", 2), ("1,1,0,0,nan,5,1\n", 1),
+                           ("1,1,0,0,-5,5,1\n", 1), ("1.5,1,0,0,5,5,1\n", 1), ("99999999999,1,0,0,5,5,1\n", 1), ("hello\n", 1)):
+            self.assertIn(f"line {line}", tern("track", self.write("bad.txt", text.encode()), code=4).err)
+        tern("track", self.write("empty.txt", b""))
+        tern("track", self.path("none.txt"), code=3)
+        tern("track", good, "--evaluate", self.path("none.txt"), code=3)
+        tern("track", good, good, "--evaluate", good, code=2)
+        tern("track", good, "--as-is", code=2)
+        self.assertIn("byte and ocsort", tern("track", good, "--method", "sort", code=2).err)
+        tern("track", good, "--high-score", "2", code=2)
+
+
 class Pictures(Case):
     """Real models on photographs."""
     made = {}
@@ -540,6 +593,39 @@ class Pictures(Case):
         tern("detect", model, self.path("text.png"), "--out", old, code=4)
         with open(old, "rb") as f:
             self.assertEqual(f.read(), b"old")
+
+    def test_track(self):
+        model, whole, video = self.ssd(), self.image("vtest.avi"), self.path("short.avi")
+        if not shutil.which("ffmpeg"):
+            self.skipTest("ffmpeg is not there")
+        ffmpeg = lambda *words: subprocess.run(["ffmpeg", "-v", "error", "-y", *words], check=True)
+        ffmpeg("-i", whole, "-frames:v", "12", "-c", "copy", video)
+        options = ["--high-score", "0.25", "--new-score", "0.3"]
+        out, mot = self.path("out.mp4"), self.path("out.txt")
+        text = tern("track", model, video, "--out", out, "--mot", mot, *options).out
+        self.assertIn("12 frames", text)
+        rows = Tracks.rows(mot)
+        self.assertEqual(max(int(r[0]) for r in rows), 12)
+        # Those of the first frame who are there in the last have kept their numbers.
+        ids = lambda frame: {r[1] for r in rows if r[0] == frame}
+        self.assertGreaterEqual(len(ids("1") & ids("12")), 4)
+        lines = tern("track", model, video, "--json", *options).out.splitlines()
+        self.assertEqual([json.loads(line)["frame"] for line in lines], list(range(1, 13)))
+        self.assertEqual(sum(len(json.loads(line)["tracks"]) for line in lines), len(rows))
+        size = subprocess.run(["ffprobe", "-v", "error", "-count_frames", "-show_entries", "stream=width,height,nb_read_frames", "-of", "csv=p=0", out],
+                              check=True, capture_output=True, text=True).stdout.strip()
+        self.assertEqual(size, "768,576,12")
+        ffmpeg("-f", "lavfi", "-i", "testsrc=size=33x17:rate=5:duration=1", self.path("odd.avi"))
+        tern("track", model, self.path("odd.avi"), "--out", self.path("odd.mp4"))
+        with open(video, "rb") as f:
+            half = f.read()[:30000]
+        p = tern("track", model, self.write("half.avi", half), "--mot", mot, code=None)
+        self.assertIn(p.returncode, (0, 4))
+        tern("track", model, self.path("none.avi"), code=3)
+        tern("track", model, self.write("text.avi", b"no video"), code=4)
+        tern("track", model, video, video, code=2)
+        tern("track", model, code=2)
+        self.assertIn("detector", tern("track", self.real("pose_landmark_lite.tflite"), video, code=4).err)
 
     def test_pose(self):
         persons, marks = self.real("pose_detection.tflite"), self.real("pose_landmark_lite.tflite")

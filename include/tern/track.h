@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tracking: the boxes of each frame of a video in, who is who out. Needs no model and no picture. In a library built
+ * without TERN_VISION every call that returns a status fails with TERN_ERR_UNSUPPORTED. C99. */
+#ifndef TERN_TRACK_H
+#define TERN_TRACK_H
+
+#include "tern/vision.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum tern_track_method {
+  /* Y. Zhang et al., ByteTrack: Multi-Object Tracking by Associating Every Detection Box, 2022. Boxes of high score are
+   * matched first, then those of low score to the tracks that are left. The box of a track is smoothed. */
+  TERN_TRACK_BYTE = 0,
+  /* J. Cao et al., Observation-Centric SORT, 2023. Better where objects turn, dance or are hidden for long: it
+   * compares directions of motion too, and goes back over the time in which an object was not seen. The box of a
+   * track is that of the detector. */
+  TERN_TRACK_OCSORT = 1
+} tern_track_method;
+
+typedef struct tern_tracker tern_tracker;
+
+/* 0 stands for the method's own value, which is that of its authors; it is behind the arrow, for the two methods. */
+typedef struct tern_tracker_options {
+  uint32_t struct_size;
+  int32_t method;         /* tern_track_method */
+  float high_score;       /* a detection above it is matched first, 0..1 -> 0.6, 0.6 */
+  float low_score;        /* one between this and high_score is matched to what is left, 0..1 -> 0.1, none (so: 1) */
+  float new_score;        /* least score with which a new track begins, 0..1 -> high_score + 0.1, high_score */
+  float min_overlap;      /* least IoU of a track with its detection, 0..1; BYTE: times the detection's score
+                             -> 0.1, 0.3 */
+  float frame_rate;       /* frames a second of a usual video of this kind -> 30 */
+  float max_lost;         /* seconds after which a track that is not seen ends -> 1 */
+  int32_t across_labels;  /* 0: a track keeps its label, and takes only detections with it; 1: labels do not matter */
+} tern_tracker_options;
+#define TERN_TRACKER_OPTIONS_INIT { (uint32_t)sizeof(tern_tracker_options), 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* A frame of a video, borrowed during a call. */
+typedef struct tern_track_frame {
+  uint32_t struct_size;
+  int32_t num_detections;
+  const tern_detection* detections;  /* any order; those without an area are left out */
+  double time;  /* seconds, of any origin, later than the frame before; or negative: one frame after it */
+} tern_track_frame;
+#define TERN_TRACK_FRAME_INIT { (uint32_t)sizeof(tern_track_frame), 0, NULL, -1 }
+
+typedef struct tern_track {
+  int64_t id;             /* from 1, never given twice */
+  float x0, y0, x1, y1;   /* pixels, as the detections' */
+  float score;            /* of the detection */
+  int32_t label;
+  int32_t detection;      /* index in the frame */
+  int32_t age;            /* frames since the track began */
+} tern_track;
+
+/* Errors: TERN_ERR_INVALID_ARGUMENT for an option out of its range. */
+TERN_API tern_status tern_tracker_create(const tern_tracker_options* options, tern_tracker** tracker) TERN_NOEXCEPT;
+TERN_API void tern_tracker_release(tern_tracker* tracker) TERN_NOEXCEPT;
+/* Takes the next frame. Every frame is given, also one without detections.
+ * tracks   those that are seen in this frame: up to `capacity` are written; count: how many there are (at most as many
+ *          as detections)
+ * Errors   TERN_ERR_INVALID_ARGUMENT: a box or score that is no number, a box whose right is left of its left, a time
+ *          that is not later. The tracker is as it was.
+ * Threads  one call at a time for a tracker; a second one gives TERN_ERR_STATE. */
+TERN_API tern_status tern_tracker_update(tern_tracker* tracker, const tern_track_frame* frame, tern_track* tracks,
+                                         int32_t capacity, int32_t* count) TERN_NOEXCEPT;
+/* Forgets all tracks: the next frame is the first of another video. Numbers begin with 1 again. */
+TERN_API tern_status tern_tracker_reset(tern_tracker* tracker) TERN_NOEXCEPT;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+// tern track: who is who in a video, or in a list of boxes.
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <map>
+
+#include "cli/track_metrics.h"
+#include "cli/video.h"
+
+namespace tern::cli {
+namespace {
+
+bool read_options(const Arguments& a, tern_tracker_options* o) {
+  const char* method = a.value("--method");
+  if (method && std::strcmp(method, "byte") != 0 && std::strcmp(method, "ocsort") != 0) {
+    complain("--method is '%s', allowed are byte and ocsort", method);
+    return false;
+  }
+  o->method = method && std::strcmp(method, "ocsort") == 0 ? TERN_TRACK_OCSORT : TERN_TRACK_BYTE;
+  o->across_labels = a.has("--across-labels");
+  const struct {
+    const char* name;
+    float* value;
+    double most;
+  } numbers[] = {{"--high-score", &o->high_score, 1},   {"--low-score", &o->low_score, 1},
+                 {"--new-score", &o->new_score, 1},     {"--min-overlap", &o->min_overlap, 1},
+                 {"--frame-rate", &o->frame_rate, 1e4}, {"--max-lost", &o->max_lost, 1e5}};
+  for (const auto& n : numbers) {
+    double value = 0;
+    if (!a.real(n.name, 0, n.most, &value)) return false;
+    *n.value = (float)value;
+  }
+  return true;
+}
+
+tern_status update(tern_tracker* tracker, const std::vector<tern_detection>& found, double time,
+                   std::vector<tern_track>* tracks) {
+  tern_track_frame frame = TERN_TRACK_FRAME_INIT;
+  frame.num_detections = (int32_t)found.size();
+  frame.detections = found.data();
+  frame.time = time;
+  tracks->resize(found.size());
+  int32_t count = 0;
+  const tern_status s = tern_tracker_update(tracker, &frame, tracks->data(), (int32_t)tracks->size(), &count);
+  tracks->resize(s == TERN_OK ? (size_t)count : 0);
+  return s;
+}
+
+void append_mot(size_t frame, const std::vector<tern_track>& tracks, std::string* out) {
+  char row[256];
+  for (const tern_track& t : tracks) {
+    std::snprintf(row, sizeof row, "%zu,%lld,%.2f,%.2f,%.2f,%.2f,%.4f,-1,-1,-1\n", frame, (long long)t.id, (double)t.x0,
+                  (double)t.y0, (double)(t.x1 - t.x0), (double)(t.y1 - t.y0), (double)t.score);
+    *out += row;
+  }
+}
+
+void append_frame(const std::vector<tern_track>& tracks, size_t frame, MotFrames* out) {
+  out->resize(frame);
+  for (const tern_track& t : tracks)
+    out->back().push_back({t.id, t.x0, t.y0, t.x1 - t.x0, t.y1 - t.y0, t.score, t.label});
+}
+
+// ---- scores ----
+
+void print_scores(const TrackScores& s, bool json) {
+  if (json) {
+    Json j;
+    j.begin_object().begin_object("scores");
+    j.add("HOTA", s.hota()).add("DetA", s.det_a()).add("AssA", s.ass_a()).add("MOTA", s.mota()).add("MOTP", s.motp());
+    j.add("IDF1", s.idf1()).add("IDSW", s.switches).add("Frag", s.fragments);
+    j.add("MT", s.mostly_tracked).add("ML", s.mostly_lost).add("TP", s.tp).add("FP", s.fp).add("FN", s.fn);
+    j.add("IDTP", s.id_tp).add("IDFP", s.id_fp).add("IDFN", s.id_fn);
+    j.end().end().print();
+    return;
+  }
+  std::printf("HOTA %.2f %% (DetA %.2f, AssA %.2f), MOTA %.2f %%, IDF1 %.2f %%, MOTP %.2f %%\n", 100 * s.hota(),
+              100 * s.det_a(), 100 * s.ass_a(), 100 * s.mota(), 100 * s.idf1(), 100 * s.motp());
+  std::printf(
+      "%lld of %lld boxes found, %lld wrong, %lld switches of identity, %lld gaps; of %lld identities %lld are "
+      "mostly tracked, %lld mostly lost\n",
+      (long long)s.tp, (long long)s.truths, (long long)s.fp, (long long)s.switches, (long long)s.fragments,
+      (long long)s.truth_ids, (long long)s.mostly_tracked, (long long)s.mostly_lost);
+}
+
+int check_truths(const Arguments& a, size_t inputs, std::vector<MotFrames>* truths) {
+  for (const std::string& path : a.values("--evaluate")) {
+    MotFrames frames;
+    if (!read_mot(path, &frames)) return bad_file_code(path);
+    truths->push_back(std::move(frames));
+  }
+  if (truths->empty() || truths->size() == inputs) return kDone;
+  complain("--evaluate names %zu files for %zu inputs", truths->size(), inputs);
+  return kUsage;
+}
+
+// ---- lists of boxes ----
+
+int track_lists(const Arguments& a, const tern_tracker_options& options) {
+  const std::vector<std::string>& paths = a.words();
+  std::vector<MotFrames> truths;
+  if (const int code = check_truths(a, paths.size(), &truths)) return code;
+  const char* out = a.value("--mot");
+  const bool as_is = a.has("--as-is");
+  if (out && paths.size() > 1) return complain("--mot is for one input"), kUsage;
+  if (as_is && truths.empty()) return complain("--as-is needs --evaluate"), kUsage;
+  tern_tracker* made = nullptr;
+  if (const tern_status s = tern_tracker_create(&options, &made)) return report(s, "track");
+  const Handle<tern_tracker> tracker(made);
+  TrackScores all;
+  std::string text;
+  interrupt();
+  for (size_t i = 0; i < paths.size(); ++i) {
+    MotFrames boxes;
+    if (!read_mot(paths[i], &boxes)) return bad_file_code(paths[i]);
+    MotFrames tracked;
+    const double begin = now_seconds();
+    if (as_is) {
+      tracked = std::move(boxes);
+    } else {
+      tern_tracker_reset(tracker.get());
+      std::vector<tern_detection> found;
+      std::vector<tern_track> tracks;
+      for (size_t f = 0; f < boxes.size(); ++f) {
+        if (interrupted()) return complain("interrupted"), kInterrupted;
+        found.clear();
+        for (const MotBox& b : boxes[f])
+          found.push_back({(float)b.x, (float)b.y, (float)(b.x + b.width), (float)(b.y + b.height), (float)b.score, 0});
+        if (const tern_status s = update(tracker.get(), found, -1, &tracks))
+          return report(s, paths[i] + ", frame " + std::to_string(f + 1));
+        append_frame(tracks, f + 1, &tracked);
+        append_mot(f + 1, tracks, &text);
+      }
+    }
+    const double seconds = now_seconds() - begin;
+    if (!truths.empty()) all.add(evaluate_tracks(truths[i], tracked));
+    if (!a.has("--json") && !as_is) {
+      std::map<int64_t, int64_t> ids;
+      for (const auto& frame : tracked)
+        for (const MotBox& b : frame) ++ids[b.id];
+      std::printf("%s: %zu frames, %zu identities, %.0f frames/s\n", paths[i].c_str(), tracked.size(), ids.size(),
+                  (double)tracked.size() / std::max(seconds, 1e-9));
+    }
+  }
+  if (out && !write_whole_file(out, "", text.data(), text.size())) return kNoResource;
+  if (!truths.empty()) print_scores(all, a.has("--json"));
+  return kDone;
+}
+
+// ---- videos ----
+
+// Where somebody was in the last second and a half.
+using Trails = std::map<int64_t, std::vector<std::pair<double, image::Point>>>;
+constexpr double kTrail = 1.5;
+
+void draw(const Photo& photo, const tern_detector* detector, const std::vector<tern_track>& tracks, double time,
+          Trails* trails) {
+  const image::Canvas canvas = photo.canvas();
+  const image::DrawStyle style = image::draw_style(photo.width, photo.height);
+  for (const tern_track& t : tracks) (*trails)[t.id].push_back({time, {(t.x0 + t.x1) / 2.0, (double)t.y1}});
+  for (auto it = trails->begin(); it != trails->end();) {
+    auto& points = it->second;
+    std::erase_if(points, [&](const auto& p) { return time - p.first > kTrail; });
+    for (size_t i = 1; i < points.size(); ++i)
+      image::draw_line(canvas, points[i - 1].second, points[i].second, style.line, image::palette_colour(it->first),
+                       1 - 0.8 * (time - points[i].first) / kTrail);
+    it = points.empty() ? trails->erase(it) : std::next(it);
+  }
+  for (const tern_track& t : tracks)
+    image::draw_box(canvas, {t.x0, t.y0, t.x1, t.y1}, style.line, image::palette_colour(t.id));
+  for (const tern_track& t : tracks) {
+    const char* name = tern_detector_label(detector, t.label);
+    const std::string text = std::to_string(t.id) + (name && *name ? " " + printable(name, 60) : "");
+    image::DrawStyle own = style;
+    own.glyph *= std::clamp(1.5 * (t.x1 - t.x0) / image::text_width(text.c_str(), style.glyph), 0.6, 1.0);
+    image::draw_label(canvas, {t.x0, t.y0, t.x1, t.y1}, text.c_str(), own, image::palette_colour(t.id));
+  }
+}
+
+void print_json(size_t frame, double time, const tern_detector* detector, const std::vector<tern_track>& tracks) {
+  std::printf("{\"frame\": %zu, \"time\": %.4f, \"tracks\": [", frame, time);
+  for (size_t i = 0; i < tracks.size(); ++i) {
+    const tern_track& t = tracks[i];
+    const char* name = tern_detector_label(detector, t.label);
+    std::printf("%s{\"id\": %lld, \"label\": %s, \"class\": %d, \"score\": %.4f, \"box\": [%.2f, %.2f, %.2f, %.2f]}",
+                i ? ", " : "", (long long)t.id, json_string(name ? name : "").c_str(), t.label, (double)t.score,
+                (double)t.x0, (double)t.y0, (double)t.x1, (double)t.y1);
+  }
+  std::printf("]}\n");
+}
+
+int track_video(const Arguments& a, tern_tracker_options options) {
+  if (a.words().size() != 2) return complain("a model is followed by one video"), kUsage;
+  if (a.has("--as-is")) return complain("--as-is is for lists of boxes"), kUsage;
+  const std::string &model_path = a.words()[0], &path = a.words()[1];
+  std::vector<MotFrames> truths;
+  if (const int code = check_truths(a, 1, &truths)) return code;
+  double min_score = 0.1;
+  if (!a.real("--min-score", 0, 1, &min_score)) return kUsage;
+  Handle<tern_context> context;
+  Handle<tern_model> model;
+  if (const int code = make_context(a, &context)) return code;
+  if (const int code = load_model(context.get(), model_path, 0, &model)) return code;
+  tern_detector_options find = TERN_DETECTOR_OPTIONS_INIT;
+  find.min_score = (float)min_score;
+  find.backends = a.value("--backend");
+  tern_detector* made_detector = nullptr;
+  if (const tern_status s = tern_detector_create(model.get(), &find, &made_detector)) return report(s, model_path);
+  const Handle<tern_detector> detector(made_detector);
+  VideoReader video;
+  if (!video.open(path)) return bad_file_code(path);
+  if (options.frame_rate == 0) options.frame_rate = (float)video.frame_rate();
+  tern_tracker* made = nullptr;
+  if (const tern_status s = tern_tracker_create(&options, &made)) return report(s, "track");
+  const Handle<tern_tracker> tracker(made);
+
+  VideoWriter writer;
+  writer.want(a.value("--out"), video.frame_rate());
+  std::string text;
+  MotFrames tracked;
+  Trails trails;
+  std::map<int64_t, int64_t> ids;
+  std::vector<tern_detection> found(300);
+  std::vector<tern_track> tracks;
+  Photo photo;
+  interrupt();
+  const double begin = now_seconds();
+  double last_told = 0;
+  size_t frame = 0;
+  int code = kDone;
+  for (; (code = video.next(&photo)) == kDone;) {
+    if (interrupted()) {
+      code = kInterrupted;
+      complain("interrupted after %zu frames", frame);
+      break;
+    }
+    const double time = (double)frame++ / video.frame_rate();
+    const tern_picture picture = photo.view();
+    int32_t count = 0;
+    found.resize(300);
+    tern_status s = tern_detector_run(detector.get(), &picture, found.data(), (int32_t)found.size(), &count);
+    found.resize((size_t)std::clamp<int32_t>(count, 0, 300));
+    if (s == TERN_OK) s = update(tracker.get(), found, -1, &tracks);
+    if (s != TERN_OK) return report(s, path + ", frame " + std::to_string(frame));
+    for (const tern_track& t : tracks) ++ids[t.id];
+    append_mot(frame, tracks, &text);
+    if (!truths.empty()) append_frame(tracks, frame, &tracked);
+    if (a.has("--json")) print_json(frame, time, detector.get(), tracks);
+    if (writer.wanted()) {
+      draw(photo, detector.get(), tracks, time, &trails);
+      if (!writer.add(photo)) return kNoResource;
+    }
+    if (const double now = now_seconds(); now - last_told > 0.2) {
+      last_told = now;
+      const double rate = (double)frame / (now - begin);
+      if (video.frames() > 0)
+        progress("frame %zu of %lld, %.1f frames/s, %.0f s left", frame, (long long)video.frames(), rate,
+                 std::max(0.0, (double)(video.frames() - (int64_t)frame) / rate));
+      else progress("frame %zu, %.1f frames/s", frame, rate);
+    }
+  }
+  progress("%s", "");
+  if (video.at_end() && code == kFailed) code = kDone;
+  // What was done so far is kept, also after Ctrl-C or where the video is damaged.
+  if (writer.wanted() && frame > 0 && !writer.close()) return kNoResource;
+  if (const char* out = a.value("--mot"))
+    if (!write_whole_file(out, "", text.data(), text.size())) return kNoResource;
+  if (!a.has("--json"))
+    std::printf("%s: %zu frames, %zu identities, %.1f frames/s%s%s\n", path.c_str(), frame, ids.size(),
+                (double)frame / std::max(now_seconds() - begin, 1e-9), writer.wanted() ? " -> " : "",
+                writer.wanted() ? a.value("--out") : "");
+  if (code == kDone && !truths.empty()) print_scores(evaluate_tracks(truths[0], tracked), a.has("--json"));
+  return code;
+}
+
+int run(const Arguments& a) {
+  tern_tracker_options options = TERN_TRACKER_OPTIONS_INIT;
+  if (!read_options(a, &options)) return kUsage;
+  return is_model_file(a.words()[0]) ? track_video(a, options) : track_lists(a, options);
+}
+
+}  // namespace
+
+const Command& track_command() {
+  static const Command command = {
+      "track",
+      "MODEL VIDEO | BOXES...",
+      "who is who in a video, or in lists of boxes",
+      "MODEL finds objects (see tern detect). VIDEO is a file that ffmpeg reads. BOXES is a text of lines\n"
+      "\"frame,id,left,top,width,height,score\" (MOTChallenge), frames from 1; the ids are not looked at.\n"
+      "Methods: byte (ByteTrack) and ocsort (Observation-Centric SORT), with their authors' numbers.\n",
+      "  tern track ssd.tern street.mp4 --out tracked.mp4\n"
+      "  tern track ssd.tern street.mp4 --json\n"
+      "  tern track det.txt --mot tracks.txt --evaluate gt.txt\n"
+      "  tern track tracks.txt --as-is --evaluate gt.txt\n",
+      {{"--out", "VIDEO", "writes the video with boxes, numbers and trails"},
+       {"--mot", "FILE", "writes the tracks, as BOXES are"},
+       {"--json", nullptr, "for programs: one line a frame"},
+       {"--evaluate", "FILE", "compares with the truth, as BOXES are, one file for each input: HOTA, MOTA, IDF1"},
+       {"--as-is", nullptr, "the boxes have their ids already: only compares"},
+       {"--method", "NAME", "byte or ocsort; the default is byte"},
+       {"--min-score", "X", "least score of a box that the model finds; the default is 0.1"},
+       {"--high-score", "X", "boxes above it are matched first; the default is 0.6"},
+       {"--low-score", "X",
+        "boxes between this and the high score are matched to what is left; the default is 0.1 for "
+        "byte, none for ocsort"},
+       {"--new-score", "X", "least score of a new track; the default is the high score, and 0.1 more for byte"},
+       {"--min-overlap", "X",
+        "least IoU of a track and its box; the default is 0.1 for byte (times the score), 0.3 for "
+        "ocsort"},
+       {"--frame-rate", "X", "frames a second; the default is the video's, 30 for lists"},
+       {"--max-lost", "S", "seconds after which a track that is not seen ends; the default is 1"},
+       {"--across-labels", nullptr, "a track may change its label"},
+       {"--threads", "N", "threads; the default is all CPUs"},
+       {"--backend", "NAME", "where to run, see tern devices"}},
+      1,
+      -1,
+      run};
+  return command;
+}
+
+}  // namespace tern::cli

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Videos, read and written by the program ffmpeg, which must be installed.
+#pragma once
+#include <sys/types.h>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "cli/picture.h"
+
+namespace tern::cli {
+
+// A program that is read from or written to.
+class Pipe {
+ public:
+  Pipe() = default;
+  ~Pipe();
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+  // write: to its standard input; else from its standard output. Prints why not.
+  bool open(const std::vector<std::string>& command, bool write);
+  FILE* file() const { return file_; }
+  // Waits for its end. False if it failed; it has said why.
+  bool close();
+
+ private:
+  FILE* file_ = nullptr;
+  pid_t process_ = -1;
+};
+
+class VideoReader {
+ public:
+  // Prints why not.
+  bool open(const std::string& path);
+  double frame_rate() const { return frame_rate_; }
+  int64_t frames() const { return frames_; }  // -1: not known
+  // The next frame, upright. kDone; kFailed at the end; or a code after it was printed what is wrong.
+  int next(Photo* photo);
+  bool at_end() const { return at_end_; }
+
+ private:
+  std::string path_;
+  Pipe pipe_;
+  double frame_rate_ = 30;
+  int64_t frames_ = -1, count_ = 0;
+  bool at_end_ = false;
+};
+
+class VideoWriter {
+ public:
+  bool wanted() const { return !path_.empty(); }
+  void want(const char* path, double frame_rate) { path_ = path ? path : "", frame_rate_ = frame_rate; }
+  // All frames have the size of the first. Prints why not.
+  bool add(const Photo& photo);
+  bool close();
+
+ private:
+  std::string path_;
+  double frame_rate_ = 30;
+  int width_ = 0, height_ = 0;
+  Pipe pipe_;
+};
+
+}  // namespace tern::cli

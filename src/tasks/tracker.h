@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Identities of boxes through time: what stands behind tern_tracker.
+#pragma once
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/assignment.h"
+#include "tern/track.h"
+
+namespace tern {
+
+struct TrackBox {
+  double x0, y0, x1, y1;
+  double width() const { return x1 - x0; }
+  double height() const { return y1 - y0; }
+};
+
+// Position and speed along one axis, as normal distributions, seen through a Kalman filter of constant speed. The axes
+// of a box never meet in it: all noise is that of one axis.
+struct AxisFilter {
+  double x = 0, v = 0;                                          // at frame t, and by frame
+  double xx = 0, xv = 0, vv = 0;                                // covariances
+  void predict(double frames, double x_noise, double v_noise);  // variances a frame
+  void update(double seen, double noise);
+};
+
+// One detection of a frame.
+struct TrackInput {
+  TrackBox box;
+  double score;
+  int32_t label, index;  // index: of the caller
+};
+
+// Pairs of boxes that may go together: those that overlap, found by a sweep along x.
+class Overlaps {
+ public:
+  struct Pair {
+    int32_t row, column;
+    double iou;
+  };
+  // margin: what is added to each width and height (some references count pixels, 1).
+  // Only pairs of an IoU above 0. Borrowed until the next call.
+  const std::vector<Pair>& find(std::span<const TrackBox> rows, std::span<const TrackBox> columns, double margin);
+
+ private:
+  std::vector<int32_t> row_order_, column_order_, open_;
+  std::vector<Pair> pairs_;
+};
+double overlap(const TrackBox& a, const TrackBox& b, double margin);
+
+class Tracker {
+ public:
+  struct Options {
+    double high = 0.6, low = 0.1, fresh = 0.7, overlap = 0.1;
+    double frame_rate = 30, max_lost = 1;
+    bool across_labels = false;
+  };
+  virtual ~Tracker() = default;
+  // frames: how many passed since the frame before (1 at its rate). tracks: in place of what it held.
+  virtual void update(std::span<const TrackInput> detections, double frames, std::vector<tern_track>* tracks) = 0;
+  virtual void reset() = 0;
+};
+std::unique_ptr<Tracker> make_byte_tracker(const Tracker::Options& options);
+std::unique_ptr<Tracker> make_ocsort_tracker(const Tracker::Options& options);
+
+}  // namespace tern

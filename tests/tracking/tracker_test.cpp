@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// Trackers give the numbers and boxes that their authors' programs give (make_tracks.py).
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+#include "base/assignment.h"
+#include "tern/tern.h"
+
+namespace {
+
+using Rows = std::vector<std::vector<double>>;
+
+std::vector<Rows> read_frames(const std::string& name) {
+  std::ifstream file(TERN_SOURCE_DIR "/tests/tracking/" + name);
+  EXPECT_TRUE(file) << name;
+  std::vector<Rows> frames;
+  for (std::string line; std::getline(file, line);) {
+    std::stringstream text(line);
+    std::vector<double> row;
+    for (std::string cell; std::getline(text, cell, ',');) row.push_back(std::stod(cell));
+    frames.resize(std::max(frames.size(), (size_t)row[0]));
+    frames[(size_t)row[0] - 1].push_back(row);
+  }
+  return frames;
+}
+
+struct Random {
+  uint64_t state;
+  uint64_t next() { return (state = state * 6364136223846793005u + 1442695040888963407u) >> 33; }
+  double uniform() { return (double)next() / (double)(1u << 31); }
+};
+
+struct Handle {
+  explicit Handle(const tern_tracker_options& options) {
+    EXPECT_EQ(tern_tracker_create(&options, &p), TERN_OK) << tern_last_error_message();
+  }
+  ~Handle() { tern_tracker_release(p); }
+  tern_tracker* p = nullptr;
+};
+
+std::vector<tern_detection> detections_of(const Rows& rows) {
+  std::vector<tern_detection> found;
+  for (const auto& r : rows) found.push_back({(float)r[1], (float)r[2], (float)r[3], (float)r[4], (float)r[5], 0});
+  return found;
+}
+
+tern_status update(tern_tracker* t, const std::vector<tern_detection>& found, std::vector<tern_track>* tracks,
+                   double time = -1) {
+  tern_track_frame frame = TERN_TRACK_FRAME_INIT;
+  frame.num_detections = (int32_t)found.size();
+  frame.detections = found.data();
+  frame.time = time;
+  tracks->resize(found.size());
+  int32_t count = 0;
+  const tern_status s = tern_tracker_update(t, &frame, tracks->data(), (int32_t)tracks->size(), &count);
+  if (s == TERN_OK) tracks->resize((size_t)count);
+  return s;
+}
+
+void compare(const char* sequence, const char* method, const tern_tracker_options& options, double frame_time) {
+  const std::vector<Rows> boxes = read_frames(std::string(sequence) + ".boxes");
+  std::vector<Rows> want = read_frames(std::string(sequence) + "." + method);
+  want.resize(boxes.size());
+  const Handle tracker(options);
+  for (int round = 0; round < 2; ++round) {
+    for (size_t f = 0; f < boxes.size(); ++f) {
+      const std::vector<tern_detection> found = detections_of(boxes[f]);
+      std::vector<tern_track> tracks;
+      ASSERT_EQ(update(tracker.p, found, &tracks, frame_time > 0 ? 1 + frame_time * (double)f : -1), TERN_OK);
+      ASSERT_EQ(tracks.size(), want[f].size()) << sequence << " " << method << ", frame " << f + 1;
+      for (size_t i = 0; i < tracks.size(); ++i) {
+        const tern_track& t = tracks[i];
+        const std::vector<double>& w = want[f][i];
+        ASSERT_EQ(t.id, (int64_t)w[1]) << sequence << " " << method << ", frame " << f + 1;
+        const float is[] = {t.x0, t.y0, t.x1, t.y1};
+        for (int k = 0; k < 4; ++k)
+          ASSERT_NEAR(is[k], w[(size_t)k + 2], 1e-3) << sequence << " " << method << ", frame " << f + 1;
+        ASSERT_LT((size_t)t.detection, found.size());
+        EXPECT_EQ(t.score, found[(size_t)t.detection].score);
+      }
+    }
+    ASSERT_EQ(tern_tracker_reset(tracker.p), TERN_OK);
+  }
+}
+
+tern_tracker_options options_of(int32_t method) {
+  tern_tracker_options o = TERN_TRACKER_OPTIONS_INIT;
+  o.method = method;
+  return o;
+}
+
+TEST(Tracker, EqualsByteTrack) {
+  for (const char* s : {"few", "crowd", "long_gaps"})
+    for (const double time : {0.0, 1.0 / 30}) compare(s, "byte", options_of(TERN_TRACK_BYTE), time);
+}
+
+TEST(Tracker, EqualsOcsort) {
+  for (const char* s : {"few", "crowd", "long_gaps"})
+    for (const double time : {0.0, 1.0 / 30}) {
+      tern_tracker_options o = options_of(TERN_TRACK_OCSORT);
+      compare(s, "ocsort", o, time);
+      o.low_score = 0.1f;
+      compare(s, "ocsort_low", o, time);
+    }
+}
+
+// Whatever the caller says is answered, and what was refused changes nothing.
+TEST(Tracker, RefusesWhatCannotBe) {
+  for (const int32_t method : {TERN_TRACK_BYTE, TERN_TRACK_OCSORT}) {
+    const Handle tracker(options_of(method));
+    const tern_detection good = {10, 20, 50, 100, 0.9f, 3};
+    std::vector<tern_track> tracks;
+    ASSERT_EQ(update(tracker.p, {good}, &tracks, 5), TERN_OK);
+    ASSERT_EQ(tracks.size(), 1u);
+    EXPECT_EQ(tracks[0].label, 3);
+    const float nan = std::nanf(""), far = HUGE_VALF;
+    for (const tern_detection bad : {tern_detection{nan, 0, 1, 1, 0.9f, 0},
+                                     {0, 0, far, 1, 0.9f, 0},
+                                     {0, 0, 1, 1, nan, 0},
+                                     {5, 0, 1, 1, 0.9f, 0},
+                                     {0, 5, 1, 1, 0.9f, 0}}) {
+      EXPECT_EQ(update(tracker.p, {good, bad}, &tracks, 6), TERN_ERR_INVALID_ARGUMENT);
+      EXPECT_NE(std::string(tern_last_error_message()).find("detection 1"), std::string::npos);
+    }
+    for (const double time : {5.0, 4.0, (double)nan, (double)far}) {
+      EXPECT_EQ(update(tracker.p, {good}, &tracks, time), TERN_ERR_INVALID_ARGUMENT) << time;
+      EXPECT_NE(std::string(tern_last_error_message()).find("time"), std::string::npos);
+    }
+    // Boxes without an area are nobody; those far away or very large are somebody.
+    ASSERT_EQ(update(tracker.p, {{10, 20, 10, 100, 0.9f, 3}, good, {10, 20, 50, 20, 0.9f, 3}}, &tracks, 5 + 1.0 / 30),
+              TERN_OK);
+    ASSERT_EQ(tracks.size(), 1u);
+    EXPECT_EQ(tracks[0].id, 1);
+    EXPECT_EQ(tracks[0].detection, 1);
+    ASSERT_EQ(
+        update(tracker.p, {{-1e30f, -1e30f, 1e30f, 1e30f, 0.9f, 3}, {1e9f, 1e9f, 2e9f, 2e9f, 0.9f, 3}}, &tracks, 6),
+        TERN_OK);
+    ASSERT_EQ(update(tracker.p, {good}, &tracks, 7), TERN_OK);
+    int32_t count = 0;
+    tern_track_frame frame = TERN_TRACK_FRAME_INIT;
+    EXPECT_EQ(tern_tracker_update(nullptr, &frame, nullptr, 0, &count), TERN_ERR_INVALID_ARGUMENT);
+    EXPECT_EQ(tern_tracker_update(tracker.p, nullptr, nullptr, 0, &count), TERN_ERR_INVALID_ARGUMENT);
+    EXPECT_EQ(tern_tracker_update(tracker.p, &frame, nullptr, 0, nullptr), TERN_ERR_INVALID_ARGUMENT);
+    EXPECT_EQ(tern_tracker_update(tracker.p, &frame, nullptr, 1, &count), TERN_ERR_INVALID_ARGUMENT);
+    frame.num_detections = 1;
+    EXPECT_EQ(tern_tracker_update(tracker.p, &frame, nullptr, 0, &count), TERN_ERR_INVALID_ARGUMENT);
+    frame.num_detections = -1;
+    EXPECT_EQ(tern_tracker_update(tracker.p, &frame, nullptr, 0, &count), TERN_ERR_INVALID_ARGUMENT);
+    EXPECT_EQ(tern_tracker_reset(nullptr), TERN_ERR_INVALID_ARGUMENT);
+  }
+  const auto refused = [](auto set) {
+    tern_tracker_options o = TERN_TRACKER_OPTIONS_INIT;
+    set(o);
+    tern_tracker* t = nullptr;
+    return tern_tracker_create(&o, &t) == TERN_ERR_INVALID_ARGUMENT && !t;
+  };
+  EXPECT_TRUE(refused([](auto& o) { o.method = 2; }));
+  EXPECT_TRUE(refused([](auto& o) { o.high_score = 1.5f; }));
+  EXPECT_TRUE(refused([](auto& o) { o.low_score = -0.1f; }));
+  EXPECT_TRUE(refused([](auto& o) { o.min_overlap = std::nanf(""); }));
+  EXPECT_TRUE(refused([](auto& o) { o.frame_rate = -1; }));
+  EXPECT_TRUE(refused([](auto& o) { o.max_lost = HUGE_VALF; }));
+}
+
+// A track keeps its label unless labels do not matter.
+TEST(Tracker, Labels) {
+  for (const int32_t method : {TERN_TRACK_BYTE, TERN_TRACK_OCSORT})
+    for (const int32_t across : {0, 1}) {
+      tern_tracker_options o = options_of(method);
+      o.across_labels = across;
+      const Handle tracker(o);
+      std::vector<tern_track> tracks;
+      int64_t last = 0;
+      for (int f = 0; f < 8; ++f) {
+        ASSERT_EQ(update(tracker.p, {{10, 20, 50, 100, 0.9f, f < 4 ? 1 : 2}}, &tracks), TERN_OK);
+        if (!tracks.empty()) last = tracks[0].id;
+      }
+      EXPECT_EQ(last, across ? 1 : 2);
+    }
+}
+
+// A video of 10 frames a second has the tracks of one of 30: speeds are by time, not by frame.
+TEST(Tracker, AnyFrameRate) {
+  for (const int32_t method : {TERN_TRACK_BYTE, TERN_TRACK_OCSORT}) {
+    const Handle tracker(options_of(method));
+    std::vector<tern_track> tracks;
+    Random random{3};
+    double time = 0;
+    for (int f = 0; f < 60; ++f) {
+      time += f < 20 ? 1.0 / 30 : 1.0 / 30 * (1 + (double)(random.next() % 4));  // frames are dropped
+      const float x = (float)(100 + 60 * time), y = 50;
+      ASSERT_EQ(update(tracker.p, {{x, y, x + 30, y + 80, 0.9f, 0}}, &tracks, time), TERN_OK);
+      ASSERT_EQ(tracks.size(), 1u) << f;
+      EXPECT_EQ(tracks[0].id, 1) << f;
+      EXPECT_NEAR(tracks[0].x0, x, 1.5) << f;
+    }
+    // After a second without it it is another one.
+    ASSERT_EQ(update(tracker.p, {}, &tracks, time + 1.05), TERN_OK);
+    ASSERT_EQ(update(tracker.p, {}, &tracks, time + 1.1), TERN_OK);
+    for (int f = 0; f < 4; ++f)
+      ASSERT_EQ(update(tracker.p, {{300, 50, 330, 130, 0.9f, 0}}, &tracks, time + 1.2 + f / 30.0), TERN_OK);
+    ASSERT_EQ(tracks.size(), 1u);
+    EXPECT_EQ(tracks[0].id, 2);
+  }
+}
+
+// All choices of small problems, one by one.
+struct Choices {
+  int32_t rows, columns;
+  std::vector<double> costs;  // NaN: no pair
+  double limit;               // what a row without a column costs
+  int32_t needed;             // pairs
+  double least = HUGE_VAL;
+  void try_all(int32_t row, uint32_t taken, int32_t pairs, double sum) {
+    if (row == rows) {
+      if (pairs >= needed) least = std::min(least, sum);
+      return;
+    }
+    try_all(row + 1, taken, pairs, sum + limit);
+    for (int32_t c = 0; c < columns; ++c) {
+      const double cost = costs[(size_t)(row * columns + c)];
+      if (!(taken >> c & 1) && !std::isnan(cost)) try_all(row + 1, taken | 1u << c, pairs + 1, sum + cost);
+    }
+  }
+};
+
+TEST(Assignment, IsTheLeast) {
+  Random random{1};
+  tern::Assignment assignment;
+  for (int t = 0; t < 3000; ++t) {
+    const int32_t n = (int32_t)(random.next() % 6), m = (int32_t)(random.next() % 6);
+    Choices choices{n, m, std::vector<double>((size_t)(n * m)), 0.6, 0};
+    std::vector<tern::AssignmentPair> pairs;
+    std::vector<double> all;
+    for (int32_t r = 0; r < n; ++r)
+      for (int32_t c = 0; c < m; ++c) {
+        // many equal ones in every third
+        const double cost = t % 3 ? random.uniform() * 2 - 1 : (double)(random.next() % 5) / 4;
+        const bool there = random.next() % 3 != 0;
+        choices.costs[(size_t)(r * m + c)] = there ? cost : std::nan("");
+        if (there) pairs.push_back({r, c, cost});
+        all.push_back(cost);
+      }
+    const auto sum_of = [&](const std::vector<int32_t>& column_of, const std::vector<double>& costs, double limit,
+                            int32_t* count) {
+      double sum = 0;
+      uint32_t taken = 0;
+      *count = 0;
+      for (int32_t r = 0; r < n; ++r) {
+        const int32_t c = column_of[(size_t)r];
+        if (c < 0) {
+          sum += limit;
+          continue;
+        }
+        EXPECT_FALSE(taken >> c & 1);
+        taken |= 1u << c;
+        sum += costs[(size_t)(r * m + c)];
+        ++*count;
+      }
+      return sum;
+    };
+    int32_t count = 0;
+    choices.try_all(0, 0, 0, 0);
+    EXPECT_NEAR(sum_of(assignment.solve(n, m, pairs, 0.6), choices.costs, 0.6, &count), choices.least, 1e-12);
+    Choices whole{n, m, all, 0, std::min(n, m)};
+    whole.try_all(0, 0, 0, 0);
+    EXPECT_NEAR(sum_of(assignment.solve_all(n, m, all), all, 0, &count), whole.least, 1e-12);
+    EXPECT_EQ(count, std::min(n, m));
+  }
+}
+
+}  // namespace
