@@ -655,8 +655,24 @@ class Pictures(Case):
             words[1] = "none.tern"
             self.assertEqual(subprocess.run(words, capture_output=True).returncode, 1)
 
+    def test_sample_of_tracking(self):
+        if not ARGS.samples:
+            self.skipTest("this build has no samples")
+        if not shutil.which("ffmpeg"):
+            self.skipTest("ffmpeg is not there")
+        model, program = self.ssd(), os.path.join(ARGS.samples, "track")
+        subprocess.run(["ffmpeg", "-v", "error", "-i", self.image("vtest.avi"), "-frames:v", "8", self.path("f%d.png")], check=True)
+        frames = [self.path(f"f{i}.png") for i in range(1, 9)]
+        p = subprocess.run([program, model, *frames], capture_output=True, text=True)
+        self.assertEqual(p.returncode, 0, p.stderr)
+        ids = lambda frame: {line.split()[1] for line in p.stdout.splitlines() if line.startswith(f"{frame}:")}
+        self.assertGreaterEqual(len(ids(1) & ids(8)), 3, p.stdout)
+        for words in ([program], [program, "none.tern", frames[0]], [program, model, frames[0], "none.png"]):
+            p = subprocess.run(words, capture_output=True, text=True)
+            self.assertEqual((p.returncode, bool(p.stderr)), (1, True))
+
     def test_samples_are_short(self):
-        for name in ("detect.c", "pose.c", "classify.c"):
+        for name in ("detect.c", "pose.c", "track.c", "classify.c"):
             with open(os.path.join(ARGS.source, "samples", name)) as f:
                 lines = f.read().splitlines()
             self.assertLessEqual(len(lines), 40)
