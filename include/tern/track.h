@@ -17,20 +17,26 @@ typedef enum tern_track_method {
   /* J. Cao et al., Observation-Centric SORT, 2023. Better where objects turn, dance or are hidden for long: it
    * compares directions of motion too, and goes back over the time in which an object was not seen. The box of a
    * track is that of the detector. */
-  TERN_TRACK_OCSORT = 1
+  TERN_TRACK_OCSORT = 1,
+  /* N. Aharon et al., BoT-SORT: Robust Associations Multi-Pedestrian Tracking, 2022. As BYTE, with width and height on
+   * their own; follows a camera that moves, and knows objects by their look, where these are given. Tells tracks from
+   * their first frame on. */
+  TERN_TRACK_BOTSORT = 2
 } tern_track_method;
 
 typedef struct tern_tracker tern_tracker;
 
-/* 0 stands for the method's own value, which is that of its authors; it is behind the arrow, for the two methods. */
+/* 0 stands for the method's own value, which is that of its authors; it is behind the arrow, for BYTE, OCSORT and
+ * BOTSORT. */
 typedef struct tern_tracker_options {
   uint32_t struct_size;
   int32_t method;         /* tern_track_method */
-  float high_score;       /* a detection above it is matched first, 0..1 -> 0.6, 0.6 */
-  float low_score;        /* one between this and high_score is matched to what is left, 0..1 -> 0.1, none (so: 1) */
-  float new_score;        /* least score with which a new track begins, 0..1 -> high_score + 0.1, high_score */
-  float min_overlap;      /* least IoU of a track with its detection, 0..1; BYTE: times the detection's score
-                             -> 0.1, 0.3 */
+  float high_score;       /* a detection above it is matched first, 0..1 -> 0.6, 0.6, 0.6 */
+  float low_score;        /* one between this and high_score is matched to what is left, 0..1 -> 0.1, none (so: 1), 0.1 */
+  float new_score;        /* least score with which a new track begins, 0..1 -> high_score + 0.1, high_score,
+                             high_score + 0.1 */
+  float min_overlap;      /* least IoU of a track with its detection, 0..1; BYTE, BOTSORT: times the detection's
+                             score -> 0.1, 0.3, 0.2 */
   float frame_rate;       /* frames a second of a usual video of this kind -> 30 */
   float max_lost;         /* seconds after which a track that is not seen ends -> 1 */
   int32_t across_labels;  /* 0: a track keeps its label, and takes only detections with it; 1: labels do not matter */
@@ -43,8 +49,13 @@ typedef struct tern_track_frame {
   int32_t num_detections;
   const tern_detection* detections;  /* any order; those without an area are left out */
   double time;  /* seconds, of any origin, later than the frame before; or negative: one frame after it */
+  /* For BOTSORT, else NULL. */
+  const float* embeddings;  /* [num_detections][embedding_size]: what each looks like (of any length but 0); or NULL */
+  const float* camera;      /* [2][3]: x, y of the frame before are at camera * (x, y, 1) in this one; NULL: it stands */
+  int32_t embedding_size;   /* the same in all frames */
+  int32_t reserved;         /* 0 */
 } tern_track_frame;
-#define TERN_TRACK_FRAME_INIT { (uint32_t)sizeof(tern_track_frame), 0, NULL, -1 }
+#define TERN_TRACK_FRAME_INIT { (uint32_t)sizeof(tern_track_frame), 0, NULL, -1, NULL, NULL, 0, 0 }
 
 typedef struct tern_track {
   int64_t id;             /* from 1, never given twice */
@@ -62,7 +73,8 @@ TERN_API void tern_tracker_release(tern_tracker* tracker) TERN_NOEXCEPT;
  * tracks   those that are seen in this frame: up to `capacity` are written; count: how many there are (at most as many
  *          as detections)
  * Errors   TERN_ERR_INVALID_ARGUMENT: a box or score that is no number, a box whose right is left of its left, a time
- *          that is not later. The tracker is as it was.
+ *          that is not later, an embedding without a length; TERN_ERR_UNSUPPORTED: embeddings or a camera for a method
+ *          that does not use them. The tracker is as it was.
  * Threads  one call at a time for a tracker; a second one gives TERN_ERR_STATE. */
 TERN_API tern_status tern_tracker_update(tern_tracker* tracker, const tern_track_frame* frame, tern_track* tracks,
                                          int32_t capacity, int32_t* count) TERN_NOEXCEPT;

@@ -13,7 +13,10 @@ struct tern_tracker {
   std::unique_ptr<Tracker> task;
   double frame_rate = 30, time = 0;
   bool timed = false;  // `time` is that of a frame
+  bool looks = false;  // the method uses embeddings and a camera
+  int32_t look_size = 0;
   std::vector<TrackInput> detections;
+  std::vector<float> looked;  // embeddings of length 1
   std::vector<tern_track> tracks;
   InUse in_use;
 };
@@ -28,7 +31,34 @@ tern_status check_range(float value, double most, const char* name) {
                    most);
 }
 
-tern_status read_detections(const tern_track_frame& frame, std::vector<TrackInput>* out) {
+// Embeddings of length 1, and the camera.
+tern_status read_look(const tern_tracker& tracker, const tern_track_frame& frame, std::vector<float>* looks,
+                      double* camera) {
+  looks->clear();
+  if ((frame.embeddings || frame.camera) && !tracker.looks)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "only the method BOTSORT uses embeddings and a camera");
+  for (int i = 0; frame.camera && i < 6; ++i) {
+    camera[i] = frame.camera[i];
+    if (!std::isfinite(camera[i])) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "camera[%d] is %g", i, camera[i]);
+  }
+  if (!frame.embeddings) return TERN_OK;
+  constexpr int32_t kMost = 1 << 16;
+  const int32_t size = frame.embedding_size;
+  if (size < 1 || size > kMost || (tracker.look_size && size != tracker.look_size))
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "embedding_size is %d, allowed is 1 to %d, the same in all frames",
+                     size, kMost);
+  looks->assign(frame.embeddings, frame.embeddings + (size_t)frame.num_detections * (size_t)size);
+  for (int32_t i = 0; i < frame.num_detections; ++i) {
+    const std::span<float> look(looks->data() + (size_t)i * (size_t)size, (size_t)size);
+    to_length_1(look);
+    for (const float v : look)
+      if (!std::isfinite(v))
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the embedding of detection %d has no length", i);
+  }
+  return TERN_OK;
+}
+
+tern_status read_detections(const tern_track_frame& frame, std::span<const float> looks, std::vector<TrackInput>* out) {
   out->clear();
   for (int32_t i = 0; i < frame.num_detections; ++i) {
     const tern_detection& d = frame.detections[i];
@@ -37,7 +67,9 @@ tern_status read_detections(const tern_track_frame& frame, std::vector<TrackInpu
     if (d.x1 < d.x0 || d.y1 < d.y0)
       return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "detection %d: the box (%g, %g) to (%g, %g) has a negative size", i,
                        (double)d.x0, (double)d.y0, (double)d.x1, (double)d.y1);
-    if (d.x1 > d.x0 && d.y1 > d.y0) out->push_back({{d.x0, d.y0, d.x1, d.y1}, d.score, d.label, i});
+    const size_t size = looks.empty() ? 0 : (size_t)frame.embedding_size;
+    if (d.x1 > d.x0 && d.y1 > d.y0)
+      out->push_back({{d.x0, d.y0, d.x1, d.y1}, d.score, d.label, i, looks.subspan((size_t)i * size, size)});
   }
   return TERN_OK;
 }
@@ -52,26 +84,27 @@ tern_status tern_tracker_create(const tern_tracker_options* options, tern_tracke
     TERN_CHECK_NOT_NULL(tracker);
     tern_tracker_options o = TERN_TRACKER_OPTIONS_INIT;
     TERN_TRY(read_options(options, &o, "tern_tracker_options"));
-    if (o.method != TERN_TRACK_BYTE && o.method != TERN_TRACK_OCSORT)
-      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "method is %d, allowed is 0 or 1", o.method);
+    if (o.method < TERN_TRACK_BYTE || o.method > TERN_TRACK_BOTSORT)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "method is %d, allowed is 0 to 2", o.method);
     TERN_TRY(check_range(o.high_score, 1, "high_score"));
     TERN_TRY(check_range(o.low_score, 1, "low_score"));
     TERN_TRY(check_range(o.new_score, 1, "new_score"));
     TERN_TRY(check_range(o.min_overlap, 1, "min_overlap"));
     TERN_TRY(check_range(o.frame_rate, 1e5, "frame_rate"));
     TERN_TRY(check_range(o.max_lost, 1e6, "max_lost"));
-    const bool byte = o.method == TERN_TRACK_BYTE;
+    const bool ocsort = o.method == TERN_TRACK_OCSORT, bot = o.method == TERN_TRACK_BOTSORT;
     const auto own = [](float given, double otherwise) { return given > 0 ? (double)given : otherwise; };
     Tracker::Options t;
     t.high = own(o.high_score, 0.6);
-    t.low = own(o.low_score, byte ? 0.1 : 1);
-    t.fresh = own(o.new_score, byte ? t.high + 0.1 : t.high);
-    t.overlap = own(o.min_overlap, byte ? 0.1 : 0.3);
+    t.low = own(o.low_score, ocsort ? 1 : 0.1);
+    t.fresh = own(o.new_score, ocsort ? t.high : t.high + 0.1);
+    t.overlap = own(o.min_overlap, ocsort ? 0.3 : bot ? 0.2 : 0.1);
     t.frame_rate = own(o.frame_rate, 30);
     t.max_lost = own(o.max_lost, 1);
     t.across_labels = o.across_labels != 0;
     auto made = std::make_unique<tern_tracker>();
-    made->task = byte ? make_byte_tracker(t) : make_ocsort_tracker(t);
+    made->task = ocsort ? make_ocsort_tracker(t) : bot ? make_botsort_tracker(t) : make_byte_tracker(t);
+    made->looks = bot;
     made->frame_rate = t.frame_rate;
     *tracker = made.release();
     return TERN_OK;
@@ -109,8 +142,11 @@ tern_status tern_tracker_update(tern_tracker* tracker, const tern_track_frame* f
         frames = (time - tracker->time) * tracker->frame_rate;
       }
     }
-    TERN_TRY(read_detections(*frame, &tracker->detections));
-    tracker->task->update(tracker->detections, frames, &tracker->tracks);
+    double camera[6];
+    TERN_TRY(read_look(*tracker, *frame, &tracker->looked, camera));
+    TERN_TRY(read_detections(*frame, tracker->looked, &tracker->detections));
+    tracker->task->update({tracker->detections, frames, frame->camera ? camera : nullptr}, &tracker->tracks);
+    if (frame->embeddings) tracker->look_size = frame->embedding_size;
     tracker->time = time;
     tracker->timed = tracker->timed || given;
     *count = (int32_t)tracker->tracks.size();
@@ -127,6 +163,7 @@ tern_status tern_tracker_reset(tern_tracker* tracker) noexcept {
     TERN_TRY(hold.alone(tracker->in_use, "this tracker"));
     tracker->task->reset();
     tracker->time = 0;
+    tracker->look_size = 0;
     tracker->timed = false;
     return TERN_OK;
   });

@@ -13,11 +13,13 @@ namespace {
 
 bool read_options(const Arguments& a, tern_tracker_options* o) {
   const char* method = a.value("--method");
-  if (method && std::strcmp(method, "byte") != 0 && std::strcmp(method, "ocsort") != 0) {
-    complain("--method is '%s', allowed are byte and ocsort", method);
-    return false;
+  constexpr const char* kMethods[] = {"byte", "ocsort", "botsort"};  // by number
+  if (method) {
+    o->method = -1;
+    for (int32_t i = 0; i < 3; ++i)
+      if (std::strcmp(method, kMethods[i]) == 0) o->method = i;
+    if (o->method < 0) return complain("--method is '%s', allowed are byte, ocsort and botsort", method), false;
   }
-  o->method = method && std::strcmp(method, "ocsort") == 0 ? TERN_TRACK_OCSORT : TERN_TRACK_BYTE;
   o->across_labels = a.has("--across-labels");
   const struct {
     const char* name;
@@ -289,7 +291,9 @@ const Command& track_command() {
       "who is who in a video, or in lists of boxes",
       "MODEL finds objects (see tern detect). VIDEO is a file that ffmpeg reads. BOXES is a text of lines\n"
       "\"frame,id,left,top,width,height,score\" (MOTChallenge), frames from 1; the ids are not looked at.\n"
-      "Methods: byte (ByteTrack) and ocsort (Observation-Centric SORT), with their authors' numbers.\n",
+      "Methods: byte (ByteTrack), ocsort (Observation-Centric SORT) and botsort (BoT-SORT, for a camera that stands), "
+      "with\n"
+      "their authors' numbers.\n",
       "  tern track ssd.tern street.mp4 --out tracked.mp4\n"
       "  tern track ssd.tern street.mp4 --json\n"
       "  tern track det.txt --mot tracks.txt --evaluate gt.txt\n"
@@ -299,13 +303,13 @@ const Command& track_command() {
        {"--json", nullptr, "for programs: one line a frame"},
        {"--evaluate", "FILE", "compares with the truth, as BOXES are, one file for each input: HOTA, MOTA, IDF1"},
        {"--as-is", nullptr, "the boxes have their ids already: only compares"},
-       {"--method", "NAME", "byte or ocsort; the default is byte"},
+       {"--method", "NAME", "byte, ocsort or botsort; the default is byte"},
        {"--min-score", "X", "least score of a box that the model finds; the default is 0.1"},
        {"--high-score", "X", "boxes above it are matched first; the default is 0.6"},
        {"--low-score", "X",
         "boxes between this and the high score are matched to what is left; the default is 0.1 for "
         "byte, none for ocsort"},
-       {"--new-score", "X", "least score of a new track; the default is the high score, and 0.1 more for byte"},
+       {"--new-score", "X", "least score of a new track; the default is 0.1 above the high score, and that for ocsort"},
        {"--min-overlap", "X",
         "least IoU of a track and its box; the default is 0.1 for byte (times the score), 0.3 for "
         "ocsort"},

@@ -2,6 +2,7 @@
 #include "tasks/tracker.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 namespace tern {
@@ -20,6 +21,13 @@ void AxisFilter::update(double seen, double noise) {
   vv -= of_v * xv;
   xv *= 1 - of_x;
   xx *= 1 - of_x;
+}
+
+void to_length_1(std::span<float> look) {
+  double sum = 0;
+  for (const float v : look) sum += (double)v * v;
+  const double length = std::sqrt(sum);
+  for (float& v : look) v = (float)(v / length);
 }
 
 double overlap(const TrackBox& a, const TrackBox& b, double margin) {

@@ -29,7 +29,15 @@ struct AxisFilter {
 struct TrackInput {
   TrackBox box;
   double score;
-  int32_t label, index;  // index: of the caller
+  int32_t label, index;         // index: of the caller
+  std::span<const float> look;  // its embedding, of length 1; or empty
+};
+void to_length_1(std::span<float> look);
+
+struct TrackFrame {
+  std::span<const TrackInput> detections;
+  double frames = 1;               // how many passed since the frame before (1 at its rate)
+  const double* camera = nullptr;  // [2][3]: where a point of the frame before is in this one; NULL: it stands still
 };
 
 // Pairs of boxes that may go together: those that overlap, found by a sweep along x.
@@ -57,11 +65,12 @@ class Tracker {
     bool across_labels = false;
   };
   virtual ~Tracker() = default;
-  // frames: how many passed since the frame before (1 at its rate). tracks: in place of what it held.
-  virtual void update(std::span<const TrackInput> detections, double frames, std::vector<tern_track>* tracks) = 0;
+  // tracks: in place of what it held.
+  virtual void update(const TrackFrame& frame, std::vector<tern_track>* tracks) = 0;
   virtual void reset() = 0;
 };
 std::unique_ptr<Tracker> make_byte_tracker(const Tracker::Options& options);
+std::unique_ptr<Tracker> make_botsort_tracker(const Tracker::Options& options);
 std::unique_ptr<Tracker> make_ocsort_tracker(const Tracker::Options& options);
 
 }  // namespace tern

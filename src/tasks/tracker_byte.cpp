@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Source: Y. Zhang et al., ByteTrack: Multi-Object Tracking by Associating Every Detection Box, 2022; its filter is that
-// of N. Wojke et al., Simple Online and Realtime Tracking with a Deep Association Metric, 2017.
+// ByteTrack, and BoT-SORT, which adds the camera's motion and what objects look like.
+// Sources: Y. Zhang et al., ByteTrack: Multi-Object Tracking by Associating Every Detection Box, 2022; N. Aharon et al.,
+// BoT-SORT: Robust Associations Multi-Pedestrian Tracking, 2022. Their filters come from N. Wojke et al., Simple Online
+// and Realtime Tracking with a Deep Association Metric, 2017.
 #include <algorithm>
 #include <cmath>
 
@@ -13,37 +15,35 @@ constexpr double kPixel = 1;           // boxes are measured in pixels that they
 constexpr double kLowOverlap = 0.5;    // of a track and a detection of low score
 constexpr double kFreshOverlap = 0.3;  // of a track that was seen once and its second detection, times the score
 constexpr double kSameOverlap = 0.85;  // of two tracks that are one
-constexpr double kPosition = 1.0 / 20, kSpeed = 1.0 / 160;  // standard deviations, in heights of the box
+constexpr double kPosition = 1.0 / 20, kSpeed = 1.0 / 160;  // standard deviations, in sides of the box
+
+constexpr double kLookOverlap = 0.5;    // IoU from which the look of an object counts
+constexpr double kLookDistance = 0.25;  // half of one minus the cosine, up to which two looks are one
+constexpr double kLookKept = 0.9;       // of the look so far, at each new one
 
 double square(double x) { return x * x; }
 
-struct Track {
-  int64_t id = 0, start = 0, seen = 0;  // frames
-  double time = 0;                      // of `seen`
-  AxisFilter x, y, aspect, height;      // centre; width over height
-  double score = 0;
-  int32_t label = 0, detection = -1;
-  bool tracked = true;  // seen in the frame before, not lost
-  bool confirmed = false;
-  bool expired = false;  // was lost for too long once: when it is lost again it ends
-  bool over = false;
+// Centre, width over height, height: no axis knows of another.
+struct AspectMotion {
+  static constexpr bool kBot = false;
+  AxisFilter x, y, aspect, height;
 
   TrackBox box() const {
     const double h = height.x, w = aspect.x * h;
     return {x.x - w / 2, y.x - h / 2, x.x + w / 2, y.x + h / 2};
   }
-  void begin(const TrackInput& d) {
-    const double h = d.box.height();
+  void begin(const TrackBox& b) {
+    const double h = b.height();
     const auto axis = [](double at, double position, double speed) {
       return AxisFilter{at, 0, square(position), 0, square(speed)};
     };
     const double p = 2 * kPosition * h, s = 10 * kSpeed * h;
-    x = axis(d.box.x0 + d.box.width() / 2, p, s);
-    y = axis(d.box.y0 + h / 2, p, s);
-    aspect = axis(d.box.width() / h, 1e-2, 1e-5);
+    x = axis(b.x0 + b.width() / 2, p, s);
+    y = axis(b.y0 + h / 2, p, s);
+    aspect = axis(b.width() / h, 1e-2, 1e-5);
     height = axis(h, p, s);
   }
-  void predict(double frames) {
+  void predict(double frames, bool tracked) {
     if (!tracked) height.v = 0;
     const double p = square(kPosition * height.x), s = square(kSpeed * height.x);
     x.predict(frames, p, s);
@@ -51,16 +51,95 @@ struct Track {
     aspect.predict(frames, square(1e-2), square(1e-5));
     height.predict(frames, p, s);
   }
-  void see(const TrackInput& d) {
-    const double h = d.box.height(), p = square(kPosition * height.x);
-    x.update(d.box.x0 + d.box.width() / 2, p);
-    y.update(d.box.y0 + h / 2, p);
-    aspect.update(d.box.width() / h, square(1e-1));
+  void see(const TrackBox& b) {
+    const double h = b.height(), p = square(kPosition * height.x);
+    x.update(b.x0 + b.width() / 2, p);
+    y.update(b.y0 + h / 2, p);
+    aspect.update(b.width() / h, square(1e-1));
     height.update(h, p);
+  }
+  void move(const double*) {}
+};
+
+// Centre, width, height, and their speeds. A camera that turns mixes the axes.
+struct SizeMotion {
+  static constexpr bool kBot = true;
+  double m[8] = {}, p[8][8] = {};
+
+  TrackBox box() const { return {m[0] - m[2] / 2, m[1] - m[3] / 2, m[0] + m[2] / 2, m[1] + m[3] / 2}; }
+  static void seen(const TrackBox& b, double* z) {
+    z[0] = b.x0 + b.width() / 2, z[1] = b.y0 + b.height() / 2, z[2] = b.width(), z[3] = b.height();
+  }
+  void begin(const TrackBox& b) {
+    seen(b, m);
+    for (int i = 0; i < 4; ++i) {
+      p[i][i] = square(2 * kPosition * m[2 + i % 2]);
+      p[4 + i][4 + i] = square(10 * kSpeed * m[2 + i % 2]);
+    }
+  }
+  void predict(double frames, bool tracked) {
+    if (!tracked) m[6] = m[7] = 0;
+    const double side[2] = {m[2], m[3]};
+    for (int i = 0; i < 4; ++i) m[i] += frames * m[4 + i];
+    for (int i = 0; i < 4; ++i)
+      for (int j = 0; j < 8; ++j) p[i][j] += frames * p[4 + i][j];
+    for (int i = 0; i < 8; ++i)
+      for (int j = 0; j < 4; ++j) p[i][j] += frames * p[i][4 + j];
+    for (int i = 0; i < 4; ++i) {
+      p[i][i] += frames * square(kPosition * side[i % 2]);
+      p[4 + i][4 + i] += frames * square(kSpeed * side[i % 2]);
+    }
+  }
+  // One number after the other: the noise of each is its own, so that this is the same as all four at once.
+  void see(const TrackBox& b) {
+    double z[4];
+    seen(b, z);
+    const double side[2] = {m[2], m[3]};
+    for (int k = 0; k < 4; ++k) {
+      const double noise = square(kPosition * side[k % 2]), whole = p[k][k] + noise, off = z[k] - m[k];
+      double gain[8], row[8];
+      for (int i = 0; i < 8; ++i) gain[i] = p[i][k] / whole, row[i] = p[k][i];
+      for (int i = 0; i < 8; ++i) {
+        m[i] += gain[i] * off;
+        for (int j = 0; j < 8; ++j) p[i][j] -= gain[i] * row[j];
+      }
+    }
+  }
+  // a: [2][3], where a point of the frame before is in this one.
+  void move(const double* a) {
+    const auto turn = [&](double& x, double& y) {
+      const double u = a[0] * x + a[1] * y, v = a[3] * x + a[4] * y;
+      x = u, y = v;
+    };
+    for (int i = 0; i < 8; i += 2) turn(m[i], m[i + 1]);
+    m[0] += a[2], m[1] += a[5];
+    for (int i = 0; i < 8; i += 2)
+      for (int j = 0; j < 8; ++j) turn(p[i][j], p[i + 1][j]);
+    for (int i = 0; i < 8; ++i)
+      for (int j = 0; j < 8; j += 2) turn(p[i][j], p[i][j + 1]);
   }
 };
 
+template <class Motion>
+struct ByteTrack {
+  int64_t id = 0, start = 0, seen = 0;  // frames
+  double time = 0;                      // of `seen`
+  Motion motion;
+  std::vector<float> look;  // of length 1; or empty
+  double score = 0;
+  int32_t label = 0, detection = -1;
+  bool tracked = true;  // seen in the frame before, not lost
+  bool confirmed = false;
+  bool expired = false;  // was lost for too long once: when it is lost again it ends
+  bool over = false;
+
+  TrackBox box() const { return motion.box(); }
+};
+
+template <class Motion>
 class ByteTracker : public Tracker {
+  using Track = ByteTrack<Motion>;
+
  public:
   explicit ByteTracker(const Options& options) : o_(options) {}
 
@@ -71,12 +150,13 @@ class ByteTracker : public Tracker {
     time_ = 0;
   }
 
-  void update(std::span<const TrackInput> detections, double frames, std::vector<tern_track>* out) override {
+  void update(const TrackFrame& frame, std::vector<tern_track>* out) override {
+    const double frames = frame.frames;
     ++frame_;
     time_ += frames;
     high_.clear();
     low_.clear();
-    for (const TrackInput& d : detections) {
+    for (const TrackInput& d : frame.detections) {
       if (d.score > o_.high) high_.push_back(&d);
       else if (d.score > o_.low && d.score < o_.high) low_.push_back(&d);
     }
@@ -84,7 +164,10 @@ class ByteTracker : public Tracker {
     std::vector<Track*> pool, unconfirmed;
     for (Track& t : tracks_) (t.confirmed ? pool : unconfirmed).push_back(&t);
     for (Track& t : lost_) pool.push_back(&t);
-    for (Track* t : pool) t->predict(frames);
+    for (Track* t : pool) t->motion.predict(frames, t->tracked);
+    if (frame.camera)
+      for (auto* list : {&pool, &unconfirmed})
+        for (Track* t : *list) t->motion.move(frame.camera);
     match(&pool, &high_, true, 1 - o_.overlap);
     // What was seen last time and is left, with the low scores.
     std::erase_if(pool, [](const Track* t) { return !t->tracked; });
@@ -103,7 +186,7 @@ class ByteTracker : public Tracker {
       t.id = ++last_id_;
       t.start = frame_;
       t.confirmed = frame_ == 1;
-      t.begin(*d);
+      t.motion.begin(d->box);
       seen(&t, *d);
       still.push_back(t);
     }
@@ -120,7 +203,7 @@ class ByteTracker : public Tracker {
 
     out->clear();
     for (const Track& t : tracks_) {
-      if (!t.confirmed) continue;
+      if (!t.confirmed && !Motion::kBot) continue;
       const TrackBox b = t.box();
       out->push_back({t.id, (float)b.x0, (float)b.y0, (float)b.x1, (float)b.y1, (float)t.score, t.label, t.detection,
                       (int32_t)std::min<int64_t>(frame_ - t.start, INT32_MAX)});
@@ -135,6 +218,14 @@ class ByteTracker : public Tracker {
     t->seen = frame_;
     t->time = time_;
     t->tracked = true;
+    if (d.look.empty() || d.score <= o_.high) return;
+    if (t->look.size() != d.look.size()) {
+      t->look.assign(d.look.begin(), d.look.end());
+    } else {
+      for (size_t i = 0; i < d.look.size(); ++i)
+        t->look[i] = (float)(kLookKept * t->look[i] + (1 - kLookKept) * d.look[i]);
+    }
+    to_length_1(t->look);
   }
 
   // Takes out of both lists what goes together.
@@ -147,7 +238,15 @@ class ByteTracker : public Tracker {
     for (const Overlaps::Pair& p : overlaps_.find(rows_, columns_, kPixel)) {
       const TrackInput& d = *(*detections)[(size_t)p.column];
       if (!o_.across_labels && d.label != (*tracks)[(size_t)p.row]->label) continue;
-      pairs_.push_back({p.row, p.column, 1 - p.iou * (with_score ? d.score : 1)});
+      double cost = 1 - p.iou * (with_score ? d.score : 1);
+      const std::vector<float>& look = (*tracks)[(size_t)p.row]->look;
+      if (with_score && p.iou >= kLookOverlap && !d.look.empty() && look.size() == d.look.size()) {
+        double cosine = 0;
+        for (size_t i = 0; i < look.size(); ++i) cosine += (double)look[i] * d.look[i];
+        if (const double distance = std::max(0.0, 1 - cosine) / 2; distance <= kLookDistance)
+          cost = std::min(cost, distance);
+      }
+      pairs_.push_back({p.row, p.column, cost});
     }
     const std::vector<int32_t>& column_of =
         assignment_.solve((int32_t)tracks->size(), (int32_t)detections->size(), pairs_, limit);
@@ -160,7 +259,7 @@ class ByteTracker : public Tracker {
         continue;
       }
       const TrackInput& d = *(*detections)[(size_t)column_of[r]];
-      t->see(d);
+      t->motion.see(d.box);
       t->confirmed = true;
       seen(t, d);
       taken[(size_t)column_of[r]] = 1;
@@ -203,7 +302,10 @@ class ByteTracker : public Tracker {
 }  // namespace
 
 std::unique_ptr<Tracker> make_byte_tracker(const Tracker::Options& options) {
-  return std::make_unique<ByteTracker>(options);
+  return std::make_unique<ByteTracker<AspectMotion>>(options);
+}
+std::unique_ptr<Tracker> make_botsort_tracker(const Tracker::Options& options) {
+  return std::make_unique<ByteTracker<SizeMotion>>(options);
 }
 
 }  // namespace tern

@@ -143,11 +143,12 @@ class OcsortTracker : public Tracker {
     time_ = 0;
   }
 
-  void update(std::span<const TrackInput> detections, double frames, std::vector<tern_track>* out) override {
+  void update(const TrackFrame& frame, std::vector<tern_track>* out) override {
+    const double frames = frame.frames;
     ++frame_;
     time_ += frames;
     std::vector<const TrackInput*> high, low;
-    for (const TrackInput& d : detections) {
+    for (const TrackInput& d : frame.detections) {
       if (d.score > o_.high) high.push_back(&d);
       else if (d.score > o_.low && d.score < o_.high) low.push_back(&d);
     }

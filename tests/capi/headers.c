@@ -29,7 +29,7 @@ SIZE(tern_keypoint, 16)
 SIZE(tern_person, 1048)
 SIZE(tern_pose_options, 24)
 SIZE(tern_tracker_options, 36)
-SIZE(tern_track_frame, 24)
+SIZE(tern_track_frame, 48)
 SIZE(tern_track, 40)
 SIZE(tern_import_options, 48)
 #undef SIZE

@@ -497,7 +497,7 @@ class Tracks(Case):
         self.assertIn("HOTA", tern("track", tracks, tracks, "--as-is", "--evaluate", truth, "--evaluate", truth).out)
 
     def test_lists(self):
-        for method in ("byte", "ocsort"):
+        for method in ("byte", "ocsort", "botsort"):
             out = self.path(method + ".txt")
             self.assertIn("identities", tern("track", self.mot("few.boxes"), "--method", method, "--mot", out).out)
             ids = lambda path: [row[:2] for row in self.rows(path)]
@@ -514,7 +514,7 @@ class Tracks(Case):
         tern("track", good, "--evaluate", self.path("none.txt"), code=3)
         tern("track", good, good, "--evaluate", good, code=2)
         tern("track", good, "--as-is", code=2)
-        self.assertIn("byte and ocsort", tern("track", good, "--method", "sort", code=2).err)
+        self.assertIn("byte, ocsort and botsort", tern("track", good, "--method", "sort", code=2).err)
         tern("track", good, "--high-score", "2", code=2)
 
 

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the sequences of boxes in this folder, and what the programs of the trackers' authors say of them.
 
-  make_tracks.py BYTETRACK OC_SORT TRACKEVAL
+  make_tracks.py BYTETRACK OC_SORT BOT_SORT TRACKEVAL
 
-Folders with github.com/ifzhang/ByteTrack (d1bf019), github.com/noahcao/OC_SORT (8462e7e) and
-github.com/JonathonLuiten/TrackEval (12c8791). Needs numpy, scipy, lap.
-NAME.boxes: frame, left, top, right, bottom, score of each detection. NAME.METHOD: frame, id, left, top, right, bottom.
+Folders with github.com/ifzhang/ByteTrack (d1bf019), github.com/noahcao/OC_SORT (8462e7e),
+github.com/NirAharon/BoT-SORT (2519854) and github.com/JonathonLuiten/TrackEval (12c8791). Needs numpy, scipy, lap.
+NAME.boxes: frame, left, top, right, bottom, score of each detection, and of moving.boxes what it looks like.
+NAME.camera: frame, where a point of the frame before is in it. NAME.METHOD: frame, id, left, top, right, bottom.
 NAME.truth: the same of everybody who is there; scores.json: what TrackEval says of the methods.
 """
 import json
@@ -17,6 +18,9 @@ import types
 import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+LOOK = 6  # numbers
 
 
 def sequence(seed, people, frames, noise, missed, wrong, width=640, height=480):
@@ -35,7 +39,7 @@ def sequence(seed, people, frames, noise, missed, wrong, width=640, height=480):
         outside = (where < 30) | (where > [width - 30, height - 30])
         speed[outside] *= -1
         gone = np.where(rng.random(people) < missed, rng.integers(1, 12, people), gone - 1)
-        rows, true = [], []
+        rows, true, who = [], [], []
         for i in range(people):
             if not begin[i] <= frame < end[i]:
                 continue
@@ -52,10 +56,36 @@ def sequence(seed, people, frames, noise, missed, wrong, width=640, height=480):
                 continue
             centre, s = where[i] + rng.normal(0, noise, 2), size[i] * np.exp(rng.normal(0, noise / 60, 2))
             rows.append([*(centre - s / 2), *(centre + s / 2), min(score, 0.99)])
+            who.append(i)
         for _ in range(rng.poisson(wrong)):
             centre, s = rng.uniform([0, 0], [width, height]), rng.uniform([20, 40], [60, 120])
             rows.append([*(centre - s / 2), *(centre + s / 2), rng.uniform(0.1, 0.8)])
-        yield np.array([[f"{v:.2f}" for v in r] for r in rows], np.float32).reshape(-1, 5), true
+            who.append(-1)
+        yield np.array([[f"{v:.2f}" for v in r] for r in rows], np.float32).reshape(-1, 5), true, who
+
+
+def moving(frames, people, seed):
+    """The same, seen by a camera that pans and turns, with what each detection looks like."""
+    rng = np.random.default_rng(seed)
+    looks = rng.normal(0, 1, (people, LOOK))
+    whole = np.eye(3)
+    boxes, cameras = [], []
+    for number, (rows, _, who) in enumerate(frames):
+        step = np.eye(3)
+        if number:
+            angle, zoom = rng.normal(0, 0.004), 1 + rng.normal(0, 0.003)
+            step[:2] = [[zoom * np.cos(angle), -zoom * np.sin(angle), rng.normal(4, 3)], [zoom * np.sin(angle), zoom * np.cos(angle), rng.normal(0, 2)]]
+        step = np.array([[f"{v:.5f}" for v in r] for r in step], np.float32).astype(np.float64)
+        whole = step @ whole
+        out = []
+        for r, i in zip(rows.astype(np.float64), who):
+            centre, size = (r[:2] + r[2:4]) / 2, r[2:4] - r[:2]
+            centre = (whole @ [*centre, 1])[:2]
+            look = (looks[i] if i >= 0 else rng.normal(0, 1, LOOK)) + rng.normal(0, 0.15, LOOK)
+            out.append([*(centre - size / 2), *(centre + size / 2), r[4], *look])
+        boxes.append(np.array([[f"{v:.2f}" for v in r] for r in out], np.float32).reshape(-1, 5 + LOOK))
+        cameras.append(step[:2])
+    return boxes, cameras
 
 
 SEQUENCES = {"few": dict(seed=1, people=5, frames=120, noise=1, missed=0.01, wrong=0.1),
@@ -65,10 +95,12 @@ SEQUENCES = {"few": dict(seed=1, people=5, frames=120, noise=1, missed=0.01, wro
 
 def stand_ins():
     """What the programs import and these runs need little of."""
-    for name in ("cv2", "torch", "torch.nn", "torch.nn.functional"):
+    for name in ("cv2", "matplotlib", "matplotlib.pyplot", "fast_reid", "fast_reid.fast_reid_interfece", "tracker.gmc", "torch", "torch.nn", "torch.nn.functional"):
         sys.modules[name] = types.ModuleType(name)
     sys.modules["torch"].nn = sys.modules["torch.nn"]
     sys.modules["torch.nn"].functional = sys.modules["torch.nn.functional"]
+    sys.modules["fast_reid.fast_reid_interfece"].FastReIDInterface = lambda *_: types.SimpleNamespace(inference=lambda image, boxes: image.looks.copy())
+    sys.modules["tracker.gmc"].GMC = lambda **_: types.SimpleNamespace(apply=lambda image, boxes: image.camera)
     sys.modules["torch"].Tensor = type("Tensor", (), {})  # scipy asks for it
     import scipy.optimize  # before numpy gets names that it lost
     np.float, np.int = float, int
@@ -98,6 +130,18 @@ def ocsort(frames, low=False):
     tracker = OCSort(det_thresh=0.6, use_byte=low)
     for rows in frames:
         yield [[int(t[4]), *t[:4]] for t in tracker.update(rows.astype(np.float64), (1, 1), (1, 1))]
+
+
+def botsort(frames, cameras=None):
+    from tracker.bot_sort import BoTSORT
+    looks = cameras is not None
+    tracker = BoTSORT(types.SimpleNamespace(track_high_thresh=0.6, track_low_thresh=0.1, new_track_thresh=0.7, track_buffer=30, match_thresh=0.8,
+                                            proximity_thresh=0.5, appearance_thresh=0.25, with_reid=looks, fast_reid_config="", fast_reid_weights="",
+                                            device="", cmc_method="", name="", ablation="", mot20=False))
+    for number, rows in enumerate(frames):
+        rows = rows.astype(np.float64)
+        image = types.SimpleNamespace(looks=rows[rows[:, 4] > 0.6, 5:], camera=cameras[number] if looks else np.eye(2, 3))
+        yield [[t.track_id, *t.tlbr] for t in tracker.update(rows[:, :5], image)]
 
 
 def score(truth, tracks):
@@ -134,24 +178,28 @@ def write(name, frames, digits):
 
 
 def main():
-    if len(sys.argv) != 4:
+    if len(sys.argv) != 5:
         raise SystemExit(__doc__)
-    sys.path[:0] = sys.argv[1:3]
+    sys.path[:0] = sys.argv[1:4]
     # Its package file imports every data set.
     package = types.ModuleType("trackeval")
-    package.__path__ = [os.path.join(sys.argv[3], "trackeval")]
+    package.__path__ = [os.path.join(sys.argv[4], "trackeval")]
     sys.modules["trackeval"] = package
     stand_ins()
     scores = {}
     for name, how in SEQUENCES.items():
-        frames, truth = zip(*sequence(**how))
+        frames, truth, _ = zip(*sequence(**how))
         write(name + ".boxes", frames, 2)
         write(name + ".truth", truth, 2)
-        for method, run in (("byte", byte), ("ocsort", ocsort), ("ocsort_low", lambda f: ocsort(f, low=True))):
+        for method, run in (("byte", byte), ("ocsort", ocsort), ("ocsort_low", lambda f: ocsort(f, low=True)), ("botsort", botsort)):
             tracks = list(run(frames))
             write(f"{name}.{method}", tracks, 4)
             digits = lambda sequence, n: [[[r[0], *(f"{v:.{n}f}" for v in r[1:])] for r in rows] for rows in sequence]
             scores[f"{name}.{method}"] = score(digits(truth, 2), digits(tracks, 4))
+    boxes, cameras = moving(list(sequence(seed=5, people=12, frames=50, noise=1, missed=0.03, wrong=0.5)), 12, 6)
+    write("moving.boxes", boxes, 2)
+    write("moving.camera", [[c.reshape(-1)] for c in cameras], 5)
+    write("moving.botsort", botsort(boxes, cameras), 4)
     with open(os.path.join(HERE, "scores.json"), "w", encoding="ascii") as f:
         json.dump(scores, f, indent=1)
         f.write("\n")

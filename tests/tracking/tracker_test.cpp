@@ -87,6 +87,83 @@ void compare(const char* sequence, const char* method, const tern_tracker_option
   }
 }
 
+// A camera that moves, and what objects look like.
+TEST(Tracker, EqualsBotSortThatLooks) {
+  const std::vector<Rows> boxes = read_frames("moving.boxes"), cameras = read_frames("moving.camera");
+  std::vector<Rows> want = read_frames("moving.botsort");
+  want.resize(boxes.size());
+  ASSERT_EQ(boxes.size(), cameras.size());
+  constexpr int32_t kLook = 6;
+  for (const bool looks : {true, false}) {
+    tern_tracker_options o = TERN_TRACKER_OPTIONS_INIT;
+    o.method = TERN_TRACK_BOTSORT;
+    const Handle tracker(o);
+    size_t different = 0;
+    for (size_t f = 0; f < boxes.size(); ++f) {
+      const std::vector<tern_detection> found = detections_of(boxes[f]);
+      std::vector<float> look, camera;
+      for (const auto& row : boxes[f])
+        for (int k = 0; k < kLook; ++k) look.push_back((float)row[(size_t)(6 + k)]);
+      for (int k = 0; k < 6; ++k) camera.push_back((float)cameras[f][0][(size_t)k + 1]);
+      tern_track_frame frame = TERN_TRACK_FRAME_INIT;
+      frame.num_detections = (int32_t)found.size();
+      frame.detections = found.data();
+      if (looks) frame.embeddings = look.data(), frame.embedding_size = kLook, frame.camera = camera.data();
+      std::vector<tern_track> tracks(found.size());
+      int32_t count = 0;
+      ASSERT_EQ(tern_tracker_update(tracker.p, &frame, tracks.data(), (int32_t)tracks.size(), &count), TERN_OK);
+      if (!looks) {
+        different += (size_t)count != want[f].size();
+        for (size_t i = 0; i < std::min((size_t)count, want[f].size()); ++i)
+          different += tracks[i].id != (int64_t)want[f][i][1];
+        continue;
+      }
+      ASSERT_EQ((size_t)count, want[f].size()) << "frame " << f + 1;
+      for (size_t i = 0; i < (size_t)count; ++i) {
+        const tern_track& t = tracks[i];
+        ASSERT_EQ(t.id, (int64_t)want[f][i][1]) << "frame " << f + 1;
+        const float is[] = {t.x0, t.y0, t.x1, t.y1};
+        for (int k = 0; k < 4; ++k) ASSERT_NEAR(is[k], want[f][i][(size_t)k + 2], 1e-3) << "frame " << f + 1;
+      }
+    }
+    if (!looks) {
+      EXPECT_GT(different, 0u);  // else the sequence tells nothing of them
+    }
+  }
+}
+
+// What only one method uses, and what is no embedding.
+TEST(Tracker, RefusesLooksThatCannotBe) {
+  const tern_detection good = {10, 20, 50, 100, 0.9f, 3};
+  const float looks[2][4] = {{1, 2, 3, 4}, {0, 0, 0, 0}};
+  float camera[6] = {1, 0, 0, 0, 1, 0};
+  for (const int32_t method : {TERN_TRACK_BYTE, TERN_TRACK_OCSORT, TERN_TRACK_BOTSORT}) {
+    tern_tracker_options o = TERN_TRACKER_OPTIONS_INIT;
+    o.method = method;
+    const Handle tracker(o);
+    const tern_status wanted = method == TERN_TRACK_BOTSORT ? TERN_OK : TERN_ERR_UNSUPPORTED;
+    tern_track_frame frame = TERN_TRACK_FRAME_INIT;
+    int32_t count = 0;
+    const auto run = [&] { return tern_tracker_update(tracker.p, &frame, nullptr, 0, &count); };
+    frame.num_detections = 1, frame.detections = &good;
+    frame.camera = camera;
+    EXPECT_EQ(run(), wanted);
+    frame.camera = nullptr, frame.embeddings = looks[0], frame.embedding_size = 4;
+    EXPECT_EQ(run(), wanted);
+    if (wanted != TERN_OK) continue;
+    for (const int32_t size : {0, -1, 3, 1 << 20}) {
+      frame.embedding_size = size;
+      EXPECT_EQ(run(), TERN_ERR_INVALID_ARGUMENT) << size;
+    }
+    frame.embedding_size = 4, frame.embeddings = looks[1];
+    EXPECT_EQ(run(), TERN_ERR_INVALID_ARGUMENT);
+    frame.embeddings = nullptr, frame.camera = camera, camera[4] = std::nanf("");
+    EXPECT_EQ(run(), TERN_ERR_INVALID_ARGUMENT);
+    camera[4] = 1;
+    EXPECT_EQ(run(), TERN_OK);
+  }
+}
+
 tern_tracker_options options_of(int32_t method) {
   tern_tracker_options o = TERN_TRACKER_OPTIONS_INIT;
   o.method = method;
@@ -96,6 +173,11 @@ tern_tracker_options options_of(int32_t method) {
 TEST(Tracker, EqualsByteTrack) {
   for (const char* s : {"few", "crowd", "long_gaps"})
     for (const double time : {0.0, 1.0 / 30}) compare(s, "byte", options_of(TERN_TRACK_BYTE), time);
+}
+
+TEST(Tracker, EqualsBotSort) {
+  for (const char* s : {"few", "crowd", "long_gaps"})
+    for (const double time : {0.0, 1.0 / 30}) compare(s, "botsort", options_of(TERN_TRACK_BOTSORT), time);
 }
 
 TEST(Tracker, EqualsOcsort) {
@@ -110,7 +192,7 @@ TEST(Tracker, EqualsOcsort) {
 
 // Whatever the caller says is answered, and what was refused changes nothing.
 TEST(Tracker, RefusesWhatCannotBe) {
-  for (const int32_t method : {TERN_TRACK_BYTE, TERN_TRACK_OCSORT}) {
+  for (const int32_t method : {TERN_TRACK_BYTE, TERN_TRACK_OCSORT, TERN_TRACK_BOTSORT}) {
     const Handle tracker(options_of(method));
     const tern_detection good = {10, 20, 50, 100, 0.9f, 3};
     std::vector<tern_track> tracks;
@@ -158,7 +240,7 @@ TEST(Tracker, RefusesWhatCannotBe) {
     tern_tracker* t = nullptr;
     return tern_tracker_create(&o, &t) == TERN_ERR_INVALID_ARGUMENT && !t;
   };
-  EXPECT_TRUE(refused([](auto& o) { o.method = 2; }));
+  EXPECT_TRUE(refused([](auto& o) { o.method = 3; }));
   EXPECT_TRUE(refused([](auto& o) { o.high_score = 1.5f; }));
   EXPECT_TRUE(refused([](auto& o) { o.low_score = -0.1f; }));
   EXPECT_TRUE(refused([](auto& o) { o.min_overlap = std::nanf(""); }));
@@ -168,7 +250,7 @@ TEST(Tracker, RefusesWhatCannotBe) {
 
 // A track keeps its label unless labels do not matter.
 TEST(Tracker, Labels) {
-  for (const int32_t method : {TERN_TRACK_BYTE, TERN_TRACK_OCSORT})
+  for (const int32_t method : {TERN_TRACK_BYTE, TERN_TRACK_OCSORT, TERN_TRACK_BOTSORT})
     for (const int32_t across : {0, 1}) {
       tern_tracker_options o = options_of(method);
       o.across_labels = across;
@@ -185,7 +267,7 @@ TEST(Tracker, Labels) {
 
 // A video of 10 frames a second has the tracks of one of 30: speeds are by time, not by frame.
 TEST(Tracker, AnyFrameRate) {
-  for (const int32_t method : {TERN_TRACK_BYTE, TERN_TRACK_OCSORT}) {
+  for (const int32_t method : {TERN_TRACK_BYTE, TERN_TRACK_OCSORT, TERN_TRACK_BOTSORT}) {
     const Handle tracker(options_of(method));
     std::vector<tern_track> tracks;
     Random random{3};
