@@ -87,9 +87,10 @@ const std::vector<int32_t>& Assignment::solve(int32_t rows, int32_t columns, con
   sorted_.clear();
   for (const AssignmentPair& p : pairs)
     if (p.cost < limit) sorted_.push_back(p);
-  std::stable_sort(sorted_.begin(), sorted_.end(), [](const AssignmentPair& a, const AssignmentPair& b) {
+  const auto before = [](const AssignmentPair& a, const AssignmentPair& b) {
     return a.row != b.row ? a.row < b.row : a.column < b.column;
-  });
+  };
+  if (!std::is_sorted(sorted_.begin(), sorted_.end(), before)) std::stable_sort(sorted_.begin(), sorted_.end(), before);
   first_.assign((size_t)rows + 1, 0);
   edges_.clear();
   size_t at = 0;
