@@ -1,0 +1,1020 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C interface of Tern as it is: made by bindings/generate from include/tern, not by hand."""
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint8, c_uint32,
+                    c_uint64, c_void_p, sizeof)
+
+TERN_VERSION_MAJOR = 0
+TERN_VERSION_MINOR = 1
+TERN_VERSION_PATCH = 0
+# Most dimensions of a tensor.
+TERN_MAX_RANK = 8
+TERN_MAX_KEYPOINTS = 64
+
+# tern_dtype: Element types. The numbers are fixed: they are stored in files. bool is one byte, 0 or 1.
+TERN_DTYPE_NONE = 0
+TERN_DTYPE_F32 = 1
+TERN_DTYPE_F16 = 2
+TERN_DTYPE_BF16 = 3
+TERN_DTYPE_F64 = 4
+TERN_DTYPE_I8 = 5
+TERN_DTYPE_U8 = 6
+TERN_DTYPE_I16 = 7
+TERN_DTYPE_U16 = 8
+TERN_DTYPE_I32 = 9
+TERN_DTYPE_U32 = 10
+TERN_DTYPE_I64 = 11
+TERN_DTYPE_U64 = 12
+TERN_DTYPE_BOOL = 13
+
+TERN_OK = 0
+# NULL, an unknown flag, a number out of its range
+TERN_ERR_INVALID_ARGUMENT = 1
+# the object is not in a state that allows this call
+TERN_ERR_STATE = 2
+# a tensor's shape does not fit
+TERN_ERR_SHAPE = 3
+# a tensor's element type does not fit
+TERN_ERR_TYPE = 4
+# no signature, tensor, backend or file of this name
+TERN_ERR_NOT_FOUND = 5
+# an index held by an input tensor is out of range
+TERN_ERR_INDEX = 6
+# the feature is not in this build or on this device
+TERN_ERR_UNSUPPORTED = 16
+# an operator that this version does not have; the message lists them
+TERN_ERR_UNSUPPORTED_OP = 17
+# the file is newer than the library; the message names the version
+TERN_ERR_UNSUPPORTED_VERSION = 18
+# an allocation failed
+TERN_ERR_MEMORY = 32
+# a limit of the caller or of the model would be passed; the message names it
+TERN_ERR_LIMIT = 33
+# the operating system refused a read or a write
+TERN_ERR_IO = 34
+# the caller's cancel was signalled; the object may be used again
+TERN_ERR_CANCELLED = 35
+# the caller's deadline passed; the object may be used again
+TERN_ERR_DEADLINE = 36
+# not a file of the expected format, truncated, or contradicting itself
+TERN_ERR_CORRUPT = 48
+# well formed, but the bytes are not those that were written
+TERN_ERR_CHECKSUM = 49
+# make a new session; memory of the host is intact
+TERN_ERR_DEVICE_LOST = 64
+# the driver failed; the message has its words
+TERN_ERR_DRIVER = 65
+# a mistake of this library; please report the message
+TERN_ERR_INTERNAL = 127
+
+# tern_wait:
+# spins some 50 microseconds for the next piece of work, then sleeps
+TERN_WAIT_SPIN_THEN_SLEEP = 0
+# sleeps at once: least power, slower hand-over
+TERN_WAIT_SLEEP = 1
+# never sleeps during a run, and as 0 between runs: fastest hand-over
+TERN_WAIT_SPIN = 2
+
+# tern_denormals: Numbers below the smallest normal one (1.2e-38 in f32): many processors take some hundred times as long for them.
+# Only the threads of a run are switched, while they work for it: the caller's thread has its own mode again, and its
+# rounding mode, when a call returns. Neither mode of the caller changes a result.
+# taken for zero, where the processor can
+TERN_DENORMALS_FLUSH = 0
+# computed with
+TERN_DENORMALS_KEEP = 1
+
+# read the file into memory instead of mapping it: for storage that others may change
+TERN_LOAD_COPY = 1
+# also compare the checksum of every weight (reads the whole file)
+TERN_LOAD_CHECK_WEIGHTS = 2
+
+# tern_tensor_role:
+# of one signature
+TERN_ROLE_INPUT = 0
+# of one signature
+TERN_ROLE_OUTPUT = 1
+# of the model; `signature` is ignored
+TERN_ROLE_PARAMETER = 2
+# of the model; `signature` is ignored
+TERN_ROLE_STATE = 3
+
+# no backend whose bits depend on the machine or on threads (onednn); signatures that write states or parameters
+# never use one
+TERN_SESSION_DETERMINISTIC = 1
+# record the time of every node (tern_session_write_profile)
+TERN_SESSION_PROFILE = 2
+# keep what every node computes (tern_session_get_intermediate). Kernels and fusion stay as they are, memory does
+# not: everything is alive to the end of a run
+TERN_SESSION_KEEP_INTERMEDIATES = 4
+
+# tern_placement_kind: Where each node of the latest plan of a signature runs and why.
+# a kernel of the backend
+TERN_PLACED_KERNEL = 0
+# the backend lacks a kernel: this node is a part of the operator's decomposition
+TERN_PLACED_DECOMPOSED = 1
+# plain loops: right, but slow
+TERN_PLACED_REFERENCE = 2
+# a transfer between backends
+TERN_PLACED_COPY = 3
+
+# tern_picture_format:
+# plane 0: R G B bytes
+TERN_PICTURE_RGB8 = 0
+TERN_PICTURE_BGR8 = 1
+# alpha is ignored
+TERN_PICTURE_RGBA8 = 2
+TERN_PICTURE_GREY8 = 3
+# plane 0: Y; plane 1: U V pairs at half size. BT.601, limited range
+TERN_PICTURE_NV12 = 4
+# plane 0: Y; plane 1: V U pairs at half size
+TERN_PICTURE_NV21 = 5
+# planes Y, U, V; U and V at half size
+TERN_PICTURE_I420 = 6
+
+# tern_track_method:
+# Y. Zhang et al., ByteTrack: Multi-Object Tracking by Associating Every Detection Box, 2022. Boxes of high score are
+# matched first, then those of low score to the tracks that are left. The box of a track is smoothed.
+TERN_TRACK_BYTE = 0
+# J. Cao et al., Observation-Centric SORT, 2023. Better where objects turn, dance or are hidden for long: it
+# compares directions of motion too, and goes back over the time in which an object was not seen. The box of a
+# track is that of the detector.
+TERN_TRACK_OCSORT = 1
+# N. Aharon et al., BoT-SORT: Robust Associations Multi-Pedestrian Tracking, 2022. As BYTE, with width and height on
+# their own; follows a camera that moves, and knows objects by their look, where these are given. Tells tracks from
+# their first frame on.
+TERN_TRACK_BOTSORT = 2
+
+# The host's own thread pool: calls task(task_user, i) once for every i in [0, n) and returns when all have returned.
+# Calls may run in any order and on any thread.
+tern_parallel_fn = CFUNCTYPE(None, c_void_p, c_int32, CFUNCTYPE(None, c_void_p, c_int32), c_void_p)
+
+# What happens beside the results. `message` is one line of UTF-8, valid during the call. Called by the thread whose
+# call of the library it is about, so by any; it may call the library, but not with the objects of that call
+# (TERN_ERR_STATE).
+# level  0 error        a model could not be loaded, a session not be made, a run or plan failed (not: was cancelled or
+# late)
+#        1 warning      right, but slow: nodes in plain loops; plans that push each other out
+#        2 information  models loaded, backends opened, sessions and plans made, with times and bytes
+#        3 detail       each node that does not run as the backend in front would: where it runs, and why
+tern_log_fn = CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
+
+
+class tern_error(Structure):
+    """Details of an error. Strings are UTF-8, cut at the end where too long, always terminated."""
+
+    _fields_ = [
+        # TERN_ERROR_INIT sets it
+        ("struct_size", c_uint32),
+        ("code", c_int32),
+        # what was wrong, where, what to do
+        ("message", c_char * 480),
+        # operator, or ""
+        ("op", c_char * 48),
+        # node, tensor or file entry, or ""
+        ("node", c_char * 96),
+        # byte in the file, or UINT64_MAX
+        ("file_offset", c_uint64),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_error), file_offset=2**64 - 1), **values})
+
+
+class tern_allocator(Structure):
+    """Memory for tensors, arenas, states and changed or re-ordered weights. NULL members are not allowed.
+    allocate  returns `bytes` (> 0) aligned to `alignment` (a power of two, at most 4096), or NULL when there is none.
+    release   takes back what allocate gave, with the same `bytes`.
+    Threads   both may be called by any thread."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("user", c_void_p),
+        ("allocate", CFUNCTYPE(c_void_p, c_void_p, c_size_t, c_size_t)),
+        ("release", CFUNCTYPE(None, c_void_p, c_void_p, c_size_t)),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_allocator)), **values})
+
+
+class tern_context_options(Structure):
+    _fields_ = [
+        # TERN_CONTEXT_OPTIONS_INIT sets it
+        ("struct_size", c_uint32),
+        # threads of a run including the caller's; 0 = CPUs that this process may use; at most 256
+        ("num_threads", c_int32),
+        # bit i: worker threads may run on CPU i (0..63); 0 = not pinned
+        ("affinity_mask", c_uint64),
+        # tern_wait
+        ("wait", c_int32),
+        # messages up to this level reach `log`
+        ("log_level", c_int32),
+        # copied; NULL = the C library's
+        ("allocator", POINTER(tern_allocator)),
+        # NULL = own pool, started at the first run that needs it
+        ("parallel", tern_parallel_fn),
+        ("parallel_user", c_void_p),
+        # NULL = silent
+        ("log", tern_log_fn),
+        ("log_user", c_void_p),
+        # tern_denormals
+        ("denormals", c_int32),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_context_options)), **values})
+
+
+class tern_device_info(Structure):
+    """Devices of the backends. Index 0 is always "cpu"; the second device of a backend is called "NAME:1". "onednn" runs
+    convolutions and matrix products with oneDNN 3.x in the CPU's memory, where that library is found at run time: the
+    file that the environment variable TERN_ONEDNN_LIBRARY names, or libdnnl.so.3 where the system looks for libraries.
+    It stays loaded to the end of the process."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # name for tern_session_options.backends
+        ("backend", c_char * 32),
+        # e.g. the CPU's name and its instruction set in use
+        ("device", c_char * 128),
+        # of the device; 0 = unknown
+        ("memory_bytes", c_uint64),
+        # 1 if a session can be made on it
+        ("available", c_int32),
+        # why not available, or ""
+        ("reason", c_char * 128),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_device_info)), **values})
+
+
+class tern_limits(Structure):
+    """Limits of what a file may ask for; 0 = default (in brackets). A file beyond one is refused with TERN_ERR_LIMIT."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # [8] dims of a tensor
+        ("max_rank", c_uint32),
+        # [1 TiB]
+        ("max_file_bytes", c_uint64),
+        # [256 MiB] the file without weights
+        ("max_metadata_bytes", c_uint64),
+        # [1,000,000] values of all graphs
+        ("max_tensors", c_uint64),
+        # [1,000,000]
+        ("max_nodes", c_uint64),
+        # [10,000] signatures and sub-graphs
+        ("max_graphs", c_uint64),
+        # [16] sub-graphs within sub-graphs
+        ("max_depth", c_uint64),
+        # [65,536]
+        ("max_name_bytes", c_uint64),
+        # [1 TiB] one tensor, in the file or planned
+        ("max_tensor_bytes", c_uint64),
+        # [1 TiB] memory of one plan; also of all states
+        ("max_planned_bytes", c_uint64),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_limits)), **values})
+
+
+class tern_load_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # TERN_LOAD_*
+        ("flags", c_uint32),
+        # NULL = defaults
+        ("limits", POINTER(tern_limits)),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_load_options)), **values})
+
+
+class tern_tensor_info(Structure):
+    """One tensor of a model. Strings are borrowed from the model."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("dtype", c_int32),
+        ("rank", c_int32),
+        # 1: a run-time scalar (rank 0, i64): a new value never makes a new plan; 2: set by the session itself
+        ("is_scalar", c_int32),
+        ("name", c_char_p),
+        # -1 where the size varies: of an output with the sizes of the inputs, or with data
+        ("dims", c_int64 * 8),
+        # inputs: smallest and largest size allowed, equal to dims where fixed
+        ("min_dims", c_int64 * 8),
+        ("max_dims", c_int64 * 8),
+        # parameters, states: how they are stored, as "plain", "panel32"
+        ("encoding", c_char_p),
+        # parameters, states: bytes stored; 0 otherwise
+        ("bytes", c_uint64),
+        # inputs: a size that varies must be a multiple of this; 1 otherwise
+        ("step_dims", c_int64 * 8),
+        # Outputs with a dim of -1: how the dims follow from those of the inputs, as "batch, floor(width / 8), 6625", by the
+        # names that the file gives to the sizes; "?" for what depends on data or is not followed. NULL otherwise.
+        ("sizes", c_char_p),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_tensor_info)), **values})
+
+
+class tern_session_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # TERN_SESSION_*
+        ("flags", c_uint32),
+        # names in order of preference, separated by commas ("onednn,cpu"); NULL = "cpu". What none of them takes runs on the
+        # CPU. "reference" runs the model's nodes as they are written, in plain loops: the oracle of all others
+        ("backends", c_char_p),
+        # retained; NULL = the file's own
+        ("parameters", c_void_p),
+        # retained; NULL = a new one
+        ("state", c_void_p),
+        # plans kept for different input shapes; 0 = 8
+        ("max_plans", c_int32),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_session_options)), **values})
+
+
+class tern_run_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # 0; unknown bits give TERN_ERR_INVALID_ARGUMENT
+        ("flags", c_uint32),
+        # NULL = cannot be cancelled; borrowed during the call
+        ("cancel", c_void_p),
+        # nanoseconds from the start of the call; 0 = none. Both are looked at between nodes, and between the steps of making
+        # a plan
+        ("timeout_ns", c_uint64),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_run_options)), **values})
+
+
+class tern_memory_report(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # kept, one for each combination of input shapes; at most max_plans for each signature. Where sizes depend on data,
+        # one more for each size that came by, of which max_plans are kept
+        ("num_plans", c_int32),
+        # activations of the largest plan, all backends
+        ("arena_bytes", c_uint64),
+        # most bytes alive at one node of that plan: no placement can be smaller
+        ("arena_bound", c_uint64),
+        # work space of kernels, of that plan
+        ("scratch_bytes", c_uint64),
+        # copies of weights in another order, tables, of that plan
+        ("prepared_bytes", c_uint64),
+        # weights used in place from the file
+        ("mapped_bytes", c_uint64),
+        ("state_bytes", c_uint64),
+        # changed parameters
+        ("overlay_bytes", c_uint64),
+        # pool of output tensors
+        ("output_bytes", c_uint64),
+        # activations, work space and copies of weights of all num_plans plans that are kept
+        ("plan_bytes", c_uint64),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_memory_report)), **values})
+
+
+class tern_placement(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # tern_placement_kind
+        ("kind", c_int32),
+        # borrowed until the session's next call
+        ("node", c_char_p),
+        # operator, with what was fused into it: "conv2d+relu"
+        ("op", c_char_p),
+        ("backend", c_char_p),
+        # composite operator that it came from, or ""
+        ("origin", c_char_p),
+        # why not on the preferred backend, or ""
+        ("reason", c_char_p),
+        # sum over runs; 0 without TERN_SESSION_PROFILE
+        ("time_ns", c_double),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_placement)), **values})
+
+
+class tern_intermediate(Structure):
+    """What the nodes of the latest run of a signature computed, in order of execution. What was fused into one kernel is
+    one node; sub-graphs of control flow are not looked into. To compare two sessions, match by name: it belongs to the
+    value in the model, whatever a backend fused."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # of the value; not empty, not given twice; borrowed until the session's next call, as the others
+        ("name", c_char_p),
+        # or ""
+        ("node", c_char_p),
+        # operator, with what was fused into it: "conv2d+relu"
+        ("op", c_char_p),
+        # one that is retained is not overwritten by later runs
+        ("tensor", c_void_p),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_intermediate)), **values})
+
+
+class tern_picture(Structure):
+    """A picture in the caller's memory, borrowed during a call."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # tern_picture_format
+        ("format", c_int32),
+        ("width", c_int32),
+        # pixels as stored, 1..65536; even for NV12, NV21, I420
+        ("height", c_int32),
+        # degrees clockwise that turn the stored picture upright: 0, 90, 180, 270
+        ("rotation", c_int32),
+        # 0
+        ("reserved", c_int32),
+        ("planes", POINTER(c_uint8) * 3),
+        # bytes from one row to the next, >= bytes of a row
+        ("strides", c_int64 * 3),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_picture)), **values})
+
+
+class tern_detection(Structure):
+    _fields_ = [
+        ("x0", c_float),
+        ("y0", c_float),
+        ("x1", c_float),
+        # pixels of the upright picture: left, top, right, bottom; within the picture
+        ("y1", c_float),
+        # 0..1
+        ("score", c_float),
+        # index; see tern_detector_label
+        ("label", c_int32),
+    ]
+
+
+class tern_detector_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # 0 = the model's own
+        ("max_detections", c_int32),
+        # 0 = the model's own
+        ("min_score", c_float),
+        # IoU above which the lower score is dropped; 0 = the model's own
+        ("max_overlap", c_float),
+        # as tern_session_options; NULL = "cpu"
+        ("backends", c_char_p),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_detector_options)), **values})
+
+
+class tern_keypoint(Structure):
+    _fields_ = [
+        ("x", c_float),
+        # pixels of the upright picture; may lie outside it
+        ("y", c_float),
+        # depth relative to the hips, in pixels, smaller = nearer; 0 if the model gives none
+        ("z", c_float),
+        # 0..1
+        ("visibility", c_float),
+    ]
+
+
+class tern_person(Structure):
+    _fields_ = [
+        # 0..1: a person is there
+        ("score", c_float),
+        ("x0", c_float),
+        ("y0", c_float),
+        ("x1", c_float),
+        # box from the person detector, or around the key points; pixels
+        ("y1", c_float),
+        ("num_keypoints", c_int32),
+        ("keypoints", tern_keypoint * 64),
+    ]
+
+
+class tern_pose_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # 0 = the model's own
+        ("max_persons", c_int32),
+        # 0 = the model's own
+        ("min_score", c_float),
+        ("backends", c_char_p),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_pose_options)), **values})
+
+
+class tern_tracker_options(Structure):
+    """0 stands for the method's own value, which is that of its authors; it is behind the arrow, for BYTE, OCSORT and
+    BOTSORT."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # tern_track_method
+        ("method", c_int32),
+        # a detection above it is matched first, 0..1 -> 0.6, 0.6, 0.6
+        ("high_score", c_float),
+        # one between this and high_score is matched to what is left, 0..1 -> 0.1, none (so: 1), 0.1
+        ("low_score", c_float),
+        # least score with which a new track begins, 0..1 -> high_score + 0.1, high_score,
+        # high_score + 0.1
+        ("new_score", c_float),
+        # least IoU of a track with its detection, 0..1; BYTE, BOTSORT: times the detection's
+        # score -> 0.1, 0.3, 0.2
+        ("min_overlap", c_float),
+        # frames a second of a usual video of this kind -> 30
+        ("frame_rate", c_float),
+        # seconds after which a track that is not seen ends -> 1
+        ("max_lost", c_float),
+        # 0: a track keeps its label, and takes only detections with it; 1: labels do not matter
+        ("across_labels", c_int32),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_tracker_options)), **values})
+
+
+class tern_track_frame(Structure):
+    """A frame of a video, borrowed during a call."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("num_detections", c_int32),
+        # any order; those without an area are left out
+        ("detections", POINTER(tern_detection)),
+        # seconds, of any origin, later than the frame before; or negative: one frame after it
+        ("time", c_double),
+        # [num_detections][embedding_size]: what each looks like (of any length but 0); or NULL
+        ("embeddings", POINTER(c_float)),
+        # [2][3]: x, y of the frame before are at camera * (x, y, 1) in this one; NULL: it stands
+        ("camera", POINTER(c_float)),
+        # the same in all frames
+        ("embedding_size", c_int32),
+        # 0
+        ("reserved", c_int32),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_track_frame), time=-1), **values})
+
+
+class tern_track(Structure):
+    _fields_ = [
+        # from 1, never given twice
+        ("id", c_int64),
+        ("x0", c_float),
+        ("y0", c_float),
+        ("x1", c_float),
+        # pixels, as the detections'
+        ("y1", c_float),
+        # of the detection
+        ("score", c_float),
+        ("label", c_int32),
+        # index in the frame
+        ("detection", c_int32),
+        # frames since the track began
+        ("age", c_int32),
+    ]
+
+
+class tern_import_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # 0
+        ("flags", c_uint32),
+        # "NAME=1x3x480x640;NAME2=..." overrides declared shapes; NULL = none. Names may hold '=' and ';': the last '='
+        # before a shape counts
+        ("input_shapes", c_char_p),
+        # name of a task recipe, "none", or NULL = the one that fits the model, if any
+        ("recipe", c_char_p),
+        # text of a label file, one label a line; NULL = the file beside the source that has its name and the ending .txt, if
+        # any
+        ("labels", c_char_p),
+        # of all files that are read together; 0 = 64 GiB
+        ("max_file_bytes", c_uint64),
+        # ONNX: "NAME=16000;NAME2=..." inputs of fixed shape that become constants (each element this number); NULL = none
+        ("input_values", c_char_p),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_import_options)), **values})
+
+
+# name: (result, parameters, their names, what it does)
+FUNCTIONS = {
+    "tern_version": (
+        c_int32, [],
+        "",
+        'Version of the library that is running, as major * 10000 + minor * 100 + patch.'),
+    "tern_dtype_name": (
+        c_char_p, [c_int32],
+        "dtype",
+        'Name of an element type ("f32"), or "?" for a number that is none. Static storage.'),
+    "tern_dtype_size": (
+        c_size_t, [c_int32],
+        "dtype",
+        'Bytes of one element, 0 for a number that is no element type.'),
+    "tern_last_error": (
+        c_int32, [POINTER(tern_error)],
+        "error",
+        'Copies the details of the last call of this thread that failed.\nerror   filled up to its struct_size; code TERN_OK and empty texts if no call failed yet.\nErrors  TERN_ERR_INVALID_ARGUMENT  error is NULL or its struct_size is too small\nThreads details are kept per thread.'),
+    "tern_last_error_message": (
+        c_char_p, [],
+        "",
+        'Text of the last error of this thread ("" if none). Borrowed: valid until the next failing call of this thread.'),
+    "tern_status_name": (
+        c_char_p, [c_int32],
+        "code",
+        'Name of a code, e.g. "TERN_ERR_SHAPE"; "TERN_ERR_?" for an unknown number. Static storage.'),
+    "tern_context_options_init": (
+        c_int32, [POINTER(tern_context_options), c_size_t],
+        "options, size",
+        "Fills `options` with defaults; for bindings that cannot use the macro. size = sizeof of the caller's struct."),
+    "tern_context_create": (
+        c_int32, [POINTER(tern_context_options), POINTER(c_void_p)],
+        "options, context",
+        'options NULL = defaults. Errors: TERN_ERR_INVALID_ARGUMENT, TERN_ERR_MEMORY.'),
+    "tern_context_release": (
+        None, [c_void_p],
+        "context",
+        'Models, sessions and tensors made in a context keep it alive. NULL is fine.'),
+    "tern_context_num_devices": (
+        c_int32, [c_void_p],
+        "context",
+        ''),
+    "tern_context_get_device": (
+        c_int32, [c_void_p, c_int32, POINTER(tern_device_info)],
+        "context, index, info",
+        'Errors: TERN_ERR_INVALID_ARGUMENT for an index outside [0, num_devices).'),
+    "tern_cancel_create": (
+        c_int32, [POINTER(c_void_p)],
+        "cancel",
+        ''),
+    "tern_cancel_signal": (
+        None, [c_void_p],
+        "cancel",
+        'Any thread, any time. Runs that were given `cancel` return TERN_ERR_CANCELLED soon.'),
+    "tern_cancel_reset": (
+        None, [c_void_p],
+        "cancel",
+        'Makes it usable again. Not while a run uses it.'),
+    "tern_cancel_release": (
+        None, [c_void_p],
+        "cancel",
+        ''),
+    "tern_tensor_create": (
+        c_int32, [c_void_p, c_int32, POINTER(c_int64), c_int32, POINTER(c_void_p)],
+        "context, dtype, dims, rank, tensor",
+        "Makes a tensor of zeros in memory of the context's allocator (64-byte aligned).\ndims    [rank], each >= 0; rank 0..8 (0 = a scalar); NULL allowed for rank 0.\nErrors  TERN_ERR_INVALID_ARGUMENT, TERN_ERR_SHAPE (negative dim, size overflows), TERN_ERR_MEMORY."),
+    "tern_tensor_wrap": (
+        c_int32, [c_void_p, c_int32, POINTER(c_int64), c_int32, c_void_p, c_size_t, CFUNCTYPE(None, c_void_p), c_void_p, POINTER(c_void_p)],
+        "context, dtype, dims, rank, data, bytes, release, release_user, tensor",
+        'Wraps memory of the caller, who keeps it valid and unmoved until the last reference is released.\ndata     aligned to the element size; NULL only if the tensor has no element.\nbytes    size of the memory; at least elements * element size.\nrelease  called once with release_user when the tensor goes, by the thread that released last; NULL = nothing to\n         do.'),
+    "tern_tensor_view": (
+        c_int32, [c_void_p, c_int64, c_int64, POINTER(c_void_p)],
+        "tensor, begin, end, view",
+        'A view of rows [begin, end) of the first dimension; shares memory and keeps `tensor` alive.\nErrors: TERN_ERR_SHAPE for rank 0 or a range outside the tensor.'),
+    "tern_tensor_reshape": (
+        c_int32, [c_void_p, POINTER(c_int64), c_int32, POINTER(c_void_p)],
+        "tensor, dims, rank, view",
+        'A view with other dims and the same number of elements.'),
+    "tern_tensor_retain": (
+        None, [c_void_p],
+        "tensor",
+        ''),
+    "tern_tensor_release": (
+        None, [c_void_p],
+        "tensor",
+        ''),
+    "tern_tensor_dtype": (
+        c_int32, [c_void_p],
+        "tensor",
+        ''),
+    "tern_tensor_rank": (
+        c_int32, [c_void_p],
+        "tensor",
+        ''),
+    "tern_tensor_dim": (
+        c_int64, [c_void_p, c_int32],
+        "tensor, axis",
+        'Size of a dimension; -1 if axis is outside [0, rank).'),
+    "tern_tensor_num_elements": (
+        c_int64, [c_void_p],
+        "tensor",
+        ''),
+    "tern_tensor_bytes": (
+        c_size_t, [c_void_p],
+        "tensor",
+        ''),
+    "tern_tensor_data": (
+        c_void_p, [c_void_p],
+        "tensor",
+        'First element. Borrowed: valid while a reference is held. Do not write to a tensor that a run is using.'),
+    "tern_tensor_const_data": (
+        c_void_p, [c_void_p],
+        "tensor",
+        ''),
+    "tern_limits_init": (
+        c_int32, [POINTER(tern_limits), c_size_t],
+        "limits, size",
+        ''),
+    "tern_load_options_init": (
+        c_int32, [POINTER(tern_load_options), c_size_t],
+        "options, size",
+        ''),
+    "tern_model_load_file": (
+        c_int32, [c_void_p, c_char_p, POINTER(tern_load_options), POINTER(c_void_p)],
+        "context, path, options, model",
+        'Loads a model. The file is verified before anything of it is used: a hostile file gives an error. A mapped file must\nnot be truncated while the model lives (the system would stop the process): use TERN_LOAD_COPY where that may happen.\noptions  NULL = defaults\nErrors   TERN_ERR_IO, TERN_ERR_NOT_FOUND (no such file), TERN_ERR_CORRUPT, TERN_ERR_CHECKSUM, TERN_ERR_LIMIT,\n         TERN_ERR_UNSUPPORTED_OP, TERN_ERR_UNSUPPORTED_VERSION, TERN_ERR_MEMORY'),
+    "tern_model_load_memory": (
+        c_int32, [c_void_p, c_void_p, c_size_t, POINTER(tern_load_options), POINTER(c_void_p)],
+        "context, data, bytes, options, model",
+        'From memory, which is used in place (aligned to 64 bytes, unchanged while the model lives) unless TERN_LOAD_COPY.'),
+    "tern_model_load_descriptor": (
+        c_int32, [c_void_p, c_int32, c_uint64, c_uint64, POINTER(tern_load_options), POINTER(c_void_p)],
+        "context, descriptor, offset, bytes, options, model",
+        "From an open descriptor: `bytes` from `offset` (0 = to the end). The descriptor stays the caller's and may be closed\nafter the call. For assets inside a package. `offset` must be a multiple of 64 unless TERN_LOAD_COPY."),
+    "tern_model_retain": (
+        None, [c_void_p],
+        "model",
+        ''),
+    "tern_model_release": (
+        None, [c_void_p],
+        "model",
+        ''),
+    "tern_model_num_signatures": (
+        c_int32, [c_void_p],
+        "model",
+        ''),
+    "tern_model_signature_name": (
+        c_char_p, [c_void_p, c_int32],
+        "model, signature",
+        'Name of a signature; NULL if index is outside [0, num_signatures). Borrowed.'),
+    "tern_model_find_signature": (
+        c_int32, [c_void_p, c_char_p, POINTER(c_int32)],
+        "model, name, signature",
+        'Index of a signature by name. Errors: TERN_ERR_NOT_FOUND, whose message lists the names there are.'),
+    "tern_model_num_tensors": (
+        c_int32, [c_void_p, c_int32, c_int32],
+        "model, signature, role",
+        'Number of tensors of a role; -1 for an unknown role or signature.'),
+    "tern_model_get_tensor": (
+        c_int32, [c_void_p, c_int32, c_int32, c_int32, POINTER(tern_tensor_info)],
+        "model, signature, role, index, info",
+        ''),
+    "tern_model_find_tensor": (
+        c_int32, [c_void_p, c_int32, c_int32, c_char_p, POINTER(c_int32)],
+        "model, signature, role, name, index",
+        'Index of an input, output, parameter or state by name. Errors: TERN_ERR_NOT_FOUND.'),
+    "tern_model_num_metadata": (
+        c_int32, [c_void_p],
+        "model",
+        'Metadata: UTF-8 key and value pairs. Borrowed from the model.'),
+    "tern_model_get_metadata": (
+        c_int32, [c_void_p, c_int32, POINTER(c_char_p), POINTER(c_char_p)],
+        "model, index, key, value",
+        ''),
+    "tern_model_find_metadata": (
+        c_char_p, [c_void_p, c_char_p],
+        "model, key",
+        'Value of a key, or NULL.'),
+    "tern_model_check_weights": (
+        c_int32, [c_void_p],
+        "model",
+        'Compares the checksum of every weight with the stored one. Errors: TERN_ERR_CHECKSUM names the first that differs.'),
+    "tern_model_count_nodes": (
+        c_int32, [c_void_p, c_int32, POINTER(c_int64), POINTER(c_int64)],
+        "model, signature, nodes, operators",
+        'Number of nodes and of distinct operators of a signature, sub-graphs included.'),
+    "tern_parameters_create": (
+        c_int32, [c_void_p, POINTER(c_void_p)],
+        "model, parameters",
+        ''),
+    "tern_parameters_retain": (
+        None, [c_void_p],
+        "parameters",
+        ''),
+    "tern_parameters_release": (
+        None, [c_void_p],
+        "parameters",
+        ''),
+    "tern_parameters_version": (
+        c_uint64, [c_void_p],
+        "parameters",
+        'Grows with every change.'),
+    "tern_parameters_get": (
+        c_int32, [c_void_p, c_char_p, POINTER(c_void_p)],
+        "parameters, name, tensor",
+        'A copy of a parameter as a plain row-major tensor (f32 for encoded ones). Errors: TERN_ERR_NOT_FOUND,\nTERN_ERR_MEMORY.'),
+    "tern_parameters_set": (
+        c_int32, [c_void_p, c_char_p, c_void_p],
+        "parameters, name, tensor",
+        "Replaces a parameter in the overlay. Same shape; dtype f32 or the parameter's own. Not while a session bound to it\nruns."),
+    "tern_state_create": (
+        c_int32, [c_void_p, POINTER(c_void_p)],
+        "model, state",
+        ''),
+    "tern_state_retain": (
+        None, [c_void_p],
+        "state",
+        ''),
+    "tern_state_release": (
+        None, [c_void_p],
+        "state",
+        ''),
+    "tern_state_fork": (
+        c_int32, [c_void_p, POINTER(c_void_p)],
+        "state, copy",
+        'An independent copy. Pages are shared until one of the two writes them: that costs a reference each.'),
+    "tern_state_length": (
+        c_int64, [c_void_p],
+        "state",
+        'Positions that are valid; runs of a signature with a position append after it.'),
+    "tern_state_truncate": (
+        c_int32, [c_void_p, c_int64],
+        "state, length",
+        'Forgets all positions from `length` on, and gives their pages back. Errors: TERN_ERR_INVALID_ARGUMENT if negative or\nbeyond the present length.'),
+    "tern_state_get": (
+        c_int32, [c_void_p, c_char_p, POINTER(c_void_p)],
+        "state, name, tensor",
+        'A copy of one state tensor / replaces it (same shape and type; f32 where its encoding is not "plain"). One in pages\nis [length, heads, dim].'),
+    "tern_state_set": (
+        c_int32, [c_void_p, c_char_p, c_void_p],
+        "state, name, tensor",
+        ''),
+    "tern_state_save": (
+        c_int32, [c_void_p, c_char_p],
+        "state, path",
+        'Writes to a new file, syncs it and renames it over `path`: an interrupted save leaves the old file or the new one.'),
+    "tern_state_load": (
+        c_int32, [c_void_p, c_char_p],
+        "state, path",
+        "Replaces the content by a saved one of the same model. On error the state is as it was. Nobody may cut the file\nmeanwhile.\nErrors: TERN_ERR_IO, TERN_ERR_CORRUPT, TERN_ERR_CHECKSUM, TERN_ERR_SHAPE (another model's)."),
+    "tern_session_options_init": (
+        c_int32, [POINTER(tern_session_options), c_size_t],
+        "options, size",
+        ''),
+    "tern_session_create": (
+        c_int32, [c_void_p, POINTER(tern_session_options), POINTER(c_void_p)],
+        "model, options, session",
+        'Errors: TERN_ERR_INVALID_ARGUMENT, TERN_ERR_NOT_FOUND (a backend; the message lists those there are),\nTERN_ERR_UNSUPPORTED (a backend that this machine cannot run; the message says what is missing), TERN_ERR_MEMORY.'),
+    "tern_session_release": (
+        None, [c_void_p],
+        "session",
+        'The model stays alive as long as its sessions.'),
+    "tern_session_state": (
+        c_void_p, [c_void_p],
+        "session",
+        'The state that the session reads and writes. Borrowed.'),
+    "tern_session_set_state": (
+        c_int32, [c_void_p, c_void_p],
+        "session, state",
+        'Makes later runs use another state of the same model (retained).'),
+    "tern_run_options_init": (
+        c_int32, [POINTER(tern_run_options), c_size_t],
+        "options, size",
+        ''),
+    "tern_session_run": (
+        c_int32, [c_void_p, c_int32, POINTER(c_void_p), c_int32, POINTER(c_void_p), c_int32, POINTER(tern_run_options)],
+        "session, signature, inputs, n_inputs, outputs, n_outputs, options",
+        "Runs one signature.\ninputs   n_inputs tensors in signature order; shapes within the declared ranges. NULL: the bound one; NULL also for\nis_scalar 2.\noutputs  filled on success, n_outputs in signature order: retained for the caller, who releases each; never\noverwritten\n         while held. An entry for a bound output is the bound tensor.\nErrors   TERN_ERR_SHAPE, TERN_ERR_TYPE  an input does not fit (the message names it)\n         TERN_ERR_INDEX      an index in an input is out of range\n         TERN_ERR_CANCELLED, TERN_ERR_DEADLINE  states are as before the run; the session may run again\n         TERN_ERR_LIMIT      a state's capacity or a limit of the model is passed\n         TERN_ERR_DEVICE_LOST create a new session\n         TERN_ERR_STATE      an earlier run failed (no memory, a lost device) while it wrote the parameters or the\n                             state:\n                             parts are new, parts old. Create new parameters; load a saved state, or create a new one\n         TERN_ERR_STATE      also: another thread is in a call with this session, its state, or parameters that\n                             either writes\nThreads  one call at a time for a session, and for a state; parameters may be read by many at a time, written by one\nalone.\n         A second call is refused with TERN_ERR_STATE and changes nothing. Only tern_session_release must wait by\n         itself"),
+    "tern_session_run_sequences": (
+        c_int32, [c_void_p, c_int32, POINTER(c_void_p), POINTER(c_int64), c_int32, POINTER(c_void_p), c_int32, POINTER(c_void_p), c_int32, POINTER(tern_run_options)],
+        "session, signature, states, counts, n_states, inputs, n_inputs, outputs, n_outputs, options",
+        "Runs a signature that takes the rows (tokens) of several sequences: one state each, advanced by different numbers of\nrows. Such a signature has inputs of is_scalar 2 with a dim: they get the sequence and the position of each row, and\nare given as NULL. Sequences may join and leave at any run: plans are made for a few numbers of rows only.\nstates   n_states different states of the model; the session's own is used only if it is among them\ncounts   rows of each; counts[i] rows follow those of the states before it in every input whose first dim is that of\n         the rows. 0 lets a sequence rest. Afterwards tern_state_length has grown by counts[i]\ninputs, outputs  as for tern_session_run; outputs have as many rows as were given. What a row gives depends on its\n         own sequence alone, in every bit\ntern_session_run of such a signature advances the session's own state by all rows.\nErrors   as tern_session_run; also\n         TERN_ERR_INVALID_ARGUMENT a state is given twice or belongs to another model\n         TERN_ERR_SHAPE            the counts do not add up to the rows of the inputs, or one is negative\n         TERN_ERR_LIMIT            a sequence would pass its capacity; none has changed\n         TERN_ERR_UNSUPPORTED      the signature takes one sequence at a time, or the library was built without\n                                   TERN_TEXT\nThreads  as tern_session_run, for all of the states"),
+    "tern_session_bind_input": (
+        c_int32, [c_void_p, c_int32, c_int32, c_void_p],
+        "session, signature, index, tensor",
+        'Binds a tensor to an input or output for all later runs (retained; NULL unbinds). A bound output is written in place:\nits shape and type must be those of the result.'),
+    "tern_session_bind_output": (
+        c_int32, [c_void_p, c_int32, c_int32, c_void_p],
+        "session, signature, index, tensor",
+        ''),
+    "tern_session_run_bound": (
+        c_int32, [c_void_p, c_int32, POINTER(tern_run_options)],
+        "session, signature, options",
+        'A prepared run: all inputs and outputs are bound. Looks nothing up; the fastest way for small models called often.\nErrors: as tern_session_run, and TERN_ERR_STATE if something is not bound.'),
+    "tern_session_prepare": (
+        c_int32, [c_void_p, c_int32, POINTER(c_int64), c_int32],
+        "session, signature, dims, n_dims",
+        'Makes the plan for these input shapes ahead of the first run. dims: for each input rank numbers, one after another;\nNULL = the declared shapes (TERN_ERR_SHAPE if they vary).'),
+    "tern_session_memory": (
+        c_int32, [c_void_p, POINTER(tern_memory_report)],
+        "session, report",
+        ''),
+    "tern_session_num_placements": (
+        c_int32, [c_void_p, c_int32],
+        "session, signature",
+        'Number of entries, in order of execution; -1 before the first plan.'),
+    "tern_session_get_placement": (
+        c_int32, [c_void_p, c_int32, c_int32, POINTER(tern_placement)],
+        "session, signature, index, placement",
+        ''),
+    "tern_session_num_intermediates": (
+        c_int32, [c_void_p, c_int32],
+        "session, signature",
+        '0 before the first run, after one that failed, and without TERN_SESSION_KEEP_INTERMEDIATES.'),
+    "tern_session_get_intermediate": (
+        c_int32, [c_void_p, c_int32, c_int32, POINTER(tern_intermediate)],
+        "session, signature, index, intermediate",
+        ''),
+    "tern_session_write_profile": (
+        c_int32, [c_void_p, c_char_p],
+        "session, path",
+        'Writes the recorded times as a trace file for Perfetto or chrome://tracing (JSON).\nErrors: TERN_ERR_STATE without TERN_SESSION_PROFILE, TERN_ERR_IO.'),
+    "tern_detector_create": (
+        c_int32, [c_void_p, POINTER(tern_detector_options), POINTER(c_void_p)],
+        "model, options, detector",
+        "Errors: TERN_ERR_UNSUPPORTED if the model's metadata does not describe a detector."),
+    "tern_detector_release": (
+        None, [c_void_p],
+        "detector",
+        ''),
+    "tern_detector_run": (
+        c_int32, [c_void_p, POINTER(tern_picture), POINTER(tern_detection), c_int32, POINTER(c_int32)],
+        "detector, picture, detections, capacity, count",
+        'Finds objects in a picture, best first.\ndetections  up to `capacity` are written; count: how many were found (may exceed capacity).\nThreads     one call at a time for a detector; a second one gives TERN_ERR_STATE.'),
+    "tern_detector_label": (
+        c_char_p, [c_void_p, c_int32],
+        "detector, label",
+        'Name of a label, or NULL. Borrowed from the detector.'),
+    "tern_pose_create": (
+        c_int32, [c_void_p, c_void_p, POINTER(tern_pose_options), POINTER(c_void_p)],
+        "detector, landmarks, options, pose",
+        'detector  finds persons (its boxes carry the two points that give centre and size of a body); NULL = the whole\npicture\n          holds one person\nlandmarks key points of one person'),
+    "tern_pose_release": (
+        None, [c_void_p],
+        "pose",
+        ''),
+    "tern_pose_run": (
+        c_int32, [c_void_p, POINTER(tern_picture), POINTER(tern_person), c_int32, POINTER(c_int32)],
+        "pose, picture, persons, capacity, count",
+        'Threads  one call at a time for a pose task; a second one gives TERN_ERR_STATE.'),
+    "tern_pose_keypoint_name": (
+        c_char_p, [c_void_p, c_int32],
+        "pose, keypoint",
+        'Name of a key point ("left knee"), or NULL; pairs of key points that a drawing joins, as 2 * num indices. Borrowed.'),
+    "tern_pose_skeleton": (
+        c_int32, [c_void_p, POINTER(POINTER(c_int32)), POINTER(c_int32)],
+        "pose, pairs, num",
+        ''),
+    "tern_tracker_create": (
+        c_int32, [POINTER(tern_tracker_options), POINTER(c_void_p)],
+        "options, tracker",
+        'Errors: TERN_ERR_INVALID_ARGUMENT for an option out of its range.'),
+    "tern_tracker_release": (
+        None, [c_void_p],
+        "tracker",
+        ''),
+    "tern_tracker_update": (
+        c_int32, [c_void_p, POINTER(tern_track_frame), POINTER(tern_track), c_int32, POINTER(c_int32)],
+        "tracker, frame, tracks, capacity, count",
+        'Takes the next frame. Every frame is given, also one without detections.\ntracks   those that are seen in this frame: up to `capacity` are written; count: how many there are (at most as many\n         as detections)\nErrors   TERN_ERR_INVALID_ARGUMENT: a box or score that is no number, a box whose right is left of its left, a time\n         that is not later, an embedding without a length; TERN_ERR_UNSUPPORTED: embeddings or a camera for a method\n         that does not use them. The tracker is as it was.\nThreads  one call at a time for a tracker; a second one gives TERN_ERR_STATE.'),
+    "tern_tracker_reset": (
+        c_int32, [c_void_p],
+        "tracker",
+        'Forgets all tracks: the next frame is the first of another video. Numbers begin with 1 again.'),
+}
+IMPORT_FUNCTIONS = {
+    "tern_import_options_init": (
+        c_int32, [POINTER(tern_import_options), c_size_t],
+        "options, size",
+        ''),
+    "tern_import_file": (
+        c_int32, [c_char_p, c_char_p, POINTER(tern_import_options)],
+        "source, output, options",
+        "Reads an ONNX or TFLite file (told apart by content) and writes a `.tern` file. Weights that an ONNX file keeps in\nother files are read from the folder of `source` alone: regular files with plain names, no paths and no links; they\nare mapped and must not be cut meanwhile. The `.tern` file is written by a new file that is renamed at the end:\non error an existing `output` is untouched. The new file is called OUTPUT.tmpPID.N until then, with the process'\nnumber and N from 0 on; a process that is killed leaves it behind.\nErrors  TERN_ERR_NOT_FOUND, TERN_ERR_IO, TERN_ERR_CORRUPT, TERN_ERR_UNSUPPORTED_OP (the message lists all missing\n        operators with counts), TERN_ERR_LIMIT, TERN_ERR_MEMORY, TERN_ERR_INVALID_ARGUMENT (an override or value that\n        does not fit)"),
+    "tern_import_error": (
+        c_char_p, [],
+        "",
+        'Text of the last error of this thread in this library ("" if none). Borrowed until its next failing call.'),
+}
+
+
+def declare(library, functions):
+    """Sets the types of the functions of a ctypes library."""
+    for name, (result, parameters, _, doc) in functions.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, parameters
+        function.__doc__ = doc
+    return library

@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the Python package, on the small models of tests/capi/make_models.cpp and the boxes of tests/tracking; where
+samples/fetch has brought them, on a real model and a photograph. Needs numpy."""
+import argparse
+import ctypes
+import gc
+import glob
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+import numpy as np
+
+ARGS = None
+CACHE = os.environ.get("TERN_CACHE", os.path.expanduser("~/.cache/tern"))
+
+
+def model(name):
+    return os.path.abspath(os.path.join(ARGS.models, name))
+
+
+def bright(top_left=1.0):
+    x = np.full((1, 8, 8, 1), 0.25, np.float32)
+    x[:, :4, :4] = top_left
+    return x
+
+
+class Raw(unittest.TestCase):
+    def test_is_what_the_headers_say(self):
+        p = subprocess.run([sys.executable, os.path.join(ARGS.source, "bindings/generate"), "--check"], capture_output=True, text=True)
+        self.assertEqual(p.returncode, 0, p.stderr)
+
+    def test_every_symbol(self):
+        from tern import _raw
+        with open(os.path.join(ARGS.source, "tests/capi/symbols.txt"), encoding="ascii") as f:
+            self.assertEqual(sorted(_raw.FUNCTIONS), f.read().split())
+
+    def test_sizes(self):
+        """As a C compiler lays the structs out."""
+        from tern import _raw
+        with open(os.path.join(ARGS.source, "tests/capi/headers.c"), encoding="utf-8") as f:
+            sizes = re.findall(r"^SIZE\((\w+), (\d+)\)", f.read(), re.M)
+        self.assertGreater(len(sizes), 15)
+        for name, size in sizes:
+            self.assertEqual(ctypes.sizeof(getattr(_raw, name)), int(size), name)
+
+
+class Models(unittest.TestCase):
+    def test_run(self):
+        with tern.load(model("spots.tern")) as m:
+            self.assertEqual(m.signatures, ["forward"])
+            self.assertEqual([(t.name, t.shape, t.dtype) for t in m.inputs()], [("picture", (1, 8, 8, 1), np.float32)])
+            self.assertEqual([t.name for t in m.outputs("forward")], ["scores", "boxes"])
+            self.assertEqual(m.metadata["task"], "detector")
+            scores, boxes = m(bright())
+            np.testing.assert_array_equal(scores.ravel(), [1, 0.25, 0.25, 0.25])
+            self.assertEqual(boxes.shape, (1, 4, 4))
+            again, _ = m(picture=bright(0.5))
+            self.assertEqual(again.ravel()[0], 0.5)
+            self.assertEqual(scores.ravel()[0], 1)  # what is held is not overwritten
+        scores += 1  # it lives longer than the model
+        self.assertEqual(scores.ravel()[0], 2)
+
+    def test_what_is_not_row_major(self):
+        m = tern.load(model("spots.tern"))
+        wide = np.zeros((1, 8, 16, 1), np.float32)
+        wide[:, :4, :8:2] = 1
+        np.testing.assert_array_equal(m(wide[:, :, ::2])[0].ravel(), [1, 0, 0, 0])
+        np.testing.assert_array_equal(m(bright().tolist())[0], m(bright())[0])
+
+    def test_bound(self):
+        s, x = tern.load(model("spots.tern")).session(), bright()
+        run = s.bind(x)
+        scores = run.outputs[0]
+        for value in (1.0, 0.75):
+            x[:, :4, :4] = value
+            self.assertIs(run()[0], scores)
+            self.assertEqual(scores.ravel()[0], value)
+        with self.assertRaises(TypeError):
+            s.bind(np.zeros((1, 8, 16, 1), np.float32)[:, :, ::2])
+        s.close()
+        with self.assertRaises(ValueError):
+            run()
+
+    def test_errors(self):
+        m = tern.load(model("spots.tern"))
+        for kind, code, call in ((tern.NotFound, "TERN_ERR_NOT_FOUND", lambda: tern.load("none.tern")),
+                                 (LookupError, "TERN_ERR_NOT_FOUND", lambda: m.inputs("backward")),
+                                 (ValueError, "TERN_ERR_SHAPE", lambda: m(np.zeros((1, 7, 8, 1), np.float32))),
+                                 (tern.Error, "TERN_ERR_CORRUPT", lambda: tern.load(__file__)),
+                                 (tern.NotFound, "TERN_ERR_NOT_FOUND", lambda: m.session("gpu"))):
+            with self.assertRaises(kind) as caught:
+                call()
+            self.assertEqual(caught.exception.name, code)
+            self.assertTrue(str(caught.exception))
+        for call, text in ((lambda: m(), "picture"), (lambda: m(bright(), bright()), "takes 1"), (lambda: m(x=bright()), "picture"),
+                           (lambda: m(bright(), picture=bright()), "twice"), (lambda: m(bright().astype(np.float64)), "float32"),
+                           (lambda: m(np.array(["a"])), "tensors")):
+            with self.assertRaisesRegex(TypeError, text):
+                call()
+        m.close()
+        with self.assertRaisesRegex(ctypes.ArgumentError, "closed"):
+            m.session()
+
+    def test_types_are_kept(self):
+        seen = set()
+        for path in glob.glob(model("*.tern")):
+            m = tern.load(path)
+            for signature in m.signatures:
+                for t in m.inputs(signature) + m.outputs(signature):
+                    seen.add(t.dtype)
+        self.assertIn(np.dtype(np.float32), seen)
+
+    def test_memory_is_given_back(self):
+        m = tern.load(model("spots.tern"))
+        s = m.session()
+
+        def resident():
+            with open("/proc/self/statm", encoding="ascii") as f:
+                return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        x = bright()
+        for _ in range(2000):
+            s.run(x)
+        gc.collect()
+        before = resident()
+        for _ in range(20000):
+            s.run(x)
+        gc.collect()
+        self.assertLess(resident() - before, 2 << 20)
+
+    def test_threads(self):
+        """Others go on while one runs, and an object that is in use is refused."""
+        m = tern.load(model("slow.tern"))
+        info = m.inputs()
+        x = [np.zeros([d or 1 for d in t.shape], t.dtype) for t in info]
+        s, errors = m.session(), []
+        worker = threading.Thread(target=lambda: s.run(*x))
+        worker.start()
+        time.sleep(0.02)
+        try:
+            s.run(*x)
+        except tern.Error as e:
+            errors.append(e.name)
+        worker.join()
+        self.assertIn(errors, ([], ["TERN_ERR_STATE"]))  # [] where the first one was done already
+        with self.assertRaises(tern.TimedOut):
+            s.run(*x, timeout=1e-6)
+
+
+class Vision(unittest.TestCase):
+    def test_detector(self):
+        with tern.Detector(model("spots.tern")) as d:
+            grey = (bright()[0, :, :, 0] * 255).astype(np.uint8)
+            found = d(grey)
+            self.assertEqual([f.name for f in found], ["bright"])
+            self.assertAlmostEqual(found[0].score, 1, places=2)
+            colour = np.stack([grey] * 3, 2)
+            for image in (colour, colour[:, ::-1][:, ::-1], np.concatenate([colour, colour[:, :, :1]], 2), np.pad(colour, ((0, 0), (0, 3), (0, 0)))[:, :8]):
+                self.assertEqual([f.box for f in d(image)], [f.box for f in found])
+            for bad in (colour.astype(np.float32), colour[None], np.zeros((4, 4, 2), np.uint8)):
+                with self.assertRaises(TypeError):
+                    d(bad)
+            with self.assertRaises(tern.Error):
+                d(np.zeros((0, 4, 3), np.uint8))
+        with self.assertRaises(tern.Error):
+            tern.Detector(model("small.tern"))
+
+    def test_tracker(self):
+        folder = os.path.join(ARGS.source, "tests/tracking")
+
+        def frames(name):
+            rows = np.loadtxt(os.path.join(folder, name), delimiter=",")
+            return [rows[rows[:, 0] == f, 1:] for f in range(1, int(rows[-1, 0]) + 1)]
+        for method in ("byte", "ocsort", "botsort"):
+            t, want = tern.Tracker(method), frames("few." + method)
+            for number, rows in enumerate(frames("few.boxes")):
+                self.assertEqual([k.id for k in t(rows)], want[number][:, 0].tolist() if number < len(want) else [])
+            t.reset()
+            self.assertEqual(t([(0, 0, 9, 9, 0.9)])[0].id, 1)
+        t, want, cameras = tern.Tracker("botsort"), frames("moving.botsort"), frames("moving.camera")
+        for number, rows in enumerate(frames("moving.boxes")):
+            tracks = t(rows[:, :5], embeddings=rows[:, 5:], camera=cameras[number].reshape(2, 3))
+            self.assertEqual([k.id for k in tracks], want[number][:, 0].tolist())
+        for call in (lambda: tern.Tracker("sort"), lambda: t([(0, 0, 1, 1, 0.5)], embeddings=[[1], [2]]), lambda: t([], camera=[1, 2]),
+                     lambda: t([(0, 0, float("nan"), 1, 0.5)])):
+            with self.assertRaises(ValueError):
+                call()
+
+    def test_real(self):
+        source, photo = os.path.join(CACHE, "models/ssd_mobilenetv2_oidv4.tflite"), os.path.join(CACHE, "images/dog.jpg")
+        try:
+            import PIL  # noqa: F401
+        except ImportError:
+            self.skipTest("the package pillow is not there")
+        if not os.path.exists(source) or not os.path.exists(photo):
+            self.skipTest("samples/fetch brings the model and the photograph")
+        with tempfile.TemporaryDirectory() as folder:
+            path = tern.import_model(source, os.path.join(folder, "ssd.tern"), labels=source[:-6] + "txt")
+            found = tern.Detector(path)(photo)
+            self.assertTrue({"Dog", "Bicycle", "Car"} <= {f.name for f in found})
+            self.assertEqual(tern.draw(photo, found).size, (768, 576))
+
+    def test_import_errors(self):
+        with self.assertRaises(tern.NotFound):
+            tern.import_model("none.onnx")
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "bad.onnx")
+            with open(path, "wb") as f:
+                f.write(b"no model")
+            with self.assertRaises(tern.Error):
+                tern.import_model(path)
+            self.assertEqual(os.listdir(folder), ["bad.onnx"])
+
+
+class Wheel(unittest.TestCase):
+    def test_ten_lines(self):
+        """The wheel in a fresh environment; numpy comes from this one."""
+        with tempfile.TemporaryDirectory() as folder:
+            wheel = subprocess.run([sys.executable, os.path.join(ARGS.source, "bindings/python/build_wheel"), "--build", ARGS.libraries, "--out", folder],
+                                   check=True, capture_output=True, text=True).stdout.strip()
+            subprocess.run([sys.executable, "-m", "venv", os.path.join(folder, "env")], check=True)
+            python = os.path.join(folder, "env/bin/python")
+            subprocess.run([python, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--disable-pip-version-check", wheel], check=True)
+            with open(os.path.join(ARGS.source, "README.md"), encoding="utf-8") as f:
+                lines = re.search(r"## Ten lines of Python\n\n((?:    .*\n|\n)+)", f.read())[1]
+            lines = "\n".join(line[4:] for line in lines.split("\n")).replace('"detector.tern"', repr(model("spots.tern"))).replace(
+                '"street.jpg"', "numpy.full((8, 8, 3), 255, numpy.uint8)")
+            self.assertLessEqual(len(lines.strip().split("\n")), 10)
+            numpy_folder = os.path.dirname(os.path.dirname(np.__file__))
+            environment = {k: v for k, v in os.environ.items() if k not in ("TERN_LIBRARY", "PYTHONPATH")} | {"PYTHONPATH": numpy_folder}
+            p = subprocess.run([python, "-c", "import numpy\n" + lines], capture_output=True, text=True, env=environment, cwd=folder)
+            self.assertEqual(p.returncode, 0, p.stderr)
+            self.assertIn("bright", p.stdout)
+            p = subprocess.run([python, "-c", "import tern"], capture_output=True, text=True, env=environment | {"TERN_LIBRARY": "/nowhere/libtern.so"})
+            self.assertIn("TERN_LIBRARY", p.stderr)
+
+
+def main():
+    global ARGS, tern
+    parser = argparse.ArgumentParser()
+    for name in ("--libraries", "--models", "--source"):
+        parser.add_argument(name, required=True)
+    ARGS, rest = parser.parse_known_args()
+    sys.dont_write_bytecode = True
+    os.environ["TERN_LIBRARY"] = ARGS.libraries
+    sys.path.insert(0, os.path.join(ARGS.source, "bindings/python"))
+    import tern
+    result = unittest.main(argv=[sys.argv[0], *rest], exit=False).result
+    for test, reason in result.skipped:
+        print(f"SKIPPED: {test}: {reason}", file=sys.stderr)
+    sys.exit(0 if result.wasSuccessful() else 1)
+
+
+if __name__ == "__main__":
+    main()
