@@ -301,7 +301,7 @@ class Repair {
       if (infer_node(g_, n, &outs) == TERN_OK && std::all_of(outs.begin(), outs.end(), [](const Value& v) {
             return is_small(v.dtype, v.shape) && v.encoding == Encoding::plain;
           })) {
-        fold_node(g_, n, {1024, 4096, 3}, g_.budget, outs);
+        fold_node(g_, n, g_.budget, outs);
         for (size_t i = 0; i < outs.size(); ++i) {
           Value& v = g_.value(n.out[i]);
           v.dtype = outs[i].dtype, v.shape = outs[i].shape, v.data = outs[i].data;
