@@ -8,7 +8,7 @@
 namespace tern::cpu::TERN_ISA {
 namespace {
 
-// ---- rows of f32 ----
+// ---- rows of f32 and f64 ----
 
 template <class F>
 void map_row(const float* x, float* y, int64_t n, F f) {
@@ -17,19 +17,20 @@ void map_row(const float* x, float* y, int64_t n, F f) {
   if (i < n) store_part(y + i, f(load_part(x + i, (int)(n - i))), (int)(n - i));
 }
 
-// For long formulas: the tail goes through the same loop, so that the code is there once.
-template <class F>
-void map_row_long(const float* x, float* y, int64_t n, F f) {
-  for (int64_t i = 0; i < n; i += kLanes) {
-    const bool whole = i + kLanes <= n;
-    const Vec v = f(whole ? load(x + i) : load_part(x + i, (int)(n - i)));
+// For long formulas, and types that are rare: the tail goes through the same loop, so that the code is there once.
+template <class T, class F>
+void map_row_long(const T* x, T* y, int64_t n, F f) {
+  constexpr int step = lanes_of((T*)nullptr);
+  for (int64_t i = 0; i < n; i += step) {
+    const bool whole = i + step <= n;
+    const auto v = f(whole ? load(x + i) : load_part(x + i, (int)(n - i)));
     if (whole) store(y + i, v);
     else store_part(y + i, v, (int)(n - i));
   }
 }
 
-template <class F>
-TERN_INLINE Vec apply(const F& f, Vec v, Vec p0, Vec p1) {
+template <class F, class V>
+TERN_INLINE V apply(const F& f, V v, V p0, V p1) {
   if constexpr (requires { f(v); }) return f(v);
   else if constexpr (requires { f(v, p0); }) return f(v, p0);
   else return f(v, p0, p1);
@@ -37,7 +38,7 @@ TERN_INLINE Vec apply(const F& f, Vec v, Vec p0, Vec p1) {
 
 // f32 -> f32 only; other forms do nothing.
 void unary_row(const ElementwiseStep& op, const float* x, float* y, int64_t n) {
-  const Vec p0 = splat(op.p0), p1 = splat(op.p1);
+  const Vec p0 = splat((float)op.p0), p1 = splat((float)op.p1);
   with_formula(
       op.kind, [=](auto formula) __attribute__((always_inline)) {
         if constexpr (formula.form == Form::unary) map_row(x, y, n, [=](Vec v) { return apply(formula.f, v, p0, p1); });
@@ -45,6 +46,48 @@ void unary_row(const ElementwiseStep& op, const float* x, float* y, int64_t n) {
           map_row_long(x, y, n, [=](Vec v) { return apply(formula.f, v, p0, p1); });
         if constexpr (formula.form == Form::one_by_one)
           for (int64_t i = 0; i < n; ++i) y[i] = formula.f(x[i]);
+      });
+}
+
+// Formulas of vectors and of pairs hold for f64 too; those of one number that are functions of math.h do not.
+template <class F>
+constexpr bool takes_doubles(const F& formula) {
+  if constexpr (F::form == Form::unary) return requires(VecD v) {
+      formula.f(v);
+    }
+  || requires(VecD v) { formula.f(v, v); }
+  || requires(VecD v) { formula.f(v, v, v); };
+  else return F::form >= Form::binary || F::form == Form::predicate; }
+
+void unary_row(const ElementwiseStep& op, const double* x, double* y, int64_t n) {
+  const VecD p0(op.p0), p1(op.p1);
+  with_formula(
+      op.kind, [=](auto formula) __attribute__((always_inline)) {
+        if constexpr (formula.form == Form::unary && takes_doubles(formula))
+          map_row_long(
+              x, y, n, [=](VecD v) __attribute__((always_inline)) { return apply(formula.f, v, p0, p1); });
+      });
+}
+
+void binary_row(Elementwise op, const double* a, int a_scalar, const double* b, int b_scalar, double* y, int64_t n) {
+  double one[2][kLanesD];  // a scalar is a row that the loop does not move along
+  if (n <= 0) return;
+  if (op == Elementwise::pow && b_scalar && *b == 2) op = Elementwise::mul, b = a, b_scalar = a_scalar;
+  const int64_t a_step = a_scalar ? 0 : 1, b_step = b_scalar ? 0 : 1;
+  for (int i = 0; i < kLanesD; ++i) one[0][i] = *a, one[1][i] = *b;
+  if (a_scalar) a = one[0];
+  if (b_scalar) b = one[1];
+  with_formula(
+      op, [=](auto formula) __attribute__((always_inline)) {
+        if constexpr (formula.form == Form::binary) {
+          int64_t i = 0;
+          for (; i + kLanesD <= n; i += kLanesD) store(y + i, formula.f(load(a + i * a_step), load(b + i * b_step)));
+          const int left = (int)(n - i);
+          if (left)
+            store_part(y + i, formula.f(load_part(a + i * a_step, left), load_part(b + i * b_step, left)), left);
+        }
+        if constexpr (formula.form == Form::pair_by_pair)
+          for (int64_t i = 0; i < n; ++i) y[i] = formula.f(a[i * a_step], b[i * b_step]);
       });
 }
 
@@ -107,7 +150,8 @@ void other_pairs(Elementwise op, const T* a, const T* b, void* y, int64_t n) {
           for (int64_t i = 0; i < n; ++i) ((uint8_t*)y)[i] = formula.f(a[i], b[i]);
         if constexpr (is_integer && formula.form == Form::bit_pairs)
           for (int64_t i = 0; i < n; ++i) ((T*)y)[i] = (T)formula.f(a[i], b[i]);
-        if constexpr (is_integer && formula.form == Form::binary && formula.has_integer)
+        if constexpr (is_integer && formula.form >= Form::binary && formula.form <= Form::pair_by_pair &&
+                      formula.has_integer)
           for (int64_t i = 0; i < n; ++i) ((T*)y)[i] = (T)formula.integer(a[i], b[i]);
       });
 }
@@ -133,7 +177,8 @@ void truths(Elementwise op, const uint8_t* a, const uint8_t* b, uint8_t* y, int6
       });
 }
 
-void predicates(const ElementwiseStep& op, const float* x, uint8_t* y, int64_t n) {
+template <class T>
+void predicates(const ElementwiseStep& op, const T* x, uint8_t* y, int64_t n) {
   with_formula(
       op.kind, [=](auto formula) __attribute__((always_inline)) {
         if constexpr (formula.form == Form::predicate)
@@ -252,10 +297,16 @@ void float_row(const Walk& w, const char* const* p, const int* scalar, char* y, 
   binary_row(a.op, (const float*)p[0], scalar[0], (const float*)p[1], scalar[1], (float*)y, n);
 }
 
+void double_row(const Walk& w, const char* const* p, const int* scalar, char* y, int64_t n) {
+  const BinaryArgs& a = *(const BinaryArgs*)w.args;
+  binary_row(a.op, (const double*)p[0], scalar[0], (const double*)p[1], scalar[1], (double*)y, n);
+}
+
 void other_row(const Walk& w, const char* const* p, const int*, char* y, int64_t n) {
   const BinaryArgs& a = *(const BinaryArgs*)w.args;
   switch (a.dtype) {
     case TERN_DTYPE_F32: return other_pairs(a.op, (const float*)p[0], (const float*)p[1], y, n);
+    case TERN_DTYPE_F64: return other_pairs(a.op, (const double*)p[0], (const double*)p[1], y, n);
     case TERN_DTYPE_I32: return other_pairs(a.op, (const int32_t*)p[0], (const int32_t*)p[1], y, n);
     case TERN_DTYPE_I64: return other_pairs(a.op, (const int64_t*)p[0], (const int64_t*)p[1], y, n);
     default: return truths(a.op, (const uint8_t*)p[0], (const uint8_t*)p[1], (uint8_t*)y, n);
@@ -264,6 +315,7 @@ void other_row(const Walk& w, const char* const* p, const int*, char* y, int64_t
 
 int size_of(int32_t dtype) {
   switch (dtype) {
+    case TERN_DTYPE_F64:
     case TERN_DTYPE_I64: return 8;
     case TERN_DTYPE_BOOL: return 1;
     default: return 4;
@@ -278,13 +330,16 @@ Form form_of(Elementwise kind) {
 
 void binary(const void* args, int64_t begin, int64_t end, void*) {
   const BinaryArgs& a = *(const BinaryArgs*)args;
-  const bool compares = form_of(a.op) == Form::comparison, floats = a.dtype == TERN_DTYPE_F32 && !compares;
+  const bool compares = form_of(a.op) == Form::comparison, floats = a.dtype == TERN_DTYPE_F32 && !compares,
+             doubles = a.dtype == TERN_DTYPE_F64 && !compares;
   const int size = size_of(a.dtype);
   const Walk w = {args,
-                  floats ? float_row : other_row,
+                  floats    ? float_row
+                  : doubles ? double_row
+                            : other_row,
                   2,
                   a.rank,
-                  floats,
+                  floats || doubles,
                   compares ? 1 : size,
                   {size, size, 0},
                   {(const char*)a.a, (const char*)a.b, nullptr},
@@ -336,13 +391,18 @@ void unary(const void* args, int64_t begin, int64_t end, void*) {
   if (n <= 0) return;
   const char* x = (const char*)a.x + first * size_of(a.dtype);
   char* y = (char*)a.y + first * size_of(a.dtype);
+  const bool asks = form_of(a.op.kind) == Form::predicate;
   switch (a.dtype) {
     case TERN_DTYPE_I32: return integers(a.op.kind, (const int32_t*)x, (int32_t*)y, n);
     case TERN_DTYPE_I64: return integers(a.op.kind, (const int64_t*)x, (int64_t*)y, n);
     case TERN_DTYPE_BOOL: return truths(a.op.kind, (const uint8_t*)x, nullptr, (uint8_t*)y, n);
+    case TERN_DTYPE_F64:
+      if (asks) predicates(a.op, (const double*)x, (uint8_t*)a.y + first, n);
+      else unary_row(a.op, (const double*)x, (double*)y, n);
+      return;
     default: break;
   }
-  if (form_of(a.op.kind) == Form::predicate) predicates(a.op, (const float*)x, (uint8_t*)a.y + first, n);
+  if (asks) predicates(a.op, (const float*)x, (uint8_t*)a.y + first, n);
   else unary_row(a.op, (const float*)x, (float*)y, n);
 }
 
@@ -354,6 +414,7 @@ bool takes(Elementwise kind, int operands, int32_t dtype) {
     if (operands != (formula.form < Form::binary ? 1 : 2)) return;
     switch (dtype) {
       case TERN_DTYPE_F32: taken = !is_bits && !is_truth; break;
+      case TERN_DTYPE_F64: taken = !is_bits && !is_truth && takes_doubles(formula); break;
       case TERN_DTYPE_I32:
       case TERN_DTYPE_I64: taken = formula.has_integer; break;
       case TERN_DTYPE_BOOL: taken = is_truth; break;

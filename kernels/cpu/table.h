@@ -22,6 +22,7 @@
 #include "kernels/cpu/gather.h"
 #include "kernels/cpu/inverted_residual.h"
 #include "kernels/cpu/matmul.h"
+#include "kernels/cpu/matmul_f64.h"
 #include "kernels/cpu/matmul_int8.h"
 #include "kernels/cpu/nms.h"
 #include "kernels/cpu/norm_grad.h"
@@ -42,6 +43,7 @@
 // clang-format off
 #define TERN_CPU_KERNELS(X) \
   X(MatmulKernels, matmul) \
+  X(MatmulF64Kernels, matmul_f64) \
   X(ConvKernels, conv) \
   X(Conv2dInputGradKernels, conv2d_input_grad) \
   X(Conv2dWeightGradKernels, conv2d_weight_grad) \
