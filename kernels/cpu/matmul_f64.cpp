@@ -26,9 +26,17 @@ struct Tile {
   int64_t start_row;
 };
 
-TERN_INLINE int left_of(int columns, int v) {
-  const int left = columns - v * kLanesD;
-  return left < 0 ? 0 : left < kLanesD ? left : kLanesD;
+// One way out for tiles of all sizes: it takes a small part of their time.
+[[gnu::noinline]] void store_sums(const Tile& t, const double* sums, int rows, int width) {
+  for (int r = 0; r < rows; ++r)
+    for (int i = 0; i < t.columns; i += kLanesD) {
+      const int left = t.columns - i < kLanesD ? t.columns - i : kLanesD;
+      VecD s = load(sums + r * width + i);
+      if (t.start) s = s + load_part(t.start + r * t.start_row + i, left);
+      double* y = t.y + r * t.y_stride + i;
+      if (left == kLanesD) store(y, s);
+      else store_part(y, s, left);
+    }
 }
 
 template <int ROWS, int NV>
@@ -50,27 +58,22 @@ void tile(const Tile& t) {
       for (int v = 0; v < NV; ++v) acc[r][v] = fma(x, w[v], acc[r][v]);
     }
   }
-  alignas(64) double sums[ROWS][NV * kLanesD];  // one way out for all widths: it takes a small part of the time
+  alignas(64) double sums[ROWS][NV * kLanesD];
 #pragma GCC unroll 8
   for (int r = 0; r < ROWS; ++r)
 #pragma GCC unroll 4
     for (int v = 0; v < NV; ++v) store(sums[r] + v * kLanesD, acc[r][v]);
-  for (int r = 0; r < ROWS; ++r)
-    for (int v = 0; v < NV; ++v) {
-      const int left = left_of(t.columns, v);
-      if (!left) break;
-      VecD s = load(sums[r] + v * kLanesD);
-      if (t.start) s = s + load_part(t.start + r * t.start_row + v * kLanesD, left);
-      if (left == kLanesD) store(t.y + r * t.y_stride + v * kLanesD, s);
-      else store_part(t.y + r * t.y_stride + v * kLanesD, s, left);
-    }
+  store_sums(t, sums[0], ROWS, NV * kLanesD);
 }
 
 template <int NV>
 void rows_of_tiles(Tile t, int64_t rows) {
   while (rows > 0) {
-    const int n = rows >= kRows ? kRows : rows >= 4 ? 4 : rows >= 2 ? 2 : 1;
-    (n == kRows ? tile<kRows, NV> : n == 4 ? tile<4, NV> : n == 2 ? tile<2, NV> : tile<1, NV>)(t);
+    const int n = rows >= kRows ? kRows : rows >= 3 && NV > 1 ? 3 : 1;
+    if (n == kRows) tile<kRows, NV>(t);
+    else if (n == 1) tile<1, NV>(t);
+    if constexpr (NV > 1)
+      if (n == 3) tile<3, NV>(t);
     t.a += n * t.a_row, t.y += n * t.y_stride;
     if (t.start) t.start += n * t.start_row;
     rows -= n;
@@ -78,7 +81,8 @@ void rows_of_tiles(Tile t, int64_t rows) {
 }
 
 // [depth][columns] of op(b) to a panel of `width`, filled up with zeros.
-void pack(const double* b, int64_t b_k, int64_t b_column, int64_t depth, int columns, int width, double* panel) {
+[[gnu::noinline]] void pack(const double* b, int64_t b_k, int64_t b_column, int64_t depth, int columns, int width,
+                            double* panel) {
   if (b_column == 1) {
     for (int64_t k = 0; k < depth; ++k)
       for (int i = 0; i < width; i += kLanesD) {
@@ -113,8 +117,8 @@ void pack(const double* b, int64_t b_k, int64_t b_column, int64_t depth, int col
 }
 
 // One row of a times rows of b that lie as k runs: to pack b would take longer.
-void dots(const MatmulF64Args& a, const double* x, int64_t x_k, const double* b, int64_t n, const double* bias,
-          double* y, double* row) {
+[[gnu::noinline]] void dots(const MatmulF64Args& a, const double* x, int64_t x_k, const double* b, int64_t n,
+                            const double* bias, double* y, double* row) {
   if (x_k != 1) {
     for (int64_t k = 0; k < a.k; ++k) row[k] = x[k * x_k];
     x = row;

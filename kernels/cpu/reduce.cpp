@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "kernels/cpu/math.h"
+#include "kernels/cpu/simd_double.h"
 
 namespace tern::cpu::TERN_ISA {
 namespace {
@@ -267,6 +268,68 @@ void reduce_f32(const ReduceArgs& a, int64_t begin, int64_t end) {
   }
 }
 
+// ---- f64 ----
+
+template <Reduce op, class V>
+TERN_INLINE V join_f64(V m, V v) {
+  if constexpr (op == Reduce::sum) return m + v;
+  else if constexpr (op == Reduce::prod) return m * v;
+  else if constexpr (__is_same(V, double)) return (op == Reduce::max ? v > m : v < m) || v != v ? v : m;
+  else return select(op == Reduce::max ? v > m : v < m, v, select(v == v, m, v));  // NaN wins and stays
+}
+
+// One row of n numbers.
+template <Reduce op>
+[[gnu::noinline]] double run_f64(const double* x, int64_t n, double first) {
+  VecD part[4] = {VecD(first), VecD(first), VecD(first), VecD(first)};
+  int64_t i = 0;
+  for (; i + 4 * kLanesD <= n; i += 4 * kLanesD)
+    for (int k = 0; k < 4; ++k) part[k] = join_f64<op>(part[k], load(x + i + k * kLanesD));
+  alignas(64) double lane[kLanesD];
+  store(lane, join_f64<op>(join_f64<op>(part[0], part[1]), join_f64<op>(part[2], part[3])));
+  double total = first;
+  for (const double v : lane) total = join_f64<op>(total, v);
+  for (; i < n; ++i) total = join_f64<op>(total, x[i]);
+  return total;
+}
+
+// total = total joined with row, for n columns.
+template <Reduce op>
+[[gnu::noinline]] void add_row_f64(const double* row, int64_t n, double* total) {
+  int64_t i = 0;
+  for (; i + kLanesD <= n; i += kLanesD) store(total + i, join_f64<op>(load(total + i), load(row + i)));
+  for (; i < n; ++i) total[i] = join_f64<op>(total[i], row[i]);
+}
+
+template <Reduce op>
+void reduce_f64(const ReduceArgs& a, int64_t begin, int64_t end, double first) {
+  const int64_t blocks = a.inner_reduced ? 1 : (a.inner + kReduceCols - 1) / kReduceCols;
+  const double count = (double)(a.reduced_count * (a.inner_reduced ? a.inner : 1));
+  for (int64_t u = begin; u < end; ++u) {
+    const int64_t kept = u / blocks, col = u % blocks * kReduceCols;
+    const int64_t n = a.inner_reduced ? 1 : a.inner - col < kReduceCols ? a.inner - col : kReduceCols;
+    const double* x = (const double*)a.x + kept_offset(a, kept) + col;
+    double* y = (double*)a.y + (a.inner_reduced ? kept : kept * a.inner + col);
+    alignas(64) double total[kReduceCols];
+    for (int64_t i = 0; i < n; ++i) total[i] = first;
+    Indices at = {a};
+    for (int64_t r = 0; r < a.reduced_count; ++r, at.next()) {
+      if (a.inner_reduced) total[0] = join_f64<op>(total[0], run_f64<op>(x + at.offset, a.inner, first));
+      else add_row_f64<op>(x + at.offset, n, total);
+    }
+    for (int64_t i = 0; i < n; ++i) y[i] = a.op == Reduce::mean ? total[i] / count : total[i];
+  }
+}
+
+void reduce_f64(const ReduceArgs& a, int64_t begin, int64_t end) {
+  switch (a.op) {
+    case Reduce::max: return reduce_f64<Reduce::max>(a, begin, end, -__builtin_inf());
+    case Reduce::min: return reduce_f64<Reduce::min>(a, begin, end, __builtin_inf());
+    case Reduce::prod: return reduce_f64<Reduce::prod>(a, begin, end, 1);
+    default: return reduce_f64<Reduce::sum>(a, begin, end, 0);
+  }
+}
+
 // Rare and small: not worth vector code.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC push_options
@@ -312,8 +375,43 @@ void reduce(const void* args, int64_t begin, int64_t end, void*) {
     case TERN_DTYPE_I32: return reduce_integers<int32_t, uint32_t>(a, begin, end, INT32_MIN, INT32_MAX);
     case TERN_DTYPE_I64: return reduce_integers<int64_t, uint64_t>(a, begin, end, INT64_MIN, INT64_MAX);
     case TERN_DTYPE_BOOL: return reduce_integers<uint8_t, uint32_t>(a, begin, end, 0, 1);
+    case TERN_DTYPE_F64: return reduce_f64(a, begin, end);
     default: return reduce_f32(a, begin, end);
   }
+}
+
+template <class T>
+bool is_better(const ArgReduceArgs& a, T v, T m) {
+  const bool nan = v != v, held = m != m;
+  const bool better = nan ? !held : !held && (a.least ? v < m : v > m);
+  const bool equal = nan ? held : v == m;
+  return better || (a.last && equal);
+}
+
+constexpr int64_t kArgBlock = 64;
+// Does a block hold what may be better than m? NaN may.
+template <class T>
+bool may_be_better(const ArgReduceArgs& a, const T* x, T m) {
+  int any = 0;
+  if (a.last)
+    for (int i = 0; i < kArgBlock; ++i) any |= !(a.least ? x[i] > m : x[i] < m);
+  else if (a.least)
+    for (int i = 0; i < kArgBlock; ++i) any |= !(x[i] >= m);
+  else
+    for (int i = 0; i < kArgBlock; ++i) any |= !(x[i] <= m);
+  return any != 0;
+}
+
+template <class T>
+int64_t arg_of_row(const ArgReduceArgs& a, const T* x) {
+  int64_t at = 0;
+  for (int64_t k = 0; k < a.axis; k += kArgBlock) {
+    const int64_t end = a.axis - k < kArgBlock ? a.axis : k + kArgBlock;
+    if (end - k == kArgBlock && !may_be_better(a, x + k, x[at])) continue;
+    for (int64_t i = k; i < end; ++i)
+      if (i > 0 && is_better(a, x[i], x[at])) at = i;
+  }
+  return at;
 }
 
 template <class T>
@@ -324,15 +422,15 @@ void arg_reduce(const ArgReduceArgs& a, int64_t begin, int64_t end) {
     const T* x = (const T*)a.x + outer * a.axis * a.inner + col;
     T best[kReduceCols];
     int64_t* y = a.y + outer * a.inner + col;
+    if (a.inner == 1) {
+      *y = arg_of_row(a, x);
+      continue;
+    }
     for (int64_t i = 0; i < n; ++i) best[i] = x[i], y[i] = 0;
     for (int64_t k = 1; k < a.axis; ++k) {
       const T* row = x + k * a.inner;
       for (int64_t i = 0; i < n; ++i) {
-        const T v = row[i], m = best[i];
-        const bool nan = v != v, held = m != m;
-        const bool better = nan ? !held : !held && (a.least ? v < m : v > m);
-        const bool equal = nan ? held : v == m;
-        if (better || (a.last && equal)) best[i] = v, y[i] = k;
+        if (is_better(a, row[i], best[i])) best[i] = row[i], y[i] = k;
       }
     }
   }
@@ -345,6 +443,7 @@ void arg_reduce(const void* args, int64_t begin, int64_t end, void*) {
     case TERN_DTYPE_I64: return arg_reduce<int64_t>(a, begin, end);
     case TERN_DTYPE_U8: return arg_reduce<uint8_t>(a, begin, end);
     case TERN_DTYPE_I8: return arg_reduce<int8_t>(a, begin, end);
+    case TERN_DTYPE_F64: return arg_reduce<double>(a, begin, end);
     default: return arg_reduce<float>(a, begin, end);
   }
 }

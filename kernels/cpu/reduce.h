@@ -10,7 +10,8 @@ namespace tern::cpu {
 
 enum class Reduce : int32_t { sum, mean, max, min, prod, sum_squares, l1, l2, log_sum, log_sum_exp, count_ };
 
-// y = reduction of dense x over the axes of `mask`; y is dense over the kept dims. f32: all ops. I32 and I64: sum, mean
+// y = reduction of dense x over the axes of `mask`; y is dense over the kept dims. f32: all ops. F64: sum, mean,
+// max, min, prod. I32 and I64: sum, mean
 // (towards zero), max, min, prod, sum_squares, l1; these wrap. BOOL: max (any), min (all).
 // Order of a sum: fixed, in blocks of 64 terms whose sums are added up in blocks of 64 again, so the error grows with
 // about 64 + n / 4096 roundings. max and min: NaN wins. An empty reduction gives 0 (sum, sum_squares, l1, l2), 1
@@ -68,8 +69,8 @@ inline void plan_reduce(ReduceArgs& a, int rank, const int64_t* dims, uint32_t m
 }
 
 // y[outer, inner] = index (i64) of the greatest or least element of x[outer, axis, inner] along axis; the first among
-// equals (the last if `last`); NaN counts as greatest for arg max and least for arg min. axis >= 1. dtype: F32, I32,
-// I64, U8, I8. Units: outer rows if inner == 1, else outer * blocks of kReduceCols of inner. No scratch.
+// equals (the last if `last`); NaN counts as greatest for arg max and least for arg min. axis >= 1. dtype: F32, F64,
+// I32, I64, U8, I8. Units: outer rows if inner == 1, else outer * blocks of kReduceCols of inner. No scratch.
 struct ArgReduceArgs {
   int32_t dtype = TERN_DTYPE_F32;
   int32_t least = 0, last = 0;

@@ -35,6 +35,7 @@
 #include "kernels/cpu/reduce.h"
 #include "kernels/cpu/resize.h"
 #include "kernels/cpu/roi_align.h"
+#include "kernels/cpu/rows_f64.h"
 #include "kernels/cpu/softmax.h"
 #include "kernels/cpu/topk.h"
 
@@ -72,6 +73,7 @@
   X(ReduceKernels, reduce) \
   X(ResizeKernels, resize) \
   X(RoiAlignKernels, roi_align) \
+  X(RowsF64Kernels, rows_f64) \
   X(SoftmaxKernels, softmax) \
   X(TopkKernels, topk)
 // clang-format on
