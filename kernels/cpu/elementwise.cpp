@@ -4,11 +4,15 @@
 #include <string.h>
 
 #include "kernels/cpu/formulas.h"
+#include "kernels/cpu/rows_f64.h"
 
 namespace tern::cpu::TERN_ISA {
+
+extern const RowsF64Kernels rows_f64_kernels;
+
 namespace {
 
-// ---- rows of f32 and f64 ----
+// ---- rows of f32 ----
 
 template <class F>
 void map_row(const float* x, float* y, int64_t n, F f) {
@@ -17,23 +21,15 @@ void map_row(const float* x, float* y, int64_t n, F f) {
   if (i < n) store_part(y + i, f(load_part(x + i, (int)(n - i))), (int)(n - i));
 }
 
-// For long formulas, and types that are rare: the tail goes through the same loop, so that the code is there once.
-template <class T, class F>
-void map_row_long(const T* x, T* y, int64_t n, F f) {
-  constexpr int step = lanes_of((T*)nullptr);
-  for (int64_t i = 0; i < n; i += step) {
-    const bool whole = i + step <= n;
-    const auto v = f(whole ? load(x + i) : load_part(x + i, (int)(n - i)));
+// For long formulas: the tail goes through the same loop, so that the code is there once.
+template <class F>
+void map_row_long(const float* x, float* y, int64_t n, F f) {
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const bool whole = i + kLanes <= n;
+    const Vec v = f(whole ? load(x + i) : load_part(x + i, (int)(n - i)));
     if (whole) store(y + i, v);
     else store_part(y + i, v, (int)(n - i));
   }
-}
-
-template <class F, class V>
-TERN_INLINE V apply(const F& f, V v, V p0, V p1) {
-  if constexpr (requires { f(v); }) return f(v);
-  else if constexpr (requires { f(v, p0); }) return f(v, p0);
-  else return f(v, p0, p1);
 }
 
 // f32 -> f32 only; other forms do nothing.
@@ -46,48 +42,6 @@ void unary_row(const ElementwiseStep& op, const float* x, float* y, int64_t n) {
           map_row_long(x, y, n, [=](Vec v) { return apply(formula.f, v, p0, p1); });
         if constexpr (formula.form == Form::one_by_one)
           for (int64_t i = 0; i < n; ++i) y[i] = formula.f(x[i]);
-      });
-}
-
-// Formulas of vectors and of pairs hold for f64 too; those of one number that are functions of math.h do not.
-template <class F>
-constexpr bool takes_doubles(const F& formula) {
-  if constexpr (F::form == Form::unary) return requires(VecD v) {
-      formula.f(v);
-    }
-  || requires(VecD v) { formula.f(v, v); }
-  || requires(VecD v) { formula.f(v, v, v); };
-  else return F::form >= Form::binary || F::form == Form::predicate; }
-
-void unary_row(const ElementwiseStep& op, const double* x, double* y, int64_t n) {
-  const VecD p0(op.p0), p1(op.p1);
-  with_formula(
-      op.kind, [=](auto formula) __attribute__((always_inline)) {
-        if constexpr (formula.form == Form::unary && takes_doubles(formula))
-          map_row_long(
-              x, y, n, [=](VecD v) __attribute__((always_inline)) { return apply(formula.f, v, p0, p1); });
-      });
-}
-
-void binary_row(Elementwise op, const double* a, int a_scalar, const double* b, int b_scalar, double* y, int64_t n) {
-  double one[2][kLanesD];  // a scalar is a row that the loop does not move along
-  if (n <= 0) return;
-  if (op == Elementwise::pow && b_scalar && *b == 2) op = Elementwise::mul, b = a, b_scalar = a_scalar;
-  const int64_t a_step = a_scalar ? 0 : 1, b_step = b_scalar ? 0 : 1;
-  for (int i = 0; i < kLanesD; ++i) one[0][i] = *a, one[1][i] = *b;
-  if (a_scalar) a = one[0];
-  if (b_scalar) b = one[1];
-  with_formula(
-      op, [=](auto formula) __attribute__((always_inline)) {
-        if constexpr (formula.form == Form::binary) {
-          int64_t i = 0;
-          for (; i + kLanesD <= n; i += kLanesD) store(y + i, formula.f(load(a + i * a_step), load(b + i * b_step)));
-          const int left = (int)(n - i);
-          if (left)
-            store_part(y + i, formula.f(load_part(a + i * a_step, left), load_part(b + i * b_step, left)), left);
-        }
-        if constexpr (formula.form == Form::pair_by_pair)
-          for (int64_t i = 0; i < n; ++i) y[i] = formula.f(a[i * a_step], b[i * b_step]);
       });
 }
 
@@ -299,7 +253,7 @@ void float_row(const Walk& w, const char* const* p, const int* scalar, char* y, 
 
 void double_row(const Walk& w, const char* const* p, const int* scalar, char* y, int64_t n) {
   const BinaryArgs& a = *(const BinaryArgs*)w.args;
-  binary_row(a.op, (const double*)p[0], scalar[0], (const double*)p[1], scalar[1], (double*)y, n);
+  rows_f64_kernels.binary_row(a.op, (const double*)p[0], scalar[0], (const double*)p[1], scalar[1], (double*)y, n);
 }
 
 void other_row(const Walk& w, const char* const* p, const int*, char* y, int64_t n) {
@@ -398,7 +352,7 @@ void unary(const void* args, int64_t begin, int64_t end, void*) {
     case TERN_DTYPE_BOOL: return truths(a.op.kind, (const uint8_t*)x, nullptr, (uint8_t*)y, n);
     case TERN_DTYPE_F64:
       if (asks) predicates(a.op, (const double*)x, (uint8_t*)a.y + first, n);
-      else unary_row(a.op, (const double*)x, (double*)y, n);
+      else rows_f64_kernels.unary_row(a.op, (const double*)x, (double*)y, n);
       return;
     default: break;
   }

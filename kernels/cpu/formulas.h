@@ -194,6 +194,23 @@ TERN_FORMULA(logical_xor) = of<Form::truth_pairs>([](bool a, bool b) { return a 
 
 #undef TERN_FORMULA
 
+// Formulas of vectors and of pairs hold for f64 too; those of one number that are functions of math.h do not.
+template <class F>
+constexpr bool takes_doubles(const F& formula) {
+  if constexpr (F::form == Form::unary) return requires(VecD v) {
+      formula.f(v);
+    }
+  || requires(VecD v) { formula.f(v, v); }
+  || requires(VecD v) { formula.f(v, v, v); };
+  else return F::form >= Form::binary || F::form == Form::predicate; }
+
+template <class F, class V>
+TERN_INLINE V apply(const F& f, V v, V p0, V p1) {
+  if constexpr (requires { f(v); }) return f(v);
+  else if constexpr (requires { f(v, p0); }) return f(v, p0);
+  else return f(v, p0, p1);
+}
+
 // Calls f with the formula of a kind. All loops over elements stand within f, so that nothing is chosen in them.
 template <class F>
 TERN_INLINE void with_formula(Elementwise kind, F f) {

@@ -4,9 +4,12 @@
 #include <math.h>
 
 #include "kernels/cpu/math.h"
-#include "kernels/cpu/simd_double.h"
+#include "kernels/cpu/rows_f64.h"
 
 namespace tern::cpu::TERN_ISA {
+
+extern const RowsF64Kernels rows_f64_kernels;
+
 namespace {
 
 // Sums are kept in three levels: up to 64 terms, up to 64 sums of the first level, and the rest.
@@ -93,21 +96,6 @@ float run(Reduce op, const float* x, int64_t n, float first, float shift) {
   }
 }
 
-// Walks over the reduced dims in order; next() gives the offset of each index combination.
-struct Indices {
-  const ReduceArgs& a;
-  int64_t index[kMaxRank] = {};
-  int64_t offset = 0;
-  void next() {
-    for (int d = a.reduced_rank - 1; d >= 0; --d) {
-      offset += a.reduced_strides[d];
-      if (++index[d] < a.reduced_dims[d]) return;
-      offset -= a.reduced_strides[d] * a.reduced_dims[d];
-      index[d] = 0;
-    }
-  }
-};
-
 float finish(Reduce op, float v, float shift, int64_t count) {
   switch (op) {
     case Reduce::mean: return v / (float)count + shift;
@@ -125,7 +113,7 @@ float origin_of(float x) { return x > -1e30f && x < 1e30f ? x : 0; }
 
 [[gnu::noinline]] float reduce_rows(const ReduceArgs& a, Reduce op, const float* x, float shift) {
   const float first = start(op);
-  Indices at = {a};
+  ReducedIndices at = {a};
   float low = first, middle = first, high = first;
   int in_low = 0, in_middle = 0;
   for (int64_t r = 0; r < a.reduced_count; ++r, at.next()) {
@@ -145,7 +133,7 @@ template <Reduce op>
   const Vec begin = splat(start(op));
   Vec low[kVecs], middle[kVecs], high[kVecs];
   for (int k = 0; k < kVecs; ++k) low[k] = middle[k] = high[k] = begin;
-  Indices at = {a};
+  ReducedIndices at = {a};
   int in_low = 0, in_middle = 0;
   const int whole = n / kLanes, tail = n % kLanes;
   for (int64_t r = 0; r < a.reduced_count; ++r, at.next()) {
@@ -192,7 +180,7 @@ void columns(Reduce op, const ReduceArgs& a, const float* x, int n, const float*
   constexpr int kParts = 8;
   double product[kReduceCols];
   for (double& p : product) p = 1;
-  Indices at = {a};
+  ReducedIndices at = {a};
   for (int64_t r = 0; r < a.reduced_count; ++r, at.next()) {
     const float* row = x + at.offset;
     if (!a.inner_reduced) {
@@ -209,15 +197,6 @@ void columns(Reduce op, const ReduceArgs& a, const float* x, int n, const float*
     n = 1;
   }
   for (int i = 0; i < n; ++i) y[i] = (float)product[i];
-}
-
-int64_t kept_offset(const ReduceArgs& a, int64_t kept) {
-  int64_t offset = 0;
-  for (int d = a.kept_rank - 1; d >= 0; --d) {
-    offset += kept % a.kept_dims[d] * a.kept_strides[d];
-    kept /= a.kept_dims[d];
-  }
-  return offset;
 }
 
 void reduce_f32(const ReduceArgs& a, int64_t begin, int64_t end) {
@@ -268,68 +247,6 @@ void reduce_f32(const ReduceArgs& a, int64_t begin, int64_t end) {
   }
 }
 
-// ---- f64 ----
-
-template <Reduce op, class V>
-TERN_INLINE V join_f64(V m, V v) {
-  if constexpr (op == Reduce::sum) return m + v;
-  else if constexpr (op == Reduce::prod) return m * v;
-  else if constexpr (__is_same(V, double)) return (op == Reduce::max ? v > m : v < m) || v != v ? v : m;
-  else return select(op == Reduce::max ? v > m : v < m, v, select(v == v, m, v));  // NaN wins and stays
-}
-
-// One row of n numbers.
-template <Reduce op>
-[[gnu::noinline]] double run_f64(const double* x, int64_t n, double first) {
-  VecD part[4] = {VecD(first), VecD(first), VecD(first), VecD(first)};
-  int64_t i = 0;
-  for (; i + 4 * kLanesD <= n; i += 4 * kLanesD)
-    for (int k = 0; k < 4; ++k) part[k] = join_f64<op>(part[k], load(x + i + k * kLanesD));
-  alignas(64) double lane[kLanesD];
-  store(lane, join_f64<op>(join_f64<op>(part[0], part[1]), join_f64<op>(part[2], part[3])));
-  double total = first;
-  for (const double v : lane) total = join_f64<op>(total, v);
-  for (; i < n; ++i) total = join_f64<op>(total, x[i]);
-  return total;
-}
-
-// total = total joined with row, for n columns.
-template <Reduce op>
-[[gnu::noinline]] void add_row_f64(const double* row, int64_t n, double* total) {
-  int64_t i = 0;
-  for (; i + kLanesD <= n; i += kLanesD) store(total + i, join_f64<op>(load(total + i), load(row + i)));
-  for (; i < n; ++i) total[i] = join_f64<op>(total[i], row[i]);
-}
-
-template <Reduce op>
-void reduce_f64(const ReduceArgs& a, int64_t begin, int64_t end, double first) {
-  const int64_t blocks = a.inner_reduced ? 1 : (a.inner + kReduceCols - 1) / kReduceCols;
-  const double count = (double)(a.reduced_count * (a.inner_reduced ? a.inner : 1));
-  for (int64_t u = begin; u < end; ++u) {
-    const int64_t kept = u / blocks, col = u % blocks * kReduceCols;
-    const int64_t n = a.inner_reduced ? 1 : a.inner - col < kReduceCols ? a.inner - col : kReduceCols;
-    const double* x = (const double*)a.x + kept_offset(a, kept) + col;
-    double* y = (double*)a.y + (a.inner_reduced ? kept : kept * a.inner + col);
-    alignas(64) double total[kReduceCols];
-    for (int64_t i = 0; i < n; ++i) total[i] = first;
-    Indices at = {a};
-    for (int64_t r = 0; r < a.reduced_count; ++r, at.next()) {
-      if (a.inner_reduced) total[0] = join_f64<op>(total[0], run_f64<op>(x + at.offset, a.inner, first));
-      else add_row_f64<op>(x + at.offset, n, total);
-    }
-    for (int64_t i = 0; i < n; ++i) y[i] = a.op == Reduce::mean ? total[i] / count : total[i];
-  }
-}
-
-void reduce_f64(const ReduceArgs& a, int64_t begin, int64_t end) {
-  switch (a.op) {
-    case Reduce::max: return reduce_f64<Reduce::max>(a, begin, end, -__builtin_inf());
-    case Reduce::min: return reduce_f64<Reduce::min>(a, begin, end, __builtin_inf());
-    case Reduce::prod: return reduce_f64<Reduce::prod>(a, begin, end, 1);
-    default: return reduce_f64<Reduce::sum>(a, begin, end, 0);
-  }
-}
-
 // Rare and small: not worth vector code.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC push_options
@@ -346,7 +263,7 @@ void reduce_integers(const ReduceArgs& a, int64_t begin, int64_t end, T least, T
     for (int64_t o = 0; o < outputs; ++o) {
       const T* x = (const T*)a.x + kept_offset(a, kept) + col + o;
       T m = a.op == Reduce::max ? least : a.op == Reduce::min ? greatest : a.op == Reduce::prod ? (T)1 : (T)0;
-      Indices at = {a};
+      ReducedIndices at = {a};
       for (int64_t r = 0; r < a.reduced_count; ++r, at.next())
         for (int64_t i = 0; i < length; ++i) {
           const T v = x[at.offset + i];
@@ -375,7 +292,7 @@ void reduce(const void* args, int64_t begin, int64_t end, void*) {
     case TERN_DTYPE_I32: return reduce_integers<int32_t, uint32_t>(a, begin, end, INT32_MIN, INT32_MAX);
     case TERN_DTYPE_I64: return reduce_integers<int64_t, uint64_t>(a, begin, end, INT64_MIN, INT64_MAX);
     case TERN_DTYPE_BOOL: return reduce_integers<uint8_t, uint32_t>(a, begin, end, 0, 1);
-    case TERN_DTYPE_F64: return reduce_f64(a, begin, end);
+    case TERN_DTYPE_F64: return rows_f64_kernels.reduce(args, begin, end, nullptr);
     default: return reduce_f32(a, begin, end);
   }
 }
@@ -389,16 +306,19 @@ bool is_better(const ArgReduceArgs& a, T v, T m) {
 }
 
 constexpr int64_t kArgBlock = 64;
-// Does a block hold what may be better than m? NaN may.
+// Does a block hold what may be better than m? NaN may. Rare types and wishes have no block that is passed over.
 template <class T>
-bool may_be_better(const ArgReduceArgs& a, const T* x, T m) {
+[[gnu::noinline]] bool may_be_better(const ArgReduceArgs& a, const T* x, T m) {
+  if constexpr ((T)0.5f == 0) return true;
+  if (a.last) return true;
   int any = 0;
-  if (a.last)
-    for (int i = 0; i < kArgBlock; ++i) any |= !(a.least ? x[i] > m : x[i] < m);
-  else if (a.least)
+  if (a.least) {
+#pragma GCC unroll 1
     for (int i = 0; i < kArgBlock; ++i) any |= !(x[i] >= m);
-  else
+  } else {
+#pragma GCC unroll 1
     for (int i = 0; i < kArgBlock; ++i) any |= !(x[i] <= m);
+  }
   return any != 0;
 }
 

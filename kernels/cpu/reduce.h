@@ -68,6 +68,31 @@ inline void plan_reduce(ReduceArgs& a, int rank, const int64_t* dims, uint32_t m
   a.units = a.inner_reduced ? a.kept_count : a.kept_count * ceil_div(a.inner, kReduceCols);
 }
 
+// Walks over the reduced dims in order; next() gives the offset of each index combination.
+struct ReducedIndices {
+  const ReduceArgs& a;
+  int64_t index[kMaxRank] = {};
+  int64_t offset = 0;
+  void next() {
+    for (int d = a.reduced_rank - 1; d >= 0; --d) {
+      offset += a.reduced_strides[d];
+      if (++index[d] < a.reduced_dims[d]) return;
+      offset -= a.reduced_strides[d] * a.reduced_dims[d];
+      index[d] = 0;
+    }
+  }
+};
+
+// Offset in x of kept index combination `kept`.
+inline int64_t kept_offset(const ReduceArgs& a, int64_t kept) {
+  int64_t offset = 0;
+  for (int d = a.kept_rank - 1; d >= 0; --d) {
+    offset += kept % a.kept_dims[d] * a.kept_strides[d];
+    kept /= a.kept_dims[d];
+  }
+  return offset;
+}
+
 // y[outer, inner] = index (i64) of the greatest or least element of x[outer, axis, inner] along axis; the first among
 // equals (the last if `last`); NaN counts as greatest for arg max and least for arg min. axis >= 1. dtype: F32, F64,
 // I32, I64, U8, I8. Units: outer rows if inner == 1, else outer * blocks of kReduceCols of inner. No scratch.

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "kernels/cpu/simd_double.h"
+#include "kernels/cpu/formulas.h"
 
 namespace tern::cpu::TERN_ISA {
 namespace {
@@ -82,6 +82,7 @@ double sum_row(const double* x, int64_t n, double center, bool squared) {
   const VecD c(center);
   int64_t i = 0;
   for (; i + 2 * kLanesD <= n; i += 2 * kLanesD)
+#pragma GCC unroll 2
     for (int k = 0; k < 2; ++k) {
       const VecD d = load(x + i + k * kLanesD) - c;
       sum[k] = sum[k] + (squared ? d * d : d);
@@ -117,9 +118,114 @@ void row_norm(const void* args, int64_t begin, int64_t end, void*) {
   }
 }
 
+// ---- reductions ----
+
+template <Reduce op, class V>
+TERN_INLINE V join(V m, V v) {
+  if constexpr (op == Reduce::sum) return m + v;
+  else if constexpr (op == Reduce::prod) return m * v;
+  else if constexpr (__is_same(V, double)) return (op == Reduce::max ? v > m : v < m) || v != v ? v : m;
+  else return select(op == Reduce::max ? v > m : v < m, v, select(v == v, m, v));  // NaN wins and stays
+}
+
+// One row of n numbers.
+template <Reduce op>
+[[gnu::noinline]] double run(const double* x, int64_t n, double first) {
+  VecD part[4] = {VecD(first), VecD(first), VecD(first), VecD(first)};
+  int64_t i = 0;
+  for (; i + 4 * kLanesD <= n; i += 4 * kLanesD)
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) part[k] = join<op>(part[k], load(x + i + k * kLanesD));
+  alignas(64) double lane[kLanesD];
+  store(lane, join<op>(join<op>(part[0], part[1]), join<op>(part[2], part[3])));
+  double total = first;
+  for (const double v : lane) total = join<op>(total, v);
+  for (; i < n; ++i) total = join<op>(total, x[i]);
+  return total;
+}
+
+// total = total joined with row, for n columns.
+template <Reduce op>
+[[gnu::noinline]] void add_row(const double* row, int64_t n, double* total) {
+  int64_t i = 0;
+  for (; i + kLanesD <= n; i += kLanesD) store(total + i, join<op>(load(total + i), load(row + i)));
+  if (const int left = (int)(n - i))
+    store_part(total + i, join<op>(load_part(total + i, left), load_part(row + i, left)), left);
+}
+
+struct Join {
+  double first;
+  double (*run)(const double* x, int64_t n, double first);
+  void (*add_row)(const double* row, int64_t n, double* total);
+};
+template <Reduce op>
+constexpr Join kJoin = {op == Reduce::max   ? -__builtin_inf()
+                        : op == Reduce::min ? __builtin_inf()
+                                            : op == Reduce::prod,
+                        run<op>, add_row<op>};
+
+void reduce(const void* args, int64_t begin, int64_t end, void*) {
+  const ReduceArgs& a = *(const ReduceArgs*)args;
+  const Join& join = a.op == Reduce::max    ? kJoin<Reduce::max>
+                     : a.op == Reduce::min  ? kJoin<Reduce::min>
+                     : a.op == Reduce::prod ? kJoin<Reduce::prod>
+                                            : kJoin<Reduce::sum>;
+  const int64_t blocks = a.inner_reduced ? 1 : (a.inner + kReduceCols - 1) / kReduceCols;
+  const double count = (double)(a.reduced_count * (a.inner_reduced ? a.inner : 1));
+  for (int64_t u = begin; u < end; ++u) {
+    const int64_t kept = u / blocks, col = u % blocks * kReduceCols;
+    const int64_t n = a.inner_reduced ? 1 : a.inner - col < kReduceCols ? a.inner - col : kReduceCols;
+    const double* x = (const double*)a.x + kept_offset(a, kept) + col;
+    double* y = (double*)a.y + (a.inner_reduced ? kept : kept * a.inner + col);
+    alignas(64) double total[kReduceCols];
+    for (double& t : total) t = join.first;
+    ReducedIndices at = {a};
+    for (int64_t r = 0; r < a.reduced_count; ++r, at.next()) {
+      const double row = a.inner_reduced ? join.run(x + at.offset, a.inner, join.first) : 0;
+      join.add_row(a.inner_reduced ? &row : x + at.offset, n, total);
+    }
+    for (int64_t i = 0; i < n; ++i) y[i] = a.op == Reduce::mean ? total[i] / count : total[i];
+  }
+}
+
+// ---- element by element ----
+
+void unary_row(const ElementwiseStep& op, const double* x, double* y, int64_t n) {
+  const VecD p0(op.p0), p1(op.p1);
+  with_formula(
+      op.kind, [=](auto formula) __attribute__((always_inline)) {
+        if constexpr (formula.form == Form::unary && takes_doubles(formula))
+          each_vector(
+              n, [=](int64_t i, int m)
+                     __attribute__((always_inline)) { write(y + i, apply(formula.f, read(x + i, m), p0, p1), m); });
+      });
+}
+
+void binary_row(Elementwise op, const double* a, int a_scalar, const double* b, int b_scalar, double* y, int64_t n) {
+  double one[2][kLanesD];  // a scalar is a row that the loop does not move along
+  if (n <= 0) return;
+  if (op == Elementwise::pow && b_scalar && *b == 2) op = Elementwise::mul, b = a, b_scalar = a_scalar;
+  const int64_t a_step = a_scalar ? 0 : 1, b_step = b_scalar ? 0 : 1;
+  for (int i = 0; i < kLanesD; ++i) one[0][i] = *a, one[1][i] = *b;
+  if (a_scalar) a = one[0];
+  if (b_scalar) b = one[1];
+  with_formula(
+      op, [=](auto formula) __attribute__((always_inline)) {
+        if constexpr (formula.form == Form::binary) {
+          int64_t i = 0;
+          for (; i + kLanesD <= n; i += kLanesD) store(y + i, formula.f(load(a + i * a_step), load(b + i * b_step)));
+          const int left = (int)(n - i);
+          if (left)
+            store_part(y + i, formula.f(load_part(a + i * a_step, left), load_part(b + i * b_step, left)), left);
+        }
+        if constexpr (formula.form == Form::pair_by_pair)
+          for (int64_t i = 0; i < n; ++i) y[i] = formula.f(a[i * a_step], b[i * b_step]);
+      });
+}
+
 }  // namespace
 
 extern const RowsF64Kernels rows_f64_kernels;
-const RowsF64Kernels rows_f64_kernels = {softmax, row_norm};
+const RowsF64Kernels rows_f64_kernels = {softmax, row_norm, reduce, unary_row, binary_row};
 
 }  // namespace tern::cpu::TERN_ISA

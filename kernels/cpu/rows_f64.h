@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Softmax and normalisations of rows in f64.
+// What there is for rows of f64, beside products (matmul_f64.h).
 #pragma once
+#include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/normalize.h"
+#include "kernels/cpu/reduce.h"
 
 namespace tern::cpu {
 
@@ -28,6 +30,11 @@ inline int64_t units(const RowNormF64Args& a) { return a.rows; }
 struct RowsF64Kernels {
   KernelFn softmax;   // SoftmaxF64Args
   KernelFn row_norm;  // RowNormF64Args
+  // For the kernels of all types:
+  KernelFn reduce;  // ReduceArgs
+  void (*unary_row)(const ElementwiseStep& op, const double* x, double* y, int64_t n);
+  void (*binary_row)(Elementwise op, const double* a, int a_scalar, const double* b, int b_scalar, double* y,
+                     int64_t n);
 };
 
 }  // namespace tern::cpu

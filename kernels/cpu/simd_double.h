@@ -82,9 +82,6 @@ TERN_INLINE void store(double* p, VecD v) {
 
 TERN_INLINE Vec like(Vec, double x) { return splat((float)x); }
 TERN_INLINE VecD like(VecD, double x) { return VecD(x); }
-// Lanes of a vector of numbers like *p.
-constexpr int lanes_of(const float*) { return kLanes; }
-constexpr int lanes_of(const double*) { return kLanesD; }
 
 // The first n lanes, 0 <= n <= kLanesD. Memory past them is neither read nor written; load gives zero there.
 TERN_INLINE VecD load_part(const double* p, int n) {
