@@ -31,9 +31,13 @@ TERN_INLINE double power(double a, double b) { return pow(a, b); }
 TERN_INLINE float rest(float a, float b) { return fmodf(a, b); }
 TERN_INLINE double rest(double a, double b) { return fmod(a, b); }
 // x / 0 and its rest are 0; the least integer / -1 is itself.
-template <class T>
-TERN_INLINE T quotient(T a, T b) {
-  return b == 0 ? 0 : b == -1 ? (T)(0 - bits_of(a)) : a / b;
+TERN_INLINE int64_t quotient(int64_t a, int64_t b) { return b == 0 ? 0 : b == -1 ? (int64_t)(0 - bits_of(a)) : a / b; }
+// In doubles, which a loop takes several of at a time. They are exact: a quotient of 32 bits that is no integer is
+// further from the next one than they round.
+TERN_INLINE int32_t quotient(int32_t a, int32_t b) {
+  const uint32_t zero = 0 - (uint32_t)(b == 0), minus = 0 - (uint32_t)(b == -1), either = zero | minus;  // all bits
+  const int32_t x = (int32_t)(((uint32_t)a ^ minus) - minus), z = (int32_t)(((uint32_t)b & ~either) | (1 & either));
+  return (int32_t)((uint32_t)(int32_t)((double)x / (double)z) & ~zero);
 }
 TERN_INLINE int32_t rest(int32_t a, int32_t b) { return b == 0 || b == -1 ? 0 : a % b; }
 TERN_INLINE int64_t rest(int64_t a, int64_t b) { return b == 0 || b == -1 ? 0 : a % b; }

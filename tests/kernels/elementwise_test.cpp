@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cpu/elementwise.h"
 
+#include <limits>
+#include <type_traits>
+
 #include "kernel_test.h"
 
 namespace tern::cpu::test {
@@ -370,6 +373,40 @@ TEST(ElementwiseKernels, BinaryBroadcastsF64) {
         }
   });
 }
+
+// Over whole rows and their ends; by zero, by -1 and of the least integer too.
+template <class T>
+void quotients(int32_t dtype) {
+  for_each_set([dtype](const Kernels& k) {
+    const T least = std::numeric_limits<T>::min(), most = std::numeric_limits<T>::max();
+    const T special[] = {0, 1, -1, 2, -2, 3, 7, least, (T)(least + 1), most, (T)(most - 1), (T)(most / 2)};
+    for (const Elementwise op : {Elementwise::div, Elementwise::mod, Elementwise::fmod})
+      for (const int64_t n : {1, 15, 16, 17, 144, 5000}) {
+        Guarded<T> x(n), z(n), y(n);
+        Random random(11);
+        for (int64_t i = 0; i < n; ++i) {
+          x[i] = n == 144 ? special[i / 12] : (T)((int64_t)random.next() >> random.integer(0, 62));
+          z[i] = n == 144 ? special[i % 12] : (T)((int64_t)random.next() >> random.integer(0, 62));
+          if (i % 3 == 0 && n != 144)
+            x[i] = (T)((int64_t)(z[i] % 1000000) * (x[i] % 1000) - i % 2);  // close to a multiple
+        }
+        BinaryArgs a;
+        a.op = op, a.dtype = dtype, a.a = x.data(), a.b = z.data(), a.y = y.data();
+        a.rank = 1, a.dims[0] = n, a.a_strides[0] = a.b_strides[0] = 1;
+        plan(a);
+        run(k.elementwise->binary, &a, a.units, 0, y.data(), y.bytes());
+        for (int64_t i = 0; i < n; ++i) {
+          const T p = x[i], q = z[i], rest = q == 0 || q == -1 ? 0 : (T)(p % q);
+          T want = rest;
+          if (op == Elementwise::div) want = q == 0 ? 0 : q == -1 ? (T)(0 - (std::make_unsigned_t<T>)p) : (T)(p / q);
+          if (op == Elementwise::mod && rest != 0 && (rest < 0) != (q < 0)) want = (T)(rest + q);
+          ASSERT_EQ(y[i], want) << (int)op << ": " << p << " and " << q;
+        }
+      }
+  });
+}
+TEST(ElementwiseKernels, QuotientsI32) { quotients<int32_t>(TERN_DTYPE_I32); }
+TEST(ElementwiseKernels, QuotientsI64) { quotients<int64_t>(TERN_DTYPE_I64); }
 
 template <class T>
 void integers(int32_t dtype) {
