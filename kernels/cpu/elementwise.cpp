@@ -89,25 +89,31 @@ void binary_row(Elementwise op, const float* a, int a_scalar, const float* b, in
 
 // ---- rows of other types ----
 
-// Arithmetic of i32, which compilers make vectors of: blocks of one size, so that there is one loop of each kind.
-void arithmetic(Elementwise op, const int32_t* a, const int32_t* b, int32_t* y, int64_t n) {
+// Comparisons, and arithmetic of i32 (then R is int32_t), which compilers make vectors of: blocks of one size, so that
+// there is one loop of each kind.
+template <class T, class R>
+[[gnu::noinline]] void pairs_in_blocks(Elementwise op, const T* a, const T* b, R* y, int64_t n) {
   constexpr int64_t kBlock = 16;
   const int64_t whole = n - n % kBlock;
+  const auto each_block = [=](auto f) __attribute__((always_inline)) {
+    for (int64_t i = 0; i < whole; i += kBlock) {
+      R r[kBlock];
+      for (int k = 0; k < kBlock; ++k) r[k] = (R)f(a[i + k], b[i + k]);
+      memcpy(y + i, r, sizeof r);
+    }
+  };
   with_formula(
       op, [=](auto formula) __attribute__((always_inline)) {
-        if constexpr (formula.form == Form::binary && formula.has_integer)
-          for (int64_t i = 0; i < whole; i += kBlock) {
-            int32_t r[kBlock];
-            for (int k = 0; k < kBlock; ++k) r[k] = (int32_t)formula.integer(a[i + k], b[i + k]);
-            memcpy(y + i, r, sizeof r);
-          }
+        if constexpr (sizeof(R) == 1 && formula.form == Form::comparison) each_block(formula.f);
+        if constexpr (sizeof(R) > 1 && formula.form == Form::binary && formula.has_integer) each_block(formula.integer);
       });
   if (whole == n) return;
-  int32_t rest[3][kBlock] = {};
-  const size_t bytes = (size_t)(n - whole) * sizeof *y;
-  memcpy(rest[0], a + whole, bytes), memcpy(rest[1], b + whole, bytes);
-  arithmetic(op, rest[0], rest[1], rest[2], kBlock);
-  memcpy(y + whole, rest[2], bytes);
+  const size_t left = (size_t)(n - whole);
+  T rest[2][kBlock] = {};
+  R last[kBlock];
+  memcpy(rest[0], a + whole, left * sizeof *a), memcpy(rest[1], b + whole, left * sizeof *b);
+  pairs_in_blocks(op, rest[0], rest[1], last, kBlock);
+  memcpy(y + whole, last, left * sizeof *y);
 }
 
 // Other integers are rare and small (shapes, masks, indices): plain loops, a tenth of the code that vectors would take.
@@ -116,18 +122,16 @@ void arithmetic(Elementwise op, const int32_t* a, const int32_t* b, int32_t* y, 
 #pragma GCC optimize("no-tree-vectorize")
 #endif
 
-// Comparisons, and what integers become.
+// What integers become.
 template <class T>
 void other_pairs(Elementwise op, const T* a, const T* b, void* y, int64_t n) {
-  constexpr bool is_integer = (T)0.5f == 0;
   with_formula(
       op, [=](auto formula) __attribute__((always_inline)) {
         if constexpr (formula.form == Form::comparison)
           for (int64_t i = 0; i < n; ++i) ((uint8_t*)y)[i] = formula.f(a[i], b[i]);
-        if constexpr (is_integer && formula.form == Form::bit_pairs)
+        if constexpr (formula.form == Form::bit_pairs)
           for (int64_t i = 0; i < n; ++i) ((T*)y)[i] = (T)formula.f(a[i], b[i]);
-        if constexpr (is_integer && formula.form >= Form::binary && formula.form <= Form::pair_by_pair &&
-                      formula.has_integer)
+        if constexpr (formula.form >= Form::binary && formula.form <= Form::pair_by_pair && formula.has_integer)
           for (int64_t i = 0; i < n; ++i) ((T*)y)[i] = (T)formula.integer(a[i], b[i]);
       });
 }
@@ -286,15 +290,18 @@ void double_row(const Walk& w, const char* const* p, const int* scalar, char* y,
 
 void other_row(const Walk& w, const char* const* p, const int*, char* y, int64_t n) {
   const BinaryArgs& a = *(const BinaryArgs*)w.args;
+  uint8_t* truth = (uint8_t*)y;
+  const Form form = form_of(a.op);
   switch (a.dtype) {
-    case TERN_DTYPE_F32: return other_pairs(a.op, (const float*)p[0], (const float*)p[1], y, n);
-    case TERN_DTYPE_F64: return other_pairs(a.op, (const double*)p[0], (const double*)p[1], y, n);
+    case TERN_DTYPE_F32: return pairs_in_blocks(a.op, (const float*)p[0], (const float*)p[1], truth, n);
+    case TERN_DTYPE_F64: return pairs_in_blocks(a.op, (const double*)p[0], (const double*)p[1], truth, n);
     case TERN_DTYPE_I32:
-      if (form_of(a.op) == Form::binary) arithmetic(a.op, (const int32_t*)p[0], (const int32_t*)p[1], (int32_t*)y, n);
+      if (form == Form::binary) pairs_in_blocks(a.op, (const int32_t*)p[0], (const int32_t*)p[1], (int32_t*)y, n);
+      else if (form == Form::comparison) pairs_in_blocks(a.op, (const int32_t*)p[0], (const int32_t*)p[1], truth, n);
       else other_pairs(a.op, (const int32_t*)p[0], (const int32_t*)p[1], y, n);
       return;
     case TERN_DTYPE_I64: return other_pairs(a.op, (const int64_t*)p[0], (const int64_t*)p[1], y, n);
-    default: return truths(a.op, (const uint8_t*)p[0], (const uint8_t*)p[1], (uint8_t*)y, n);
+    default: return truths(a.op, (const uint8_t*)p[0], (const uint8_t*)p[1], truth, n);
   }
 }
 

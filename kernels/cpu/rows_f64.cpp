@@ -104,9 +104,9 @@ void row_norm(const void* args, int64_t begin, int64_t end, void*) {
     double length = 0;
     switch (a.kind) {
       case RowNorm::layer:
-      case RowNorm::rms: length = sqrt(squares / (double)n + a.epsilon); break;
-      case RowNorm::l2: length = sqrt(squares) < a.epsilon ? a.epsilon : sqrt(squares); break;
-      case RowNorm::l2_inside: length = sqrt(squares < a.epsilon ? a.epsilon : squares); break;
+      case RowNorm::rms: length = ::sqrt(squares / (double)n + a.epsilon); break;
+      case RowNorm::l2: length = ::sqrt(squares) < a.epsilon ? a.epsilon : ::sqrt(squares); break;
+      case RowNorm::l2_inside: length = ::sqrt(squares < a.epsilon ? a.epsilon : squares); break;
     }
     const VecD center(mean), by(length);
     each_vector(n, [&](int64_t i, int m) {
