@@ -371,12 +371,40 @@ void sum_row(const DepthwiseArgs& a, const Axis& down, const Axis& across, int64
   }
 }
 
+// Filters of one tap that never meets a column or row outside: the inputs of a vector of outputs are taken from where
+// they lie, if one vector holds them.
+bool is_pointwise(const DepthwiseArgs& a) {
+  return a.kernel_h == 1 && a.kernel_w == 1 && !a.transposed && a.multiplier < kLanes && a.pad_top == 0 &&
+         a.pad_left == 0 && (a.out_h - 1) * a.stride_h < a.in_h && (a.out_w - 1) * a.stride_w < a.in_w;
+}
+
+template <int TX>
+void pointwise_tile(const DepthwiseArgs& a, const Chunk& c, const float* x, const float* w, const Target& to,
+                    int64_t at) {
+  Vec in[TX], acc[TX];
+  const Vec bias = to.end->bias ? read(to.end->bias + to.channel, to.lanes) : splat(0);
+  const int64_t step = a.stride_w * a.x_pixel;
+  x += at * step;
+#pragma GCC unroll 8
+  for (int k = 0; k < TX; ++k) in[k] = read(x + k * step, c.near), acc[k] = bias;
+  for (int i = 0; i < a.group_in; ++i) {
+    const Vec v = load(w + i * kLanes);
+    const VecI order = c.order + VecI(i);
+#pragma GCC unroll 8
+    for (int k = 0; k < TX; ++k) acc[k] = fma(permute(in[k], order), v, acc[k]);
+  }
+  Vec sums[TX];
+#pragma GCC unroll 8
+  for (int k = 0; k < TX; ++k) sums[k] = acc[k];
+  finish_pixels(sums, TX, to, at);
+}
+
 // Outputs [begin, end) of some rows.
 [[gnu::noinline]] void any_pixels(const Part& p, int64_t rows, int64_t begin, int64_t end) {
   const DepthwiseArgs& a = p.a;
   const DepthwiseBlock block = depthwise_block(a);
   const int64_t outputs = depthwise_outputs(a), taps = depthwise_taps(a);
-  const bool splats = a.multiplier >= kLanes;
+  const bool splats = a.multiplier >= kLanes, pointwise = is_pointwise(a);
   const Ending ending = ending_of(p.epilogue), only = only_sums(ending);
   // sums for themselves where a tile that is moved back would find its results as the residual
   const bool twice = ending.kind == Finish::later || (p.epilogue.residual && p.epilogue.residual == p.y);
@@ -396,14 +424,25 @@ void sum_row(const DepthwiseArgs& a, const Axis& down, const Axis& across, int64
     for (int64_t x = begin; x < end; x += block.columns) {
       const int64_t columns = end - x < block.columns ? end - x : block.columns;
       across.begin(x, columns);
-      copy_inputs(p, down, across, c, splats, inputs);
+      const bool in_place = pointwise && c.near;
+      if (!in_place) copy_inputs(p, down, across, c, splats, inputs);
       for (int64_t r = 0; r < rows; ++r) {
         const int64_t pixel = r * a.out_w + x;
         float* y = p.y + pixel * a.y_pixel + c.first;
         const Epilogue e = epilogue_at(p.epilogue, pixel, c.first);
         const Target direct = {y, a.y_pixel, e.residual_stride, e.residual, &ending, c.first, c.lanes},
                      apart = {sums, kLanes, 0, nullptr, &only, c.first, c.lanes};
-        sum(a, down, across, p.first + r, columns, inputs, w, tap, twice ? apart : direct);
+        const Target& to = twice ? apart : direct;
+        if (in_place) {
+          const int64_t iy = down.input(p.first + r, 0);
+          const float* from =
+              (p.picture ? p.picture + iy * a.in_w * a.x_pixel : p.list[iy]) + x * a.stride_w * a.x_pixel + c.input;
+          int64_t i = 0;
+          for (; i + 8 <= columns; i += 8) pointwise_tile<8>(a, c, from, w, to, i);
+          for (; i < columns; ++i) pointwise_tile<1>(a, c, from, w, to, i);
+        } else {
+          sum(a, down, across, p.first + r, columns, inputs, w, tap, to);
+        }
         if (twice) matmul_kernels.finish_rows({sums, y, kLanes, a.y_pixel, columns, c.lanes, &e});
       }
     }

@@ -116,6 +116,24 @@ TEST(Depthwise, DilatedAndWide) {
   });
 }
 
+// Filters of one tap, of groups that share a vector and of others.
+TEST(Depthwise, Pointwise) {
+  for_each_set([](const Kernels& kernels) {
+    int v = 0;
+    for (int depth : {1, 2, 3, 4, 8, 20})
+      for (int multiplier : {1, 2, 4, 5, 18})
+        for (int groups : {1, 3, 8})
+          for (int s : {1, 2})
+            for (int64_t w : {1, 7, 21}) {
+              const int p = v % 5 == 4;
+              depthwise_case(kernels,
+                             {1 + v % 2, 5, w, groups * depth, multiplier, 1, 1, s, 3 - s, 1, 1, p, 0, 0, p, depth},
+                             v % 2, v, v % 3 ? 0 : 3);
+              ++v;
+            }
+  });
+}
+
 TEST(Depthwise, AnyShape) {
   for_each_set([](const Kernels& kernels) {
     Random random(5);
