@@ -285,7 +285,11 @@ void float_row(const Walk& w, const char* const* p, const int* scalar, char* y, 
 
 void double_row(const Walk& w, const char* const* p, const int* scalar, char* y, int64_t n) {
   const BinaryArgs& a = *(const BinaryArgs*)w.args;
-  rows_f64_kernels.binary_row(a.op, (const double*)p[0], scalar[0], (const double*)p[1], scalar[1], (double*)y, n);
+  const double* operand[2] = {(const double*)p[0], (const double*)p[1]};
+  const bool squares = a.op == Elementwise::pow && scalar[1] && *operand[1] == 2;
+  const int other = squares ? 0 : 1;
+  rows_f64_kernels.binary_row(squares ? Elementwise::mul : a.op, operand[0], scalar[0], operand[other], scalar[other],
+                              (double*)y, n);
 }
 
 void other_row(const Walk& w, const char* const* p, const int*, char* y, int64_t n) {

@@ -204,7 +204,6 @@ void unary_row(const ElementwiseStep& op, const double* x, double* y, int64_t n)
 void binary_row(Elementwise op, const double* a, int a_scalar, const double* b, int b_scalar, double* y, int64_t n) {
   double one[2][kLanesD];  // a scalar is a row that the loop does not move along
   if (n <= 0) return;
-  if (op == Elementwise::pow && b_scalar && *b == 2) op = Elementwise::mul, b = a, b_scalar = a_scalar;
   const int64_t a_step = a_scalar ? 0 : 1, b_step = b_scalar ? 0 : 1;
   for (int i = 0; i < kLanesD; ++i) one[0][i] = *a, one[1][i] = *b;
   if (a_scalar) a = one[0];
