@@ -259,6 +259,14 @@ void Prepare::call(KernelFn fn, const void* args, int64_t units, double flops, s
   calls_.push_back({fn, args, units, threads_worth(flops * (double)units, units, max_threads_), node_index_, scratch});
 }
 
+bool is_f64(const Graph& g, const Node& n) {
+  for (const auto* list : {&n.in, &n.out})
+    for (const ValueId v : *list)
+      if (v != kNoValue && (g.value(v).dtype != TERN_DTYPE_F64 || !is_plain(g.value(v).encoding) || g.value(v).paged))
+        return false;
+  return true;
+}
+
 const char* refuse_unless_f32(const Graph& g, const Node& n) {
   if (g.value(n.in[0]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 only";
   for (const auto* list : {&n.in, &n.out})

@@ -108,8 +108,8 @@ tern_status fill_epilogue(Prepare& p, const Product& product, int64_t channels, 
     e->residual_stride = channels;
     e->residual_first = product.residual_first;
   }
-  if (product.last_clip.kind != Elementwise::none) e->residual_lo = product.last_clip.p0;
-  if (product.last_clip.kind == Elementwise::clip) e->residual_hi = product.last_clip.p1;
+  if (product.last_clip.kind != Elementwise::none) e->residual_lo = (float)product.last_clip.p0;
+  if (product.last_clip.kind == Elementwise::clip) e->residual_hi = (float)product.last_clip.p1;
   e->activation = product.activation;
   if (product.slope != kNoValue) TERN_TRY(point_at_channels(p, product.slope, channels, e->slope));
   return TERN_OK;

@@ -6,6 +6,7 @@
 #include "kernels/cpu/conv_transpose.h"
 #include "kernels/cpu/depthwise.h"
 #include "kernels/cpu/inverted_residual.h"
+#include "kernels/cpu/matmul_f64.h"
 #include "ops/conv2d.h"
 
 namespace tern::cpu {
@@ -33,7 +34,9 @@ const char* refuse_product(const Product& c) {
   return nullptr;
 }
 
-const char* refuse_conv(const Graph& g, const Node& n) { return refuse_product(read_product(g, n)); }
+const char* refuse_conv(const Graph& g, const Node& n) {
+  return n.op == &op_conv2d && is_f64(g, n) ? nullptr : refuse_product(read_product(g, n));
+}
 
 int32_t narrow(int64_t v) { return (int32_t)v; }
 
@@ -103,7 +106,77 @@ tern_status prepare_dense(Prepare& p, Product& c) {
   return TERN_OK;
 }
 
+// ---- f64: the inputs of some output pixels are copied into rows, which then are the left factor of a product ----
+
+// Unit: `block` output pixels of one group.
+struct ConvF64Args {
+  const double *x, *w, *bias;
+  double* y;
+  int64_t in_h, in_w, in_c, out_h, out_w, out_c, y_pixel, pixels, block, groups;
+  int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
+  KernelFn product;
+
+  int64_t group_in() const { return in_c / groups; }
+  int64_t group_out() const { return out_c / groups; }
+  int64_t taps() const { return kernel_h * kernel_w * group_in(); }
+};
+
+// The inputs of the output pixel `pixel` in the order of a filter.
+void copy_window(const ConvF64Args& a, int64_t pixel, int64_t group, double* row) {
+  const int64_t depth = a.group_in(), ox = pixel % a.out_w, oy = pixel / a.out_w % a.out_h;
+  const double* picture = a.x + pixel / a.out_w / a.out_h * a.in_h * a.in_w * a.in_c + group * depth;
+  for (int64_t ky = 0; ky < a.kernel_h; ++ky)
+    for (int64_t kx = 0; kx < a.kernel_w; ++kx, row += depth) {
+      const int64_t iy = oy * a.stride_h - a.pad_top + ky * a.dilation_h,
+                    ix = ox * a.stride_w - a.pad_left + kx * a.dilation_w;
+      if (iy < 0 || iy >= a.in_h || ix < 0 || ix >= a.in_w) std::fill_n(row, depth, 0.0);
+      else std::copy_n(picture + (iy * a.in_w + ix) * a.in_c, depth, row);
+    }
+}
+
+void run_conv_f64(const void* args, int64_t begin, int64_t end, void* scratch) {
+  const ConvF64Args& a = *(const ConvF64Args*)args;
+  double* rows = (double*)((char*)scratch + matmul_f64_scratch_bytes());
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t group = unit % a.groups, first = unit / a.groups * a.block;
+    MatmulF64Args m;
+    m.m = std::min(a.block, a.pixels - first), m.n = a.group_out(), m.k = m.a_stride = m.b_stride = a.taps();
+    for (int64_t i = 0; i < m.m; ++i) copy_window(a, first + i, group, rows + i * m.k);
+    m.a = rows, m.b = a.w + group * m.n * m.k, m.b_transposed = 1;
+    m.bias = a.bias ? a.bias + group * m.n : nullptr;
+    m.y = a.y + first * a.y_pixel + group * m.n, m.y_stride = a.y_pixel;
+    a.product(&m, 0, units(m), scratch);
+  }
+}
+
+tern_status prepare_conv_f64(Prepare& p) {
+  const Conv2dAttrs& attrs = p.node.attrs<Conv2dAttrs>();
+  const Shape &x = p.in(0).shape, &w = p.in(1).shape, &y = p.out(0).shape;
+  ConvF64Args& a = p.args<ConvF64Args>();
+  a = {};
+  a.in_h = x[1], a.in_w = x[2], a.in_c = x[3], a.out_h = y[1], a.out_w = y[2], a.out_c = y[3];
+  a.y_pixel = p.row_step(p.node.out[0]), a.pixels = y[0] * y[1] * y[2], a.groups = attrs.groups;
+  a.kernel_h = w[1], a.kernel_w = w[2], a.stride_h = attrs.strides[0], a.stride_w = attrs.strides[1];
+  a.dilation_h = attrs.dilations[0], a.dilation_w = attrs.dilations[1];
+  a.pad_top = attrs.pads[0], a.pad_left = attrs.pads[1];
+  a.product = p.k.matmul_f64->matmul;
+  constexpr int64_t kRows = 96, kRoom = 1 << 16;  // numbers
+  a.block = std::clamp<int64_t>(kRoom / std::max<int64_t>(a.taps(), 1), 6, kRows);
+  uint64_t bytes = 0;
+  if (!checked_mul<uint64_t>((uint64_t)a.block * sizeof(double), (uint64_t)a.taps(), &bytes) ||
+      !checked_add<uint64_t>(bytes, matmul_f64_scratch_bytes(), &bytes))
+    return TERN_FAIL(TERN_ERR_LIMIT, "conv2d: the filters are too large");
+  p.pointer(a.x, p.node.in[0]);
+  p.pointer(a.w, p.node.in[1]);
+  if (p.has(2)) p.pointer(a.bias, p.node.in[2]);
+  p.pointer(a.y, p.node.out[0]);
+  p.call(run_conv_f64, &a, ceil_div(a.pixels, a.block) * a.groups,
+         4.0 * (double)a.block * (double)a.group_out() * (double)a.taps(), (size_t)bytes);
+  return TERN_OK;
+}
+
 tern_status prepare_conv(Prepare& p) {
+  if (p.in(0).dtype == TERN_DTYPE_F64) return prepare_conv_f64(p);
   Product c = read_product(p.g, p.node);
   return has_few_channels<Conv2dAttrs>(c) ? prepare_depthwise<Conv2dAttrs>(p, c) : prepare_dense(p, c);
 }

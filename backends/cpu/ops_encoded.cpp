@@ -35,6 +35,7 @@ void set_operands(Prepare& p, ValueId x, ValueId w, EncodedArgs& a) {
 // ---- linear and what was fused behind it ----
 
 const char* refuse_linear(const Graph& g, const Node& n) {
+  if (n.op == &op_linear && is_f64(g, n)) return nullptr;
   const Product c = read_product(g, n);
   const Graph& inner = *c.graph;
   const std::vector<ValueId>& in = c.node->in;
@@ -46,7 +47,23 @@ const char* refuse_linear(const Graph& g, const Node& n) {
   return nullptr;
 }
 
+// y[m][n] = x[m][k] times w in f64, w [n][k] or, as it stands, [k][n].
+tern_status prepare_f64(Prepare& p, bool transposed) {
+  const Shape& w = p.in(1).shape;
+  MatmulF64Args& a = p.args<MatmulF64Args>();
+  a.m = rows_of(p.in(0).shape), a.n = w[transposed ? 0 : 1], a.k = w[transposed ? 1 : 0];
+  a.a_stride = a.k, a.b_stride = w[1], a.y_stride = a.n;
+  a.b_transposed = transposed;
+  p.pointer(a.a, p.node.in[0]);
+  p.pointer(a.b, p.node.in[1]);
+  if (p.has(2)) p.pointer(a.bias, p.node.in[2]);
+  p.pointer(a.y, p.node.out[0]);
+  call_matmul_f64(p, a);
+  return TERN_OK;
+}
+
 tern_status prepare_linear(Prepare& p) {
+  if (p.in(0).dtype == TERN_DTYPE_F64) return prepare_f64(p, true);
   Product c = read_product(p.g, p.node);
   const Value& w = p.g.value(c.in(1));
   c.bias = c.in(2);
@@ -75,11 +92,13 @@ tern_status prepare_linear(Prepare& p) {
 // ---- linear_t ----
 
 const char* refuse_linear_t(const Graph& g, const Node& n) {
+  if (n.op == &op_linear_t && is_f64(g, n)) return nullptr;
   if (g.value(n.in[0]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 inputs only";
   return is_weight_type(g.value(n.in[1]).dtype) ? nullptr : "the kernel takes weights of up to 32 bits only";
 }
 
 tern_status prepare_linear_t(Prepare& p) {
+  if (p.in(0).dtype == TERN_DTYPE_F64) return prepare_f64(p, false);
   if (is_plain(p.in(1).encoding) && p.in(1).dtype == TERN_DTYPE_F32) {  // a product of two plain matrices
     const Shape& w = p.in(1).shape;
     MatmulArgs& a = p.args<MatmulArgs>();

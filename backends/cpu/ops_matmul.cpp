@@ -2,13 +2,15 @@
 // matmul of two plain tensors.
 #include "backends/cpu/prepare.h"
 #include "kernels/cpu/matmul.h"
+#include "kernels/cpu/matmul_f64.h"
 #include "ops/matmul.h"
 
 namespace tern::cpu {
 namespace {
 
 // Batch dims of both factors as two levels of strides; false if broadcasting needs more.
-bool batch_strides(const Shape& a, const Shape& b, const Shape& y, MatmulArgs* args) {
+template <class Args>
+bool batch_strides(const Shape& a, const Shape& b, const Shape& y, Args* args) {
   const int dims = y.rank - 2;
   int64_t size[kMaxRank], sa[kMaxRank], sb[kMaxRank];
   int count = 0;
@@ -39,19 +41,17 @@ bool batch_strides(const Shape& a, const Shape& b, const Shape& y, MatmulArgs* a
 const char* refuse_matmul(const Graph& g, const Node& n) {
   if (!is_plain(g.value(n.in[1]).encoding)) return refuse_encoded_matmul(g, n);
   if (!is_plain(g.value(n.out[0]).encoding)) return refuse_ordered_product(g, n);
-  if (const char* why = refuse_unless_f32(g, n)) return why;
+  if (const char* why = is_f64(g, n) ? nullptr : refuse_unless_f32(g, n)) return why;
   const Shape &a = g.value(n.in[0]).shape, &b = g.value(n.in[1]).shape, &y = g.value(n.out[0]).shape;
   if (a.rank < 2 || b.rank < 2) return "the kernel takes matrices only";
   MatmulArgs args;
   return batch_strides(a, b, y, &args) ? nullptr : "the kernel takes two levels of batches only";
 }
 
-tern_status prepare_matmul(Prepare& p) {
-  if (!is_plain(p.in(1).encoding)) return prepare_encoded_matmul(p);
-  if (!is_plain(p.out(0).encoding)) return prepare_ordered_product(p);
+template <class Args>
+void fill_matmul(Prepare& p, Args& a) {
   const MatmulAttrs& attrs = p.node.attrs<MatmulAttrs>();
   const Shape &x = p.in(0).shape, &z = p.in(1).shape, &y = p.out(0).shape;
-  MatmulArgs& a = p.args<MatmulArgs>();
   (void)batch_strides(x, z, y, &a);
   a.m = y[y.rank - 2], a.n = y[y.rank - 1];
   a.a_transposed = (int32_t)attrs.transpose_a, a.b_transposed = (int32_t)attrs.transpose_b;
@@ -68,6 +68,19 @@ tern_status prepare_matmul(Prepare& p) {
   p.pointer(a.a, p.node.in[0]);
   p.pointer(a.b, p.node.in[1]);
   p.pointer(a.y, p.node.out[0]);
+}
+
+tern_status prepare_matmul(Prepare& p) {
+  if (!is_plain(p.in(1).encoding)) return prepare_encoded_matmul(p);
+  if (!is_plain(p.out(0).encoding)) return prepare_ordered_product(p);
+  if (p.in(0).dtype == TERN_DTYPE_F64) {
+    MatmulF64Args& a = p.args<MatmulF64Args>();
+    fill_matmul(p, a);
+    call_matmul_f64(p, a);
+    return TERN_OK;
+  }
+  MatmulArgs& a = p.args<MatmulArgs>();
+  fill_matmul(p, a);
   p.call(p.k.matmul->matmul, &a, matmul_units(a), matmul_unit_flops(a), matmul_scratch_bytes(a));
   return TERN_OK;
 }
@@ -75,6 +88,11 @@ tern_status prepare_matmul(Prepare& p) {
 constexpr CpuOp kOps[] = {{&op_matmul, refuse_matmul, prepare_matmul}};
 
 }  // namespace
+
+void call_matmul_f64(Prepare& p, const MatmulF64Args& a) {
+  const double flops = 4.0 * (double)(a.batch[0] * a.batch[1]) * (double)a.m * (double)a.n * (double)a.k;
+  p.call(p.k.matmul_f64->matmul, &a, units(a), units(a) ? flops / (double)units(a) : 0, matmul_f64_scratch_bytes());
+}
 
 std::span<const CpuOp> cpu_ops_matmul() { return kOps; }
 

@@ -7,6 +7,7 @@
 #include "kernels/cpu/gather.h"
 #include "kernels/cpu/normalize.h"
 #include "kernels/cpu/reduce.h"
+#include "kernels/cpu/rows_f64.h"
 #include "kernels/cpu/softmax.h"
 #include "ops/attention.h"
 #include "ops/normalize.h"
@@ -28,9 +29,9 @@ Split3 split_at(const Shape& s, int64_t axis) {
 const char* refuse_reduce(const Graph& g, const Node& n) {
   const Value& x = g.value(n.in[0]);
   if (!is_plain(x.encoding)) return "the kernel takes plain tensors only";
-  if (x.dtype == TERN_DTYPE_F32) return nullptr;
+  if (x.dtype == TERN_DTYPE_F32 || x.dtype == TERN_DTYPE_F64) return nullptr;
   if ((x.dtype == TERN_DTYPE_I32 || x.dtype == TERN_DTYPE_I64) && n.op != &op_reduce_mean) return nullptr;
-  return "the kernel takes f32, i32 and i64 only";
+  return "the kernel takes f32, f64, i32 and i64 only";
 }
 
 tern_status prepare_reduce(Prepare& p) {
@@ -53,7 +54,8 @@ tern_status prepare_reduce(Prepare& p) {
 
 const char* refuse_arg(const Graph& g, const Node& n) {
   const DType d = g.value(n.in[0]).dtype;
-  return d == TERN_DTYPE_F32 || d == TERN_DTYPE_I32 || d == TERN_DTYPE_I64 || d == TERN_DTYPE_U8 || d == TERN_DTYPE_I8
+  return d == TERN_DTYPE_F32 || d == TERN_DTYPE_F64 || d == TERN_DTYPE_I32 || d == TERN_DTYPE_I64 ||
+                 d == TERN_DTYPE_U8 || d == TERN_DTYPE_I8
              ? nullptr
              : "the kernel does not take this type";
 }
@@ -75,8 +77,9 @@ tern_status prepare_arg(Prepare& p) {
 
 const char* refuse_cumsum(const Graph& g, const Node& n) {
   const DType d = g.value(n.in[0]).dtype;
-  return d == TERN_DTYPE_F32 || d == TERN_DTYPE_I32 || d == TERN_DTYPE_I64 ? nullptr
-                                                                           : "the kernel takes f32, i32 and i64 only";
+  return d == TERN_DTYPE_F32 || d == TERN_DTYPE_F64 || d == TERN_DTYPE_I32 || d == TERN_DTYPE_I64
+             ? nullptr
+             : "the kernel takes f32, f64, i32 and i64 only";
 }
 
 tern_status prepare_cumsum(Prepare& p) {
@@ -93,15 +96,30 @@ tern_status prepare_cumsum(Prepare& p) {
   return TERN_OK;
 }
 
-tern_status prepare_softmax(Prepare& p) {
-  SoftmaxArgs& a = p.args<SoftmaxArgs>();
+const char* refuse_unless_f32_or_f64(const Graph& g, const Node& n) {
+  return is_f64(g, n) ? nullptr : refuse_unless_f32(g, n);
+}
+
+template <class Args>
+Args& fill_softmax(Prepare& p) {
+  Args& a = p.args<Args>();
   const Split3 s = split_at(p.in(0).shape, p.node.attrs<SoftmaxAttrs>().axis);
   a.outer = s.outer, a.axis = s.axis, a.inner = s.inner;
   a.log = p.node.op == &op_log_softmax;
   p.pointer(a.x, p.node.in[0]);
   p.pointer(a.y, p.node.out[0]);
-  p.call(p.k.softmax->softmax, &a, units(a),
-         40.0 * (double)p.in(0).shape.elements() / (double)(units(a) ? units(a) : 1), 0);
+  return a;
+}
+
+tern_status prepare_softmax(Prepare& p) {
+  const double elements = (double)p.in(0).shape.elements();
+  if (p.in(0).dtype == TERN_DTYPE_F64) {
+    const SoftmaxF64Args& a = fill_softmax<SoftmaxF64Args>(p);
+    p.call(p.k.rows_f64->softmax, &a, units(a), units(a) ? 200 * elements / (double)units(a) : 0, 0);
+    return TERN_OK;
+  }
+  const SoftmaxArgs& a = fill_softmax<SoftmaxArgs>(p);
+  p.call(p.k.softmax->softmax, &a, units(a), 40.0 * elements / (double)(units(a) ? units(a) : 1), 0);
   return TERN_OK;
 }
 
@@ -127,7 +145,7 @@ bool vector_or_absent(const Graph& g, const Node& n, size_t i, int64_t channels)
 }
 
 const char* refuse_row_norm(const Graph& g, const Node& n) {
-  if (const char* why = refuse_unless_f32(g, n)) return why;
+  if (const char* why = refuse_unless_f32_or_f64(g, n)) return why;
   const Shape& x = g.value(n.in[0]).shape;
   int64_t axis = n.attrs<LayerNormAttrs>().axis, channels = 1;
   for (int64_t i = axis < 0 ? axis + x.rank : axis; i < x.rank; ++i) channels *= x[(int)i];
@@ -136,12 +154,13 @@ const char* refuse_row_norm(const Graph& g, const Node& n) {
              : "the kernel takes one scale per element only";
 }
 
-tern_status prepare_row_norm(Prepare& p) {
-  RowNormArgs& a = p.args<RowNormArgs>();
+template <class Args>
+Args& fill_row_norm(Prepare& p) {
+  Args& a = p.args<Args>();
   const LayerNormAttrs& attrs = p.node.attrs<LayerNormAttrs>();
   const Shape& x = p.in(0).shape;
   a.kind = p.node.op == &op_layer_norm ? RowNorm::layer : RowNorm::rms;
-  a.epsilon = (float)attrs.epsilon;
+  a.epsilon = (decltype(a.epsilon))attrs.epsilon;
   a.channels = a.rows = 1;
   const int64_t axis = attrs.axis < 0 ? attrs.axis + x.rank : attrs.axis;
   for (int i = 0; i < x.rank; ++i) (i < axis ? a.rows : a.channels) *= x[i];
@@ -149,6 +168,16 @@ tern_status prepare_row_norm(Prepare& p) {
   if (p.has(1)) p.pointer(a.gamma, p.node.in[1]);
   if (p.has(2)) p.pointer(a.beta, p.node.in[2]);
   p.pointer(a.y, p.node.out[0]);
+  return a;
+}
+
+tern_status prepare_row_norm(Prepare& p) {
+  if (p.in(0).dtype == TERN_DTYPE_F64) {
+    const RowNormF64Args& a = fill_row_norm<RowNormF64Args>(p);
+    p.call(p.k.rows_f64->row_norm, &a, units(a), 24.0 * (double)a.channels, 0);
+    return TERN_OK;
+  }
+  const RowNormArgs& a = fill_row_norm<RowNormArgs>(p);
   p.call(p.k.normalize->row_norm, &a, units(a), 12.0 * (double)a.channels, 0);
   return TERN_OK;
 }
@@ -275,8 +304,8 @@ constexpr auto kOps = without_left_out({
     {&op_arg_max, refuse_arg, prepare_arg},
     {&op_arg_min, refuse_arg, prepare_arg},
     {&op_cumsum, refuse_cumsum, prepare_cumsum},
-    {&op_softmax, refuse_unless_f32, prepare_softmax},
-    {&op_log_softmax, refuse_unless_f32, prepare_softmax},
+    {&op_softmax, refuse_unless_f32_or_f64, prepare_softmax},
+    {&op_log_softmax, refuse_unless_f32_or_f64, prepare_softmax},
     {&op_softmax_grad, refuse_unless_f32, prepare_softmax_grad},
     {&op_layer_norm, refuse_row_norm, prepare_row_norm},
     {&op_rms_norm, refuse_row_norm, prepare_row_norm},

@@ -269,6 +269,11 @@ inline bool is_weight_type(DType d) { return d == TERN_DTYPE_F32 || half_of(d) !
 const char* refuse_ordered_product(const Graph& g, const Node& n);
 tern_status prepare_ordered_product(Prepare& p);
 
+// A product in f64 whose arguments are filled in (ops_matmul.cpp).
+void call_matmul_f64(Prepare& p, const MatmulF64Args& args);
+
+// Are all inputs and outputs plain f64?
+bool is_f64(const Graph& g, const Node& n);
 // Are input 0 and all float inputs and outputs f32, and the latter plain?
 const char* refuse_unless_f32(const Graph& g, const Node& n);
 

@@ -95,11 +95,11 @@ tern_status append_step(dnnl_post_ops* ops, const ElementwiseStep& step) {
   switch (step.kind) {
     case Elementwise::none: return TERN_OK;
     case Elementwise::relu: return append(kRelu);
-    case Elementwise::clip: return append(kClip, step.p0, step.p1);
+    case Elementwise::clip: return append(kClip, (float)step.p0, (float)step.p1);
     case Elementwise::prelu: return check(api().post_ops_append_prelu(ops, 2), "prelu");
-    case Elementwise::leaky_relu: return append(kRelu, step.p0);
+    case Elementwise::leaky_relu: return append(kRelu, (float)step.p0);
     case Elementwise::hard_swish: return append(kHardSwish, 1.0f / 6, 0.5f);
-    case Elementwise::hard_sigmoid: return append(kHardSigmoid, step.p0, step.p1);
+    case Elementwise::hard_sigmoid: return append(kHardSigmoid, (float)step.p0, (float)step.p1);
     case Elementwise::sigmoid: return append(kLogistic);
     case Elementwise::tanh: return append(kTanh);
     case Elementwise::silu: return append(kSwish, 1);

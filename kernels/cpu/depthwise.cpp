@@ -305,26 +305,65 @@ void sum_taps(const Tap* taps, int64_t n, int64_t depth, int64_t offset, int64_t
   finish_pixels(sums, TX, to, at);
 }
 
+// The same for outputs of which one lies STRIDE inputs behind the other, taps of a row being K inputs side by side: each
+// input is loaded once and used by every output that it touches. n: rows of taps.
+template <int K, int STRIDE>
+void slide_taps(const Tap* rows, int64_t n, int64_t, int64_t offset, int64_t step, const Target& to, int64_t at) {
+  constexpr int kOutputs = 8, kInputs = (kOutputs - 1) * STRIDE + K;
+  Vec acc[kOutputs];
+  const Vec bias = to.end->bias ? read(to.end->bias + to.channel, to.lanes) : splat(0);
+#pragma GCC unroll 8
+  for (int x = 0; x < kOutputs; ++x) acc[x] = bias;
+  for (int64_t t = 0; t < n; ++t) {
+    const float *p = rows[t].x + offset, *w = rows[t].w;
+#pragma GCC unroll 32
+    for (int i = 0; i < kInputs; ++i, p += step / STRIDE) {
+      const Vec v = load(p);
+#pragma GCC unroll 8
+      for (int x = 0; x < kOutputs; ++x)
+        if (i - x * STRIDE >= 0 && i - x * STRIDE < K) acc[x] = fma(v, load(w + (i - x * STRIDE) * kLanes), acc[x]);
+    }
+  }
+  Vec sums[kOutputs];
+#pragma GCC unroll 8
+  for (int x = 0; x < kOutputs; ++x) sums[x] = acc[x];
+  finish_pixels(sums, kOutputs, to, at);
+}
+
+using TapsFn = void (*)(const Tap*, int64_t, int64_t, int64_t, int64_t, const Target&, int64_t);
+TapsFn slide_for(const DepthwiseArgs& a, const Axis& across) {
+  if (a.group_in > 1 || a.transposed || across.windows || (a.stride_w > 1 && a.dilation_w > 1)) return nullptr;
+  if (a.kernel_w == 3 && a.stride_w == 1) return slide_taps<3, 1>;
+  if (a.kernel_w == 7 && a.stride_w <= 2) return a.stride_w == 1 ? slide_taps<7, 1> : slide_taps<7, 2>;
+  return nullptr;
+}
+
 // Outputs [across.first, + columns) of one row.
 template <bool SPLATS>
 void sum_row(const DepthwiseArgs& a, const Axis& down, const Axis& across, int64_t oy, int64_t columns,
              const float* inputs, const float* w, Tap* taps, Target to) {
-  const int64_t depth = a.group_in, pixel = SPLATS ? depth : depth * kLanes, phases = across.phases();
+  const int64_t depth = a.group_in, pixel = SPLATS ? depth : depth * kLanes;
+  const TapsFn slide = SPLATS || columns < 8 * a.dilation_w ? nullptr : slide_for(a, across);
+  // Outputs that slide lie as far from one another as their taps do.
+  const int64_t phases = slide ? a.dilation_w : across.phases(), apart = slide ? phases * a.stride_w : across.step();
   const Target first = to;
   to.y_step *= phases, to.residual_step *= phases;
   for (int64_t phase = 0; phase < phases && phase < columns; ++phase) {
     int64_t n = 0;
     for (int64_t ky = 0; ky < a.kernel_h; ++ky) {
       if (!down.meets(oy, ky) || !down.inside(down.input(oy, ky))) continue;
-      for (int64_t kx = 0; kx < a.kernel_w; ++kx)
+      for (int64_t kx = 0; kx < (slide ? 1 : a.kernel_w); ++kx)
         if (const int64_t ox = across.first + phase; across.meets(ox, kx))
           taps[n++] = {inputs + (down.line(oy, ky) * across.lines + across.line(ox, kx)) * pixel,
                        w + (ky * a.kernel_w + kx) * depth * kLanes};
     }
     to.y = first.y + phase * first.y_step, to.residual = first.residual + phase * first.residual_step;
-    const int64_t count = (columns - phase + phases - 1) / phases, step = across.step() * pixel;
+    const int64_t count = (columns - phase + phases - 1) / phases, step = apart * pixel;
     const int64_t wide = count >= 8 ? 8 : count >= 4 ? 4 : 1;
-    const auto tile = wide == 8 ? sum_taps<SPLATS, 8> : wide == 4 ? sum_taps<SPLATS, 4> : sum_taps<SPLATS, 1>;
+    const TapsFn tile = slide       ? slide
+                        : wide == 8 ? sum_taps<SPLATS, 8>
+                        : wide == 4 ? sum_taps<SPLATS, 4>
+                                    : sum_taps<SPLATS, 1>;
     for (int64_t i = 0; i < count; i += wide) {  // the last one is moved back: the same bits again
       const int64_t x = i + wide <= count ? i : count - wide;
       tile(taps, n, depth, x * step, step, to, x);
@@ -332,12 +371,40 @@ void sum_row(const DepthwiseArgs& a, const Axis& down, const Axis& across, int64
   }
 }
 
+// Filters of one tap that never meets a column or row outside: the inputs of a vector of outputs are taken from where
+// they lie, if one vector holds them.
+bool is_pointwise(const DepthwiseArgs& a) {
+  return a.kernel_h == 1 && a.kernel_w == 1 && !a.transposed && a.multiplier < kLanes && a.pad_top == 0 &&
+         a.pad_left == 0 && (a.out_h - 1) * a.stride_h < a.in_h && (a.out_w - 1) * a.stride_w < a.in_w;
+}
+
+template <int TX>
+void pointwise_tile(const DepthwiseArgs& a, const Chunk& c, const float* x, const float* w, const Target& to,
+                    int64_t at) {
+  Vec in[TX], acc[TX];
+  const Vec bias = to.end->bias ? read(to.end->bias + to.channel, to.lanes) : splat(0);
+  const int64_t step = a.stride_w * a.x_pixel;
+  x += at * step;
+#pragma GCC unroll 8
+  for (int k = 0; k < TX; ++k) in[k] = read(x + k * step, c.near), acc[k] = bias;
+  for (int i = 0; i < a.group_in; ++i) {
+    const Vec v = load(w + i * kLanes);
+    const VecI order = c.order + VecI(i);
+#pragma GCC unroll 8
+    for (int k = 0; k < TX; ++k) acc[k] = fma(permute(in[k], order), v, acc[k]);
+  }
+  Vec sums[TX];
+#pragma GCC unroll 8
+  for (int k = 0; k < TX; ++k) sums[k] = acc[k];
+  finish_pixels(sums, TX, to, at);
+}
+
 // Outputs [begin, end) of some rows.
 [[gnu::noinline]] void any_pixels(const Part& p, int64_t rows, int64_t begin, int64_t end) {
   const DepthwiseArgs& a = p.a;
   const DepthwiseBlock block = depthwise_block(a);
   const int64_t outputs = depthwise_outputs(a), taps = depthwise_taps(a);
-  const bool splats = a.multiplier >= kLanes;
+  const bool splats = a.multiplier >= kLanes, pointwise = is_pointwise(a);
   const Ending ending = ending_of(p.epilogue), only = only_sums(ending);
   // sums for themselves where a tile that is moved back would find its results as the residual
   const bool twice = ending.kind == Finish::later || (p.epilogue.residual && p.epilogue.residual == p.y);
@@ -357,14 +424,25 @@ void sum_row(const DepthwiseArgs& a, const Axis& down, const Axis& across, int64
     for (int64_t x = begin; x < end; x += block.columns) {
       const int64_t columns = end - x < block.columns ? end - x : block.columns;
       across.begin(x, columns);
-      copy_inputs(p, down, across, c, splats, inputs);
+      const bool in_place = pointwise && c.near;
+      if (!in_place) copy_inputs(p, down, across, c, splats, inputs);
       for (int64_t r = 0; r < rows; ++r) {
         const int64_t pixel = r * a.out_w + x;
         float* y = p.y + pixel * a.y_pixel + c.first;
         const Epilogue e = epilogue_at(p.epilogue, pixel, c.first);
         const Target direct = {y, a.y_pixel, e.residual_stride, e.residual, &ending, c.first, c.lanes},
                      apart = {sums, kLanes, 0, nullptr, &only, c.first, c.lanes};
-        sum(a, down, across, p.first + r, columns, inputs, w, tap, twice ? apart : direct);
+        const Target& to = twice ? apart : direct;
+        if (in_place) {
+          const int64_t iy = down.input(p.first + r, 0);
+          const float* from =
+              (p.picture ? p.picture + iy * a.in_w * a.x_pixel : p.list[iy]) + x * a.stride_w * a.x_pixel + c.input;
+          int64_t i = 0;
+          for (; i + 8 <= columns; i += 8) pointwise_tile<8>(a, c, from, w, to, i);
+          for (; i < columns; ++i) pointwise_tile<1>(a, c, from, w, to, i);
+        } else {
+          sum(a, down, across, p.first + r, columns, inputs, w, tap, to);
+        }
         if (twice) matmul_kernels.finish_rows({sums, y, kLanes, a.y_pixel, columns, c.lanes, &e});
       }
     }
@@ -373,13 +451,30 @@ void sum_row(const DepthwiseArgs& a, const Axis& down, const Axis& across, int64
 
 // A row (or two) in tiles of TX pixels; the last tile is moved back, too.
 template <int K, int SY, int SX, int TY, int TX>
-void row(const Job& j, const DepthwiseArgs& a) {
-  for (int64_t ox = 0; ox < a.out_w;) {
-    if (ox + TX > a.out_w) ox = a.out_w - TX;
+void row(const Job& j, int64_t out_w) {
+  for (int64_t ox = 0; ox < out_w;) {
+    if (ox + TX > out_w) ox = out_w - TX;
     const int64_t ix = ox * SX - j.pad_left;
     if (ix >= 0 && ix + (TX - 1) * SX + K <= j.in_w) pixels<K, SY, SX, TY, TX, false>(j, ox);
     else pixels<K, SY, SX, TY, TX, true>(j, ox);
     ox += TX;
+  }
+}
+
+// An output row whose taps lie apart: every dilation_w-th output, with the inputs that these read, is a row of its own.
+void dilated_row(const Job& j, const DepthwiseArgs& a, const float* const* x, float* y) {
+  const int64_t apart = a.dilation_w;
+  for (int64_t phase = 0; phase < apart; ++phase) {
+    const int64_t first = phase - a.pad_left, back = first >= 0 ? first / apart : -((apart - 1 - first) / apart);
+    const int64_t skipped = first - back * apart;  // columns before the first of these
+    const float* rows[5] = {};
+    Job one = j;
+    for (int k = 0; k < a.kernel_h; ++k) rows[k] = x[k * a.dilation_h] + skipped * a.x_pixel;
+    one.x = rows, one.y[0] = y + phase * a.y_pixel;
+    one.in_w = (a.in_w - skipped + apart - 1) / apart, one.pad_left = (int32_t)-back;
+    one.x_pixel = apart * a.x_pixel, one.y_pixel = apart * a.y_pixel;
+    const int64_t outputs = (a.out_w - phase + apart - 1) / apart;
+    a.kernel_h == 3 ? row<3, 1, 1, 1, 4>(one, outputs) : row<5, 1, 1, 1, 4>(one, outputs);
   }
 }
 
@@ -396,15 +491,17 @@ bool tiled_rows(const DepthwiseRows& r, const Epilogue& epilogue) {
   const bool twice = j.end.kind == Finish::later || epilogue.residual, two = r.rows == 2;
   if (twice) j.end = only_sums(j.end);
   const auto is = [&](int k, int sy, int sx) { return a.kernel_h == k && a.stride_h == sy && a.stride_w == sx; };
-  if (is(3, 1, 1)) two ? row<3, 1, 1, 2, 4>(j, a) : row<3, 1, 1, 1, 4>(j, a);
-  else if (is(3, 2, 2)) two ? row<3, 2, 2, 2, 4>(j, a) : row<3, 2, 2, 1, 4>(j, a);
-  else if (is(5, 1, 1)) two ? row<5, 1, 1, 2, 4>(j, a) : row<5, 1, 1, 1, 4>(j, a);
-  else if (is(5, 2, 2)) two ? row<5, 2, 2, 2, 2>(j, a) : row<5, 2, 2, 1, 2>(j, a);
+  if (a.dilation_h > 1 || a.dilation_w > 1)
+    for (int y = 0; y < r.rows; ++y) dilated_row(j, a, r.x + y, j.y[y]);
+  else if (is(3, 1, 1)) two ? row<3, 1, 1, 2, 4>(j, a.out_w) : row<3, 1, 1, 1, 4>(j, a.out_w);
+  else if (is(3, 2, 2)) two ? row<3, 2, 2, 2, 4>(j, a.out_w) : row<3, 2, 2, 1, 4>(j, a.out_w);
+  else if (is(5, 1, 1)) two ? row<5, 1, 1, 2, 4>(j, a.out_w) : row<5, 1, 1, 1, 4>(j, a.out_w);
+  else if (is(5, 2, 2)) two ? row<5, 2, 2, 2, 2>(j, a.out_w) : row<5, 2, 2, 1, 2>(j, a.out_w);
   else
     for (int y = 0; y < r.rows; ++y) {  // text lines: their height is halved alone
       Job one = j;
       one.x = j.x + 2 * y, one.y[0] = j.y[y];
-      a.kernel_h == 3 ? row<3, 2, 1, 1, 4>(one, a) : row<5, 2, 1, 1, 4>(one, a);
+      a.kernel_h == 3 ? row<3, 2, 1, 1, 4>(one, a.out_w) : row<5, 2, 1, 1, 4>(one, a.out_w);
     }
   if (twice) matmul_kernels.finish_rows({r.y, r.y, a.y_pixel, a.y_pixel, r.rows * a.out_w, a.channels, &epilogue});
   return true;
@@ -426,8 +523,9 @@ void rows(const DepthwiseRows& r) {
 #if defined(__AVX512BW__)
   Job j;
   j.end = ending_of(epilogue);
-  if (depthwise_tiled(a) && a.kernel_h == 3 && a.stride_h == 1 && a.stride_w == 1 && r.rows == 2 && a.channels == 8 &&
-      a.x_pixel == 8 && a.y_pixel == 8 && j.end.kind != Finish::later && !epilogue.residual) {
+  if (depthwise_tiled(a) && a.dilation_h == 1 && a.dilation_w == 1 && a.kernel_h == 3 && a.stride_h == 1 &&
+      a.stride_w == 1 && r.rows == 2 && a.channels == 8 && a.x_pixel == 8 && a.y_pixel == 8 &&
+      j.end.kind != Finish::later && !epilogue.residual) {
     j.x = r.x, j.w = r.w, j.in_w = a.in_w, j.channels = j.x_pixel = j.y_pixel = 8, j.pad_left = a.pad_left;
     j.y[0] = r.y, j.y[1] = r.y + a.out_w * 8;
     int64_t ox = a.pad_left;

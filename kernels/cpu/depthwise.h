@@ -78,9 +78,11 @@ static inline bool depthwise_plain(const DepthwiseArgs& a) {
   return a.group_in == 1 && a.multiplier == 1 && !a.transposed;
 }
 static inline bool depthwise_few_pixels(const DepthwiseArgs& a) { return depthwise_plain(a) && a.out_w < 4; }
+constexpr int32_t kDepthwiseTiledDilation = 16;  // rows lie no further apart
 static inline bool depthwise_tiled(const DepthwiseArgs& a) {
-  return depthwise_plain(a) && a.dilation_h == 1 && a.dilation_w == 1 && (a.kernel_h == 3 || a.kernel_h == 5) &&
-         a.kernel_w == a.kernel_h && a.stride_h <= 2 && (a.stride_w == 1 || a.stride_w == a.stride_h) && a.out_w >= 4;
+  return depthwise_plain(a) && (a.kernel_h == 3 || a.kernel_h == 5) && a.kernel_w == a.kernel_h && a.stride_h <= 2 &&
+         (a.stride_w == 1 || a.stride_w == a.stride_h) && a.out_w / 4 >= a.dilation_w &&
+         ((a.dilation_h == 1 && a.dilation_w == 1) || (a.stride_h == 1 && a.dilation_h <= kDepthwiseTiledDilation));
 }
 static inline bool depthwise_listed(const DepthwiseArgs& a) { return depthwise_few_pixels(a) || depthwise_tiled(a); }
 // Of these: filters widened to f32, one row of zeros, pointers to rows.

@@ -4,8 +4,12 @@
 #include <string.h>
 
 #include "kernels/cpu/formulas.h"
+#include "kernels/cpu/rows_f64.h"
 
 namespace tern::cpu::TERN_ISA {
+
+extern const RowsF64Kernels rows_f64_kernels;
+
 namespace {
 
 // ---- rows of f32 ----
@@ -28,16 +32,9 @@ void map_row_long(const float* x, float* y, int64_t n, F f) {
   }
 }
 
-template <class F>
-TERN_INLINE Vec apply(const F& f, Vec v, Vec p0, Vec p1) {
-  if constexpr (requires { f(v); }) return f(v);
-  else if constexpr (requires { f(v, p0); }) return f(v, p0);
-  else return f(v, p0, p1);
-}
-
 // f32 -> f32 only; other forms do nothing.
 void unary_row(const ElementwiseStep& op, const float* x, float* y, int64_t n) {
-  const Vec p0 = splat(op.p0), p1 = splat(op.p1);
+  const Vec p0 = splat((float)op.p0), p1 = splat((float)op.p1);
   with_formula(
       op.kind, [=](auto formula) __attribute__((always_inline)) {
         if constexpr (formula.form == Form::unary) map_row(x, y, n, [=](Vec v) { return apply(formula.f, v, p0, p1); });
@@ -91,23 +88,50 @@ void binary_row(Elementwise op, const float* a, int a_scalar, const float* b, in
 }
 
 // ---- rows of other types ----
-// Integers are rare and small (shapes, masks, indices): plain loops, a tenth of the code that vectors would take.
+
+// Comparisons, and arithmetic of i32 (then R is int32_t), which compilers make vectors of: blocks of one size, so that
+// there is one loop of each kind.
+template <class T, class R>
+[[gnu::noinline]] void pairs_in_blocks(Elementwise op, const T* a, const T* b, R* y, int64_t n) {
+  constexpr int64_t kBlock = 16;
+  const int64_t whole = n - n % kBlock;
+  const auto each_block = [=](auto f) __attribute__((always_inline)) {
+    for (int64_t i = 0; i < whole; i += kBlock) {
+      R r[kBlock];
+      for (int k = 0; k < kBlock; ++k) r[k] = (R)f(a[i + k], b[i + k]);
+      memcpy(y + i, r, sizeof r);
+    }
+  };
+  with_formula(
+      op, [=](auto formula) __attribute__((always_inline)) {
+        if constexpr (sizeof(R) == 1 && formula.form == Form::comparison) each_block(formula.f);
+        if constexpr (sizeof(R) > 1 && formula.form == Form::binary && formula.has_integer) each_block(formula.integer);
+      });
+  if (whole == n) return;
+  const size_t left = (size_t)(n - whole);
+  T rest[2][kBlock] = {};
+  R last[kBlock];
+  memcpy(rest[0], a + whole, left * sizeof *a), memcpy(rest[1], b + whole, left * sizeof *b);
+  pairs_in_blocks(op, rest[0], rest[1], last, kBlock);
+  memcpy(y + whole, last, left * sizeof *y);
+}
+
+// Other integers are rare and small (shapes, masks, indices): plain loops, a tenth of the code that vectors would take.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC push_options
 #pragma GCC optimize("no-tree-vectorize")
 #endif
 
-// Comparisons, and what integers become.
+// What integers become.
 template <class T>
 void other_pairs(Elementwise op, const T* a, const T* b, void* y, int64_t n) {
-  constexpr bool is_integer = (T)0.5f == 0;
   with_formula(
       op, [=](auto formula) __attribute__((always_inline)) {
         if constexpr (formula.form == Form::comparison)
           for (int64_t i = 0; i < n; ++i) ((uint8_t*)y)[i] = formula.f(a[i], b[i]);
-        if constexpr (is_integer && formula.form == Form::bit_pairs)
+        if constexpr (formula.form == Form::bit_pairs)
           for (int64_t i = 0; i < n; ++i) ((T*)y)[i] = (T)formula.f(a[i], b[i]);
-        if constexpr (is_integer && formula.form == Form::binary && formula.has_integer)
+        if constexpr (formula.form >= Form::binary && formula.form <= Form::pair_by_pair && formula.has_integer)
           for (int64_t i = 0; i < n; ++i) ((T*)y)[i] = (T)formula.integer(a[i], b[i]);
       });
 }
@@ -133,7 +157,8 @@ void truths(Elementwise op, const uint8_t* a, const uint8_t* b, uint8_t* y, int6
       });
 }
 
-void predicates(const ElementwiseStep& op, const float* x, uint8_t* y, int64_t n) {
+template <class T>
+void predicates(const ElementwiseStep& op, const T* x, uint8_t* y, int64_t n) {
   with_formula(
       op.kind, [=](auto formula) __attribute__((always_inline)) {
         if constexpr (formula.form == Form::predicate)
@@ -247,44 +272,64 @@ void walk_units(const Walk& w, int64_t begin, int64_t end) {
 
 // ---- kernels ----
 
-void float_row(const Walk& w, const char* const* p, const int* scalar, char* y, int64_t n) {
-  const BinaryArgs& a = *(const BinaryArgs*)w.args;
-  binary_row(a.op, (const float*)p[0], scalar[0], (const float*)p[1], scalar[1], (float*)y, n);
-}
-
-void other_row(const Walk& w, const char* const* p, const int*, char* y, int64_t n) {
-  const BinaryArgs& a = *(const BinaryArgs*)w.args;
-  switch (a.dtype) {
-    case TERN_DTYPE_F32: return other_pairs(a.op, (const float*)p[0], (const float*)p[1], y, n);
-    case TERN_DTYPE_I32: return other_pairs(a.op, (const int32_t*)p[0], (const int32_t*)p[1], y, n);
-    case TERN_DTYPE_I64: return other_pairs(a.op, (const int64_t*)p[0], (const int64_t*)p[1], y, n);
-    default: return truths(a.op, (const uint8_t*)p[0], (const uint8_t*)p[1], (uint8_t*)y, n);
-  }
-}
-
-int size_of(int32_t dtype) {
-  switch (dtype) {
-    case TERN_DTYPE_I64: return 8;
-    case TERN_DTYPE_BOOL: return 1;
-    default: return 4;
-  }
-}
-
 Form form_of(Elementwise kind) {
   Form form = Form::unary;
   with_formula(kind, [&](auto formula) { form = formula.form; });
   return form;
 }
 
+void float_row(const Walk& w, const char* const* p, const int* scalar, char* y, int64_t n) {
+  const BinaryArgs& a = *(const BinaryArgs*)w.args;
+  binary_row(a.op, (const float*)p[0], scalar[0], (const float*)p[1], scalar[1], (float*)y, n);
+}
+
+void double_row(const Walk& w, const char* const* p, const int* scalar, char* y, int64_t n) {
+  const BinaryArgs& a = *(const BinaryArgs*)w.args;
+  const double* operand[2] = {(const double*)p[0], (const double*)p[1]};
+  const bool squares = a.op == Elementwise::pow && scalar[1] && *operand[1] == 2;
+  const int other = squares ? 0 : 1;
+  rows_f64_kernels.binary_row(squares ? Elementwise::mul : a.op, operand[0], scalar[0], operand[other], scalar[other],
+                              (double*)y, n);
+}
+
+void other_row(const Walk& w, const char* const* p, const int*, char* y, int64_t n) {
+  const BinaryArgs& a = *(const BinaryArgs*)w.args;
+  uint8_t* truth = (uint8_t*)y;
+  const Form form = form_of(a.op);
+  switch (a.dtype) {
+    case TERN_DTYPE_F32: return pairs_in_blocks(a.op, (const float*)p[0], (const float*)p[1], truth, n);
+    case TERN_DTYPE_F64: return pairs_in_blocks(a.op, (const double*)p[0], (const double*)p[1], truth, n);
+    case TERN_DTYPE_I32:
+      if (form == Form::binary) pairs_in_blocks(a.op, (const int32_t*)p[0], (const int32_t*)p[1], (int32_t*)y, n);
+      else if (form == Form::comparison) pairs_in_blocks(a.op, (const int32_t*)p[0], (const int32_t*)p[1], truth, n);
+      else other_pairs(a.op, (const int32_t*)p[0], (const int32_t*)p[1], y, n);
+      return;
+    case TERN_DTYPE_I64: return other_pairs(a.op, (const int64_t*)p[0], (const int64_t*)p[1], y, n);
+    default: return truths(a.op, (const uint8_t*)p[0], (const uint8_t*)p[1], truth, n);
+  }
+}
+
+int size_of(int32_t dtype) {
+  switch (dtype) {
+    case TERN_DTYPE_F64:
+    case TERN_DTYPE_I64: return 8;
+    case TERN_DTYPE_BOOL: return 1;
+    default: return 4;
+  }
+}
+
 void binary(const void* args, int64_t begin, int64_t end, void*) {
   const BinaryArgs& a = *(const BinaryArgs*)args;
-  const bool compares = form_of(a.op) == Form::comparison, floats = a.dtype == TERN_DTYPE_F32 && !compares;
+  const bool compares = form_of(a.op) == Form::comparison, floats = a.dtype == TERN_DTYPE_F32 && !compares,
+             doubles = a.dtype == TERN_DTYPE_F64 && !compares;
   const int size = size_of(a.dtype);
   const Walk w = {args,
-                  floats ? float_row : other_row,
+                  floats    ? float_row
+                  : doubles ? double_row
+                            : other_row,
                   2,
                   a.rank,
-                  floats,
+                  floats || doubles,
                   compares ? 1 : size,
                   {size, size, 0},
                   {(const char*)a.a, (const char*)a.b, nullptr},
@@ -336,13 +381,18 @@ void unary(const void* args, int64_t begin, int64_t end, void*) {
   if (n <= 0) return;
   const char* x = (const char*)a.x + first * size_of(a.dtype);
   char* y = (char*)a.y + first * size_of(a.dtype);
+  const bool asks = form_of(a.op.kind) == Form::predicate;
   switch (a.dtype) {
     case TERN_DTYPE_I32: return integers(a.op.kind, (const int32_t*)x, (int32_t*)y, n);
     case TERN_DTYPE_I64: return integers(a.op.kind, (const int64_t*)x, (int64_t*)y, n);
     case TERN_DTYPE_BOOL: return truths(a.op.kind, (const uint8_t*)x, nullptr, (uint8_t*)y, n);
+    case TERN_DTYPE_F64:
+      if (asks) predicates(a.op, (const double*)x, (uint8_t*)a.y + first, n);
+      else rows_f64_kernels.unary_row(a.op, (const double*)x, (double*)y, n);
+      return;
     default: break;
   }
-  if (form_of(a.op.kind) == Form::predicate) predicates(a.op, (const float*)x, (uint8_t*)a.y + first, n);
+  if (asks) predicates(a.op, (const float*)x, (uint8_t*)a.y + first, n);
   else unary_row(a.op, (const float*)x, (float*)y, n);
 }
 
@@ -354,6 +404,7 @@ bool takes(Elementwise kind, int operands, int32_t dtype) {
     if (operands != (formula.form < Form::binary ? 1 : 2)) return;
     switch (dtype) {
       case TERN_DTYPE_F32: taken = !is_bits && !is_truth; break;
+      case TERN_DTYPE_F64: taken = !is_bits && !is_truth && takes_doubles(formula); break;
       case TERN_DTYPE_I32:
       case TERN_DTYPE_I64: taken = formula.has_integer; break;
       case TERN_DTYPE_BOOL: taken = is_truth; break;

@@ -75,7 +75,7 @@ using BinaryRowFn = void (*)(Elementwise op, const float* a, int a_scalar, const
                              int64_t n);
 
 struct ElementwiseKernels {
-  // Is there a kernel for this kind with so many operands of this type (F32, I32, I64, BOOL)?
+  // Is there a kernel for this kind with so many operands of this type (F32, F64, I32, I64, BOOL)?
   bool (*takes)(Elementwise kind, int operands, int32_t dtype);
   KernelFn unary;   // UnaryArgs
   KernelFn binary;  // BinaryArgs

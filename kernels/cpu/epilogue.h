@@ -29,9 +29,9 @@ TERN_INLINE Ending ending_of(const Epilogue& e) {
   switch (e.activation.kind) {
     case Elementwise::none: break;
     case Elementwise::relu: r.kind = Finish::clip, r.hi = kInf; break;
-    case Elementwise::clip: r.kind = Finish::clip, r.lo = e.activation.p0, r.hi = e.activation.p1; break;
+    case Elementwise::clip: r.kind = Finish::clip, r.lo = (float)e.activation.p0, r.hi = (float)e.activation.p1; break;
     case Elementwise::prelu: r.kind = Finish::slope, r.slope = e.slope; break;
-    case Elementwise::leaky_relu: r.kind = Finish::leaky, r.lo = e.activation.p0; break;
+    case Elementwise::leaky_relu: r.kind = Finish::leaky, r.lo = (float)e.activation.p0; break;
     case Elementwise::hard_swish: r.kind = Finish::hard_swish; break;
     default: r.kind = Finish::later; return r;
   }

@@ -216,6 +216,7 @@ void cumsum(const void* args, int64_t begin, int64_t end, void*) {
   switch (a.dtype) {
     case TERN_DTYPE_I32: return cumsum<int32_t, uint32_t>(a, begin, end);
     case TERN_DTYPE_I64: return cumsum<int64_t, uint64_t>(a, begin, end);
+    case TERN_DTYPE_F64: return cumsum<double, double>(a, begin, end);
     default: return cumsum<float, float>(a, begin, end);
   }
 }

@@ -4,8 +4,12 @@
 #include <math.h>
 
 #include "kernels/cpu/math.h"
+#include "kernels/cpu/rows_f64.h"
 
 namespace tern::cpu::TERN_ISA {
+
+extern const RowsF64Kernels rows_f64_kernels;
+
 namespace {
 
 // Sums are kept in three levels: up to 64 terms, up to 64 sums of the first level, and the rest.
@@ -92,21 +96,6 @@ float run(Reduce op, const float* x, int64_t n, float first, float shift) {
   }
 }
 
-// Walks over the reduced dims in order; next() gives the offset of each index combination.
-struct Indices {
-  const ReduceArgs& a;
-  int64_t index[kMaxRank] = {};
-  int64_t offset = 0;
-  void next() {
-    for (int d = a.reduced_rank - 1; d >= 0; --d) {
-      offset += a.reduced_strides[d];
-      if (++index[d] < a.reduced_dims[d]) return;
-      offset -= a.reduced_strides[d] * a.reduced_dims[d];
-      index[d] = 0;
-    }
-  }
-};
-
 float finish(Reduce op, float v, float shift, int64_t count) {
   switch (op) {
     case Reduce::mean: return v / (float)count + shift;
@@ -124,7 +113,7 @@ float origin_of(float x) { return x > -1e30f && x < 1e30f ? x : 0; }
 
 [[gnu::noinline]] float reduce_rows(const ReduceArgs& a, Reduce op, const float* x, float shift) {
   const float first = start(op);
-  Indices at = {a};
+  ReducedIndices at = {a};
   float low = first, middle = first, high = first;
   int in_low = 0, in_middle = 0;
   for (int64_t r = 0; r < a.reduced_count; ++r, at.next()) {
@@ -144,7 +133,7 @@ template <Reduce op>
   const Vec begin = splat(start(op));
   Vec low[kVecs], middle[kVecs], high[kVecs];
   for (int k = 0; k < kVecs; ++k) low[k] = middle[k] = high[k] = begin;
-  Indices at = {a};
+  ReducedIndices at = {a};
   int in_low = 0, in_middle = 0;
   const int whole = n / kLanes, tail = n % kLanes;
   for (int64_t r = 0; r < a.reduced_count; ++r, at.next()) {
@@ -191,7 +180,7 @@ void columns(Reduce op, const ReduceArgs& a, const float* x, int n, const float*
   constexpr int kParts = 8;
   double product[kReduceCols];
   for (double& p : product) p = 1;
-  Indices at = {a};
+  ReducedIndices at = {a};
   for (int64_t r = 0; r < a.reduced_count; ++r, at.next()) {
     const float* row = x + at.offset;
     if (!a.inner_reduced) {
@@ -208,15 +197,6 @@ void columns(Reduce op, const ReduceArgs& a, const float* x, int n, const float*
     n = 1;
   }
   for (int i = 0; i < n; ++i) y[i] = (float)product[i];
-}
-
-int64_t kept_offset(const ReduceArgs& a, int64_t kept) {
-  int64_t offset = 0;
-  for (int d = a.kept_rank - 1; d >= 0; --d) {
-    offset += kept % a.kept_dims[d] * a.kept_strides[d];
-    kept /= a.kept_dims[d];
-  }
-  return offset;
 }
 
 void reduce_f32(const ReduceArgs& a, int64_t begin, int64_t end) {
@@ -283,7 +263,7 @@ void reduce_integers(const ReduceArgs& a, int64_t begin, int64_t end, T least, T
     for (int64_t o = 0; o < outputs; ++o) {
       const T* x = (const T*)a.x + kept_offset(a, kept) + col + o;
       T m = a.op == Reduce::max ? least : a.op == Reduce::min ? greatest : a.op == Reduce::prod ? (T)1 : (T)0;
-      Indices at = {a};
+      ReducedIndices at = {a};
       for (int64_t r = 0; r < a.reduced_count; ++r, at.next())
         for (int64_t i = 0; i < length; ++i) {
           const T v = x[at.offset + i];
@@ -312,8 +292,46 @@ void reduce(const void* args, int64_t begin, int64_t end, void*) {
     case TERN_DTYPE_I32: return reduce_integers<int32_t, uint32_t>(a, begin, end, INT32_MIN, INT32_MAX);
     case TERN_DTYPE_I64: return reduce_integers<int64_t, uint64_t>(a, begin, end, INT64_MIN, INT64_MAX);
     case TERN_DTYPE_BOOL: return reduce_integers<uint8_t, uint32_t>(a, begin, end, 0, 1);
+    case TERN_DTYPE_F64: return rows_f64_kernels.reduce(args, begin, end, nullptr);
     default: return reduce_f32(a, begin, end);
   }
+}
+
+template <class T>
+bool is_better(const ArgReduceArgs& a, T v, T m) {
+  const bool nan = v != v, held = m != m;
+  const bool better = nan ? !held : !held && (a.least ? v < m : v > m);
+  const bool equal = nan ? held : v == m;
+  return better || (a.last && equal);
+}
+
+constexpr int64_t kArgBlock = 64;
+// Does a block hold what may be better than m? NaN may. Rare types and wishes have no block that is passed over.
+template <class T>
+[[gnu::noinline]] bool may_be_better(const ArgReduceArgs& a, const T* x, T m) {
+  if constexpr ((T)0.5f == 0) return true;
+  if (a.last) return true;
+  int any = 0;
+  if (a.least) {
+#pragma GCC unroll 1
+    for (int i = 0; i < kArgBlock; ++i) any |= !(x[i] >= m);
+  } else {
+#pragma GCC unroll 1
+    for (int i = 0; i < kArgBlock; ++i) any |= !(x[i] <= m);
+  }
+  return any != 0;
+}
+
+template <class T>
+int64_t arg_of_row(const ArgReduceArgs& a, const T* x) {
+  int64_t at = 0;
+  for (int64_t k = 0; k < a.axis; k += kArgBlock) {
+    const int64_t end = a.axis - k < kArgBlock ? a.axis : k + kArgBlock;
+    if (end - k == kArgBlock && !may_be_better(a, x + k, x[at])) continue;
+    for (int64_t i = k; i < end; ++i)
+      if (i > 0 && is_better(a, x[i], x[at])) at = i;
+  }
+  return at;
 }
 
 template <class T>
@@ -324,15 +342,15 @@ void arg_reduce(const ArgReduceArgs& a, int64_t begin, int64_t end) {
     const T* x = (const T*)a.x + outer * a.axis * a.inner + col;
     T best[kReduceCols];
     int64_t* y = a.y + outer * a.inner + col;
+    if (a.inner == 1) {
+      *y = arg_of_row(a, x);
+      continue;
+    }
     for (int64_t i = 0; i < n; ++i) best[i] = x[i], y[i] = 0;
     for (int64_t k = 1; k < a.axis; ++k) {
       const T* row = x + k * a.inner;
       for (int64_t i = 0; i < n; ++i) {
-        const T v = row[i], m = best[i];
-        const bool nan = v != v, held = m != m;
-        const bool better = nan ? !held : !held && (a.least ? v < m : v > m);
-        const bool equal = nan ? held : v == m;
-        if (better || (a.last && equal)) best[i] = v, y[i] = k;
+        if (is_better(a, row[i], best[i])) best[i] = row[i], y[i] = k;
       }
     }
   }
@@ -345,6 +363,7 @@ void arg_reduce(const void* args, int64_t begin, int64_t end, void*) {
     case TERN_DTYPE_I64: return arg_reduce<int64_t>(a, begin, end);
     case TERN_DTYPE_U8: return arg_reduce<uint8_t>(a, begin, end);
     case TERN_DTYPE_I8: return arg_reduce<int8_t>(a, begin, end);
+    case TERN_DTYPE_F64: return arg_reduce<double>(a, begin, end);
     default: return arg_reduce<float>(a, begin, end);
   }
 }

@@ -10,7 +10,8 @@ namespace tern::cpu {
 
 enum class Reduce : int32_t { sum, mean, max, min, prod, sum_squares, l1, l2, log_sum, log_sum_exp, count_ };
 
-// y = reduction of dense x over the axes of `mask`; y is dense over the kept dims. f32: all ops. I32 and I64: sum, mean
+// y = reduction of dense x over the axes of `mask`; y is dense over the kept dims. f32: all ops. F64: sum, mean,
+// max, min, prod. I32 and I64: sum, mean
 // (towards zero), max, min, prod, sum_squares, l1; these wrap. BOOL: max (any), min (all).
 // Order of a sum: fixed, in blocks of 64 terms whose sums are added up in blocks of 64 again, so the error grows with
 // about 64 + n / 4096 roundings. max and min: NaN wins. An empty reduction gives 0 (sum, sum_squares, l1, l2), 1
@@ -67,9 +68,34 @@ inline void plan_reduce(ReduceArgs& a, int rank, const int64_t* dims, uint32_t m
   a.units = a.inner_reduced ? a.kept_count : a.kept_count * ceil_div(a.inner, kReduceCols);
 }
 
+// Walks over the reduced dims in order; next() gives the offset of each index combination.
+struct ReducedIndices {
+  const ReduceArgs& a;
+  int64_t index[kMaxRank] = {};
+  int64_t offset = 0;
+  void next() {
+    for (int d = a.reduced_rank - 1; d >= 0; --d) {
+      offset += a.reduced_strides[d];
+      if (++index[d] < a.reduced_dims[d]) return;
+      offset -= a.reduced_strides[d] * a.reduced_dims[d];
+      index[d] = 0;
+    }
+  }
+};
+
+// Offset in x of kept index combination `kept`.
+inline int64_t kept_offset(const ReduceArgs& a, int64_t kept) {
+  int64_t offset = 0;
+  for (int d = a.kept_rank - 1; d >= 0; --d) {
+    offset += kept % a.kept_dims[d] * a.kept_strides[d];
+    kept /= a.kept_dims[d];
+  }
+  return offset;
+}
+
 // y[outer, inner] = index (i64) of the greatest or least element of x[outer, axis, inner] along axis; the first among
-// equals (the last if `last`); NaN counts as greatest for arg max and least for arg min. axis >= 1. dtype: F32, I32,
-// I64, U8, I8. Units: outer rows if inner == 1, else outer * blocks of kReduceCols of inner. No scratch.
+// equals (the last if `last`); NaN counts as greatest for arg max and least for arg min. axis >= 1. dtype: F32, F64,
+// I32, I64, U8, I8. Units: outer rows if inner == 1, else outer * blocks of kReduceCols of inner. No scratch.
 struct ArgReduceArgs {
   int32_t dtype = TERN_DTYPE_F32;
   int32_t least = 0, last = 0;

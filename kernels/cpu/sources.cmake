@@ -45,6 +45,10 @@ function(tern_add_cpu_kernels target)
   list(FILTER int8_sources INCLUDE REGEX "(_int8|/table)\\.cpp$")
   list(FILTER int8_sources EXCLUDE REGEX "/enc_")
 
+  # Their loops are written in vectors: more optimisation than this makes them longer, and not faster.
+  set_source_files_properties(${TERN_CPU_DIR}/rows_f64.cpp PROPERTIES COMPILE_OPTIONS -Os SKIP_PRECOMPILE_HEADERS ON)
+  set_source_files_properties(${TERN_CPU_DIR}/matmul_f64.cpp PROPERTIES COMPILE_OPTIONS -O2)
+
   # Definitions of its own: the precompiled header does not fit.
   set_source_files_properties(${TERN_CPU_DIR}/table.cpp PROPERTIES COMPILE_DEFINITIONS "${tern_left_out}" SKIP_PRECOMPILE_HEADERS ON)
   foreach(set IN LISTS sets)

@@ -22,6 +22,7 @@
 #include "kernels/cpu/gather.h"
 #include "kernels/cpu/inverted_residual.h"
 #include "kernels/cpu/matmul.h"
+#include "kernels/cpu/matmul_f64.h"
 #include "kernels/cpu/matmul_int8.h"
 #include "kernels/cpu/nms.h"
 #include "kernels/cpu/norm_grad.h"
@@ -34,6 +35,7 @@
 #include "kernels/cpu/reduce.h"
 #include "kernels/cpu/resize.h"
 #include "kernels/cpu/roi_align.h"
+#include "kernels/cpu/rows_f64.h"
 #include "kernels/cpu/softmax.h"
 #include "kernels/cpu/topk.h"
 
@@ -42,6 +44,7 @@
 // clang-format off
 #define TERN_CPU_KERNELS(X) \
   X(MatmulKernels, matmul) \
+  X(MatmulF64Kernels, matmul_f64) \
   X(ConvKernels, conv) \
   X(Conv2dInputGradKernels, conv2d_input_grad) \
   X(Conv2dWeightGradKernels, conv2d_weight_grad) \
@@ -70,6 +73,7 @@
   X(ReduceKernels, reduce) \
   X(ResizeKernels, resize) \
   X(RoiAlignKernels, roi_align) \
+  X(RowsF64Kernels, rows_f64) \
   X(SoftmaxKernels, softmax) \
   X(TopkKernels, topk)
 // clang-format on

@@ -9,7 +9,7 @@ namespace tern {
 // y = kind(x), with two numbers that some kinds have. Of two operands: y = kind(a, b).
 struct ElementwiseStep {
   Elementwise kind = Elementwise::none;
-  float p0 = 0, p1 = 0;
+  double p0 = 0, p1 = 0;
 };
 
 }  // namespace tern

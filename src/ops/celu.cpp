@@ -23,7 +23,7 @@ void vjp(VjpArgs& a) {
   a.set(0, emit(g, "where", {above(g, x, 0), dy, mul(g, dy, left)}));
 }
 
-ElementwiseStep step(const Node& n) { return {Elementwise::celu, (float)n.attrs<CeluAttrs>().alpha}; }
+ElementwiseStep step(const Node& n) { return {Elementwise::celu, n.attrs<CeluAttrs>().alpha}; }
 
 constexpr AttrField kFields[] = {TERN_ATTR(CeluAttrs, alpha, number, 1e-6, 1e6)};
 

@@ -58,9 +58,7 @@ void vjp(VjpArgs& a) {
   a.set(0, dx);
 }
 
-ElementwiseStep step(const Node& n) {
-  return {Elementwise::clip, (float)n.attrs<ClipAttrs>().min, (float)n.attrs<ClipAttrs>().max};
-}
+ElementwiseStep step(const Node& n) { return {Elementwise::clip, n.attrs<ClipAttrs>().min, n.attrs<ClipAttrs>().max}; }
 
 constexpr AttrField kFields[] = {TERN_ATTR(ClipAttrs, min, number, -kInf, kInf),
                                  TERN_ATTR(ClipAttrs, max, number, -kInf, kInf)};

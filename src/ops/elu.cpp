@@ -22,7 +22,7 @@ void vjp(VjpArgs& a) {
   a.set(0, emit(g, "where", {above(g, x, 0), dy, mul(g, dy, plus(g, a.out(0), p.alpha))}));
 }
 
-ElementwiseStep step(const Node& n) { return {Elementwise::elu, (float)n.attrs<EluAttrs>().alpha}; }
+ElementwiseStep step(const Node& n) { return {Elementwise::elu, n.attrs<EluAttrs>().alpha}; }
 
 constexpr AttrField kFields[] = {TERN_ATTR(EluAttrs, alpha, number, -1e6, 1e6)};
 

@@ -25,7 +25,7 @@ void vjp(VjpArgs& a) {
 
 ElementwiseStep step(const Node& n) {
   const HardSigmoidAttrs& a = n.attrs<HardSigmoidAttrs>();
-  return {Elementwise::hard_sigmoid, (float)a.alpha, (float)a.beta};
+  return {Elementwise::hard_sigmoid, a.alpha, a.beta};
 }
 
 constexpr AttrField kFields[] = {TERN_ATTR(HardSigmoidAttrs, alpha, number, -1e6, 1e6),

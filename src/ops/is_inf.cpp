@@ -15,7 +15,7 @@ tern_status reference(RefArgs& a) {
 }
 
 ElementwiseStep step(const Node& n) {
-  return {Elementwise::is_inf, (float)n.attrs<IsInfAttrs>().negative, (float)n.attrs<IsInfAttrs>().positive};
+  return {Elementwise::is_inf, (double)n.attrs<IsInfAttrs>().negative, (double)n.attrs<IsInfAttrs>().positive};
 }
 
 constexpr AttrField kFields[] = {TERN_ATTR(IsInfAttrs, positive, integer, 0, 1),

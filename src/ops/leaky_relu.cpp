@@ -22,7 +22,7 @@ void vjp(VjpArgs& a) {
   a.set(0, emit(g, "where", {above(g, x, 0), dy, scaled(g, dy, p.alpha)}));
 }
 
-ElementwiseStep step(const Node& n) { return {Elementwise::leaky_relu, (float)n.attrs<LeakyReluAttrs>().alpha}; }
+ElementwiseStep step(const Node& n) { return {Elementwise::leaky_relu, n.attrs<LeakyReluAttrs>().alpha}; }
 
 constexpr AttrField kFields[] = {TERN_ATTR(LeakyReluAttrs, alpha, number, -1e6, 1e6)};
 

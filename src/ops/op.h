@@ -110,6 +110,7 @@ struct RefTensor {
   uint64_t page_offset = 0;  // from a page's begin to the state
 
   int64_t elements() const { return shape.elements(); }
+  bool is_doubles() const { return dtype == TERN_DTYPE_F64 && is_plain(encoding) && !paged; }
   double load(int64_t i) const {
     return is_plain(encoding) ? load_element(dtype, data, i) : load_encoded(encoding, dtype, shape, data, i);
   }

@@ -24,7 +24,7 @@ void vjp(VjpArgs& a) {
 }
 
 ElementwiseStep step(const Node& n) {
-  return {Elementwise::selu, (float)n.attrs<SeluAttrs>().alpha, (float)n.attrs<SeluAttrs>().gamma};
+  return {Elementwise::selu, n.attrs<SeluAttrs>().alpha, n.attrs<SeluAttrs>().gamma};
 }
 
 constexpr AttrField kFields[] = {TERN_ATTR(SeluAttrs, alpha, number, -1e6, 1e6),

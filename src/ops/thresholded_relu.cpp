@@ -22,9 +22,7 @@ void vjp(VjpArgs& a) {
   a.set(0, masked(g, above(g, x, p.alpha), dy));
 }
 
-ElementwiseStep step(const Node& n) {
-  return {Elementwise::thresholded_relu, (float)n.attrs<ThresholdedReluAttrs>().alpha};
-}
+ElementwiseStep step(const Node& n) { return {Elementwise::thresholded_relu, n.attrs<ThresholdedReluAttrs>().alpha}; }
 
 constexpr AttrField kFields[] = {TERN_ATTR(ThresholdedReluAttrs, alpha, number, -1e6, 1e6)};
 

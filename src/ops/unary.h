@@ -31,6 +31,10 @@ tern_status infer_compare(InferArgs& a);
 template <class F>
 tern_status reference_unary(RefArgs& a, F f) {
   const RefTensor &x = a.in(0), &y = a.out(0);
+  if (x.is_doubles() && y.is_doubles()) {  // on the CPU this is the kernel for most functions of f64
+    for (int64_t i = 0, n = y.elements(); i < n; ++i) ((double*)y.data)[i] = f(((const double*)x.data)[i]);
+    return TERN_OK;
+  }
   for (int64_t i = 0, n = y.elements(); i < n; ++i) y.store(i, f(x.load(i)));
   return TERN_OK;
 }

@@ -154,7 +154,7 @@ def plant_operator(root, scratch, cmake, compiler):
             f"TERN_FORMULA({PLANTED}) = of<Form::unary>([](Vec v) {{ return v + v + splat(1); }});\n#undef TERN_FORMULA\n")
     new, changed = changes(root, tree)
     configure(tree, build, cmake, compiler)
-    sources = (f"src/ops/{PLANTED}.cpp", "kernels/cpu/elementwise.cpp", "kernels/cpu/matmul.cpp")
+    sources = (f"src/ops/{PLANTED}.cpp", "kernels/cpu/elementwise.cpp", "kernels/cpu/matmul.cpp", "kernels/cpu/rows_f64.cpp")
     objects = [object_of(build, source) for source in sources]
     run(cmake, "--build", build, "--target", "tern_base", *objects)
     main, program = os.path.join(scratch, "main.cpp"), os.path.join(scratch, "main")

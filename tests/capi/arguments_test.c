@@ -54,6 +54,8 @@ static tern_parameters* parameters;
 static tern_tensor *x, *row, *cache;
 static tern_detector* detector;
 static tern_pose* pose;
+static tern_tracker* tracker;
+static tern_track_frame track_frame = TERN_TRACK_FRAME_INIT;
 static const tern_tensor *inputs[2], *rows[3];
 static const int64_t dims[2] = {2, 16};
 static float memory[32];
@@ -126,6 +128,10 @@ CALL(pose_create,
      tern_pose_create((tern_model*)a[0].p, (tern_model*)a[1].p, (tern_pose_options*)a[2].p, (tern_pose**)a[3].p))
 CALL(pose_run, tern_pose_run((tern_pose*)a[0].p, (tern_picture*)a[1].p, (tern_person*)a[2].p, I32(3), (int32_t*)a[4].p))
 CALL(pose_skeleton, tern_pose_skeleton((tern_pose*)a[0].p, (const int32_t**)a[1].p, (int32_t*)a[2].p))
+CALL(tracker_create, tern_tracker_create((tern_tracker_options*)a[0].p, (tern_tracker**)a[1].p))
+CALL(tracker_update, tern_tracker_update((tern_tracker*)a[0].p, (tern_track_frame*)a[1].p, (tern_track*)a[2].p, I32(3),
+                                         (int32_t*)a[4].p))
+CALL(tracker_reset, tern_tracker_reset((tern_tracker*)a[0].p))
 
 #define RELEASE(type) \
   static void release_##type(void* p) { tern_##type##_release((tern_##type*)p); }
@@ -138,6 +144,7 @@ RELEASE(session)
 RELEASE(tensor)
 RELEASE(detector)
 RELEASE(pose)
+RELEASE(tracker)
 
 /* Functions without a status: what they say to NULL and to numbers out of range. */
 static void no_status(void) {
@@ -172,6 +179,7 @@ static void no_status(void) {
   tern_parameters_release(NULL);
   tern_parameters_retain(NULL);
   tern_pose_release(NULL);
+  tern_tracker_release(NULL);
   tern_session_release(NULL);
   tern_state_release(NULL);
   tern_state_retain(NULL);
@@ -227,6 +235,7 @@ static const tern_session_options session_options_ = TERN_SESSION_OPTIONS_INIT;
 static const tern_run_options run_options = TERN_RUN_OPTIONS_INIT;
 static const tern_detector_options detector_options = TERN_DETECTOR_OPTIONS_INIT;
 static const tern_pose_options pose_options = TERN_POSE_OPTIONS_INIT;
+static const tern_tracker_options tracker_options = TERN_TRACKER_OPTIONS_INIT;
 static const tern_device_info device_info = TERN_DEVICE_INFO_INIT;
 static const tern_tensor_info tensor_info = TERN_TENSOR_INFO_INIT;
 static const tern_memory_report memory_report = TERN_MEMORY_REPORT_INIT;
@@ -341,6 +350,12 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
       {"tern_pose_create", pose_create, {O(NULL), H(points), SO(pose_options), W(POINTER)}, release_pose},
       {"tern_pose_run", pose_run, {H(pose), S(picture), W(sizeof(tern_person)), N(1, 2, -1, INT32_MIN), W(4)}, NULL},
       {"tern_pose_skeleton", pose_skeleton, {H(pose), W(POINTER), W(4)}, NULL},
+      {"tern_tracker_create", tracker_create, {SO(tracker_options), W(POINTER)}, release_tracker},
+      {"tern_tracker_update",
+       tracker_update,
+       {H(tracker), S(track_frame), W(sizeof(tern_track)), N(1, 2, -1, INT32_MIN), W(4)},
+       NULL},
+      {"tern_tracker_reset", tracker_reset, {H(tracker)}, NULL},
   };
   enum { ROOM = 4096 };
   static union {
@@ -496,6 +511,7 @@ rows[0] = make_tensor(context, TERN_DTYPE_F32, 2, 2, 4);
 NEED(tern_parameters_create(small, &parameters));
 NEED(tern_detector_create(spots, NULL, &detector));
 NEED(tern_pose_create(NULL, points, NULL, &pose));
+NEED(tern_tracker_create(NULL, &tracker));
 x = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16);
 row = make_tensor(context, TERN_DTYPE_F32, 1, 32, 0);
 cache = make_tensor(context, TERN_DTYPE_F32, 2, 16, 4);
@@ -516,6 +532,7 @@ no_status();
 close(fd);
 remove(file_in_folder("arguments.state"));
 remove(file_in_folder("arguments.json"));
+tern_tracker_release(tracker);
 tern_pose_release(pose);
 tern_detector_release(detector);
 tern_session_release(session);

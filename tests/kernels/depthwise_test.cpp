@@ -85,6 +85,55 @@ TEST(Depthwise, TunedKernels) {
   });
 }
 
+// Taps that lie apart, and rows of taps that slide over the inputs.
+TEST(Depthwise, DilatedAndWide) {
+  for_each_set([](const Kernels& kernels) {
+    int v = 0;
+    for (int k : {3, 5})
+      for (int dh : {1, 2, 3, 17})
+        for (int dw : {1, 2, 3, 5})
+          for (int64_t w : {9, 16, 27})
+            for (int64_t c : {3, 16, 35}) {
+              if (dh * dw == 1) continue;
+              const int p = v % 7, q = v % 5, wide = k / 2 * dw;
+              depthwise_case(kernels,
+                             {1 + v % 2, 7, w, c, 1, k, k, 1, 1, dh, dw, k / 2 * dh, v % 3 ? wide : p, k / 2 * dh + 1,
+                              v % 3 ? wide : (k - 1) * dw + q},
+                             v % 2, v, v % 3 ? 0 : 3);
+              ++v;
+            }
+    for (int kw : {3, 7})
+      for (int sx : {1, 2, 3})
+        for (int dw : {1, 2})
+          for (int multiplier : {1, 2})
+            for (int64_t w : {8, 19, 40})
+              for (int64_t c : {5, 16, 33}) {
+                const int p = v % 4 ? kw / 2 * dw : v % 5;
+                depthwise_case(kernels, {1, 6, w, c, multiplier, 1 + v % 7, kw, 1 + v % 2, sx, 1, dw, 3, p, 3, kw * dw},
+                               v % 2, v, v % 3 ? 0 : 3);
+                ++v;
+              }
+  });
+}
+
+// Filters of one tap, of groups that share a vector and of others.
+TEST(Depthwise, Pointwise) {
+  for_each_set([](const Kernels& kernels) {
+    int v = 0;
+    for (int depth : {1, 2, 3, 4, 8, 20})
+      for (int multiplier : {1, 2, 4, 5, 18})
+        for (int groups : {1, 3, 8})
+          for (int s : {1, 2})
+            for (int64_t w : {1, 7, 21}) {
+              const int p = v % 5 == 4;
+              depthwise_case(kernels,
+                             {1 + v % 2, 5, w, groups * depth, multiplier, 1, 1, s, 3 - s, 1, 1, p, 0, 0, p, depth},
+                             v % 2, v, v % 3 ? 0 : 3);
+              ++v;
+            }
+  });
+}
+
 TEST(Depthwise, AnyShape) {
   for_each_set([](const Kernels& kernels) {
     Random random(5);

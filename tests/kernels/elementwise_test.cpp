@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cpu/elementwise.h"
 
+#include <limits>
+#include <type_traits>
+
 #include "kernel_test.h"
 
 namespace tern::cpu::test {
@@ -302,6 +305,108 @@ TEST(ElementwiseKernels, BinaryBroadcastsF32) {
       }
   });
 }
+
+TEST(ElementwiseKernels, UnaryF64) {
+  for_each_set([](const Kernels& k) {
+    int kinds = 0;
+    for (const Elementwise op : kKinds) {
+      if (!k.elementwise->takes(op, 1, TERN_DTYPE_F64)) continue;
+      SCOPED_TRACE((int)op);
+      ++kinds;
+      for (const int64_t n : {0, 1, 3, 8, 9, 33, 4097}) {
+        Guarded<double> x(n), y(n);
+        Guarded<uint8_t> truth(n);
+        const bool asks = op == Elementwise::is_nan || op == Elementwise::is_inf;
+        std::vector<double> want(n);
+        Random random((int)op + n);
+        for (int64_t i = 0; i < n; ++i) x[i] = i % 5 ? random.uniform(-4, 4) / 3.0 : random.uniform(-60, 60) / 3.0;
+        if (n > 8) x[2] = NAN, x[7] = INFINITY, x[8] = -INFINITY;
+        UnaryArgs a;
+        a.op = {op, 0.1, 1.7}, a.dtype = TERN_DTYPE_F64, a.count = n;
+        a.x = x.data(), a.y = asks ? (void*)truth.data() : y.data();
+        run(k.elementwise->unary, &a, units(a), 0, a.y, asks ? truth.bytes() : y.bytes());
+        if (asks) {
+          for (int64_t i = 0; i < n; ++i)
+            ASSERT_EQ(truth[i], op == Elementwise::is_nan ? std::isnan(x[i]) : std::isinf(x[i])) << i;
+          continue;
+        }
+        if (n > 8 && (op == Elementwise::hard_swish || op == Elementwise::softsign || op == Elementwise::clip))
+          x[7] = x[8] = 1;  // not what the formulas above are made for
+        for (int64_t i = 0; i < n; ++i) want[i] = unary(op, x[i], a.op.p0, a.op.p1);
+        if (n > 8 && x[7] == 1) run(k.elementwise->unary, &a, units(a), 0, y.data(), y.bytes());
+        if (n > 8 && op == Elementwise::thresholded_relu) want[2] = y[2];
+        expect_close(y.data(), want.data(), n, 4e-16, 4e-16);
+      }
+    }
+    EXPECT_GE(kinds, 17);
+  });
+}
+
+TEST(ElementwiseKernels, BinaryBroadcastsF64) {
+  for_each_set([](const Kernels& k) {
+    for (const Shapes& s : kShapes)
+      for (const Elementwise op :
+           {Elementwise::add, Elementwise::sub, Elementwise::mul, Elementwise::div, Elementwise::min, Elementwise::max,
+            Elementwise::pow, Elementwise::mod, Elementwise::fmod, Elementwise::prelu, Elementwise::equal,
+            Elementwise::less, Elementwise::greater_equal})
+        for (const bool two : {false, true}) {
+          if (two && op != Elementwise::pow) continue;  // the power of two has a way of its own
+          BinaryArgs a;
+          std::vector<int64_t> ia, ib;
+          broadcast(s, a, ia, ib);
+          Guarded<double> x(num_elements(s.rank_a, s.a)), z(num_elements(s.rank_b, s.b)), y(ia.size());
+          Guarded<uint8_t> truth(ia.size());
+          Random random(7);
+          fill(x, random, 0.5, 4), fill(z, random, 0.5, 4);
+          for (size_t i = 0; i < x.size(); ++i) x[i] /= op == Elementwise::pow || i % 2 ? 3 : -3;
+          for (size_t i = 0; i < z.size(); ++i) z[i] = two ? 2 : z[i] / 3;
+          const bool compares = is_comparison(op);
+          a.op = op, a.dtype = TERN_DTYPE_F64, a.a = x.data(), a.b = z.data();
+          a.y = compares ? (void*)truth.data() : y.data();
+          plan(a);
+          std::vector<double> want(ia.size());
+          for (size_t i = 0; i < want.size(); ++i) want[i] = binary(op, x[ia[i]], z[ib[i]]);
+          run(k.elementwise->binary, &a, a.units, 0, a.y, compares ? truth.bytes() : y.bytes());
+          if (compares)
+            for (size_t i = 0; i < want.size(); ++i) ASSERT_EQ(truth[i], want[i]) << i;
+          else expect_close(y.data(), want.data(), (int64_t)want.size(), two ? 2e-16 : 0, 0);
+        }
+  });
+}
+
+// Over whole rows and their ends; by zero, by -1 and of the least integer too.
+template <class T>
+void quotients(int32_t dtype) {
+  for_each_set([dtype](const Kernels& k) {
+    const T least = std::numeric_limits<T>::min(), most = std::numeric_limits<T>::max();
+    const T special[] = {0, 1, -1, 2, -2, 3, 7, least, (T)(least + 1), most, (T)(most - 1), (T)(most / 2)};
+    for (const Elementwise op : {Elementwise::div, Elementwise::mod, Elementwise::fmod})
+      for (const int64_t n : {1, 15, 16, 17, 144, 5000}) {
+        Guarded<T> x(n), z(n), y(n);
+        Random random(11);
+        for (int64_t i = 0; i < n; ++i) {
+          x[i] = n == 144 ? special[i / 12] : (T)((int64_t)random.next() >> random.integer(0, 62));
+          z[i] = n == 144 ? special[i % 12] : (T)((int64_t)random.next() >> random.integer(0, 62));
+          if (i % 3 == 0 && n != 144)
+            x[i] = (T)((int64_t)(z[i] % 1000000) * (x[i] % 1000) - i % 2);  // close to a multiple
+        }
+        BinaryArgs a;
+        a.op = op, a.dtype = dtype, a.a = x.data(), a.b = z.data(), a.y = y.data();
+        a.rank = 1, a.dims[0] = n, a.a_strides[0] = a.b_strides[0] = 1;
+        plan(a);
+        run(k.elementwise->binary, &a, a.units, 0, y.data(), y.bytes());
+        for (int64_t i = 0; i < n; ++i) {
+          const T p = x[i], q = z[i], rest = q == 0 || q == -1 ? 0 : (T)(p % q);
+          T want = rest;
+          if (op == Elementwise::div) want = q == 0 ? 0 : q == -1 ? (T)(0 - (std::make_unsigned_t<T>)p) : (T)(p / q);
+          if (op == Elementwise::mod && rest != 0 && (rest < 0) != (q < 0)) want = (T)(rest + q);
+          ASSERT_EQ(y[i], want) << (int)op << ": " << p << " and " << q;
+        }
+      }
+  });
+}
+TEST(ElementwiseKernels, QuotientsI32) { quotients<int32_t>(TERN_DTYPE_I32); }
+TEST(ElementwiseKernels, QuotientsI64) { quotients<int64_t>(TERN_DTYPE_I64); }
 
 template <class T>
 void integers(int32_t dtype) {

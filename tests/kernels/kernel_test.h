@@ -85,7 +85,8 @@ struct Random {
   int64_t integer(int64_t low, int64_t high) { return low + (int64_t)(next() >> 20) % (high - low + 1); }
 };
 
-inline void fill(Guarded<float>& x, Random& random, float low = -2, float high = 2) {
+template <class T>
+void fill(Guarded<T>& x, Random& random, float low = -2, float high = 2) {
   for (size_t i = 0; i < x.size(); ++i) x[i] = random.uniform(low, high);
 }
 
@@ -105,7 +106,8 @@ inline void run(KernelFn kernel, const void* args, int64_t units, size_t scratch
 }
 
 // |got - want| <= absolute + relative * |want|; NaN and infinities must match. Reports the first difference only.
-inline void expect_close(const float* got, const double* want, int64_t n, double relative, double absolute) {
+template <class T>
+void expect_close(const T* got, const double* want, int64_t n, double relative, double absolute) {
   for (int64_t i = 0; i < n; ++i) {
     const double w = want[i], g = got[i];
     if (std::isnan(w) ? std::isnan(g) : std::isinf(w) ? g == w : std::fabs(g - w) <= absolute + relative * std::fabs(w))

@@ -45,21 +45,24 @@ const Shape kShapes[] = {{0, {}},         {1, {1}},           {1, {17}},        
                          {2, {5000, 3}},  {2, {2, 70001}},    {3, {1, 6000, 20}},  {2, {0, 5}},
                          {2, {5, 0}},     {3, {2, 0, 3}}};
 
-TEST(ReduceKernels, EverySetOfAxesF32) {
-  for_each_set([](const Kernels& k) {
+// unit: of rounding, 1 for f32
+template <class T>
+void every_set_of_axes(int32_t dtype, int ops, double unit) {
+  for_each_set([=](const Kernels& k) {
     for (const Shape& s : kShapes)
       for (uint32_t mask = 0; mask < 1u << s.rank; ++mask)
-        for (int op = 0; op < (int)Reduce::count_; ++op) {
+        for (int op = 0; op < ops; ++op) {
           const int64_t n = num_elements(s.rank, s.dims);
           int64_t outputs = 1, count = 1;
           for (int d = 0; d < s.rank; ++d) (mask >> d & 1 ? count : outputs) *= s.dims[d];
-          Guarded<float> x(n), y(outputs);
+          Guarded<T> x(n), y(outputs);
           Random random(op + 3);
           fill(x, random, (Reduce)op == Reduce::log_sum ? 0.1f : -1, 1);
+          for (int64_t i = 0; i < n && unit < 1; ++i) x[i] /= 3;  // more digits than a float has
           if ((Reduce)op == Reduce::prod)
-            for (int64_t i = 0; i < n; ++i) x[i] = 1 + x[i] * 1e-3f;
+            for (int64_t i = 0; i < n; ++i) x[i] = 1 + x[i] * (T)1e-3;
           ReduceArgs a;
-          a.op = (Reduce)op, a.x = x.data(), a.y = y.data();
+          a.op = (Reduce)op, a.dtype = dtype, a.x = x.data(), a.y = y.data();
           plan_reduce(a, s.rank, s.dims, mask);
           run(k.reduce->reduce, &a, a.units, 0, y.data(), y.bytes());
           std::vector<double> want(outputs, start(a.op)), absolute(outputs, 0);
@@ -72,15 +75,17 @@ TEST(ReduceKernels, EverySetOfAxesF32) {
             const double tolerance = a.op == Reduce::prod                         ? 1e-4
                                      : a.op >= Reduce::max && a.op <= Reduce::min ? 0
                                                                                   : 3e-6;
-            ASSERT_NO_FATAL_FAILURE(
-                expect_close(&y[o], &want[o], 1, tolerance,
-                             a.op == Reduce::sum || a.op == Reduce::mean ? 5e-7 * absolute[o] + 1e-12 : 1e-6))
+            ASSERT_NO_FATAL_FAILURE(expect_close(
+                &y[o], &want[o], 1, tolerance * unit,
+                a.op == Reduce::sum || a.op == Reduce::mean ? 5e-7 * unit * absolute[o] + 1e-12 * unit : 1e-6 * unit))
                 << "op " << op << " mask " << mask << " rank " << s.rank << " output " << o;
             if (::testing::Test::HasFailure()) return;
           }
         }
   });
 }
+TEST(ReduceKernels, EverySetOfAxesF32) { every_set_of_axes<float>(TERN_DTYPE_F32, (int)Reduce::count_, 1); }
+TEST(ReduceKernels, EverySetOfAxesF64) { every_set_of_axes<double>(TERN_DTYPE_F64, (int)Reduce::prod + 1, 1e-8); }
 
 TEST(ReduceKernels, LongSumsStayExact) {  // a plain running sum is off by a percent
   for_each_set([](const Kernels& k) {
@@ -95,6 +100,24 @@ TEST(ReduceKernels, LongSumsStayExact) {  // a plain running sum is off by a per
       run(k.reduce->reduce, &a, a.units, 0, y.data(), y.bytes());
       for (int i = 0; i < 4; ++i) EXPECT_NEAR(y[i] / (0.1f * (double)(n / 4)), 1, 5e-6);
     }
+  });
+}
+
+TEST(ReduceKernels, NanWinsF64) {
+  for_each_set([](const Kernels& k) {
+    for (const Reduce op : {Reduce::max, Reduce::min})
+      for (const bool columns : {false, true})
+        for (int64_t where = 0; where < 37; ++where) {
+          Guarded<double> x(37), y(1);
+          for (int64_t i = 0; i < 37; ++i) x[i] = (double)i;
+          x[where] = NAN;
+          ReduceArgs a;
+          a.op = op, a.dtype = TERN_DTYPE_F64, a.x = x.data(), a.y = y.data();
+          const int64_t dims[2] = {columns ? 37 : 1, columns ? 1 : 37};
+          plan_reduce(a, 2, dims, 3);
+          run(k.reduce->reduce, &a, a.units, 0, y.data(), y.bytes());
+          EXPECT_TRUE(std::isnan(y[0])) << where;
+        }
   });
 }
 
@@ -163,26 +186,28 @@ void integers(int32_t dtype) {
 TEST(ReduceKernels, I32) { integers<int32_t>(TERN_DTYPE_I32); }
 TEST(ReduceKernels, I64) { integers<int64_t>(TERN_DTYPE_I64); }
 
-TEST(ReduceKernels, ArgReduce) {
-  for_each_set([](const Kernels& k) {
+template <class T>
+void arg_reduce(int32_t dtype) {
+  for_each_set([dtype](const Kernels& k) {
     for (const int64_t outer : {1, 3})
-      for (const int64_t axis : {1, 2, 37})
+      for (const int64_t axis : {1, 2, 37, 300})
         for (const int64_t inner : {1, 5, 130})
           for (int bits = 0; bits < 4; ++bits) {
-            Guarded<float> x(outer * axis * inner);
+            Guarded<T> x(outer * axis * inner);
             Guarded<int64_t> y(outer * inner);
             Random random(8);
-            for (size_t i = 0; i < x.size(); ++i) x[i] = (float)random.integer(0, 5);
-            if (axis == 37) x[x.size() / 2] = x[5 * inner] = x[9 * inner] = NAN;
+            const int64_t most = axis == 300 ? 1000 : 5;
+            for (size_t i = 0; i < x.size(); ++i) x[i] = (T)random.integer(0, most);
+            if (axis == 37 || (axis == 300 && outer == 3)) x[x.size() / 2] = x[5 * inner] = x[9 * inner] = NAN;
             ArgReduceArgs a;
-            a.least = bits & 1, a.last = bits >> 1, a.x = x.data(), a.y = y.data(), a.outer = outer, a.axis = axis,
-            a.inner = inner;
+            a.dtype = dtype, a.least = bits & 1, a.last = bits >> 1, a.x = x.data(), a.y = y.data(), a.outer = outer,
+            a.axis = axis, a.inner = inner;
             run(k.reduce->arg_reduce, &a, units(a), 0, y.data(), y.bytes());
             for (int64_t o = 0; o < outer * inner; ++o) {
               int64_t best = 0;
               const auto at = [&](int64_t i) { return x[(o / inner * axis + i) * inner + o % inner]; };
               for (int64_t i = 1; i < axis; ++i) {
-                const float v = at(i), m = at(best);
+                const T v = at(i), m = at(best);
                 const bool equal = v == m || (std::isnan(v) && std::isnan(m));
                 const bool better = std::isnan(v) ? !std::isnan(m) : !std::isnan(m) && (a.least ? v < m : v > m);
                 if (better || (a.last && equal)) best = i;
@@ -192,6 +217,8 @@ TEST(ReduceKernels, ArgReduce) {
           }
   });
 }
+TEST(ReduceKernels, ArgReduceF32) { arg_reduce<float>(TERN_DTYPE_F32); }
+TEST(ReduceKernels, ArgReduceF64) { arg_reduce<double>(TERN_DTYPE_F64); }
 
 }  // namespace
 }  // namespace tern::cpu::test
