@@ -56,7 +56,7 @@ tern_test(ops_test ops/case.cpp ops/variants.cpp ops/ops_test.cpp ops/control_te
 
 file(GLOB kernel_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/kernels/*.cpp)
 # The test and the kernels compare bits: neither may fuse a product and a sum that are written apart.
-set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/kernels/matmul_int8_test.cpp PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
+set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/kernels/depthwise_int8_test.cpp ${PROJECT_SOURCE_DIR}/tests/kernels/matmul_int8_test.cpp PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
 tern_test(kernels_test ${kernel_tests} SHARDS 4 LIBS tern_core)
 file(GLOB image_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/image/*.cpp)
 tern_test(image_test ${image_tests} LIBS tern_image tern_base)

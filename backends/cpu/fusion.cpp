@@ -4,11 +4,13 @@
 
 #include <algorithm>
 
+#include "backends/cpu/int8_product.h"
 #include "backends/cpu/widen.h"
 #include "kernels/cpu/conv.h"
 #include "kernels/cpu/dispatch.h"
 #include "ops/conv2d.h"
 #include "ops/pad.h"
+#include "ops/quantize.h"
 #include "passes/eliminate.h"
 #include "passes/join.h"
 
@@ -219,7 +221,18 @@ void fuse_inverted_residuals(Graph& g) {
   eliminate_dead(g);
 }
 
-// Groups of element-wise nodes whose results between nobody else reads.
+// Between codes of one scale and f32.
+bool is_coded_by_one(const Graph& g, const Node& n) {
+  if (n.op != &op_dequantize_linear && n.op != &op_quantize_linear) return false;
+  const bool decodes = n.op == &op_dequantize_linear;
+  const Value &codes = g.value(decodes ? n.in[0] : n.out[0]), &values = g.value(decodes ? n.out[0] : n.in[0]);
+  return (codes.dtype == TERN_DTYPE_U8 || codes.dtype == TERN_DTYPE_I8) && values.dtype == TERN_DTYPE_F32 &&
+         g.value(n.in[1]).dtype == TERN_DTYPE_F32 && g.value(n.in[1]).shape.elements() == 1 &&
+         !is_per_axis(g.value(n.in[1]).shape) && is_plain(codes.encoding) && is_plain(values.encoding);
+}
+
+// Groups of element-wise nodes whose results between nobody else reads, with what decodes their operands and encodes
+// their result.
 void fuse_chains(Graph& g) {
   constexpr size_t kMostNodes = 16, kMostOperands = 6;
   std::vector<std::vector<int32_t>> readers(g.values.size());
@@ -229,6 +242,7 @@ void fuse_chains(Graph& g) {
       if (v != kNoValue) readers[(size_t)v].push_back((int32_t)i);
   for (const ValueId v : g.outputs) is_output[(size_t)v] = 1;
   const auto fits = [&](const Node& n, const Shape& shape) {
+    if (n.op == &op_dequantize_linear) return is_coded_by_one(g, n) && g.value(n.out[0]).shape == shape;
     return (n.op->flags & kElementwise) &&
            kernels().elementwise->takes(n.op->elementwise, (int)n.in.size(), TERN_DTYPE_F32) &&
            g.value(n.out[0]).dtype == TERN_DTYPE_F32 && g.value(n.out[0]).shape == shape &&
@@ -238,7 +252,9 @@ void fuse_chains(Graph& g) {
   };
   // From the last node of a group backwards: a producer joins when all its readers are members.
   for (size_t last = g.nodes.size(); last-- > 0;) {
-    if (g.nodes[last].out.empty() || !fits(g.nodes[last], g.value(g.nodes[last].out[0]).shape)) continue;
+    if (g.nodes[last].out.empty() || g.nodes[last].op == &op_dequantize_linear) continue;
+    const bool encodes = g.nodes[last].op == &op_quantize_linear && is_coded_by_one(g, g.nodes[last]);
+    if (!encodes && !fits(g.nodes[last], g.value(g.nodes[last].out[0]).shape)) continue;
     const Shape shape = g.value(g.nodes[last].out[0]).shape;
     std::vector<int32_t> members = {(int32_t)last};
     const auto is_member = [&](int32_t i) { return std::find(members.begin(), members.end(), i) != members.end(); };
@@ -246,6 +262,7 @@ void fuse_chains(Graph& g) {
       std::vector<ValueId> seen;
       for (const int32_t m : members)
         for (const ValueId v : g.nodes[(size_t)m].in) {
+          if (v == kNoValue) continue;
           const Value& value = g.value(v);
           if ((value.producer >= 0 && is_member(value.producer)) ||
               std::find(seen.begin(), seen.end(), v) != seen.end())
@@ -259,6 +276,7 @@ void fuse_chains(Graph& g) {
       grew = false;
       for (size_t k = 0; k < members.size() && !grew; ++k)
         for (const ValueId v : g.nodes[(size_t)members[k]].in) {
+          if (v == kNoValue) continue;
           const int32_t p = g.value(v).producer;
           if (p < 0 || is_member(p) || is_output[(size_t)v] || g.nodes[(size_t)p].out.empty() ||
               !fits(g.nodes[(size_t)p], shape))
@@ -273,7 +291,8 @@ void fuse_chains(Graph& g) {
           break;
         }
     }
-    if (members.size() < 2) continue;
+    const auto computes = [&](int32_t i) { return (g.nodes[(size_t)i].op->flags & kElementwise) != 0; };
+    if (members.size() < 2 || std::none_of(members.begin(), members.end(), computes)) continue;
     std::sort(members.begin(), members.end());
     join(g, members, FusedPattern::chain);
   }
@@ -285,6 +304,7 @@ void fuse_chains(Graph& g) {
 tern_status fuse(Graph& g) {
   widen_halves(g);
   if (g.status != TERN_OK) return g.status;
+  fuse_int8_products(g);
   absorb_padding(g);
   fuse_epilogues(g);
   fuse_inverted_residuals(g);

@@ -267,11 +267,13 @@ const CpuOp& product_op(const Node& n) { return *find_cpu_op(n.subgraphs[0].node
 
 const char* refuse_fused(const Graph& g, const Node& n) {
   if (is_fused(n, FusedPattern::chain)) return refuse_fused_chain(g, n);
+  if (is_fused(n, FusedPattern::int8_product)) return refuse_int8_product(g, n);
   return is_fused(n, FusedPattern::product) ? product_op(n).refuses(g, n) : refuse_inverted_residual(n);
 }
 
 tern_status prepare_fused(Prepare& p) {
   if (is_fused(p.node, FusedPattern::chain)) return prepare_fused_chain(p);
+  if (is_fused(p.node, FusedPattern::int8_product)) return prepare_int8_product(p);
   return is_fused(p.node, FusedPattern::product) ? product_op(p.node).prepare(p) : prepare_inverted_residual(p);
 }
 

@@ -125,17 +125,46 @@ tern_status prepare_cast(Prepare& p) {
 
 // ---- chains ----
 
+// The plan's values that a chain reads and writes, besides y.
+struct ChainValues {
+  ValueId tensors[kChainTensors], scales[kChainTensors], zeros[kChainTensors];  // scales: of tensors of codes
+  ValueId y_scale = kNoValue, y_zero = kNoValue;
+  ChainValues() {
+    for (int i = 0; i < kChainTensors; ++i) tensors[i] = scales[i] = zeros[i] = kNoValue;
+  }
+};
+
 // The operand `v` of a chain's sub-graph as the kernel sees it; false if it has none of the forms.
-bool chain_operand(const Graph& plan_graph, const Node& fused, ValueId v, ChainArgs& a, ValueId* tensors,
+bool chain_operand(const Graph& plan_graph, const Node& fused, ValueId v, ChainArgs& a, ChainValues& values,
                    const std::vector<int>& made_by, ChainOperand* out) {
   const Graph& sub = fused.subgraphs[0];
   if (made_by[(size_t)v] >= 0) {
     *out = {ChainSource::step, made_by[(size_t)v], 0};
     return true;
   }
-  ValueId outer = kNoValue;
-  for (size_t i = 0; i < sub.inputs.size(); ++i)
-    if (sub.inputs[i] == v) outer = fused.in[i];
+  const auto in_plan = [&](ValueId inner) {
+    for (size_t i = 0; i < sub.inputs.size(); ++i)
+      if (sub.inputs[i] == inner) return fused.in[i];
+    return kNoValue;
+  };
+  // A tensor's place among the operands; -1: there is none left.
+  const auto place = [&](ValueId tensor, ValueId scale, ValueId zero) {
+    for (int i = 0; i < kChainTensors; ++i) {
+      if (values.tensors[i] == kNoValue) values.tensors[i] = tensor, values.scales[i] = scale, values.zeros[i] = zero;
+      if (values.tensors[i] == tensor && values.scales[i] == scale && values.zeros[i] == zero) return i;
+    }
+    return -1;
+  };
+  if (sub.value(v).producer >= 0) {  // dequantize_linear
+    const Node& n = sub.nodes[(size_t)sub.value(v).producer];
+    const ValueId zero = n.in.size() > 2 ? n.in[2] : kNoValue;
+    const int index = place(in_plan(n.in[0]), in_plan(n.in[1]), zero == kNoValue ? kNoValue : in_plan(zero));
+    if (index < 0) return false;
+    a.codes[index].dtype = sub.value(n.in[0]).dtype;
+    *out = {ChainSource::tensor, index, 0};
+    return true;
+  }
+  const ValueId outer = in_plan(v);
   if (outer == kNoValue) return false;
   const Value& value = plan_graph.value(outer);
   if (value.dtype != TERN_DTYPE_F32 || !is_plain(value.encoding)) return false;
@@ -160,32 +189,39 @@ bool chain_operand(const Graph& plan_graph, const Node& fused, ValueId v, ChainA
   } else {
     return false;
   }
-  int index = 0;
-  while (index < kChainTensors && tensors[index] != kNoValue && tensors[index] != outer) ++index;
-  if (index == kChainTensors) return false;
-  tensors[index] = outer;
+  const int index = place(outer, kNoValue, kNoValue);
+  if (index < 0) return false;
   if (source == ChainSource::channel && a.group_rows < 0) a.group_rows = 0;
   *out = {source, index, 0};
   return true;
 }
 
-// Writes the chain into `a` (pointers aside) and the plan's values of its operands into `tensors`.
-bool read_chain(const Graph& g, const Node& fused, ChainArgs& a, ValueId* tensors) {
+// Writes the chain into `a` (pointers aside) and the plan's values of its operands into `values`.
+bool read_chain(const Graph& g, const Node& fused, ChainArgs& a, ChainValues& values) {
   const Graph& sub = fused.subgraphs[0];
   if (sub.nodes.size() > (size_t)kChainSteps) return false;
-  for (int i = 0; i < kChainTensors; ++i) tensors[i] = kNoValue;
   const Shape& y = sub.value(sub.outputs[0]).shape;
   a.channels = y.rank ? y[y.rank - 1] : 1;
   a.rows = a.channels ? y.elements() / a.channels : 0;
   a.group_rows = -1;  // not known yet
   std::vector<int> made_by(sub.values.size(), -1);
   for (const Node& n : sub.nodes) {
+    if (n.op == &op_dequantize_linear) continue;
+    if (n.op == &op_quantize_linear) {
+      const auto outer = [&](size_t i) {
+        if (i >= n.in.size() || n.in[i] == kNoValue) return kNoValue;
+        return fused.in[(size_t)(std::find(sub.inputs.begin(), sub.inputs.end(), n.in[i]) - sub.inputs.begin())];
+      };
+      a.y_codes.dtype = sub.value(n.out[0]).dtype;
+      values.y_scale = outer(1), values.y_zero = outer(2);
+      continue;
+    }
     ChainStep& s = a.step[a.steps];
     s.op = step_of(n);
     s.is_binary = n.in.size() == 2;
     if (!kernels().elementwise->takes(s.op.kind, (int)n.in.size(), TERN_DTYPE_F32)) return false;
-    if (s.is_binary && !chain_operand(g, fused, n.in[1], a, tensors, made_by, &s.b)) return false;
-    if (!chain_operand(g, fused, n.in[0], a, tensors, made_by, &s.a)) return false;
+    if (s.is_binary && !chain_operand(g, fused, n.in[1], a, values, made_by, &s.b)) return false;
+    if (!chain_operand(g, fused, n.in[0], a, values, made_by, &s.a)) return false;
     // Steps work on whole rows: an intermediate result of another shape cannot be one.
     if (!(sub.value(n.out[0]).shape == y) || sub.value(n.out[0]).dtype != TERN_DTYPE_F32) return false;
     made_by[(size_t)n.out[0]] = a.steps++;
@@ -203,22 +239,31 @@ constexpr CpuOp kOps[] = {
 
 const char* refuse_fused_chain(const Graph& g, const Node& n) {
   ChainArgs a;
-  ValueId tensors[kChainTensors];
-  return read_chain(g, n, a, tensors) ? nullptr : "a chain that the kernel does not know";
+  ChainValues values;
+  return read_chain(g, n, a, values) ? nullptr : "a chain that the kernel does not know";
 }
 
 tern_status prepare_fused_chain(Prepare& p) {
   ChainArgs& a = p.args<ChainArgs>();
-  ValueId tensors[kChainTensors];
-  if (!read_chain(p.g, p.node, a, tensors)) return TERN_FAIL(TERN_ERR_INTERNAL, "chain: unknown form");
+  ChainValues values;
+  if (!read_chain(p.g, p.node, a, values)) return TERN_FAIL(TERN_ERR_INTERNAL, "chain: unknown form");
   static const float present = 0;
-  for (int i = 0; i < kChainTensors; ++i)
-    if (tensors[i] != kNoValue) {
+  const auto point_at_codes = [&](ChainCodes& c, ValueId codes, ValueId scale, ValueId zero) -> tern_status {
+    p.pointer(c.codes, codes);
+    p.pointer(c.scale, scale);
+    return zero == kNoValue ? TERN_OK : point_at_integers(p, zero, 1, c.zero);
+  };
+  for (int i = 0; i < kChainTensors; ++i) {
+    if (values.scales[i] != kNoValue) {
+      TERN_TRY(point_at_codes(a.codes[i], values.tensors[i], values.scales[i], values.zeros[i]));
+    } else if (values.tensors[i] != kNoValue) {
       a.tensors[i] = &present;  // plan() wants to see which operands there are
-      p.pointer(a.tensors[i], tensors[i]);
+      p.pointer(a.tensors[i], values.tensors[i]);
     }
+  }
   if (!plan(a)) return TERN_FAIL(TERN_ERR_INTERNAL, "chain: not a valid program");
-  p.pointer(a.y, p.node.out[0]);
+  if (values.y_scale == kNoValue) p.pointer(a.y, p.node.out[0]);
+  else TERN_TRY(point_at_codes(a.y_codes, p.node.out[0], values.y_scale, values.y_zero));
   p.call(p.k.chain->chain, &a, a.units, 10e3 * (a.steps + 1), chain_scratch(a));
   return TERN_OK;
 }

@@ -244,6 +244,7 @@ std::span<const CpuOp> cpu_ops_shape();
 std::span<const CpuOp> cpu_ops_vision();
 std::span<const CpuOp> cpu_ops_state();
 std::span<const CpuOp> cpu_ops_quant();
+std::span<const CpuOp> cpu_ops_int8();
 std::span<const CpuOp> cpu_ops_grad();
 std::span<const CpuOp> cpu_ops_scatter();
 std::span<const CpuOp> cpu_ops_attention();
@@ -257,6 +258,13 @@ const CpuOp* find_cpu_op(const Op* op);
 // `fused` with the pattern chain (ops_elementwise.cpp).
 const char* refuse_fused_chain(const Graph& g, const Node& n);
 tern_status prepare_fused_chain(Prepare& p);
+
+// `fused` with the pattern int8_product (ops_int8.cpp).
+const char* refuse_int8_product(const Graph& g, const Node& n);
+tern_status prepare_int8_product(Prepare& p);
+
+// Makes `field` point at `count` integers as i32; one may stand for all (ops_quant.cpp).
+tern_status point_at_integers(Prepare& p, ValueId id, int64_t count, const int32_t*& field);
 
 // matmul with an encoded matrix on the right (ops_encoded.cpp).
 const char* refuse_encoded_matmul(const Graph& g, const Node& n);

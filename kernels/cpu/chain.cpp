@@ -3,18 +3,22 @@
 
 #include <string.h>
 
+#include "kernels/cpu/quant.h"
 #include "kernels/cpu/simd.h"
 
 namespace tern::cpu::TERN_ISA {
 
 extern const ElementwiseKernels elementwise_kernels;
+extern const QuantKernels quant_kernels;
 
 namespace {
 
 struct Block {
   const ChainArgs* args;
   float* slots;      // [slots][kChainBlock]
-  float* laid_out;   // [kChainTensors][kChainBlock]: channel vectors and row scalars repeated over the rows of a block
+  float* laid_out;   // [kChainTensors][kChainBlock]: channel vectors and row scalars repeated over the rows of a block,
+                     // values of codes
+  float* result;     // [kChainBlock]: what becomes codes
   int64_t row, col;  // first element
   int64_t n;
   float* y;
@@ -49,7 +53,9 @@ const float* find(const Block& b, const ChainOperand& o, int* scalar) {
   *scalar = 0;
   switch (o.source) {
     case ChainSource::step: return b.slots + a.step[o.index].slot * kChainBlock;
-    case ChainSource::tensor: return a.tensors[o.index] + b.row * a.channels + b.col;
+    case ChainSource::tensor:
+      if (a.codes[o.index].dtype != TERN_DTYPE_F32) return b.laid_out + o.index * kChainBlock;
+      return a.tensors[o.index] + b.row * a.channels + b.col;
     case ChainSource::constant: *scalar = 1; return &o.value;
     case ChainSource::channel:
       if (b.whole_rows) return b.laid_out + o.index * kChainBlock;
@@ -62,8 +68,24 @@ const float* find(const Block& b, const ChainOperand& o, int* scalar) {
   return nullptr;
 }
 
-void run_block(const Block& b) {
+// n values at `x` and their codes, from element `at` on.
+QuantArgs quant_args(const ChainCodes& c, int64_t at, float* x, int64_t n) {
+  QuantArgs q;
+  q.dtype = c.dtype, q.scale = c.scale, q.zero = c.zero;
+  q.x = x, q.q = (char*)c.codes + at, q.inner = n;
+  return q;
+}
+
+// The values that y, or for codes `result`, holds from the block's first element on.
+void run_block(Block& b) {
   const ChainArgs& a = *b.args;
+  const int64_t at = b.row * a.channels + b.col;
+  b.y = a.y_codes.dtype == TERN_DTYPE_F32 ? a.y + at : b.result;
+  for (int k = 0; k < kChainTensors; ++k) {
+    if (a.codes[k].dtype == TERN_DTYPE_F32) continue;
+    const QuantArgs q = quant_args(a.codes[k], at, b.laid_out + k * kChainBlock, b.n);
+    quant_kernels.dequantise(&q, 0, 1, nullptr);
+  }
   for (int s = 0; s < a.steps; ++s) {
     const ChainStep& step = a.step[s];
     float* y = s == a.steps - 1 ? b.y : b.slots + step.slot * kChainBlock;
@@ -80,11 +102,22 @@ void run_block(const Block& b) {
       elementwise_kernels.unary_row(step.op, x, y, b.n);
     }
   }
+  if (a.y_codes.dtype == TERN_DTYPE_F32) return;
+  const QuantArgs q = quant_args(a.y_codes, at, b.result, b.n);
+  quant_kernels.quantise(&q, 0, 1, nullptr);
 }
 
 void chain(const void* args, int64_t begin, int64_t end, void* scratch) {
   const ChainArgs& a = *(const ChainArgs*)args;
-  Block b = {&a, (float*)scratch, (float*)scratch + a.slots * kChainBlock, 0, 0, 0, nullptr, false};
+  Block b = {&a,
+             (float*)scratch,
+             (float*)scratch + a.slots * kChainBlock,
+             (float*)scratch + (a.slots + kChainTensors) * kChainBlock,
+             0,
+             0,
+             0,
+             nullptr,
+             false};
   bool needed[kChainTensors] = {};
   ChainSource source[kChainTensors] = {};
   int64_t laid_group[kChainTensors];
@@ -108,13 +141,11 @@ void chain(const void* args, int64_t begin, int64_t end, void* scratch) {
         b.n = (stop_row - b.row < step_rows ? stop_row - b.row : step_rows) * a.channels;
         for (int k = 0; k < kChainTensors; ++k)
           if (needed[k]) lay_out(b, k, source[k], &laid_group[k]);
-        b.y = a.y + b.row * a.channels;
         run_block(b);
         continue;
       }
       for (b.col = first_col; b.col < stop_col; b.col += kChainBlock) {
         b.n = stop_col - b.col < kChainBlock ? stop_col - b.col : kChainBlock;
-        b.y = a.y + b.row * a.channels + b.col;
         run_block(b);
       }
     }

@@ -29,6 +29,14 @@ struct ChainStep {
   int32_t slot = 0;    // filled by plan()
 };
 
+// Codes of a dense tensor with one scale: (code - zero) * scale, as in quant.h.
+struct ChainCodes {
+  int32_t dtype = TERN_DTYPE_F32;  // U8 or I8; F32: there are none
+  void* codes = nullptr;           // written in that of y only
+  const float* scale = nullptr;
+  const int32_t* zero = nullptr;  // or NULL = 0
+};
+
 // y = result of the last step, dense f32 [rows, channels]; y may be the same memory as a tensor operand.
 // A program without channel and row operands is planned as one flat vector (rows and channels are rewritten).
 // group_rows: rows that share one channel vector (0 = all rows: the vector is [channels]; height * width for a gate per
@@ -38,7 +46,9 @@ struct ChainArgs {
   int32_t steps = 0;
   ChainStep step[kChainSteps];
   const float* tensors[kChainTensors] = {};
+  ChainCodes codes[kChainTensors];  // where there are some, they are the tensor (ChainSource::tensor only)
   float* y = nullptr;
+  ChainCodes y_codes;  // where there are some, they are the result
   int64_t rows = 1, channels = 0, group_rows = 0;
   // Filled by plan().
   int32_t slots = 0;  // block buffers in use at once
@@ -50,7 +60,7 @@ struct ChainKernels {
 };
 
 inline size_t chain_scratch(const ChainArgs& a) {
-  return (size_t)(a.slots + kChainTensors) * kChainBlock * sizeof(float);
+  return (size_t)(a.slots + kChainTensors + 1) * kChainBlock * sizeof(float);
 }
 
 // Checks the program, gives each step a buffer and cuts the work into units. False: the program is not valid (an
@@ -68,7 +78,9 @@ inline bool plan(ChainArgs& a) {
         if (o.index < 0 || o.index >= s) return false;
         last_use[o.index] = s;
       } else if (o.source != ChainSource::constant) {
-        if (o.index < 0 || o.index >= kChainTensors || !a.tensors[o.index]) return false;
+        if (o.index < 0 || o.index >= kChainTensors) return false;
+        const bool coded = a.codes[o.index].dtype != TERN_DTYPE_F32;
+        if (coded ? o.source != ChainSource::tensor : !a.tensors[o.index]) return false;
         if (o.source != ChainSource::tensor) flat = false;
       }
     }

@@ -53,6 +53,18 @@ void transpose_tile(const uint32_t* x, int64_t xs, uint32_t* y, int64_t ys) {
     for (int i = 0; i < kTile; ++i) y[j * ys + i] = x[i * xs + j];
 #endif
 }
+#if defined(__x86_64__) && TERN_SIMD_XSIMD
+void transpose_tile(const uint8_t* x, int64_t xs, uint8_t* y, int64_t ys) {
+  __m128i r[16], t[16];
+  for (int i = 0; i < 16; ++i) r[i] = _mm_loadu_si128((const __m128i*)(x + i * xs));
+  for (int round = 0; round < 4; ++round) {  // each puts bytes of rows i and i + 8 side by side
+    for (int i = 0; i < 8; ++i)
+      t[2 * i] = _mm_unpacklo_epi8(r[i], r[i + 8]), t[2 * i + 1] = _mm_unpackhi_epi8(r[i], r[i + 8]);
+    for (int i = 0; i < 16; ++i) r[i] = t[i];
+  }
+  for (int i = 0; i < 16; ++i) _mm_storeu_si128((__m128i*)(y + i * ys), r[i]);
+}
+#endif
 template <class T>
 void transpose_four(const T* x, int64_t xs, T* y, int64_t ys) {
   for (int j = 0; j < 4; ++j)

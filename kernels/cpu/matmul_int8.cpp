@@ -1,298 +1,279 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activations are taken as u8 on x86 and as s8 on Arm (the other sign is the same bits with the top one flipped and the
-// zero point moved by 128), weights as s8; products and sums are exact in s32 on every set.
 #include "kernels/cpu/matmul_int8.h"
 
-#include <string.h>
-
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/int8_ending.h"
 
 namespace tern::cpu::TERN_ISA {
 namespace {
 
 constexpr int kPanel = (int)kInt8Panel;
 
-#if defined(__aarch64__)
-constexpr bool kUnsigned = false;
-#else
-constexpr bool kUnsigned = true;
-#endif
+// Where the sums of a tile go: to[r][i], for the 32 outputs of a panel.
+struct Sums {
+  int32_t (*to)[kPanel];
+};
 
-int32_t wrap_mul(int32_t a, int32_t b) { return (int32_t)((uint32_t)a * (uint32_t)b); }
-int32_t wrap_sub(int32_t a, int32_t b) { return (int32_t)((uint32_t)a - (uint32_t)b); }
-int32_t wrap_add(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
-
-// Four activations that share one 32-bit step; what lies past k is zero.
-TERN_INLINE uint32_t read_four(const uint8_t* p, int64_t left, uint32_t flip) {
-  uint32_t v = 0;
-  if (left >= 4) memcpy(&v, p, 4);
-  else
-    for (int i = 0; i < left; ++i) v |= (uint32_t)p[i] << (8 * i);
-  return v ^ flip;
-}
-
-// dots<rows>: acc[r][i] = sum over k of x[r][k] * w[i][k] for the 32 outputs of a panel. kTile: rows that fit the
-// registers.
-#if defined(__AVX512VNNI__)
-constexpr int kTile = 8;
-TERN_INLINE void dot(__m512i& acc, __m512i x, __m512i w) {  // as assembly: the intrinsic makes g++ 12 spill the sums
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(x), "v"(w));
-}
-template <int rows>
-void dots(const uint8_t* x, int64_t stride, uint32_t flip, int64_t k, const int8_t* w, int32_t (*acc)[kPanel]) {
-  __m512i sum[rows][2];
-  for (int r = 0; r < rows; ++r) sum[r][0] = sum[r][1] = _mm512_setzero_si512();
-  const __m512i flips = _mm512_set1_epi32((int32_t)flip);
-  int64_t i = 0;
-  for (; i + 4 <= k; i += 4, w += 4 * kPanel) {
-    const __m512i w0 = _mm512_loadu_si512(w), w1 = _mm512_loadu_si512(w + 64);
-    for (int r = 0; r < rows; ++r) {
-      __m512i v = _mm512_set1_epi32((int32_t)read_four(x + r * stride + i, 4, 0));
-      if (flip) v = _mm512_xor_si512(v, flips);
-      dot(sum[r][0], v, w0);
-      dot(sum[r][1], v, w1);
-    }
-  }
-  if (i < k) {
-    const __m512i w0 = _mm512_loadu_si512(w), w1 = _mm512_loadu_si512(w + 64);
-    for (int r = 0; r < rows; ++r) {
-      const __m512i v = _mm512_set1_epi32((int32_t)read_four(x + r * stride + i, k - i, flip));
-      dot(sum[r][0], v, w0);
-      dot(sum[r][1], v, w1);
-    }
-  }
-  for (int r = 0; r < rows; ++r) _mm512_storeu_si512(acc[r], sum[r][0]), _mm512_storeu_si512(acc[r] + 16, sum[r][1]);
-}
-#elif defined(__AVXVNNI__)
-constexpr int kTile = 2;
-TERN_INLINE void dot(__m256i& acc, __m256i x, __m256i w) {
-  __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(acc) : "x"(x), "x"(w));
-}
-template <int rows>
-void dots(const uint8_t* x, int64_t stride, uint32_t flip, int64_t k, const int8_t* w, int32_t (*acc)[kPanel]) {
-  __m256i sum[rows][4];
-  for (int r = 0; r < rows; ++r)
-    for (int j = 0; j < 4; ++j) sum[r][j] = _mm256_setzero_si256();
-  for (int64_t i = 0; i < k; i += 4, w += 4 * kPanel) {
-    __m256i b[4];
-    for (int j = 0; j < 4; ++j) b[j] = _mm256_loadu_si256((const __m256i*)(w + 32 * j));
-    for (int r = 0; r < rows; ++r) {
-      const __m256i v = _mm256_set1_epi32((int32_t)read_four(x + r * stride + i, k - i, flip));
-      for (int j = 0; j < 4; ++j) dot(sum[r][j], v, b[j]);
-    }
-  }
-  for (int r = 0; r < rows; ++r)
-    for (int j = 0; j < 4; ++j) _mm256_storeu_si256((__m256i*)(acc[r] + 8 * j), sum[r][j]);
-}
-#elif defined(__ARM_FEATURE_DOTPROD)
-constexpr int kTile = 4;
-template <int rows>
-void dots(const uint8_t* x, int64_t stride, uint32_t flip, int64_t k, const int8_t* w, int32_t (*acc)[kPanel]) {
-  for (int half = 0; half < kPanel; half += 16) {
-    int32x4_t sum[rows][4];
-    for (int r = 0; r < rows; ++r)
-      for (int j = 0; j < 4; ++j) sum[r][j] = vdupq_n_s32(0);
-    const int8_t* p = w + half * 4;
-    for (int64_t i = 0; i < k; i += 4, p += 4 * kPanel) {
-      int8x16_t b[4];
-      for (int j = 0; j < 4; ++j) b[j] = vld1q_s8(p + 16 * j);
-      for (int r = 0; r < rows; ++r) {
-        const int8x16_t v = vreinterpretq_s8_u32(vdupq_n_u32(read_four(x + r * stride + i, k - i, flip)));
-        for (int j = 0; j < 4; ++j) sum[r][j] = vdotq_s32(sum[r][j], b[j], v);
-      }
-    }
-    for (int r = 0; r < rows; ++r)
-      for (int j = 0; j < 4; ++j) vst1q_s32(acc[r] + half + 4 * j, sum[r][j]);
-  }
-}
-#elif TERN_SIMD_XSIMD && defined(__x86_64__)
-// Sums of pairs of products in s32: an output has two of them side by side, added up at the end. Activations come as 16
-// bits.
-#define TERN_INT8_WIDENED 1
+// tile<rows>: first[i] + sum over k of x[r][k] * w[i][k] for the 32 outputs of a panel; k is a multiple of 4. kTile:
+// rows that fit the registers.
+#if TERN_SIMD_XSIMD && defined(__x86_64__)
 #if defined(__AVX512BW__)
-constexpr int kTile = 4;
-using Pairs = __m512i;
-TERN_INLINE Pairs zero_pairs() { return _mm512_setzero_si512(); }
-TERN_INLINE Pairs widen_weights(const int8_t* w) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i*)w)); }
-TERN_INLINE Pairs spread_four(const int16_t* x) { return _mm512_broadcastq_epi64(_mm_loadl_epi64((const __m128i*)x)); }
-TERN_INLINE void add_products(Pairs& acc, Pairs w, Pairs x) { acc = _mm512_add_epi32(acc, _mm512_madd_epi16(w, x)); }
-#elif defined(__AVX2__)
-constexpr int kTile = 2;
-using Pairs = __m256i;
-TERN_INLINE Pairs zero_pairs() { return _mm256_setzero_si256(); }
-TERN_INLINE Pairs widen_weights(const int8_t* w) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)w)); }
-TERN_INLINE Pairs spread_four(const int16_t* x) { return _mm256_broadcastq_epi64(_mm_loadl_epi64((const __m128i*)x)); }
-TERN_INLINE void add_products(Pairs& acc, Pairs w, Pairs x) {  // as assembly: else g++ 12 spills the sums
-  Pairs products;
-  __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(acc), "=&x"(products) : "x"(w), "x"(x));
-}
+constexpr int kTile = 12, kVectors = 2;
+#elif defined(__AVXVNNI__)
+constexpr int kTile = 3, kVectors = 4;
 #else
-constexpr int kTile = 2;
-using Pairs = __m128i;
-TERN_INLINE Pairs zero_pairs() { return _mm_setzero_si128(); }
-TERN_INLINE Pairs widen_weights(const int8_t* w) {
-  const __m128i v = _mm_loadl_epi64((const __m128i*)w);
-  return _mm_srai_epi16(_mm_unpacklo_epi8(v, v), 8);
-}
-TERN_INLINE Pairs spread_four(const int16_t* x) {
-  const __m128i four = _mm_loadl_epi64((const __m128i*)x);
-  return _mm_unpacklo_epi64(four, four);
-}
-TERN_INLINE void add_products(Pairs& acc, Pairs w, Pairs x) { acc = _mm_add_epi32(acc, _mm_madd_epi16(w, x)); }
+constexpr int kTile = 2, kVectors = 4;
 #endif
-// Adds to acc.
+
 template <int rows>
-void dots(const int16_t* x, int64_t stride, int64_t k, const int8_t* w, int32_t (*acc)[kPanel]) {
-  constexpr int kInts = (int)(sizeof(Pairs) / 4), kOutputs = 2 * kInts;  // of four vectors
-  for (int first = 0; first < kPanel; first += kOutputs) {
-    Pairs sum[rows][4];
+TERN_INLINE void take(const Sums& sums, int at, Bytes<kBytes> (&sum)[rows][kVectors]) {
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 4
+    for (int j = 0; j < kVectors; ++j) store_bytes(sums.to[r] + at + j * kBytes / 4, sum[r][j]);
+}
+
+#if defined(__AVX512VNNI__)
+// Codes that leave the registers as such, to rows `stride` bytes apart.
+struct Codes {
+  const Finish& finish;
+  uint8_t* to;
+  int64_t stride;
+};
+TERN_INLINE __m512i two_rows(const Finish& f, const __m512i (&a)[2], const __m512i (&b)[2]) {
+  const auto codes = [&](__m512i sums, int i) __attribute__((always_inline)) {
+    Vec v = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), load(f.scale + i));
+    if (f.shifts) v = v + load(f.shift + i);
+    return rounded_below(v, splat(f.high));
+  };
+  const __m512i zero = _mm512_set1_epi16((int16_t)f.zero), least = _mm512_set1_epi16((int16_t)(f.zero + (int)f.low));
+  const auto words = [&](const __m512i(&sums)[2]) __attribute__((always_inline)) {
+    const __m512i w = _mm512_packs_epi32(codes(sums[0], 0), codes(sums[1], 16));
+    return _mm512_max_epi16(_mm512_adds_epi16(w, zero), least);
+  };
+  const __m512i x = words(a), y = words(b);
+  const __m512i bytes = f.y_dtype == TERN_DTYPE_I8 ? _mm512_packs_epi16(x, y) : _mm512_packus_epi16(x, y);
+  return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
+}
+template <int rows>
+TERN_INLINE void take(const Codes& c, int, __m512i (&sum)[rows][2]) {
+  const __mmask32 mask = (__mmask32)((1ull << c.finish.n) - 1);
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; r += 2) {
+    const __m512i both = two_rows(c.finish, sum[r], sum[r + 1 < rows ? r + 1 : r]);
+    const auto put = [&](int row, __m256i v) __attribute__((always_inline)) {
+      uint8_t* to = c.to + row * c.stride;
+      if (c.finish.n == kPanel) store_bytes(to, v);
+      else _mm256_mask_storeu_epi8(to, mask, v);
+    };
+    put(r, _mm512_castsi512_si256(both));
+    if (r + 1 < rows) put(r + 1, _mm512_extracti64x4_epi64(both, 1));
+  }
+}
+#endif
+
+template <class Products, int rows, class Sink>
+void tile(const uint8_t* x, int64_t stride, int64_t k, const int8_t* w, const int32_t* first, const Sink& sink) {
+  using V = Bytes<kBytes>;
+  constexpr int kInts = kBytes / 4, kBases = (rows + 2) / 3;
+  const uint8_t* const end = x + k;
+  for (int at = 0; at < kPanel; at += kVectors * kInts) {
+    V sum[rows][kVectors];
+#pragma GCC unroll 16
     for (int r = 0; r < rows; ++r)
-      for (int j = 0; j < 4; ++j) sum[r][j] = zero_pairs();
-    const int8_t* p = w + first * 4;
-    for (int64_t i = 0; i < k; i += 4, p += 4 * kPanel) {
-      Pairs v[rows];
-      for (int r = 0; r < rows; ++r) v[r] = spread_four(x + r * stride + i);
-      for (int j = 0; j < 4; ++j) {
-        const Pairs b = widen_weights(p + j * kInts * 2);
-        for (int r = 0; r < rows; ++r) add_products(sum[r][j], b, v[r]);
+#pragma GCC unroll 4
+      for (int j = 0; j < kVectors; ++j) sum[r][j] = load_bytes<kBytes>(first + at + j * kInts);
+    const uint8_t* base[kBases];  // of three rows each: fewer pointers than rows
+#pragma GCC unroll 4
+    for (int b = 0; b < kBases; ++b) base[b] = x + 3 * b * stride;
+    const int8_t* p = w + at * 4;
+    while (base[0] < end) {
+      decltype(Products::weights(V{})) weights[kVectors];
+#pragma GCC unroll 4
+      for (int j = 0; j < kVectors; ++j) weights[j] = Products::weights(load_bytes<kBytes>(p + j * kBytes));
+#pragma GCC unroll 16
+      for (int r = 0; r < rows; ++r) {
+        const auto four = Products::activations(splat_four<kBytes>(base[r / 3] + r % 3 * stride));
+#pragma GCC unroll 4
+        for (int j = 0; j < kVectors; ++j) Products::add(sum[r][j], four, weights[j]);
       }
+#pragma GCC unroll 4
+      for (int b = 0; b < kBases; ++b) base[b] += 4;
+      p += 4 * kPanel;
     }
-    for (int r = 0; r < rows; ++r)
-      for (int j = 0; j < 4; ++j) {
-        int32_t t[kInts];
-        memcpy(t, &sum[r][j], sizeof t);
-        for (int i = 0; i < kInts / 2; ++i) {
-          int32_t& sum_of_all = acc[r][first + j * kInts / 2 + i];
-          sum_of_all = wrap_add(sum_of_all, wrap_add(t[2 * i], t[2 * i + 1]));
-        }
-      }
+    take(sink, at, sum);
   }
 }
 #elif TERN_SIMD_XSIMD && defined(__aarch64__)
+#if defined(__ARM_FEATURE_DOTPROD)
+constexpr int kTile = 4;
+#else
 constexpr int kTile = 2;
-template <int rows>
-void dots(const uint8_t* x, int64_t stride, uint32_t flip, int64_t k, const int8_t* w, int32_t (*acc)[kPanel]) {
-  for (int first = 0; first < kPanel; first += 8) {
+#endif
+struct Dot {};
+template <class, int rows>
+void tile(const uint8_t* x, int64_t stride, int64_t k, const int8_t* w, const int32_t* first, const Sums& sums) {
+  for (int at = 0; at < kPanel; at += 16) {
     int32x4_t sum[rows][4];
     for (int r = 0; r < rows; ++r)
-      for (int j = 0; j < 4; ++j) sum[r][j] = vdupq_n_s32(0);
-    const int8_t* p = w + first * 4;
-    for (int64_t i = 0; i < k; i += 4, p += 4 * kPanel) {
-      int8x8_t b[4];
-      for (int j = 0; j < 4; ++j) b[j] = vld1_s8(p + 8 * j);
+      for (int j = 0; j < 4; ++j) sum[r][j] = vld1q_s32(first + at + 4 * j);
+    const int8_t* p = w + at * 4;
+    for (int64_t i = 0; i < k; i += 4, p += 4 * kPanel)
       for (int r = 0; r < rows; ++r) {
-        const int8x8_t v = vreinterpret_s8_u32(vdup_n_u32(read_four(x + r * stride + i, k - i, flip)));
-        for (int j = 0; j < 4; ++j) sum[r][j] = vpadalq_s16(sum[r][j], vmull_s8(b[j], v));
+        int32_t four;
+        memcpy(&four, x + r * stride + i, 4);
+        const int8x16_t v = vreinterpretq_s8_s32(vdupq_n_s32(four));
+        for (int j = 0; j < 4; ++j) {
+          const int8x16_t b = vld1q_s8(p + 16 * j);
+#if defined(__ARM_FEATURE_DOTPROD)
+          sum[r][j] = vdotq_s32(sum[r][j], b, v);
+#else
+          const int16x8_t low = vmull_s8(vget_low_s8(b), vget_low_s8(v)), high = vmull_high_s8(b, v);
+          sum[r][j] = vaddq_s32(sum[r][j], vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+#endif
+        }
       }
-    }
     for (int r = 0; r < rows; ++r)
-      for (int j = 0; j < 4; ++j)
-        for (int i = 0; i < 2; ++i) acc[r][first + 2 * j + i] = sum[r][j][2 * i] + sum[r][j][2 * i + 1];
+      for (int j = 0; j < 4; ++j) vst1q_s32(sums.to[r] + at + 4 * j, sum[r][j]);
   }
 }
 #else
 constexpr int kTile = 1;
-template <int rows>
-void dots(const uint8_t* x, int64_t stride, uint32_t flip, int64_t k, const int8_t* w, int32_t (*acc)[kPanel]) {
-  for (int r = 0; r < rows; ++r) {
-    for (int n = 0; n < kPanel; ++n) acc[r][n] = 0;
-    const int8_t* p = w;
-    for (int64_t i = 0; i < k; i += 4, p += 4 * kPanel) {
-      const uint32_t four = read_four(x + r * stride + i, k - i, flip);
-      int32_t v[4];
-      for (int j = 0; j < 4; ++j) v[j] = kUnsigned ? (int32_t)(four >> (8 * j) & 255) : (int8_t)(four >> (8 * j));
-      for (int n = 0; n < kPanel; ++n)
-        acc[r][n] += v[0] * p[4 * n] + v[1] * p[4 * n + 1] + v[2] * p[4 * n + 2] + v[3] * p[4 * n + 3];
-    }
-  }
+struct Dot {};
+template <class, int rows>
+void tile(const uint8_t* x, int64_t, int64_t k, const int8_t* w, const int32_t* first, const Sums& sums) {
+  int32_t* to = sums.to[0];
+  memcpy(to, first, kPanel * sizeof *to);
+  for (int64_t i = 0; i < k; i += 4, w += 4 * kPanel)
+    for (int n = 0; n < kPanel; ++n)
+      for (int j = 0; j < 4; ++j)
+        to[n] = wrap_add(to[n], (kUnsigned ? (int32_t)x[i + j] : (int8_t)x[i + j]) * w[4 * n + j]);
 }
 #endif
 
-// Sums of `rows` rows of x and one panel of weights.
-void sum_products(const uint8_t* x, int64_t stride, uint32_t flip, int rows, int64_t k, const int8_t* w,
-                  int32_t (*acc)[kPanel]) {
-#if defined(TERN_INT8_WIDENED)
-  constexpr int64_t kMost = 512;
-  int16_t wide[kInt8Rows][kMost];
-  memset(acc, 0, (size_t)rows * sizeof *acc);
-  for (int64_t from = 0; from < k; from += kMost, w += kMost * kPanel) {
-    const int64_t n = k - from < kMost ? k - from : kMost;
-    for (int r = 0; r < rows; ++r) {
-      const uint8_t *row = x + r * stride + from, top = (uint8_t)flip;
-      for (int64_t i = 0; i < n; ++i) wide[r][i] = (int16_t)(row[i] ^ top);
-      for (int64_t i = n; i % 4 != 0; ++i) wide[r][i] = 0;
-    }
-    int r = 0;
-    for (; r + kTile <= rows; r += kTile) dots<kTile>(wide[r], kMost, n, w, acc + r);
-    for (; r < rows; ++r) dots<1>(wide[r], kMost, n, w, acc + r);
-  }
-#else
-  int r = 0;
-  for (; r + kTile <= rows; r += kTile) dots<kTile>(x + r * stride, stride, flip, k, w, acc + r);
-  for (; r < rows; ++r) dots<1>(x + r * stride, stride, flip, k, w, acc + r);
-#endif
+// The largest tile that so many rows fill: kTile, half of it and so on.
+template <class Products, int rows = kTile, class Sink>
+int next_tile(int64_t left, const uint8_t* x, int64_t stride, int64_t k, const int8_t* w, const int32_t* first,
+              const Sink& sink) {
+  if constexpr (rows > 1)
+    if (left < rows) return next_tile<Products, rows / 2>(left, x, stride, k, w, first, sink);
+  tile<Products, rows>(x, stride, k, w, first, sink);
+  return rows;
 }
 
-int32_t sum_of_codes(const uint8_t* x, int64_t k, uint32_t flip) {
+// pairs: what pack_int8 says of the panel.
+template <class Sink>
+int next_tile_of(bool pairs, int64_t left, const uint8_t* x, int64_t stride, int64_t k, const int8_t* w,
+                 const int32_t* first, const Sink& sink) {
+#if defined(TERN_INT8_PAIRS)
+  if (pairs) return next_tile<PairsDot>(left, x, stride, k, w, first, sink);
+#endif
+  (void)pairs;
+  return next_tile<Dot>(left, x, stride, k, w, first, sink);
+}
+
+int32_t sum_of_codes(const uint8_t* x, int64_t k) {
   uint32_t sum = 0;
-  const uint8_t top = (uint8_t)flip;
-  for (int64_t i = 0; i < k; ++i)
-    sum += kUnsigned ? (uint32_t)(uint8_t)(x[i] ^ top) : (uint32_t)(int32_t)(int8_t)(x[i] ^ top);
+  for (int64_t i = 0; i < k; ++i) sum += kUnsigned ? (uint32_t)x[i] : (uint32_t)(int32_t)(int8_t)x[i];
   return (int32_t)sum;
 }
 
-void store_f32(const MatmulInt8Args& a, int64_t row, int64_t col, int n, const int32_t* acc) {
-  float* y = (float*)a.y + row * a.y_stride + col;
-  const float x_scale = a.x_scales ? a.x_scales[row] : a.x_scale;
-  for (int i = 0; i < n; ++i) {
-    float v = (float)acc[i] * (a.w_scale ? x_scale * a.w_scale[col + i] : x_scale);
-    if (a.bias) v += a.bias[col + i];
-    y[i] = v;
+// ---- rows of codes as the tiles take them: of a multiple of 4 bytes, in their sign
+
+// What one output pixel reads of one group.
+void gather_window(const Int8Window& w, const uint8_t* x, int64_t pixel, int64_t channel, int64_t channels, int zero,
+                   uint8_t* to) {
+  const int64_t ox = pixel % w.out_w, oy = pixel / w.out_w % w.out_h, picture = pixel / w.out_w / w.out_h;
+  const int64_t x0 = ox * w.stride_w - w.pad_left, y0 = oy * w.stride_h - w.pad_top;
+  const bool joined = w.dilation_w == 1 && channels == w.in_c;  // a row of taps lies side by side
+  for (int64_t ky = 0; ky < w.kernel_h; ++ky) {
+    const int64_t iy = y0 + ky * w.dilation_h;
+    if (iy < 0 || iy >= w.in_h) {
+      memset(to, zero, (size_t)(w.kernel_w * channels));
+      to += w.kernel_w * channels;
+      continue;
+    }
+    const uint8_t* row = x + ((picture * w.in_h + iy) * w.in_w + x0) * w.in_c + channel;
+    if (joined && x0 >= 0 && x0 + w.kernel_w <= w.in_w) {
+      memcpy(to, row, (size_t)(w.kernel_w * channels));
+      to += w.kernel_w * channels;
+      continue;
+    }
+    for (int64_t kx = 0; kx < w.kernel_w; ++kx, to += channels) {
+      const int64_t at = kx * w.dilation_w;
+      if (x0 + at < 0 || x0 + at >= w.in_w) memset(to, zero, (size_t)channels);
+      else memcpy(to, row + at * w.in_c, (size_t)channels);
+    }
   }
 }
 
-void store_codes(const MatmulInt8Args& a, int64_t row, int64_t col, int n, const int32_t* acc) {
-  alignas(64) int32_t codes[kPanel];
-  const Vec low = splat((float)(a.y_min - a.y_zero)), high = splat((float)(a.y_max - a.y_zero));
-  for (int i = 0; i < n; i += kLanes) {
-    const int left = n - i < kLanes ? n - i : kLanes;
-    VecI sums;
-    memcpy(&sums, acc + i, sizeof sums);  // acc has a whole panel
-    const Vec multiplier = left == kLanes ? load(a.multiplier + col + i) : load_part(a.multiplier + col + i, left);
-    const VecI c = to_int(min(high, max(low, nearbyint(to_float(sums) * multiplier))));
-    memcpy(codes + i, &c, sizeof c);
+bool must_gather(const MatmulInt8Args& a) { return a.is_conv || a.k % 4 != 0 || sign_of(a.x_dtype).flip != 0; }
+
+void gather_rows(const MatmulInt8Args& a, int64_t first, int rows, int64_t group, uint8_t* to) {
+  const int64_t stride = (a.k + 3) / 4 * 4, channels = a.window.in_c / a.groups;
+  for (int r = 0; r < rows; ++r) {
+    uint8_t* row = to + r * stride;
+    if (a.is_conv)
+      gather_window(a.window, (const uint8_t*)a.x, first + r, group * channels, channels,
+                    a.x_zero ? *a.x_zero & 255 : 0, row);
+    else memcpy(row, (const uint8_t*)a.x + (first + r) * a.x_stride, (size_t)a.k);
+    for (int64_t i = a.k; i < stride; ++i) row[i] = 0;
   }
-  uint8_t* y = (uint8_t*)a.y + row * a.y_stride + col;
-  for (int i = 0; i < n; ++i) y[i] = (uint8_t)(codes[i] + a.y_zero);
+  if (const uint8_t flip = sign_of(a.x_dtype).flip)
+    for (int64_t i = 0; i < rows * stride; ++i) to[i] ^= flip;
 }
 
-void matmul(const void* args, int64_t begin, int64_t end, void*) {
+void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
   const MatmulInt8Args& a = *(const MatmulInt8Args*)args;
-  const int64_t panels = (a.n + kInt8Panel - 1) / kInt8Panel, panel_bytes = (a.k + 3) / 4 * 4 * kInt8Panel;
-  const int32_t* w_sums = (const int32_t*)((const char*)a.w + panels * panel_bytes);
-  const bool flips = (a.x_dtype == TERN_DTYPE_U8) != kUnsigned;
-  const uint32_t flip = flips ? 0x80808080u : 0;
-  const int32_t moved = flips ? (kUnsigned ? 128 : -128) : 0;
-  alignas(64) int32_t acc[kInt8Rows][kPanel];
+  const int64_t panels = (a.n + kInt8Panel - 1) / kInt8Panel, k4 = (a.k + 3) / 4 * 4;
+  const int64_t panel_bytes = int8_panel_bytes(a.k), group_bytes = packed_int8_bytes(a.n, a.k);
+  const int32_t moved = sign_of(a.x_dtype).moved;
+  const bool gathers = must_gather(a);
+  alignas(64) int32_t sums[kTile][kPanel], base[kPanel];
+  int64_t gathered = -1;
   for (int64_t u = begin; u < end; ++u) {
-    const int64_t panel = u % panels, first = u / panels * kInt8Rows, col = panel * kInt8Panel;
-    const int rows = a.m - first < kInt8Rows ? (int)(a.m - first) : (int)kInt8Rows;
-    const int n = a.n - col < kInt8Panel ? (int)(a.n - col) : kPanel;
+    const int64_t panel = u % panels, group = u / panels % a.groups, block = u / panels / a.groups;
+    const int64_t first = block * kInt8Rows, left = block + 1 == int8_row_blocks(a.m) ? a.m - first : kInt8Rows;
+    const int n = a.n - panel * kInt8Panel < kInt8Panel ? (int)(a.n - panel * kInt8Panel) : kPanel;
+    const int64_t column = group * a.n + panel * kInt8Panel;
     const uint8_t* x = (const uint8_t*)a.x + first * a.x_stride;
-    const int8_t* w = (const int8_t*)a.w + panel * panel_bytes;
-    sum_products(x, a.x_stride, flip, rows, a.k, w, acc);
-    for (int r = 0; r < rows; ++r) {
-      const int32_t zero = (a.x_zeros ? a.x_zeros[first + r] : a.x_zero) + moved;
-      for (int i = 0; i < kPanel; ++i) acc[r][i] = wrap_sub(acc[r][i], wrap_mul(zero, w_sums[col + i]));
-      if (a.w_zero) {
-        const int32_t rest = wrap_sub(sum_of_codes(x + r * a.x_stride, a.k, flip), wrap_mul((int32_t)a.k, zero));
-        for (int i = 0; i < n; ++i) acc[r][i] = wrap_sub(acc[r][i], wrap_mul(a.w_zero[col + i], rest));
+    int64_t stride = a.x_stride;
+    if (gathers) {
+      x = (const uint8_t*)scratch, stride = k4;
+      if (gathered != u / panels) gather_rows(a, first, (int)left, group, (uint8_t*)scratch);
+      gathered = u / panels;
+    }
+    const int8_t* packed = (const int8_t*)a.w + group * group_bytes;
+    const int32_t* w_sums = (const int32_t*)(packed + panels * panel_bytes) + panel * kInt8Panel;
+    Finish finish;
+    finish.set(a.ending, column, n);
+    const int32_t shared = a.x_zero_step ? moved : (a.x_zero ? *a.x_zero : 0) + moved;
+    for (int i = 0; i < kPanel; ++i) base[i] = wrap_sub(finish.bias[i], wrap_mul(shared, w_sums[i]));
+    const bool pairs = w_sums[(panels - panel) * kInt8Panel + panel] != 0;
+    packed += panel * panel_bytes;
+#if defined(__AVX512VNNI__)
+    if (finish.gives_codes() && !a.x_zero_step && !a.w_zero) {
+      for (int64_t r = 0; r < left;) {
+        const Codes codes{finish, (uint8_t*)a.y + (first + r) * a.y_stride + column, a.y_stride};
+        r += next_tile_of(pairs, left - r, x + r * stride, stride, k4, packed, base, codes);
       }
-      if (a.bias_s32)
-        for (int i = 0; i < n; ++i) acc[r][i] = wrap_add(acc[r][i], a.bias_s32[col + i]);
-      if (a.y_dtype == TERN_DTYPE_I32) memcpy((int32_t*)a.y + (first + r) * a.y_stride + col, acc[r], (size_t)n * 4);
-      else if (a.y_dtype == TERN_DTYPE_F32) store_f32(a, first + r, col, n, acc[r]);
-      else store_codes(a, first + r, col, n, acc[r]);
+      continue;
+    }
+#endif
+    for (int64_t r = 0; r < left;) {
+      const uint8_t* rows = x + r * stride;
+      const int done = next_tile_of(pairs, left - r, rows, stride, k4, packed, base, Sums{sums});
+      for (int i = 0; i < done; ++i) {
+        int32_t* sum = sums[i];
+        if (a.x_zero_step)
+          for (int c = 0; c < kPanel; ++c) sum[c] = wrap_sub(sum[c], wrap_mul(a.x_zero[first + r + i], w_sums[c]));
+        if (a.w_zero) {
+          const int32_t zero = (a.x_zero ? a.x_zero[a.x_zero_step * (first + r + i)] : 0) + moved;
+          const int32_t rest = wrap_sub(sum_of_codes(rows + i * stride, a.k), wrap_mul((int32_t)a.k, zero));
+          for (int c = 0; c < n; ++c) sum[c] = wrap_sub(sum[c], wrap_mul(a.w_zero[column + c], rest));
+        }
+        finish.store(sum, a.y, (first + r + i) * a.y_stride + column);
+      }
+      r += done;
     }
   }
 }

@@ -25,35 +25,53 @@ int size_of(int32_t dtype) {
   return dtype == TERN_DTYPE_I32 ? 4 : dtype == TERN_DTYPE_I16 || dtype == TERN_DTYPE_U16 ? 2 : 1;
 }
 
-void store_codes(int32_t dtype, const int32_t* codes, void* q, int n) {
-  if (size_of(dtype) == 1)
-    for (int i = 0; i < n; ++i) ((uint8_t*)q)[i] = (uint8_t)codes[i];
-  else
-    for (int i = 0; i < n; ++i) ((uint16_t*)q)[i] = (uint16_t)codes[i];
+// The lowest bytes of each number.
+TERN_INLINE void store_codes(int size, VecI codes, char* q, int n) {
+#if defined(__AVX512BW__)
+  const __mmask16 mask = (__mmask16)((1u << n) - 1);
+  if (size == 1) {
+    if (n == kLanes) _mm_storeu_si128((__m128i*)q, _mm512_cvtepi32_epi8(codes));
+    else _mm512_mask_cvtepi32_storeu_epi8(q, mask, codes);
+  } else {
+    _mm512_mask_cvtepi32_storeu_epi16(q, mask, codes);
+  }
+#else
+  int32_t t[kLanes];
+  memcpy(t, &codes, sizeof t);
+#if defined(__AVX2__)
+  if (size == 1 && n == kLanes) {  // bytes 0, 4, 8, 12 of both halves
+    const __m256i first = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8, 12, -1,
+                                           -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    const __m256i halves = _mm256_shuffle_epi8(codes, first);
+    return _mm_storel_epi64((__m128i*)q,
+                            _mm_unpacklo_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1)));
+  }
+#endif
+  for (int i = 0; i < n; ++i) {
+    if (size == 1) ((uint8_t*)q)[i] = (uint8_t)t[i];
+    else ((uint16_t*)q)[i] = (uint16_t)t[i];
+  }
+#endif
 }
 
 // step 0: one scale and zero point for all; 1: one each.
 void quantise_row(int32_t dtype, Limits limit, const float* x, const float* scale, const int32_t* zero, int step,
                   char* q, int64_t n) {
-  constexpr int kBlock = 64;
-  alignas(64) int32_t codes[kBlock];
-  alignas(64) float zeros[kLanes] = {};
   const Vec low = splat(limit.low), high = splat(limit.high);
   const int size = size_of(dtype);
-  for (int64_t i = 0; i < n; i += kBlock) {
-    const int m = n - i < kBlock ? (int)(n - i) : kBlock;
-    for (int j = 0; j < m; j += kLanes) {
-      const int left = m - j < kLanes ? m - j : kLanes;
-      const auto read = [left](const float* p) { return left == kLanes ? load(p) : load_part(p, left); };
-      if (zero)
-        for (int k = 0; k < left; ++k) zeros[k] = (float)zero[step ? i + j + k : 0];
-      Vec v = nearbyint(read(x + i + j) / (step ? read(scale + i + j) : splat(*scale)));
-      v = select(v == v, v, splat(0.0f));
-      v = min(high, max(low, v + load(zeros)));
-      const VecI c = to_int(v);
-      memcpy(codes + j, &c, sizeof c);
+  const Vec one_scale = splat(*scale), one_zero = splat(zero ? (float)*zero : 0);
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const int left = n - i < kLanes ? (int)(n - i) : kLanes;
+    const auto read = [left](const float* p) { return left == kLanes ? load(p) : load_part(p, left); };
+    Vec zeros = one_zero;
+    if (step && zero) {
+      alignas(64) float t[kLanes] = {};
+      for (int k = 0; k < left; ++k) t[k] = (float)zero[i + k];
+      zeros = load(t);
     }
-    store_codes(dtype, codes, q + i * size, m);
+    Vec v = nearbyint(read(x + i) / (step ? read(scale + i) : one_scale));
+    v = select(v == v, v, splat(0.0f));
+    store_codes(size, to_int(min(high, max(low, v + zeros))), q + i * size, left);
   }
 }
 

@@ -17,6 +17,7 @@
 #include "kernels/cpu/copy.h"
 #include "kernels/cpu/cross_entropy.h"
 #include "kernels/cpu/depthwise.h"
+#include "kernels/cpu/depthwise_int8.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/encoded.h"
 #include "kernels/cpu/gather.h"
@@ -78,7 +79,7 @@
   X(TopkKernels, topk)
 // clang-format on
 
-#define TERN_CPU_INT8_KERNELS(X) X(MatmulInt8Kernels, matmul_int8)
+#define TERN_CPU_INT8_KERNELS(X) X(DepthwiseInt8Kernels, depthwise_int8) X(MatmulInt8Kernels, matmul_int8)
 
 namespace tern::cpu {
 

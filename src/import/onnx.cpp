@@ -195,7 +195,7 @@ std::string full_name(const onnx::NodeProto& node) {
 }
 
 bool is_known(const onnx::NodeProto& node) {
-  return own_domain(node.domain()) && (node.op_type() == "Constant" || find_onnx_op(node.op_type()));
+  return (own_domain(node.domain()) && node.op_type() == "Constant") || find_onnx_op(full_name(node));
 }
 
 // Counts the unknown operators of a graph and its sub-graphs (the parser has limited the depth).
@@ -395,7 +395,7 @@ tern_status OnnxImporter::lower_node(const onnx::NodeProto& node, Builder& b) {
       if (const Operand* o = find(name, nullptr); o && o->tensor && o->tensor->nibbles)
         return n.unsupported("to integers of 4 bits"), give_up();
   const int counted = missing.total;
-  tern_status s = find_onnx_op(node.op_type())->lower(n);
+  tern_status s = find_onnx_op(full_name(node))->lower(n);
   if (s == TERN_OK) s = b.status();
   if (s == TERN_OK) {
     for (const std::string& name : names)

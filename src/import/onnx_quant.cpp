@@ -142,12 +142,13 @@ tern_status lower_matmul_integer(OnnxNode& n) {
 
 tern_status lower_qlinear_matmul(OnnxNode& n) {
   Builder& b = n.b;
+  const ValueId x_scale = n.constant_in(1), w_scale = n.constant_in(4);
   const std::vector<ValueId> in = n.ins();
   TERN_TRY(b.status());
   if (in.size() != 8) return TERN_FAIL(TERN_ERR_CORRUPT, "QLinearMatMul has %zu inputs instead of 8", in.size());
   const ValueId sum = b.op("matmul_integer", {in[0], in[3], in[2], in[5]});
   const auto wide = [&](ValueId scale) { return b.cast(scale, TERN_DTYPE_F32); };
-  const ValueId y = b.mul(b.cast(sum, TERN_DTYPE_F32), b.mul(wide(in[1]), wide(in[4])));
+  const ValueId y = b.mul(b.cast(sum, TERN_DTYPE_F32), b.mul(wide(x_scale), wide(w_scale)));
   n.set(0, b.op("quantize_linear", {y, wide(in[6]), in[7]}, {{"axis", 0}, {"dtype", (int64_t)b.dtype(in[7])}}));
   return TERN_OK;
 }
@@ -161,6 +162,7 @@ tern_status lower_conv_integer(OnnxNode& n) {
 
 tern_status lower_qlinear_conv(OnnxNode& n) {
   Builder& b = n.b;
+  const ValueId x_scale = n.constant_in(1), w_scale = n.constant_in(4);
   const std::vector<ValueId> in = n.ins();
   TERN_TRY(b.status());
   if (in.size() < 8) return TERN_FAIL(TERN_ERR_CORRUPT, "QLinearConv has %zu inputs instead of 8 or 9", in.size());
@@ -168,13 +170,96 @@ tern_status lower_qlinear_conv(OnnxNode& n) {
   TERN_TRY(integer_conv(n, {in[0], in[3], one_as_scalar(b, in[2]), in[5]}, &y));
   // The result is NHWC: scales a channel and the bias stand at the last axis as they are.
   if (in.size() > 8 && in[8] != kNoValue) y = b.add(y, in[8]);
-  y = b.mul(b.cast(y, TERN_DTYPE_F32), b.mul(in[1], in[4]));
+  y = b.mul(b.cast(y, TERN_DTYPE_F32), b.mul(x_scale, w_scale));
   y = b.op("quantize_linear", {y, in[6], in[7]}, {{"axis", 0}, {"dtype", (int64_t)b.dtype(in[7])}});
   n.set(0, from_nhwc(b, y, b.rank(in[0])));
   return TERN_OK;
 }
 
+// ---- operators on codes that the quantiser of ONNX Runtime writes: x, scale and zero point for each operand, then
+// those of the result ----
+
+// The values that input i, of codes, stands for.
+ValueId decoded(OnnxNode& n, int i) {
+  return n.b.op("dequantize_linear",
+                {n.in(i), one_as_scalar(n.b, n.in(i + 1)), n.has(i + 2) ? one_as_scalar(n.b, n.in(i + 2)) : kNoValue},
+                {{"axis", 0}});
+}
+// Codes of y, of the type that x has, where no zero point tells.
+tern_status set_encoded(OnnxNode& n, ValueId y, int i, ValueId x) {
+  Builder& b = n.b;
+  const ValueId zero = n.has(i + 1) ? one_as_scalar(b, n.in(i + 1)) : kNoValue;
+  TERN_TRY(b.status());
+  const DType dtype = b.dtype(zero == kNoValue ? x : zero);
+  n.set(0, b.op("quantize_linear", {y, one_as_scalar(b, n.in(i)), zero}, {{"axis", 0}, {"dtype", (int64_t)dtype}}));
+  return TERN_OK;
+}
+
+tern_status lower_qlinear_binary(OnnxNode& n) {
+  const char* op = n.type() == "QLinearAdd" ? "add" : "mul";
+  return set_encoded(n, n.b.op(op, {decoded(n, 0), decoded(n, 3)}), 6, n.in(0));
+}
+
+tern_status lower_qlinear_unary(OnnxNode& n) {
+  Builder& b = n.b;
+  const ValueId x = decoded(n, 0);
+  const ValueId y = n.type() == "QLinearSigmoid" ? b.op("sigmoid", {x})
+                                                 : b.op("leaky_relu", {x}, {{"alpha", n.number("alpha", 0.01)}});
+  return set_encoded(n, y, 3, n.in(0));
+}
+
+tern_status lower_qlinear_global_pool(OnnxNode& n) {
+  Builder& b = n.b;
+  const ValueId x = decoded(n, 0);
+  TERN_TRY(b.status());
+  const int rank = b.rank(x), first = n.integer("channels_last", 0) ? 1 : 2;
+  if (rank < 3) return TERN_FAIL(TERN_ERR_SHAPE, "%s: input 0 has rank %d", n.type().c_str(), rank);
+  IntList axes;
+  for (int i = 0; i < rank - 2; ++i) axes.items[axes.count++] = first + i;
+  return set_encoded(n, b.op("reduce_mean", {x}, {{"axes", axes}, {"keep_dims", 1}}), 3, n.in(0));
+}
+
+tern_status lower_qlinear_concat(OnnxNode& n) {
+  Builder& b = n.b;
+  std::vector<ValueId> parts;
+  for (int i = 2; i + 2 < n.proto.input_size(); i += 3) parts.push_back(decoded(n, i));
+  TERN_TRY(b.status());
+  if (parts.empty()) return TERN_FAIL(TERN_ERR_CORRUPT, "QLinearConcat has no inputs");
+  int axis = 0;
+  TERN_TRY(n.axis(n.integer("axis", 0), b.rank(parts[0]), &axis));
+  return set_encoded(n, b.op("concat", parts, {{"axis", axis}}), 0, n.in(2));
+}
+
+// a, its scale and zero point, b, scale and zero point of b, c (i32 in steps of both scales), scale and zero point of
+// y, without which y is f32
+tern_status lower_qgemm(OnnxNode& n) {
+  Builder& b = n.b;
+  const bool ta = n.integer("transA", 0) != 0, tb = n.integer("transB", 0) != 0;
+  const double alpha = n.number("alpha", 1);
+  ValueId x = n.in(0), w = n.in(3);
+  TERN_TRY(b.status());
+  if (b.rank(x) != 2 || b.rank(w) != 2)
+    return TERN_FAIL(TERN_ERR_SHAPE, "QGemm: inputs of rank %d and %d instead of 2", b.rank(x), b.rank(w));
+  if (ta) x = b.transpose(x, {1, 0});
+  if (tb) w = b.transpose(w, {1, 0});
+  ValueId y = b.op("matmul_integer", {x, w, one_as_scalar(b, n.in(2)), one_as_scalar(b, n.in(5))});
+  if (n.has(6)) y = b.add(y, n.in(6));
+  ValueId scale = b.mul(one_as_scalar(b, n.constant_in(1)), one_as_scalar(b, n.constant_in(4)));
+  if (alpha != 1) scale = b.mul(scale, b.like(scale, alpha));
+  y = b.mul(b.cast(y, TERN_DTYPE_F32), scale);
+  if (n.has(7)) return set_encoded(n, y, 7, x);
+  n.set(0, y);
+  return TERN_OK;
+}
+
 constexpr OnnxOp kOps[] = {
+    {"com.microsoft:QLinearAdd", lower_qlinear_binary},
+    {"com.microsoft:QLinearMul", lower_qlinear_binary},
+    {"com.microsoft:QLinearSigmoid", lower_qlinear_unary},
+    {"com.microsoft:QLinearLeakyRelu", lower_qlinear_unary},
+    {"com.microsoft:QLinearGlobalAveragePool", lower_qlinear_global_pool},
+    {"com.microsoft:QLinearConcat", lower_qlinear_concat},
+    {"com.microsoft:QGemm", lower_qgemm},
     {"QuantizeLinear", lower_quantize},
     {"DequantizeLinear", lower_dequantize},
     {"DynamicQuantizeLinear", lower_dynamic_quantize},

@@ -80,6 +80,7 @@ constexpr Case kCases[] = {
 extern constinit const Op op_dequantize_linear = checked_op({.name = "dequantize_linear",
                                                              .min_in = 2,
                                                              .max_in = 3,
+                                                             .flags = kDecodes,
                                                              .attributes = attr_schema<DequantizeLinearAttrs>(kFields),
                                                              .infer = infer,
                                                              .reference = reference,

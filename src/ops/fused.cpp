@@ -39,7 +39,7 @@ void decompose(DecomposeArgs& a) {
   for (size_t i = 0; i < sub.outputs.size(); ++i) a.set((int)i, outer[(size_t)sub.outputs[i]]);
 }
 
-constexpr AttrField kFields[] = {TERN_ATTR(FusedAttrs, pattern, choice, 0, 2, kFusedPatterns)};
+constexpr AttrField kFields[] = {TERN_ATTR(FusedAttrs, pattern, choice, 0, 3, kFusedPatterns)};
 
 }  // namespace
 

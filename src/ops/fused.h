@@ -11,8 +11,9 @@ enum class FusedPattern : int64_t {
   chain = 0,              // element-wise nodes of one shape (with broadcast operands)
   product = 1,            // conv2d, conv_transpose2d or linear, and element-wise steps behind it
   inverted_residual = 2,  // rows streamed through 1x1 -> depthwise -> 1x1, each a product or a fused one
+  int8_product = 3,       // a product of codes or of dequantised ones, and steps up to what quantises its result
 };
-inline constexpr const char* kFusedPatterns[] = {"chain", "product", "inverted_residual"};
+inline constexpr const char* kFusedPatterns[] = {"chain", "product", "inverted_residual", "int8_product"};
 
 // What a node behind a product does to the result so far. The steps are in this order, with one residual at most:
 //   sums* -> [residual] -> [activation -> result*] -> [residual -> [clip]]

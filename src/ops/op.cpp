@@ -250,7 +250,7 @@ int64_t fold_work(const Node& node, int64_t in_elements, int64_t out_elements) {
   constexpr std::string_view kMoves[] = {"concat",  "expand", "gather", "pad",  "reshape",
                                          "reverse", "slice",  "split",  "tile", "transpose"};
   constexpr int64_t kMove = 16;  // steps, for its coordinates
-  if (node.op->flags & kElementwise) return out_elements * (int64_t)(node.in.size() + 1);
+  if (node.op->flags & (kElementwise | kDecodes)) return out_elements * (int64_t)(node.in.size() + 1);
   return std::find(std::begin(kMoves), std::end(kMoves), node.op->name) != std::end(kMoves)
              ? out_elements * kMove
              : in_elements * out_elements;
@@ -259,6 +259,10 @@ int64_t fold_work(const Node& node, int64_t in_elements, int64_t out_elements) {
 }  // namespace
 
 void fold_node(const Graph& g, const Node& node, FoldBudget& budget, std::vector<Value>& outs) {
+  if (!(node.op->flags & kDecodes)) fold_decoding(g, node, budget, outs);
+}
+
+void fold_decoding(const Graph& g, const Node& node, FoldBudget& budget, std::vector<Value>& outs) {
   constexpr size_t kIns = 64, kOuts = 8;
   if (node.op->flags & (kControl | kWritesState) || !node.subgraphs.empty() || node.in.size() > kIns ||
       outs.size() > kOuts)

@@ -230,6 +230,8 @@ enum OpFlags : uint32_t {
   // output 0 may be written in the order of any permutation (base/encoding.h), padding as zeros: its value's encoding
   // says which; plain where shapes are inferred (passes/update_order.h)
   kAnyOrder = 64,
+  // its operands tell kernels more than its result does: not computed ahead
+  kDecodes = 128,
 };
 
 struct Op {
@@ -337,6 +339,8 @@ tern_status infer_node(const Graph& g, const Node& node, std::vector<Value>* out
 // leaves them unknown, which is no error: nor is a node that fails (it shows when it runs, if it ever does).
 // What reads a file computes what its writer computed: shapes follow from it.
 void fold_node(const Graph& g, const Node& node, FoldBudget& budget, std::vector<Value>& outs);
+// The same for what is not computed ahead, too (kDecodes), once no kernel takes its operands.
+void fold_decoding(const Graph& g, const Node& node, FoldBudget& budget, std::vector<Value>& outs);
 
 // Runs one node by reference kernels (through its decomposition for a composite). Not for control nodes.
 tern_status evaluate(const Node& node, const RefTensor* ins, const RefTensor* outs);

@@ -362,6 +362,77 @@ TEST(OnnxTypes, QuantizedConvolutionsSumInIntegers) {
   expect(m.run(), TERN_DTYPE_U8, {1, 1, 1, 1}, {105});
 }
 
+// Operators on codes of ONNX Runtime's own domain, which its quantiser writes.
+TEST(OnnxTypes, OperatorsOnCodes) {
+  const auto own = [](onnx::NodeProto* n) {
+    n->set_domain("com.microsoft");
+    return n;
+  };
+  const auto scales = [](Model& m) {
+    m.weight("half", TERN_DTYPE_F32, {}, {0.5})
+        .weight("quarter", TERN_DTYPE_F32, {}, {0.25})
+        .weight("one", TERN_DTYPE_F32, {1}, {1})
+        .weight("u0", TERN_DTYPE_U8, {}, {0})
+        .weight("u3", TERN_DTYPE_U8, {}, {3})
+        .weight("u10", TERN_DTYPE_U8, {}, {10})
+        .weight("i0", TERN_DTYPE_I8, {}, {0});
+  };
+  Model add;
+  scales(add);
+  add.input("a", TERN_DTYPE_U8, {3}, {10, 20, 255}).input("b", TERN_DTYPE_U8, {3}, {4, 8, 12});
+  own(add.add("QLinearAdd", {"a", "half", "u10", "b", "quarter", "", "one", "u3"}));
+  expect(add.run(), TERN_DTYPE_U8, {3}, {4, 10, 129});  // 0 + 1, 5 + 2, 122.5 + 3 rounded to even
+
+  Model mul;
+  scales(mul);
+  mul.input("a", TERN_DTYPE_U8, {2}, {10, 20}).input("b", TERN_DTYPE_U8, {2}, {4, 8});
+  own(mul.add("QLinearMul", {"a", "half", "u10", "b", "quarter", "u0", "one", "u3"}));
+  expect(mul.run(), TERN_DTYPE_U8, {2}, {3, 13});
+
+  Model pool;
+  scales(pool);
+  pool.input("x", TERN_DTYPE_U8, {1, 2, 1, 3}, {0, 3, 6, 9, 9, 9});
+  own(pool.add("QLinearGlobalAveragePool", {"x", "one", "u0", "half", "u3"}));
+  expect(pool.run(), TERN_DTYPE_U8, {1, 2, 1, 1}, {9, 21});
+  Model last;
+  scales(last);
+  last.input("x", TERN_DTYPE_U8, {1, 1, 3, 2}, {0, 9, 3, 9, 6, 9});
+  integer(own(last.add("QLinearGlobalAveragePool", {"x", "one", "u0", "half", "u3"})), "channels_last", 1);
+  expect(last.run(), TERN_DTYPE_U8, {1, 1, 1, 2}, {9, 21});
+
+  Model concat;
+  scales(concat);
+  concat.input("a", TERN_DTYPE_U8, {2, 1}, {10, 20}).input("b", TERN_DTYPE_U8, {2, 1}, {4, 8});
+  integer(own(concat.add("QLinearConcat", {"half", "u3", "a", "half", "u10", "b", "quarter", "u0"})), "axis", 1);
+  expect(concat.run(), TERN_DTYPE_U8, {2, 2}, {3, 5, 13, 7});
+
+  Model sigmoid;
+  scales(sigmoid);
+  sigmoid.weight("step", TERN_DTYPE_F32, {}, {0x1p-8});
+  sigmoid.input("x", TERN_DTYPE_U8, {2}, {10, 255});
+  own(sigmoid.add("QLinearSigmoid", {"x", "half", "u10", "step", "u0"}));
+  expect(sigmoid.run(), TERN_DTYPE_U8, {2}, {128, 255});
+
+  Model leaky;
+  scales(leaky);
+  leaky.input("x", TERN_DTYPE_U8, {2}, {2, 14});
+  onnx::AttributeProto* alpha = own(leaky.add("QLinearLeakyRelu", {"x", "one", "u10", "half", "u10"}))->add_attribute();
+  alpha->set_name("alpha"), alpha->set_type(onnx::AttributeProto::FLOAT), alpha->set_f(0.25f);
+  expect(leaky.run(), TERN_DTYPE_U8, {2}, {6, 18});
+
+  for (const bool quantizes : {true, false}) {
+    Model gemm;
+    scales(gemm);
+    gemm.weight("w", TERN_DTYPE_I8, {2, 2}, {1, 3, 2, -4}).weight("c", TERN_DTYPE_I32, {2}, {10, -1});
+    gemm.input("x", TERN_DTYPE_U8, {1, 2}, {12, 14});
+    const auto n = own(quantizes ? gemm.add("QGemm", {"x", "half", "u10", "w", "quarter", "i0", "c", "quarter", "u3"})
+                                 : gemm.add("QGemm", {"x", "half", "u10", "w", "quarter", "i0", "c"}));
+    integer(n, "transB", 1);  // 24 and -13 steps of an eighth
+    if (quantizes) expect(gemm.run(), TERN_DTYPE_U8, {1, 2}, {15, 0});
+    else expect(gemm.run(), TERN_DTYPE_F32, {1, 2}, {3, -1.625});
+  }
+}
+
 // Element types that nothing here holds are refused by their number, not taken for others.
 TEST(OnnxTypes, OtherTypesAreRefused) {
   for (const int type : {17, 18, 19, 20, 21, 22, 8, 14}) {  // float8, int4, strings, complex numbers

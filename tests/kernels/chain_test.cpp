@@ -116,5 +116,43 @@ TEST(ChainKernels, RefusesBadPrograms) {
   EXPECT_FALSE(plan(a));
 }
 
+TEST(ChainKernels, Codes) {
+  for (const int64_t n : {1, 17, 512, 9000})
+    for (const int32_t y_dtype : {TERN_DTYPE_F32, TERN_DTYPE_U8, TERN_DTYPE_I8}) {
+      Random random((uint64_t)n);
+      Guarded<uint8_t> a_codes((size_t)n);
+      Guarded<int8_t> b_codes((size_t)n);
+      Guarded<float> scales(3), values((size_t)n);
+      Guarded<int32_t> zeros(2);
+      for (size_t i = 0; i < (size_t)n; ++i) a_codes[i] = (uint8_t)random.next(), b_codes[i] = (int8_t)random.next();
+      scales[0] = 0.25f, scales[1] = 0.125f, scales[2] = 0.5f, zeros[0] = 100, zeros[1] = -7;
+      Guarded<uint8_t> codes((size_t)n);
+      ChainArgs c;
+      c.steps = 1, c.channels = n;
+      c.step[0].is_binary = 1, c.step[0].op.kind = Elementwise::add;
+      c.step[0].a = {ChainSource::tensor, 0, 0}, c.step[0].b = {ChainSource::tensor, 1, 0};
+      c.codes[0] = {TERN_DTYPE_U8, a_codes.data(), &scales[0], &zeros[0]};
+      c.codes[1] = {TERN_DTYPE_I8, b_codes.data(), &scales[1], nullptr};
+      c.y = values.data();
+      if (y_dtype != TERN_DTYPE_F32) c.y_codes = {y_dtype, codes.data(), &scales[2], &zeros[1]};
+      ASSERT_TRUE(plan(c));
+      for_each_set([&](const Kernels& k) {
+        if (y_dtype == TERN_DTYPE_F32)
+          run(k.chain->chain, &c, c.units, chain_scratch(c), values.data(), values.bytes());
+        else run(k.chain->chain, &c, c.units, chain_scratch(c), codes.data(), codes.bytes());
+        for (size_t i = 0; i < (size_t)n; ++i) {
+          const float sum = (float)(a_codes[i] - 100) * 0.25f + (float)b_codes[i] * 0.125f;
+          if (y_dtype == TERN_DTYPE_F32) {
+            ASSERT_EQ(values[i], sum);
+            continue;
+          }
+          const float low = y_dtype == TERN_DTYPE_U8 ? 0 : -128, code = std::nearbyintf(sum / 0.5f) - 7;
+          const float want = code < low ? low : code > low + 255 ? low + 255 : code;
+          ASSERT_EQ(y_dtype == TERN_DTYPE_U8 ? (int)codes[i] : (int)(int8_t)codes[i], (int)want);
+        }
+      });
+    }
+}
+
 }  // namespace
 }  // namespace tern::cpu::test

@@ -8,7 +8,10 @@
 #include "ops/conv2d.h"
 #include "ops/elementwise.h"
 #include "ops/fused.h"
+#include "ops/matmul.h"
 #include "ops/normalize.h"
+#include "ops/quantize.h"
+#include "ops/unary.h"
 #include "tests/runtime/support.h"
 
 namespace tern::test {
@@ -322,6 +325,124 @@ TEST(Fusion, Chains) {
         compare(std::move(s), y, 1);
         if (HasFailure()) return;
       }
+  });
+}
+
+// Scales are powers of two and sums stay below 2^24, so that each node alone computes exactly, too.
+TEST(Fusion, Int8Products) {
+  const float kScale = 0x1p-5f, kWeightScale = 0x1p-4f;
+  enum Kind { integers, values, kinds };
+  const auto codes = [](Sketch& s, DType dtype, const Shape& shape, int64_t most) {
+    std::vector<int8_t> bytes((size_t)shape.elements());
+    for (int8_t& b : bytes) b = (int8_t)s.draw.integer(dtype == TERN_DTYPE_U8 ? 0 : -most, most);
+    return add_constant(s.g, dtype, shape, bytes.data());
+  };
+  const auto whole = [](Sketch& s, const Shape& shape) {
+    std::vector<int32_t> numbers((size_t)shape.elements());
+    for (int32_t& v : numbers) v = (int32_t)s.draw.integer(-999, 999);
+    return add_constant(s.g, TERN_DTYPE_I32, shape, numbers.data());
+  };
+  const auto floats = [](Sketch& s, const Shape& shape, float size) {
+    std::vector<float> numbers((size_t)shape.elements());
+    for (float& v : numbers) v = size * (float)(1 << s.draw.integer(0, 3));
+    return add_constant(s.g, TERN_DTYPE_F32, shape, numbers.data());
+  };
+  on_every_set([&] {
+    uint64_t seed = 1;
+    for (const char* product : {"pointwise", "3x3", "depthwise", "groups", "rows", "product"})
+      for (int kind = 0; kind < kinds; ++kind)
+        for (const DType dtype : {TERN_DTYPE_U8, TERN_DTYPE_I8})
+          for (int tail = 0; tail < 16; ++tail) {
+            const bool biased = tail & 1, clips = tail & 2, quantizes = tail & 4, per_channel = tail & 8;
+            if (clips && !quantizes) continue;
+            SCOPED_TRACE(std::string(product) + ", kind " + std::to_string(kind) + ", tail " + std::to_string(tail));
+            Sketch s{{seed++}, {}, {}, {}};
+            const std::string name = product;
+            const bool conv = name != "rows" && name != "product", rows = name == "rows";
+            const int64_t groups = name == "depthwise" ? s.draw.integer(2, 70) : name == "groups" ? 2 : 1;
+            const int64_t in = name == "depthwise" ? groups : groups * s.draw.integer(1, 9),
+                          kernel = name == "pointwise" ? 1 : 3;
+            const int64_t out = name == "depthwise" ? groups : groups * s.draw.integer(1, 40);
+            const Shape shape =
+                conv ? Shape{1, s.draw.integer(3, 7), s.draw.integer(3, 9), in} : Shape{s.draw.integer(1, 50), in};
+            const ValueId zero = codes(s, dtype, {}, 9), scale = add_constant(s.g, kScale);
+            const ValueId x =
+                emit(s.g, "quantize_linear", {s.input(shape), scale, zero}, QuantizeLinearAttrs{.dtype = dtype});
+            const Shape w_shape = conv   ? Shape{out, kernel, kernel, in / groups}
+                                  : rows ? Shape{out, in}
+                                         : Shape{in, out};
+            const Shape each = per_channel ? Shape{out} : Shape{};
+            const ValueId w = codes(s, TERN_DTYPE_I8, w_shape, 127);
+            const Conv2dAttrs attrs{
+                .strides = {1, kernel == 3 ? 2 : 1}, .pads = {kernel / 2, 0, kernel / 2, kernel / 2}, .groups = groups};
+            ValueId y;
+            if (kind == integers) {
+              if (rows) continue;
+              const ValueId w_zero = s.draw.integer(0, 1) ? kNoValue : codes(s, TERN_DTYPE_I8, each, 5);
+              y = conv ? emit(s.g, "conv2d_integer", {x, w, zero, w_zero}, attrs)
+                       : emit(s.g, "matmul_integer", {x, w, zero, w_zero});
+              if (biased) y = add(s.g, y, whole(s, {out}));
+              y = mul(s.g, cast(s.g, y, TERN_DTYPE_F32), floats(s, each, kScale * kWeightScale));
+            } else {
+              const int64_t axis = conv || rows ? 0 : 1;
+              const ValueId dx = emit(s.g, "dequantize_linear", {x, scale, zero}, DequantizeLinearAttrs{}),
+                            dw = emit(s.g, "dequantize_linear",
+                                      {w, floats(s, each, kWeightScale), codes(s, TERN_DTYPE_I8, each, 3)},
+                                      DequantizeLinearAttrs{.axis = axis});
+              const ValueId bias = !biased ? kNoValue
+                                   : s.draw.integer(0, 1)
+                                       ? emit(s.g, "dequantize_linear", {whole(s, {out}), floats(s, {}, kScale)},
+                                              DequantizeLinearAttrs{.axis = 0})
+                                       : floats(s, {out}, -1);
+              if (conv) y = emit(s.g, "conv2d", {dx, dw, bias}, attrs);
+              else if (rows) y = emit(s.g, "linear", {dx, dw, bias});
+              else y = emit(s.g, "matmul", {dx, dw}, MatmulAttrs{});
+              if (biased && !conv && !rows) y = add(s.g, y, bias);  // codes of it are decoded beforehand
+            }
+            if (clips) y = s.draw.integer(0, 1) ? emit(s.g, "relu", {y}) : emit(s.g, "clip", {y}, ClipAttrs{-0.5, 2});
+            size_t nodes = 2;
+            if (quantizes) {
+              y = emit(s.g, "quantize_linear", {y, add_constant(s.g, 0x1p-6f), codes(s, dtype, {}, 99)},
+                       QuantizeLinearAttrs{.dtype = dtype});
+              y = cast(s.g, y, TERN_DTYPE_F32);
+              ++nodes;
+            }
+            compare(std::move(s), y, nodes);
+            if (HasFailure()) return;
+          }
+  });
+}
+
+// Element-wise operators between codes.
+TEST(Fusion, ChainsOfCodes) {
+  on_every_set([&] {
+    uint64_t seed = 1;
+    for (const char* op : {"add", "mul", "sub", "max"})
+      for (const DType dtype : {TERN_DTYPE_U8, TERN_DTYPE_I8})
+        for (int form = 0; form < 8; ++form) {
+          const bool both = form & 1, encodes = form & 2, shared = form & 4;
+          SCOPED_TRACE(std::string(op) + ", form " + std::to_string(form));
+          Sketch s{{seed++}, {}, {}, {}};
+          const Shape shape{s.draw.integer(1, 9), s.draw.integer(1, 9), s.draw.integer(1, 90)};
+          const uint8_t zero = (uint8_t)s.draw.integer(0, 99);
+          const ValueId z = add_constant(s.g, dtype, Shape{}, &zero);
+          const auto codes = [&](float scale) {
+            const ValueId steps = add_constant(s.g, scale);
+            const ValueId q =
+                emit(s.g, "quantize_linear", {s.input(shape), steps, z}, QuantizeLinearAttrs{.dtype = dtype});
+            return emit(s.g, "dequantize_linear", {q, steps, z}, DequantizeLinearAttrs{});
+          };
+          const ValueId a = codes(0.013f), b = shared ? a : both ? codes(0.017f) : s.input(shape);
+          ValueId y = emit(s.g, "relu", {emit(s.g, op, {a, b})});
+          size_t nodes = both && !shared ? 3 : 2;
+          if (encodes) {
+            y = emit(s.g, "quantize_linear", {y, add_constant(s.g, 0.011f), z}, QuantizeLinearAttrs{.dtype = dtype});
+            y = cast(s.g, y, TERN_DTYPE_F32);
+            ++nodes;
+          }
+          compare(std::move(s), y, nodes);
+          if (HasFailure()) return;
+        }
   });
 }
 
