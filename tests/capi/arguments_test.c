@@ -180,6 +180,7 @@ static void no_status(void) {
   tern_parameters_retain(NULL);
   tern_pose_release(NULL);
   tern_tracker_release(NULL);
+  tern_tracker_release(NULL);
   tern_session_release(NULL);
   tern_state_release(NULL);
   tern_state_retain(NULL);
@@ -221,6 +222,7 @@ static const char* const kNoStatus[] = {"tern_version",
                                         "tern_parameters_release",
                                         "tern_parameters_retain",
                                         "tern_pose_release",
+                                        "tern_tracker_release",
                                         "tern_session_release",
                                         "tern_state_release",
                                         "tern_state_retain",
