@@ -305,8 +305,8 @@ void sum_taps(const Tap* taps, int64_t n, int64_t depth, int64_t offset, int64_t
   finish_pixels(sums, TX, to, at);
 }
 
-// The same for outputs of which one lies STRIDE inputs behind the other, taps of a row being K inputs side by side: each
-// input is loaded once and used by every output that it touches. n: rows of taps.
+// The same for outputs of which one lies STRIDE inputs behind the other, taps of a row being K inputs side by side:
+// each input is loaded once and used by every output that it touches. n: rows of taps.
 template <int K, int STRIDE>
 void slide_taps(const Tap* rows, int64_t n, int64_t, int64_t offset, int64_t step, const Target& to, int64_t at) {
   constexpr int kOutputs = 8, kInputs = (kOutputs - 1) * STRIDE + K;

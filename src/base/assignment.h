@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which row goes to which column, so that the costs are least in all: exact, by shortest augmenting paths.
-// Source: R. Jonker, A. Volgenant: A Shortest Augmenting Path Algorithm for Dense and Sparse Linear Assignment Problems,
-// 1987.
+// Source: R. Jonker, A. Volgenant: A Shortest Augmenting Path Algorithm for Dense and Sparse Linear Assignment
+// Problems, 1987.
 #pragma once
 #include <cstdint>
 #include <vector>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How well tracks agree with the truth, as the field counts it.
 // Sources: K. Bernardin, R. Stiefelhagen: Evaluating Multiple Object Tracking Performance: The CLEAR MOT Metrics, 2008;
-// E. Ristani et al., Performance Measures and a Data Set for Multi-Target, Multi-Camera Tracking, 2016; J. Luiten et al.,
-// HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking, 2020. The numbers are those of TrackEval.
+// E. Ristani et al., Performance Measures and a Data Set for Multi-Target, Multi-Camera Tracking, 2016; J. Luiten et
+// al., HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking, 2020. The numbers are those of TrackEval.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -18,8 +18,8 @@ struct MotBox {
 };
 using MotFrames = std::vector<std::vector<MotBox>>;  // [frame - 1]
 
-// A file of lines "frame,id,left,top,width,height,score,..." (MOTChallenge), frames from 1, in any order. Prints what is
-// wrong, with its line.
+// A file of lines "frame,id,left,top,width,height,score,..." (MOTChallenge), frames from 1, in any order. Prints what
+// is wrong, with its line.
 bool read_mot(const std::string& path, MotFrames* frames);
 
 // Counts of one sequence; those of several are added.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Source: J. Cao et al., Observation-Centric SORT: Rethinking SORT for Robust Multi-Object Tracking, 2023; its filter is
-// that of A. Bewley et al., Simple Online and Realtime Tracking, 2016.
+// Source: J. Cao et al., Observation-Centric SORT: Rethinking SORT for Robust Multi-Object Tracking, 2023; its filter
+// is that of A. Bewley et al., Simple Online and Realtime Tracking, 2016.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
