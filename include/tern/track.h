@@ -32,7 +32,8 @@ typedef struct tern_tracker_options {
   uint32_t struct_size;
   int32_t method;         /* tern_track_method */
   float high_score;       /* a detection above it is matched first, 0..1 -> 0.6, 0.6, 0.6 */
-  float low_score;        /* one between this and high_score is matched to what is left, 0..1 -> 0.1, none (so: 1), 0.1 */
+  float low_score;        /* one between this and high_score is matched to what is left, 0..1
+                             -> 0.1, none (so: 1), 0.1 */
   float new_score;        /* least score with which a new track begins, 0..1 -> high_score + 0.1, high_score,
                              high_score + 0.1 */
   float min_overlap;      /* least IoU of a track with its detection, 0..1; BYTE, BOTSORT: times the detection's
@@ -51,7 +52,7 @@ typedef struct tern_track_frame {
   double time;  /* seconds, of any origin, later than the frame before; or negative: one frame after it */
   /* For BOTSORT, else NULL. */
   const float* embeddings;  /* [num_detections][embedding_size]: what each looks like (of any length but 0); or NULL */
-  const float* camera;      /* [2][3]: x, y of the frame before are at camera * (x, y, 1) in this one; NULL: it stands */
+  const float* camera;      /* [2][3]: x, y of the frame before are at camera * (x, y, 1) in this; NULL: it stands */
   int32_t embedding_size;   /* the same in all frames */
   int32_t reserved;         /* 0 */
 } tern_track_frame;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // ByteTrack, and BoT-SORT, which adds the camera's motion and what objects look like.
 // Sources: Y. Zhang et al., ByteTrack: Multi-Object Tracking by Associating Every Detection Box, 2022; N. Aharon et
-// al., BoT-SORT: Robust Associations Multi-Pedestrian Tracking, 2022. Their filters come from N. Wojke et al., Simple Online
-// and Realtime Tracking with a Deep Association Metric, 2017.
+// al., BoT-SORT: Robust Associations Multi-Pedestrian Tracking, 2022. Their filters come from N. Wojke et al., Simple
+// Online and Realtime Tracking with a Deep Association Metric, 2017.
 #include <algorithm>
 #include <cmath>
 

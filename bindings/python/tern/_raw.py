@@ -534,7 +534,8 @@ class tern_tracker_options(Structure):
         ("method", c_int32),
         # a detection above it is matched first, 0..1 -> 0.6, 0.6, 0.6
         ("high_score", c_float),
-        # one between this and high_score is matched to what is left, 0..1 -> 0.1, none (so: 1), 0.1
+        # one between this and high_score is matched to what is left, 0..1
+        # -> 0.1, none (so: 1), 0.1
         ("low_score", c_float),
         # least score with which a new track begins, 0..1 -> high_score + 0.1, high_score,
         # high_score + 0.1
@@ -566,7 +567,7 @@ class tern_track_frame(Structure):
         ("time", c_double),
         # [num_detections][embedding_size]: what each looks like (of any length but 0); or NULL
         ("embeddings", POINTER(c_float)),
-        # [2][3]: x, y of the frame before are at camera * (x, y, 1) in this one; NULL: it stands
+        # [2][3]: x, y of the frame before are at camera * (x, y, 1) in this; NULL: it stands
         ("camera", POINTER(c_float)),
         # the same in all frames
         ("embedding_size", c_int32),
