@@ -47,7 +47,7 @@ function(tern_add_cpu_kernels target)
 
   # Their loops are written in vectors: more optimisation than this makes them longer, and not faster.
   set_source_files_properties(${TERN_CPU_DIR}/rows_f64.cpp PROPERTIES COMPILE_OPTIONS -Os SKIP_PRECOMPILE_HEADERS ON)
-  set_source_files_properties(${TERN_CPU_DIR}/matmul_f64.cpp PROPERTIES COMPILE_OPTIONS -O2)
+  set_source_files_properties(${TERN_CPU_DIR}/matmul_f64.cpp PROPERTIES COMPILE_OPTIONS -O2 SKIP_PRECOMPILE_HEADERS ON)
 
   # Definitions of its own: the precompiled header does not fit.
   set_source_files_properties(${TERN_CPU_DIR}/table.cpp PROPERTIES COMPILE_DEFINITIONS "${tern_left_out}" SKIP_PRECOMPILE_HEADERS ON)
