@@ -75,7 +75,8 @@ TERN_API void tern_tracker_release(tern_tracker* tracker) TERN_NOEXCEPT;
  *          as detections)
  * Errors   TERN_ERR_INVALID_ARGUMENT: a box or score that is no number, a box whose right is left of its left, a time
  *          that is not later, an embedding without a length; TERN_ERR_UNSUPPORTED: embeddings or a camera for a method
- *          that does not use them. The tracker is as it was.
+ *          that does not use them; TERN_ERR_LIMIT: a million pairs of boxes overlap, or with OCSORT there are more than
+ *          four million pairs of a detection and a track. The tracker is as it was.
  * Threads  one call at a time for a tracker; a second one gives TERN_ERR_STATE. */
 TERN_API tern_status tern_tracker_update(tern_tracker* tracker, const tern_track_frame* frame, tern_track* tracks,
                                          int32_t capacity, int32_t* count) TERN_NOEXCEPT;

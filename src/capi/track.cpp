@@ -145,7 +145,7 @@ tern_status tern_tracker_update(tern_tracker* tracker, const tern_track_frame* f
     double camera[6];
     TERN_TRY(read_look(*tracker, *frame, &tracker->looked, camera));
     TERN_TRY(read_detections(*frame, tracker->looked, &tracker->detections));
-    tracker->task->update({tracker->detections, frames, frame->camera ? camera : nullptr}, &tracker->tracks);
+    TERN_TRY(tracker->task->update({tracker->detections, frames, frame->camera ? camera : nullptr}, &tracker->tracks));
     if (frame->embeddings) tracker->look_size = frame->embedding_size;
     tracker->time = time;
     tracker->timed = tracker->timed || given;

@@ -65,6 +65,7 @@ const std::vector<Overlaps::Pair>& Overlaps::find(std::span<const TrackBox> rows
       if (const double iou = overlap(row, column, margin); iou > 0) pairs_.push_back({r, c, iou});
     }
     open_.resize(kept);
+    if (pairs_.size() > kMostPairs) break;
   }
   return pairs_;
 }

@@ -47,8 +47,10 @@ class Overlaps {
     int32_t row, column;
     double iou;
   };
+  // Boxes that lie upon one another by the thousand are no frame of a video, and would take all memory.
+  static constexpr size_t kMostPairs = 1 << 20;
   // margin: what is added to each width and height (some references count pixels, 1).
-  // Only pairs of an IoU above 0. Borrowed until the next call.
+  // Only pairs of an IoU above 0; of more than kMostPairs not all. Borrowed until the next call.
   const std::vector<Pair>& find(std::span<const TrackBox> rows, std::span<const TrackBox> columns, double margin);
 
  private:
@@ -66,7 +68,8 @@ class Tracker {
   };
   virtual ~Tracker() = default;
   // tracks: in place of what it held.
-  virtual void update(const TrackFrame& frame, std::vector<tern_track>* tracks) = 0;
+  // TERN_ERR_LIMIT: too many boxes lie upon one another; nothing has changed.
+  virtual tern_status update(const TrackFrame& frame, std::vector<tern_track>* tracks) = 0;
   virtual void reset() = 0;
 };
 std::unique_ptr<Tracker> make_byte_tracker(const Tracker::Options& options);

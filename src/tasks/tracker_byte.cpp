@@ -5,7 +5,9 @@
 // Online and Realtime Tracking with a Deep Association Metric, 2017.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
+#include "base/status.h"
 #include "tasks/tracker.h"
 
 namespace tern {
@@ -143,17 +145,34 @@ class ByteTracker : public Tracker {
  public:
   explicit ByteTracker(const Options& options) : o_(options) {}
 
-  void reset() override {
-    tracks_.clear();
-    lost_.clear();
-    last_id_ = frame_ = 0;
-    time_ = 0;
+  void reset() override { now_ = {}; }
+
+  tern_status update(const TrackFrame& frame, std::vector<tern_track>* out) override {
+    // Only where there may be too many pairs, what is known now is kept to go back to.
+    std::optional<Known> before;
+    if (frame.detections.size() * (now_.tracks.size() + now_.lost.size()) > Overlaps::kMostPairs) before = now_;
+    too_many_ = false;
+    advance(frame);
+    if (too_many_) {
+      now_ = std::move(*before);
+      return TERN_FAIL(TERN_ERR_LIMIT, "of %zu detections more than %zu pairs overlap tracks", frame.detections.size(),
+                       Overlaps::kMostPairs);
+    }
+    out->clear();
+    for (const Track& t : now_.tracks) {
+      if (!t.confirmed && !Motion::kBot) continue;
+      const TrackBox b = t.box();
+      out->push_back({t.id, (float)b.x0, (float)b.y0, (float)b.x1, (float)b.y1, (float)t.score, t.label, t.detection,
+                      (int32_t)std::min<int64_t>(now_.frame - t.start, INT32_MAX)});
+    }
+    return TERN_OK;
   }
 
-  void update(const TrackFrame& frame, std::vector<tern_track>* out) override {
+ private:
+  void advance(const TrackFrame& frame) {
     const double frames = frame.frames;
-    ++frame_;
-    time_ += frames;
+    ++now_.frame;
+    now_.time += frames;
     high_.clear();
     low_.clear();
     for (const TrackInput& d : frame.detections) {
@@ -162,8 +181,8 @@ class ByteTracker : public Tracker {
     }
     // All that were confirmed, lost ones too, with the high scores.
     std::vector<Track*> pool, unconfirmed;
-    for (Track& t : tracks_) (t.confirmed ? pool : unconfirmed).push_back(&t);
-    for (Track& t : lost_) pool.push_back(&t);
+    for (Track& t : now_.tracks) (t.confirmed ? pool : unconfirmed).push_back(&t);
+    for (Track& t : now_.lost) pool.push_back(&t);
     for (Track* t : pool) t->motion.predict(frames, t->tracked);
     if (frame.camera)
       for (auto* list : {&pool, &unconfirmed})
@@ -178,45 +197,36 @@ class ByteTracker : public Tracker {
     for (Track* t : unconfirmed) t->over = true;
 
     std::vector<Track> still, found, newly_lost;
-    for (Track& t : tracks_)
+    for (Track& t : now_.tracks)
       if (!t.over) (t.tracked ? still : newly_lost).push_back(t);
     for (const TrackInput* d : high_) {
       if (d->score < o_.fresh) continue;
       Track t;
-      t.id = ++last_id_;
-      t.start = frame_;
-      t.confirmed = frame_ == 1;
+      t.id = ++now_.last_id;
+      t.start = now_.frame;
+      t.confirmed = now_.frame == 1;
       t.motion.begin(d->box);
       seen(&t, *d);
       still.push_back(t);
     }
-    for (Track& t : lost_)
+    for (Track& t : now_.lost)
       if (t.tracked) still.push_back(t);
       else if (!t.expired) found.push_back(t);
     // One that was lost for too long may still be found in the next frame, as its authors' program does.
-    for (Track& t : found) t.expired = t.expired || time_ - t.time > o_.max_lost * o_.frame_rate + 1e-6;
+    for (Track& t : found) t.expired = t.expired || now_.time - t.time > o_.max_lost * o_.frame_rate + 1e-6;
     for (Track& t : newly_lost)
       if (!t.expired) found.push_back(t);
-    tracks_ = std::move(still);
-    lost_ = std::move(found);
+    now_.tracks = std::move(still);
+    now_.lost = std::move(found);
     drop_doubles();
-
-    out->clear();
-    for (const Track& t : tracks_) {
-      if (!t.confirmed && !Motion::kBot) continue;
-      const TrackBox b = t.box();
-      out->push_back({t.id, (float)b.x0, (float)b.y0, (float)b.x1, (float)b.y1, (float)t.score, t.label, t.detection,
-                      (int32_t)std::min<int64_t>(frame_ - t.start, INT32_MAX)});
-    }
   }
 
- private:
   void seen(Track* t, const TrackInput& d) {
     t->score = d.score;
     t->label = d.label;
     t->detection = d.index;
-    t->seen = frame_;
-    t->time = time_;
+    t->seen = now_.frame;
+    t->time = now_.time;
     t->tracked = true;
     if (d.look.empty() || d.score <= o_.high) return;
     if (t->look.size() != d.look.size()) {
@@ -235,7 +245,7 @@ class ByteTracker : public Tracker {
     for (const Track* t : *tracks) rows_.push_back(t->box());
     for (const TrackInput* d : *detections) columns_.push_back(d->box);
     pairs_.clear();
-    for (const Overlaps::Pair& p : overlaps_.find(rows_, columns_, kPixel)) {
+    for (const Overlaps::Pair& p : find_overlaps()) {
       const TrackInput& d = *(*detections)[(size_t)p.column];
       if (!o_.across_labels && d.label != (*tracks)[(size_t)p.row]->label) continue;
       double cost = 1 - p.iou * (with_score ? d.score : 1);
@@ -275,23 +285,35 @@ class ByteTracker : public Tracker {
   void drop_doubles() {
     rows_.clear();
     columns_.clear();
-    for (const Track& t : tracks_) rows_.push_back(t.box());
-    for (const Track& t : lost_) columns_.push_back(t.box());
-    for (const Overlaps::Pair& p : overlaps_.find(rows_, columns_, kPixel)) {
+    for (const Track& t : now_.tracks) rows_.push_back(t.box());
+    for (const Track& t : now_.lost) columns_.push_back(t.box());
+    for (const Overlaps::Pair& p : find_overlaps()) {
       if (!(1 - p.iou < 1 - kSameOverlap)) continue;
-      Track &a = tracks_[(size_t)p.row], &b = lost_[(size_t)p.column];
+      Track &a = now_.tracks[(size_t)p.row], &b = now_.lost[(size_t)p.column];
       if (!o_.across_labels && a.label != b.label) continue;
       (a.seen - a.start > b.seen - b.start ? b : a).over = true;
     }
     const auto over = [](const Track& t) { return t.over; };
-    std::erase_if(tracks_, over);
-    std::erase_if(lost_, over);
+    std::erase_if(now_.tracks, over);
+    std::erase_if(now_.lost, over);
+  }
+
+  struct Known {
+    std::vector<Track> tracks, lost;
+    int64_t last_id = 0, frame = 0;
+    double time = 0;
+  };
+  // Pairs that overlap, or none if there are too many.
+  const std::vector<Overlaps::Pair>& find_overlaps() {
+    const std::vector<Overlaps::Pair>& pairs = overlaps_.find(rows_, columns_, kPixel);
+    too_many_ = too_many_ || pairs.size() > Overlaps::kMostPairs;
+    return too_many_ ? none_ : pairs;
   }
 
   Options o_;
-  std::vector<Track> tracks_, lost_;
-  int64_t last_id_ = 0, frame_ = 0;
-  double time_ = 0;
+  Known now_;
+  bool too_many_ = false;
+  const std::vector<Overlaps::Pair> none_;
   std::vector<const TrackInput*> high_, low_;
   std::vector<TrackBox> rows_, columns_;
   std::vector<AssignmentPair> pairs_;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "base/status.h"
 #include "tasks/tracker.h"
 
 namespace tern {
@@ -14,6 +15,7 @@ constexpr int kBack = 3;           // frames between the two observations that g
 constexpr int64_t kFirstHits = 3;  // frames in a row in which a track must be seen before it is told
 constexpr double kInertia = 0.2;   // what agreement of directions counts, next to an overlap
 constexpr double kSmall = 1e-6;
+constexpr size_t kMostCosts = 1 << 22;  // of all tracks and all detections
 
 // What is seen of a box: its centre, its area, width over height.
 struct Seen {
@@ -143,15 +145,20 @@ class OcsortTracker : public Tracker {
     time_ = 0;
   }
 
-  void update(const TrackFrame& frame, std::vector<tern_track>* out) override {
+  tern_status update(const TrackFrame& frame, std::vector<tern_track>* out) override {
     const double frames = frame.frames;
-    ++frame_;
-    time_ += frames;
     std::vector<const TrackInput*> high, low;
     for (const TrackInput& d : frame.detections) {
       if (d.score > o_.high) high.push_back(&d);
       else if (d.score > o_.low && d.score < o_.high) low.push_back(&d);
     }
+    if (std::max(high.size(), low.size()) * tracks_.size() > kMostCosts)
+      return TERN_FAIL(
+          TERN_ERR_LIMIT,
+          "%zu detections for %zu tracks: OCSORT compares each with each, at most %zu; BYTE only what overlaps",
+          std::max(high.size(), low.size()), tracks_.size(), kMostCosts);
+    ++frame_;
+    time_ += frames;
     for (Track& t : tracks_) t.predict(frames);
     std::erase_if(tracks_, [](const Track& t) {
       const TrackBox b = t.filter.box();
@@ -192,6 +199,7 @@ class OcsortTracker : public Tracker {
                       (int32_t)std::min<int64_t>(t.age, INT32_MAX)});
     }
     std::erase_if(tracks_, [&](const Track& t) { return time_ - t.time > o_.max_lost * o_.frame_rate + 1e-6; });
+    return TERN_OK;
   }
 
  private:

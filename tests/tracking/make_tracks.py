@@ -89,7 +89,7 @@ def moving(frames, people, seed):
 
 
 SEQUENCES = {"few": dict(seed=1, people=5, frames=120, noise=1, missed=0.01, wrong=0.1),
-             "crowd": dict(seed=2, people=20, frames=60, noise=1.5, missed=0.02, wrong=1.5),
+             "crowd": dict(seed=69, people=30, frames=50, noise=4, missed=0.03, wrong=0.5, width=420, height=360),
              "long_gaps": dict(seed=3, people=6, frames=130, noise=0.7, missed=0.06, wrong=0.3)}
 
 

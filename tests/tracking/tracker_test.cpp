@@ -185,7 +185,7 @@ TEST(Tracker, EqualsOcsort) {
     for (const double time : {0.0, 1.0 / 30}) {
       tern_tracker_options o = options_of(TERN_TRACK_OCSORT);
       compare(s, "ocsort", o, time);
-      o.low_score = 0.1f;
+      o.low_score = std::nextafter(0.1f, 0.0f);  // 0.1 of its program, in double, lies between this and 0.1f
       compare(s, "ocsort_low", o, time);
     }
 }
@@ -246,6 +246,34 @@ TEST(Tracker, RefusesWhatCannotBe) {
   EXPECT_TRUE(refused([](auto& o) { o.min_overlap = std::nanf(""); }));
   EXPECT_TRUE(refused([](auto& o) { o.frame_rate = -1; }));
   EXPECT_TRUE(refused([](auto& o) { o.max_lost = HUGE_VALF; }));
+}
+
+// Boxes that lie upon one another by the thousand are refused before they take all memory; many that do not are
+// tracked.
+TEST(Tracker, ManyBoxes) {
+  for (const int32_t method : {TERN_TRACK_BYTE, TERN_TRACK_OCSORT, TERN_TRACK_BOTSORT}) {
+    const Handle tracker(options_of(method));
+    std::vector<tern_detection> heap(3000, {10, 10, 50, 90, 0.9f, 0}), grid;
+    for (int i = 0; i < 12000; ++i) {
+      const float x = (float)(i % 120) * 30, y = (float)(i / 120) * 30;
+      grid.push_back({x, y, x + 20, y + 20, 0.9f, 0});
+    }
+    std::vector<tern_track> tracks;
+    ASSERT_EQ(update(tracker.p, heap, &tracks), TERN_OK);
+    ASSERT_EQ(tracks.size(), heap.size());
+    EXPECT_EQ(update(tracker.p, heap, &tracks), TERN_ERR_LIMIT);
+    EXPECT_NE(std::string(tern_last_error_message()).find("3000 detections"), std::string::npos);
+    // It is as it was: the track goes on.
+    ASSERT_EQ(update(tracker.p, {heap[0]}, &tracks), TERN_OK);
+    ASSERT_EQ(tracks.size(), 1u);
+    EXPECT_EQ(tracks[0].age, 1);
+    ASSERT_EQ(tern_tracker_reset(tracker.p), TERN_OK);
+    ASSERT_EQ(update(tracker.p, grid, &tracks), TERN_OK);
+    if (method == TERN_TRACK_OCSORT) continue;
+    ASSERT_EQ(update(tracker.p, grid, &tracks), TERN_OK);
+    ASSERT_EQ(tracks.size(), grid.size());
+    for (size_t i = 0; i < tracks.size(); ++i) ASSERT_EQ(tracks[i].id, (int64_t)i + 1);
+  }
 }
 
 // A track keeps its label unless labels do not matter.

@@ -990,7 +990,7 @@ FUNCTIONS = {
     "tern_tracker_update": (
         c_int32, [c_void_p, POINTER(tern_track_frame), POINTER(tern_track), c_int32, POINTER(c_int32)],
         "tracker, frame, tracks, capacity, count",
-        'Takes the next frame. Every frame is given, also one without detections.\ntracks   those that are seen in this frame: up to `capacity` are written; count: how many there are (at most as many\n         as detections)\nErrors   TERN_ERR_INVALID_ARGUMENT: a box or score that is no number, a box whose right is left of its left, a time\n         that is not later, an embedding without a length; TERN_ERR_UNSUPPORTED: embeddings or a camera for a method\n         that does not use them. The tracker is as it was.\nThreads  one call at a time for a tracker; a second one gives TERN_ERR_STATE.'),
+        'Takes the next frame. Every frame is given, also one without detections.\ntracks   those that are seen in this frame: up to `capacity` are written; count: how many there are (at most as many\n         as detections)\nErrors   TERN_ERR_INVALID_ARGUMENT: a box or score that is no number, a box whose right is left of its left, a time\n         that is not later, an embedding without a length; TERN_ERR_UNSUPPORTED: embeddings or a camera for a method\n         that does not use them; TERN_ERR_LIMIT: a million pairs of boxes overlap, or with OCSORT there are more than\n         four million pairs of a detection and a track. The tracker is as it was.\nThreads  one call at a time for a tracker; a second one gives TERN_ERR_STATE.'),
     "tern_tracker_reset": (
         c_int32, [c_void_p],
         "tracker",
