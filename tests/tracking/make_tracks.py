@@ -93,6 +93,25 @@ SEQUENCES = {"few": dict(seed=1, people=5, frames=120, noise=1, missed=0.01, wro
              "long_gaps": dict(seed=3, people=6, frames=130, noise=0.7, missed=0.06, wrong=0.3)}
 
 
+def edges():
+    """What happens at the limits: eight that stand, are gone for 27 to 34 frames and come back; and one who walks to where another
+    one was last seen."""
+    for frame in range(1, 61):
+        rows, true = [], []
+        for i in range(8):
+            box = [10 + 60 * i, 20, 40 + 60 * i, 100]
+            true.append([i + 1, *box])
+            if frame <= 10 or frame > 37 + i:
+                rows.append([*box, 0.9])
+        if frame <= 20:
+            rows.append([400, 200, 440, 300, 0.9])
+            true.append([9, *rows[-1][:4]])
+        x = min(400, 250 + 5 * frame)
+        rows.append([x, 203, x + 40, 303, 0.9])
+        true.append([10, *rows[-1][:4]])
+        yield np.array(rows, np.float32), true
+
+
 def stand_ins():
     """What the programs import and these runs need little of."""
     for name in ("cv2", "matplotlib", "matplotlib.pyplot", "fast_reid", "fast_reid.fast_reid_interfece", "tracker.gmc", "torch", "torch.nn", "torch.nn.functional"):
@@ -187,8 +206,9 @@ def main():
     sys.modules["trackeval"] = package
     stand_ins()
     scores = {}
-    for name, how in SEQUENCES.items():
-        frames, truth, _ = zip(*sequence(**how))
+    sequences = {name: [s[:2] for s in sequence(**how)] for name, how in SEQUENCES.items()} | {"edges": list(edges())}
+    for name, whole in sequences.items():
+        frames, truth = zip(*whole)
         write(name + ".boxes", frames, 2)
         write(name + ".truth", truth, 2)
         for method, run in (("byte", byte), ("ocsort", ocsort), ("ocsort_low", lambda f: ocsort(f, low=True)), ("botsort", botsort)):

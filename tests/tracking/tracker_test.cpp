@@ -171,17 +171,17 @@ tern_tracker_options options_of(int32_t method) {
 }
 
 TEST(Tracker, EqualsByteTrack) {
-  for (const char* s : {"few", "crowd", "long_gaps"})
+  for (const char* s : {"few", "crowd", "long_gaps", "edges"})
     for (const double time : {0.0, 1.0 / 30}) compare(s, "byte", options_of(TERN_TRACK_BYTE), time);
 }
 
 TEST(Tracker, EqualsBotSort) {
-  for (const char* s : {"few", "crowd", "long_gaps"})
+  for (const char* s : {"few", "crowd", "long_gaps", "edges"})
     for (const double time : {0.0, 1.0 / 30}) compare(s, "botsort", options_of(TERN_TRACK_BOTSORT), time);
 }
 
 TEST(Tracker, EqualsOcsort) {
-  for (const char* s : {"few", "crowd", "long_gaps"})
+  for (const char* s : {"few", "crowd", "long_gaps", "edges"})
     for (const double time : {0.0, 1.0 / 30}) {
       tern_tracker_options o = options_of(TERN_TRACK_OCSORT);
       compare(s, "ocsort", o, time);
