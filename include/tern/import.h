@@ -16,15 +16,20 @@ typedef struct tern_import_options {
   /* "NAME=1x3x480x640;NAME2=..." overrides declared shapes; NULL = none. Names may hold '=' and ';': the last '='
    * before a shape counts */
   const char* input_shapes;
-  const char* recipe;         /* name of a task recipe, "none", or NULL = the one that fits the model, if any */
+  /* name of a task recipe, a file that ends in ".recipe", "none", or NULL = the one that fits the model best, if any */
+  const char* recipe;
   /* text of a label file, one label a line; NULL = the file beside the source that has its name and the ending .txt, if
    * any */
   const char* labels;
   uint64_t max_file_bytes;    /* of all files that are read together; 0 = 64 GiB */
   /* ONNX: "NAME=16000;NAME2=..." inputs of fixed shape that become constants (each element this number); NULL = none */
   const char* input_values;
+  const char* task;           /* "detector", "classifier", ...: recipes of this task alone; NULL = any */
+  /* "KEY=VALUE" lines: keys of the task's metadata that replace the recipe's, by their whole name or its last part
+   * ("score" is result.score); line ends within a value are "\n" in two characters; NULL = none */
+  const char* settings;
 } tern_import_options;
-#define TERN_IMPORT_OPTIONS_INIT { (uint32_t)sizeof(tern_import_options), 0, NULL, NULL, NULL, 0, NULL }
+#define TERN_IMPORT_OPTIONS_INIT { (uint32_t)sizeof(tern_import_options), 0, NULL, NULL, NULL, 0, NULL, NULL, NULL }
 TERN_API tern_status tern_import_options_init(tern_import_options* options, size_t size) TERN_NOEXCEPT;
 
 /* Reads an ONNX or TFLite file (told apart by content) and writes a `.tern` file. Weights that an ONNX file keeps in
@@ -37,6 +42,26 @@ TERN_API tern_status tern_import_options_init(tern_import_options* options, size
  *         does not fit) */
 TERN_API tern_status tern_import_file(const char* source, const char* output,
                                       const tern_import_options* options) TERN_NOEXCEPT;
+
+/* Writes a `.tern` file again with other metadata of its task: settings as in tern_import_options; an empty value takes
+ * a key away. source and output may be the same file, which is replaced when the new one is complete.
+ * Errors  as tern_import_file; TERN_ERR_INVALID_ARGUMENT and TERN_ERR_CORRUPT name the key that cannot be so */
+TERN_API tern_status tern_import_edit(const char* source, const char* output, const char* settings) TERN_NOEXCEPT;
+
+/* One key of the metadata of tasks. Borrowed for ever. */
+typedef struct tern_task_key {
+  uint32_t struct_size;
+  const char* name;      /* "result.score" */
+  const char* kind;      /* "text", "choice", "number", "numbers", "lines", "output" or "anchors" */
+  const char* fallback;  /* without the key; "" = none */
+  const char* words;     /* of a choice, separated by '|'; else "" */
+  const char* about;     /* one sentence */
+  double min, max;       /* of numbers */
+} tern_task_key;
+#define TERN_TASK_KEY_INIT { (uint32_t)sizeof(tern_task_key), NULL, NULL, NULL, NULL, NULL, 0, 0 }
+/* How many keys there are; the key with a number. Errors: TERN_ERR_INDEX. */
+TERN_API int32_t tern_import_num_task_keys(void) TERN_NOEXCEPT;
+TERN_API tern_status tern_import_get_task_key(int32_t index, tern_task_key* key) TERN_NOEXCEPT;
 
 /* Text of the last error of this thread in this library ("" if none). Borrowed until its next failing call. */
 TERN_API const char* tern_import_error(void) TERN_NOEXCEPT;

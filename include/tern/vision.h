@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Vision tasks: pictures in, boxes and key points in picture pixels out. What a model needs (size, value range,
- * anchors, labels, thresholds) is in its metadata. In a library built without TERN_VISION every call that returns a
- * status fails with TERN_ERR_UNSUPPORTED. C99. */
+/* Vision tasks: pictures in; boxes, classes, masks, key points, embeddings and text in picture pixels out. What a model
+ * needs and what its outputs mean is in its metadata (`tern info MODEL --task` shows it with all keys and their
+ * meaning). In a library built without TERN_VISION every call that returns a status fails with TERN_ERR_UNSUPPORTED.
+ * C99. */
 #ifndef TERN_VISION_H
 #define TERN_VISION_H
 
@@ -33,74 +34,112 @@ typedef struct tern_picture {
 } tern_picture;
 #define TERN_PICTURE_INIT { (uint32_t)sizeof(tern_picture), 0, 0, 0, 0, 0, {NULL, NULL, NULL}, {0, 0, 0} }
 
+/* ---- results ---- */
+
+/* One of the things that a task found in a picture: an object, person, face, line of text; or a class of the whole
+ * picture, whose box is the picture then. */
 typedef struct tern_detection {
   float x0, y0, x1, y1;  /* pixels of the upright picture: left, top, right, bottom; within the picture */
   float score;           /* 0..1 */
-  int32_t label;         /* index; see tern_detector_label */
+  int32_t label;         /* index; see tern_vision_label. 0 where a model has one class */
 } tern_detection;
-
-typedef struct tern_detector tern_detector;
-
-typedef struct tern_detector_options {
-  uint32_t struct_size;
-  int32_t max_detections;  /* 0 = the model's own */
-  float min_score;         /* 0 = the model's own */
-  float max_overlap;       /* IoU above which the lower score is dropped; 0 = the model's own */
-  const char* backends;    /* as tern_session_options; NULL = "cpu" */
-} tern_detector_options;
-#define TERN_DETECTOR_OPTIONS_INIT { (uint32_t)sizeof(tern_detector_options), 0, 0, 0, NULL }
-
-/* Errors: TERN_ERR_UNSUPPORTED if the model's metadata does not describe a detector. */
-TERN_API tern_status tern_detector_create(const tern_model* model, const tern_detector_options* options,
-                                          tern_detector** detector) TERN_NOEXCEPT;
-TERN_API void tern_detector_release(tern_detector* detector) TERN_NOEXCEPT;
-/* Finds objects in a picture, best first.
- * detections  up to `capacity` are written; count: how many were found (may exceed capacity).
- * Threads     one call at a time for a detector; a second one gives TERN_ERR_STATE. */
-TERN_API tern_status tern_detector_run(tern_detector* detector, const tern_picture* picture, tern_detection* detections,
-                                       int32_t capacity, int32_t* count) TERN_NOEXCEPT;
-/* Name of a label, or NULL. Borrowed from the detector. */
-TERN_API const char* tern_detector_label(const tern_detector* detector, int32_t label) TERN_NOEXCEPT;
 
 typedef struct tern_keypoint {
   float x, y;        /* pixels of the upright picture; may lie outside it */
-  float z;           /* depth relative to the hips, in pixels, smaller = nearer; 0 if the model gives none */
-  float visibility;  /* 0..1 */
+  float z;           /* depth, in pixels, smaller = nearer; 0 if the model gives none */
+  float visibility;  /* 0..1; 1 if the model gives none */
 } tern_keypoint;
 
-#define TERN_MAX_KEYPOINTS 64
+/* Which pixels of the upright picture belong to a thing. */
+typedef struct tern_mask {
+  int32_t x, y;           /* the picture's pixel that the first one of the mask is */
+  int32_t width, height;  /* within the picture; 0 = no pixel */
+  const uint8_t* pixels;  /* [height][width]: 0..255, how sure; 128 and more = belongs to it */
+} tern_mask;
 
-typedef struct tern_person {
-  float score;                      /* 0..1: a person is there */
-  float x0, y0, x1, y1;             /* box from the person detector, or around the key points; pixels */
-  int32_t num_keypoints;
-  tern_keypoint keypoints[TERN_MAX_KEYPOINTS];
-} tern_person;
-
-typedef struct tern_pose tern_pose;
-
-typedef struct tern_pose_options {
+/* What was found in one picture. All lists have num_detections entries or are NULL where the task gives no such thing.
+ * Later versions add lists at the end. */
+typedef struct tern_vision_result {
   uint32_t struct_size;
-  int32_t max_persons;   /* 0 = the model's own */
-  float min_score;       /* 0 = the model's own */
-  const char* backends;
-} tern_pose_options;
-#define TERN_POSE_OPTIONS_INIT { (uint32_t)sizeof(tern_pose_options), 0, 0, NULL }
+  int32_t width, height;              /* of the upright picture */
+  int32_t num_detections;             /* best first; lines of text from top to bottom */
+  const tern_detection* detections;
+  const float* corners;               /* [num][8]: x, y of the corners of a box that may be turned, clockwise from its
+                                       * own upper left one; text, oriented boxes */
+  int32_t num_keypoints;              /* of each detection */
+  int32_t embedding_size;
+  const tern_keypoint* keypoints;     /* [num][num_keypoints] */
+  const float* embeddings;            /* [num][embedding_size] */
+  const tern_mask* masks;
+  const char* const* texts;           /* UTF-8, ends with 0 */
+  const uint8_t* class_map;           /* [height][width]: the class of each pixel; segmenters of several classes */
+} tern_vision_result;
 
-/* detector  finds persons (its boxes carry the two points that give centre and size of a body); NULL = the whole
- * picture
- *           holds one person
- * landmarks key points of one person */
-TERN_API tern_status tern_pose_create(const tern_model* detector, const tern_model* landmarks,
-                                      const tern_pose_options* options, tern_pose** pose) TERN_NOEXCEPT;
-TERN_API void tern_pose_release(tern_pose* pose) TERN_NOEXCEPT;
-/* Threads  one call at a time for a pose task; a second one gives TERN_ERR_STATE. */
-TERN_API tern_status tern_pose_run(tern_pose* pose, const tern_picture* picture, tern_person* persons, int32_t capacity,
-                                   int32_t* count) TERN_NOEXCEPT;
-/* Name of a key point ("left knee"), or NULL; pairs of key points that a drawing joins, as 2 * num indices. Borrowed.
- * */
-TERN_API const char* tern_pose_keypoint_name(const tern_pose* pose, int32_t keypoint) TERN_NOEXCEPT;
-TERN_API tern_status tern_pose_skeleton(const tern_pose* pose, const int32_t** pairs, int32_t* num) TERN_NOEXCEPT;
+/* ---- tasks ---- */
+
+typedef enum tern_vision_kind {
+  TERN_VISION_DETECTOR = 0,    /* boxes; with masks, turned boxes or key points where the model gives them */
+  TERN_VISION_CLASSIFIER = 1,  /* classes of the picture, or of each box of a detector before it */
+  TERN_VISION_SEGMENTER = 2,   /* masks of the whole picture */
+  TERN_VISION_KEYPOINTS = 3,   /* key points of the picture, or in each box of a detector before it */
+  TERN_VISION_EMBEDDER = 4,    /* an embedding of the picture, or of each box of a detector before it */
+  TERN_VISION_READER = 5       /* text */
+} tern_vision_kind;
+
+typedef struct tern_vision tern_vision;
+
+enum {
+  /* Pictures are frames of a video, in order: key points are looked for where they were in the frame before, and the
+   * detector runs only when somebody is lost or there is room for more (max_results). See tern_vision_reset. */
+  TERN_VISION_FOLLOW = 1
+};
+
+typedef struct tern_vision_options {
+  uint32_t struct_size;
+  uint32_t flags;
+  int32_t max_results;   /* 0 = the model's own, likewise the next two */
+  float min_score;       /* 0..1 */
+  float max_overlap;     /* IoU above which the lower score is dropped */
+  float smoothing;       /* TERN_VISION_FOLLOW: least cut-off frequency of the One-Euro filter of key points, in Hz
+                          * (Casiez et al., 2012; its beta is 80 for speeds in sizes of the thing a second). 0.05 is
+                          * usual; 0 = no filter */
+  float frame_rate;      /* of smoothing, in Hz; 0 = 30 */
+  const char* backends;  /* as tern_session_options; NULL = "cpu" */
+} tern_vision_options;
+#define TERN_VISION_OPTIONS_INIT { (uint32_t)sizeof(tern_vision_options), 0, 0, 0, 0, 0, 0, NULL }
+TERN_API tern_status tern_vision_options_init(tern_vision_options* options, size_t size) TERN_NOEXCEPT;
+
+/* A task of one model, or of several that work together, in any order: a detector and what looks into each of its boxes
+ * (key points, classes, embeddings); text detection, recognition and, if wanted, direction.
+ * models   as many as num_models, 1..4; their metadata say what each is for. The task keeps them alive
+ * Errors   TERN_ERR_UNSUPPORTED  a model's metadata says no task, or the models do not go together
+ *          TERN_ERR_CORRUPT      metadata that contradict themselves or the model; the message names the key */
+TERN_API tern_status tern_vision_create(tern_model* const* models, int32_t num_models,
+                                        const tern_vision_options* options, tern_vision** vision) TERN_NOEXCEPT;
+TERN_API void tern_vision_release(tern_vision* vision) TERN_NOEXCEPT;
+/* Runs the task on pictures, one after the other.
+ * pictures  as many as num_pictures
+ * options   cancel and deadline, for all of them; may be NULL
+ * results   as many as num_pictures; lent until the next call for this task
+ * Errors    those of tern_session_run and of pictures; the task can be used again
+ * Threads   one call at a time for a task; a second one gives TERN_ERR_STATE */
+TERN_API tern_status tern_vision_run(tern_vision* vision, const tern_picture* pictures, int32_t num_pictures,
+                                     const tern_run_options* options,
+                                     const tern_vision_result** results) TERN_NOEXCEPT;
+/* The next picture is the first of another video. */
+TERN_API tern_status tern_vision_reset(tern_vision* vision) TERN_NOEXCEPT;
+
+/* tern_vision_kind; -1 for NULL. */
+TERN_API int32_t tern_vision_get_kind(const tern_vision* vision) TERN_NOEXCEPT;
+/* Name of a label or of a key point ("left knee"), or NULL; pairs of key points that a drawing joins, as 2 * num
+ * indices. Borrowed from the task. */
+TERN_API const char* tern_vision_label(const tern_vision* vision, int32_t label) TERN_NOEXCEPT;
+TERN_API const char* tern_vision_keypoint_name(const tern_vision* vision, int32_t keypoint) TERN_NOEXCEPT;
+TERN_API tern_status tern_vision_skeleton(const tern_vision* vision, const int32_t** pairs,
+                                          int32_t* num) TERN_NOEXCEPT;
+
+/* Cosine of the angle between two embeddings of `size` numbers, -1..1; 0 where one is all zero or not finite. */
+TERN_API float tern_vision_similarity(const float* a, const float* b, int32_t size) TERN_NOEXCEPT;
 
 #ifdef __cplusplus
 }

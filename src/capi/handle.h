@@ -62,6 +62,8 @@ TERN_HANDLE(tern_parameters, Parameters)
 TERN_HANDLE(tern_state, State)
 #undef TERN_HANDLE
 
+// NULL = the defaults.
+tern_status read_run_options(const tern_run_options* given, RunControl* out);
 // dims [rank] of a caller; errors: TERN_ERR_INVALID_ARGUMENT (rank, NULL), TERN_ERR_SHAPE (negative), TERN_ERR_LIMIT.
 tern_status read_shape(const int64_t* dims, int32_t rank, Shape* shape);
 

@@ -31,16 +31,6 @@ tern_status read_session_options(const tern_session_options* given, Session::Opt
   return TERN_OK;
 }
 
-tern_status read_run_options(const tern_run_options* given, RunControl* out) {
-  tern_run_options o = TERN_RUN_OPTIONS_INIT;
-  TERN_TRY(read_options(given, &o, "tern_run_options"));
-  TERN_TRY(check_flags(o.flags, 0, "tern_run_options"));
-  if (o.cancel) out->cancel = &o.cancel->signalled;
-  if (o.timeout_ns && !checked_add<uint64_t>(monotonic_ns(), o.timeout_ns, &out->deadline_ns))
-    out->deadline_ns = UINT64_MAX;
-  return TERN_OK;
-}
-
 // Shapes for a plan from the caller's numbers; without numbers, those of the file where nothing varies.
 tern_status read_plan_shapes(const Signature& sig, const int64_t* dims, int32_t n_dims, std::vector<Shape>* shapes) {
   size_t needed = 0, at = 0;
@@ -139,6 +129,20 @@ const std::vector<Session::Placement>& placements_of(const tern_session* session
 }
 
 }  // namespace
+
+namespace tern::capi {
+
+tern_status read_run_options(const tern_run_options* given, RunControl* out) {
+  tern_run_options o = TERN_RUN_OPTIONS_INIT;
+  TERN_TRY(read_options(given, &o, "tern_run_options"));
+  TERN_TRY(check_flags(o.flags, 0, "tern_run_options"));
+  if (o.cancel) out->cancel = &o.cancel->signalled;
+  if (o.timeout_ns && !checked_add<uint64_t>(monotonic_ns(), o.timeout_ns, &out->deadline_ns))
+    out->deadline_ns = UINT64_MAX;
+  return TERN_OK;
+}
+
+}  // namespace tern::capi
 
 extern "C" {
 

@@ -1,48 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tern/vision.h"
 
+#include <algorithm>
 #include "capi/handle.h"
-#include "tasks/detector.h"
-#include "tasks/pose.h"
+
+#include "tasks/vision.h"
 
 using namespace tern;
 using namespace tern::capi;
 
-struct tern_detector {
-  std::unique_ptr<Detector> task;
-  InUse in_use;
-};
-
-struct tern_pose {
-  std::unique_ptr<Pose> task;
+struct tern_vision {
+  std::vector<Ref<const Model>> models;
+  std::unique_ptr<Vision> task;
   InUse in_use;
 };
 
 namespace {
 
-// 0 stands for the model's own. NaN is refused.
-tern_status check_share(float value, const char* name) {
-  if (value >= 0 && value <= 1) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s is %g, allowed is 0 (the model's own) to 1", name, (double)value);
-}
+constexpr const char* kTask = "this vision task";
+constexpr int32_t kMostResults = 1 << 20, kMostModels = 4, kMostPictures = 65536;
 
-tern_status check_most(int32_t value, int32_t most, const char* name) {
+// 0 stands for the default. NaN is refused.
+tern_status check_range(float value, float most, const char* name) {
   if (value >= 0 && value <= most) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s is %d, allowed is 0 (the model's own) to %d", name, value, most);
+  return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s is %g, allowed is 0 (the default) to %g", name, (double)value,
+                   (double)most);
 }
 
-tern_status check_run(const void* task, const tern_picture* picture, const void* results, int32_t capacity,
-                      const int32_t* count) {
-  TERN_TRY(check_not_null(task, "the task"));
-  TERN_CHECK_NOT_NULL(picture);
-  TERN_CHECK_NOT_NULL(count);
-  TERN_TRY(check_input_struct(picture, sizeof *picture, sizeof *picture, "tern_picture"));
-  if (capacity < 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "capacity is %d", capacity);
-  if (capacity > 0) TERN_TRY(check_not_null(results, "the array for results"));
+tern_status read_vision_options(const tern_vision_options* given, VisionOptions* out) {
+  tern_vision_options o = TERN_VISION_OPTIONS_INIT;
+  TERN_TRY(read_options(given, &o, "tern_vision_options"));
+  TERN_TRY(check_flags(o.flags, TERN_VISION_FOLLOW, "tern_vision_options"));
+  if (o.max_results < 0 || o.max_results > kMostResults)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "max_results is %d, allowed is 0 (the model's own) to %d",
+                     o.max_results, kMostResults);
+  TERN_TRY(check_range(o.min_score, 1, "min_score"));
+  TERN_TRY(check_range(o.max_overlap, 1, "max_overlap"));
+  TERN_TRY(check_range(o.smoothing, 1000, "smoothing"));
+  TERN_TRY(check_range(o.frame_rate, 100000, "frame_rate"));
+  if (o.backends) out->backends = o.backends;
+  out->max_results = o.max_results;
+  out->min_score = o.min_score;
+  out->max_overlap = o.max_overlap;
+  out->follow = o.flags & TERN_VISION_FOLLOW;
+  out->smoothing = o.smoothing;
+  if (o.frame_rate > 0) out->frame_rate = o.frame_rate;
   return TERN_OK;
 }
-
-constexpr int32_t kMostResults = 1 << 20;
 
 // Without the tasks nobody has one: nothing is created, and what would use one refers to no code of theirs.
 constexpr bool kHere = has_capability(Capability::vision);
@@ -51,97 +55,103 @@ constexpr bool kHere = has_capability(Capability::vision);
 
 extern "C" {
 
-tern_status tern_detector_create(const tern_model* model, const tern_detector_options* options,
-                                 tern_detector** detector) noexcept {
+tern_status tern_vision_options_init(tern_vision_options* options, size_t size) noexcept {
+  const tern_vision_options defaults = TERN_VISION_OPTIONS_INIT;
+  return init_struct(options, size, &defaults, sizeof defaults, sizeof defaults, "tern_vision_options");
+}
+
+tern_status tern_vision_create(tern_model* const* models, int32_t num_models, const tern_vision_options* options,
+                               tern_vision** vision) noexcept {
   return guard([&]() -> tern_status {
-    if (!kHere) return left_out(Capability::vision, "tern_detector_create");
-    TERN_CHECK_NOT_NULL(model);
-    TERN_CHECK_NOT_NULL(detector);
-    tern_detector_options o = TERN_DETECTOR_OPTIONS_INIT;
-    TERN_TRY(read_options(options, &o, "tern_detector_options"));
-    TERN_TRY(check_most(o.max_detections, kMostResults, "max_detections"));
-    TERN_TRY(check_share(o.min_score, "min_score"));
-    TERN_TRY(check_share(o.max_overlap, "max_overlap"));
-    BoxFinder::Options own;
-    if (o.backends) own.backends = o.backends;
-    own.max_boxes = o.max_detections;
-    own.min_score = o.min_score;
-    own.max_overlap = o.max_overlap;
-    std::unique_ptr<Detector> d;
-    TERN_TRY(Detector::create(*to_object(model), own, &d));
-    *detector = new tern_detector{std::move(d), {}};
+    if (!kHere) return left_out(Capability::vision, "tern_vision_create");
+    TERN_CHECK_NOT_NULL(models);
+    TERN_CHECK_NOT_NULL(vision);
+    if (num_models < 1 || num_models > kMostModels)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "num_models is %d, allowed is 1 to %d", num_models, kMostModels);
+    VisionOptions own;
+    TERN_TRY(read_vision_options(options, &own));
+    auto v = std::make_unique<tern_vision>();
+    std::vector<const Model*> list;
+    for (int32_t i = 0; i < num_models; ++i) {
+      TERN_TRY(check_not_null(models[i], "a model"));
+      list.push_back(to_object(models[i]));
+      v->models.push_back(Ref<const Model>::share(list.back()));
+    }
+    TERN_TRY(Vision::create(list, own, &v->task));
+    *vision = v.release();
     return TERN_OK;
   });
 }
 
-void tern_detector_release(tern_detector* detector) noexcept {
-  if (kHere) delete detector;
+void tern_vision_release(tern_vision* vision) noexcept {
+  if (kHere) delete vision;
 }
 
-tern_status tern_detector_run(tern_detector* detector, const tern_picture* picture, tern_detection* detections,
-                              int32_t capacity, int32_t* count) noexcept {
+tern_status tern_vision_run(tern_vision* vision, const tern_picture* pictures, int32_t num_pictures,
+                            const tern_run_options* options, const tern_vision_result** results) noexcept {
   return guard([&]() -> tern_status {
-    if (!kHere) return left_out(Capability::vision, "tern_detector_run");
-    TERN_TRY(check_run(detector, picture, detections, capacity, count));
+    if (!kHere) return left_out(Capability::vision, "tern_vision_run");
+    TERN_CHECK_NOT_NULL(vision);
+    TERN_CHECK_NOT_NULL(pictures);
+    TERN_CHECK_NOT_NULL(results);
+    if (num_pictures < 1 || num_pictures > kMostPictures)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "num_pictures is %d, allowed is 1 to %d", num_pictures,
+                       kMostPictures);
     Hold hold;
-    TERN_TRY(hold.alone(detector->in_use, "this detector"));
-    return detector->task->run(picture, {detections, (size_t)capacity}, count);
+    TERN_TRY(hold.alone(vision->in_use, kTask));
+    RunControl control;
+    TERN_TRY(read_run_options(options, &control));
+    std::vector<image::Picture> list((size_t)num_pictures);
+    for (int32_t i = 0; i < num_pictures; ++i) {
+      TERN_TRY(check_input_struct(&pictures[i], sizeof *pictures, sizeof *pictures, "tern_picture"));
+      TERN_TRY(read_picture(&pictures[i], &list[(size_t)i]));
+    }
+    return vision->task->run(list, control, results);
   });
 }
 
-const char* tern_detector_label(const tern_detector* detector, int32_t label) noexcept {
-  return kHere && detector ? detector->task->label(label) : nullptr;
-}
-
-tern_status tern_pose_create(const tern_model* detector, const tern_model* landmarks, const tern_pose_options* options,
-                             tern_pose** pose) noexcept {
+tern_status tern_vision_reset(tern_vision* vision) noexcept {
   return guard([&]() -> tern_status {
-    if (!kHere) return left_out(Capability::vision, "tern_pose_create");
-    TERN_CHECK_NOT_NULL(landmarks);
-    TERN_CHECK_NOT_NULL(pose);
-    tern_pose_options o = TERN_POSE_OPTIONS_INIT;
-    TERN_TRY(read_options(options, &o, "tern_pose_options"));
-    TERN_TRY(check_most(o.max_persons, kMostResults, "max_persons"));
-    TERN_TRY(check_share(o.min_score, "min_score"));
-    Pose::Options own;
-    if (o.backends) own.backends = o.backends;
-    own.max_persons = o.max_persons;
-    own.min_score = o.min_score;
-    std::unique_ptr<Pose> p;
-    TERN_TRY(Pose::create(detector ? to_object(detector) : nullptr, *to_object(landmarks), own, &p));
-    *pose = new tern_pose{std::move(p), {}};
+    if (!kHere) return left_out(Capability::vision, "tern_vision_reset");
+    TERN_CHECK_NOT_NULL(vision);
+    Hold hold;
+    TERN_TRY(hold.alone(vision->in_use, kTask));
+    vision->task->reset();
     return TERN_OK;
   });
 }
 
-void tern_pose_release(tern_pose* pose) noexcept {
-  if (kHere) delete pose;
+int32_t tern_vision_get_kind(const tern_vision* vision) noexcept { return kHere && vision ? vision->task->kind() : -1; }
+
+const char* tern_vision_label(const tern_vision* vision, int32_t label) noexcept {
+  return kHere && vision ? vision->task->label(label) : nullptr;
 }
 
-tern_status tern_pose_run(tern_pose* pose, const tern_picture* picture, tern_person* persons, int32_t capacity,
-                          int32_t* count) noexcept {
+const char* tern_vision_keypoint_name(const tern_vision* vision, int32_t keypoint) noexcept {
+  return kHere && vision ? vision->task->keypoint_name(keypoint) : nullptr;
+}
+
+tern_status tern_vision_skeleton(const tern_vision* vision, const int32_t** pairs, int32_t* num) noexcept {
   return guard([&]() -> tern_status {
-    if (!kHere) return left_out(Capability::vision, "tern_pose_run");
-    TERN_TRY(check_run(pose, picture, persons, capacity, count));
-    Hold hold;
-    TERN_TRY(hold.alone(pose->in_use, "this pose task"));
-    return pose->task->run(picture, {persons, (size_t)capacity}, count);
-  });
-}
-
-const char* tern_pose_keypoint_name(const tern_pose* pose, int32_t keypoint) noexcept {
-  return kHere && pose ? pose->task->keypoint_name(keypoint) : nullptr;
-}
-
-tern_status tern_pose_skeleton(const tern_pose* pose, const int32_t** pairs, int32_t* num) noexcept {
-  return guard([&]() -> tern_status {
-    if (!kHere) return left_out(Capability::vision, "tern_pose_skeleton");
-    TERN_CHECK_NOT_NULL(pose);
+    if (!kHere) return left_out(Capability::vision, "tern_vision_skeleton");
+    TERN_CHECK_NOT_NULL(vision);
     TERN_CHECK_NOT_NULL(pairs);
     TERN_CHECK_NOT_NULL(num);
-    *pairs = pose->task->skeleton().data();
-    *num = (int32_t)(pose->task->skeleton().size() / 2);
+    *pairs = vision->task->skeleton().data();
+    *num = (int32_t)(vision->task->skeleton().size() / 2);
     return TERN_OK;
   });
+}
+
+float tern_vision_similarity(const float* a, const float* b, int32_t size) noexcept {
+  if (!kHere || !a || !b) return 0;
+  double ab = 0, aa = 0, bb = 0;
+  for (int32_t i = 0; i < size; ++i) {
+    ab += (double)a[i] * b[i];
+    aa += (double)a[i] * a[i];
+    bb += (double)b[i] * b[i];
+  }
+  const double cosine = ab / (std::sqrt(aa) * std::sqrt(bb));
+  return std::isfinite(cosine) ? (float)std::clamp(cosine, -1.0, 1.0) : 0;
 }
 }

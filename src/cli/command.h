@@ -58,13 +58,18 @@ struct Command {
 };
 
 const Command& import_command();
+const Command& edit_command();
 const Command& info_command();
 const Command& check_command();
 const Command& run_command();
 const Command& compare_command();
 const Command& bench_command();
 const Command& detect_command();
+const Command& segment_command();
+const Command& classify_command();
 const Command& pose_command();
+const Command& embed_command();
+const Command& read_command();
 const Command& track_command();
 const Command& devices_command();
 const Command& version_command();

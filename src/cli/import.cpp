@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "cli/inputs.h"
+#include "cli/settings.h"
 #include "tern/import.h"
 
 namespace tern::cli {
@@ -84,6 +85,10 @@ int run(const Arguments& a) {
   if (!values.empty()) options.input_values = values.c_str();
   if (!shapes.empty()) options.input_shapes = shapes.c_str();
   options.recipe = a.value("--recipe");
+  options.task = a.value("--task");
+  std::string settings;
+  if (const int code = read_settings(a, &settings)) return code;
+  options.settings = settings.c_str();
   if (const char* path = a.value("--labels")) {
     if (!read_whole_file(path, 16 << 20, &labels)) return kNotFound;
     options.labels = labels.c_str();
@@ -98,7 +103,8 @@ int run(const Arguments& a) {
   progress("%s", "");
   if (s != TERN_OK) {
     complain("%s: %s [%s]", source.c_str(), printable(tern_import_error(), 4000).c_str(), tern_status_name(s));
-    return exit_code(s);
+    // What the library calls an argument stands on the command line here.
+    return s == TERN_ERR_INVALID_ARGUMENT ? kUsage : exit_code(s);
   }
   // What was written is opened as an app would.
   Handle<tern_context> context;
@@ -107,6 +113,7 @@ int run(const Arguments& a) {
   if (const int code = make_context(a, &context, &warnings)) return code;
   if (const int code = load_model(context.get(), output, 0, &model)) return code;
   const double seconds = now_seconds() - begin;
+  if (const int code = try_task(model.get(), output)) return code;
   const Plans plans = try_plans(model.get());
   const char* task = tern_model_find_metadata(model.get(), "task");
   const char* fixed = tern_model_find_metadata(model.get(), "import.fixed");
@@ -153,13 +160,18 @@ const Command& import_command() {
       "makes a .tern file from an ONNX or TFLite file",
       "The kind of SOURCE is told by its content. An existing FILE is replaced when the new one is complete.\n",
       "  tern import ssd.tflite -o ssd.tern --labels classes.txt\n"
+      "  tern import yolo.onnx -o yolo.tern --task detector --labels names.txt --set score=0.4\n"
       "  tern import face.onnx -o face.tern --input-shape input.1=1x3x480x640\n"
       "  tern import vad.onnx -o vad.tern --input-value sr=16000 --input-shape input=1x576 --input-shape "
       "state=2x1x128\n",
       {{"-o", "FILE", "where to write; the default is SOURCE's name with .tern, here"},
        {"--input-shape", "NAME=SHAPE", "overrides the declared shape of an input; may be repeated"},
        {"--input-value", "NAME=NUMBER", "an ONNX input that becomes a constant, such as a switch; may be repeated"},
-       {"--recipe", "NAME", "what the model is for; 'none' for no task; the default is what fits the model"},
+       {"--task", "TASK",
+        "detector, classifier, segmenter, keypoints, embedder, text_detector, text_direction or text_recognizer; the "
+        "default is what fits the model"},
+       {"--recipe", "NAME", "what the outputs mean: a recipe's name or a file .recipe; 'none' for no task"},
+       {"--set", "KEY=VALUE", "a key of the task's metadata, see tern info --task; may be repeated"},
        {"--labels", "FILE", "names of classes, one a line"},
        {"--json", nullptr, "for programs; 'warnings' tells what will be slow"}},
       1,

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "cli/inputs.h"
+#include "cli/settings.h"
 
 namespace tern::cli {
 namespace {
@@ -76,6 +77,14 @@ void json_tensors(Json& j, const char* key, const std::vector<tern_tensor_info>&
 }
 
 int run(const Arguments& a) {
+  if (a.has("--task") && a.words().empty()) {
+#ifdef TERN_WITH_IMPORT
+    return print_task_keys(a.has("--json")), kDone;
+#else
+    return complain("info --task: this build has no importer"), kFailed;
+#endif
+  }
+  if (a.words().empty()) return complain("info: a model file is missing"), kUsage;
   Handle<tern_context> context;
   Handle<tern_model> model;
   if (const int code = make_context(a, &context)) return code;
@@ -142,13 +151,16 @@ int run(const Arguments& a) {
 const Command& info_command() {
   static const Command command = {
       "info",
-      "FILE",
+      "[FILE]",
       "tells what a model takes, gives and holds",
       "",
       "  tern info ssd.tern\n"
+      "  tern info --task\n"
       "  tern info ssd.tern --json | python3 -m json.tool\n",
-      {{"--json", nullptr, "everything, for programs"}, {"--tensors", nullptr, "also list every parameter"}},
-      1,
+      {{"--json", nullptr, "everything, for programs"},
+       {"--tensors", nullptr, "also list every parameter"},
+       {"--task", nullptr, "without FILE: all keys of a task's metadata and their meaning"}},
+      0,
       1,
       run};
   return command;

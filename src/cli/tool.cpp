@@ -88,6 +88,17 @@ int load_model(tern_context* context, const std::string& path, uint32_t flags, H
   return kDone;
 }
 
+int load_models(tern_context* context, const Arguments& a, std::vector<Handle<tern_model>>* models) {
+  for (const std::string& word : a.words()) {
+    if (!has_suffix(word, ".tern") && !is_model_file(word)) break;
+    models->emplace_back();
+    if (const int code = load_model(context, word, 0, &models->back())) return code;
+  }
+  if (!models->empty()) return kDone;
+  complain("%s is no model file (.tern): tern import makes one", a.words()[0].c_str());
+  return bad_file_code(a.words()[0]);
+}
+
 int find_signature(const tern_model* model, const Arguments& arguments, int32_t* signature) {
   *signature = 0;
   if (tern_model_num_signatures(model) == 0) {
@@ -256,10 +267,9 @@ std::string json_string(const std::string& text) {
 }
 
 Json& Json::raw(const char* key, const std::string& text) {
-  if (!first_) text_ += ',';
-  if (!brackets_.empty()) text_ += '\n';
+  if (!first_) text_ += one_line_ ? ", " : ",";
+  if (!brackets_.empty() && !one_line_) text_.append("\n").append(2 * brackets_.size(), ' ');
   first_ = false;
-  text_.append(2 * brackets_.size(), ' ');
   if (key) text_ += json_string(key) + ": ";
   text_ += text;
   return *this;
@@ -275,7 +285,7 @@ Json& Json::open(const char* key, char bracket) {
 Json& Json::end() {
   const char close = brackets_.back() == '{' ? '}' : ']';
   brackets_.pop_back();
-  if (!first_) text_ += '\n' + std::string(2 * brackets_.size(), ' ');
+  if (!first_ && !one_line_) text_ += '\n' + std::string(2 * brackets_.size(), ' ');
   text_ += close;
   first_ = false;
   return *this;

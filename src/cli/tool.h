@@ -17,8 +17,7 @@ struct Release {
   void operator()(tern_model* p) const { tern_model_release(p); }
   void operator()(tern_session* p) const { tern_session_release(p); }
   void operator()(const tern_tensor* p) const { tern_tensor_release(p); }
-  void operator()(tern_detector* p) const { tern_detector_release(p); }
-  void operator()(tern_pose* p) const { tern_pose_release(p); }
+  void operator()(tern_vision* p) const { tern_vision_release(p); }
   void operator()(tern_tracker* p) const { tern_tracker_release(p); }
 };
 template <class T>
@@ -36,6 +35,8 @@ int bad_file_code(const std::string& path);
 int make_context(const Arguments& arguments, Handle<tern_context>* context,
                  std::vector<std::string>* warnings = nullptr);
 int load_model(tern_context* context, const std::string& path, uint32_t flags, Handle<tern_model>* model);
+// The model files that the command line begins with; at least one.
+int load_models(tern_context* context, const Arguments& arguments, std::vector<Handle<tern_model>>* models);
 int find_signature(const tern_model* model, const Arguments& arguments, int32_t* signature);  // --signature; the first
 int make_session(const tern_model* model, const char* backend, uint32_t flags, Handle<tern_session>* session);
 
@@ -65,9 +66,10 @@ bool read_whole_file(const std::string& path, size_t limit, std::string* out);
 
 // ---- text ----
 
-// Builds a JSON text with two spaces of indentation.
+// Builds a JSON text with two spaces of indentation, or on one line.
 class Json {
  public:
+  explicit Json(bool one_line = false) : one_line_(one_line) {}
   Json& begin_object(const char* key = nullptr) { return open(key, '{'); }
   Json& begin_list(const char* key = nullptr) { return open(key, '['); }
   Json& end();
@@ -87,7 +89,7 @@ class Json {
   Json& open(const char* key, char bracket);
   Json& raw(const char* key, const std::string& text);
   std::string text_, brackets_;
-  bool first_ = true;
+  bool first_ = true, one_line_;
 };
 
 std::string json_string(const std::string& text);

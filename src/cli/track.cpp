@@ -37,8 +37,9 @@ bool read_options(const Arguments& a, tern_tracker_options* o) {
 }
 
 tern_status update(tern_tracker* tracker, const std::vector<tern_detection>& found, double time,
-                   std::vector<tern_track>* tracks) {
+                   std::vector<tern_track>* tracks, const tern_vision_result* seen = nullptr) {
   tern_track_frame frame = TERN_TRACK_FRAME_INIT;
+  if (seen && seen->embeddings) frame.embeddings = seen->embeddings, frame.embedding_size = seen->embedding_size;
   frame.num_detections = (int32_t)found.size();
   frame.detections = found.data();
   frame.time = time;
@@ -156,7 +157,7 @@ int track_lists(const Arguments& a, const tern_tracker_options& options) {
 using Trails = std::map<int64_t, std::vector<std::pair<double, image::Point>>>;
 constexpr double kTrail = 1.5;
 
-void draw(const Photo& photo, const tern_detector* detector, const std::vector<tern_track>& tracks, double time,
+void draw(const Photo& photo, const tern_vision* detector, const std::vector<tern_track>& tracks, double time,
           Trails* trails) {
   const image::Canvas canvas = photo.canvas();
   const image::DrawStyle style = image::draw_style(photo.width, photo.height);
@@ -172,7 +173,7 @@ void draw(const Photo& photo, const tern_detector* detector, const std::vector<t
   for (const tern_track& t : tracks)
     image::draw_box(canvas, {t.x0, t.y0, t.x1, t.y1}, style.line, image::palette_colour(t.id));
   for (const tern_track& t : tracks) {
-    const char* name = tern_detector_label(detector, t.label);
+    const char* name = tern_vision_label(detector, t.label);
     const std::string text = std::to_string(t.id) + (name && *name ? " " + printable(name, 60) : "");
     image::DrawStyle own = style;
     own.glyph *= std::clamp(1.5 * (t.x1 - t.x0) / image::text_width(text.c_str(), style.glyph), 0.6, 1.0);
@@ -180,11 +181,11 @@ void draw(const Photo& photo, const tern_detector* detector, const std::vector<t
   }
 }
 
-void print_json(size_t frame, double time, const tern_detector* detector, const std::vector<tern_track>& tracks) {
+void print_json(size_t frame, double time, const tern_vision* detector, const std::vector<tern_track>& tracks) {
   std::printf("{\"frame\": %zu, \"time\": %.4f, \"tracks\": [", frame, time);
   for (size_t i = 0; i < tracks.size(); ++i) {
     const tern_track& t = tracks[i];
-    const char* name = tern_detector_label(detector, t.label);
+    const char* name = tern_vision_label(detector, t.label);
     std::printf("%s{\"id\": %lld, \"label\": %s, \"class\": %d, \"score\": %.4f, \"box\": [%.2f, %.2f, %.2f, %.2f]}",
                 i ? ", " : "", (long long)t.id, json_string(name ? name : "").c_str(), t.label, (double)t.score,
                 (double)t.x0, (double)t.y0, (double)t.x1, (double)t.y1);
@@ -193,23 +194,28 @@ void print_json(size_t frame, double time, const tern_detector* detector, const 
 }
 
 int track_video(const Arguments& a, tern_tracker_options options) {
-  if (a.words().size() != 2) return complain("a model is followed by one video"), kUsage;
   if (a.has("--as-is")) return complain("--as-is is for lists of boxes"), kUsage;
-  const std::string &model_path = a.words()[0], &path = a.words()[1];
   std::vector<MotFrames> truths;
   if (const int code = check_truths(a, 1, &truths)) return code;
   double min_score = 0.1;
   if (!a.real("--min-score", 0, 1, &min_score)) return kUsage;
   Handle<tern_context> context;
-  Handle<tern_model> model;
+  std::vector<Handle<tern_model>> models;
   if (const int code = make_context(a, &context)) return code;
-  if (const int code = load_model(context.get(), model_path, 0, &model)) return code;
-  tern_detector_options find = TERN_DETECTOR_OPTIONS_INIT;
+  if (const int code = load_models(context.get(), a, &models)) return code;
+  if (a.words().size() != models.size() + 1) return complain("models are followed by one video"), kUsage;
+  const std::string& path = a.words().back();
+  tern_vision_options find = TERN_VISION_OPTIONS_INIT;
   find.min_score = (float)min_score;
   find.backends = a.value("--backend");
-  tern_detector* made_detector = nullptr;
-  if (const tern_status s = tern_detector_create(model.get(), &find, &made_detector)) return report(s, model_path);
-  const Handle<tern_detector> detector(made_detector);
+  tern_vision* made_detector = nullptr;
+  std::vector<tern_model*> pointers;
+  for (const auto& m : models) pointers.push_back(m.get());
+  if (const tern_status s = tern_vision_create(pointers.data(), (int32_t)pointers.size(), &find, &made_detector))
+    return report(s, a.words()[models.size() - 1]);
+  const Handle<tern_vision> detector(made_detector);
+  if (models.size() == 1 && tern_vision_get_kind(made_detector) != TERN_VISION_DETECTOR)
+    return complain("%s is no detector: it finds no boxes to track", a.words()[0].c_str()), kUsage;
   VideoReader video;
   if (!video.open(path)) return bad_file_code(path);
   if (options.frame_rate == 0) options.frame_rate = (float)video.frame_rate();
@@ -223,7 +229,7 @@ int track_video(const Arguments& a, tern_tracker_options options) {
   MotFrames tracked;
   Trails trails;
   std::map<int64_t, int64_t> ids;
-  std::vector<tern_detection> found(300);
+  std::vector<tern_detection> found;
   std::vector<tern_track> tracks;
   Photo photo;
   interrupt();
@@ -239,11 +245,12 @@ int track_video(const Arguments& a, tern_tracker_options options) {
     }
     const double time = (double)frame++ / video.frame_rate();
     const tern_picture picture = photo.view();
-    int32_t count = 0;
-    found.resize(300);
-    tern_status s = tern_detector_run(detector.get(), &picture, found.data(), (int32_t)found.size(), &count);
-    found.resize((size_t)std::clamp<int32_t>(count, 0, 300));
-    if (s == TERN_OK) s = update(tracker.get(), found, -1, &tracks);
+    const tern_vision_result* result = nullptr;
+    tern_status s = tern_vision_run(detector.get(), &picture, 1, nullptr, &result);
+    if (s == TERN_OK) {
+      found.assign(result->detections, result->detections + result->num_detections);
+      s = update(tracker.get(), found, -1, &tracks, result);
+    }
     if (s != TERN_OK) return report(s, path + ", frame " + std::to_string(frame));
     for (const tern_track& t : tracks) ++ids[t.id];
     append_mot(frame, tracks, &text);
@@ -287,9 +294,11 @@ int run(const Arguments& a) {
 const Command& track_command() {
   static const Command command = {
       "track",
-      "MODEL VIDEO | BOXES...",
+      "MODEL... VIDEO | BOXES...",
       "who is who in a video, or in lists of boxes",
-      "MODEL finds objects (see tern detect). VIDEO is a file that ffmpeg reads. BOXES is a text of lines\n"
+      "MODEL finds objects (see tern detect); one that embeds them may follow, for botsort. VIDEO is a file that "
+      "ffmpeg\n"
+      "reads, '-' one on standard input, camera:0 the first camera. BOXES is a text of lines\n"
       "\"frame,id,left,top,width,height,score\" (MOTChallenge), frames from 1; the ids are not looked at.\n"
       "Methods: byte (ByteTrack), ocsort (Observation-Centric SORT) and botsort (BoT-SORT, for a camera that stands), "
       "with\n"

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
@@ -46,7 +47,7 @@ Pipe::~Pipe() {
   waitpid(process_, nullptr, 0);
 }
 
-bool Pipe::open(const std::vector<std::string>& command, bool write) {
+bool Pipe::open(const std::vector<std::string>& command, bool write, bool own_input) {
   signal(SIGPIPE, SIG_IGN);  // a program that ended early is told by the failing write
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return complain("no pipe: %s", std::strerror(errno)), false;
@@ -54,7 +55,7 @@ bool Pipe::open(const std::vector<std::string>& command, bool write) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, theirs, write ? 0 : 1);
-  if (!write) posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  if (!write && !own_input) posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   std::vector<char*> words;
   for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
@@ -82,8 +83,42 @@ bool Pipe::close() {
   return good && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+bool is_video(const std::string& path) {
+  if (path == "-" || path.rfind("camera:", 0) == 0) return true;
+  for (const char* suffix : {".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v", ".ts", ".wmv", ".flv",
+                             ".ogv", ".3gp", ".mjpeg", ".gif", ".y4m"})
+    if (has_suffix(path, suffix)) return true;
+  return false;
+}
+
+double FrameClock::rate() const { return (double)count_ / std::max(now_seconds() - begin_, 1e-9); }
+
+void FrameClock::tick() {
+  ++count_;
+  const double now = now_seconds();
+  if (now - told_ < 0.2) return;
+  told_ = now;
+  if (frames_ > 0)
+    progress("frame %lld of %lld, %.1f frames/s, %.0f s left", (long long)count_, (long long)frames_, rate(),
+             std::max(0.0, (double)(frames_ - count_) / rate()));
+  else progress("frame %lld, %.1f frames/s", (long long)count_, rate());
+}
+
 bool VideoReader::open(const std::string& path) {
   path_ = path;
+  if (path == "-" || path.rfind("camera:", 0) == 0) {
+    std::vector<std::string> command = {"ffmpeg", "-v", "error"};
+    if (path == "-") {
+      command.insert(command.end(), {"-i", "pipe:0"});
+    } else {
+      const std::string device = "/dev/video" + path.substr(7);
+      if (::access(device.c_str(), R_OK) != 0)
+        return complain("%s: there is no camera %s", path.c_str(), device.c_str()), false;
+      command.insert(command.end(), {"-f", "v4l2", "-i", device});
+    }
+    command.insert(command.end(), {"-map", "0:v:0", "-f", "image2pipe", "-c:v", "ppm", "-"});
+    return pipe_.open(command, false, path == "-");
+  }
   std::string text;
   // "-" would be a seekless pipe that is read twice.
   if (!output_of({"ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries",

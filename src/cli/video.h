@@ -19,7 +19,8 @@ class Pipe {
   Pipe(const Pipe&) = delete;
   Pipe& operator=(const Pipe&) = delete;
   // write: to its standard input; else from its standard output. Prints why not.
-  bool open(const std::vector<std::string>& command, bool write);
+  // own_input: the program reads what this one would on its standard input.
+  bool open(const std::vector<std::string>& command, bool write, bool own_input = false);
   FILE* file() const { return file_; }
   // Waits for its end. False if it failed; it has said why.
   bool close();
@@ -27,6 +28,22 @@ class Pipe {
  private:
   FILE* file_ = nullptr;
   pid_t process_ = -1;
+};
+
+// Told by its name, or "-" or "camera:N".
+bool is_video(const std::string& path);
+
+// How many frames are done, how fast, and how long the rest takes; tells it now and then.
+class FrameClock {
+ public:
+  explicit FrameClock(int64_t frames) : frames_(frames), begin_(now_seconds()) {}
+  void tick();
+  int64_t count() const { return count_; }
+  double rate() const;
+
+ private:
+  int64_t frames_, count_ = 0;
+  double begin_, told_ = 0;
 };
 
 class VideoReader {

@@ -12,6 +12,27 @@ add_library(tern_onnx_proto OBJECT ${onnx_generated})
 target_include_directories(tern_onnx_proto SYSTEM PUBLIC ${PROJECT_BINARY_DIR}/generated)
 target_link_libraries(tern_onnx_proto PUBLIC protobuf::libprotobuf-lite)
 
+# The texts of the recipes.
+file(GLOB recipe_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/import/recipes/*.recipe)
+list(SORT recipe_files)
+set(recipe_texts "")
+foreach(file ${recipe_files})
+  get_filename_component(recipe ${file} NAME_WE)
+  file(READ ${file} text)
+  string(APPEND recipe_texts "    {\"${recipe}\", R\"~(${text})~\"},\n")
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+endforeach()
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/import/recipes_generated.h CONTENT
+"// Generated from the files of src/import/recipes.
+#pragma once
+namespace tern {
+constexpr struct {
+  const char *name, *text;
+} kRecipeTexts[] = {
+@recipe_texts@};
+}  // namespace tern
+" @ONLY)
+
 include(${PROJECT_SOURCE_DIR}/src/import/tflite.cmake)
 tern_floor(import ${tern_tflite_header})
 add_dependencies(tern_import tern_onnx_proto)

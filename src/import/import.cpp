@@ -2,16 +2,21 @@
 // The C calls of libtern_import.
 #include "tern/import.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <new>
 
 #include "base/file.h"
+#include "format/reader.h"
 #include "format/writer.h"
+#include "graph/task_metadata.h"
 #include "import/importer.h"
 
 namespace tern {
 
-constexpr size_t kMaxStruct = 65536;  // no version comes near it
+constexpr size_t kMaxStruct = 65536;                                   // no version comes near it
+constexpr size_t kFirstOptions = offsetof(tern_import_options, task);  // of the first version
 
 tern_status import_model(std::span<const uint8_t> file, const ImportOptions& options, ModelDef* out) {
   if (file.empty()) return TERN_FAIL(TERN_ERR_CORRUPT, "the file is empty");
@@ -27,27 +32,73 @@ tern_status import_model(std::span<const uint8_t> file, const ImportOptions& opt
 
 namespace {
 
+// "KEY=VALUE" lines.
+tern_status read_settings(const char* text, std::vector<std::pair<std::string, std::string>>* out) {
+  for (const char* p = text; p && *p;) {
+    const char* end = std::strchr(p, '\n');
+    const std::string line(p, end ? (size_t)(end - p) : std::strlen(p));
+    p = end ? end + 1 : nullptr;
+    if (line.empty()) continue;
+    const size_t equal = line.find('=');
+    if (equal == std::string::npos || equal == 0)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the setting '%.60s' is not KEY=VALUE", line.c_str());
+    std::string value = line.substr(equal + 1);
+    for (size_t at = 0; (at = value.find("\\n", at)) != std::string::npos;) value.replace(at, 2, "\n");
+    out->emplace_back(line.substr(0, equal), std::move(value));
+  }
+  return TERN_OK;
+}
+
+tern_status read_recipe_file(ImportOptions* options) {
+  const std::string path = options->recipe;
+  if (path.size() < 8 || path.compare(path.size() - 7, 7, ".recipe") != 0) return TERN_OK;
+  Bytes text;
+  TERN_TRY(load_file(path.c_str(), LoadMode::copy, 1 << 20, &text));
+  options->recipe_text.assign((const char*)text.data, text.size);
+  const size_t slash = path.rfind('/');
+  options->recipe = path.substr(slash == std::string::npos ? 0 : slash + 1);
+  options->recipe.resize(options->recipe.size() - 7);
+  return TERN_OK;
+}
+
+tern_status edit_file(const char* source, const char* output, const char* settings) {
+  if (!source || !output || !settings)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_edit: source, output and settings must be given");
+  std::vector<std::pair<std::string, std::string>> list;
+  TERN_TRY(read_settings(settings, &list));
+  Bytes file;
+  TERN_TRY(load_file(source, LoadMode::map, UINT64_MAX, &file));
+  ModelDef model;
+  TERN_TRY(read_model(file, resolve_limits(nullptr), &model));
+  for (auto& [key, value] : list) TERN_TRY(set_task_key(&model, key, std::move(value)));
+  return write_model(model, output);
+}
+
 tern_status import_file(const char* source, const char* output, const tern_import_options* o) {
   if (!source || !output)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_file: source and output must be given");
   tern_import_options given = TERN_IMPORT_OPTIONS_INIT;
   if (o) {
-    if (o->struct_size < sizeof given || o->struct_size > kMaxStruct)
+    if (o->struct_size < kFirstOptions || o->struct_size > kMaxStruct)
       return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
                        "tern_import_options: struct_size is %u, expected is %zu: set it with TERN_IMPORT_OPTIONS_INIT",
                        o->struct_size, sizeof given);
+    const size_t size = std::min<size_t>(o->struct_size, sizeof given);
     const unsigned char* bytes = (const unsigned char*)o;
     for (size_t i = sizeof given; i < o->struct_size; ++i)
       if (bytes[i])
         return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
                          "tern_import_options: a field is set that this version does not know");
-    std::memcpy(&given, o, sizeof given);
+    std::memcpy(&given, o, size);
     if (given.flags) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_file: unknown flags 0x%x", given.flags);
   }
   ImportOptions options;
   if (given.input_shapes) options.input_shapes = given.input_shapes;
   if (given.input_values) options.input_values = given.input_values;
   if (given.recipe) options.recipe = given.recipe;
+  if (given.task) options.task = given.task;
+  TERN_TRY(read_settings(given.settings, &options.settings));
+  TERN_TRY(read_recipe_file(&options));
   if (given.labels) options.labels = given.labels;
   if (given.max_file_bytes) options.max_file_bytes = given.max_file_bytes;
   const std::string_view path = source;
@@ -77,23 +128,51 @@ tern_status import_file(const char* source, const char* output, const tern_impor
 
 extern "C" tern_status tern_import_options_init(tern_import_options* options, size_t size) noexcept {
   const tern_import_options defaults = TERN_IMPORT_OPTIONS_INIT;
-  if (!options || size < sizeof defaults || size > tern::kMaxStruct)
+  if (!options || size < tern::kFirstOptions || size > tern::kMaxStruct)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_options_init: %s", options ? "size" : "options is NULL");
   std::memset(options, 0, size);
-  std::memcpy(options, &defaults, sizeof defaults);
+  std::memcpy(options, &defaults, std::min(size, sizeof defaults));
   options->struct_size = (uint32_t)size;
   return TERN_OK;
 }
 
+namespace {
+
+template <class F>
+tern_status guard(const char* what, const char* source, F&& f) {
+  try {
+    return f();
+  } catch (const std::bad_alloc&) {
+    return TERN_FAIL(TERN_ERR_MEMORY, "no memory to %s '%.200s'", what, source ? source : "");
+  } catch (...) {
+    return TERN_FAIL(TERN_ERR_INTERNAL, "unexpected exception: %s '%.200s'", what, source ? source : "");
+  }
+}
+
+}  // namespace
+
 extern "C" tern_status tern_import_file(const char* source, const char* output,
                                         const tern_import_options* options) noexcept {
-  try {
-    return tern::import_file(source, output, options);
-  } catch (const std::bad_alloc&) {
-    return TERN_FAIL(TERN_ERR_MEMORY, "no memory to import '%.200s'", source ? source : "");
-  } catch (...) {
-    return TERN_FAIL(TERN_ERR_INTERNAL, "unexpected exception while importing '%.200s'", source ? source : "");
-  }
+  return guard("import", source, [&] { return tern::import_file(source, output, options); });
+}
+
+extern "C" tern_status tern_import_edit(const char* source, const char* output, const char* settings) noexcept {
+  return guard("edit", source, [&] { return tern::edit_file(source, output, settings); });
+}
+
+extern "C" int32_t tern_import_num_task_keys(void) noexcept { return (int32_t)tern::task_keys().size(); }
+
+extern "C" tern_status tern_import_get_task_key(int32_t index, tern_task_key* key) noexcept {
+  const auto keys = tern::task_keys();
+  if (!key || key->struct_size < sizeof *key)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_get_task_key: set the key with TERN_TASK_KEY_INIT");
+  if (index < 0 || (size_t)index >= keys.size())
+    return TERN_FAIL(TERN_ERR_INDEX, "there is no task key %d of %zu", index, keys.size());
+  constexpr const char* kKinds[] = {"text", "choice", "number", "numbers", "lines", "output", "anchors"};
+  const tern::TaskKey& k = keys[(size_t)index];
+  key->name = k.name, key->kind = kKinds[(size_t)k.kind], key->fallback = k.fallback, key->words = k.words;
+  key->about = k.about, key->min = k.min, key->max = k.max;
+  return TERN_OK;
 }
 
 extern "C" const char* tern_import_error(void) noexcept { return tern::thread_error().message; }

@@ -3,271 +3,332 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstring>
-#include <span>
+
+#include "graph/task_metadata.h"
+#include "import/recipes_generated.h"
 
 namespace tern {
 namespace {
 
-// ---- helpers ----
+// ---- numbers of a recipe ----
 
-// What a recipe looks at and writes to.
-struct Subject {
-  ModelDef& model;
+using Numbers = std::map<std::string, int64_t, std::less<>>;
 
-  const Signature& signature() const { return model.signatures[0]; }
-  const Value& input() const { return signature().graph.value(signature().graph.inputs[0]); }
-  size_t num_inputs() const { return signature().graph.inputs.size(); }
-  size_t num_outputs() const { return signature().graph.outputs.size(); }
-  // Name of the n-th output of this shape, or NULL.
-  const std::string* output(const Shape& shape, int n = 0) const {
-    for (size_t i = 0; i < num_outputs(); ++i)
-      if (signature().graph.value(signature().graph.outputs[i]).shape == shape && n-- == 0)
-        return &signature().output_names[i];
-    return nullptr;
+// "C+4", "3*cells(8,16,32)", "(T-4)/V": integers, names, + - * / and parentheses; cells(8,16) = the cells of grids of
+// these strides over the input's H and W. Fails on a name without a number, or a division with a rest.
+class Expression {
+ public:
+  Expression(std::string_view text, const Numbers& numbers) : text_(text), numbers_(numbers) {}
+  bool evaluate(int64_t* out) { return sum(out) && at_ == text_.size(); }
+
+ private:
+  static constexpr int64_t kMost = int64_t{1} << 40;
+
+  bool take(char c) { return at_ < text_.size() && text_[at_] == c ? ++at_, true : false; }
+  bool sum(int64_t* out) {
+    if (!product(out)) return false;
+    for (;;) {
+      int64_t other = 0;
+      const bool plus = take('+');
+      if (!plus && !take('-')) return true;
+      if (!product(&other)) return false;
+      *out += plus ? other : -other;
+      if (*out > kMost || *out < -kMost) return false;
+    }
   }
-  bool has(const Shape& in, std::initializer_list<Shape> out) const {
-    if (num_inputs() != 1 || input().dtype != TERN_DTYPE_F32 || !(input().shape == in) || num_outputs() != out.size())
-      return false;
-    return std::all_of(out.begin(), out.end(), [&](const Shape& s) { return output(s); });
+  bool product(int64_t* out) {
+    if (!factor(out)) return false;
+    for (;;) {
+      int64_t other = 0;
+      const bool times = take('*');
+      if (!times && !take('/')) return true;
+      if (!factor(&other)) return false;
+      if (times ? __builtin_mul_overflow(*out, other, out) || *out > kMost || *out < -kMost
+                : other == 0 || *out % other != 0)
+        return false;
+      if (!times) *out /= other;
+    }
+  }
+  bool factor(int64_t* out) {
+    if (take('(')) return ++depth_ < 16 && sum(out) && take(')');
+    const size_t begin = at_;
+    while (at_ < text_.size() && (std::isalnum((unsigned char)text_[at_]) || text_[at_] == '_')) ++at_;
+    const std::string_view word = text_.substr(begin, at_ - begin);
+    if (word.empty()) return false;
+    if (word == "cells") return cells(out);
+    if (std::isdigit((unsigned char)word[0])) {
+      const auto r = std::from_chars(word.data(), word.data() + word.size(), *out);
+      return r.ec == std::errc() && r.ptr == word.data() + word.size() && *out <= kMost;
+    }
+    const auto it = numbers_.find(word);
+    return it != numbers_.end() ? *out = it->second, true : false;
+  }
+  bool cells(int64_t* out) {
+    const auto h = numbers_.find("H"), w = numbers_.find("W");
+    if (h == numbers_.end() || w == numbers_.end() || !take('(')) return false;
+    *out = 0;
+    do {
+      int64_t stride = 0;
+      if (!sum(&stride) || stride < 1) return false;
+      *out += ((h->second + stride - 1) / stride) * ((w->second + stride - 1) / stride);
+    } while (take(','));
+    return take(')');
   }
 
-  void set(const char* key, std::string value) { model.metadata.emplace_back(key, std::move(value)); }
-  void set(const char* key, double value) {
-    char text[32];
-    set(key, std::string(text, std::to_chars(text, text + sizeof text, value).ptr));
-  }
-  void set_output(const char* key, const Shape& shape, int n = 0) { set(key, *output(shape, n)); }
-
-  void begin(const char* recipe, const char* task) {
-    set("task", task);
-    set("task.recipe", recipe);
-    set("task.signature", signature().name);
-  }
-  // value = pixel * scale + offset for pixels 0..255
-  void set_input(double scale, double offset, const char* fit, const char* border) {
-    set("input.name", input().name);
-    set("input.layout", "nhwc");
-    set("input.channels", "rgb");
-    set("input.scale", scale);
-    set("input.offset", offset);
-    set("input.fit", fit);
-    set("input.border", border);
-  }
-  void set_anchors(const std::vector<float>& anchors) {
-    Parameter p;
-    p.name = "task.anchors";
-    p.dtype = TERN_DTYPE_F32;
-    p.shape = Shape{(int64_t)anchors.size() / 4, 4};
-    p.bytes = anchors.size() * sizeof(float);
-    void* bytes = nullptr;
-    p.data = make_data(p.bytes, &bytes);
-    std::memcpy(bytes, anchors.data(), p.bytes);
-    model.parameters.push_back(std::move(p));
-  }
+  std::string_view text_;
+  const Numbers& numbers_;
+  size_t at_ = 0;
+  int depth_ = 0;
 };
 
-// One shape of an anchor, as parts of the input's side.
-struct AnchorShape {
-  double width, height;
-};
-
-// Anchors of a level: at the centre of each cell, by rows, all shapes of the level.
-void add_level(int cells, std::span<const AnchorShape> shapes, std::vector<float>* out) {
-  for (int y = 0; y < cells; ++y)
-    for (int x = 0; x < cells; ++x)
-      for (const AnchorShape& s : shapes)
-        for (double v : {(x + 0.5) / cells, (y + 0.5) / cells, s.width, s.height}) out->push_back((float)v);
-}
-
-AnchorShape anchor_shape(double scale, double ratio) { return {scale * std::sqrt(ratio), scale / std::sqrt(ratio)}; }
-
-// ---- recipes ----
-
-constexpr int kSsdAnchors = 1917, kSsdClasses = 24;
-
-bool is_ssd(const Subject& s) { return s.has({1, 300, 300, 3}, {{1, kSsdAnchors, 4}, {1, kSsdAnchors, kSsdClasses}}); }
-
-std::vector<float> ssd_anchors() {
-  constexpr int kCells[] = {19, 10, 5, 3, 2, 1};
-  const auto scale = [](int k) { return k == 6 ? 1.0 : 0.2 + 0.75 * k / 5; };
-  std::vector<float> anchors;
-  const AnchorShape first[] = {anchor_shape(0.1, 1), anchor_shape(scale(0), 2), anchor_shape(scale(0), 0.5)};
-  add_level(kCells[0], first, &anchors);
-  for (int k = 1; k < 6; ++k) {
-    const double s = scale(k);
-    // The third ratio is rounded to four digits where the model was trained.
-    const AnchorShape shapes[] = {anchor_shape(s, 1),      anchor_shape(s, 2),
-                                  anchor_shape(s, 0.5),    anchor_shape(s, 3),
-                                  anchor_shape(s, 0.3333), anchor_shape(std::sqrt(s * scale(k + 1)), 1)};
-    add_level(kCells[k], shapes, &anchors);
+// A dim against "?", a number, or an expression; a name without a number yet gets the one that fits: "C", "C+4", "4*C",
+// "H/4".
+bool match_dim(std::string_view pattern, int64_t dim, Numbers* numbers) {
+  if (pattern == "?") return true;
+  int64_t value = 0;
+  if (Expression(pattern, *numbers).evaluate(&value)) return value == dim;
+  size_t name_end = 0;
+  while (name_end < pattern.size() && std::isalpha((unsigned char)pattern[name_end])) ++name_end;
+  const std::string_view name = pattern.substr(0, name_end);
+  if (name.empty() || name == "cells" || numbers->count(name)) return false;
+  int64_t operand = 0;
+  if (name_end < pattern.size()) {
+    if (!Expression(pattern.substr(name_end + 1), *numbers).evaluate(&operand)) return false;
+    switch (pattern[name_end]) {
+      case '+': dim -= operand; break;
+      case '-': dim += operand; break;
+      case '/': dim *= operand; break;
+      case '*':
+        if (operand == 0 || dim % operand) return false;
+        dim /= operand;
+        break;
+      default: return false;
+    }
   }
-  return anchors;
-}
-
-void apply_ssd(Subject& s) {
-  s.begin("ssd_mobilenetv2_oidv4", "detector");
-  s.set_input(2.0 / 255, -1, "stretch", "replicate");
-  s.set("detector.kind", "anchors");
-  s.set_output("detector.boxes", {1, kSsdAnchors, 4});
-  s.set_output("detector.scores", {1, kSsdAnchors, kSsdClasses});
-  s.set("detector.box_order", "yxhw");
-  s.set("detector.box_divisors", "10,10,5,5");
-  s.set("detector.box_size", "exp");
-  s.set("detector.keypoints", 0);
-  s.set("detector.score", "sigmoid");
-  s.set("detector.first_class", 1);
-  s.set("detector.threshold", 0.5);
-  s.set("detector.nms", "hard");
-  s.set("detector.nms_iou", 0.5);
-  s.set("detector.nms_classes", "all");
-  s.set("detector.max", 100);
-  s.set_anchors(ssd_anchors());
-}
-
-constexpr int kPoseAnchors = 2254;
-
-bool is_blazepose_detector(const Subject& s) {
-  return s.has({1, 224, 224, 3}, {{1, kPoseAnchors, 12}, {1, kPoseAnchors, 1}});
-}
-
-void apply_blazepose_detector(Subject& s) {
-  s.begin("blazepose_detector", "pose_detector");
-  s.set_input(2.0 / 255, -1, "letterbox", "zero");
-  s.set("detector.kind", "anchors");
-  s.set_output("detector.boxes", {1, kPoseAnchors, 12});
-  s.set_output("detector.scores", {1, kPoseAnchors, 1});
-  s.set("detector.box_order", "xywh");
-  s.set("detector.box_divisors", "224,224,224,224");
-  s.set("detector.box_size", "linear");
-  s.set("detector.keypoints", 4);
-  s.set("detector.score", "sigmoid");
-  s.set("detector.score_clip", 100);
-  s.set("detector.first_class", 0);
-  s.set("detector.threshold", 0.5);
-  s.set("detector.nms", "weighted");
-  s.set("detector.nms_iou", 0.3);
-  s.set("detector.nms_classes", "all");
-  s.set("detector.max", 100);
-  s.set("region.centre", 0);
-  s.set("region.edge", 1);
-  s.set("region.scale", 1.25);
-  s.set("region.angle", 90);
-  constexpr AnchorShape kWhole[6] = {{1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}};
-  std::vector<float> anchors;
-  add_level(28, std::span(kWhole).first(2), &anchors);
-  add_level(14, std::span(kWhole).first(2), &anchors);
-  add_level(7, kWhole, &anchors);
-  s.set_anchors(anchors);
-}
-
-bool is_blazepose_landmarks(const Subject& s) {
-  return s.has({1, 256, 256, 3}, {{1, 195}, {1, 1}, {1, 256, 256, 1}, {1, 64, 64, 39}, {1, 117}});
-}
-
-constexpr const char* kBodyNames =
-    "nose\nleft eye inner\nleft eye\nleft eye outer\nright eye inner\nright eye\nright eye outer\nleft ear\nright ear\n"
-    "mouth left\nmouth right\nleft shoulder\nright shoulder\nleft elbow\nright elbow\nleft wrist\nright wrist\nleft "
-    "pinky\n"
-    "right pinky\nleft index\nright index\nleft thumb\nright thumb\nleft hip\nright hip\nleft knee\nright knee\nleft "
-    "ankle\n"
-    "right ankle\nleft heel\nright heel\nleft foot index\nright foot index";
-constexpr const char* kBodySkeleton =
-    "0,1,1,2,2,3,3,7,0,4,4,5,5,6,6,8,9,10,11,12,11,13,13,15,15,17,15,19,15,21,17,19,12,14,14,16,16,18,16,20,16,22,18,"
-    "20,"
-    "11,23,12,24,23,24,23,25,24,26,25,27,26,28,27,29,28,30,29,31,30,32,27,31,28,32";
-
-void apply_blazepose_landmarks(Subject& s) {
-  s.begin("blazepose_landmarks", "pose_landmarks");
-  s.set_input(1.0 / 255, 0, "crop", "replicate");
-  s.set_output("pose.landmarks", {1, 195});
-  s.set("pose.rows", 39);
-  s.set("pose.keypoints", 33);
-  s.set("pose.visibility", "sigmoid");
-  s.set_output("pose.score", {1, 1});
-  s.set("pose.score_activation", "none");
-  s.set("pose.threshold", 0.5);
-  s.set_output("pose.heatmap", {1, 64, 64, 39});
-  s.set("pose.heatmap_window", 7);
-  s.set("pose.heatmap_threshold", 0.5);
-  s.set_output("pose.mask", {1, 256, 256, 1});
-  s.set_output("pose.world", {1, 117});
-  s.set("pose.names", kBodyNames);
-  s.set("pose.skeleton", kBodySkeleton);
-}
-
-bool is_selfie(const Subject& s) {
-  return s.has({1, 256, 256, 3}, {{1, 256, 256, 1}}) || s.has({1, 144, 256, 3}, {{1, 144, 256, 1}});
-}
-
-void apply_selfie(Subject& s) {
-  s.begin("selfie_segmentation", "segmentation");
-  s.set_input(1.0 / 255, 0, "stretch", "replicate");
-  s.set("segmentation.mask", s.signature().output_names[0]);
-  s.set("segmentation.activation", "none");
-}
-
-bool is_mobilefacenet(const Subject& s) {
-  return s.has({2, 112, 112, 3}, {{2, 192}}) || s.has({1, 112, 112, 3}, {{1, 192}});
-}
-
-void apply_mobilefacenet(Subject& s) {
-  s.begin("mobilefacenet", "embedding");
-  s.set_input(2.0 / 255, -1, "stretch", "replicate");
-  s.set("embedding.output", s.signature().output_names[0]);
-  s.set("embedding.normalize", 1);
-}
-
-// Input [1, 3, H, W]; heat, sizes, offsets and points at a quarter of it, in this order.
-bool is_centerface(const Subject& s) {
-  if (s.num_inputs() != 1 || s.num_outputs() != 4 || s.input().dtype != TERN_DTYPE_F32) return false;
-  const Shape& in = s.input().shape;
-  constexpr int64_t kChannels[] = {1, 2, 2, 10};
-  if (in.rank != 4 || in[0] != 1 || in[1] != 3 || in[2] % 32 || in[3] % 32) return false;
-  for (size_t i = 0; i < 4; ++i)
-    if (!(s.signature().graph.value(s.signature().graph.outputs[i]).shape ==
-          Shape{1, kChannels[i], in[2] / 4, in[3] / 4}))
-      return false;
+  if (dim < 1) return false;
+  (*numbers)[std::string(name)] = dim;
   return true;
 }
 
-void apply_centerface(Subject& s) {
-  s.begin("centerface", "detector");
-  s.set_input(1, 0, "stretch", "replicate");
-  *std::find_if(s.model.metadata.begin(), s.model.metadata.end(),
-                [](const auto& e) { return e.first == "input.layout"; }) = {"input.layout", "nchw"};
-  const auto& names = s.signature().output_names;
-  s.set("detector.kind", "centers");
-  s.set("detector.heatmap", names[0]);
-  s.set("detector.sizes", names[1]);
-  s.set("detector.offsets", names[2]);
-  s.set("detector.points", names[3]);
-  s.set("detector.stride", 4);
-  s.set("detector.keypoints", 5);
-  s.set("detector.score", "none");
-  s.set("detector.threshold", 0.2);
-  s.set("detector.nms", "hard");
-  s.set("detector.nms_iou", 0.3);
-  s.set("detector.nms_classes", "all");
-  s.set("detector.max", 100);
-  s.set("labels", "face");
-}
+// ---- the text of a recipe ----
+
+struct TensorPattern {
+  std::string name;
+  DType dtype = TERN_DTYPE_F32;
+  bool any_dtype = false;
+  std::vector<std::string> dims;
+};
 
 struct Recipe {
-  const char* name;
-  bool (*fits)(const Subject& s);
-  void (*apply)(Subject& s);
+  std::string name, about;
+  std::vector<TensorPattern> inputs, outputs;
+  std::vector<std::pair<std::string, std::string>> where, bind, set;
+  std::string task;
+  bool other_outputs = false;
+  // The more a recipe asks for, the earlier it is tried.
+  size_t weight = 0;
 };
 
-constexpr Recipe kRecipes[] = {
-    {"ssd_mobilenetv2_oidv4", is_ssd, apply_ssd},
-    {"blazepose_detector", is_blazepose_detector, apply_blazepose_detector},
-    {"blazepose_landmarks", is_blazepose_landmarks, apply_blazepose_landmarks},
-    {"selfie_segmentation", is_selfie, apply_selfie},
-    {"mobilefacenet", is_mobilefacenet, apply_mobilefacenet},
-    {"centerface", is_centerface, apply_centerface},
+std::string_view trim(std::string_view s) {
+  while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) s.remove_prefix(1);
+  while (!s.empty() && (s.back() == ' ' || s.back() == '\t' || s.back() == '\r')) s.remove_suffix(1);
+  return s;
+}
+
+std::vector<std::string> words_of(std::string_view s) {
+  std::vector<std::string> out;
+  size_t at = 0;
+  while (at < s.size()) {
+    while (at < s.size() && s[at] == ' ') ++at;
+    const size_t begin = at;
+    while (at < s.size() && s[at] != ' ') ++at;
+    if (at > begin) out.emplace_back(s.substr(begin, at - begin));
+  }
+  return out;
+}
+
+tern_status bad_line(const std::string& recipe, int line, const char* what) {
+  return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "recipe %.60s, line %d: %s", recipe.c_str(), line, what);
+}
+
+// See recipes/README.md.
+tern_status parse_recipe(std::string name, std::string_view text, Recipe* out) {
+  Recipe r;
+  r.name = std::move(name);
+  int number = 0;
+  size_t at = 0;
+  while (at < text.size()) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    const std::string_view line = trim(text.substr(at, end - at));
+    at = end + 1;
+    ++number;
+    if (line.empty()) continue;
+    if (line[0] == '#') {
+      if (r.about.empty() && line.size() > 2) r.about = trim(line.substr(1));
+      continue;
+    }
+    const size_t colon = line.find(':'), equal = line.find('=');
+    const std::vector<std::string> head = words_of(line.substr(0, std::min({colon, equal, line.size()})));
+    if (head.empty()) return bad_line(r.name, number, "a key is missing");
+    if (head[0] == "input" || head[0] == "output") {
+      if (colon > equal || colon == std::string_view::npos || head.size() > 2 ||
+          (head[0] == "output" && head.size() < 2))
+        return bad_line(r.name, number, "'input: DIMS' or 'output NAME: DIMS' is needed");
+      TensorPattern p;
+      if (head.size() == 2) p.name = head[1];
+      p.dims = words_of(line.substr(colon + 1));
+      if (!p.dims.empty()) {
+        const std::string& type = p.dims[0];
+        bool typed = type == "any";
+        p.any_dtype = typed;
+        for (int d = 1; d <= TERN_DTYPE_BOOL && !typed; ++d)
+          if (type == dtype_name((DType)d)) p.dtype = (DType)d, typed = true;
+        if (typed) p.dims.erase(p.dims.begin());
+      }
+      for (const std::string& d : p.dims) r.weight += std::isdigit((unsigned char)d[0]) != 0;
+      (head[0] == "input" ? r.inputs : r.outputs).push_back(std::move(p));
+      continue;
+    }
+    if (line == "other outputs") {
+      r.other_outputs = true;
+      continue;
+    }
+    if (equal == std::string_view::npos) return bad_line(r.name, number, "'KEY = VALUE' is needed");
+    const std::string value(trim(line.substr(equal + 1)));
+    if (head[0] == "where" || head[0] == "bind") {
+      if (head.size() != 2) return bad_line(r.name, number, "one key is needed");
+      r.weight += 100;
+      (head[0] == "where" ? r.where : r.bind).emplace_back(head[1], value);
+      continue;
+    }
+    const TaskKey* key = head.size() == 1 ? find_task_key(head[0]) : nullptr;
+    if (!key || std::strcmp(key->name, head[0].c_str()) != 0)
+      return bad_line(r.name, number, "no key of a task's metadata");
+    if (head[0] == "task") r.task = value;
+    // Several lines of one key are lines of its value.
+    if (!r.set.empty() && r.set.back().first == head[0]) r.set.back().second += "\n" + value;
+    else r.set.emplace_back(head[0], value);
+  }
+  if (r.task.empty()) return bad_line(r.name, number, "'task = ...' is missing");
+  *out = std::move(r);
+  return TERN_OK;
+}
+
+// ---- matching ----
+
+struct Match {
+  Numbers numbers;
+  std::map<std::string, std::string, std::less<>> names;  // of outputs
 };
+
+bool match_tensor(const TensorPattern& p, const Value& v, Numbers* numbers) {
+  if ((!p.any_dtype && v.dtype != p.dtype) || (size_t)v.shape.rank != p.dims.size()) return false;
+  for (size_t i = 0; i < p.dims.size(); ++i)
+    if (!match_dim(p.dims[i], v.shape[(int)i], numbers)) return false;
+  return true;
+}
+
+bool match_outputs(const Recipe& r, const Signature& sig, size_t next, std::vector<char>* used, Match* match) {
+  if (next == r.outputs.size()) return true;
+  for (size_t i = 0; i < sig.graph.outputs.size(); ++i) {
+    if ((*used)[i]) continue;
+    Match trial = *match;
+    if (!match_tensor(r.outputs[next], sig.graph.value(sig.graph.outputs[i]), &trial.numbers)) continue;
+    trial.names[r.outputs[next].name] = sig.output_names[i];
+    (*used)[i] = 1;
+    if (match_outputs(r, sig, next + 1, used, &trial)) return *match = std::move(trial), true;
+    (*used)[i] = 0;
+  }
+  return false;
+}
+
+// The integers in a text, in order: "[17, 3]".
+std::vector<int64_t> integers_in(const std::string& text) {
+  std::vector<int64_t> out;
+  for (size_t i = 0; i < text.size() && out.size() < 64;) {
+    if (!std::isdigit((unsigned char)text[i])) {
+      ++i;
+      continue;
+    }
+    int64_t v = 0;
+    const auto r = std::from_chars(text.data() + i, text.data() + text.size(), v);
+    if (r.ec == std::errc()) out.push_back(v);
+    i = (size_t)(r.ptr - text.data());
+  }
+  return out;
+}
+
+bool match_recipe(const Recipe& r, const ModelDef& model, Match* out) {
+  const Signature& sig = model.signatures[0];
+  if (sig.graph.inputs.size() != r.inputs.size() || sig.graph.outputs.size() < r.outputs.size() ||
+      (sig.graph.outputs.size() != r.outputs.size() && !r.other_outputs))
+    return false;
+  Match match;
+  for (const auto& [key, value] : r.where) {
+    const std::string* v = find_metadata(model, key);
+    if (!v || (value != "*" && *v != value)) return false;
+  }
+  for (const auto& [key, names] : r.bind) {
+    const std::string* v = find_metadata(model, key);
+    if (!v) return false;
+    const std::vector<std::string> list = words_of(names);
+    if (list.size() == 2 && list[0] == "count") {  // of the names in a dictionary or list
+      match.numbers[list[1]] = (int64_t)python_strings(*v).size();
+      continue;
+    }
+    const std::vector<int64_t> values = integers_in(*v);
+    if (values.size() != list.size()) return false;
+    for (size_t i = 0; i < list.size(); ++i) match.numbers[list[i]] = values[i];
+  }
+  for (size_t i = 0; i < r.inputs.size(); ++i)
+    if (!match_tensor(r.inputs[i], sig.graph.value(sig.graph.inputs[i]), &match.numbers)) return false;
+  std::vector<char> used(sig.graph.outputs.size());
+  if (!match_outputs(r, sig, 0, &used, &match)) return false;
+  return *out = std::move(match), true;
+}
+
+// "{boxes}[0:{C+4}]": names of outputs, numbers, and "{onnx.names}": what the source says, a list as lines.
+tern_status fill_in(const Recipe& r, const ModelDef& model, const Match& match, const std::string& text,
+                    std::string* out) {
+  out->clear();
+  size_t at = 0;
+  while (at < text.size()) {
+    if (text[at] != '{') {
+      *out += text[at++];
+      continue;
+    }
+    const size_t end = text.find('}', at);
+    const std::string word = text.substr(at + 1, end == std::string::npos ? 0 : end - at - 1);
+    int64_t value = 0;
+    const auto name = match.names.find(word);
+    if (name != match.names.end()) *out += name->second;
+    else if (Expression(word, match.numbers).evaluate(&value)) *out += std::to_string(value);
+    else if (word.find('.') != std::string::npos) {
+      if (const std::string* v = find_metadata(model, word))
+        for (const std::string& s : python_strings(*v)) *out += (out->empty() ? "" : "\n") + s;
+    } else
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "recipe %s: '{%.60s}' is no output and no number", r.name.c_str(),
+                       word.c_str());
+    if (end == std::string::npos) break;
+    at = end + 1;
+  }
+  return TERN_OK;
+}
+
+tern_status apply(const Recipe& r, const Match& match, ModelDef* model) {
+  std::vector<std::pair<std::string, std::string>> list;
+  for (const auto& [key, text] : r.set) {
+    std::string value;
+    TERN_TRY(fill_in(r, *model, match, text, &value));
+    if (!value.empty() && !find_metadata(*model, key)) list.emplace_back(key, std::move(value));
+  }
+  list.emplace_back("task.version", "1");
+  list.emplace_back("task.recipe", r.name);
+  list.emplace_back("task.signature", model->signatures[0].name);
+  for (auto& e : list) model->metadata.push_back(std::move(e));
+  return TERN_OK;
+}
 
 // Line ends of any system; none at the end.
 std::string clean_labels(const std::string& text) {
@@ -278,30 +339,108 @@ std::string clean_labels(const std::string& text) {
   return s;
 }
 
+std::string outputs_text(const Signature& sig) {
+  std::string s;
+  for (size_t i = 0; i < sig.graph.outputs.size(); ++i) {
+    const Value& v = sig.graph.value(sig.graph.outputs[i]);
+    s += (i ? ", " : "") + sig.output_names[i] + " " + dtype_name(v.dtype) + to_string(v.shape);
+  }
+  return s;
+}
+
+// A task without a recipe: what its one output means is plain for some.
+void guess_output(const std::string& task, ModelDef* model) {
+  const Signature& sig = model->signatures[0];
+  if (sig.graph.outputs.size() != 1) return;
+  const char* key = task == "classifier" ? "output.scores" : task == "embedder" ? "output.embedding" : nullptr;
+  if (task == "segmenter") {
+    const Shape& s = sig.graph.value(sig.graph.outputs[0]).shape;
+    key = s.rank == 4 && std::min(s[1], s[3]) > 2 ? "output.class_map" : "output.mask";
+  }
+  if (key) model->metadata.emplace_back(key, sig.output_names[0]);
+}
+
+tern_status read_recipes(std::vector<Recipe>* out) {
+  for (const auto& [name, text] : kRecipeTexts) {
+    Recipe r;
+    TERN_TRY(parse_recipe(name, text, &r));
+    out->push_back(std::move(r));
+  }
+  std::stable_sort(out->begin(), out->end(), [](const Recipe& a, const Recipe& b) { return a.weight > b.weight; });
+  return TERN_OK;
+}
+
+tern_status choose(const ImportOptions& options, ModelDef* model) {
+  std::vector<Recipe> recipes;
+  TERN_TRY(read_recipes(&recipes));
+  if (!options.recipe_text.empty()) {
+    Recipe own;
+    TERN_TRY(parse_recipe(options.recipe, options.recipe_text, &own));
+    recipes.insert(recipes.begin(), std::move(own));
+  }
+  const std::string& wanted = options.recipe;
+  if (!wanted.empty() &&
+      std::none_of(recipes.begin(), recipes.end(), [&](const Recipe& r) { return r.name == wanted; })) {
+    std::string names;
+    for (const Recipe& r : recipes) names += r.name + ", ";
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "no recipe '%.60s'; there are %s and none", wanted.c_str(),
+                     names.c_str());
+  }
+  Match match;
+  for (const Recipe& r : recipes) {
+    if ((!wanted.empty() && r.name != wanted) || (!options.task.empty() && r.task != options.task)) continue;
+    if (match_recipe(r, *model, &match)) return apply(r, match, model);
+  }
+  if (!wanted.empty())
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "recipe '%.60s' does not fit: the model's outputs are %.300s",
+                     wanted.c_str(), outputs_text(model->signatures[0]).c_str());
+  if (!options.task.empty()) {
+    model->metadata.emplace_back("task", options.task);
+    guess_output(options.task, model);
+  }
+  return TERN_OK;
+}
+
 }  // namespace
+
+std::vector<std::string> python_strings(const std::string& text) {
+  std::vector<std::string> out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char quote = text[i];
+    if (quote != '\'' && quote != '"') continue;
+    std::string s;
+    for (++i; i < text.size() && text[i] != quote; ++i) {
+      if (text[i] == '\\' && i + 1 < text.size()) ++i;
+      s += text[i] == '\n' ? ' ' : text[i];
+    }
+    out.push_back(std::move(s));
+  }
+  return out;
+}
 
 tern_status apply_recipe(const ImportOptions& options, ModelDef* model) {
   if (find_metadata(*model, "task")) return TERN_OK;
-  Subject s{*model};
-  if (options.recipe != "none") {
-    std::string names;
-    const Recipe* chosen = nullptr;
-    for (const Recipe& r : kRecipes) {
-      names += (names.empty() ? "" : ", ") + std::string(r.name);
-      if (options.recipe.empty() ? r.fits(s) && !chosen : options.recipe == r.name) chosen = &r;
-    }
-    if (!options.recipe.empty()) {
-      if (!chosen)
-        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "no recipe '%.60s'; there are %s, and none", options.recipe.c_str(),
-                         names.c_str());
-      if (!chosen->fits(s))
-        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "recipe '%s' does not fit: the model has other inputs or outputs",
-                         chosen->name);
-    }
-    if (chosen) chosen->apply(s);
-  }
   if (const std::string labels = clean_labels(options.labels); !labels.empty() && !find_metadata(*model, "labels"))
-    s.set("labels", labels);
+    model->metadata.emplace_back("labels", labels);
+  if (options.recipe != "none") TERN_TRY(choose(options, model));
+  for (const auto& [key, value] : options.settings) {
+    const TaskKey* known = find_task_key(key);
+    if (known && std::strcmp(known->name, "task") != 0 && !find_metadata(*model, "task"))
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the model has no task, so '%s' cannot be set: say which with --task",
+                       known->name);
+    TERN_TRY(set_task_key(model, key, value));
+  }
+  TaskMetadata proof;
+  if (find_metadata(*model, "task")) {
+    TERN_TRY(TaskMetadata::read(*model, &proof));
+    const bool names_outputs = std::any_of(model->metadata.begin(), model->metadata.end(),
+                                           [](const auto& e) { return e.first.rfind("output.", 0) == 0; });
+    if (!names_outputs)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                       "no recipe for '%s' fits the model, whose outputs are %.300s: say what they mean, as --set "
+                       "output.boxes='NAME[0:4]' (tern info --task lists all keys)",
+                       proof.text("task").c_str(), outputs_text(model->signatures[0]).c_str());
+  }
   return TERN_OK;
 }
 

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <cstring>
 
 #include "base/checked.h"
-
-#include "tasks/metadata.h"
 
 namespace tern {
 
@@ -31,68 +31,100 @@ tern_status read_picture(const tern_picture* p, image::Picture* out) {
   return TERN_OK;
 }
 
-tern_status PictureInput::create(const Model& model, int32_t signature, PictureInput* out) {
-  const ModelDef& def = model.def();
-  const Signature& sig = def.signatures[(size_t)signature];
-  std::string name;
-  TERN_TRY(read_text(def, "input.name", "", &name));
-  const Value* value = nullptr;
-  for (size_t i = 0; i < sig.graph.inputs.size(); ++i) {
-    const Value& v = sig.graph.value(sig.graph.inputs[i]);
-    if (!value && (name.empty() || v.name == name)) value = &v;
-    for (const SymbolicDim& d : sig.symbolic_dims)
-      if (d.input == (int32_t)i)
-        return TERN_FAIL(TERN_ERR_UNSUPPORTED,
-                         "the picture input '%s' has no fixed size: import the model with --input-shape",
-                         v.name.c_str());
-  }
-  if (!value || sig.graph.inputs.size() != 1)
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "signature '%s' must have one input, the picture", sig.name.c_str());
-  int layout = 0, order = 0;
-  TERN_TRY(read_choice(def, "input.layout", "nhwc", {"nhwc", "nchw"}, &layout));
-  TERN_TRY(read_choice(def, "input.channels", "rgb", {"rgb", "bgr", "grey"}, &order));
+tern_status PictureInput::create(const Model& model, const TaskMetadata& m, PictureInput* out) {
+  const Signature& sig = model.def().signatures[(size_t)m.signature()];
+  if (sig.graph.inputs.size() != 1)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "signature '%s' has %zu inputs; a task needs one, the picture",
+                     sig.name.c_str(), sig.graph.inputs.size());
+  const Value& v = sig.graph.value(sig.graph.inputs[0]);
+  const Shape& s = v.shape;
   PictureInput r;
-  TERN_TRY(read_choice(def, "input.fit", "stretch", {"stretch", "letterbox", "crop"}, &r.fit_));
-  int border = 0;
-  TERN_TRY(read_choice(def, "input.border", "replicate", {"replicate", "zero"}, &border));
-  r.planar_ = layout == 1;
-  const Shape& s = value->shape;
-  const int channels = order == 2 ? 1 : 3;
-  if (value->dtype != TERN_DTYPE_F32 || s.rank != 4 || s[0] != 1 || s[r.planar_ ? 1 : 3] != channels)
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "the picture input '%s' is %s%s; one f32 picture of %d channels is needed",
-                     value->name.c_str(), dtype_name(value->dtype), to_string(s).c_str(), channels);
-  const int64_t height = s[r.planar_ ? 2 : 1], width = s[r.planar_ ? 3 : 2];
-  if (height < 1 || width < 1 || height > image::kMaxSide || width > image::kMaxSide)
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "the picture input is %" PRId64 " x %" PRId64 " pixels", width, height);
-  r.height_ = (int32_t)height, r.width_ = (int32_t)width;
-  std::vector<double> scale, offset;
-  TERN_TRY(read_numbers(def, "input.scale", "1", 0, &scale));
-  TERN_TRY(read_numbers(def, "input.offset", "0", 0, &offset));
+  r.dtype_ = v.dtype;
+  r.rank_ = s.rank;
+  const int channels = m.choice("input.channels") == 2 ? 1 : 3, layout = m.choice("input.layout"), rest = s.rank - 3;
+  const bool last = s.rank >= 3 && s[s.rank - 1] == channels, first = s.rank >= 3 && s[rest] == channels;
+  r.planar_ = layout == 2 || (layout == 0 && !last);
+  const auto varies = [&](int axis) {
+    return std::any_of(sig.symbolic_dims.begin(), sig.symbolic_dims.end(),
+                       [&](const SymbolicDim& d) { return d.input == 0 && d.axis == axis; });
+  };
+  constexpr DType kTypes[] = {TERN_DTYPE_F32, TERN_DTYPE_F16, TERN_DTYPE_U8, TERN_DTYPE_I8, TERN_DTYPE_I32};
+  if (std::find(std::begin(kTypes), std::end(kTypes), v.dtype) == std::end(kTypes) || (s.rank != 4 && s.rank != 3) ||
+      !(r.planar_ ? first : last))
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "the picture input '%s' is %s%s; a picture of %d channels is needed",
+                     v.name.c_str(), dtype_name(v.dtype), to_string(s).c_str(), channels);
+  r.batch_ = s.rank == 4 ? (varies(0) ? 1 : s[0]) : 1;
+  const int y = rest + (r.planar_ ? 1 : 0), x = y + 1;
+  r.free_height_ = varies(y), r.free_width_ = varies(x);
+  const int64_t height = s[y], width = s[x];
+  if (r.batch_ < 1 || r.batch_ > 1024 || height < 1 || width < 1 || height > image::kMaxSide || width > image::kMaxSide)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "the picture input is %s", to_string(s).c_str());
+  r.fit_ = m.choice("input.fit");
+  r.cover_ = m.number("input.cover");
+  const int align = m.choice("input.align");
+  r.letterbox_ = {align % 2 == 1, align >= 2};
+  r.multiple_ = (int32_t)m.number("input.multiple"), r.longest_ = (int32_t)m.number("input.longest");
+  const std::vector<double> scale = m.numbers("input.scale"), offset = m.numbers("input.offset"),
+                            size = m.numbers("input.size");
   if ((scale.size() != 1 && scale.size() != 3) || (offset.size() != 1 && offset.size() != 3))
     return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'input.scale' and 'input.offset' need 1 or 3 numbers");
+  if (!size.empty() && size.size() != 2)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'input.size' needs width and height");
   r.options_.channels = channels;
-  r.options_.bgr = order == 1;
-  r.options_.border = border == 1 ? image::Border::kPad : image::Border::kReplicate;
+  r.options_.bgr = m.choice("input.channels") == 1;
+  r.options_.border = m.choice("input.border") == 0 ? image::Border::kReplicate : image::Border::kPad;
   for (size_t i = 0; i < 3; ++i) {
     r.options_.scale[i] = (float)scale[scale.size() == 3 ? i : 0];
     r.options_.offset[i] = (float)offset[offset.size() == 3 ? i : 0];
+    r.options_.fill[i] = (float)m.number("input.fill");
   }
   r.context_ = Ref<Context>::share(&model.context());
-  TERN_TRY(Tensor::create(model.context(), TERN_DTYPE_F32, s, &r.tensor_));
-  r.scratch_stride_ = align_up(image::sample_scratch_bytes(r.width_), 64);
-  r.scratch_.resize(r.scratch_stride_ * (size_t)model.context().pool().num_threads());
-  if (r.planar_) r.pixels_.resize((size_t)s.elements());
+  const auto chosen = [&](bool free, int64_t fixed, size_t i) {
+    return (int32_t)(free && size.size() == 2 ? (int64_t)size[i] : fixed);
+  };
+  TERN_TRY(r.resize(chosen(r.free_width_, width, 0), chosen(r.free_height_, height, 1)));
   *out = std::move(r);
   return TERN_OK;
 }
 
-tern_status PictureInput::map_whole(const image::Picture& picture, image::Mapping* mapping) const {
-  if (fit_ == 1) return image::map_letterbox(picture, width_, height_, {}, mapping);
+tern_status PictureInput::resize(int32_t width, int32_t height) {
+  if (tensor_ && width == width_ && height == height_) return TERN_OK;
+  Shape s = planar_ ? Shape{batch_, options_.channels, height, width} : Shape{batch_, height, width, options_.channels};
+  if (rank_ == 3) s = Shape{s[1], s[2], s[3]};
+  TERN_TRY(check_shape(s, "the picture input"));
+  TERN_TRY(Tensor::create(*context_, dtype_, s, &tensor_));
+  width_ = width, height_ = height;
+  std::memset(tensor_->data(), 0, (size_t)tensor_->bytes());
+  scratch_stride_ = align_up(image::sample_scratch_bytes(width_), 64);
+  scratch_.resize(scratch_stride_ * (size_t)context_->pool().num_threads());
+  if (planar_ || dtype_ != TERN_DTYPE_F32) pixels_.resize((size_t)width_ * (size_t)height_ * (size_t)options_.channels);
+  return TERN_OK;
+}
+
+tern_status PictureInput::map_whole(const image::Picture& picture, image::Mapping* mapping) {
+  const image::Size size = image::upright_size(picture);
+  switch (fit_) {
+    case 1: return image::map_letterbox(picture, width_, height_, letterbox_, mapping);
+    case 2: {
+      const double shrink = cover_ * std::min((double)size.width / width_, (double)size.height / height_);
+      return map_region(picture, {size.width / 2.0, size.height / 2.0, width_ * shrink, height_ * shrink, 0}, mapping);
+    }
+    case 3: {
+      const double shrink = std::min(1.0, (double)longest_ / std::max(size.width, size.height));
+      const auto side = [&](int32_t v) {
+        return (int32_t)std::max(1.0, std::round(v * shrink / multiple_)) * multiple_;
+      };
+      TERN_TRY(resize(free_width_ ? side(size.width) : width_, free_height_ ? side(size.height) : height_));
+      break;
+    }
+    default: break;
+  }
   return image::map_stretch(picture, width_, height_, mapping);
 }
 
 tern_status PictureInput::fill(const image::Picture& picture, const image::Mapping& mapping) {
-  float* pixels = planar_ ? pixels_.data() : (float*)tensor_->data();
+  const bool direct = !planar_ && dtype_ == TERN_DTYPE_F32;
+  float* pixels = direct ? (float*)tensor_->data() : pixels_.data();
   struct Job {
     const image::Picture& picture;
     const image::Mapping& mapping;
@@ -118,11 +150,27 @@ tern_status PictureInput::fill(const image::Picture& picture, const image::Mappi
       &job);
   // Arguments were proven by the mapping, so a failure here is ours; the words may stand in another thread's record.
   if (job.failed != TERN_OK) return TERN_FAIL(job.failed, "the picture could not be sampled");
-  if (planar_) {
-    const size_t channels = (size_t)options_.channels, n = pixels_.size() / channels;
-    float* out = (float*)tensor_->data();
-    for (size_t c = 0; c < channels; ++c)
-      for (size_t i = 0; i < n; ++i) out[c * n + i] = pixels_[i * channels + c];
+  if (direct) return TERN_OK;
+  const size_t channels = (size_t)options_.channels, n = pixels_.size() / channels;
+  const auto convert = [&](auto store) {
+    if (!planar_)
+      for (size_t i = 0; i < n * channels; ++i) store(i, pixels_[i]);
+    else
+      for (size_t c = 0; c < channels; ++c)
+        for (size_t i = 0; i < n; ++i) store(c * n + i, pixels_[i * channels + c]);
+  };
+  if (dtype_ == TERN_DTYPE_F32) {
+    convert([out = (float*)tensor_->data()](size_t i, float v) { out[i] = v; });
+  } else if (dtype_ == TERN_DTYPE_U8) {
+    convert(
+        [out = (uint8_t*)tensor_->data()](size_t i, float v) { out[i] = (uint8_t)std::clamp(v + 0.5f, 0.0f, 255.0f); });
+  } else {
+    // Integers are the nearest ones.
+    const bool whole = dtype_ != TERN_DTYPE_F16;
+    const double most = dtype_ == TERN_DTYPE_I8 ? 127 : 2147483520.0;
+    convert([&, out = tensor_->data()](size_t i, float v) {
+      store_element(dtype_, out, (int64_t)i, whole ? std::clamp(std::floor(v + 0.5), -most - 1, most) : (double)v);
+    });
   }
   return TERN_OK;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The picture input of a model: how pixels become its tensor, as the metadata says.
 #pragma once
+#include "graph/task_metadata.h"
 #include "image/sample.h"
 #include "runtime/session.h"
 #include "tern/vision.h"
@@ -9,15 +10,24 @@ namespace tern {
 
 class PictureInput {
  public:
-  // Reads input.* of the metadata for signature `signature`, whose picture input must have a fixed size and batch 1.
-  static tern_status create(const Model& model, int32_t signature, PictureInput* out);
+  // Reads input.* of the metadata for the task's signature, which must have one input: a picture (of any batch that is
+  // fixed, whose first picture counts) of f32, f16, u8, i8 or i32, of a fixed size or one that varies.
+  static tern_status create(const Model& model, const TaskMetadata& metadata, PictureInput* out);
 
+  // Of the tensor as it is now; fixed, unless the size varies.
   int32_t width() const { return width_; }
   int32_t height() const { return height_; }
-  bool letterbox() const { return fit_ == 1; }
-  // The mapping of a whole picture: stretched or letter-boxed.
-  tern_status map_whole(const image::Picture& picture, image::Mapping* mapping) const;
-  // Fills the tensor. The model's other inputs, if any, are not its business.
+  // Whether the network takes pictures of any width.
+  bool free_width() const { return free_width_; }
+  // The mapping of a whole picture, as input.fit says; chooses the size where it varies.
+  tern_status map_whole(const image::Picture& picture, image::Mapping* mapping);
+  // A region, stretched to the input's size.
+  tern_status map_region(const image::Picture& picture, const image::CropRect& region, image::Mapping* mapping) const {
+    return image::map_crop(picture, width_, height_, region, mapping);
+  }
+  // For networks that take any.
+  tern_status resize(int32_t width, int32_t height);
+  // Fills the tensor.
   tern_status fill(const image::Picture& picture, const image::Mapping& mapping);
 
   Tensor& tensor() const { return *tensor_; }
@@ -25,13 +35,20 @@ class PictureInput {
  private:
   Ref<Context> context_;
   Ref<Tensor> tensor_;
+  DType dtype_ = TERN_DTYPE_F32;
+  int64_t batch_ = 1;
+  int rank_ = 4;
   int32_t width_ = 0, height_ = 0;
-  int fit_ = 0;          // 0 stretch, 1 letterbox, 2 crop
+  bool free_width_ = false, free_height_ = false;
+  int fit_ = 0;  // stretch, letterbox, cover, own_size
+  double cover_ = 1;
+  image::LetterBox letterbox_;
+  int32_t multiple_ = 1, longest_ = 65536;
   bool planar_ = false;  // NCHW
   image::SampleOptions options_;
   std::vector<unsigned char> scratch_;  // of each thread
   size_t scratch_stride_ = 0;
-  std::vector<float> pixels_;  // NHWC, where the tensor is NCHW
+  std::vector<float> pixels_;  // NHWC, where the tensor is not that of f32
 };
 
 // Checks a public picture struct and makes the internal view of it.

@@ -155,7 +155,7 @@ class Models(unittest.TestCase):
 
 class Vision(unittest.TestCase):
     def test_detector(self):
-        with tern.Detector(model("spots.tern")) as d:
+        with tern.Vision(model("spots.tern")) as d:
             grey = (bright()[0, :, :, 0] * 255).astype(np.uint8)
             found = d(grey)
             self.assertEqual([f.name for f in found], ["bright"])
@@ -168,8 +168,35 @@ class Vision(unittest.TestCase):
                     d(bad)
             with self.assertRaises(tern.Error):
                 d(np.zeros((0, 4, 3), np.uint8))
+            both = d([grey, np.zeros_like(grey)])
+            self.assertEqual([len(r) for r in both], [1, 0])
+            self.assertEqual((both[0].width, both[0].height, d.kind, d.skeleton, d([])), (8, 8, "detector", [], []))
+            with self.assertRaises(tern.TimedOut):
+                d(grey, timeout=1e-9)
         with self.assertRaises(tern.Error):
-            tern.Detector(model("small.tern"))
+            tern.Vision(model("small.tern"))
+        with self.assertRaises(tern.InvalidArgument):
+            tern.Vision()
+
+    def test_points_in_boxes(self):
+        with tern.Vision(model("points.tern"), model("spots.tern")) as v:
+            grey = np.zeros((16, 16), np.uint8)
+            grey[:8, 8:] = 255
+            found = v(np.stack([grey] * 3, 2))
+            self.assertEqual((v.kind, v.skeleton, len(found), found[0].box), ("keypoints", [(0, 1)], 1, (8, 0, 16, 8)))
+            self.assertEqual([(k.name, k.x, k.y) for k in found[0].keypoints], [("corner", 8, 0), ("middle", 12, 4)])
+        self.assertAlmostEqual(tern.similarity([1, 0], [1, 1]), 0.7071, places=4)
+        with self.assertRaises(ValueError):
+            tern.similarity([1], [1, 2])
+
+    def test_edit(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = tern.edit_model(model("spots.tern"), os.path.join(folder, "other.tern"), score=0.9, labels=["light"])
+            self.assertEqual((tern.load(path).metadata["result.score"], tern.Vision(path).label(0)), ("0.9", "light"))
+            for settings in ({"scroe": 1}, {"score": 7}, {"output.boxes": "none"}):
+                with self.assertRaises(tern.Error):
+                    tern.edit_model(path, **settings)
+            self.assertEqual(tern.load(path).metadata["result.score"], "0.9")
 
     def test_tracker(self):
         folder = os.path.join(ARGS.source, "tests/tracking")
@@ -202,7 +229,7 @@ class Vision(unittest.TestCase):
             self.skipTest("samples/fetch brings the model and the photograph")
         with tempfile.TemporaryDirectory() as folder:
             path = tern.import_model(source, os.path.join(folder, "ssd.tern"), labels=source[:-6] + "txt")
-            found = tern.Detector(path)(photo)
+            found = tern.Vision(path)(photo)
             self.assertTrue({"Dog", "Bicycle", "Car"} <= {f.name for f in found})
             self.assertEqual(tern.draw(photo, found).size, (768, 576))
 

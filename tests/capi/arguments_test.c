@@ -52,8 +52,7 @@ static tern_state *state, *states[3]; /* of several; the last is NULL */
 static const int64_t counts[3] = {1, 1, 0};
 static tern_parameters* parameters;
 static tern_tensor *x, *row, *cache;
-static tern_detector* detector;
-static tern_pose* pose;
+static tern_vision *detector, *pose;
 static tern_tracker* tracker;
 static tern_track_frame track_frame = TERN_TRACK_FRAME_INIT;
 static const tern_tensor *inputs[2], *rows[3];
@@ -120,14 +119,13 @@ CALL(tensor_wrap, tern_tensor_wrap((tern_context*)a[0].p, I32(1), (const int64_t
                                    (size_t)a[5].n, NULL, a[6].p, (tern_tensor**)a[7].p))
 CALL(tensor_view, tern_tensor_view((tern_tensor*)a[0].p, a[1].n, a[2].n, (tern_tensor**)a[3].p))
 CALL(tensor_reshape, tern_tensor_reshape((tern_tensor*)a[0].p, (const int64_t*)a[1].p, I32(2), (tern_tensor**)a[3].p))
-CALL(detector_create,
-     tern_detector_create((tern_model*)a[0].p, (tern_detector_options*)a[1].p, (tern_detector**)a[2].p))
-CALL(detector_run, tern_detector_run((tern_detector*)a[0].p, (tern_picture*)a[1].p, (tern_detection*)a[2].p, I32(3),
-                                     (int32_t*)a[4].p))
-CALL(pose_create,
-     tern_pose_create((tern_model*)a[0].p, (tern_model*)a[1].p, (tern_pose_options*)a[2].p, (tern_pose**)a[3].p))
-CALL(pose_run, tern_pose_run((tern_pose*)a[0].p, (tern_picture*)a[1].p, (tern_person*)a[2].p, I32(3), (int32_t*)a[4].p))
-CALL(pose_skeleton, tern_pose_skeleton((tern_pose*)a[0].p, (const int32_t**)a[1].p, (int32_t*)a[2].p))
+CALL(vision_options_init, tern_vision_options_init((tern_vision_options*)a[0].p, (size_t)a[1].n))
+CALL(vision_create,
+     tern_vision_create((tern_model* const*)a[0].p, I32(1), (tern_vision_options*)a[2].p, (tern_vision**)a[3].p))
+CALL(vision_run, tern_vision_run((tern_vision*)a[0].p, (tern_picture*)a[1].p, I32(2), (tern_run_options*)a[3].p,
+                                 (const tern_vision_result**)a[4].p))
+CALL(vision_reset, tern_vision_reset((tern_vision*)a[0].p))
+CALL(vision_skeleton, tern_vision_skeleton((tern_vision*)a[0].p, (const int32_t**)a[1].p, (int32_t*)a[2].p))
 CALL(tracker_create, tern_tracker_create((tern_tracker_options*)a[0].p, (tern_tracker**)a[1].p))
 CALL(tracker_update, tern_tracker_update((tern_tracker*)a[0].p, (tern_track_frame*)a[1].p, (tern_track*)a[2].p, I32(3),
                                          (int32_t*)a[4].p))
@@ -142,8 +140,7 @@ RELEASE(parameters)
 RELEASE(state)
 RELEASE(session)
 RELEASE(tensor)
-RELEASE(detector)
-RELEASE(pose)
+RELEASE(vision)
 RELEASE(tracker)
 
 /* Functions without a status: what they say to NULL and to numbers out of range. */
@@ -165,21 +162,20 @@ static void no_status(void) {
         tern_tensor_num_elements(NULL) == 0 && tern_tensor_bytes(NULL) == 0);
   CHECK(tern_tensor_dim(NULL, 0) == -1 && tern_tensor_dim(x, -1) == -1 && tern_tensor_dim(x, 2) == -1 &&
         !tern_tensor_data(NULL) && !tern_tensor_const_data(NULL));
-  CHECK(!tern_detector_label(NULL, 0) && !tern_detector_label(detector, -1) &&
-        !tern_detector_label(detector, INT32_MAX));
-  CHECK(!tern_pose_keypoint_name(NULL, 0) && !tern_pose_keypoint_name(pose, -1) &&
-        !tern_pose_keypoint_name(pose, INT32_MAX));
+  CHECK(!tern_vision_label(NULL, 0) && !tern_vision_label(detector, -1) && !tern_vision_label(detector, INT32_MAX));
+  CHECK(!tern_vision_keypoint_name(NULL, 0) && !tern_vision_keypoint_name(pose, -1) &&
+        !tern_vision_keypoint_name(pose, INT32_MAX));
+  CHECK(tern_vision_get_kind(NULL) == -1 && tern_vision_similarity(NULL, NULL, 3) == 0 &&
+        tern_vision_similarity(memory, memory, -1) == 0);
   tern_cancel_release(NULL);
   tern_cancel_reset(NULL);
   tern_cancel_signal(NULL);
   tern_context_release(NULL);
-  tern_detector_release(NULL);
+  tern_vision_release(NULL);
   tern_model_release(NULL);
   tern_model_retain(NULL);
   tern_parameters_release(NULL);
   tern_parameters_retain(NULL);
-  tern_pose_release(NULL);
-  tern_tracker_release(NULL);
   tern_tracker_release(NULL);
   tern_session_release(NULL);
   tern_state_release(NULL);
@@ -210,18 +206,19 @@ static const char* const kNoStatus[] = {"tern_version",
                                         "tern_tensor_dim",
                                         "tern_tensor_data",
                                         "tern_tensor_const_data",
-                                        "tern_detector_label",
-                                        "tern_pose_keypoint_name",
+                                        "tern_vision_label",
+                                        "tern_vision_keypoint_name",
+                                        "tern_vision_get_kind",
+                                        "tern_vision_similarity",
                                         "tern_cancel_release",
                                         "tern_cancel_reset",
                                         "tern_cancel_signal",
                                         "tern_context_release",
-                                        "tern_detector_release",
+                                        "tern_vision_release",
                                         "tern_model_release",
                                         "tern_model_retain",
                                         "tern_parameters_release",
                                         "tern_parameters_retain",
-                                        "tern_pose_release",
                                         "tern_tracker_release",
                                         "tern_session_release",
                                         "tern_state_release",
@@ -235,8 +232,7 @@ static const tern_context_options context_options = TERN_CONTEXT_OPTIONS_INIT;
 static const tern_load_options load_options = TERN_LOAD_OPTIONS_INIT;
 static const tern_session_options session_options_ = TERN_SESSION_OPTIONS_INIT;
 static const tern_run_options run_options = TERN_RUN_OPTIONS_INIT;
-static const tern_detector_options detector_options = TERN_DETECTOR_OPTIONS_INIT;
-static const tern_pose_options pose_options = TERN_POSE_OPTIONS_INIT;
+static const tern_vision_options vision_options = TERN_VISION_OPTIONS_INIT;
 static const tern_tracker_options tracker_options = TERN_TRACKER_OPTIONS_INIT;
 static const tern_device_info device_info = TERN_DEVICE_INFO_INIT;
 static const tern_tensor_info tensor_info = TERN_TENSOR_INFO_INIT;
@@ -344,14 +340,17 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
        tensor_reshape,
        {H(x), H(dims), N(2, 4, -1, 9, 1, INT32_MAX), W(POINTER)},
        release_tensor},
-      {"tern_detector_create", detector_create, {H(spots), SO(detector_options), W(POINTER)}, release_detector},
-      {"tern_detector_run",
-       detector_run,
-       {H(detector), S(picture), W(4 * sizeof(tern_detection)), N(4, 2, -1, INT32_MIN), W(4)},
+      {"tern_vision_options_init", vision_options_init, {INIT_SIZE(tern_vision_options)}, NULL},
+      {"tern_vision_create",
+       vision_create,
+       {H(&spots), N(1, 3, 0, -1, INT32_MAX), SO(vision_options), W(POINTER)},
+       release_vision},
+      {"tern_vision_run",
+       vision_run,
+       {H(detector), S(picture), N(1, 3, 0, -1, INT32_MAX), SO(run_options), W(POINTER)},
        NULL},
-      {"tern_pose_create", pose_create, {O(NULL), H(points), SO(pose_options), W(POINTER)}, release_pose},
-      {"tern_pose_run", pose_run, {H(pose), S(picture), W(sizeof(tern_person)), N(1, 2, -1, INT32_MIN), W(4)}, NULL},
-      {"tern_pose_skeleton", pose_skeleton, {H(pose), W(POINTER), W(4)}, NULL},
+      {"tern_vision_reset", vision_reset, {H(detector)}, NULL},
+      {"tern_vision_skeleton", vision_skeleton, {H(pose), W(POINTER), W(4)}, NULL},
       {"tern_tracker_create", tracker_create, {SO(tracker_options), W(POINTER)}, release_tracker},
       {"tern_tracker_update",
        tracker_update,
@@ -511,8 +510,8 @@ NEED(tern_state_create(sequences, &states[0]));
 NEED(tern_state_create(sequences, &states[1]));
 rows[0] = make_tensor(context, TERN_DTYPE_F32, 2, 2, 4);
 NEED(tern_parameters_create(small, &parameters));
-NEED(tern_detector_create(spots, NULL, &detector));
-NEED(tern_pose_create(NULL, points, NULL, &pose));
+NEED(tern_vision_create(&spots, 1, NULL, &detector));
+NEED(tern_vision_create(&points, 1, NULL, &pose));
 NEED(tern_tracker_create(NULL, &tracker));
 x = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16);
 row = make_tensor(context, TERN_DTYPE_F32, 1, 32, 0);
@@ -535,8 +534,8 @@ close(fd);
 remove(file_in_folder("arguments.state"));
 remove(file_in_folder("arguments.json"));
 tern_tracker_release(tracker);
-tern_pose_release(pose);
-tern_detector_release(detector);
+tern_vision_release(pose);
+tern_vision_release(detector);
 tern_session_release(session);
 tern_session_release(counting);
 tern_session_release(several);

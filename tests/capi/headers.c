@@ -24,14 +24,15 @@ SIZE(tern_placement, 56)
 SIZE(tern_intermediate, 40)
 SIZE(tern_picture, 72)
 SIZE(tern_detection, 24)
-SIZE(tern_detector_options, 24)
+SIZE(tern_vision_options, 40)
+SIZE(tern_vision_result, 80)
+SIZE(tern_mask, 24)
 SIZE(tern_keypoint, 16)
-SIZE(tern_person, 1048)
-SIZE(tern_pose_options, 24)
 SIZE(tern_tracker_options, 36)
 SIZE(tern_track_frame, 48)
 SIZE(tern_track, 40)
-SIZE(tern_import_options, 48)
+SIZE(tern_import_options, 64)
+SIZE(tern_task_key, 64)
 #undef SIZE
 #endif
 
@@ -57,6 +58,6 @@ tern_memory_report memory_report = TERN_MEMORY_REPORT_INIT;
 tern_placement placement = TERN_PLACEMENT_INIT;
 tern_intermediate intermediate = TERN_INTERMEDIATE_INIT;
 tern_picture picture = TERN_PICTURE_INIT;
-tern_detector_options detector_options = TERN_DETECTOR_OPTIONS_INIT;
-tern_pose_options pose_options = TERN_POSE_OPTIONS_INIT;
+tern_vision_options vision_options = TERN_VISION_OPTIONS_INIT;
 tern_import_options import_options = TERN_IMPORT_OPTIONS_INIT;
+tern_task_key task_key = TERN_TASK_KEY_INIT;

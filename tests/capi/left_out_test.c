@@ -9,7 +9,7 @@ static void quarters(tern_context* context) {
   const int64_t dims[4] = {1, 8, 8, 1};
   tern_tensor* picture = NULL;
   const tern_tensor* out[2] = {NULL, NULL};
-  tern_detector* detector = (tern_detector*)&session;
+  tern_vision* detector = (tern_vision*)&session;
   tern_tracker* tracker = NULL;
   int i;
   NEED(tern_session_create(model, NULL, &session));
@@ -20,8 +20,8 @@ static void quarters(tern_context* context) {
     const float* scores = (const float*)tern_tensor_const_data(out[0]);
     CHECK(scores[0] == 1.0f && scores[1] == 0.5f && scores[2] == 0.25f && scores[3] == 0.25f);
   }
-  FAILS(TERN_ERR_UNSUPPORTED, tern_detector_create(model, NULL, &detector));
-  CHECK(says("TERN_VISION") && detector == (tern_detector*)&session);
+  FAILS(TERN_ERR_UNSUPPORTED, tern_vision_create(&model, 1, NULL, &detector));
+  CHECK(says("TERN_VISION") && detector == (tern_vision*)&session);
   FAILS(TERN_ERR_UNSUPPORTED, tern_tracker_create(NULL, &tracker));
   CHECK(says("TERN_VISION") && tracker == NULL);
   for (i = 0; i < 2; ++i) tern_tensor_release(out[i]);
@@ -35,7 +35,9 @@ static void small(tern_context* context) {
   tern_session* session = NULL;
   tern_tensor* x = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16);
   const tern_tensor *out[2] = {NULL, NULL}, *none = NULL;
-  tern_pose* pose = NULL;
+  tern_vision* pose = NULL;
+  const tern_vision_result* result = NULL;
+  tern_picture picture = TERN_PICTURE_INIT;
   tern_state* state = NULL;
   const int64_t count = 1;
   float sum = 0;
@@ -49,10 +51,11 @@ static void small(tern_context* context) {
   FAILS(TERN_ERR_UNSUPPORTED,
         tern_session_run_sequences(session, 0, &state, &count, 1, (const tern_tensor* const*)&x, 1, &none, 1, NULL));
   CHECK(says("TERN_TEXT"));
-  FAILS(TERN_ERR_UNSUPPORTED, tern_pose_create(NULL, model, NULL, &pose));
-  CHECK(says("TERN_VISION") && pose == NULL);
-  tern_pose_release(NULL);
-  tern_detector_release(NULL);
+  FAILS(TERN_ERR_UNSUPPORTED, tern_vision_run(NULL, &picture, 1, NULL, &result));
+  CHECK(says("TERN_VISION") && pose == NULL && result == NULL);
+  FAILS(TERN_ERR_UNSUPPORTED, tern_vision_reset(NULL));
+  CHECK(tern_vision_get_kind(NULL) == -1 && !tern_vision_label(NULL, 0) && !tern_vision_keypoint_name(NULL, 0));
+  tern_vision_release(pose);
   for (i = 0; i < 2; ++i) tern_tensor_release(out[i]);
   tern_state_release(state);
   tern_tensor_release(x);

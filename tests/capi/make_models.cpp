@@ -162,9 +162,6 @@ ModelDef mask_model() {
 
 ModelDef spots_model() {
   ModelDef m;
-  static constexpr float kAnchors[] = {0.25f, 0.25f, 0.5f, 0.5f, 0.75f, 0.25f, 0.5f, 0.5f,
-                                       0.25f, 0.75f, 0.5f, 0.5f, 0.75f, 0.75f, 0.5f, 0.5f};
-  add_parameter(m, "task.anchors", Encoding::plain, {4, 4}, [](size_t i) { return kAnchors[i]; });
   Signature& s = add_signature(m, "forward");
   Graph& g = s.graph;
   const ValueId x = add_input(g, "picture", TERN_DTYPE_F32, {1, 8, 8, 1});
@@ -175,9 +172,11 @@ ModelDef spots_model() {
   static constexpr float kZeros[4] = {};
   add_output(s, scores, "scores");
   add_output(s, mul(g, scores, add_constant(g, TERN_DTYPE_F32, {1, 1, 4}, kZeros)), "boxes");
-  m.metadata = {{"task", "detector"},          {"input.channels", "grey"},    {"input.scale", "0.00392156862745098"},
-                {"detector.boxes", "boxes"},   {"detector.scores", "scores"}, {"detector.score", "none"},
-                {"detector.threshold", "0.5"}, {"labels", "bright"}};
+  // A quarter of the picture for each anchor.
+  m.metadata = {{"task", "detector"},      {"input.channels", "grey"},  {"input.scale", "0.00392156862745098"},
+                {"output.boxes", "boxes"}, {"output.scores", "scores"}, {"boxes.unit", "anchors"},
+                {"boxes.size", "exp"},     {"anchors", "2x2: 0.5x0.5"}, {"result.score", "0.5"},
+                {"labels", "bright"}};
   return m;
 }
 
@@ -194,20 +193,32 @@ ValueId wild_output(Graph& g, ValueId picture, const Shape& shape, std::span<con
 ModelDef wild_detector(const char* nms) {
   ModelDef m;
   constexpr int64_t kBoxes = std::size(kWild) * 4 + 2;
-  std::vector<float> boxes((size_t)kBoxes * 6, 0), scores((size_t)kBoxes, 0.9f), anchors((size_t)kBoxes * 4, 0.5f);
+  std::vector<float> boxes((size_t)kBoxes * 6, 0), scores((size_t)kBoxes, 0.9f);
   for (size_t i = 0; i < std::size(kWild) * 4; ++i) {
     boxes[6 * i + i % 4] = kWild[i / 4];
     boxes[6 * i + 4] = kWild[i / 4];
     if (i % 5 == 4) scores[i] = kWild[i / 4];
   }
-  add_parameter(m, "task.anchors", Encoding::plain, {kBoxes, 4}, [&](size_t i) { return anchors[i]; });
   Signature& s = add_signature(m, "forward");
   const ValueId x = add_input(s.graph, "picture", TERN_DTYPE_F32, {1, 8, 8, 1});
   add_output(s, wild_output(s.graph, x, {1, kBoxes, 1}, scores), "scores");
   add_output(s, wild_output(s.graph, x, {1, kBoxes, 6}, boxes), "boxes");
-  m.metadata = {{"task", "detector"},          {"input.channels", "grey"}, {"detector.boxes", "boxes"},
-                {"detector.scores", "scores"}, {"detector.score", "none"}, {"detector.keypoints", "1"},
-                {"detector.nms", nms},         {"detector.max", "1000"},   {"detector.nms_iou", "0.9"}};
+  // As many anchors of one cell as there are boxes.
+  std::string anchors = "1x1:";
+  for (int64_t i = 0; i < kBoxes; ++i) anchors += " 0.5x0.5";
+  m.metadata = {{"task", "detector"},
+                {"input.channels", "grey"},
+                {"output.boxes", "boxes[0:4]"},
+                {"output.scores", "scores"},
+                {"output.points", "boxes[4:6]"},
+                {"boxes.unit", "anchors"},
+                {"points.unit", "anchors"},
+                {"boxes.size", "exp"},
+                {"anchors", anchors},
+                {"nms", nms},
+                {"result.max", "1000"},
+                {"result.overlap", "0.9"},
+                {"result.score", "0.5"}};
   return m;
 }
 
@@ -218,9 +229,11 @@ ModelDef points_model(std::span<const float> landmarks, float score) {
   const ValueId x = add_input(s.graph, "picture", TERN_DTYPE_F32, {1, 8, 8, 3});
   add_output(s, wild_output(s.graph, x, {1, 10}, landmarks), "landmarks");
   add_output(s, wild_output(s.graph, x, {1, 1}, {&score, 1}), "score");
-  m.metadata = {{"task", "pose_landmarks"}, {"pose.landmarks", "landmarks"}, {"pose.rows", "2"},
-                {"pose.keypoints", "2"},    {"pose.score", "score"},         {"pose.names", "corner\nmiddle"},
-                {"pose.skeleton", "0,1"}};
+  m.metadata = {{"task", "keypoints"},         {"output.points", "landmarks"},
+                {"keypoints.rows", "2"},       {"keypoints.count", "2"},
+                {"output.presence", "score"},  {"keypoints.names", "corner\nmiddle"},
+                {"keypoints.skeleton", "0,1"}, {"keypoints.depth", "2"},
+                {"keypoints.visibility", "3"}, {"keypoints.activation", "sigmoid"}};
   return m;
 }
 

@@ -211,7 +211,6 @@ static void tasks(void) {
   tern_context* context = NULL;
   tern_model* model;
   tern_picture picture = TERN_PICTURE_INIT;
-  tern_detection found[4];
   long before, n;
   memset(pixels, 200, sizeof pixels);
   picture.format = TERN_PICTURE_GREY8;
@@ -221,16 +220,16 @@ static void tasks(void) {
   NEED(tern_context_create(NULL, &context));
   model = load(context, "spots.tern");
   for (n = 1, before = -1;; ++n) {
-    tern_detector* detector = NULL;
-    int32_t count = -1;
+    tern_vision* detector = NULL;
+    const tern_vision_result* result = NULL;
     failed = 0;
     if (n > 1 && before < 0) before = live;
     fail_at = allocations + n;
-    AGAIN(tern_detector_create(model, NULL, &detector), detector == NULL);
-    AGAIN(tern_detector_run(detector, &picture, found, 4, &count), count == -1);
+    AGAIN(tern_vision_create(&model, 1, NULL, &detector), detector == NULL);
+    AGAIN(tern_vision_run(detector, &picture, 1, NULL, &result), result == NULL);
     disarm();
-    CHECK(count == 4);
-    tern_detector_release(detector);
+    CHECK(result->num_detections == 4);
+    tern_vision_release(detector);
     CHECK(before < 0 || live == before);
     if (!failed) break;
   }
@@ -240,17 +239,16 @@ static void tasks(void) {
   picture.format = TERN_PICTURE_RGB8;
   picture.width = 16;
   for (n = 1, before = -1;; ++n) {
-    tern_pose* pose = NULL;
-    tern_person person;
-    int32_t count = -1;
+    tern_vision* pose = NULL;
+    const tern_vision_result* result = NULL;
     failed = 0;
     if (n > 1 && before < 0) before = live;
     fail_at = allocations + n;
-    AGAIN(tern_pose_create(NULL, model, NULL, &pose), pose == NULL);
-    AGAIN(tern_pose_run(pose, &picture, &person, 1, &count), count == -1);
+    AGAIN(tern_vision_create(&model, 1, NULL, &pose), pose == NULL);
+    AGAIN(tern_vision_run(pose, &picture, 1, NULL, &result), result == NULL);
     disarm();
-    CHECK(count == 1);
-    tern_pose_release(pose);
+    CHECK(result->num_detections == 1);
+    tern_vision_release(pose);
     CHECK(before < 0 || live == before);
     if (!failed) break;
   }

@@ -104,7 +104,8 @@ class Case(unittest.TestCase):
 
 
 class CommandLine(Case):
-    COMMANDS = ["import", "info", "check", "run", "compare", "bench", "detect", "pose", "devices", "version"]
+    COMMANDS = ["import", "edit", "info", "check", "run", "compare", "bench", "detect", "segment", "classify", "pose", "embed", "read", "track", "devices",
+                "version"]
 
     def test_help(self):
         overview = tern("--help").out
@@ -346,7 +347,7 @@ class Import(Case):
             for digit in range(10):
                 p = subprocess.run([os.path.join(ARGS.samples, "classify"), out, os.path.join(ARGS.source, f"samples/digits/digit_{digit}.png")], capture_output=True, text=True)
                 self.assertEqual((p.returncode, p.stdout.split()[-1:]), (0, [str(digit)]), p.stderr)
-        self.assertIn("detector", tern("detect", out, os.path.join(ARGS.source, "samples/digits/digit_1.png"), code=4).err)
+        self.assertIn("--task", tern("detect", out, os.path.join(ARGS.source, "samples/digits/digit_1.png"), code=4).err)
 
     def test_errors(self):
         out = self.write("old.tern", b"old")
@@ -357,7 +358,7 @@ class Import(Case):
         self.assertNotEqual(tern("import", self.onnx, "-o", out, "--input-shape", "picture=1x1x28x28", code=None).returncode, 0)
         for text in ("image", "=3", "image="):
             self.assertIn("NAME=NUMBER", tern("import", self.onnx, "-o", out, "--input-value", text, code=2).err)
-        self.assertIn("'picture'", tern("import", self.onnx, "-o", out, "--input-value", "picture=3", code=1).err)
+        self.assertIn("'picture'", tern("import", self.onnx, "-o", out, "--input-value", "picture=3", code=2).err)
         self.assertNotEqual(tern("import", self.onnx, "-o", out, "--recipe", "soup", code=None).returncode, 0)
         tern("import", self.onnx, "-o", out, "--labels", self.path("none.txt"), code=3)
         with open(out, "rb") as f:
@@ -555,7 +556,7 @@ class Pictures(Case):
         self.assertIn("Dog", text)
         with open(out, "rb") as f:
             self.assertEqual(f.read(8), b"\x89PNG\r\n\x1a\n")
-        result = json.loads(tern("detect", model, dog, "--json", "--threads", "1").out)["pictures"][0]
+        result = json.loads(tern("detect", model, dog, "--json", "--threads", "1").out)
         self.assertEqual((result["width"], result["height"]), (768, 576))
         labels = [d["label"] for d in result["detections"]]
         self.assertTrue({"Dog", "Bicycle", "Car"} <= set(labels), labels)
@@ -564,7 +565,36 @@ class Pictures(Case):
         for d in result["detections"]:
             x0, y0, x1, y1 = d["box"]
             self.assertTrue(0 <= x0 < x1 <= 768 and 0 <= y0 < y1 <= 576)
-        self.assertEqual(json.loads(tern("detect", model, dog, "--json", "--min-score", "1").out)["pictures"][0]["detections"], [])
+        self.assertEqual(json.loads(tern("detect", model, dog, "--json", "--min-score", "1").out)["detections"], [])
+
+    def test_edit(self):
+        model, dog = self.ssd(), self.image("dog.jpg")
+        other = self.path("other.tern")
+        tern("edit", model, "-o", other, "--set", "score=0.695")
+        self.assertEqual(len(json.loads(tern("detect", other, dog, "--json").out)["detections"]), 1)
+        tern("edit", other, "--set", "score=")  # the schema's own
+        self.assertGreater(len(json.loads(tern("detect", other, dog, "--json").out)["detections"]), 3)
+        with open(other, "rb") as f:
+            before = f.read()
+        for words, code, text in ((["--set", "scroe=0.5"], 2, "result.score"), (["--set", "score=7"], 4, "0 to 1"), (["--set", "output.boxes=none"], 4, "none"),
+                                  (["--set", "score"], 2, "KEY=VALUE"), ([], 2, "--set"), (["--labels", "none.txt"], 3, "none.txt")):
+            self.assertIn(text, tern("edit", other, *words, code=code).err)
+        with open(other, "rb") as f:
+            self.assertEqual(f.read(), before)
+        self.assertIn("2 names", tern("edit", other, "--set", r"labels=a\nb", "-o", self.path("bad.tern"), code=4).err)
+        self.assertIn("result.score", tern("info", "--task").out)
+        self.assertIn("result.score", [k["key"] for k in json.loads(tern("info", "--task", "--json").out)])
+
+    def test_task_by_hand(self):
+        """A classifier that no recipe knows."""
+        digits = os.path.join(ARGS.source, "samples/digits")
+        source, out = os.path.join(digits, "digits.onnx"), self.path("digits.tern")
+        tern("import", source, "-o", out, "--task", "classifier", "--set", "input.channels=grey", "--set", "input.scale=0.00392156862745098",
+             "--set", "scores.activation=softmax", "--set", "labels=" + r"\n".join("zero one two three four five six seven eight nine".split()))
+        found = json.loads(tern("classify", out, os.path.join(digits, "digit_1.png"), "--json", "--max", "1").out)["detections"]
+        self.assertEqual([d["label"] for d in found], ["one"])
+        self.assertIn("--set", tern("import", source, "-o", out, "--task", "detector", code=2).err)
+        self.assertIn("--task", tern("import", source, "-o", out, "--set", "score=0.5", code=2).err)
 
     def test_detect_many(self):
         model = self.ssd()
@@ -625,32 +655,34 @@ class Pictures(Case):
         tern("track", model, self.write("text.avi", b"no video"), code=4)
         tern("track", model, video, video, code=2)
         tern("track", model, code=2)
-        self.assertIn("detector", tern("track", self.real("pose_landmark_lite.tflite"), video, code=4).err)
+        self.assertIn("detector", tern("track", self.real("pose_landmark_lite.tflite"), video, code=2).err)
 
     def test_pose(self):
         persons, marks = self.real("pose_detection.tflite"), self.real("pose_landmark_lite.tflite")
         photo = self.image("person.jpg")
         out = self.path("pose.jpg")
-        self.assertIn("1 person", tern("pose", persons, marks, photo, "--out", out).out)
+        self.assertIn("1 result,", tern("pose", persons, marks, photo, "--out", out).out)
         with open(out, "rb") as f:
             self.assertEqual(f.read(2), b"\xff\xd8")
-        a = json.loads(tern("pose", persons, marks, photo, "--json").out)["pictures"][0]["persons"]
-        b = json.loads(tern("pose", marks, persons, photo, "--json").out)["pictures"][0]["persons"]
+        a = json.loads(tern("pose", persons, marks, photo, "--json").out)["detections"]
+        b = json.loads(tern("pose", marks, persons, photo, "--json").out)["detections"]
         self.assertEqual(a, b)
         names = [k["name"] for k in a[0]["keypoints"]]
         self.assertIn("left knee", [n.replace("_", " ") for n in names])
         tern("pose", marks, photo)
-        self.assertIn("pose", tern("pose", self.ssd(), marks, photo, code=4).err)
+        self.assertIn("detect", tern("classify", self.ssd(), photo, code=2).err)
+        self.assertIn("go together", tern("pose", marks, marks, photo, code=4).err)
 
     def test_samples(self):
         if not ARGS.samples:
             self.skipTest("this build has no samples")
         persons, marks = self.real("pose_detection.tflite"), self.real("pose_landmark_lite.tflite")
         for words in ([os.path.join(ARGS.samples, "detect"), self.ssd(), self.image("dog.jpg"), self.path("d.png")],
-                      [os.path.join(ARGS.samples, "pose"), persons, marks, self.image("person.jpg"), self.path("p.png")]):
+                      [os.path.join(ARGS.samples, "pose"), persons, marks, self.image("person.jpg"), self.path("p.png")],
+                      [os.path.join(ARGS.samples, "segment"), self.real("selfie_segmentation.tflite"), self.image("person.jpg"), self.path("s.png")]):
             p = subprocess.run(words, capture_output=True, text=True)
             self.assertEqual(p.returncode, 0, p.stderr)
-            self.assertTrue(p.stdout and os.path.getsize(words[-1]) > 1000)
+            self.assertTrue((p.stdout or "segment" in words[0]) and os.path.getsize(words[-1]) > 1000)
             self.assertEqual(subprocess.run(words[:-1], capture_output=True).returncode, 1)
             words[1] = "none.tern"
             self.assertEqual(subprocess.run(words, capture_output=True).returncode, 1)
@@ -672,7 +704,7 @@ class Pictures(Case):
             self.assertEqual((p.returncode, bool(p.stderr)), (1, True))
 
     def test_samples_are_short(self):
-        for name in ("detect.c", "pose.c", "track.c", "classify.c"):
+        for name in ("detect.c", "pose.c", "segment.c", "track.c", "classify.c"):
             with open(os.path.join(ARGS.source, "samples", name)) as f:
                 lines = f.read().splitlines()
             self.assertLessEqual(len(lines), 40)

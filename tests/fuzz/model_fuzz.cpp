@@ -12,8 +12,7 @@
 #include "format/reader.h"
 #include "format/writer.h"
 #include "runtime/session.h"
-#include "tasks/detector.h"
-#include "tasks/pose.h"
+#include "tasks/vision.h"
 #include "tests/fuzz/mutate.h"
 #include "tests/fuzz/walk.h"
 #include "tests/runtime/reference_backend.h"
@@ -129,8 +128,7 @@ void use_states(Session& session) {
 }
 
 void use_tasks(const Model& model, fuzz::Random& r) {
-  const std::string* task = find_metadata(model.def(), "task");
-  if (!task) return;
+  if (!find_metadata(model.def(), "task")) return;
   constexpr int32_t kWidth = 24, kHeight = 18;
   std::vector<uint8_t> pixels(kWidth * kHeight * 3);
   for (uint8_t& p : pixels) p = (uint8_t)r.next();
@@ -139,22 +137,32 @@ void use_tasks(const Model& model, fuzz::Random& r) {
   picture.width = kWidth, picture.height = kHeight;
   picture.planes[0] = pixels.data();
   picture.strides[0] = kWidth * 3;
-  int32_t count = 0;
-  std::unique_ptr<Detector> detector;
-  tern_detection detections[4];
-  if (Detector::create(model, {}, &detector) == TERN_OK)
-    ++statistics().tasks, (void)detector->run(&picture, detections, &count);
-  std::unique_ptr<Pose> pose;
-  tern_person persons[2];
-  const bool finds = *task == "pose_detector";
-  if (Pose::create(finds ? &model : nullptr, model, {}, &pose) == TERN_OK)
-    ++statistics().tasks, (void)pose->run(&picture, persons, &count);
-  std::unique_ptr<BoxFinder> finder;
-  std::span<const FoundBox> boxes;
   image::Picture read;
-  if (finds && BoxFinder::create(model, "pose_detector", "a finder", {}, &finder) == TERN_OK &&
-      read_picture(&picture, &read) == TERN_OK)
-    ++statistics().tasks, (void)finder->run(read, &boxes);
+  std::unique_ptr<Vision> vision;
+  const Model* models[] = {&model};
+  VisionOptions options;
+  options.follow = r.one_in(3);
+  if (Vision::create(models, options, &vision) != TERN_OK || read_picture(&picture, &read) != TERN_OK) return;
+  ++statistics().tasks;
+  const tern_vision_result* result = nullptr;
+  for (int i = 0; i < 2; ++i) {
+    if (vision->run({&read, 1}, {}, &result) != TERN_OK) continue;
+    // What is handed out is sound.
+    for (int32_t k = 0; k < result->num_detections; ++k) {
+      const tern_detection& d = result->detections[k];
+      if (!(d.x0 >= 0 && d.x0 <= d.x1 && d.x1 <= kWidth && d.y0 >= 0 && d.y0 <= d.y1 && d.y1 <= kHeight &&
+            d.label >= 0))
+        std::abort();
+      for (int32_t p = 0; p < result->num_keypoints; ++p)
+        if (!std::isfinite(result->keypoints[k * result->num_keypoints + p].x)) std::abort();
+      if (!result->masks) continue;
+      const tern_mask& mask = result->masks[k];
+      if (mask.x < 0 || mask.y < 0 || mask.x + mask.width > kWidth || mask.y + mask.height > kHeight) std::abort();
+      int sum = 0;
+      for (int32_t p = 0; p < mask.width * mask.height; ++p) sum += mask.pixels[p];
+      if (sum < 0) std::abort();
+    }
+  }
 }
 
 void go(const uint8_t* data, size_t size) {

@@ -11,6 +11,7 @@
 #include "format/container.h"
 #include "format/reader.h"
 #include "format/writer.h"
+#include "graph/task_metadata.h"
 #include "ops/control.h"
 #include "ops/state_write.h"
 #include "tern_object_generated.h"
@@ -586,50 +587,43 @@ void change_position(ModelDef& m, Signature& s, Random& r) {
 
 // The words and numbers by which tasks read a model, and others in their place.
 void change_metadata(ModelDef& m, Random& r) {
-  static const std::pair<const char*, std::vector<const char*>> kWords[] = {
-      {"task", {"detector", "pose_detector", "pose_landmarks", ""}},
-      {"task.signature", {"", "forward", "none"}},
-      {"detector.kind", {"anchors", "centers"}},
-      {"detector.score", {"sigmoid", "none", "softmax"}},
-      {"detector.nms", {"hard", "weighted"}},
-      {"detector.nms_classes", {"all", "each"}},
-      {"detector.box_order", {"yxhw", "xywh"}},
-      {"detector.box_size", {"exp", "linear"}},
-      {"input.layout", {"nhwc", "nchw"}},
-      {"input.channels", {"rgb", "bgr", "grey"}},
-      {"input.fit", {"stretch", "letterbox", "crop"}},
-      {"input.border", {"replicate", "zero"}},
-      {"pose.visibility", {"sigmoid", "none"}},
-      {"pose.score_activation", {"none", "sigmoid"}},
-      {"labels", {"", "a\nb", "\n\n\r\n"}}};
-  static const char* const kNumberKeys[] = {
-      "detector.threshold", "detector.nms_iou", "detector.score_clip",   "detector.first_class",
-      "detector.keypoints", "detector.max",     "detector.stride",       "region.centre",
-      "region.edge",        "region.scale",     "region.angle",          "pose.rows",
-      "pose.keypoints",     "pose.threshold",   "pose.heatmap_window",   "pose.heatmap_threshold",
-      "input.scale",        "input.offset",     "detector.box_divisors", "pose.skeleton"};
-  static const char* const kOutputKeys[] = {"detector.boxes", "detector.scores",  "detector.heatmap",
-                                            "detector.sizes", "detector.offsets", "detector.points",
-                                            "pose.landmarks", "pose.score",       "pose.heatmap"};
   static const char* const kValues[] = {"0",     "1",       "-1",      "0.5", "2",      "4", "8",
                                         "1e9",   "1e300",   "-1e300",  "inf", "nan",    "",  ",",
                                         "1,2,3", "1,1,1,1", "0,0,0,0", "255", "1e-320", "x"};
+  static const char* const kGrids[] = {"2x2: 0.5x0.5",   "1x5: 1x1\n3x1: 0.5x1 1x0.5",
+                                       "/4: 8x8",        "/2: 1x1\n/4: 2x2",
+                                       "4096x4096: 1x1", "0x1: 1x1",
+                                       "/0: 1x1",        "1x1:",
+                                       "1x1: 1e9x1",     "x"};
   std::string key, value;
   if (!m.metadata.empty() && r.one_in(6)) {
     m.metadata.erase(m.metadata.begin() + r.below((int64_t)m.metadata.size()));
     return;
   }
   const Signature& s = any(m.signatures, r);
-  switch (r.below(4)) {
-    case 0: {
-      const auto& word = kWords[r.below(std::size(kWords))];
-      key = word.first, value = any(word.second, r);
+  // Any key of the schema; now and then one that is none.
+  const std::span<const TaskKey> keys = task_keys();
+  const TaskKey& known = keys[(size_t)r.below((int64_t)keys.size())];
+  key = r.one_in(40) ? "input.none" : known.name;
+  value = kValues[r.below(std::size(kValues))];
+  switch (known.kind) {
+    case TaskKeyKind::choice: {
+      std::vector<std::string> words(1);
+      for (const char* c = known.words; *c; ++c)
+        if (*c == '|') words.emplace_back();
+        else words.back() += *c;
+      value = any(words, r);
       break;
     }
-    case 1:
-      key = kOutputKeys[r.below(std::size(kOutputKeys))], value = s.output_names.empty() ? "y" : any(s.output_names, r);
+    case TaskKeyKind::output:
+      value = s.output_names.empty() ? "y" : any(s.output_names, r);
+      if (r.one_in(2)) value += "[" + std::to_string(r.below(6)) + ":" + std::to_string(r.below(10)) + "]";
+      else if (r.one_in(4)) value += "[" + std::to_string(r.below(6)) + "]";
+      if (r.one_in(8)) value += "\n" + value;
       break;
-    default: key = kNumberKeys[r.below(std::size(kNumberKeys))], value = kValues[r.below(std::size(kValues))];
+    case TaskKeyKind::anchors: value = kGrids[r.below(std::size(kGrids))]; break;
+    case TaskKeyKind::lines: value = r.one_in(2) ? "a\nb" : "\n\n\r\n"; break;
+    default: break;
   }
   for (auto& [k, v] : m.metadata)
     if (k == key) return (void)(v = value);
@@ -653,31 +647,67 @@ ModelDef task_model(Random& r) {
   };
   if (planar) m.metadata.emplace_back("input.layout", "nchw");
   const int64_t n = 1 + r.below(20);
-  switch (r.below(4)) {
-    case 0:
-    case 1:
-      m.metadata.emplace_back("task", r.one_in(2) ? "detector" : "pose_detector");
-      m.metadata.emplace_back("detector.keypoints", "2");
-      output("detector.boxes", {1, n, 8});
-      output("detector.scores", {1, n, 1 + r.below(3)});
-      (void)parameter(m, g, TERN_DTYPE_F32, {n, 4}, Encoding::plain, r);
-      m.parameters.back().name = "task.anchors";
+  const auto say = [&](const char* key, std::string value) { m.metadata.emplace_back(key, std::move(value)); };
+  const auto columns = [&](const char* key, const char* of, const char* range) {
+    for (const auto& [k, v] : std::vector(m.metadata))
+      if (k == of) say(key, v + range);
+  };
+  switch (r.below(7)) {
+    case 0: {
+      say("task", "detector");
+      output("output.boxes", {1, n, 4});
+      output("output.scores", {1, n, 1 + r.below(3)});
+      if (r.one_in(2)) output("output.points", {1, n, 4});
+      std::string shapes = "1x1:";
+      for (int64_t i = 0; i < n; ++i) shapes += " 0.5x1";
+      say("anchors", shapes);
+      say("boxes.unit", "anchors");
       break;
+    }
+    case 1: {  // columns of one output, and masks
+      say("task", "detector");
+      output("output.masks", {1, 12, n});
+      m.metadata.back().first = "rows";  // the name of the output, for what follows
+      columns("output.boxes", "rows", "[0:4]");
+      columns("output.scores", "rows", "[4:7]");
+      columns("output.coefficients", "rows", "[7:11]");
+      columns("output.angle", "rows", "[11]");
+      if (r.one_in(2)) m.metadata.pop_back();
+      std::erase_if(m.metadata, [](const auto& e) { return e.first == "rows"; });
+      output("output.prototypes", {1, 4, 3, 4});
+      say("rows.order", "columns_first");
+      say("mask.activation", "sigmoid");
+      break;
+    }
     case 2:
-      m.metadata.emplace_back("task", "detector");
-      m.metadata.emplace_back("detector.kind", "centers");
-      output("detector.heatmap", {1, 1, 3, 4});
-      output("detector.sizes", {1, 2, 3, 4});
-      output("detector.offsets", {1, 2, 3, 4});
-      output("detector.points", {1, 10, 3, 4});
+      say("task", "detector");
+      output("output.heatmap", {1, 1 + r.below(3), 3, 4});
+      output("output.sizes", {1, 2, 3, 4});
+      if (r.one_in(2)) output("output.offsets", {1, 2, 3, 4});
+      if (r.one_in(2)) output("output.points", {1, 10, 3, 4});
+      break;
+    case 3:
+      say("task", "classifier");
+      output("output.scores", {1, n});
+      break;
+    case 4:
+      say("task", "segmenter");
+      if (r.one_in(2)) output("output.mask", r.one_in(2) ? Shape{1, 1, 3, 4} : Shape{1, 3, 4, 1});
+      else output("output.class_map", r.one_in(2) ? Shape{1, 3, 4, 5} : Shape{1, 4, 5, 3});
+      break;
+    case 5:
+      say("task", "embedder");
+      output("output.embedding", {1, n});
       break;
     default:
-      m.metadata.emplace_back("task", "pose_landmarks");
-      m.metadata.emplace_back("pose.rows", std::to_string(n));
-      m.metadata.emplace_back("pose.keypoints", std::to_string(n));
-      output("pose.landmarks", {1, n * 5});
-      output("pose.score", {1, 1});
-      if (r.one_in(2)) output("pose.heatmap", {1, 3, 4, n});
+      say("task", "keypoints");
+      say("keypoints.rows", std::to_string(n));
+      say("keypoints.depth", "2");
+      say("region.from", "points");
+      say("region.edge", std::to_string(n - 1));
+      output("output.points", {1, n * 5});
+      output("output.presence", {1, 1});
+      if (r.one_in(2)) output("output.heatmap", {1, 3, 4, n});
   }
   return m;
 }

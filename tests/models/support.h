@@ -29,7 +29,7 @@ struct Release {
   }
 };
 using Context = std::unique_ptr<tern_context, Release<tern_context_release>>;
-using Model = std::unique_ptr<const tern_model, Release<tern_model_release>>;
+using Model = std::unique_ptr<tern_model, Release<tern_model_release>>;
 using Session = std::unique_ptr<tern_session, Release<tern_session_release>>;
 using Tensor = std::unique_ptr<tern_tensor, Release<tern_tensor_release>>;
 using ResultTensor = std::unique_ptr<const tern_tensor, Release<tern_tensor_release>>;

@@ -221,17 +221,40 @@ def load(path, context: Context = None, copy: bool = False, check_weights: bool 
     return Model(pointer, context)
 
 
-def import_model(source, output=None, input_shapes: dict = None, input_values: dict = None, labels: str = None, recipe: str = None) -> str:
+def _settings(settings, labels):
+    """Keys of a task's metadata as lines; labels: a file of them, or a list."""
+    pairs = dict(settings or {})
+    if labels is not None:
+        if isinstance(labels, (str, os.PathLike)):
+            with open(labels, encoding="utf-8") as f:
+                labels = f.read().splitlines()
+        pairs["labels"] = "\n".join(labels)
+    return "\n".join(f"{k}={v}".replace("\n", "\\n") for k, v in pairs.items()).encode()
+
+
+def import_model(source, output=None, input_shapes: dict = None, input_values: dict = None, labels=None, recipe: str = None, task: str = None,
+                 settings: dict = None) -> str:
     """Makes a `.tern` file from an ONNX or TFLite file, and returns its path: `output`, or beside the source.
-    input_shapes: {"x": (1, 3, 640, 640)}; input_values: {"rate": 16000}; labels: a file of them, one a line."""
+    input_shapes: {"x": (1, 3, 640, 640)}; input_values: {"rate": 16000}; labels: a file of them, one a line, or a list; task:
+    "detector", "classifier", ...; settings: keys of the task's metadata, as {"score": 0.4}."""
     output = os.fspath(output) if output is not None else os.path.splitext(os.fspath(source))[0] + ".tern"
     text = lambda pairs, value: ";".join(f"{k}={value(v)}" for k, v in pairs.items()).encode() if pairs else None
     label_text = None
-    if labels is not None:
+    if isinstance(labels, (str, os.PathLike)):
         with open(labels, "rb") as f:
             label_text = f.read()
+    elif labels is not None:
+        label_text = "\n".join(labels).encode()
     options = raw.tern_import_options(input_shapes=text(input_shapes, lambda s: "x".join(map(str, s))), input_values=text(input_values, repr),
-                                      labels=label_text, recipe=recipe.encode() if recipe else None)
+                                      labels=label_text, recipe=recipe.encode() if recipe else None, task=task.encode() if task else None,
+                                      settings=_settings(settings, None))
     check_import(importer().tern_import_file(to_path(source), to_path(output), options))
     return output
 
+
+def edit_model(path, output=None, labels=None, **settings) -> str:
+    """Writes a `.tern` file again with other metadata of its task, as score=0.4 or labels=["cat", "dog"]; keys with a dot as
+    **{"input.fit": "letterbox"}. output: None = the same file."""
+    output = os.fspath(output if output is not None else path)
+    check_import(importer().tern_import_edit(to_path(path), to_path(output), _settings(settings, labels)))
+    return output

@@ -8,7 +8,6 @@ TERN_VERSION_MINOR = 1
 TERN_VERSION_PATCH = 0
 # Most dimensions of a tensor.
 TERN_MAX_RANK = 8
-TERN_MAX_KEYPOINTS = 64
 
 # tern_dtype: Element types. The numbers are fixed: they are stored in files. bool is one byte, 0 or 1.
 TERN_DTYPE_NONE = 0
@@ -129,6 +128,24 @@ TERN_PICTURE_NV12 = 4
 TERN_PICTURE_NV21 = 5
 # planes Y, U, V; U and V at half size
 TERN_PICTURE_I420 = 6
+
+# tern_vision_kind: ---- tasks ----
+# boxes; with masks, turned boxes or key points where the model gives them
+TERN_VISION_DETECTOR = 0
+# classes of the picture, or of each box of a detector before it
+TERN_VISION_CLASSIFIER = 1
+# masks of the whole picture
+TERN_VISION_SEGMENTER = 2
+# key points of the picture, or in each box of a detector before it
+TERN_VISION_KEYPOINTS = 3
+# an embedding of the picture, or of each box of a detector before it
+TERN_VISION_EMBEDDER = 4
+# text
+TERN_VISION_READER = 5
+
+# Pictures are frames of a video, in order: key points are looked for where they were in the frame before, and the
+# detector runs only when somebody is lost or there is room for more (max_results). See tern_vision_reset.
+TERN_VISION_FOLLOW = 1
 
 # tern_track_method:
 # Y. Zhang et al., ByteTrack: Multi-Object Tracking by Associating Every Detection Box, 2022. Boxes of high score are
@@ -454,6 +471,9 @@ class tern_picture(Structure):
 
 
 class tern_detection(Structure):
+    """One of the things that a task found in a picture: an object, person, face, line of text; or a class of the whole
+    picture, whose box is the picture then."""
+
     _fields_ = [
         ("x0", c_float),
         ("y0", c_float),
@@ -462,26 +482,9 @@ class tern_detection(Structure):
         ("y1", c_float),
         # 0..1
         ("score", c_float),
-        # index; see tern_detector_label
+        # index; see tern_vision_label. 0 where a model has one class
         ("label", c_int32),
     ]
-
-
-class tern_detector_options(Structure):
-    _fields_ = [
-        ("struct_size", c_uint32),
-        # 0 = the model's own
-        ("max_detections", c_int32),
-        # 0 = the model's own
-        ("min_score", c_float),
-        # IoU above which the lower score is dropped; 0 = the model's own
-        ("max_overlap", c_float),
-        # as tern_session_options; NULL = "cpu"
-        ("backends", c_char_p),
-    ]
-
-    def __init__(self, **values):
-        super().__init__(**{**dict(struct_size=sizeof(tern_detector_options)), **values})
 
 
 class tern_keypoint(Structure):
@@ -489,39 +492,83 @@ class tern_keypoint(Structure):
         ("x", c_float),
         # pixels of the upright picture; may lie outside it
         ("y", c_float),
-        # depth relative to the hips, in pixels, smaller = nearer; 0 if the model gives none
+        # depth, in pixels, smaller = nearer; 0 if the model gives none
         ("z", c_float),
-        # 0..1
+        # 0..1; 1 if the model gives none
         ("visibility", c_float),
     ]
 
 
-class tern_person(Structure):
+class tern_mask(Structure):
+    """Which pixels of the upright picture belong to a thing."""
+
     _fields_ = [
-        # 0..1: a person is there
-        ("score", c_float),
-        ("x0", c_float),
-        ("y0", c_float),
-        ("x1", c_float),
-        # box from the person detector, or around the key points; pixels
-        ("y1", c_float),
-        ("num_keypoints", c_int32),
-        ("keypoints", tern_keypoint * 64),
+        ("x", c_int32),
+        # the picture's pixel that the first one of the mask is
+        ("y", c_int32),
+        ("width", c_int32),
+        # within the picture; 0 = no pixel
+        ("height", c_int32),
+        # [height][width]: 0..255, how sure; 128 and more = belongs to it
+        ("pixels", POINTER(c_uint8)),
     ]
 
 
-class tern_pose_options(Structure):
+class tern_vision_result(Structure):
+    """What was found in one picture. All lists have num_detections entries or are NULL where the task gives no such thing.
+    Later versions add lists at the end."""
+
     _fields_ = [
         ("struct_size", c_uint32),
-        # 0 = the model's own
-        ("max_persons", c_int32),
-        # 0 = the model's own
+        ("width", c_int32),
+        # of the upright picture
+        ("height", c_int32),
+        # best first; lines of text from top to bottom
+        ("num_detections", c_int32),
+        ("detections", POINTER(tern_detection)),
+        # [num][8]: x, y of the corners of a box that may be turned, clockwise from its
+        # own upper left one; text, oriented boxes
+        ("corners", POINTER(c_float)),
+        # of each detection
+        ("num_keypoints", c_int32),
+        ("embedding_size", c_int32),
+        # [num][num_keypoints]
+        ("keypoints", POINTER(tern_keypoint)),
+        # [num][embedding_size]
+        ("embeddings", POINTER(c_float)),
+        ("masks", POINTER(tern_mask)),
+        # UTF-8, ends with 0
+        ("texts", POINTER(c_char_p)),
+        # [height][width]: the class of each pixel; segmenters of several classes
+        ("class_map", POINTER(c_uint8)),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_vision_result)), **values})
+
+
+class tern_vision_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        # 0 = the model's own, likewise the next two
+        ("max_results", c_int32),
+        # 0..1
         ("min_score", c_float),
+        # IoU above which the lower score is dropped
+        ("max_overlap", c_float),
+        # TERN_VISION_FOLLOW: least cut-off frequency of the One-Euro filter of key points, in Hz
+        # (Casiez et al., 2012; its beta is 80 for speeds in sizes of the thing a second). 0.05 is
+        # usual; 0 = no filter
+        ("smoothing", c_float),
+        # of smoothing, in Hz; 0 = 30
+        ("frame_rate", c_float),
+        # as tern_session_options; NULL = "cpu"
         ("backends", c_char_p),
     ]
 
     def __init__(self, **values):
-        super().__init__(**{**dict(struct_size=sizeof(tern_pose_options)), **values})
+        super().__init__(**{**dict(struct_size=sizeof(tern_vision_options)), **values})
 
 
 class tern_tracker_options(Structure):
@@ -606,7 +653,7 @@ class tern_import_options(Structure):
         # "NAME=1x3x480x640;NAME2=..." overrides declared shapes; NULL = none. Names may hold '=' and ';': the last '='
         # before a shape counts
         ("input_shapes", c_char_p),
-        # name of a task recipe, "none", or NULL = the one that fits the model, if any
+        # name of a task recipe, a file that ends in ".recipe", "none", or NULL = the one that fits the model best, if any
         ("recipe", c_char_p),
         # text of a label file, one label a line; NULL = the file beside the source that has its name and the ending .txt, if
         # any
@@ -615,10 +662,39 @@ class tern_import_options(Structure):
         ("max_file_bytes", c_uint64),
         # ONNX: "NAME=16000;NAME2=..." inputs of fixed shape that become constants (each element this number); NULL = none
         ("input_values", c_char_p),
+        # "detector", "classifier", ...: recipes of this task alone; NULL = any
+        ("task", c_char_p),
+        # "KEY=VALUE" lines: keys of the task's metadata that replace the recipe's, by their whole name or its last part
+        # ("score" is result.score); line ends within a value are "\n" in two characters; NULL = none
+        ("settings", c_char_p),
     ]
 
     def __init__(self, **values):
         super().__init__(**{**dict(struct_size=sizeof(tern_import_options)), **values})
+
+
+class tern_task_key(Structure):
+    """One key of the metadata of tasks. Borrowed for ever."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # "result.score"
+        ("name", c_char_p),
+        # "text", "choice", "number", "numbers", "lines", "output" or "anchors"
+        ("kind", c_char_p),
+        # without the key; "" = none
+        ("fallback", c_char_p),
+        # of a choice, separated by '|'; else ""
+        ("words", c_char_p),
+        # one sentence
+        ("about", c_char_p),
+        ("min", c_double),
+        # of numbers
+        ("max", c_double),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_task_key)), **values})
 
 
 # name: (result, parameters, their names, what it does)
@@ -943,42 +1019,46 @@ FUNCTIONS = {
         c_int32, [c_void_p, c_char_p],
         "session, path",
         'Writes the recorded times as a trace file for Perfetto or chrome://tracing (JSON).\nErrors: TERN_ERR_STATE without TERN_SESSION_PROFILE, TERN_ERR_IO.'),
-    "tern_detector_create": (
-        c_int32, [c_void_p, POINTER(tern_detector_options), POINTER(c_void_p)],
-        "model, options, detector",
-        "Errors: TERN_ERR_UNSUPPORTED if the model's metadata does not describe a detector."),
-    "tern_detector_release": (
-        None, [c_void_p],
-        "detector",
+    "tern_vision_options_init": (
+        c_int32, [POINTER(tern_vision_options), c_size_t],
+        "options, size",
         ''),
-    "tern_detector_run": (
-        c_int32, [c_void_p, POINTER(tern_picture), POINTER(tern_detection), c_int32, POINTER(c_int32)],
-        "detector, picture, detections, capacity, count",
-        'Finds objects in a picture, best first.\ndetections  up to `capacity` are written; count: how many were found (may exceed capacity).\nThreads     one call at a time for a detector; a second one gives TERN_ERR_STATE.'),
-    "tern_detector_label": (
-        c_char_p, [c_void_p, c_int32],
-        "detector, label",
-        'Name of a label, or NULL. Borrowed from the detector.'),
-    "tern_pose_create": (
-        c_int32, [c_void_p, c_void_p, POINTER(tern_pose_options), POINTER(c_void_p)],
-        "detector, landmarks, options, pose",
-        'detector  finds persons (its boxes carry the two points that give centre and size of a body); NULL = the whole\npicture\n          holds one person\nlandmarks key points of one person'),
-    "tern_pose_release": (
+    "tern_vision_create": (
+        c_int32, [POINTER(c_void_p), c_int32, POINTER(tern_vision_options), POINTER(c_void_p)],
+        "models, num_models, options, vision",
+        "A task of one model, or of several that work together, in any order: a detector and what looks into each of its boxes\n(key points, classes, embeddings); text detection, recognition and, if wanted, direction.\nmodels   as many as num_models, 1..4; their metadata say what each is for. The task keeps them alive\nErrors   TERN_ERR_UNSUPPORTED  a model's metadata says no task, or the models do not go together\n         TERN_ERR_CORRUPT      metadata that contradict themselves or the model; the message names the key"),
+    "tern_vision_release": (
         None, [c_void_p],
-        "pose",
+        "vision",
         ''),
-    "tern_pose_run": (
-        c_int32, [c_void_p, POINTER(tern_picture), POINTER(tern_person), c_int32, POINTER(c_int32)],
-        "pose, picture, persons, capacity, count",
-        'Threads  one call at a time for a pose task; a second one gives TERN_ERR_STATE.'),
-    "tern_pose_keypoint_name": (
+    "tern_vision_run": (
+        c_int32, [c_void_p, POINTER(tern_picture), c_int32, POINTER(tern_run_options), POINTER(POINTER(tern_vision_result))],
+        "vision, pictures, num_pictures, options, results",
+        'Runs the task on pictures, one after the other.\npictures  as many as num_pictures\noptions   cancel and deadline, for all of them; may be NULL\nresults   as many as num_pictures; lent until the next call for this task\nErrors    those of tern_session_run and of pictures; the task can be used again\nThreads   one call at a time for a task; a second one gives TERN_ERR_STATE'),
+    "tern_vision_reset": (
+        c_int32, [c_void_p],
+        "vision",
+        'The next picture is the first of another video.'),
+    "tern_vision_get_kind": (
+        c_int32, [c_void_p],
+        "vision",
+        'tern_vision_kind; -1 for NULL.'),
+    "tern_vision_label": (
         c_char_p, [c_void_p, c_int32],
-        "pose, keypoint",
-        'Name of a key point ("left knee"), or NULL; pairs of key points that a drawing joins, as 2 * num indices. Borrowed.'),
-    "tern_pose_skeleton": (
+        "vision, label",
+        'Name of a label or of a key point ("left knee"), or NULL; pairs of key points that a drawing joins, as 2 * num\nindices. Borrowed from the task.'),
+    "tern_vision_keypoint_name": (
+        c_char_p, [c_void_p, c_int32],
+        "vision, keypoint",
+        ''),
+    "tern_vision_skeleton": (
         c_int32, [c_void_p, POINTER(POINTER(c_int32)), POINTER(c_int32)],
-        "pose, pairs, num",
+        "vision, pairs, num",
         ''),
+    "tern_vision_similarity": (
+        c_float, [POINTER(c_float), POINTER(c_float), c_int32],
+        "a, b, size",
+        'Cosine of the angle between two embeddings of `size` numbers, -1..1; 0 where one is all zero or not finite.'),
     "tern_tracker_create": (
         c_int32, [POINTER(tern_tracker_options), POINTER(c_void_p)],
         "options, tracker",
@@ -1005,6 +1085,18 @@ IMPORT_FUNCTIONS = {
         c_int32, [c_char_p, c_char_p, POINTER(tern_import_options)],
         "source, output, options",
         "Reads an ONNX or TFLite file (told apart by content) and writes a `.tern` file. Weights that an ONNX file keeps in\nother files are read from the folder of `source` alone: regular files with plain names, no paths and no links; they\nare mapped and must not be cut meanwhile. The `.tern` file is written by a new file that is renamed at the end:\non error an existing `output` is untouched. The new file is called OUTPUT.tmpPID.N until then, with the process'\nnumber and N from 0 on; a process that is killed leaves it behind.\nErrors  TERN_ERR_NOT_FOUND, TERN_ERR_IO, TERN_ERR_CORRUPT, TERN_ERR_UNSUPPORTED_OP (the message lists all missing\n        operators with counts), TERN_ERR_LIMIT, TERN_ERR_MEMORY, TERN_ERR_INVALID_ARGUMENT (an override or value that\n        does not fit)"),
+    "tern_import_edit": (
+        c_int32, [c_char_p, c_char_p, c_char_p],
+        "source, output, settings",
+        'Writes a `.tern` file again with other metadata of its task: settings as in tern_import_options; an empty value takes\na key away. source and output may be the same file, which is replaced when the new one is complete.\nErrors  as tern_import_file; TERN_ERR_INVALID_ARGUMENT and TERN_ERR_CORRUPT name the key that cannot be so'),
+    "tern_import_num_task_keys": (
+        c_int32, [],
+        "",
+        'How many keys there are; the key with a number. Errors: TERN_ERR_INDEX.'),
+    "tern_import_get_task_key": (
+        c_int32, [c_int32, POINTER(tern_task_key)],
+        "index, key",
+        ''),
     "tern_import_error": (
         c_char_p, [],
         "",

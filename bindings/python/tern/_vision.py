@@ -13,13 +13,21 @@ from ._model import Model, load
 FORMATS = {"rgb": raw.TERN_PICTURE_RGB8, "bgr": raw.TERN_PICTURE_BGR8, "rgba": raw.TERN_PICTURE_RGBA8, "grey": raw.TERN_PICTURE_GREY8}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Detection:
-    """box: left, top, right, bottom in pixels; name: of the label, or ""."""
+    """One of the things that were found: an object, person, face, line of text; or a class of the whole picture.
+    box: left, top, right, bottom in pixels; name: of the label, or "". What the task gives beyond: corners [4, 2] of a box that may
+    be turned; keypoints; mask, bytes [height, width] that begin at the pixel mask_at (x, y); embedding; text."""
     box: tuple
     score: float
     label: int
     name: str = ""
+    corners: np.ndarray = None
+    keypoints: tuple = ()
+    mask: np.ndarray = None
+    mask_at: tuple = None
+    embedding: np.ndarray = None
+    text: str = None
 
 
 @dataclass(frozen=True)
@@ -29,13 +37,6 @@ class Keypoint:
     z: float
     visibility: float
     name: str = ""
-
-
-@dataclass(frozen=True)
-class Person:
-    box: tuple
-    score: float
-    keypoints: tuple
 
 
 @dataclass(frozen=True)
@@ -73,70 +74,85 @@ def _model(model, context):
     return model if isinstance(model, Model) else load(model, context)
 
 
-class Detector(Handle):
-    """Finds objects. model: a Model, or the path of one; 0: what the model says."""
+class Result(list):
+    """What was found in one picture: Detections, best first. width, height: of the upright picture; class_map: bytes
+    [height, width], the class of each pixel, of segmenters of several classes."""
 
-    _release = "tern_detector_release"
+    width = height = 0
+    class_map = None
 
-    def __init__(self, model, min_score: float = 0, max_overlap: float = 0, max_detections: int = 0, backends: str = None, context=None):
-        self.model = _model(model, context)
-        options = raw.tern_detector_options(min_score=min_score, max_overlap=max_overlap, max_detections=max_detections,
-                                            backends=backends.encode() if backends else None)
+
+def _array(pointer, shape, dtype):
+    """A copy of what a task lends."""
+    return np.ctypeslib.as_array(ctypes.cast(pointer, ctypes.POINTER(ctypes.c_uint8)),
+                                 (int(np.prod(shape)) * np.dtype(dtype).itemsize,)).view(dtype).reshape(shape).copy()
+
+
+class Vision(Handle):
+    """A vision task of one model, or of several that work together: detector, classifier, segmenter, key points, embedder, text
+    reader; what it is, the models say. models: Models, or their paths; 0: what the model says.
+    follow: pictures are frames of a video, and key points are looked for where they were; smoothing: of them, in Hz."""
+
+    _release = "tern_vision_release"
+    KINDS = ("detector", "classifier", "segmenter", "keypoints", "embedder", "reader")
+
+    def __init__(self, *models, min_score: float = 0, max_overlap: float = 0, max_results: int = 0, follow: bool = False, smoothing: float = 0,
+                 frame_rate: float = 0, backends: str = None, context=None):
+        self.models = [_model(m, context) for m in models]
+        options = raw.tern_vision_options(flags=raw.TERN_VISION_FOLLOW * follow, min_score=min_score, max_overlap=max_overlap, max_results=max_results,
+                                          smoothing=smoothing, frame_rate=frame_rate, backends=backends.encode() if backends else None)
         pointer = ctypes.c_void_p()
-        check(lib.tern_detector_create(self.model, options, pointer))
+        handles = (ctypes.c_void_p * max(1, len(models)))(*(m._as_parameter_ for m in self.models))
+        check(lib.tern_vision_create(handles, len(models), options, pointer))
         super().__init__(pointer)
-        self._found = (raw.tern_detection * 100)()
+        self.kind = self.KINDS[lib.tern_vision_get_kind(self)]
+        pairs, count = ctypes.POINTER(ctypes.c_int32)(), ctypes.c_int32()
+        check(lib.tern_vision_skeleton(self, pairs, count))
+        self.skeleton = [(pairs[2 * i], pairs[2 * i + 1]) for i in range(count.value)]  # pairs of key points that a drawing joins
 
     def label(self, index: int) -> str:
-        return to_text(lib.tern_detector_label(self, index)) or ""
-
-    def __call__(self, image, order="rgb") -> list:
-        """Detections, best first. image: see tern.picture."""
-        p, keep = picture(image, order)
-        count = ctypes.c_int32()
-        check(lib.tern_detector_run(self, p, self._found, len(self._found), count))
-        if count.value > len(self._found):
-            self._found = (raw.tern_detection * count.value)()
-            check(lib.tern_detector_run(self, p, self._found, len(self._found), count))
-        del keep
-        return [Detection((d.x0, d.y0, d.x1, d.y1), d.score, d.label, self.label(d.label)) for d in self._found[:count.value]]
-
-
-class Pose(Handle):
-    """Finds persons and their key points. detector: None where a picture holds one person."""
-
-    _release = "tern_pose_release"
-
-    def __init__(self, detector, landmarks, max_persons: int = 0, min_score: float = 0, backends: str = None, context=None):
-        self.detector = None if detector is None else _model(detector, context)
-        self.landmarks = _model(landmarks, context)
-        options = raw.tern_pose_options(max_persons=max_persons, min_score=min_score, backends=backends.encode() if backends else None)
-        pointer = ctypes.c_void_p()
-        check(lib.tern_pose_create(self.detector, self.landmarks, options, pointer))
-        super().__init__(pointer)
-        self._found = (raw.tern_person * 8)()
+        return to_text(lib.tern_vision_label(self, index)) or ""
 
     def keypoint_name(self, index: int) -> str:
-        return to_text(lib.tern_pose_keypoint_name(self, index)) or ""
+        return to_text(lib.tern_vision_keypoint_name(self, index)) or ""
 
-    @property
-    def skeleton(self) -> list:
-        """Pairs of key points that a drawing joins."""
-        pairs, count = ctypes.POINTER(ctypes.c_int32)(), ctypes.c_int32()
-        check(lib.tern_pose_skeleton(self, pairs, count))
-        return [(pairs[2 * i], pairs[2 * i + 1]) for i in range(count.value)]
+    def reset(self):
+        """The next picture is the first of another video."""
+        check(lib.tern_vision_reset(self))
 
-    def __call__(self, image, order="rgb") -> list:
-        """Persons, best first."""
-        p, keep = picture(image, order)
-        count = ctypes.c_int32()
-        check(lib.tern_pose_run(self, p, self._found, len(self._found), count))
-        if count.value > len(self._found):
-            self._found = (raw.tern_person * count.value)()
-            check(lib.tern_pose_run(self, p, self._found, len(self._found), count))
-        del keep
-        points = lambda q: tuple(Keypoint(k.x, k.y, k.z, k.visibility, self.keypoint_name(i)) for i, k in enumerate(q.keypoints[:q.num_keypoints]))
-        return [Person((q.x0, q.y0, q.x1, q.y1), q.score, points(q)) for q in self._found[:count.value]]
+    def __call__(self, image, order="rgb", timeout=None):
+        """The Result of a picture; of a list of pictures a list of them. image: see tern.picture. timeout: seconds after which
+        tern.TimedOut is raised."""
+        images = image if isinstance(image, (list, tuple)) else [image]
+        if not images:
+            return []
+        pairs = [picture(i, order) for i in images]
+        pictures = (raw.tern_picture * len(pairs))(*(p for p, _ in pairs))
+        results = (ctypes.POINTER(raw.tern_vision_result) * len(pairs))()
+        options = None if timeout is None else raw.tern_run_options(timeout_ns=max(1, int(timeout * 1e9)))
+        check(lib.tern_vision_run(self, pictures, len(pairs), options, results))
+        found = [self._result(r.contents) for r in results]
+        return found if isinstance(image, (list, tuple)) else found[0]
+
+    def _result(self, r):
+        out = Result()
+        out.width, out.height = r.width, r.height
+        n, points = r.num_detections, r.num_keypoints
+        if r.class_map:
+            out.class_map = _array(r.class_map, (r.height, r.width), np.uint8)
+        corners = _array(r.corners, (n, 4, 2), np.float32) if r.corners else None
+        embeddings = _array(r.embeddings, (n, r.embedding_size), np.float32) if r.embeddings else None
+        names = [self.keypoint_name(k) for k in range(points)] if r.keypoints else []
+        for i in range(n):
+            d, mask, at = r.detections[i], None, None
+            if r.masks:
+                m = r.masks[i]
+                at = (m.x, m.y)
+                mask = _array(m.pixels, (m.height, m.width), np.uint8) if m.width and m.height else np.zeros((0, 0), np.uint8)
+            keypoints = tuple(Keypoint(q.x, q.y, q.z, q.visibility, name) for q, name in zip(r.keypoints[i * points:(i + 1) * points], names)) if names else ()
+            out.append(Detection((d.x0, d.y0, d.x1, d.y1), d.score, d.label, self.label(d.label), corners[i] if corners is not None else None,
+                                 keypoints, mask, at, embeddings[i] if embeddings is not None else None, to_text(r.texts[i]) if r.texts else None))
+        return out
 
 
 class Tracker(Handle):
@@ -156,7 +172,7 @@ class Tracker(Handle):
         super().__init__(pointer)
 
     def __call__(self, detections, time: float = None, embeddings=None, camera=None) -> list:
-        """The next frame. detections: of a Detector, or an array [n, 5 or 6] of left, top, right, bottom, score and label.
+        """The next frame. detections: of a Vision, or an array [n, 5 or 6] of left, top, right, bottom, score and label.
         time: seconds; None: one frame after the one before. embeddings [n, size], camera [2, 3]: for "botsort"."""
         n = len(detections)
         boxes = (raw.tern_detection * max(n, 1))()
@@ -191,25 +207,43 @@ _COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#
 
 
 def draw(image, results, skeleton=()):
-    """A PIL picture with the detections, tracks or persons drawn on it."""
+    """A PIL picture with the detections or tracks drawn on it: masks, boxes, key points (skeleton: of the task), names, text."""
     from PIL import Image, ImageDraw, ImageOps
     if isinstance(image, (str, os.PathLike)):
         image = ImageOps.exif_transpose(Image.open(image))
     out = (image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image))).convert("RGB")
-    canvas, width = ImageDraw.Draw(out), max(2, round(min(out.size) / 250))
-    for r in results:
-        number = r.id if isinstance(r, Track) else r.label if isinstance(r, Detection) else 0
-        colour = _COLOURS[number % len(_COLOURS)]
-        if isinstance(r, Person):
+    width = max(2, round(min(out.size) / 250))
+    class_map = getattr(results, "class_map", None)
+    if class_map is not None:
+        for c in np.unique(class_map[class_map > 0]):
+            out.paste(_COLOURS[c % len(_COLOURS)], None, Image.fromarray(((class_map == c) * 115).astype(np.uint8)))
+    canvas = ImageDraw.Draw(out)
+    for i, r in enumerate(results):
+        track = isinstance(r, Track)
+        colour = _COLOURS[(r.id if track else i if r.keypoints or r.mask is not None or r.text is not None else r.label) % len(_COLOURS)]
+        if not track and r.mask is not None and r.mask.size:
+            out.paste(colour, r.mask_at, Image.fromarray((r.mask * 0.45).astype(np.uint8)))
+        if not track and r.keypoints:
             points = [(k.x, k.y) for k in r.keypoints]
             for a, b in skeleton:
                 canvas.line([points[a], points[b]], fill=colour, width=width)
             for x, y in points:
                 canvas.ellipse([x - width, y - width, x + width, y + width], fill=colour)
-            continue
-        canvas.rectangle(r.box, outline=colour, width=width)
-        text = str(r.id) if isinstance(r, Track) else f"{r.name or r.label} {r.score:.0%}"
+        if not track and r.corners is not None:
+            canvas.polygon([tuple(c) for c in r.corners.tolist()], outline=colour, width=width)
+        else:
+            canvas.rectangle(r.box, outline=colour, width=width)
+        text = str(r.id) if track else r.text if r.text is not None else f"{r.name or r.label} {r.score:.0%}"
         at = (r.box[0], max(0, r.box[1] - 12))
         canvas.rectangle(canvas.textbbox(at, text), fill=colour)
         canvas.text(at, text, fill="white")
     return out
+
+
+def similarity(a, b) -> float:
+    """Cosine of the angle between two embeddings."""
+    a, b = np.ascontiguousarray(a, np.float32).ravel(), np.ascontiguousarray(b, np.float32).ravel()
+    if a.size != b.size:
+        raise ValueError(f"embeddings of {a.size} and {b.size} numbers")
+    floats = ctypes.POINTER(ctypes.c_float)
+    return lib.tern_vision_similarity(a.ctypes.data_as(floats), b.ctypes.data_as(floats), a.size)

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a detector's outputs say, before boxes that overlap are dropped. All in sides of the model's input.
+#pragma once
+#include <cmath>
+#include <memory>
+
+#include "graph/task_metadata.h"
+#include "image/mapping.h"
+#include "runtime/session.h"
+
+namespace tern {
+
+struct BoxPoint {
+  double x, y;
+  float visibility;
+};
+
+struct BoxCandidate {
+  image::Box box;
+  float score = 0;
+  int32_t label = 0;
+  double angle = 0;        // radians, clockwise; box is the one before the turn about its middle
+  int64_t row = 0;         // of the outputs, for what belongs to it there
+  size_t first_point = 0;  // into BoxCandidates::points
+};
+
+struct BoxCandidates {
+  std::vector<BoxCandidate> boxes;
+  std::vector<BoxPoint> points;  // as many for each box
+  void clear() { boxes.clear(), points.clear(); }
+  // Keeps what is a box: numbers that are finite and not absurd.
+  void add(const BoxCandidate& c, std::span<const BoxPoint> of_it);
+};
+
+class BoxDecoder {
+ public:
+  virtual ~BoxDecoder() = default;
+  // Fails where outputs of this run do not fit together. width, height: of the input, pixels.
+  virtual tern_status decode(std::span<const Ref<const Tensor>> outputs, int32_t width, int32_t height,
+                             double threshold, BoxCandidates* out) = 0;
+  int32_t num_points() const { return num_points_; }
+  int64_t num_classes() const { return num_classes_; }  // 0: not known before a run
+
+ protected:
+  int32_t num_points_ = 0;
+  int64_t num_classes_ = 0;
+};
+
+constexpr int64_t kMaxBoxPoints = 1024;
+
+// Rows of numbers, one for each box; with a grid of anchors or without.
+// Source of the decoding with anchors: W. Liu et al., SSD: Single Shot MultiBox Detector, 2016; of edges: Z. Tian et
+// al., FCOS, 2019.
+tern_status make_rows_decoder(const ModelDef& model, const TaskMetadata& metadata, std::unique_ptr<BoxDecoder>* out);
+// Maps of centres. Source: X. Zhou et al., Objects as Points, 2019; Y. Xu et al., CenterFace, 2019.
+tern_status make_centres_decoder(const ModelDef& model, const TaskMetadata& metadata, std::unique_ptr<BoxDecoder>* out);
+
+// Some columns of an output as f32, one row for each of `rows` boxes.
+struct RowsView {
+  const float* data = nullptr;
+  int64_t rows = 0, columns = 0, row_step = 0, column_step = 0;
+  float at(int64_t r, int64_t c) const { return data[r * row_step + c * column_step]; }
+};
+// Views of outputs; what is not f32 is converted, once a run.
+class OutputReader {
+ public:
+  explicit OutputReader(bool columns_first) : columns_first_(columns_first) {}
+  void begin(std::span<const Ref<const Tensor>> outputs) { outputs_ = outputs, converted_.clear(); }
+  // rows -1: follows from the output, whose columns dim the metadata's order says.
+  tern_status view(const OutputColumns& columns, int64_t rows, RowsView* out);
+
+ private:
+  bool columns_first_;
+  std::span<const Ref<const Tensor>> outputs_;
+  std::vector<std::unique_ptr<std::vector<float>>> converted_;
+};
+
+inline double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+}  // namespace tern

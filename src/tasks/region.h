@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which part of a picture the next model of a task sees, as the metadata's region.* say.
+// Source: V. Bazarevsky et al., BlazePose: On-device Real-time Body Pose tracking, 2020.
+#pragma once
+#include "graph/task_metadata.h"
+#include "image/mapping.h"
+#include "tasks/box_decoder.h"
+
+namespace tern {
+
+struct RegionRule {
+  bool from_points = false;
+  int32_t centre = 0, edge = 1, turn_from = -1, turn_to = -1;
+  double angle = 0;  // radians
+  double scale_x = 1, scale_y = 1, shift_x = 0, shift_y = 0;
+  bool square = false;
+
+  // points: how many there will be.
+  static tern_status read(const TaskMetadata& metadata, int32_t points, RegionRule* out);
+  // False: there is no usable region.
+  bool apply(const image::Box& box, std::span<const BoxPoint> points, image::CropRect* out) const;
+};
+
+}  // namespace tern

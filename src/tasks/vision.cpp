@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tasks/vision.h"
+
+#include <algorithm>
+#include <numbers>
+
+namespace tern {
+
+void ResultLists::begin(image::Size size) {
+  *this = {};
+  width = size.width, height = size.height;
+}
+
+void ResultLists::add_detection(const image::Box& b, float score, int32_t label) {
+  const auto x = [&](double v) { return (float)std::clamp(v, 0.0, (double)width); };
+  const auto y = [&](double v) { return (float)std::clamp(v, 0.0, (double)height); };
+  detections.push_back({x(b.x0), y(b.y0), x(b.x1), y(b.y1), score, label});
+}
+
+tern_status Vision::create(std::span<const Model* const> models, const VisionOptions& options,
+                           std::unique_ptr<Vision>* out) {
+  auto v = std::make_unique<Vision>();
+  v->options_ = options;
+  std::string words;
+  for (const Model* model : models) {
+    TaskNetwork network;
+    TERN_TRY(TaskNetwork::create(*model, options.backends, &network));
+    const Task task = network.metadata().task();
+    words += (words.empty() ? "" : " + ") + network.metadata().text("task");
+    const bool finds = task == Task::detector;
+    if (finds ? (bool)v->finder_ : (bool)v->describer_)
+      return TERN_FAIL(TERN_ERR_UNSUPPORTED, "models of the tasks %s do not go together", words.c_str());
+    switch (task) {
+      case Task::detector: TERN_TRY(BoxFinder::create(std::move(network), options, &v->finder_)); break;
+      case Task::classifier:
+        v->kind_ = TERN_VISION_CLASSIFIER;
+        TERN_TRY(make_classifier(std::move(network), options, &v->describer_));
+        break;
+      case Task::embedder:
+        v->kind_ = TERN_VISION_EMBEDDER;
+        TERN_TRY(make_embedder(std::move(network), options, &v->describer_));
+        break;
+      case Task::segmenter:
+        v->kind_ = TERN_VISION_SEGMENTER;
+        TERN_TRY(make_segmenter(std::move(network), options, &v->describer_));
+        break;
+      case Task::keypoints:
+        v->kind_ = TERN_VISION_KEYPOINTS;
+        TERN_TRY(make_keypoints(std::move(network), options, &v->describer_));
+        v->keypoints_ = static_cast<Keypoints*>(v->describer_.get());
+        break;
+      default: return TERN_FAIL(TERN_ERR_UNSUPPORTED, "this version has no task '%s'", words.c_str());
+    }
+  }
+  if (v->finder_ && v->kind_ == TERN_VISION_SEGMENTER)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "models of the tasks %s do not go together", words.c_str());
+  if (options.follow && !v->keypoints_)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "TERN_VISION_FOLLOW is for key points, the task is %s", words.c_str());
+  if (options.follow && !v->keypoints_->can_follow())
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                     "TERN_VISION_FOLLOW needs the metadata 'region.*' of the key point model, which it does not have");
+  if (v->finder_ && v->describer_)
+    TERN_TRY(RegionRule::read(v->finder_->network().metadata(), v->finder_->num_points(), &v->region_));
+  else if (v->finder_) TERN_TRY(BoxMasks::create(v->finder_->network(), &v->masks_));
+  // Names are those of what looks last.
+  TaskNetwork& last = v->describer_ ? v->describer_->network() : v->finder_->network();
+  v->labels_ = v->kind_ == TERN_VISION_EMBEDDER && v->finder_ ? v->finder_->network().labels() : last.labels();
+  v->names_ = last.metadata().lines("keypoints.names");
+  const int64_t points =
+      v->keypoints_
+          ? last.metadata().integer(last.metadata().has("keypoints.count") ? "keypoints.count" : "keypoints.rows")
+      : v->finder_ ? v->finder_->num_points()
+                   : 0;
+  for (const double k : last.metadata().numbers("keypoints.skeleton")) {
+    if (k >= (double)points)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'keypoints.skeleton' names key point %g of %" PRId64, k, points);
+    v->skeleton_.push_back((int32_t)k);
+  }
+  *out = std::move(v);
+  return TERN_OK;
+}
+
+tern_status Vision::find(const image::Picture& picture, const RunControl& control, ResultLists* lists) {
+  bool kept = false;
+  if (!finder_) return describer_->run(picture, nullptr, nullptr, control, lists, &kept);
+  std::span<const Found> found;
+  TERN_TRY(finder_->run(picture, control, &found));
+  if (!describer_) {
+    const int32_t points = finder_->num_points();
+    lists->num_keypoints = points;
+    if (masks_) masks_->begin(finder_->network().outputs());
+    for (const Found& f : found) {
+      image::Box box = f.box;
+      if (finder_->gives_corners()) {
+        const double cx = (f.box.x0 + f.box.x1) / 2, cy = (f.box.y0 + f.box.y1) / 2, w = (f.box.x1 - f.box.x0) / 2,
+                     h = (f.box.y1 - f.box.y0) / 2, c = std::cos(f.angle), s = std::sin(f.angle);
+        box = {HUGE_VAL, HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
+        for (const auto& [x, y] : {std::pair{-w, -h}, {w, -h}, {w, h}, {-w, h}}) {
+          const double px = cx + x * c - y * s, py = cy + x * s + y * c;
+          lists->corners.push_back((float)px), lists->corners.push_back((float)py);
+          box = {std::min(box.x0, px), std::min(box.y0, py), std::max(box.x1, px), std::max(box.y1, py)};
+        }
+      }
+      lists->add_detection(box, f.score, f.label);
+      for (const BoxPoint& p : f.points) lists->keypoints.push_back({(float)p.x, (float)p.y, 0, p.visibility});
+      if (masks_) TERN_TRY(masks_->add(*finder_, f, lists));
+    }
+    return TERN_OK;
+  }
+  for (const Found& f : found) {
+    image::CropRect region;
+    if (region_.apply(f.box, f.points, &region)) TERN_TRY(describer_->run(picture, &region, &f, control, lists, &kept));
+  }
+  return TERN_OK;
+}
+
+tern_status Vision::follow(const image::Picture& picture, const RunControl& control, ResultLists* lists) {
+  std::vector<Followed> next;
+  const auto look = [&](const image::CropRect& region, const Found* found, Followed&& who) -> tern_status {
+    bool kept = false;
+    const size_t before = lists->detections.size();
+    TERN_TRY(describer_->run(picture, &region, found, control, lists, &kept));
+    if (!kept) return TERN_OK;
+    // Two that have come to look at the same thing are one.
+    if (!keypoints_->next_region(&who.region)) return TERN_OK;
+    const auto around = [](const image::CropRect& r) {
+      return image::Box{r.centre_x - r.width / 2, r.centre_y - r.height / 2, r.centre_x + r.width / 2,
+                        r.centre_y + r.height / 2};
+    };
+    for (const Followed& other : next)
+      if (overlap(around(other.region), around(who.region)) > 0.5) {
+        lists->detections.resize(before);
+        lists->keypoints.resize(before * (size_t)lists->num_keypoints);
+        return TERN_OK;
+      }
+    smooth(&who, lists);
+    next.push_back(std::move(who));
+    return TERN_OK;
+  };
+  for (Followed& who : followed_) {
+    const image::CropRect region = who.region;
+    TERN_TRY(look(region, nullptr, std::move(who)));
+  }
+  const bool room = options_.max_results > 0 && (int32_t)next.size() < options_.max_results;
+  if (next.size() < followed_.size() || next.empty() || lost_ || room) {
+    if (finder_) {
+      std::span<const Found> found;
+      TERN_TRY(finder_->run(picture, control, &found));
+      for (const Found& f : found) {
+        image::CropRect region;
+        if (options_.max_results > 0 && (int32_t)next.size() >= options_.max_results) break;
+        if (region_.apply(f.box, f.points, &region)) TERN_TRY(look(region, &f, {}));
+      }
+    } else if (next.empty()) {
+      const double side = std::max(lists->width, lists->height);
+      TERN_TRY(look({lists->width / 2.0, lists->height / 2.0, side, side, 0}, nullptr, {}));
+    }
+    lost_ = false;
+  }
+  followed_ = std::move(next);
+  return TERN_OK;
+}
+
+// Source: G. Casiez et al., 1 Euro Filter: A Simple Speed-based Low-pass Filter, 2012.
+void Vision::smooth(Followed* who, ResultLists* lists) const {
+  if (!(options_.smoothing > 0)) return;
+  const size_t n = (size_t)lists->num_keypoints;
+  tern_keypoint* points = lists->keypoints.data() + lists->keypoints.size() - n;
+  const tern_detection& box = lists->detections.back();
+  const double size = std::max(1.0, (double)std::max(box.x1 - box.x0, box.y1 - box.y0)), step = 1 / options_.frame_rate;
+  const auto alpha = [&](double cutoff) {
+    const double r = 2 * std::numbers::pi * cutoff * step;
+    return r / (r + 1);
+  };
+  constexpr double kSpeedCutoff = 1, kBeta = 80;
+  const bool fresh = who->smooth.size() != 3 * n;
+  if (fresh) who->smooth.assign(3 * n, 0), who->speed.assign(3 * n, 0);
+  for (size_t i = 0; i < 3 * n; ++i) {
+    float* value = i % 3 == 0 ? &points[i / 3].x : i % 3 == 1 ? &points[i / 3].y : &points[i / 3].z;
+    double &last = who->smooth[i], &speed = who->speed[i];
+    if (fresh) {
+      last = *value;
+      continue;
+    }
+    const double a = alpha(kSpeedCutoff);
+    speed = a * (*value - last) / size / step + (1 - a) * speed;
+    const double b = alpha(options_.smoothing + kBeta * std::fabs(speed));
+    last = b * *value + (1 - b) * last;
+    *value = (float)last;
+  }
+}
+
+void Vision::reset() {
+  followed_.clear();
+  lost_ = true;
+}
+
+tern_status Vision::run(std::span<const image::Picture> pictures, const RunControl& control,
+                        const tern_vision_result** results) {
+  while (results_.size() < pictures.size()) results_.push_back(std::make_unique<OneResult>());
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    OneResult& r = *results_[i];
+    r.lists.begin(image::upright_size(pictures[i]));
+    TERN_TRY(options_.follow ? follow(pictures[i], control, &r.lists) : find(pictures[i], control, &r.lists));
+    for (size_t k = 0; k < r.lists.masks.size(); ++k) r.lists.masks[k].pixels = r.lists.mask_pixels[k].data();
+    for (const std::string& s : r.lists.texts) r.lists.text_pointers.push_back(s.c_str());
+    const auto list = [](const auto& v) { return v.empty() ? nullptr : v.data(); };
+    const ResultLists& l = r.lists;
+    r.view = {(uint32_t)sizeof(tern_vision_result),
+              l.width,
+              l.height,
+              (int32_t)l.detections.size(),
+              list(l.detections),
+              list(l.corners),
+              l.num_keypoints,
+              l.embedding_size,
+              list(l.keypoints),
+              list(l.embeddings),
+              list(l.masks),
+              list(l.text_pointers),
+              list(l.class_map)};
+  }
+  for (size_t i = 0; i < pictures.size(); ++i) results[i] = &results_[i]->view;
+  return TERN_OK;
+}
+
+}  // namespace tern
