@@ -36,7 +36,7 @@ tern_status check_run(const void* task, const tern_picture* picture, const void*
   TERN_TRY(check_not_null(task, "the task"));
   TERN_CHECK_NOT_NULL(picture);
   TERN_CHECK_NOT_NULL(count);
-  TERN_TRY(check_input_struct(picture, sizeof *picture, sizeof *picture, "tern_picture"));
+  TERN_TRY(check_input_struct(picture, kFirstPictureBytes, sizeof *picture, "tern_picture"));
   if (capacity < 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "capacity is %d", capacity);
   if (capacity > 0) TERN_TRY(check_not_null(results, "the array for results"));
   return TERN_OK;

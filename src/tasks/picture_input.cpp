@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 
 #include "base/checked.h"
 
@@ -10,16 +11,39 @@
 
 namespace tern {
 
-tern_status read_picture(const tern_picture* p, image::Picture* out) {
-  if (!p) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the picture is NULL");
-  if (p->struct_size < sizeof(tern_picture))
+namespace {
+
+tern_status read_background(uint32_t argb, uint8_t* rgb) {
+  if (argb == 0) argb = 0xFFFFFFFF;
+  if (argb >> 24 != 0xFF)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                     "tern_picture.background is 0x%08" PRIX32 ": 0xFFRRGGBB is needed, or 0", argb);
+  for (int c = 0; c < 3; ++c) rgb[c] = (uint8_t)(argb >> (16 - 8 * c));
+  return TERN_OK;
+}
+
+}  // namespace
+
+tern_status read_picture(const tern_picture* given, image::Picture* out) {
+  if (!given) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the picture is NULL");
+  if (given->struct_size < kFirstPictureBytes)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_picture.struct_size is %u: use TERN_PICTURE_INIT",
-                     p->struct_size);
-  if (p->reserved != 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_picture.reserved must be 0");
+                     given->struct_size);
+  tern_picture known = {};
+  known.alpha = TERN_ALPHA_IGNORED;
+  std::memcpy(&known, given, std::min<size_t>(given->struct_size, sizeof known));
+  const tern_picture* p = &known;
+  if (p->mirrored != 0 && p->mirrored != 1)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_picture.mirrored is %d: 0 or 1", p->mirrored);
   image::Picture v;
   v.format = (image::Format)p->format;
   v.width = p->width, v.height = p->height;
   v.rotation = p->rotation;
+  v.mirrored = p->mirrored == 1;
+  v.matrix = (image::Matrix)p->matrix;
+  v.range = (image::Range)p->range;
+  v.alpha = (image::Alpha)p->alpha;
+  TERN_TRY(read_background(p->background, v.background));
   for (int i = 0; i < 3; ++i) {
     if (p->planes[i] && p->strides[i] < 0)
       return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the stride of plane %d is %" PRId64, i, p->strides[i]);
@@ -27,6 +51,9 @@ tern_status read_picture(const tern_picture* p, image::Picture* out) {
     v.stride[i] = (size_t)p->strides[i];
   }
   TERN_TRY(image::check_picture(v));
+  const image::Region region = {p->region_x, p->region_y, p->region_width, p->region_height};
+  if (region.x != 0 || region.y != 0 || region.width != 0 || region.height != 0)
+    TERN_TRY(image::cut_picture(region, &v));
   *out = v;
   return TERN_OK;
 }
@@ -55,6 +82,8 @@ tern_status PictureInput::create(const Model& model, int32_t signature, PictureI
   TERN_TRY(read_choice(def, "input.fit", "stretch", {"stretch", "letterbox", "crop"}, &r.fit_));
   int border = 0;
   TERN_TRY(read_choice(def, "input.border", "replicate", {"replicate", "zero"}, &border));
+  int filter = 0;
+  TERN_TRY(read_choice(def, "input.filter", "bilinear", {"bilinear", "area"}, &filter));
   r.planar_ = layout == 1;
   const Shape& s = value->shape;
   const int channels = order == 2 ? 1 : 3;
@@ -73,13 +102,14 @@ tern_status PictureInput::create(const Model& model, int32_t signature, PictureI
   r.options_.channels = channels;
   r.options_.bgr = order == 1;
   r.options_.border = border == 1 ? image::Border::kPad : image::Border::kReplicate;
+  r.options_.filter = filter == 1 ? image::Filter::kArea : image::Filter::kBilinear;
   for (size_t i = 0; i < 3; ++i) {
     r.options_.scale[i] = (float)scale[scale.size() == 3 ? i : 0];
     r.options_.offset[i] = (float)offset[offset.size() == 3 ? i : 0];
   }
   r.context_ = Ref<Context>::share(&model.context());
   TERN_TRY(Tensor::create(model.context(), TERN_DTYPE_F32, s, &r.tensor_));
-  r.scratch_stride_ = align_up(image::sample_scratch_bytes(r.width_), 64);
+  r.scratch_stride_ = align_up(image::sample_scratch_bytes(r.width_, r.options_.filter), 64);
   r.scratch_.resize(r.scratch_stride_ * (size_t)model.context().pool().num_threads());
   if (r.planar_) r.pixels_.resize((size_t)s.elements());
   *out = std::move(r);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The picture input of a model: how pixels become its tensor, as the metadata says.
 #pragma once
+#include <cstddef>
+
 #include "image/sample.h"
 #include "runtime/session.h"
 #include "tern/vision.h"
@@ -34,7 +36,10 @@ class PictureInput {
   std::vector<float> pixels_;  // NHWC, where the tensor is NCHW
 };
 
-// Checks a public picture struct and makes the internal view of it.
+// Bytes of the first version of tern_picture.
+constexpr size_t kFirstPictureBytes = offsetof(tern_picture, matrix);
+// Checks a public picture struct and makes the internal view of it. The caller of an older, shorter struct gets what
+// that promised.
 tern_status read_picture(const tern_picture* picture, image::Picture* out);
 
 }  // namespace tern
