@@ -127,7 +127,6 @@ Reader make_reader(const Picture& p, const SampleOptions& o) {
 
 Layout layout_of(const Reader& r, int32_t n) {
   if (r.yuv) return {1, {0, n, 2 * n}, 3 * n};
-  if (r.alpha) return {3, {0, 1, 2}, 3 * n};
   if (r.step == 1) return {1, {0, 0, 0}, n};
   return {r.step, {r.first, 1, 2 - r.first}, r.step * n};
 }
@@ -152,12 +151,29 @@ void read_yuv(const Reader& r, int32_t row, int32_t column, int32_t n, uint8_t* 
   }
 }
 
+bool is_opaque(const uint8_t* pixels, int32_t n) {
+  uint8_t all = 255;
+  for (int32_t i = 0; i < n; ++i) all = uint8_t(all & pixels[i * 4 + 3]);
+  return all == 255;
+}
+
+// The fourth byte of each pixel holds anything afterwards.
 void read_alpha(const Reader& r, const uint8_t* from, int32_t n, uint8_t* out) {
+  constexpr int32_t kBlock = 64;
   const bool premultiplied = r.picture->alpha == Alpha::kPremultiplied;
-  const int32_t place[3] = {r.first, 1, 2 - r.first};
-  for (int32_t i = 0; i < n; ++i)
-    for (int c = 0; c < 3; ++c)
-      out[i * 3 + c] = composite(from[i * 4 + place[c]], from[i * 4 + 3], r.background[c], premultiplied);
+  uint8_t alpha[kBlock * 4], background[kBlock * 4] = {};
+  for (int32_t i = 0; i < kBlock * 4; ++i)
+    if (i % 4 < 3) background[i] = r.background[r.first == 2 ? 2 - i % 4 : i % 4];
+  for (int32_t at = 0; at < n; at += kBlock) {
+    const int32_t m = std::min(kBlock, n - at), bytes = 4 * m;
+    for (int32_t i = 0; i < m; ++i) std::memset(alpha + 4 * i, from[(at + i) * 4 + 3], 4);
+    const uint8_t* colour = from + at * 4;
+    uint8_t* to = out + at * 4;
+    if (premultiplied)
+      for (int32_t i = 0; i < bytes; ++i) to[i] = composite(colour[i], alpha[i], background[i], true);
+    else
+      for (int32_t i = 0; i < bytes; ++i) to[i] = composite(colour[i], alpha[i], background[i], false);
+  }
 }
 
 // n pixels of a stored row in their layout; `room` may hold them.
@@ -165,7 +181,7 @@ const uint8_t* read_row(const Reader& r, int32_t row, int32_t column, int32_t n,
   if (r.yuv) return read_yuv(r, row, column, n, room), room;
   const Picture& p = *r.picture;
   const uint8_t* from = p.plane[0] + size_t(row) * p.stride[0] + size_t(column) * size_t(r.step);
-  if (!r.alpha) return from;
+  if (!r.alpha || is_opaque(from, n)) return from;
   read_alpha(r, from, n, room);
   return room;
 }
@@ -175,7 +191,7 @@ struct Scratch {
   uint64_t totals[kOutputs][3];
   uint32_t columns[kTile * kLanes];  // sums over the rows
   uint16_t whole[kTile * kLanes];    // over those whose weight is one
-  uint8_t room[kTile * 3];
+  uint8_t room[kTile * kLanes];
 };
 
 // sums = sums * keep + row * weight. Weights of 15 bits are the rule and run faster.

@@ -9,17 +9,17 @@
 
 namespace tern::image {
 
-// value / 255, rounded to the nearest; value 0..65535.
-inline uint32_t over_255(uint32_t value) {
-  value += 128;
-  return (value + (value >> 8)) >> 8;
+// value / 255, rounded to the nearest; value 0..65025. In 16 bits, so that more of them fit a vector.
+inline uint16_t over_255(uint16_t value) {
+  const uint16_t v = uint16_t(value + 128);
+  return uint16_t(uint16_t(v + (v >> 8)) >> 8);
 }
 
 // One channel of a pixel on the background. Ignored alpha is not its business.
 inline uint8_t composite(uint8_t colour, uint8_t alpha, uint8_t background, bool premultiplied) {
-  const uint32_t behind = uint32_t(background) * (255u - alpha);
-  if (premultiplied) return uint8_t(std::min(255u, colour + over_255(behind)));
-  return uint8_t(over_255(uint32_t(colour) * alpha + behind));
+  const uint16_t behind = uint16_t(background * (255 - alpha));
+  if (premultiplied) return uint8_t(std::min<uint16_t>(255, uint16_t(colour + over_255(behind))));
+  return uint8_t(over_255(uint16_t(uint16_t(colour * alpha) + behind)));
 }
 
 // The factors of yuv_factors, in the order of output channels 0, 1, 2; a is the chroma that drives channel 0, b that of
