@@ -177,7 +177,7 @@ static void counts(tern_detector* d) {
 /* As narrow, wide and high as pictures may be, and rows with room behind them. */
 static void extreme_pictures(tern_detector* d) {
   static const int sizes[][2] = {{1, 1}, {1, 7}, {9, 1}, {2, 2}, {65536, 1}, {1, 65536}, {65536, 2}, {2, 65536}};
-  static uint8_t bright[65536 * 4 * 2 + 64];
+  static uint8_t bright[65536 * 9];
   tern_detection found[4];
   int format, k, rotation, i;
   memset(bright, 255, sizeof bright);
