@@ -12,6 +12,7 @@ namespace tern {
 class PictureInput {
  public:
   // Reads input.* of the metadata for signature `signature`, whose picture input must have a fixed size and batch 1.
+  // input.filter: bilinear, or area where the model wants large pictures reduced without skipping pixels.
   static tern_status create(const Model& model, int32_t signature, PictureInput* out);
 
   int32_t width() const { return width_; }

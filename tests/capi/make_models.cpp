@@ -160,7 +160,7 @@ ModelDef mask_model() {
   return m;
 }
 
-ModelDef spots_model() {
+ModelDef spots_model(const char* filter) {
   ModelDef m;
   static constexpr float kAnchors[] = {0.25f, 0.25f, 0.5f, 0.5f, 0.75f, 0.25f, 0.5f, 0.5f,
                                        0.25f, 0.75f, 0.5f, 0.5f, 0.75f, 0.75f, 0.5f, 0.5f};
@@ -177,7 +177,7 @@ ModelDef spots_model() {
   add_output(s, mul(g, scores, add_constant(g, TERN_DTYPE_F32, {1, 1, 4}, kZeros)), "boxes");
   m.metadata = {{"task", "detector"},          {"input.channels", "grey"},    {"input.scale", "0.00392156862745098"},
                 {"detector.boxes", "boxes"},   {"detector.scores", "scores"}, {"detector.score", "none"},
-                {"detector.threshold", "0.5"}, {"labels", "bright"}};
+                {"detector.threshold", "0.5"}, {"labels", "bright"},          {"input.filter", filter}};
   return m;
 }
 
@@ -310,6 +310,8 @@ int main(int argc, char** argv) {
          write(wild_detector("weighted"), folder + "/wild_weighted.tern") |
          write(train_model(), folder + "/train.tern") | write(small_model(), folder + "/small.tern") |
          write(sequences_model(), folder + "/sequences.tern") | write(counter_model(), folder + "/counter.tern") |
-         write(spots_model(), folder + "/spots.tern") | write(plain_model(), folder + "/plain.tern") |
+         write(spots_model("bilinear"), folder + "/spots.tern") |
+         write(spots_model("area"), folder + "/spots_area.tern") |
+         write(spots_model("cubic"), folder + "/spots_cubic.tern") | write(plain_model(), folder + "/plain.tern") |
          write(mask_model(), folder + "/mask.tern") | write(slow_model(), folder + "/slow.tern");
 }

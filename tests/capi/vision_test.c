@@ -65,6 +65,35 @@ static void finds(tern_detector* d) {
         !tern_detector_label(NULL, 0));
 }
 
+/* A picture reduced by 8 x 8 that is dark where bilinear sampling looks, and bright for the rest: 36 of 64 pixels. */
+static void filters(tern_context* context, tern_detector* bilinear) {
+  static uint8_t fine[64 * 64];
+  tern_model *model = load(context, "spots_area.tern"), *cubic = load(context, "spots_cubic.tern");
+  tern_detector *area = NULL, *none = NULL;
+  tern_detection found[4];
+  tern_picture p = TERN_PICTURE_INIT;
+  int32_t count = -1;
+  int x, y;
+  for (y = 0; y < 64; ++y)
+    for (x = 0; x < 64; ++x) {
+      const int dark = x % 8 == 3 || x % 8 == 4 || y % 8 == 3 || y % 8 == 4;
+      fine[y * 64 + x] = (uint8_t)(dark ? 0 : 255);
+    }
+  p.format = TERN_PICTURE_GREY8;
+  p.width = p.height = 64;
+  p.planes[0] = fine;
+  p.strides[0] = 64;
+  NEED(tern_detector_create(model, NULL, &area));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_detector_create(cubic, NULL, &none));
+  OK(tern_detector_run(bilinear, &p, found, 4, &count));
+  CHECK(count == 0);
+  OK(tern_detector_run(area, &p, found, 4, &count));
+  CHECK(count == 4 && fabsf(found[0].score - 36.0f / 64) < 1e-4f);
+  tern_detector_release(area);
+  tern_model_release(model);
+  tern_model_release(cubic);
+}
+
 static int same(const tern_detection* a, const tern_detection* b, int32_t n) {
   return memcmp(a, b, sizeof *a * (size_t)n) == 0;
 }
@@ -360,6 +389,7 @@ bad_options(context, spots);
 tern_model_release(spots); /* the detector keeps it */
 finds(d);
 regions(d);
+filters(context, d);
 alpha(d);
 counts(d);
 extreme_pictures(d);

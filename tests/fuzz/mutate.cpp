@@ -599,6 +599,7 @@ void change_metadata(ModelDef& m, Random& r) {
       {"input.channels", {"rgb", "bgr", "grey"}},
       {"input.fit", {"stretch", "letterbox", "crop"}},
       {"input.border", {"replicate", "zero"}},
+      {"input.filter", {"bilinear", "area"}},
       {"pose.visibility", {"sigmoid", "none"}},
       {"pose.score_activation", {"none", "sigmoid"}},
       {"labels", {"", "a\nb", "\n\n\r\n"}}};
