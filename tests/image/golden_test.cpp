@@ -65,6 +65,27 @@ TEST(PictureGolden, AlphaIsAsInPillow) {
   }
 }
 
+TEST(PictureGolden, OrientationsAreThoseOfExif) {
+  const auto lines = goldens("exif");
+  ASSERT_EQ(lines.size(), 8u);
+  // As tern/vision.h says.
+  const struct {
+    int rotation;
+    bool mirrored;
+  } kTurns[] = {{0, false}, {0, true}, {180, false}, {180, true}, {90, true}, {90, false}, {270, true}, {270, false}};
+  for (const auto& line : lines) {
+    TestPicture t = make_picture(Format::kGrey8, 3, 2, 0, 1, 0);
+    for (size_t i = 0; i < 6; ++i) t.planes[0][i] = uint8_t(i);
+    const auto& turn = kTurns[int(line[0]) - 1];
+    t.view.rotation = turn.rotation;
+    t.view.mirrored = turn.mirrored;
+    const Size size = upright_size(t.view);
+    ASSERT_TRUE(size.width == line[1] && size.height == line[2]) << line[0];
+    const std::vector<float> got = sampled(t.view, size.width, size.height, Filter::kBilinear);
+    for (size_t i = 0; i < 6; ++i) ASSERT_EQ(double(got[3 * i]), line[3 + i]) << "orientation " << line[0];
+  }
+}
+
 TEST(PictureGolden, AreaIsAsInOpenCv) {
   const auto lines = goldens("area");
   ASSERT_EQ(lines.size(), 5u);

@@ -7,13 +7,14 @@
 
 Lines: yuv MATRIX RANGE Y U V R G B      BT.601 (0) by OpenCV (limited) and Pillow (full), BT.709 (1) by colour-science
        over COLOUR ALPHA BACKGROUND RESULT   by Pillow
+       exif ORIENTATION WIDTH HEIGHT VALUES  what Pillow's exif_transpose makes of the 3 x 2 pixels 0 1 2 / 3 4 5
        area WIDTH HEIGHT OUT_WIDTH OUT_HEIGHT VALUES   cv2.INTER_AREA in f32 of the picture of `noise`, R G B by pixels
 """
 import warnings
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 warnings.simplefilter("ignore")
 import colour
@@ -51,6 +52,11 @@ def main():
         below = Image.new("RGBA", (1, 1), (int(background),) * 3 + (255,))
         above = Image.new("RGBA", (1, 1), (int(colour_),) * 3 + (int(alpha),))
         print("over", colour_, alpha, background, Image.alpha_composite(below, above).getpixel((0, 0))[0])
+    for orientation in range(1, 9):
+        stored = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3))
+        stored.getexif()[0x0112] = orientation
+        upright = ImageOps.exif_transpose(stored)
+        print("exif", orientation, *upright.size, *upright.tobytes())
     for width, height, out_width, out_height in ((37, 29, 10, 7), (36, 24, 9, 6), (37, 29, 36, 28), (50, 11, 3, 11),
                                                  (13, 70, 1, 1)):
         picture = noise(width * height * 3).reshape(height, width, 3).astype(np.float32)
