@@ -46,8 +46,9 @@
 /* Why the last call failed: one sentence. Valid until the next call. */
 static inline const char* image_error(void);
 
-/* Reads a JPEG, PNG or BMP file, turned upright as its EXIF data say. The caller frees the result with free().
- * Returns NULL on error and leaves *width and *height alone. */
+/* Reads a JPEG, PNG or BMP file, turned upright as its EXIF data say. What is transparent lies on white; of 16 bits a
+ * channel the upper 8 count. The caller frees the result with free(). Returns NULL on error and leaves *width and
+ * *height alone. */
 static inline unsigned char* image_read(const char* path, int* width, int* height);
 
 /* Writes a file through a temporary one beside it (path + ".part"), so that an existing file stays whole on error.
@@ -220,6 +221,49 @@ static inline int image_jpeg_is_sound_(const unsigned char* p, size_t bytes) {
   }
 }
 
+/* 1 for a JPEG file of four channels (CMYK) that does not say in a segment of Adobe how they are meant. */
+static inline int image_jpeg_is_unclear_(const unsigned char* p, size_t bytes) {
+  int four = 0, adobe = 0;
+  size_t at = 2;
+  if (bytes < 2 || p[0] != 0xFF || p[1] != 0xD8) return 0;
+  while (bytes - at >= 4 && p[at] == 0xFF) {
+    const int marker = p[at + 1];
+    size_t length;
+    if (marker == 0xFF) {
+      ++at;
+      continue;
+    }
+    if (marker == 0xDA || marker == 0xD9) break;
+    length = image_number_(p + at + 2, 2, 1);
+    if (length < 2 || length > bytes - at - 2) break;
+    if (marker == 0xEE && length >= 14 && memcmp(p + at + 4, "Adobe", 5) == 0) adobe = 1;
+    if (marker >= 0xC0 && marker <= 0xC2 && length >= 8 && p[at + 9] == 4) four = 1;
+    at += 2 + length;
+  }
+  return four && !adobe;
+}
+
+static inline unsigned char image_on_white_(unsigned colour, unsigned alpha) {
+  return (unsigned char)((colour * alpha + 255 * (255 - alpha) + 127) / 255);
+}
+
+/* Pixels of 1 to 4 channels (grey, grey and alpha, R G B, R G B A) as R G B, in the same memory where it suffices.
+ * NULL when there is no memory, and the pixels are freed. */
+static inline unsigned char* image_to_rgb_(unsigned char* pixels, size_t count, int channels) {
+  const int has_alpha = channels == 2 || channels == 4;
+  unsigned char* rgb = channels < 3 ? (unsigned char*)malloc(count * 3) : pixels;
+  size_t i;
+  int c;
+  if (channels == 3) return pixels;
+  for (i = 0; rgb && i < count; ++i) {
+    const unsigned char* from = pixels + i * (size_t)channels;
+    const unsigned alpha = has_alpha ? from[channels - 1] : 255;
+    for (c = 0; c < 3; ++c) rgb[3 * i + (size_t)c] = image_on_white_(from[channels < 3 ? 0 : c], alpha);
+  }
+  if (rgb != pixels) stbi_image_free(pixels);
+  return rgb;
+}
+
 /* Turns and mirrors. Orientations 5..8 swap the sides. */
 static inline void image_turn_(const unsigned char* from, int width, int height, int orientation, unsigned char* to) {
   const int swap = orientation >= 5;
@@ -246,6 +290,10 @@ static inline unsigned char* image_decode_(const char* path, const unsigned char
     image_fail_("%s: the picture is damaged (Huffman table)", path);
     return NULL;
   }
+  if (image_jpeg_is_unclear_(data, bytes)) {
+    image_fail_("%s: a JPEG picture in CMYK that does not say how its inks are meant; convert it to RGB", path);
+    return NULL;
+  }
   if (!stbi_info_from_memory(data, (int)bytes, &w, &h, &channels)) {
     image_fail_("%s: is not a JPEG, PNG or BMP picture that can be read (%s)", path, stbi_failure_reason());
     return NULL;
@@ -254,9 +302,14 @@ static inline unsigned char* image_decode_(const char* path, const unsigned char
     image_fail_("%s: %d x %d pixels; at least 1 x 1 and at most %ld in all are possible", path, w, h, IMAGE_MAX_PIXELS);
     return NULL;
   }
-  rgb = stbi_load_from_memory(data, (int)bytes, &w, &h, &channels, 3);
+  rgb = stbi_load_from_memory(data, (int)bytes, &w, &h, &channels, 0);
   if (!rgb) {
     image_fail_("%s: the picture is damaged (%s)", path, stbi_failure_reason());
+    return NULL;
+  }
+  rgb = image_to_rgb_(rgb, (size_t)w * (size_t)h, channels);
+  if (!rgb) {
+    image_fail_("%s: no memory for %d x %d pixels", path, w, h);
     return NULL;
   }
   if (orientation != 1) {

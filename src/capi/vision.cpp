@@ -102,9 +102,16 @@ tern_status tern_vision_run(tern_vision* vision, const tern_picture* pictures, i
     RunControl control;
     TERN_TRY(read_run_options(options, &control));
     std::vector<image::Picture> list((size_t)num_pictures);
-    for (int32_t i = 0; i < num_pictures; ++i) {
-      TERN_TRY(check_input_struct(&pictures[i], sizeof *pictures, sizeof *pictures, "tern_picture"));
-      TERN_TRY(read_picture(&pictures[i], &list[(size_t)i]));
+    // The caller's structs may be shorter or longer than ours.
+    const char* at = (const char*)pictures;
+    for (image::Picture& p : list) {
+      const auto* given = (const tern_picture*)at;
+      TERN_TRY(check_input_struct(given, kFirstPictureBytes, sizeof *given, "tern_picture"));
+      if (given->struct_size != pictures->struct_size)
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the pictures have structs of %u and %u bytes: they must be equal",
+                         pictures->struct_size, given->struct_size);
+      TERN_TRY(read_picture(given, &p));
+      at += given->struct_size;
     }
     return vision->task->run(list, control, results);
   });

@@ -18,7 +18,7 @@ struct Photo {
   image::Canvas canvas() const { return {rgb.get(), width, height, (size_t)width * 3}; }
 };
 
-// Turned upright as its EXIF data say. Prints why not.
+// Turned upright as its EXIF data say, on white where it is transparent. Prints why not.
 bool read_photo(const std::string& path, Photo* photo);
 // .png, .jpg or .jpeg; an existing file is replaced when the new one is complete. Prints why not.
 bool write_photo(const std::string& path, const Photo& photo);

@@ -34,6 +34,9 @@ constexpr TaskKey kKeys[] = {
     {"input.align", choice, "middle", 0, 0, "middle|top_left|middle_pixel|top_left_pixel",
      "fit = letterbox: where the picture goes; _pixel: its size is rounded to whole pixels"},
     {"input.border", choice, "replicate", 0, 0, "replicate|constant", "what lies outside the picture"},
+    {"input.filter", choice, "auto", 0, 0, "auto|bilinear|area",
+     "how a picture is reduced: bilinear, as most training does; area, the mean of all pixels; auto: area where it is "
+     "reduced to a third or less"},
     {"input.fill", number, "0", 0, 255, "", "border = constant: its grey"},
     {"input.size", numbers, "", 1, 65536, "", "width, height: where the network takes any"},
     {"input.multiple", number, "1", 1, 4096, "", "own_size: sides are stretched to a multiple of this"},

@@ -26,6 +26,7 @@ tern_status check_target(const Picture& picture, int32_t width, int32_t height) 
 
 Point upright_to_stored(const Mapping& map, Point p) {
   const double w = map.stored.width, h = map.stored.height;
+  if (map.mirrored) p.x = (map.rotation % 180 == 0 ? w : h) - p.x;
   switch (map.rotation) {
     case 90: return {p.y, h - p.x};
     case 180: return {w - p.x, h - p.y};
@@ -36,12 +37,14 @@ Point upright_to_stored(const Mapping& map, Point p) {
 
 Point stored_to_upright(const Mapping& map, Point p) {
   const double w = map.stored.width, h = map.stored.height;
+  Point turned = p;
   switch (map.rotation) {
-    case 90: return {h - p.y, p.x};
-    case 180: return {w - p.x, h - p.y};
-    case 270: return {p.y, w - p.x};
-    default: return p;
+    case 90: turned = {h - p.y, p.x}; break;
+    case 180: turned = {w - p.x, h - p.y}; break;
+    case 270: turned = {p.y, w - p.x}; break;
   }
+  if (map.mirrored) turned.x = (map.rotation % 180 == 0 ? w : h) - turned.x;
+  return turned;
 }
 
 Box around_corners(const Mapping& map, const Box& b, Point (*move)(const Mapping&, Point)) {
@@ -71,7 +74,7 @@ tern_status map_affine(const Picture& picture, int32_t width, int32_t height, co
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "sampling: the matrix has no inverse (determinant %g)", det);
   const Affine inverse = {{m[4] / det, -m[1] / det, (m[1] * m[5] - m[4] * m[2]) / det,  //
                            -m[3] / det, m[0] / det, (m[3] * m[2] - m[0] * m[5]) / det}};
-  *out = {width, height, {picture.width, picture.height}, picture.rotation, a, inverse};
+  *out = {width, height, {picture.width, picture.height}, picture.rotation, picture.mirrored, a, inverse};
   return TERN_OK;
 }
 

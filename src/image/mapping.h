@@ -27,6 +27,7 @@ struct Mapping {
   int32_t model_width, model_height;  // pixels of the tensor
   Size stored;                        // the picture
   int32_t rotation;                   // of the picture, degrees
+  bool mirrored;                      // of the picture, after the rotation
   Affine to_upright, from_upright;    // model to upright picture and its inverse
 };
 

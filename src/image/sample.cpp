@@ -5,6 +5,8 @@
 #include <cmath>
 
 #include "base/status.h"
+#include "image/area.h"
+#include "image/colour.h"
 
 namespace tern::image {
 namespace {
@@ -16,14 +18,17 @@ struct Plane {
 };
 
 struct Source {
-  Plane pixels;    // packed pixels, or Y
-  Plane ca, cb;    // chroma planes that drive output channels 0 and 2 (V and U for the order R, G, B); one sample for
-                   // 2x2 pixels; sizes are even, so turning keeps the blocks whole
-  int16_t ka, kb;  // YUV: channel 0 gets ka * ca, channel 2 gets kb * cb; 13 fraction bits
-  int16_t ga, gb;  // YUV: channel 1 loses ga * ca + gb * cb
-  int32_t first;   // byte of output channel 0 in a packed pixel: 0, or 2 when the order is turned round
+  Plane pixels;              // packed pixels, or Y
+  Plane ca, cb;              // chroma planes that drive output channels 0 and 2 (V and U for the order R, G, B)
+  int32_t block_u, block_v;  // YUV: pixel (u, v) has the chroma at ((u + block_u) / 2, (v + block_v) / 2)
+  YuvToOutput factors;
+  int32_t first;          // byte of output channel 0 in a packed pixel: 0, or 2 when the order is turned round
+  uint8_t background[3];  // in the order of output channels
+  bool premultiplied;
   int32_t width, height;
 };
+
+Plane mirror(Plane p, int32_t width) { return {p.origin + (width - 1) * p.du, -p.du, p.dv}; }
 
 Plane upright_plane(const uint8_t* p, size_t stride, int32_t step, int32_t width, int32_t height, int32_t rotation) {
   const ptrdiff_t dx = step, dy = ptrdiff_t(stride);
@@ -42,14 +47,21 @@ Source make_source(const Picture& p, const SampleOptions& o) {
   s.width = size.width;
   s.height = size.height;
   const bool bgr = o.bgr && o.channels == 3;  // the weights of grey are for R, G, B
-  s.first = (p.format == Format::kBgr8) != bgr ? 2 : 0;
+  s.first = (p.format == Format::kBgr8 || p.format == Format::kBgra8) != bgr ? 2 : 0;
+  for (int c = 0; c < 3; ++c) s.background[c] = p.background[bgr ? 2 - c : c];
+  s.premultiplied = p.alpha == Alpha::kPremultiplied;
+  const bool lies = p.rotation == 90 || p.rotation == 270;
   const auto turn = [&](int32_t i, int32_t byte, int32_t step, int32_t block) {
-    return upright_plane(p.plane[i] + byte, p.stride[i], step, p.width / block, p.height / block, p.rotation);
+    const int32_t width = block == 1 ? p.width : (p.width + p.block_x + 1) / 2;
+    const int32_t height = block == 1 ? p.height : (p.height + p.block_y + 1) / 2;
+    const Plane plane = upright_plane(p.plane[i] + byte, p.stride[i], step, width, height, p.rotation);
+    return p.mirrored ? mirror(plane, lies ? height : width) : plane;
   };
   switch (p.format) {
     case Format::kRgb8:
     case Format::kBgr8: s.pixels = turn(0, 0, 3, 1); break;
-    case Format::kRgba8: s.pixels = turn(0, 0, 4, 1); break;
+    case Format::kRgba8:
+    case Format::kBgra8: s.pixels = turn(0, 0, 4, 1); break;
     case Format::kGrey8: s.pixels = turn(0, 0, 1, 1); break;
     case Format::kNv12:
     case Format::kNv21:
@@ -58,23 +70,27 @@ Source make_source(const Picture& p, const SampleOptions& o) {
       const bool two_planes = p.format == Format::kI420, u_first = p.format == Format::kNv12;
       const Plane u = two_planes ? turn(1, 0, 1, 2) : turn(1, u_first ? 0 : 1, 2, 2);
       const Plane v = two_planes ? turn(2, 0, 1, 2) : turn(1, u_first ? 1 : 0, 2, 2);
-      constexpr int16_t kRedV = 13075, kBlueU = 16525, kGreenU = 3209, kGreenV = 6660;
       s.ca = bgr ? u : v;
       s.cb = bgr ? v : u;
-      s.ka = bgr ? kBlueU : kRedV;
-      s.kb = bgr ? kRedV : kBlueU;
-      s.ga = bgr ? kGreenU : kGreenV;
-      s.gb = bgr ? kGreenV : kGreenU;
+      s.factors = yuv_to_output(p, bgr);
+      // An axis that runs the other way begins in its last block, which may be half outside.
+      const int32_t from_right = (p.width + p.block_x) % 2, from_below = (p.height + p.block_y) % 2;
+      const bool flip_x = (p.rotation == 180 || p.rotation == 270) != (p.mirrored && !lies);
+      const bool flip_y = (p.rotation == 90 || p.rotation == 180) != (p.mirrored && lies);
+      const int32_t block_x = flip_x ? from_right : p.block_x, block_y = flip_y ? from_below : p.block_y;
+      s.block_u = lies ? block_y : block_x;
+      s.block_v = lies ? block_x : block_y;
     }
   }
   return s;
 }
 
-enum class Kind { kPacked, kGrey, kYuv };
+enum class Kind { kPacked, kAlpha, kGrey, kYuv };
 
-Kind kind_of(Format f) {
-  if (f == Format::kGrey8) return Kind::kGrey;
-  return f == Format::kRgb8 || f == Format::kBgr8 || f == Format::kRgba8 ? Kind::kPacked : Kind::kYuv;
+Kind kind_of(const Picture& p) {
+  if (p.format == Format::kGrey8) return Kind::kGrey;
+  if (is_yuv(p.format)) return Kind::kYuv;
+  return has_alpha(p.format) && p.alpha != Alpha::kIgnored ? Kind::kAlpha : Kind::kPacked;
 }
 
 // Pixels are taken in blocks of up to this many.
@@ -91,21 +107,14 @@ struct Planar {
   int16_t c[3][kBlock];
 };
 
-uint8_t to_byte(int32_t fixed) { return uint8_t(std::clamp((fixed + 4096) >> 13, 0, 255)); }
-
 void load_yuv(const Source& s, const Places& p, int32_t n, Planar* out) {
   int16_t y[kBlock], a[kBlock], b[kBlock];
   for (int32_t i = 0; i < n; ++i) {
-    y[i] = int16_t(p.pixels[p.at[i]] - 16);
+    y[i] = int16_t(p.pixels[p.at[i]] - s.factors.black);
     a[i] = int16_t(p.ca[p.at_ca[i]] - 128);
     b[i] = int16_t(p.cb[p.at_cb[i]] - 128);
   }
-  for (int32_t i = 0; i < n; ++i) {
-    const int32_t luma = y[i] * 9539;
-    out->c[0][i] = to_byte(luma + a[i] * s.ka);
-    out->c[1][i] = to_byte(luma - a[i] * s.ga - b[i] * s.gb);
-    out->c[2][i] = to_byte(luma + b[i] * s.kb);
-  }
+  yuv_to_channels(s.factors, y, a, b, n, out->c[0], out->c[1], out->c[2]);
 }
 
 // Three blended colours to the output's channels.
@@ -138,7 +147,15 @@ void blend(const Source& s, const Places& left, const Places& right, const float
     for (int32_t i = 0; i < n; ++i) {
       const uint8_t *l = left.pixels + left.at[i], *r = right.pixels + right.at[i];
       const float f = fraction[i];
-      if constexpr (kind == Kind::kPacked)
+      if constexpr (kind == Kind::kAlpha) {
+        uint8_t a[3], b[3];
+        const int32_t place[3] = {first, 1, last};
+        for (int c = 0; c < 3; ++c) {
+          a[c] = composite(l[place[c]], l[3], s.background[c], s.premultiplied);
+          b[c] = composite(r[place[c]], r[3], s.background[c], s.premultiplied);
+        }
+        put<channels>(mix(a[0], b[0], f), mix(a[1], b[1], f), mix(a[2], b[2], f), out + i * channels);
+      } else if constexpr (kind == Kind::kPacked)
         put<channels>(mix(l[first], r[first], f), mix(l[1], r[1], f), mix(l[last], r[last], f), out + i * channels);
       else std::fill_n(out + i * channels, channels, mix(*l, *r, f));
     }
@@ -161,12 +178,6 @@ inline Position split(double at, int32_t size) {
 
 bool outside(int32_t i, int32_t size) { return i < 0 || i >= size; }
 bool pair_crosses(int32_t i, int32_t size) { return i < 0 || i >= size - 1; }
-
-// The slack keeps centres that lie on the border on one side of it, however a compiler rounds.
-bool centre_outside(double at, int32_t size) {
-  constexpr double kSlack = 1e-6;
-  return !(at >= -0.5 - kSlack && at < size - 0.5 - kSlack);
-}
 
 struct Job {
   Source source;
@@ -196,7 +207,8 @@ void blend_with_fill(const Job& job, int32_t u, float fraction, int32_t v, float
       continue;
     }
     const ptrdiff_t x = u + i, y = v, at = x * s.pixels.du + y * s.pixels.dv;
-    const ptrdiff_t at_ca = (x / 2) * s.ca.du + (y / 2) * s.ca.dv, at_cb = (x / 2) * s.cb.du + (y / 2) * s.cb.dv;
+    const ptrdiff_t block_x = (x + s.block_u) / 2, block_y = (y + s.block_v) / 2;
+    const ptrdiff_t at_ca = block_x * s.ca.du + block_y * s.ca.dv, at_cb = block_x * s.cb.du + block_y * s.cb.dv;
     const Places one = {s.pixels.origin, s.ca.origin, s.cb.origin, &at, &at_ca, &at_cb};
     const float whole = 0;
     blend<kind, channels>(s, one, one, &whole, 1, value[i]);
@@ -228,8 +240,8 @@ void prepare_columns(Job* job) {
     for (int side = 0; side < 2; ++side) {
       const ptrdiff_t u = std::clamp(p.index + side, 0, s.width - 1);
       job->place[side][0][x] = u * s.pixels.du;
-      job->place[side][1][x] = (u / 2) * s.ca.du;
-      job->place[side][2][x] = (u / 2) * s.cb.du;
+      job->place[side][1][x] = (u + s.block_u) / 2 * s.ca.du;
+      job->place[side][2][x] = (u + s.block_u) / 2 * s.cb.du;
     }
   }
   job->begin = std::min(job->begin, job->end);
@@ -244,14 +256,14 @@ void fill_line(const Job& job, int32_t v, float* line) {
     std::copy(job.fills, job.fills + ptrdiff_t(width) * channels, line);
     return;
   }
-  const ptrdiff_t y = std::clamp(v, 0, s.height - 1);
+  const ptrdiff_t y = std::clamp(v, 0, s.height - 1), block_y = (y + s.block_v) / 2;
   Places places[2];
   for (int32_t x = job.begin; x < job.end; x += kBlock) {
     for (int side = 0; side < 2; ++side) {
       ptrdiff_t* const* at = job.place[side];
       places[side] = {s.pixels.origin + y * s.pixels.dv,
-                      s.ca.origin + (y / 2) * s.ca.dv,
-                      s.cb.origin + (y / 2) * s.cb.dv,
+                      s.ca.origin + block_y * s.ca.dv,
+                      s.cb.origin + block_y * s.cb.dv,
                       at[0] + x,
                       at[1] + x,
                       at[2] + x};
@@ -344,34 +356,30 @@ void find_places(const Source& s, int32_t n, Neighbours* near) {
         auto& at = near->at[below][right];
         at[0][i] = u * s.pixels.du + v * s.pixels.dv;
         if constexpr (kind == Kind::kYuv) {
-          at[1][i] = (u >> 1) * s.ca.du + (v >> 1) * s.ca.dv;
-          at[2][i] = (u >> 1) * s.cb.du + (v >> 1) * s.cb.dv;
+          const int32_t block_u = (u + s.block_u) >> 1, block_v = (v + s.block_v) >> 1;
+          at[1][i] = block_u * s.ca.du + block_v * s.ca.dv;
+          at[2][i] = block_u * s.cb.du + block_v * s.cb.dv;
         }
       }
     }
   }
 }
 
-// Puts `fill` where the border's rule wants it. rows [2, n, channels]: blended upper and lower neighbours.
+// Blends `fill` in where the neighbours of Border::kConstant reach over the border. rows [2, n, channels]: blended
+// upper and lower neighbours.
 template <Kind kind, int channels>
-void put_fill(const Job& job, const Neighbours& near, const RowLine& line, int32_t x, int32_t n,
-              float (*rows)[kBlock * 3]) {
+void put_fill(const Job& job, const Neighbours& near, int32_t n, float (*rows)[kBlock * 3]) {
   const Source& s = job.source;
-  for (int32_t i = 0; i < n; ++i) {
-    if (job.options->border == Border::kPad) {
-      if (centre_outside(line.start_u + (x + i) * line.step_u, s.width) ||
-          centre_outside(line.start_v + (x + i) * line.step_v, s.height))
-        for (int below = 0; below < 2; ++below) std::copy_n(job.options->fill, channels, rows[below] + i * channels);
-    } else if (pair_crosses(near.u[i], s.width) || pair_crosses(near.v[i], s.height)) {
+  for (int32_t i = 0; i < n; ++i)
+    if (pair_crosses(near.u[i], s.width) || pair_crosses(near.v[i], s.height))
       for (int below = 0; below < 2; ++below)
         blend_with_fill<kind, channels>(job, near.u[i], near.fraction_u[i], near.v[i] + below,
                                         rows[below] + i * channels);
-    }
-  }
 }
 
+// out [n, channels], without Border::kPad. Returns whether all neighbours are in the picture.
 template <Kind kind, int channels>
-void turned_block(const Job& job, const RowLine& line, int32_t x, int32_t n, float* out) {
+bool turned_block(const Job& job, const RowLine& line, int32_t x, int32_t n, float* out) {
   const Source& s = job.source;
   Neighbours near;
   float rows[2][kBlock * 3];
@@ -390,23 +398,67 @@ void turned_block(const Job& job, const RowLine& line, int32_t x, int32_t n, flo
     }
     blend<kind, channels>(s, places[0], places[1], near.fraction_u, n, rows[below]);
   }
-  if (!inside && job.options->border != Border::kReplicate) put_fill<kind, channels>(job, near, line, x, n, rows);
-  const float *scale = job.options->scale, *offset = job.options->offset;
+  if (!inside && job.options->border == Border::kConstant) put_fill<kind, channels>(job, near, n, rows);
   for (int32_t i = 0; i < n; ++i) {
     for (int c = 0; c < channels; ++c) {
       const float a = rows[0][i * channels + c], b = rows[1][i * channels + c];
-      out[i * channels + c] = (a + near.fraction_v[i] * (b - a)) * scale[c] + offset[c];
+      out[i * channels + c] = a + near.fraction_v[i] * (b - a);
     }
   }
+  return inside;
+}
+
+// Samples of an output pixel along one of its sides, which covers (du, dv) of the picture.
+int32_t samples_along(const SampleOptions& o, double du, double dv) {
+  constexpr double kMost = 32, kSlack = 1e-6;
+  if (o.filter != Filter::kArea) return 1;
+  const double length = std::hypot(du, dv);
+  return length > 1 ? int32_t(std::ceil(std::min(length - kSlack, kMost))) : 1;  // NaN: 1
+}
+
+// Mean of across x along samples of each output pixel.
+template <Kind kind, int channels>
+bool turned_mean(const Job& job, const RowLine& line, int32_t x, int32_t n, int32_t along, int32_t across, float* out) {
+  const double* m = job.map->to_upright.m;
+  float one[kBlock * 3];
+  bool inside = true;
+  std::fill_n(out, n * channels, 0.0f);
+  for (int32_t j = 0; j < across; ++j) {
+    for (int32_t i = 0; i < along; ++i) {
+      const double right = (i + 0.5) / along - 0.5, down = (j + 0.5) / across - 0.5;
+      const RowLine moved = {line.start_u + m[0] * right + m[1] * down, line.step_u,
+                             line.start_v + m[3] * right + m[4] * down, line.step_v};
+      inside &= turned_block<kind, channels>(job, moved, x, n, one);
+      for (int32_t k = 0; k < n * channels; ++k) out[k] += one[k];
+    }
+  }
+  const float part = 1 / float(across * along);
+  for (int32_t k = 0; k < n * channels; ++k) out[k] *= part;
+  return inside;
 }
 
 template <Kind kind, int channels>
 void turned_row(const Job& job, int32_t y) {
+  const SampleOptions& o = *job.options;
+  const double* m = job.map->to_upright.m;
   const int32_t width = job.map->model_width;
+  const int32_t along = samples_along(o, m[0], m[3]), across = samples_along(o, m[1], m[4]);
   const RowLine line = row_line(*job.map, y);
-  float* out = job.out + ptrdiff_t(y) * width * channels;
-  for (int32_t x = 0; x < width; x += kBlock)
-    turned_block<kind, channels>(job, line, x, std::min(kBlock, width - x), out + ptrdiff_t(x) * channels);
+  for (int32_t x = 0; x < width; x += kBlock) {
+    const int32_t n = std::min(kBlock, width - x);
+    float values[kBlock * 3];
+    const bool inside = along * across == 1 ? turned_block<kind, channels>(job, line, x, n, values)
+                                            : turned_mean<kind, channels>(job, line, x, n, along, across, values);
+    if (!inside && o.border == Border::kPad) {
+      for (int32_t i = 0; i < n; ++i)
+        if (centre_outside(line.start_u + (x + i) * line.step_u, job.source.width) ||
+            centre_outside(line.start_v + (x + i) * line.step_v, job.source.height))
+          std::copy_n(o.fill, channels, values + i * channels);
+    }
+    float* out = job.out + (ptrdiff_t(y) * width + x) * channels;
+    for (int32_t i = 0; i < n; ++i)
+      for (int c = 0; c < channels; ++c) out[i * channels + c] = values[i * channels + c] * o.scale[c] + o.offset[c];
+  }
 }
 
 template <Kind kind, int channels>
@@ -438,6 +490,8 @@ tern_status check_options(const SampleOptions& o) {
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "sampling: %d channels; only 1 and 3 are possible", o.channels);
   if (o.border != Border::kReplicate && o.border != Border::kConstant && o.border != Border::kPad)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "sampling: unknown border %d", int32_t(o.border));
+  if (o.filter != Filter::kBilinear && o.filter != Filter::kArea)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "sampling: unknown filter %d", int32_t(o.filter));
   for (int c = 0; c < o.channels; ++c)
     if (!std::isfinite(o.fill[c]) || !std::isfinite(o.scale[c]) || !std::isfinite(o.offset[c]))
       return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "sampling: fill, scale or offset of channel %d is not finite", c);
@@ -448,22 +502,30 @@ tern_status check_mapping(const Picture& p, const Mapping& m) {
   if (m.model_width < 1 || m.model_height < 1 || m.model_width > kMaxSide || m.model_height > kMaxSide)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "sampling: the mapping is for a tensor of %d x %d pixels",
                      m.model_width, m.model_height);
-  if (m.stored.width != p.width || m.stored.height != p.height || m.rotation != p.rotation)
+  if (m.stored.width != p.width || m.stored.height != p.height || m.rotation != p.rotation || m.mirrored != p.mirrored)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
-                     "sampling: the mapping is for a picture of %d x %d pixels turned by %d, not %d x %d turned by %d",
-                     m.stored.width, m.stored.height, m.rotation, p.width, p.height, p.rotation);
+                     "sampling: the mapping is for a picture of %d x %d pixels turned by %d%s, not %d x %d turned by "
+                     "%d%s",
+                     m.stored.width, m.stored.height, m.rotation, m.mirrored ? " and mirrored" : "", p.width, p.height,
+                     p.rotation, p.mirrored ? " and mirrored" : "");
   return TERN_OK;
 }
+
+constexpr size_t kScratchAlign = 8;
 
 // Per column: six places, the fraction, and five lines of up to three channels.
 constexpr size_t kColumnBytes = 6 * sizeof(ptrdiff_t) + (1 + 5 * 3) * sizeof(float);
 
-// Cuts the caller's memory into the arrays of the job.
-void lay_out(Job* job, void* scratch) {
+// The first aligned byte of the caller's memory.
+void* align_scratch(void* scratch) {
+  const size_t over = reinterpret_cast<uintptr_t>(scratch) % kScratchAlign;
+  return static_cast<char*>(scratch) + (over == 0 ? 0 : kScratchAlign - over);
+}
+
+// Cuts aligned memory into the arrays of the job.
+void lay_out(Job* job, void* memory) {
   const size_t width = size_t(job->map->model_width);
-  const size_t over = reinterpret_cast<uintptr_t>(scratch) % alignof(ptrdiff_t);
-  char* memory = static_cast<char*>(scratch) + (over == 0 ? 0 : alignof(ptrdiff_t) - over);
-  ptrdiff_t* places = reinterpret_cast<ptrdiff_t*>(memory);
+  ptrdiff_t* places = static_cast<ptrdiff_t*>(memory);
   for (auto& side : job->place) {
     for (ptrdiff_t*& place : side) {
       place = places;
@@ -482,9 +544,10 @@ void lay_out(Job* job, void* scratch) {
 
 }  // namespace
 
-size_t sample_scratch_bytes(int32_t width) {
+size_t sample_scratch_bytes(int32_t width, Filter filter) {
   if (width < 1 || width > kMaxSide) return 0;
-  return size_t(width) * kColumnBytes + alignof(ptrdiff_t);
+  const size_t bytes = size_t(width) * kColumnBytes;
+  return kScratchAlign + (filter == Filter::kArea ? std::max(bytes, kAreaScratchBytes) : bytes);
 }
 
 tern_status sample(const Picture& picture, const Mapping& mapping, const SampleOptions& options, int32_t y0, int32_t y1,
@@ -496,18 +559,25 @@ tern_status sample(const Picture& picture, const Mapping& mapping, const SampleO
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "sampling: rows [%d, %d) of %d", y0, y1, mapping.model_height);
   if (out == nullptr || scratch == nullptr)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "sampling: %s is NULL", out == nullptr ? "out" : "scratch");
-  if (scratch_bytes < sample_scratch_bytes(mapping.model_width))
+  if (const size_t needed = sample_scratch_bytes(mapping.model_width, options.filter); scratch_bytes < needed)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "sampling: scratch of %zu bytes; %zu are needed", scratch_bytes,
-                     sample_scratch_bytes(mapping.model_width));
+                     needed);
 
+  scratch = align_scratch(scratch);
+  const double* m = mapping.to_upright.m;
+  if (options.filter == Filter::kArea && m[1] == 0 && m[3] == 0 && !(std::fabs(m[0]) <= 1 && std::fabs(m[4]) <= 1)) {
+    sample_area(picture, mapping, options, y0, y1, out, scratch);
+    return TERN_OK;
+  }
   Job job = {};
   job.source = make_source(picture, options);
   job.map = &mapping;
   job.options = &options;
   job.out = out;
   lay_out(&job, scratch);
-  switch (kind_of(picture.format)) {
+  switch (kind_of(picture)) {
     case Kind::kPacked: sample_rows<Kind::kPacked>(&job, y0, y1); break;
+    case Kind::kAlpha: sample_rows<Kind::kAlpha>(&job, y0, y1); break;
     case Kind::kGrey: sample_rows<Kind::kGrey>(&job, y0, y1); break;
     case Kind::kYuv: sample_rows<Kind::kYuv>(&job, y0, y1); break;
   }

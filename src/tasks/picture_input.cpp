@@ -10,16 +10,39 @@
 
 namespace tern {
 
-tern_status read_picture(const tern_picture* p, image::Picture* out) {
-  if (!p) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the picture is NULL");
-  if (p->struct_size < sizeof(tern_picture))
+namespace {
+
+tern_status read_background(uint32_t argb, uint8_t* rgb) {
+  if (argb == 0) argb = 0xFFFFFFFF;
+  if (argb >> 24 != 0xFF)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                     "tern_picture.background is 0x%08" PRIX32 ": 0xFFRRGGBB is needed, or 0", argb);
+  for (int c = 0; c < 3; ++c) rgb[c] = (uint8_t)(argb >> (16 - 8 * c));
+  return TERN_OK;
+}
+
+}  // namespace
+
+tern_status read_picture(const tern_picture* given, image::Picture* out) {
+  if (!given) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the picture is NULL");
+  if (given->struct_size < kFirstPictureBytes)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_picture.struct_size is %u: use TERN_PICTURE_INIT",
-                     p->struct_size);
-  if (p->reserved != 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_picture.reserved must be 0");
+                     given->struct_size);
+  tern_picture known = {};
+  known.alpha = TERN_ALPHA_IGNORED;
+  std::memcpy(&known, given, std::min<size_t>(given->struct_size, sizeof known));
+  const tern_picture* p = &known;
+  if (p->mirrored != 0 && p->mirrored != 1)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_picture.mirrored is %d: 0 or 1", p->mirrored);
   image::Picture v;
   v.format = (image::Format)p->format;
   v.width = p->width, v.height = p->height;
   v.rotation = p->rotation;
+  v.mirrored = p->mirrored == 1;
+  v.matrix = (image::Matrix)p->matrix;
+  v.range = (image::Range)p->range;
+  v.alpha = (image::Alpha)p->alpha;
+  TERN_TRY(read_background(p->background, v.background));
   for (int i = 0; i < 3; ++i) {
     if (p->planes[i] && p->strides[i] < 0)
       return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the stride of plane %d is %" PRId64, i, p->strides[i]);
@@ -27,6 +50,9 @@ tern_status read_picture(const tern_picture* p, image::Picture* out) {
     v.stride[i] = (size_t)p->strides[i];
   }
   TERN_TRY(image::check_picture(v));
+  const image::Region region = {p->region_x, p->region_y, p->region_width, p->region_height};
+  if (region.x != 0 || region.y != 0 || region.width != 0 || region.height != 0)
+    TERN_TRY(image::cut_picture(region, &v));
   *out = v;
   return TERN_OK;
 }
@@ -60,6 +86,7 @@ tern_status PictureInput::create(const Model& model, const TaskMetadata& m, Pict
   if (r.batch_ < 1 || r.batch_ > 1024 || height < 1 || width < 1 || height > image::kMaxSide || width > image::kMaxSide)
     return TERN_FAIL(TERN_ERR_UNSUPPORTED, "the picture input is %s", to_string(s).c_str());
   r.fit_ = m.choice("input.fit");
+  r.filter_ = m.choice("input.filter");
   r.cover_ = m.number("input.cover");
   const int align = m.choice("input.align");
   r.letterbox_ = {align % 2 == 1, align >= 2};
@@ -95,7 +122,9 @@ tern_status PictureInput::resize(int32_t width, int32_t height) {
   TERN_TRY(Tensor::create(*context_, dtype_, s, &tensor_));
   width_ = width, height_ = height;
   std::memset(tensor_->data(), 0, (size_t)tensor_->bytes());
-  scratch_stride_ = align_up(image::sample_scratch_bytes(width_), 64);
+  scratch_stride_ = align_up(std::max(image::sample_scratch_bytes(width_, image::Filter::kBilinear),
+                                      image::sample_scratch_bytes(width_, image::Filter::kArea)),
+                             64);
   scratch_.resize(scratch_stride_ * (size_t)context_->pool().num_threads());
   if (planar_ || dtype_ != TERN_DTYPE_F32) pixels_.resize((size_t)width_ * (size_t)height_ * (size_t)options_.channels);
   return TERN_OK;
@@ -125,9 +154,16 @@ tern_status PictureInput::map_whole(const image::Picture& picture, image::Mappin
 tern_status PictureInput::fill(const image::Picture& picture, const image::Mapping& mapping) {
   const bool direct = !planar_ && dtype_ == TERN_DTYPE_F32;
   float* pixels = direct ? (float*)tensor_->data() : pixels_.data();
+  image::SampleOptions options = options_;
+  // Bilinear sampling of a picture that is reduced by much sees few of its pixels, and their noise.
+  constexpr double kMuch = 3;
+  const double* a = mapping.to_upright.m;
+  const bool area = filter_ == 2 || (filter_ == 0 && std::fabs(a[0] * a[4] - a[1] * a[3]) >= kMuch * kMuch);
+  options.filter = area ? image::Filter::kArea : image::Filter::kBilinear;
   struct Job {
     const image::Picture& picture;
     const image::Mapping& mapping;
+    const image::SampleOptions& options;
     PictureInput& self;
     float* pixels;
     int32_t shares;
@@ -135,7 +171,7 @@ tern_status PictureInput::fill(const image::Picture& picture, const image::Mappi
   };
   // A picture of some thousand pixels is worth a second thread.
   const int32_t shares = std::clamp<int32_t>(height_ * width_ / 8192, 1, context_->pool().num_threads());
-  Job job{picture, mapping, *this, pixels, shares};
+  Job job{picture, mapping, options, *this, pixels, shares};
   context_->pool().run(
       shares,
       [](void* user, int32_t i) {
@@ -143,7 +179,7 @@ tern_status PictureInput::fill(const image::Picture& picture, const image::Mappi
         const int32_t h = j.self.height_, y0 = (int32_t)((int64_t)h * i / j.shares),
                       y1 = (int32_t)((int64_t)h * (i + 1) / j.shares);
         const tern_status s =
-            image::sample(j.picture, j.mapping, j.self.options_, y0, y1, j.pixels,
+            image::sample(j.picture, j.mapping, j.options, y0, y1, j.pixels,
                           j.self.scratch_.data() + j.self.scratch_stride_ * (size_t)i, j.self.scratch_stride_);
         if (s != TERN_OK) j.failed = s;
       },

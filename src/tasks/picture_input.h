@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The picture input of a model: how pixels become its tensor, as the metadata says.
 #pragma once
+#include <cstddef>
+
 #include "graph/task_metadata.h"
 #include "image/sample.h"
 #include "runtime/session.h"
@@ -40,7 +42,8 @@ class PictureInput {
   int rank_ = 4;
   int32_t width_ = 0, height_ = 0;
   bool free_width_ = false, free_height_ = false;
-  int fit_ = 0;  // stretch, letterbox, cover, own_size
+  int fit_ = 0;     // stretch, letterbox, cover, own_size
+  int filter_ = 0;  // auto, bilinear, area
   double cover_ = 1;
   image::LetterBox letterbox_;
   int32_t multiple_ = 1, longest_ = 65536;
@@ -51,7 +54,10 @@ class PictureInput {
   std::vector<float> pixels_;  // NHWC, where the tensor is not that of f32
 };
 
-// Checks a public picture struct and makes the internal view of it.
+// Bytes of the first version of tern_picture.
+constexpr size_t kFirstPictureBytes = offsetof(tern_picture, matrix);
+// Checks a public picture struct and makes the internal view of it. The caller of an older, shorter struct gets what
+// that promised.
 tern_status read_picture(const tern_picture* picture, image::Picture* out);
 
 }  // namespace tern

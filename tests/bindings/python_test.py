@@ -161,7 +161,7 @@ class Vision(unittest.TestCase):
             self.assertEqual([f.name for f in found], ["bright"])
             self.assertAlmostEqual(found[0].score, 1, places=2)
             colour = np.stack([grey] * 3, 2)
-            for image in (colour, colour[:, ::-1][:, ::-1], np.concatenate([colour, colour[:, :, :1]], 2), np.pad(colour, ((0, 0), (0, 3), (0, 0)))[:, :8]):
+            for image in (colour, colour[:, ::-1][:, ::-1], np.concatenate([colour, np.full((8, 8, 1), 255, np.uint8)], 2), np.pad(colour, ((0, 0), (0, 3), (0, 0)))[:, :8]):
                 self.assertEqual([f.box for f in d(image)], [f.box for f in found])
             for bad in (colour.astype(np.float32), colour[None], np.zeros((4, 4, 2), np.uint8)):
                 with self.assertRaises(TypeError):
@@ -197,6 +197,40 @@ class Vision(unittest.TestCase):
                 with self.assertRaises(tern.Error):
                     tern.edit_model(path, **settings)
             self.assertEqual(tern.load(path).metadata["result.score"], "0.9")
+
+    def test_alpha(self):
+        with tern.Vision(model("spots.tern")) as d:
+            seen_through = np.zeros((8, 8, 4), np.uint8)  # on white
+            self.assertEqual(len(d(seen_through)), 4)
+            blue = seen_through + np.array([255, 0, 0, 255], np.uint8)  # as OpenCV orders it: dark
+            self.assertEqual((len(d(blue, "bgr")), len(d(blue[..., :3], "bgr"))), (0, 0))
+            yellow = seen_through + np.array([0, 255, 255, 255], np.uint8)
+            self.assertEqual((len(d(yellow, "bgr")), len(d(yellow, "rgb"))), (4, 4))
+
+    def test_modes_of_pil(self):
+        try:
+            from PIL import Image
+        except ImportError:
+            self.skipTest("the package pillow is not there")
+        grey = (bright()[0, :, :, 0] * 255).astype(np.uint8)
+        plain, deep = Image.fromarray(grey), Image.fromarray(grey.astype(np.uint16) * 257)
+        palette = plain.convert("P")
+        seen_through = palette.copy()
+        seen_through.info["transparency"] = int(np.asarray(palette)[7, 7])  # what is dark
+        masked = Image.merge("LA", (Image.new("L", (8, 8)), plain))  # black, seen through where it is dark
+        with tern.Vision(model("spots.tern")) as d, tempfile.TemporaryDirectory() as folder:
+            self.assertEqual(deep.mode, "I;16")
+            for image in (plain, deep, palette, *(plain.convert(m) for m in ("RGB", "RGBA", "LA", "1", "CMYK", "YCbCr"))):
+                self.assertEqual([f.box for f in d(image)], [f.box for f in d(grey)], image.mode)
+            self.assertEqual((len(d(seen_through)), len(d(masked)), len(d(masked.convert("RGBA")))), (4, 3, 3))
+            for image in (plain, deep, palette):
+                path = os.path.join(folder, "a.png")
+                image.save(path)
+                self.assertEqual(len(d(path)), 1)
+            for mode in ("I", "F"):
+                with self.assertRaises(TypeError):
+                    d(plain.convert(mode))
+            self.assertEqual(tern.draw(masked, []).getpixel((7, 7)), (192, 192, 192))
 
     def test_tracker(self):
         folder = os.path.join(ARGS.source, "tests/tracking")

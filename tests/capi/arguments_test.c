@@ -254,6 +254,7 @@ static const tern_error error_details = TERN_ERROR_INIT;
 static uint32_t first_size(const void* s, uint32_t size) {
   if (s == (const void*)&memory_report) return (uint32_t)offsetof(tern_memory_report, plan_bytes);
   if (s == (const void*)&context_options) return (uint32_t)offsetof(tern_context_options, denormals);
+  if (s == (const void*)&picture) return (uint32_t)offsetof(tern_picture, matrix);
   if (s == (const void*)&tensor_info) return (uint32_t)offsetof(tern_tensor_info, step_dims);
   return size;
 }

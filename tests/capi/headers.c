@@ -22,7 +22,7 @@ SIZE(tern_run_options, 24)
 SIZE(tern_memory_report, 80)
 SIZE(tern_placement, 56)
 SIZE(tern_intermediate, 40)
-SIZE(tern_picture, 72)
+SIZE(tern_picture, 104)
 SIZE(tern_detection, 24)
 SIZE(tern_vision_options, 40)
 SIZE(tern_vision_result, 80)
@@ -44,6 +44,8 @@ STATIC_CHECK(dtypes, TERN_DTYPE_F32 == 1 && TERN_DTYPE_F64 == 4 && TERN_DTYPE_I8
 STATIC_CHECK(flags, TERN_LOAD_COPY == 1 && TERN_LOAD_CHECK_WEIGHTS == 2 && TERN_SESSION_DETERMINISTIC == 1 &&
                         TERN_SESSION_PROFILE == 2 && TERN_SESSION_KEEP_INTERMEDIATES == 4);
 STATIC_CHECK(roles, TERN_ROLE_INPUT == 0 && TERN_ROLE_STATE == 3 && TERN_PLACED_COPY == 3 && TERN_PICTURE_I420 == 6);
+STATIC_CHECK(pictures, TERN_PICTURE_BGRA8 == 7 && TERN_PICTURE_BT709 == 1 && TERN_PICTURE_FULL == 1 &&
+                           TERN_ALPHA_PREMULTIPLIED == 1 && TERN_ALPHA_IGNORED == 2);
 
 /* Every struct has an initialiser that sets its size and nothing else. */
 tern_error error = TERN_ERROR_INIT;

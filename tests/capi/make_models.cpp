@@ -160,7 +160,7 @@ ModelDef mask_model() {
   return m;
 }
 
-ModelDef spots_model() {
+ModelDef spots_model(const char* filter) {
   ModelDef m;
   Signature& s = add_signature(m, "forward");
   Graph& g = s.graph;
@@ -176,7 +176,7 @@ ModelDef spots_model() {
   m.metadata = {{"task", "detector"},      {"input.channels", "grey"},  {"input.scale", "0.00392156862745098"},
                 {"output.boxes", "boxes"}, {"output.scores", "scores"}, {"boxes.unit", "anchors"},
                 {"boxes.size", "exp"},     {"anchors", "2x2: 0.5x0.5"}, {"result.score", "0.5"},
-                {"labels", "bright"}};
+                {"labels", "bright"},      {"input.filter", filter}};
   return m;
 }
 
@@ -323,6 +323,8 @@ int main(int argc, char** argv) {
          write(wild_detector("weighted"), folder + "/wild_weighted.tern") |
          write(train_model(), folder + "/train.tern") | write(small_model(), folder + "/small.tern") |
          write(sequences_model(), folder + "/sequences.tern") | write(counter_model(), folder + "/counter.tern") |
-         write(spots_model(), folder + "/spots.tern") | write(plain_model(), folder + "/plain.tern") |
+         write(spots_model("bilinear"), folder + "/spots.tern") |
+         write(spots_model("area"), folder + "/spots_area.tern") |
+         write(spots_model("cubic"), folder + "/spots_cubic.tern") | write(plain_model(), folder + "/plain.tern") |
          write(mask_model(), folder + "/mask.tern") | write(slow_model(), folder + "/slow.tern");
 }

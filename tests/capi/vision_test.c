@@ -1,25 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Vision tasks: a detector of bright quarters, every format and rotation, every bad argument. */
+/* Vision tasks: a detector of bright quarters, every format and way to store a picture, every bad argument. */
 #include <math.h>
+#include <stddef.h>
 
 #include "check.h"
 
 enum { SIDE = 16 };
 static uint8_t pixels[SIDE * SIDE * 4], chroma[SIDE * SIDE];
 
+static int bytes_of(int format) {
+  if (format == TERN_PICTURE_RGBA8 || format == TERN_PICTURE_BGRA8) return 4;
+  return format <= TERN_PICTURE_BGR8 ? 3 : 1;
+}
+
+static int is_yuv(int format) {
+  return format == TERN_PICTURE_NV12 || format == TERN_PICTURE_NV21 || format == TERN_PICTURE_I420;
+}
+
 /* Black with a white quarter: 0 upper left, 1 upper right, 2 lower left, 3 lower right, as stored. */
 static tern_picture picture_of(int format, int quarter, int rotation) {
-  const int channels = format == TERN_PICTURE_RGBA8  ? 4
-                       : format <= TERN_PICTURE_BGR8 ? 3
-                                                     : 1,
-            yuv = format >= TERN_PICTURE_NV12;
+  const int channels = bytes_of(format), yuv = is_yuv(format);
   tern_picture p = TERN_PICTURE_INIT;
   int x, y, c;
   for (y = 0; y < SIDE; ++y)
     for (x = 0; x < SIDE; ++x)
       for (c = 0; c < channels; ++c) {
         const int white = (x >= SIDE / 2) == (quarter & 1) && (y >= SIDE / 2) == (quarter >> 1);
-        pixels[(y * SIDE + x) * channels + c] = (uint8_t)(white ? (yuv ? 235 : 255) : (yuv ? 16 : 0));
+        pixels[(y * SIDE + x) * channels + c] = (uint8_t)(white || c == 3 ? (yuv ? 235 : 255) : (yuv ? 16 : 0));
       }
   memset(chroma, 128, sizeof chroma);
   p.format = format;
@@ -35,17 +42,19 @@ static tern_picture picture_of(int format, int quarter, int rotation) {
 static int near(float a, float b) { return fabsf(a - b) < 0.01f; }
 
 static void finds(tern_vision* v) {
-  int format, quarter, rotation;
-  for (format = TERN_PICTURE_RGB8; format <= TERN_PICTURE_I420; ++format)
+  int format, quarter, turn;
+  for (format = TERN_PICTURE_RGB8; format <= TERN_PICTURE_BGRA8; ++format)
     for (quarter = 0; quarter < 4; ++quarter)
-      for (rotation = 0; rotation < 360; rotation += 90) {
+      for (turn = 0; turn < 8; ++turn) {
         /* Where a quarter goes when the picture is turned clockwise by 90 degrees. */
         static const int turned[4] = {1, 3, 0, 2};
-        const tern_picture p = picture_of(format, quarter, rotation);
+        tern_picture p = picture_of(format, quarter, turn / 2 * 90);
         const tern_vision_result* r = NULL;
         const tern_detection* found;
         int where = quarter, k;
-        for (k = 0; k < rotation; k += 90) where = turned[where];
+        for (k = 0; k < turn / 2; ++k) where = turned[where];
+        p.mirrored = turn % 2;
+        where ^= p.mirrored;
         OK(tern_vision_run(v, &p, 1, NULL, &r));
         if (!CHECK(r && r->num_detections == 1 && r->width == SIDE && r->height == SIDE)) continue;
         found = r->detections;
@@ -57,6 +66,16 @@ static void finds(tern_vision* v) {
   CHECK(strcmp(tern_vision_label(v, 0), "bright") == 0 && !tern_vision_label(v, 1) && !tern_vision_label(v, -1) &&
         !tern_vision_label(NULL, 0));
   CHECK(tern_vision_get_kind(v) == TERN_VISION_DETECTOR && tern_vision_get_kind(NULL) == -1);
+}
+
+/* At most 4 results are copied; how many there were. */
+static int32_t detect(tern_vision* v, const tern_picture* p, tern_detection* found) {
+  const tern_vision_result* r = NULL;
+  int32_t i;
+  OK(tern_vision_run(v, p, 1, NULL, &r));
+  if (!r) return -1;
+  for (i = 0; i < r->num_detections && i < 4; ++i) found[i] = r->detections[i];
+  return r->num_detections;
 }
 
 /* Several pictures in one call, each with a result of its own; then none in a picture. */
@@ -107,31 +126,146 @@ static void similarity(void) {
   CHECK(tern_vision_similarity(a, bad, 3) == 0 && tern_vision_similarity(NULL, a, 3) == 0);
 }
 
+/* A picture reduced by 8 x 8 that is dark where bilinear sampling looks, and bright for the rest: 36 of 64 pixels. */
+static void filters(tern_context* context, tern_vision* bilinear) {
+  static uint8_t fine[64 * 64];
+  tern_model *model = load(context, "spots_area.tern"), *cubic = load(context, "spots_cubic.tern");
+  tern_vision *area = NULL, *none = NULL;
+  tern_detection found[4];
+  tern_picture p = TERN_PICTURE_INIT;
+  int32_t count = -1;
+  int x, y;
+  for (y = 0; y < 64; ++y)
+    for (x = 0; x < 64; ++x) {
+      const int dark = x % 8 == 3 || x % 8 == 4 || y % 8 == 3 || y % 8 == 4;
+      fine[y * 64 + x] = (uint8_t)(dark ? 0 : 255);
+    }
+  p.format = TERN_PICTURE_GREY8;
+  p.width = p.height = 64;
+  p.planes[0] = fine;
+  p.strides[0] = 64;
+  NEED(tern_vision_create(&model, 1, NULL, &area));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_vision_create(&cubic, 1, NULL, &none));
+  count = detect(bilinear, &p, found);
+  CHECK(count == 0);
+  count = detect(area, &p, found);
+  CHECK(count == 4 && fabsf(found[0].score - 36.0f / 64) < 1e-4f);
+  tern_vision_release(area);
+  tern_model_release(model);
+  tern_model_release(cubic);
+}
+
+static int same(const tern_detection* a, const tern_detection* b, int32_t n) {
+  return memcmp(a, b, sizeof *a * (size_t)n) == 0;
+}
+
+/* The 13 x 9 pixels from (5, 3) on find what a copy of them finds. */
+static void regions(tern_vision* v) {
+  enum { X = 5, Y = 3, W = 13, H = 9, ROW = 23, ROWS = 15 };
+  static uint8_t whole[ROW * ROWS * 4], chroma_a[ROW * ROWS], chroma_b[ROW * ROWS], copy[W * H * 4];
+  int format, k, x, y, c;
+  for (format = TERN_PICTURE_RGB8; format <= TERN_PICTURE_BGRA8; ++format)
+    for (k = 0; k < 8; ++k) {
+      const int bytes = bytes_of(format), out_bytes = is_yuv(format) ? 3 : bytes;
+      const int step = format == TERN_PICTURE_I420 ? 1 : 2, row = ROW / 2 + 1;
+      tern_picture p = TERN_PICTURE_INIT, q = TERN_PICTURE_INIT;
+      tern_detection from_region[4], from_copy[4];
+      int32_t count = -1, of_copy = -2;
+      for (x = 0; x < (int)sizeof whole; ++x) whole[x] = (uint8_t)((x * 37 + k * 50) ^ (x >> 3));
+      for (x = 0; x < ROW * ROWS; ++x) chroma_a[x] = (uint8_t)(x * 91), chroma_b[x] = (uint8_t)(x * 53 + 9);
+      p.format = format;
+      p.width = ROW;
+      p.height = ROWS;
+      p.planes[0] = whole;
+      p.strides[0] = ROW * bytes;
+      p.planes[1] = chroma_a;
+      p.planes[2] = chroma_b;
+      p.strides[1] = p.strides[2] = row * step;
+      p.region_x = X;
+      p.region_y = Y;
+      p.region_width = W;
+      p.region_height = H;
+      p.range = TERN_PICTURE_FULL;
+      p.matrix = TERN_PICTURE_BT709;
+      p.background = 0xFF204060u;
+      for (y = 0; y < H; ++y)
+        for (x = 0; x < W; ++x)
+          for (c = 0; c < out_bytes; ++c) {
+            uint8_t* to = &copy[(y * W + x) * out_bytes + c];
+            const int at = (Y + y) / 2 * row * step + (X + x) / 2 * step, luma = whole[(Y + y) * ROW + X + x];
+            if (!is_yuv(format)) {
+              *to = whole[((Y + y) * ROW + X + x) * bytes + c];
+            } else {
+              const int first = format == TERN_PICTURE_I420 ? chroma_a[at] : chroma_a[at];
+              const int second = format == TERN_PICTURE_I420 ? chroma_b[at] : chroma_a[at + 1];
+              const int u = (format == TERN_PICTURE_NV21 ? second : first) - 128;
+              const int v = (format == TERN_PICTURE_NV21 ? first : second) - 128;
+              const int sum = luma * 8192 + (c == 0 ? 12901 * v : c == 1 ? -1535 * u - 3835 * v : 15201 * u) + 4096;
+              *to = (uint8_t)(sum < 0 ? 0 : sum / 8192 > 255 ? 255 : sum / 8192);
+            }
+          }
+      q.format = is_yuv(format) ? TERN_PICTURE_RGB8 : format;
+      q.width = W;
+      q.height = H;
+      q.planes[0] = copy;
+      q.strides[0] = W * out_bytes;
+      q.background = p.background;
+      p.rotation = q.rotation = k / 2 * 90;
+      p.mirrored = q.mirrored = k % 2;
+      count = detect(v, &p, from_region);
+      of_copy = detect(v, &q, from_copy);
+      CHECK(count == of_copy && count >= 0 && count <= 4 && same(from_region, from_copy, count));
+    }
+}
+
+/* What the fourth byte does, and what a caller of the first version of the struct gets. */
+static void alpha(tern_vision* v) {
+  tern_detection found[4];
+  int32_t count = -1;
+  int i;
+  tern_picture p = picture_of(TERN_PICTURE_BGRA8, 0, 0);
+  union {
+    tern_picture now;
+    char bytes[sizeof(tern_picture)];
+  } old;
+  for (i = 0; i < SIDE * SIDE; ++i) memset(pixels + 4 * i, 0, 4); /* black that is seen through: white */
+  count = detect(v, &p, found);
+  CHECK(count == 4);
+  p.background = 0xFF000000u;
+  count = detect(v, &p, found);
+  CHECK(count == 0);
+  p.background = 0;
+  p.alpha = TERN_ALPHA_PREMULTIPLIED;
+  count = detect(v, &p, found);
+  CHECK(count == 4);
+  p.alpha = TERN_ALPHA_IGNORED;
+  count = detect(v, &p, found);
+  CHECK(count == 0);
+  p.alpha = TERN_ALPHA_STRAIGHT;
+  old.now = p;
+  memset(old.bytes + offsetof(tern_picture, matrix), 0x55, sizeof old - offsetof(tern_picture, matrix));
+  old.now.struct_size = offsetof(tern_picture, matrix);
+  count = detect(v, &old.now, found);
+  CHECK(count == 0);
+}
+
 /* As narrow, wide and high as pictures may be, and rows with room behind them. */
 static void extreme_pictures(tern_vision* v) {
   static const int sizes[][2] = {{1, 1}, {1, 7}, {9, 1}, {2, 2}, {65536, 1}, {1, 65536}, {65536, 2}, {2, 65536}};
-  static uint8_t bright[65536 * 4 * 2 + 64];
+  static uint8_t bright[65536 * 9];
   int format, k, rotation, i;
   memset(bright, 255, sizeof bright);
-  for (format = TERN_PICTURE_RGB8; format <= TERN_PICTURE_I420; ++format)
+  for (format = TERN_PICTURE_RGB8; format <= TERN_PICTURE_BGRA8; ++format)
     for (k = 0; k < (int)(sizeof sizes / sizeof sizes[0]); ++k)
       for (rotation = 0; rotation < 360; rotation += 90) {
-        const int w = sizes[k][0], h = sizes[k][1], yuv = format >= TERN_PICTURE_NV12,
-                  bytes = format == TERN_PICTURE_RGBA8  ? 4
-                          : format <= TERN_PICTURE_BGR8 ? 3
-                                                        : 1;
+        const int w = sizes[k][0], h = sizes[k][1], bytes = bytes_of(format);
         tern_picture p = TERN_PICTURE_INIT;
         const tern_vision_result* r = NULL;
         p.format = format;
         p.width = w;
         p.height = h;
         p.rotation = rotation;
-        for (i = 0; i < 3; ++i) p.planes[i] = bright, p.strides[i] = w * bytes + (h > 4 ? 0 : 5);
-        if (yuv && (w % 2 || h % 2)) {
-          FAILS(TERN_ERR_INVALID_ARGUMENT, tern_vision_run(v, &p, 1, NULL, &r));
-          CHECK(!r);
-          continue;
-        }
+        for (i = 0; i < 3; ++i) p.planes[i] = bright, p.strides[i] = w * bytes + (h > 4 ? 1 : 5);
         OK(tern_vision_run(v, &p, 1, NULL, &r));
         if (!CHECK(r && r->num_detections == 4)) continue;
         for (i = 0; i < 4; ++i) {
@@ -214,7 +348,7 @@ static void bad_pictures(tern_vision* v) {
   BAD(p.struct_size = 0);
   BAD(p.struct_size = 40);
   BAD(p.format = -1);
-  BAD(p.format = 7);
+  BAD(p.format = 8);
   BAD(p.width = 0);
   BAD(p.height = 0);
   BAD(p.width = -16);
@@ -222,12 +356,25 @@ static void bad_pictures(tern_vision* v) {
   BAD(p.rotation = 45);
   BAD(p.rotation = -90);
   BAD(p.rotation = 360);
-  BAD(p.reserved = 1);
+  BAD(p.mirrored = 2);
+  BAD(p.mirrored = -1);
+  BAD(p.matrix = 2);
+  BAD(p.range = 2);
+  BAD(p.range = -1);
+  BAD(p.alpha = 3);
+  BAD(p.background = 0xFFFFFF);
+  BAD(p.region_x = 1);
+  BAD(p.region_width = SIDE);
+  BAD((p.region_width = SIDE + 1, p.region_height = SIDE));
+  BAD((p.region_width = p.region_height = SIDE, p.region_y = 1));
+  BAD((p.region_width = p.region_height = INT32_MAX, p.region_x = INT32_MAX));
+  BAD((p.region_width = p.region_height = 4, p.region_x = -1));
+  BAD((p.region_width = 4, p.region_height = -4));
   BAD(p.planes[0] = NULL);
   BAD(p.strides[0] = 47);
   BAD(p.strides[0] = -48);
   BAD(p.strides[0] = INT64_MAX);
-  BAD((p.format = TERN_PICTURE_NV12, p.strides[0] = 16, p.width = 15));
+  BAD((p.format = TERN_PICTURE_NV12, p.strides[0] = 17, p.strides[1] = 17, p.width = 17, p.height = 8));
   BAD((p.format = TERN_PICTURE_NV12, p.strides[0] = 16, p.planes[1] = NULL));
   BAD((p.format = TERN_PICTURE_I420, p.strides[0] = 16, p.planes[2] = NULL));
   CHECK(!r);
@@ -296,6 +443,9 @@ bad_options(context, spots);
 tern_model_release(spots); /* the task keeps it */
 finds(v);
 several(v);
+regions(v);
+filters(context, v);
+alpha(v);
 cancelled(v);
 similarity();
 extreme_pictures(v);

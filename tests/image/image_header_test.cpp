@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <random>
 #include <string>
 #include <vector>
@@ -159,6 +162,80 @@ TEST(ImageHeader, TurnsByExifOrientation) {
   two[29] = 2;
   EXPECT_EQ(read_corners(with_exif_chunk(png(), two, false), &w, &h), "RGBW");
   EXPECT_EQ(read_corners(with_exif_chunk(png(), tiff(6, true, 2), false), &w, &h), "RGBW");
+}
+
+// A PNG file whose pixels are not packed: `rows` holds a filter byte of 0 and the samples of each row.
+Bytes plain_png(int width, int height, int bits, int kind, const Bytes& rows, const Bytes& before_pixels = {}) {
+  const auto chunk = [](const char* name, const Bytes& data) {
+    Bytes c = number(uint32_t(data.size()), 4, true);
+    add(&c, Bytes(name, name + 4));
+    add(&c, data);
+    add(&c, {0, 0, 0, 0});  // stb does not look at it
+    return c;
+  };
+  Bytes header = number(uint32_t(width), 4, true);
+  add(&header, number(uint32_t(height), 4, true));
+  add(&header, {uint8_t(bits), uint8_t(kind), 0, 0, 0});
+  Bytes packed = {0x78, 1, 1};
+  add(&packed, number(uint32_t(rows.size()), 2, false));
+  add(&packed, number(uint32_t(rows.size()) ^ 0xFFFF, 2, false));
+  add(&packed, rows);
+  add(&packed, {0, 0, 0, 0});
+  Bytes file = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
+  add(&file, chunk("IHDR", header));
+  add(&file, before_pixels);
+  add(&file, chunk("IDAT", packed));
+  add(&file, chunk("IEND", {}));
+  return file;
+}
+
+Bytes read_pixels(const Bytes& file) {
+  Folder folder;
+  write_file(folder.path + "/a", file);
+  int w = 0, h = 0;
+  uint8_t* rgb = image_read((folder.path + "/a").c_str(), &w, &h);
+  if (rgb == nullptr) return Bytes(image_error(), image_error() + strlen(image_error()));
+  const Bytes out(rgb, rgb + size_t(w) * size_t(h) * 3);
+  free(rgb);
+  return out;
+}
+
+TEST(ImageHeader, TransparentPixelsLieOnWhite) {
+  // R G B A: seen through, half, whole
+  EXPECT_EQ(read_pixels(plain_png(3, 1, 8, 6, {0, 10, 20, 30, 0, 0, 100, 255, 128, 1, 2, 3, 255})),
+            (Bytes{255, 255, 255, 127, 177, 255, 1, 2, 3}));
+  EXPECT_EQ(read_pixels(plain_png(2, 1, 8, 4, {0, 50, 0, 50, 255})), (Bytes{255, 255, 255, 50, 50, 50}));  // grey
+  Bytes palette = number(6, 4, true), transparent = number(1, 4, true), key = number(6, 4, true);
+  add(&palette, {'P', 'L', 'T', 'E', 9, 8, 7, 6, 5, 4, 0, 0, 0, 0});
+  add(&transparent, {'t', 'R', 'N', 'S', 0, 0, 0, 0, 0});
+  add(&palette, transparent);
+  EXPECT_EQ(read_pixels(plain_png(2, 1, 8, 3, {0, 0, 1}, palette)), (Bytes{255, 255, 255, 6, 5, 4}));
+  add(&key, {'t', 'R', 'N', 'S', 0, 1, 0, 2, 0, 3, 0, 0, 0, 0});  // one colour of R G B is seen through
+  EXPECT_EQ(read_pixels(plain_png(2, 1, 8, 2, {0, 1, 2, 3, 4, 5, 6}, key)), (Bytes{255, 255, 255, 4, 5, 6}));
+}
+
+TEST(ImageHeader, OfSixteenBitsTheUpperEightCount) {
+  EXPECT_EQ(read_pixels(plain_png(2, 1, 16, 0, {0, 0x12, 0xFF, 0xFF, 0x01})),
+            (Bytes{0x12, 0x12, 0x12, 0xFF, 0xFF, 0xFF}));
+  EXPECT_EQ(read_pixels(plain_png(1, 1, 16, 2, {0, 1, 99, 2, 98, 3, 97})), (Bytes{1, 2, 3}));
+  EXPECT_EQ(read_pixels(plain_png(1, 1, 16, 6, {0, 1, 99, 2, 98, 3, 97, 0, 0})), (Bytes{255, 255, 255}));
+}
+
+// tests/image/cmyk.jpg: 16 x 16, of one colour (Pillow: Image.new("CMYK", (16, 16), (200, 100, 20, 30)).save(...)).
+TEST(ImageHeader, CmykNeedsItsSegmentOfAdobe) {
+  std::ifstream in(TERN_SOURCE_DIR "/tests/image/cmyk.jpg", std::ios::binary);
+  Bytes file{std::istreambuf_iterator<char>(in), {}};
+  ASSERT_GT(file.size(), 100u);
+  const Bytes rgb = read_pixels(file);
+  ASSERT_EQ(rgb.size(), 16u * 16 * 3);
+  const int want[3] = {49, 137, 207};  // Pillow: convert("RGB")
+  for (size_t c = 0; c < 3; ++c) EXPECT_NEAR(rgb[c], want[c], 2);
+  const char name[] = "Adobe";
+  const auto at = std::search(file.begin(), file.end(), name, name + 5);
+  ASSERT_NE(at, file.end());
+  *at = 'X';
+  const Bytes error = read_pixels(file);
+  EXPECT_NE(std::string(error.begin(), error.end()).find("CMYK"), std::string::npos);
 }
 
 TEST(ImageHeader, BrokenExifIsIgnored) {

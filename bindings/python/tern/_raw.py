@@ -119,15 +119,42 @@ TERN_PLACED_COPY = 3
 # plane 0: R G B bytes
 TERN_PICTURE_RGB8 = 0
 TERN_PICTURE_BGR8 = 1
-# alpha is ignored
+# what the fourth byte means: see `alpha`
 TERN_PICTURE_RGBA8 = 2
 TERN_PICTURE_GREY8 = 3
-# plane 0: Y; plane 1: U V pairs at half size. BT.601, limited range
+# plane 0: Y; plane 1: U V pairs at half size, rounded up: (width + 1) / 2 pairs a row
 TERN_PICTURE_NV12 = 4
-# plane 0: Y; plane 1: V U pairs at half size
+# plane 0: Y; plane 1: V U pairs at half size, rounded up
 TERN_PICTURE_NV21 = 5
-# planes Y, U, V; U and V at half size
+# planes Y, U, V; U and V at half size, rounded up
 TERN_PICTURE_I420 = 6
+TERN_PICTURE_BGRA8 = 7
+
+# tern_picture_matrix: How Y, U and V become colours; the other formats ignore it.
+# cameras, JPEG, video of standard definition
+TERN_PICTURE_BT601 = 0
+# video of high definition
+TERN_PICTURE_BT709 = 1
+
+# tern_picture_range: Which values Y, U and V take, likewise. With y = Y - 16, u = U - 128, v = V - 128 (full: y = Y) R, G, B are
+#   BT.601 limited  1.164384 y + 1.596027 v | 1.164384 y - 0.391762 u - 0.812968 v | 1.164384 y + 2.017232 u
+#   BT.601 full              y + 1.402    v |          y - 0.344136 u - 0.714136 v |          y + 1.772    u
+#   BT.709 limited  1.164384 y + 1.792741 v | 1.164384 y - 0.213249 u - 0.532909 v | 1.164384 y + 2.112402 u
+#   BT.709 full              y + 1.5748   v |          y - 0.187324 u - 0.468124 v |          y + 1.8556   u
+# with each factor rounded to a multiple of 1/8192, rounded to the nearest integer and cut to 0..255.
+# Y 16..235, U and V 16..240: video
+TERN_PICTURE_LIMITED = 0
+# 0..255: JPEG and many cameras
+TERN_PICTURE_FULL = 1
+
+# tern_picture_alpha: What the fourth byte A of RGBA8 and BGRA8 does; the other formats ignore it.
+# the pixel lies on the background: (colour * A + background * (255 - A)) / 255,
+# rounded to the nearest: PNG files, canvases of browsers
+TERN_ALPHA_STRAIGHT = 0
+# colour + background * (255 - A) / 255, at most 255: bitmaps of Android, iOS, macOS
+TERN_ALPHA_PREMULTIPLIED = 1
+# RGBX, BGRX: the byte means nothing
+TERN_ALPHA_IGNORED = 2
 
 # tern_vision_kind: ---- tasks ----
 # boxes; with masks, turned boxes or key points where the model gives them
@@ -448,22 +475,38 @@ class tern_intermediate(Structure):
 
 
 class tern_picture(Structure):
-    """A picture in the caller's memory, borrowed during a call."""
+    """A picture in the caller's memory, borrowed during a call. The region is cut out, turned by `rotation` and then
+    mirrored; what comes of it is the upright picture, in whose pixels all results are. EXIF orientations are
+      1: 0    2: 0, mirrored    3: 180    4: 180, mirrored    5: 90, mirrored    6: 90    7: 270, mirrored    8: 270"""
 
     _fields_ = [
         ("struct_size", c_uint32),
         # tern_picture_format
         ("format", c_int32),
         ("width", c_int32),
-        # pixels as stored, 1..65536; even for NV12, NV21, I420
+        # pixels as stored, 1..65536
         ("height", c_int32),
         # degrees clockwise that turn the stored picture upright: 0, 90, 180, 270
         ("rotation", c_int32),
-        # 0
-        ("reserved", c_int32),
+        # 1: left and right are swapped after the rotation (a front camera); 0: not
+        ("mirrored", c_int32),
         ("planes", POINTER(c_uint8) * 3),
         # bytes from one row to the next, >= bytes of a row
         ("strides", c_int64 * 3),
+        # tern_picture_matrix
+        ("matrix", c_int32),
+        # tern_picture_range
+        ("range", c_int32),
+        # tern_picture_alpha
+        ("alpha", c_int32),
+        # 0xFFRRGGBB, what shows through where A is below 255; 0 = white
+        ("background", c_uint32),
+        ("region_x", c_int32),
+        # upper left pixel of the region, as stored; may be odd
+        ("region_y", c_int32),
+        ("region_width", c_int32),
+        # its size, within the picture; all four 0 = the whole picture
+        ("region_height", c_int32),
     ]
 
     def __init__(self, **values):

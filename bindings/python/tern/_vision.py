@@ -10,7 +10,8 @@ from . import _raw as raw
 from ._library import Handle, check, lib, to_text
 from ._model import Model, load
 
-FORMATS = {"rgb": raw.TERN_PICTURE_RGB8, "bgr": raw.TERN_PICTURE_BGR8, "rgba": raw.TERN_PICTURE_RGBA8, "grey": raw.TERN_PICTURE_GREY8}
+FORMATS = {"rgb": raw.TERN_PICTURE_RGB8, "bgr": raw.TERN_PICTURE_BGR8, "rgba": raw.TERN_PICTURE_RGBA8, "bgra": raw.TERN_PICTURE_BGRA8,
+           "grey": raw.TERN_PICTURE_GREY8}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,20 +51,34 @@ class Track:
     age: int
 
 
+def _bytes_of(image):
+    """A PIL picture of any mode as one of mode L, RGB or RGBA."""
+    if image.mode in ("L", "RGB", "RGBA"):
+        return image
+    if image.mode.startswith("I;16"):  # PIL would cut all above 255 to white
+        from PIL import Image
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise TypeError(f"a PIL picture of mode {image.mode} does not say which number is white: convert it to L")
+    transparent = image.mode in ("LA", "PA", "La", "RGBa") or "transparency" in image.info
+    return image.convert("RGBA" if transparent else "L" if image.mode == "1" else "RGB")
+
+
 def picture(image, order="rgb"):
     """(tern_picture, what keeps its memory) of an array [height, width, 3], [.., 4] or [height, width] of bytes, of a PIL picture,
-    or of a file (with PIL). order: of an array's three channels, "rgb" or "bgr" (OpenCV)."""
+    or of a file (with PIL). order: of an array's channels, "rgb" or "bgr" (OpenCV); a fourth one is alpha. What is transparent lies on
+    white; of pictures of 16 bits the upper 8 count."""
     if isinstance(image, (str, os.PathLike)):
         from PIL import Image, ImageOps
-        image = ImageOps.exif_transpose(Image.open(image)).convert("RGB")
+        image = ImageOps.exif_transpose(Image.open(image))
     if hasattr(image, "mode") and hasattr(image, "convert"):  # PIL
-        image, order = image if image.mode in ("RGB", "L") else image.convert("RGB"), "rgb"
+        image, order = _bytes_of(image), "rgb"
     a = np.asarray(image)
     if a.dtype != np.uint8 or a.ndim not in (2, 3) or (a.ndim == 3 and a.shape[2] not in (3, 4)):
         raise TypeError(f"an array of {a.dtype}{list(a.shape)} is no picture: uint8 [height, width, 3], [height, width, 4] or [height, width]")
     if a.strides[-1] != 1 or (a.ndim == 3 and a.strides[1] != a.shape[2]) or a.strides[0] < 0:
         a = np.ascontiguousarray(a)
-    kind = "grey" if a.ndim == 2 else "rgba" if a.shape[2] == 4 else order
+    kind = "grey" if a.ndim == 2 else order + "a" if a.shape[2] == 4 else order
     p = raw.tern_picture(format=FORMATS[kind], width=a.shape[1], height=a.shape[0])
     p.planes[0] = ctypes.cast(a.ctypes.data, ctypes.POINTER(ctypes.c_uint8))
     p.strides[0] = a.strides[0]
@@ -211,7 +226,10 @@ def draw(image, results, skeleton=()):
     from PIL import Image, ImageDraw, ImageOps
     if isinstance(image, (str, os.PathLike)):
         image = ImageOps.exif_transpose(Image.open(image))
-    out = (image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image))).convert("RGB")
+    out = _bytes_of(image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image)))
+    if out.mode == "RGBA":
+        out = Image.alpha_composite(Image.new("RGBA", out.size, "white"), out)
+    out = out.convert("RGB")
     width = max(2, round(min(out.size) / 250))
     class_map = getattr(results, "class_map", None)
     if class_map is not None:
