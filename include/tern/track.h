@@ -49,7 +49,7 @@ typedef struct tern_track_frame {
   uint32_t struct_size;
   int32_t num_detections;
   const tern_detection* detections;  /* any order; those without an area are left out */
-  double time;  /* seconds, of any origin, later than the frame before; or negative: one frame after it */
+  double time;  /* seconds, of any origin, later than the frame before, up to 1e15; or negative: one frame after it */
   /* For BOTSORT, else NULL. */
   const float* embeddings;  /* [num_detections][embedding_size]: what each looks like (of any length but 0); or NULL */
   const float* camera;      /* [2][3]: x, y of the frame before are at camera * (x, y, 1) in this; NULL: it stands */
@@ -82,6 +82,17 @@ TERN_API tern_status tern_tracker_update(tern_tracker* tracker, const tern_track
                                          int32_t capacity, int32_t* count) TERN_NOEXCEPT;
 /* Forgets all tracks: the next frame is the first of another video. Numbers begin with 1 again. */
 TERN_API tern_status tern_tracker_reset(tern_tracker* tracker) TERN_NOEXCEPT;
+/* All that a tracker knows, as bytes that may be kept: tern_tracker_load goes on from there, to the same tracks bit by
+ * bit.
+ * data      caller's memory of `capacity` bytes, or NULL with a capacity of 0
+ * size      how many bytes there are; if this is more than `capacity`, none was written
+ * Threads   any number of calls at a time for a tracker; none while it takes a frame. */
+TERN_API tern_status tern_tracker_save(const tern_tracker* tracker, void* data, uint64_t capacity,
+                                       uint64_t* size) TERN_NOEXCEPT;
+/* Replaces what a tracker knows by what one of the same method and options had saved. The bytes may come from anybody.
+ * Errors: TERN_ERR_CORRUPT, TERN_ERR_CHECKSUM, TERN_ERR_UNSUPPORTED_VERSION (a newer library's),
+ * TERN_ERR_INVALID_ARGUMENT (another method or option; the message names it). The tracker is as it was. */
+TERN_API tern_status tern_tracker_load(tern_tracker* tracker, const void* data, uint64_t size) TERN_NOEXCEPT;
 
 #ifdef __cplusplus
 }
