@@ -61,9 +61,7 @@ struct AspectMotion {
     height.update(h, p);
   }
   void move(const double*) {}
-  bool sound() const {
-    return box().sound() && x.sound() && y.sound() && aspect.sound() && height.sound();
-  }
+  bool sound() const { return box().sound() && x.sound() && y.sound() && aspect.sound() && height.sound(); }
   void archive(Archive& a) {
     for (AxisFilter* f : {&x, &y, &aspect, &height}) f->archive(a);
   }

@@ -78,7 +78,9 @@ int main(int argc, char** argv) {
     const char* name;
     int32_t method;
     float low;
-  } methods[] = {{"byte", TERN_TRACK_BYTE, 0}, {"botsort", TERN_TRACK_BOTSORT, 0}, {"ocsort", TERN_TRACK_OCSORT, 0},
+  } methods[] = {{"byte", TERN_TRACK_BYTE, 0},
+                 {"botsort", TERN_TRACK_BOTSORT, 0},
+                 {"ocsort", TERN_TRACK_OCSORT, 0},
                  {"ocsort, low scores too", TERN_TRACK_OCSORT, 0.1f}};
   for (const auto& m : methods) {
     tern_tracker_options o = TERN_TRACKER_OPTIONS_INIT;
