@@ -2,6 +2,7 @@
 // Speed of trackers on people who walk about: frames a second of one thread, for each method.
 //   trackers [people=1000] [frames=300] [missed=0.03]
 // missed: how often somebody is not found for 1 to 12 frames. There are 2 % of wrong boxes too.
+// And what the motion of a camera takes, on pictures of 1280 x 720 pixels full of corners.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -68,6 +69,60 @@ void check(tern_status status) {
   std::exit(1);
 }
 
+// Patches of grey, some 12 pixels wide, blended.
+std::vector<uint8_t> patches(int width, int height, double shift) {
+  std::vector<uint8_t> grey;
+  const auto value = [](int x, int y) {
+    uint32_t h = (uint32_t)x * 374761393u + (uint32_t)y * 668265263u;
+    h = (h ^ h >> 13) * 1274126177u;
+    return (double)((h ^ h >> 16) % 256);
+  };
+  for (int y = 0; y < height; ++y)
+    for (int x = 0; x < width; ++x) {
+      const double u = (x + shift) / 12, v = (y + shift / 2) / 12;
+      const int i = (int)u, j = (int)v;
+      const double s = u - i, t = v - j;
+      grey.push_back((uint8_t)((1 - t) * ((1 - s) * value(i, j) + s * value(i + 1, j)) +
+                               t * ((1 - s) * value(i, j + 1) + s * value(i + 1, j + 1))));
+    }
+  return grey;
+}
+
+void camera_motion(int32_t format) {
+  constexpr int kFrames = 8;
+  tern_camera_motion* motion = nullptr;
+  check(tern_camera_motion_create(nullptr, &motion));
+  double seconds = 0;
+  int32_t corners = 0;
+  float camera[6];
+  for (int f = 0; f < kFrames; ++f) {
+    std::vector<uint8_t> pixels = patches(1280, 720, 2.5 * f);
+    if (format == TERN_PICTURE_RGB8) {
+      std::vector<uint8_t> rgb;
+      for (const uint8_t v : pixels) rgb.insert(rgb.end(), 3, v);
+      pixels = rgb;
+    } else if (format == TERN_PICTURE_NV12) {
+      pixels.resize(pixels.size() * 3 / 2, 128);
+    }
+    tern_picture picture = TERN_PICTURE_INIT;
+    picture.format = format;
+    picture.width = 1280, picture.height = 720;
+    picture.planes[0] = pixels.data();
+    picture.strides[0] = format == TERN_PICTURE_RGB8 ? 3840 : 1280;
+    picture.planes[1] = pixels.data() + 1280 * 720;
+    picture.strides[1] = 1280;
+    const auto start = std::chrono::steady_clock::now();
+    check(tern_camera_motion_update(motion, &picture, nullptr, 0, camera, &corners));
+    if (f > 0) seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  tern_camera_motion_release(motion);
+  std::printf("camera motion, %-9s %7.2f ms a frame, %d corners, shift %.3f %.3f\n",
+              format == TERN_PICTURE_RGB8   ? "RGB8"
+              : format == TERN_PICTURE_NV12 ? "NV12"
+                                            : "GREY8",
+              1e3 * seconds / (kFrames - 1), corners, (double)camera[2], (double)camera[5]);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -109,5 +164,6 @@ int main(int argc, char** argv) {
                 (long long)last);
     tern_tracker_release(tracker);
   }
+  for (const int32_t format : {TERN_PICTURE_RGB8, TERN_PICTURE_NV12, TERN_PICTURE_GREY8}) camera_motion(format);
   return 0;
 }
