@@ -20,6 +20,7 @@ struct Release {
   void operator()(tern_detector* p) const { tern_detector_release(p); }
   void operator()(tern_pose* p) const { tern_pose_release(p); }
   void operator()(tern_tracker* p) const { tern_tracker_release(p); }
+  void operator()(tern_camera_motion* p) const { tern_camera_motion_release(p); }
 };
 template <class T>
 using Handle = std::unique_ptr<T, Release>;

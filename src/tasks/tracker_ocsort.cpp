@@ -37,8 +37,11 @@ struct Filter {
     area = axis(s.area, 1e4);
     aspect = axis(s.aspect, 0);
   }
-  void predict(double frames) {
+  // An area never falls below 0.
+  void hold_area() {
     if (area.v + area.x <= 0) area.v = 0;
+  }
+  void predict(double frames) {
     x.predict(frames, 1, 0.01);
     y.predict(frames, 1, 0.01);
     area.predict(frames, 1, 0.0001);
@@ -127,6 +130,7 @@ struct Track {
   // Least bytes of one that is saved.
   static constexpr size_t kBytes = 8 * (7 + 20 + 20 + 2 + 4 + 1 + 1 + 4 + 5 * (kBack + 1) + 2);
   void predict(double frames) {
+    filter.hold_area();
     filter.predict(frames);
     ++age;
     if (unseen > 0) streak = 0;
@@ -150,7 +154,7 @@ struct Track {
   void miss() {
     if (can_freeze && !is_frozen) frozen = filter, is_frozen = true;
   }
-  // As if it had moved straight from where it was seen to where it is.
+  // As if it had moved straight from where it was seen to where it is. Its authors' program holds no area here.
   void go_back(const Seen& now) {
     filter = frozen;
     is_frozen = false;

@@ -31,6 +31,7 @@ SIZE(tern_pose_options, 24)
 SIZE(tern_tracker_options, 36)
 SIZE(tern_track_frame, 48)
 SIZE(tern_track, 40)
+SIZE(tern_camera_motion_options, 12)
 SIZE(tern_import_options, 48)
 #undef SIZE
 #endif

@@ -385,6 +385,9 @@ TEST(Tracker, NothingOverflows) {
   }
 }
 
+// The virtual path of a track that is found again is not held at an area of 0, as predictions are.
+TEST(Tracker, EqualsOcsortThatShrinks) { compare("sizes", "ocsort", options_of(TERN_TRACK_OCSORT), 0); }
+
 // Whatever the caller says is answered, and what was refused changes nothing.
 TEST(Tracker, RefusesWhatCannotBe) {
   for (const int32_t method : {TERN_TRACK_BYTE, TERN_TRACK_OCSORT, TERN_TRACK_BOTSORT}) {
