@@ -57,7 +57,7 @@ struct Filter {
     const double w = std::sqrt(area.x * aspect.x), h = area.x / w;
     return {x.x - w / 2, y.x - h / 2, x.x + w / 2, y.x + h / 2};
   }
-  bool sound() const { return box().sound() && x.sound() && y.sound() && area.sound() && aspect.sound(); }
+  bool sound() const { return x.sound() && y.sound() && area.sound() && aspect.sound(); }
   void archive(Archive& a) {
     for (AxisFilter* f : {&x, &y, &area, &aspect}) f->archive(a);
   }
@@ -207,8 +207,7 @@ class OcsortTracker : public Tracker {
     ++now_.frame;
     now_.time += frames;
     for (Track& t : now_.tracks) t.predict(frames);
-    const auto unsound = [](const Track& t) { return !t.filter.sound(); };
-    std::erase_if(now_.tracks, unsound);
+    std::erase_if(now_.tracks, [](const Track& t) { return !t.filter.sound() || !t.filter.box().sound(); });
     std::vector<int32_t> rows(high.size()), columns(now_.tracks.size());
     for (size_t i = 0; i < rows.size(); ++i) rows[i] = (int32_t)i;
     for (size_t i = 0; i < columns.size(); ++i) columns[i] = (int32_t)i;
@@ -249,7 +248,7 @@ class OcsortTracker : public Tracker {
                       (int32_t)std::min<int64_t>(t.age, INT32_MAX)});
     }
     std::erase_if(now_.tracks, [&](const Track& t) {
-      return unsound(t) || now_.time - t.time > o_.max_lost * o_.frame_rate + 1e-6;
+      return !t.filter.sound() || now_.time - t.time > o_.max_lost * o_.frame_rate + 1e-6;
     });
     return TERN_OK;
   }
