@@ -94,7 +94,8 @@ Scene look(const Affine& camera, int frame, int strength, int boxes, int box_wid
       scene.pixels.push_back((uint8_t)std::clamp(std::floor(value + 0.5), 0.0, 255.0));
     }
   for (int k = 0; k < boxes; ++k) {
-    const int left = 60 + 150 * k + (11 - 6 * k) * frame, top = 90 + 60 * k + (5 * k - 8) * frame;
+    const int left = std::clamp(60 + 150 * k + (11 - 6 * k) * frame, 0, kWidth - 1),
+              top = std::clamp(90 + 60 * k + (5 * k - 8) * frame, 0, kHeight - 1);
     const int height = std::min(box_height, kHeight - top), width = std::min(box_width, kWidth - left);
     for (int y = 0; y < height; ++y)
       for (int x = 0; x < width; ++x)
