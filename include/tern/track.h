@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tracking: the boxes of each frame of a video in, who is who out. Needs no model and no picture. In a library built
- * without TERN_VISION every call that returns a status fails with TERN_ERR_UNSUPPORTED. C99. */
+/* Tracking: the boxes of each frame of a video in, who is who out. Needs no model, and pictures only to tell how a
+ * camera moved. In a library built without TERN_VISION every call that returns a status fails with
+ * TERN_ERR_UNSUPPORTED. C99. */
 #ifndef TERN_TRACK_H
 #define TERN_TRACK_H
 
@@ -49,7 +50,7 @@ typedef struct tern_track_frame {
   uint32_t struct_size;
   int32_t num_detections;
   const tern_detection* detections;  /* any order; those without an area are left out */
-  double time;  /* seconds, of any origin, later than the frame before; or negative: one frame after it */
+  double time;  /* seconds, of any origin, later than the frame before, up to 1e15; or negative: one frame after it */
   /* For BOTSORT, else NULL. */
   const float* embeddings;  /* [num_detections][embedding_size]: what each looks like (of any length but 0); or NULL */
   const float* camera;      /* [2][3]: x, y of the frame before are at camera * (x, y, 1) in this; NULL: it stands */
@@ -82,6 +83,47 @@ TERN_API tern_status tern_tracker_update(tern_tracker* tracker, const tern_track
                                          int32_t capacity, int32_t* count) TERN_NOEXCEPT;
 /* Forgets all tracks: the next frame is the first of another video. Numbers begin with 1 again. */
 TERN_API tern_status tern_tracker_reset(tern_tracker* tracker) TERN_NOEXCEPT;
+/* All that a tracker knows, as bytes that may be kept: tern_tracker_load goes on from there, to the same tracks bit by
+ * bit.
+ * data      caller's memory of `capacity` bytes, or NULL with a capacity of 0
+ * size      how many bytes there are; if this is more than `capacity`, none was written
+ * Threads   any number of calls at a time for a tracker; none while it takes a frame. */
+TERN_API tern_status tern_tracker_save(const tern_tracker* tracker, void* data, uint64_t capacity,
+                                       uint64_t* size) TERN_NOEXCEPT;
+/* Replaces what a tracker knows by what one of the same method and options had saved. The bytes may come from anybody.
+ * Errors: TERN_ERR_CORRUPT, TERN_ERR_CHECKSUM, TERN_ERR_UNSUPPORTED_VERSION (a newer library's),
+ * TERN_ERR_INVALID_ARGUMENT (another method or option; the message names it). The tracker is as it was. */
+TERN_API tern_status tern_tracker_load(tern_tracker* tracker, const void* data, uint64_t size) TERN_NOEXCEPT;
+
+/* How a camera moved from one picture of a video to the next, for tern_track_frame.camera: corners of the picture
+ * before are found again in this one, and the turn, zoom and shift that most of them agree with is told. */
+typedef struct tern_camera_motion tern_camera_motion;
+
+/* 0 stands for the default, behind the arrow. */
+typedef struct tern_camera_motion_options {
+  uint32_t struct_size;
+  int32_t max_side;     /* the picture is made smaller until no side has more pixels, 64..4096 -> 640 */
+  int32_t max_corners;  /* 16..10000 -> 500 */
+} tern_camera_motion_options;
+#define TERN_CAMERA_MOTION_OPTIONS_INIT { (uint32_t)sizeof(tern_camera_motion_options), 0, 0 }
+
+TERN_API tern_status tern_camera_motion_create(const tern_camera_motion_options* options,
+                                               tern_camera_motion** motion) TERN_NOEXCEPT;
+TERN_API void tern_camera_motion_release(tern_camera_motion* motion) TERN_NOEXCEPT;
+/* Takes the next picture.
+ * leave_out  boxes of what may move by itself, as found in this picture; only the boxes are looked at. NULL with
+ *            num_leave_out 0: none
+ * camera     [2][3], in pixels of the upright picture: x, y of the picture before are at camera * (x, y, 1) in this.
+ *            The identity for the first picture, for one of another size than that before, and where less than a fifth
+ *            of the corners agree, or less than eight
+ * corners    how many agree: 0 in those three cases. May be NULL
+ * Errors     those of a picture (tern_picture); TERN_ERR_INVALID_ARGUMENT: a box that is no number. It is as it was.
+ * Threads    one call at a time for an estimator; a second one gives TERN_ERR_STATE. */
+TERN_API tern_status tern_camera_motion_update(tern_camera_motion* motion, const tern_picture* picture,
+                                               const tern_detection* leave_out, int32_t num_leave_out, float* camera,
+                                               int32_t* corners) TERN_NOEXCEPT;
+/* Forgets the picture: the next one is the first of another video. */
+TERN_API tern_status tern_camera_motion_reset(tern_camera_motion* motion) TERN_NOEXCEPT;
 
 #ifdef __cplusplus
 }

@@ -29,22 +29,34 @@ void Assignment::insert(int32_t row, double limit) {
     // Without a column a row costs the limit.
     const double without = here + limit - row_price_[(size_t)r];
     if (without < best) best = without, end_row = r, end_column = -1;
-    for (int32_t e = first_[(size_t)r]; e < first_[(size_t)r + 1]; ++e) {
-      const Edge& edge = edges_[(size_t)e];
-      const size_t c = (size_t)edge.column;
-      if (state_[c] == 2) continue;
-      const double d = here + edge.cost - row_price_[(size_t)r] - column_price_[c];
-      if (state_[c] == 1 && d >= distance_[c]) continue;
-      if (state_[c] == 0) touched_.push_back(edge.column);
+    const auto reach = [&](int32_t column, double d) {
+      const size_t c = (size_t)column;
+      if (state_[c] == 1 && d >= distance_[c]) return;
+      if (state_[c] == 0) touched_.push_back(column);
       state_[c] = 1;
       distance_[c] = d;
       from_[c] = r;
       if (row_of_[c] < 0) {
-        if (d < best) best = d, end_column = edge.column, end_row = -1;
+        if (d < best) best = d, end_column = column, end_row = -1;
       } else {
-        heap_.push_back({d, edge.column});
+        heap_.push_back({d, column});
         std::push_heap(heap_.begin(), heap_.end(), nearer);
       }
+    };
+    const double before = here - row_price_[(size_t)r];
+    for (int32_t e = first_[(size_t)r]; e < first_[(size_t)r + 1]; ++e) {
+      const Edge& edge = edges_[(size_t)e];
+      if (others_) listed_[(size_t)edge.column] = r;
+      if (state_[(size_t)edge.column] != 2)
+        reach(edge.column, here + edge.cost - row_price_[(size_t)r] - column_price_[(size_t)edge.column]);
+    }
+    for (const Reached& near : near_) {
+      // Prices of columns only fall: no later one is nearer.
+      if (before - near.distance >= best) break;
+      const size_t c = (size_t)near.column;
+      const double least = before - column_price_[c];
+      if (state_[c] == 2 || least >= best || (state_[c] == 1 && least >= distance_[c]) || listed_[c] == r) continue;
+      reach(near.column, least + (turned_ ? others_->cost(near.column, r) : others_->cost(r, near.column)));
     }
     int32_t next = -1;
     while (!heap_.empty()) {
@@ -82,8 +94,7 @@ void Assignment::insert(int32_t row, double limit) {
   for (const int32_t t : touched_) state_[(size_t)t] = 0;
 }
 
-const std::vector<int32_t>& Assignment::solve(int32_t rows, int32_t columns, const std::vector<AssignmentPair>& pairs,
-                                              double limit) {
+void Assignment::set_pairs(int32_t rows, int32_t columns, const std::vector<AssignmentPair>& pairs, double limit) {
   sorted_.clear();
   for (const AssignmentPair& p : pairs)
     if (p.cost < limit) sorted_.push_back(p);
@@ -102,11 +113,16 @@ const std::vector<int32_t>& Assignment::solve(int32_t rows, int32_t columns, con
     }
   }
   first_[(size_t)rows] = (int32_t)edges_.size();
-  row_price_.assign((size_t)rows, 0);
-  column_price_.assign((size_t)columns, 0);
   distance_.assign((size_t)columns, 0);
   from_.assign((size_t)columns, -1);
   state_.assign((size_t)columns, 0);
+}
+
+const std::vector<int32_t>& Assignment::solve(int32_t rows, int32_t columns, const std::vector<AssignmentPair>& pairs,
+                                              double limit) {
+  set_pairs(rows, columns, pairs, limit);
+  row_price_.assign((size_t)rows, 0);
+  column_price_.assign((size_t)columns, 0);
   column_of_.assign((size_t)rows, -1);
   row_of_.assign((size_t)columns, -1);
   for (int32_t r = 0; r < rows; ++r) {
@@ -134,6 +150,39 @@ const std::vector<int32_t>& Assignment::solve_all(int32_t rows, int32_t columns,
   if (!turned) return solve(rows, columns, pairs, kFar);
   solve(columns, rows, pairs, kFar);
   result_ = row_of_;
+  return result_;
+}
+
+// First the listed pairs alone, where a row or column without a pair costs 0. The prices found there are right for all
+// pairs, since no price is above 0 and no other cost below; and those of columns that have a good row are low, so that
+// no other row comes near them. Then each row that is left (of the fewer) gets its column.
+const std::vector<int32_t>& Assignment::solve_all(int32_t rows, int32_t columns,
+                                                  const std::vector<AssignmentPair>& pairs, const OtherCosts& others) {
+  const bool turned = rows > columns;
+  std::vector<AssignmentPair> listed(pairs);
+  const auto exchange = [&] {
+    for (AssignmentPair& p : listed) std::swap(p.row, p.column);
+  };
+  const int32_t few = std::min(rows, columns), many = std::max(rows, columns);
+  if (!turned) exchange();
+  solve(many, few, listed, 0);
+  exchange();
+  std::swap(row_price_, column_price_);
+  std::swap(row_of_, column_of_);
+  set_pairs(few, many, listed, kFar);
+  near_.clear();
+  for (int32_t c = 0; c < many; ++c) near_.push_back({column_price_[(size_t)c], c});
+  std::sort(near_.begin(), near_.end(), [](const Reached& a, const Reached& b) {
+    return a.distance != b.distance ? a.distance > b.distance : a.column < b.column;
+  });
+  listed_.assign((size_t)many, -1);
+  others_ = &others;
+  turned_ = turned;
+  for (int32_t r = 0; r < few; ++r)
+    if (column_of_[(size_t)r] < 0) insert(r, kFar);
+  others_ = nullptr;
+  near_.clear();
+  result_ = turned ? row_of_ : column_of_;
   return result_;
 }
 

@@ -26,9 +26,21 @@ class Assignment {
                                     double limit);
   // All of min(rows, columns) pairs, of costs [rows][columns].
   const std::vector<int32_t>& solve_all(int32_t rows, int32_t columns, const std::vector<double>& costs);
+  // The same where most pairs cost about as much as one another: only some are listed (each once), and all others cost
+  // what `others` tell, 0 or more. It is asked for those alone that may be chosen: of rows and columns for which the
+  // list has no good place.
+  struct OtherCosts {
+    virtual double cost(int32_t row, int32_t column) const = 0;
+
+   protected:
+    ~OtherCosts() = default;
+  };
+  const std::vector<int32_t>& solve_all(int32_t rows, int32_t columns, const std::vector<AssignmentPair>& pairs,
+                                        const OtherCosts& others);
 
  private:
   void insert(int32_t row, double limit);
+  void set_pairs(int32_t rows, int32_t columns, const std::vector<AssignmentPair>& pairs, double limit);
 
   struct Edge {
     int32_t column;
@@ -44,6 +56,11 @@ class Assignment {
   std::vector<double> row_price_, column_price_, distance_;
   std::vector<int32_t> column_of_, row_of_, from_, state_, touched_, result_;
   std::vector<Reached> heap_;
+  // All pairs that are not listed; turned: with row and column exchanged.
+  const OtherCosts* others_ = nullptr;
+  bool turned_ = false;
+  std::vector<Reached> near_;    // columns and what their prices were at first, the highest first
+  std::vector<int32_t> listed_;  // of each column the last row whose list has it
 };
 
 }  // namespace tern

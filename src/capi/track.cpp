@@ -2,6 +2,7 @@
 #include "tern/track.h"
 
 #include <cmath>
+#include <cstring>
 
 #include "capi/handle.h"
 #include "tasks/tracker.h"
@@ -9,16 +10,11 @@
 using namespace tern;
 using namespace tern::capi;
 
-struct tern_tracker {
-  std::unique_ptr<Tracker> task;
-  double frame_rate = 30, time = 0;
-  bool timed = false;  // `time` is that of a frame
-  bool looks = false;  // the method uses embeddings and a camera
-  int32_t look_size = 0;
+struct tern_tracker : TrackerState {
   std::vector<TrackInput> detections;
   std::vector<float> looked;  // embeddings of length 1
   std::vector<tern_track> tracks;
-  InUse in_use;
+  mutable InUse in_use;
 };
 
 namespace {
@@ -35,18 +31,17 @@ tern_status check_range(float value, double most, const char* name) {
 tern_status read_look(const tern_tracker& tracker, const tern_track_frame& frame, std::vector<float>* looks,
                       double* camera) {
   looks->clear();
-  if ((frame.embeddings || frame.camera) && !tracker.looks)
+  if ((frame.embeddings || frame.camera) && tracker.method != TERN_TRACK_BOTSORT)
     return TERN_FAIL(TERN_ERR_UNSUPPORTED, "only the method BOTSORT uses embeddings and a camera");
   for (int i = 0; frame.camera && i < 6; ++i) {
     camera[i] = frame.camera[i];
     if (!std::isfinite(camera[i])) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "camera[%d] is %g", i, camera[i]);
   }
   if (!frame.embeddings) return TERN_OK;
-  constexpr int32_t kMost = 1 << 16;
   const int32_t size = frame.embedding_size;
-  if (size < 1 || size > kMost || (tracker.look_size && size != tracker.look_size))
+  if (size < 1 || size > kMostLook || (tracker.look_size && size != tracker.look_size))
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "embedding_size is %d, allowed is 1 to %d, the same in all frames",
-                     size, kMost);
+                     size, (int)kMostLook);
   looks->assign(frame.embeddings, frame.embeddings + (size_t)frame.num_detections * (size_t)size);
   for (int32_t i = 0; i < frame.num_detections; ++i) {
     const std::span<float> look(looks->data() + (size_t)i * (size_t)size, (size_t)size);
@@ -104,8 +99,8 @@ tern_status tern_tracker_create(const tern_tracker_options* options, tern_tracke
     t.across_labels = o.across_labels != 0;
     auto made = std::make_unique<tern_tracker>();
     made->task = ocsort ? make_ocsort_tracker(t) : bot ? make_botsort_tracker(t) : make_byte_tracker(t);
-    made->looks = bot;
-    made->frame_rate = t.frame_rate;
+    made->method = (tern_track_method)o.method;
+    made->options = t;
     *tracker = made.release();
     return TERN_OK;
   });
@@ -130,16 +125,17 @@ tern_status tern_tracker_update(tern_tracker* tracker, const tern_track_frame* f
     if (frame->num_detections > 0) TERN_TRY(check_not_null(frame->detections, "the detections"));
     Hold hold;
     TERN_TRY(hold.alone(tracker->in_use, "this tracker"));
-    double frames = 1, time = tracker->time + 1 / tracker->frame_rate;
+    double frames = 1, time = tracker->time + 1 / tracker->options.frame_rate;
     const bool given = !(frame->time < 0);
     if (given) {
       time = frame->time;
-      if (!std::isfinite(time)) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "time is %g", time);
+      if (!(time <= kMostTime))
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "time is %g, allowed is up to %g", time, kMostTime);
       if (tracker->timed) {
         if (!(time > tracker->time))
           return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "time is %g s, and that of the frame before %g s", time,
                            tracker->time);
-        frames = (time - tracker->time) * tracker->frame_rate;
+        frames = (time - tracker->time) * tracker->options.frame_rate;
       }
     }
     double camera[6];
@@ -166,6 +162,33 @@ tern_status tern_tracker_reset(tern_tracker* tracker) noexcept {
     tracker->look_size = 0;
     tracker->timed = false;
     return TERN_OK;
+  });
+}
+
+tern_status tern_tracker_save(const tern_tracker* tracker, void* data, uint64_t capacity, uint64_t* size) noexcept {
+  return guard([&]() -> tern_status {
+    if (!kHere) return left_out(Capability::vision, "tern_tracker_save");
+    TERN_CHECK_NOT_NULL(tracker);
+    TERN_CHECK_NOT_NULL(size);
+    if (capacity > 0) TERN_TRY(check_not_null(data, "the memory for the bytes"));
+    Hold hold;
+    TERN_TRY(hold.shared(tracker->in_use, "this tracker"));
+    std::vector<uint8_t> bytes;
+    TERN_TRY(save_tracker(*tracker, &bytes));
+    if (bytes.size() <= capacity) std::memcpy(data, bytes.data(), bytes.size());
+    *size = bytes.size();
+    return TERN_OK;
+  });
+}
+
+tern_status tern_tracker_load(tern_tracker* tracker, const void* data, uint64_t size) noexcept {
+  return guard([&]() -> tern_status {
+    if (!kHere) return left_out(Capability::vision, "tern_tracker_load");
+    TERN_CHECK_NOT_NULL(tracker);
+    TERN_CHECK_NOT_NULL(data);
+    Hold hold;
+    TERN_TRY(hold.alone(tracker->in_use, "this tracker"));
+    return load_tracker({static_cast<const uint8_t*>(data), (size_t)size}, tracker);
   });
 }
 }

@@ -36,13 +36,14 @@ bool read_options(const Arguments& a, tern_tracker_options* o) {
   return true;
 }
 
-tern_status update(tern_tracker* tracker, const std::vector<tern_detection>& found, double time,
+// camera: [2][3], or NULL; seen: what the boxes are of, with their embeddings if there are
+tern_status update(tern_tracker* tracker, const std::vector<tern_detection>& found, const float* camera,
                    std::vector<tern_track>* tracks, const tern_vision_result* seen = nullptr) {
   tern_track_frame frame = TERN_TRACK_FRAME_INIT;
   if (seen && seen->embeddings) frame.embeddings = seen->embeddings, frame.embedding_size = seen->embedding_size;
   frame.num_detections = (int32_t)found.size();
   frame.detections = found.data();
-  frame.time = time;
+  frame.camera = camera;
   tracks->resize(found.size());
   int32_t count = 0;
   const tern_status s = tern_tracker_update(tracker, &frame, tracks->data(), (int32_t)tracks->size(), &count);
@@ -130,7 +131,7 @@ int track_lists(const Arguments& a, const tern_tracker_options& options) {
         found.clear();
         for (const MotBox& b : boxes[f])
           found.push_back({(float)b.x, (float)b.y, (float)(b.x + b.width), (float)(b.y + b.height), (float)b.score, 0});
-        if (const tern_status s = update(tracker.get(), found, -1, &tracks))
+        if (const tern_status s = update(tracker.get(), found, nullptr, &tracks))
           return report(s, paths[i] + ", frame " + std::to_string(f + 1));
         append_frame(tracks, f + 1, &tracked);
         append_mot(f + 1, tracks, &text);
@@ -222,6 +223,10 @@ int track_video(const Arguments& a, tern_tracker_options options) {
   tern_tracker* made = nullptr;
   if (const tern_status s = tern_tracker_create(&options, &made)) return report(s, "track");
   const Handle<tern_tracker> tracker(made);
+  tern_camera_motion* made_motion = nullptr;
+  if (a.has("--camera-motion"))
+    if (const tern_status s = tern_camera_motion_create(nullptr, &made_motion)) return report(s, "track");
+  const Handle<tern_camera_motion> motion(made_motion);
 
   VideoWriter writer;
   writer.want(a.value("--out"), video.frame_rate());
@@ -247,10 +252,11 @@ int track_video(const Arguments& a, tern_tracker_options options) {
     const tern_picture picture = photo.view();
     const tern_vision_result* result = nullptr;
     tern_status s = tern_vision_run(detector.get(), &picture, 1, nullptr, &result);
-    if (s == TERN_OK) {
-      found.assign(result->detections, result->detections + result->num_detections);
-      s = update(tracker.get(), found, -1, &tracks, result);
-    }
+    if (s == TERN_OK) found.assign(result->detections, result->detections + result->num_detections);
+    float camera[6];
+    if (s == TERN_OK && motion)
+      s = tern_camera_motion_update(motion.get(), &picture, found.data(), (int32_t)found.size(), camera, nullptr);
+    if (s == TERN_OK) s = update(tracker.get(), found, motion ? camera : nullptr, &tracks, result);
     if (s != TERN_OK) return report(s, path + ", frame " + std::to_string(frame));
     for (const tern_track& t : tracks) ++ids[t.id];
     append_mot(frame, tracks, &text);
@@ -286,6 +292,8 @@ int track_video(const Arguments& a, tern_tracker_options options) {
 int run(const Arguments& a) {
   tern_tracker_options options = TERN_TRACKER_OPTIONS_INIT;
   if (!read_options(a, &options)) return kUsage;
+  if (a.has("--camera-motion") && (options.method != TERN_TRACK_BOTSORT || !is_model_file(a.words()[0])))
+    return complain("--camera-motion is for videos and the method botsort"), kUsage;
   return is_model_file(a.words()[0]) ? track_video(a, options) : track_lists(a, options);
 }
 
@@ -300,8 +308,7 @@ const Command& track_command() {
       "ffmpeg\n"
       "reads, '-' one on standard input, camera:0 the first camera. BOXES is a text of lines\n"
       "\"frame,id,left,top,width,height,score\" (MOTChallenge), frames from 1; the ids are not looked at.\n"
-      "Methods: byte (ByteTrack), ocsort (Observation-Centric SORT) and botsort (BoT-SORT, for a camera that stands), "
-      "with\n"
+      "Methods: byte (ByteTrack), ocsort (Observation-Centric SORT) and botsort (BoT-SORT), with\n"
       "their authors' numbers.\n",
       "  tern track ssd.tern street.mp4 --out tracked.mp4\n"
       "  tern track ssd.tern street.mp4 --json\n"
@@ -313,6 +320,7 @@ const Command& track_command() {
        {"--evaluate", "FILE", "compares with the truth, as BOXES are, one file for each input: HOTA, MOTA, IDF1"},
        {"--as-is", nullptr, "the boxes have their ids already: only compares"},
        {"--method", "NAME", "byte, ocsort or botsort; the default is byte"},
+       {"--camera-motion", nullptr, "follows a camera that moves, by its pictures; for a video and botsort"},
        {"--min-score", "X", "least score of a box that the model finds; the default is 0.1"},
        {"--high-score", "X", "boxes above it are matched first; the default is 0.6"},
        {"--low-score", "X",

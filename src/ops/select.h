@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operators that select: top_k and nms.
+// Operators that select: top_k, nms and assignment.
 #pragma once
 #include <limits>
 
@@ -18,6 +18,10 @@ struct NmsAttrs {
   double iou_threshold = 0;      // input 3
   double score_threshold = -std::numeric_limits<double>::infinity();  // input 4; boxes must have a higher score
   int64_t capacity = 0;  // rows of the result; 0 = B * C * min(N, max_per_class)
+};
+
+struct AssignmentAttrs {
+  double limit = std::numeric_limits<double>::infinity();  // pairs of this cost or more are not chosen
 };
 
 }  // namespace tern

@@ -323,6 +323,11 @@ bool Follow::follow_dims() {
     return true;
   }
   if (n.op == &op_nms) return nms();
+  if (n.op == &op_assignment) {
+    dims[0] = dims_of(0);
+    dims[0].pop_back();
+    return true;
+  }
   if (n.op == &op_grid_sample) {
     dims[0] = dims_of(1);
     dims[0].back() = dim(0, rank(0) - 1);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace tern {
@@ -21,6 +22,16 @@ void AxisFilter::update(double seen, double noise) {
   vv -= of_v * xv;
   xv *= 1 - of_x;
   xx *= 1 - of_x;
+}
+
+bool AxisFilter::sound() const {
+  return std::isfinite(x) && std::isfinite(v) && std::isfinite(xx) && std::isfinite(xv) && std::isfinite(vv);
+}
+
+bool TrackBox::sound() const {
+  for (const double v : {x0, y0, x1, y1})
+    if (!(std::fabs(v) <= (double)std::numeric_limits<float>::max())) return false;
+  return true;
 }
 
 void to_length_1(std::span<float> look) {

@@ -6,14 +6,18 @@
 #include <vector>
 
 #include "base/assignment.h"
+#include "tasks/archive.h"
 #include "tern/track.h"
 
 namespace tern {
 
 struct TrackBox {
-  double x0, y0, x1, y1;
+  double x0, y0, x1, y1;  // no more between them: they are archived as four numbers
   double width() const { return x1 - x0; }
   double height() const { return y1 - y0; }
+  // Numbers that a caller can be told.
+  bool sound() const;
+  void archive(Archive& a) { a.numbers("a box", std::span<double>(&x0, 4)); }
 };
 
 // Position and speed along one axis, as normal distributions, seen through a Kalman filter of constant speed. The axes
@@ -23,6 +27,8 @@ struct AxisFilter {
   double xx = 0, xv = 0, vv = 0;                                // covariances
   void predict(double frames, double x_noise, double v_noise);  // variances a frame
   void update(double seen, double noise);
+  bool sound() const;
+  void archive(Archive& a) { a.numbers("a filter", std::span<double>(&x, 5)); }
 };
 
 // One detection of a frame.
@@ -71,9 +77,30 @@ class Tracker {
   // TERN_ERR_LIMIT: too many boxes lie upon one another; nothing has changed.
   virtual tern_status update(const TrackFrame& frame, std::vector<tern_track>* tracks) = 0;
   virtual void reset() = 0;
+  // All that it knows. If what is read is wrong nothing changes.
+  virtual tern_status archive(Archive& a) = 0;
 };
 std::unique_ptr<Tracker> make_byte_tracker(const Tracker::Options& options);
 std::unique_ptr<Tracker> make_botsort_tracker(const Tracker::Options& options);
 std::unique_ptr<Tracker> make_ocsort_tracker(const Tracker::Options& options);
+
+constexpr int64_t kMostFrames = int64_t(1) << 53;  // and tracks: what a saved state may count
+constexpr int64_t kMostLook = 1 << 16;             // numbers of an embedding
+constexpr double kMostTime = 1e15;                 // seconds: so that no number of frames overflows
+// Refuses numbers of tracks that are given twice.
+void archive_ids(Archive& a, std::vector<int64_t> ids);
+
+// A tracker between two frames.
+struct TrackerState {
+  tern_track_method method = TERN_TRACK_BYTE;
+  Tracker::Options options;
+  std::unique_ptr<Tracker> task;
+  double time = 0;        // seconds
+  bool timed = false;     // `time` is that of a frame
+  int64_t look_size = 0;  // numbers of an embedding, once there was one
+};
+tern_status save_tracker(const TrackerState& state, std::vector<uint8_t>* bytes);
+// Into a tracker of the same method and options. On an error it is as it was.
+tern_status load_tracker(std::span<const uint8_t> bytes, TrackerState* state);
 
 }  // namespace tern

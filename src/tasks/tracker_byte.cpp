@@ -61,6 +61,10 @@ struct AspectMotion {
     height.update(h, p);
   }
   void move(const double*) {}
+  bool sound() const { return box().sound() && x.sound() && y.sound() && aspect.sound() && height.sound(); }
+  void archive(Archive& a) {
+    for (AxisFilter* f : {&x, &y, &aspect, &height}) f->archive(a);
+  }
 };
 
 // Centre, width, height, and their speeds. A camera that turns mixes the axes.
@@ -120,6 +124,14 @@ struct SizeMotion {
     for (int i = 0; i < 8; ++i)
       for (int j = 0; j < 8; j += 2) turn(p[i][j], p[i][j + 1]);
   }
+  bool sound() const {
+    const auto finite = [](double v) { return std::isfinite(v); };
+    return box().sound() && std::all_of(m, m + 8, finite) && std::all_of(p[0], p[0] + 64, finite);
+  }
+  void archive(Archive& a) {
+    a.numbers("a filter", m);
+    for (auto& row : p) a.numbers("a filter", row);
+  }
 };
 
 template <class Motion>
@@ -136,6 +148,22 @@ struct ByteTrack {
   bool over = false;
 
   TrackBox box() const { return motion.box(); }
+  void archive(Archive& a, bool is_tracked, int64_t last_id, int64_t frame) {
+    a.integer("the number of a track", id, 1, last_id);
+    a.integer("the first frame of a track", start, 1, frame);
+    a.integer("the last frame of a track", seen, start, frame);
+    a.number("the time of a track", time);
+    motion.archive(a);
+    a.floats("what a track looks like", look, kMostLook);
+    a.number("a score", score);
+    int64_t l = label;
+    a.integer("a label", l, INT32_MIN, INT32_MAX);
+    if (a.reading()) label = (int32_t)l, tracked = is_tracked;
+    a.flag("the flag that a track is confirmed", confirmed);
+    a.flag("the flag that a track has expired", expired);
+  }
+  // Least bytes of one that is saved.
+  static constexpr size_t kBytes = 8 * (9 + (Motion::kBot ? 72 : 20));
 };
 
 template <class Motion>
@@ -146,6 +174,15 @@ class ByteTracker : public Tracker {
   explicit ByteTracker(const Options& options) : o_(options) {}
 
   void reset() override { now_ = {}; }
+
+  tern_status archive(Archive& a) override {
+    if (!a.reading()) return now_.archive(a), a.status();
+    Known read;
+    read.archive(a);
+    a.end();
+    if (a.status() == TERN_OK) now_ = std::move(read);
+    return a.status();
+  }
 
   tern_status update(const TrackFrame& frame, std::vector<tern_track>* out) override {
     // Only where there may be too many pairs, what is known now is kept to go back to.
@@ -179,14 +216,17 @@ class ByteTracker : public Tracker {
       if (d.score > o_.high) high_.push_back(&d);
       else if (d.score > o_.low && d.score < o_.high) low_.push_back(&d);
     }
+    for (auto* list : {&now_.tracks, &now_.lost}) {
+      for (Track& t : *list) {
+        if (t.confirmed) t.motion.predict(frames, t.tracked);
+        if (frame.camera) t.motion.move(frame.camera);
+      }
+      std::erase_if(*list, [](const Track& t) { return !t.motion.sound(); });
+    }
     // All that were confirmed, lost ones too, with the high scores.
     std::vector<Track*> pool, unconfirmed;
     for (Track& t : now_.tracks) (t.confirmed ? pool : unconfirmed).push_back(&t);
     for (Track& t : now_.lost) pool.push_back(&t);
-    for (Track* t : pool) t->motion.predict(frames, t->tracked);
-    if (frame.camera)
-      for (auto* list : {&pool, &unconfirmed})
-        for (Track* t : *list) t->motion.move(frame.camera);
     match(&pool, &high_, true, 1 - o_.overlap);
     // What was seen last time and is left, with the low scores.
     std::erase_if(pool, [](const Track* t) { return !t->tracked; });
@@ -283,6 +323,8 @@ class ByteTracker : public Tracker {
 
   // Of a lost track and one that is seen in the same place the older stays.
   void drop_doubles() {
+    for (auto* list : {&now_.tracks, &now_.lost})
+      std::erase_if(*list, [](const Track& t) { return !t.motion.sound(); });
     rows_.clear();
     columns_.clear();
     for (const Track& t : now_.tracks) rows_.push_back(t.box());
@@ -302,6 +344,21 @@ class ByteTracker : public Tracker {
     std::vector<Track> tracks, lost;
     int64_t last_id = 0, frame = 0;
     double time = 0;
+
+    void archive(Archive& a) {
+      a.integer("the number of tracks so far", last_id, 0, kMostFrames);
+      a.integer("the number of frames", frame, 0, kMostFrames);
+      a.number("the time", time);
+      std::vector<int64_t> ids;
+      for (auto* list : {&tracks, &lost}) {
+        list->resize((size_t)a.count("the number of tracks", list->size(), Track::kBytes));
+        for (Track& t : *list) {
+          t.archive(a, list == &tracks, last_id, frame);
+          ids.push_back(t.id);
+        }
+      }
+      archive_ids(a, std::move(ids));
+    }
   };
   // Pairs that overlap, or none if there are too many.
   const std::vector<Overlaps::Pair>& find_overlaps() {

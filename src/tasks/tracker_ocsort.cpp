@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <optional>
 
 #include "base/status.h"
 #include "tasks/tracker.h"
@@ -20,6 +21,7 @@ constexpr size_t kMostCosts = 1 << 22;  // of all tracks and all detections
 // What is seen of a box: its centre, its area, width over height.
 struct Seen {
   double x, y, area, aspect;
+  void archive(Archive& a) { a.numbers("what was seen", std::span<double>(&x, 4)); }
 };
 Seen seen_of(const TrackBox& b) {
   return {b.x0 + b.width() / 2, b.y0 + b.height() / 2, b.width() * b.height(), b.width() / (b.height() + kSmall)};
@@ -35,8 +37,11 @@ struct Filter {
     area = axis(s.area, 1e4);
     aspect = axis(s.aspect, 0);
   }
-  void predict(double frames) {
+  // An area never falls below 0.
+  void hold_area() {
     if (area.v + area.x <= 0) area.v = 0;
+  }
+  void predict(double frames) {
     x.predict(frames, 1, 0.01);
     y.predict(frames, 1, 0.01);
     area.predict(frames, 1, 0.0001);
@@ -52,6 +57,10 @@ struct Filter {
     const double w = std::sqrt(area.x * aspect.x), h = area.x / w;
     return {x.x - w / 2, y.x - h / 2, x.x + w / 2, y.x + h / 2};
   }
+  bool sound() const { return x.sound() && y.sound() && area.sound() && aspect.sound(); }
+  void archive(Archive& a) {
+    for (AxisFilter* f : {&x, &y, &area, &aspect}) f->archive(a);
+  }
 };
 
 struct Direction {
@@ -64,6 +73,7 @@ Direction direction(const TrackBox& from, const TrackBox& to) {
 }
 
 struct Track {
+  Track() : Track(TrackInput{}) {}
   explicit Track(const TrackInput& d) : filter(seen_of(d.box)), last_seen(seen_of(d.box)) {}
 
   int64_t id = 0, age = 0, unseen = 0, streak = 0;  // frames
@@ -92,7 +102,35 @@ struct Track {
         if (const Observation& o = observations[(age - back) % (kBack + 1)]; o.age == age - back) return o.box;
     return last;
   }
+  void archive(Archive& a, int64_t last_id, int64_t frame) {
+    a.integer("the number of a track", id, 1, last_id);
+    a.integer("the age of a track", age, 0, frame);
+    a.integer("the frames since a track was seen", unseen, 0, age);
+    a.integer("the frames in which a track was seen", streak, 0, frame);
+    a.number("the time of a track", time);
+    a.number("a score", score);
+    int64_t l = label;
+    a.integer("a label", l, INT32_MIN, INT32_MAX);
+    if (a.reading()) label = (int32_t)l;
+    filter.archive(a);
+    frozen.archive(a);
+    a.flag("the flag that a filter may be kept", can_freeze);
+    a.flag("the flag that a filter is kept", is_frozen);
+    last_seen.archive(a);
+    a.numbers("the time of a gap", gap);
+    a.flag("the flag that a track was seen again", observed);
+    last.archive(a);
+    for (Observation& o : observations) {
+      a.integer("the age of a box", o.age, -1, age);
+      o.box.archive(a);
+    }
+    a.number("a direction", towards.x);
+    a.number("a direction", towards.y);
+  }
+  // Least bytes of one that is saved.
+  static constexpr size_t kBytes = 8 * (7 + 20 + 20 + 2 + 4 + 1 + 1 + 4 + 5 * (kBack + 1) + 2);
   void predict(double frames) {
+    filter.hold_area();
     filter.predict(frames);
     ++age;
     if (unseen > 0) streak = 0;
@@ -116,7 +154,7 @@ struct Track {
   void miss() {
     if (can_freeze && !is_frozen) frozen = filter, is_frozen = true;
   }
-  // As if it had moved straight from where it was seen to where it is.
+  // As if it had moved straight from where it was seen to where it is. Its authors' program holds no area here.
   void go_back(const Seen& now) {
     filter = frozen;
     is_frozen = false;
@@ -139,10 +177,15 @@ class OcsortTracker : public Tracker {
  public:
   explicit OcsortTracker(const Options& options) : o_(options) {}
 
-  void reset() override {
-    tracks_.clear();
-    last_id_ = frame_ = 0;
-    time_ = 0;
+  void reset() override { now_ = {}; }
+
+  tern_status archive(Archive& a) override {
+    if (!a.reading()) return now_.archive(a), a.status();
+    Known read;
+    read.archive(a);
+    a.end();
+    if (a.status() == TERN_OK) now_ = std::move(read);
+    return a.status();
   }
 
   tern_status update(const TrackFrame& frame, std::vector<tern_track>* out) override {
@@ -152,26 +195,27 @@ class OcsortTracker : public Tracker {
       if (d.score > o_.high) high.push_back(&d);
       else if (d.score > o_.low && d.score < o_.high) low.push_back(&d);
     }
-    if (std::max(high.size(), low.size()) * tracks_.size() > kMostCosts)
+    if (std::max(high.size(), low.size()) * now_.tracks.size() > kMostCosts)
       return TERN_FAIL(
           TERN_ERR_LIMIT,
           "%zu detections for %zu tracks: OCSORT compares each with each, at most %zu; BYTE only what overlaps",
-          std::max(high.size(), low.size()), tracks_.size(), kMostCosts);
-    ++frame_;
-    time_ += frames;
-    for (Track& t : tracks_) t.predict(frames);
-    std::erase_if(tracks_, [](const Track& t) {
-      const TrackBox b = t.filter.box();
-      return !(std::isfinite(b.x0) && std::isfinite(b.y0) && std::isfinite(b.x1) && std::isfinite(b.y1));
-    });
-    std::vector<int32_t> rows(high.size()), columns(tracks_.size());
+          std::max(high.size(), low.size()), now_.tracks.size(), kMostCosts);
+    // Only where there may be too many pairs, what is known now is kept to go back to.
+    std::optional<Known> before;
+    if (std::max(high.size(), low.size()) * now_.tracks.size() > Overlaps::kMostPairs) before = now_;
+    too_many_ = false;
+    ++now_.frame;
+    now_.time += frames;
+    for (Track& t : now_.tracks) t.predict(frames);
+    std::erase_if(now_.tracks, [](const Track& t) { return !t.filter.sound() || !t.filter.box().sound(); });
+    std::vector<int32_t> rows(high.size()), columns(now_.tracks.size());
     for (size_t i = 0; i < rows.size(); ++i) rows[i] = (int32_t)i;
     for (size_t i = 0; i < columns.size(); ++i) columns[i] = (int32_t)i;
     predicted_.clear();
-    for (const Track& t : tracks_) predicted_.push_back(t.filter.box());
+    for (const Track& t : now_.tracks) predicted_.push_back(t.filter.box());
     // What the tracks knew before this frame.
     last_.clear();
-    for (const Track& t : tracks_) last_.push_back(t.last);
+    for (const Track& t : now_.tracks) last_.push_back(t.last);
 
     match(high, predicted_, true, &rows, &columns);
     if (!low.empty() && !columns.empty()) {
@@ -180,25 +224,32 @@ class OcsortTracker : public Tracker {
       match(low, predicted_, false, &all, &columns);
     }
     match(high, last_, false, &rows, &columns);
-    for (const int32_t c : columns) tracks_[(size_t)c].miss();
+    if (too_many_) {
+      now_ = std::move(*before);
+      return TERN_FAIL(TERN_ERR_LIMIT, "of %zu detections more than %zu pairs overlap tracks", frame.detections.size(),
+                       Overlaps::kMostPairs);
+    }
+    for (const int32_t c : columns) now_.tracks[(size_t)c].miss();
     for (const int32_t r : rows) {
       const TrackInput& d = *high[(size_t)r];
       if (d.score < o_.fresh) continue;
       Track t(d);
-      t.id = ++last_id_;
+      t.id = ++now_.last_id;
       note(&t, d);
-      tracks_.push_back(std::move(t));
+      now_.tracks.push_back(std::move(t));
     }
 
     out->clear();
-    for (size_t i = tracks_.size(); i-- > 0;) {
-      const Track& t = tracks_[i];
-      if (t.unseen > 0 || (t.streak < kFirstHits && frame_ > kFirstHits)) continue;
+    for (size_t i = now_.tracks.size(); i-- > 0;) {
+      const Track& t = now_.tracks[i];
+      if (t.unseen > 0 || (t.streak < kFirstHits && now_.frame > kFirstHits)) continue;
       const TrackBox b = t.observed ? t.last : t.filter.box();
       out->push_back({t.id, (float)b.x0, (float)b.y0, (float)b.x1, (float)b.y1, (float)t.score, t.label, t.detection,
                       (int32_t)std::min<int64_t>(t.age, INT32_MAX)});
     }
-    std::erase_if(tracks_, [&](const Track& t) { return time_ - t.time > o_.max_lost * o_.frame_rate + 1e-6; });
+    std::erase_if(now_.tracks, [&](const Track& t) {
+      return !t.filter.sound() || now_.time - t.time > o_.max_lost * o_.frame_rate + 1e-6;
+    });
     return TERN_OK;
   }
 
@@ -207,10 +258,25 @@ class OcsortTracker : public Tracker {
     t->score = d.score;
     t->label = d.label;
     t->detection = d.index;
-    t->time = time_;
+    t->time = now_.time;
   }
 
+  // What the direction of a track says for a detection, from -kInertia / 2 to kInertia / 2, times its score.
+  struct Line {
+    bool known;
+    TrackBox earlier;
+    Direction towards;
+    double gain(const TrackInput& d) const {
+      if (!known) return 0;
+      const Direction to = direction(earlier, d.box);
+      const double angle = std::acos(std::clamp(towards.x * to.x + towards.y * to.y, -1.0, 1.0));
+      return kInertia * d.score * (std::numbers::pi / 2 - std::fabs(angle)) / std::numbers::pi;
+    }
+  };
+
   // Takes out of rows (of detections) and columns (of tracks, which are thought to be at `boxes`) what goes together.
+  // With directions every detection is compared with every track, and the sum over all pairs decides; without, what
+  // does not overlap adds nothing to it.
   void match(const std::vector<const TrackInput*>& detections, const std::vector<TrackBox>& boxes, bool directions,
              std::vector<int32_t>* rows, std::vector<int32_t>* columns) {
     const size_t n = rows->size(), m = columns->size();
@@ -219,54 +285,46 @@ class OcsortTracker : public Tracker {
     right_.clear();
     for (const int32_t r : *rows) left_.push_back(detections[(size_t)r]->box);
     for (const int32_t c : *columns) right_.push_back(boxes[(size_t)c]);
-    const auto may = [&](size_t r, size_t c) {
-      return o_.across_labels || detections[(size_t)(*rows)[r]]->label == tracks_[(size_t)(*columns)[c]].label;
-    };
+    std::vector<Overlaps::Pair> pairs = overlaps_.find(left_, right_, 0);
+    too_many_ = too_many_ || pairs.size() > Overlaps::kMostPairs;
+    if (too_many_) return;
+    std::erase_if(pairs, [&](const Overlaps::Pair& p) {
+      return !o_.across_labels && detections[(size_t)(*rows)[(size_t)p.row]]->label !=
+                                      now_.tracks[(size_t)(*columns)[(size_t)p.column]].label;
+    });
     // Most frames are easy: each overlaps one.
     std::vector<int32_t> column_of(n, -1), row_of(m, -1);
     bool easy = true, any = false;
-    const std::vector<Overlaps::Pair>& pairs = overlaps_.find(left_, right_, 0);
     for (const Overlaps::Pair& p : pairs) {
-      if (!(p.iou > o_.overlap) || !may((size_t)p.row, (size_t)p.column)) continue;
+      if (!(p.iou > o_.overlap)) continue;
       any = true;
       easy = easy && column_of[(size_t)p.row] < 0 && row_of[(size_t)p.column] < 0;
       column_of[(size_t)p.row] = p.column;
       row_of[(size_t)p.column] = p.row;
     }
     if (!directions && !any) return;
-    easy = easy && any && directions;
-    std::vector<double> iou(n * m, 0);
-    for (const Overlaps::Pair& p : pairs)
-      if (may((size_t)p.row, (size_t)p.column)) iou[(size_t)p.row * m + (size_t)p.column] = p.iou;
-    if (!easy) {
-      costs_.assign(n * m, 0);
-      for (size_t r = 0; r < n; ++r) {
-        const TrackInput& d = *detections[(size_t)(*rows)[r]];
-        for (size_t c = 0; c < m; ++c) {
-          double gain = iou[r * m + c];
-          const Track& t = tracks_[(size_t)(*columns)[c]];
-          if (directions && t.observed) {
-            const Direction to = direction(t.earlier(), d.box);
-            const double angle = std::acos(std::clamp(t.towards.x * to.x + t.towards.y * to.y, -1.0, 1.0));
-            gain += kInertia * d.score * (std::numbers::pi / 2 - std::fabs(angle)) / std::numbers::pi;
-          }
-          costs_[r * m + c] = -gain;
-        }
-      }
-      column_of = assignment_.solve_all((int32_t)n, (int32_t)m, costs_);
+    if (!directions) {
+      costs_.clear();
+      for (const Overlaps::Pair& p : pairs) costs_.push_back({p.row, p.column, -p.iou});
+      column_of = assignment_.solve((int32_t)n, (int32_t)m, costs_, 0);
+    } else if (!easy || !any) {
+      column_of = match_directions(detections, *rows, *columns, pairs);
     }
+    std::vector<double> iou(n, 0);
+    for (const Overlaps::Pair& p : pairs)
+      if (column_of[(size_t)p.row] == p.column) iou[(size_t)p.row] = p.iou;
     std::vector<int32_t> rows_left, rejected;
     std::vector<char> taken(m);
     for (size_t r = 0; r < n; ++r) {
       const int32_t c = column_of[r];
       if (c < 0) {
         rows_left.push_back((*rows)[r]);
-      } else if (iou[r * m + (size_t)c] < o_.overlap) {
+      } else if (iou[r] < o_.overlap) {
         rejected.push_back((*rows)[r]);
       } else {
         taken[(size_t)c] = 1;
         const TrackInput& d = *detections[(size_t)(*rows)[r]];
-        Track& t = tracks_[(size_t)(*columns)[(size_t)c]];
+        Track& t = now_.tracks[(size_t)(*columns)[(size_t)c]];
         t.see(d);
         note(&t, d);
       }
@@ -281,12 +339,54 @@ class OcsortTracker : public Tracker {
     *columns = std::move(columns_left);
   }
 
+  std::vector<int32_t> match_directions(const std::vector<const TrackInput*>& detections,
+                                        const std::vector<int32_t>& rows, const std::vector<int32_t>& columns,
+                                        const std::vector<Overlaps::Pair>& pairs) {
+    struct Others : Assignment::OtherCosts {
+      std::vector<const TrackInput*> detections;
+      std::vector<Line> lines;
+      double most = 1e-9;  // more than any gain
+      double cost(int32_t row, int32_t column) const override {
+        return most - lines[(size_t)column].gain(*detections[(size_t)row]);
+      }
+    } others;
+    for (const int32_t r : rows) {
+      others.detections.push_back(detections[(size_t)r]);
+      others.most = std::max(others.most, kInertia / 2 * std::fabs(others.detections.back()->score) + 1e-9);
+    }
+    for (const int32_t c : columns) {
+      const Track& t = now_.tracks[(size_t)c];
+      others.lines.push_back({t.observed, t.earlier(), t.towards});
+    }
+    costs_.clear();
+    for (const Overlaps::Pair& p : pairs) costs_.push_back({p.row, p.column, others.cost(p.row, p.column) - p.iou});
+    return assignment_.solve_all((int32_t)rows.size(), (int32_t)columns.size(), costs_, others);
+  }
+
+  struct Known {
+    std::vector<Track> tracks;
+    int64_t last_id = 0, frame = 0;
+    double time = 0;
+
+    void archive(Archive& a) {
+      a.integer("the number of tracks so far", last_id, 0, kMostFrames);
+      a.integer("the number of frames", frame, 0, kMostFrames);
+      a.number("the time", time);
+      tracks.resize((size_t)a.count("the number of tracks", tracks.size(), Track::kBytes));
+      std::vector<int64_t> ids;
+      for (Track& t : tracks) {
+        t.archive(a, last_id, frame);
+        ids.push_back(t.id);
+      }
+      archive_ids(a, std::move(ids));
+    }
+  };
+
   Options o_;
-  std::vector<Track> tracks_;
-  int64_t last_id_ = 0, frame_ = 0;
-  double time_ = 0;
+  Known now_;
   std::vector<TrackBox> predicted_, last_, left_, right_;
-  std::vector<double> costs_;
+  std::vector<AssignmentPair> costs_;
+  bool too_many_ = false;
   Overlaps overlaps_;
   Assignment assignment_;
 };

@@ -242,12 +242,23 @@ class Vision(unittest.TestCase):
             t, want = tern.Tracker(method), frames("few." + method)
             for number, rows in enumerate(frames("few.boxes")):
                 self.assertEqual([k.id for k in t(rows)], want[number][:, 0].tolist() if number < len(want) else [])
+            saved, box = t.save(), (300, 90, 340, 190, 0.9)
+            going_on = [t([box]) for _ in range(5)]
             t.reset()
             self.assertEqual(t([(0, 0, 9, 9, 0.9)])[0].id, 1)
+            t.load(saved)
+            self.assertEqual([t([box]) for _ in range(5)], going_on)
+            with self.assertRaises(tern.Error):
+                t.load(saved[:-1])
         t, want, cameras = tern.Tracker("botsort"), frames("moving.botsort"), frames("moving.camera")
         for number, rows in enumerate(frames("moving.boxes")):
             tracks = t(rows[:, :5], embeddings=rows[:, 5:], camera=cameras[number].reshape(2, 3))
             self.assertEqual([k.id for k in tracks], want[number][:, 0].tolist())
+        motion, scene = tern.CameraMotion(), np.random.default_rng(1).integers(0, 256, (30, 40), np.uint8).repeat(8, 0).repeat(8, 1)
+        self.assertEqual(motion(scene[:200, :300]).tolist(), [[1, 0, 0], [0, 1, 0]])
+        np.testing.assert_allclose(motion(scene[3:203, 2:302], [(20, 20, 60, 60)]), [[1, 0, -2], [0, 1, -3]], atol=0.05)
+        motion.reset()
+        self.assertEqual(motion(scene[:200, :300]).tolist(), [[1, 0, 0], [0, 1, 0]])
         for call in (lambda: tern.Tracker("sort"), lambda: t([(0, 0, 1, 1, 0.5)], embeddings=[[1], [2]]), lambda: t([], camera=[1, 2]),
                      lambda: t([(0, 0, float("nan"), 1, 0.5)])):
             with self.assertRaises(ValueError):

@@ -54,6 +54,10 @@ static tern_parameters* parameters;
 static tern_tensor *x, *row, *cache;
 static tern_vision *detector, *pose;
 static tern_tracker* tracker;
+static tern_camera_motion* motion;
+static const tern_detection box = {1, 1, 9, 9, 0.5f, 0};
+static unsigned char saved[1024];
+static uint64_t saved_bytes;
 static tern_track_frame track_frame = TERN_TRACK_FRAME_INIT;
 static const tern_tensor *inputs[2], *rows[3];
 static const int64_t dims[2] = {2, 16};
@@ -130,6 +134,12 @@ CALL(tracker_create, tern_tracker_create((tern_tracker_options*)a[0].p, (tern_tr
 CALL(tracker_update, tern_tracker_update((tern_tracker*)a[0].p, (tern_track_frame*)a[1].p, (tern_track*)a[2].p, I32(3),
                                          (int32_t*)a[4].p))
 CALL(tracker_reset, tern_tracker_reset((tern_tracker*)a[0].p))
+CALL(tracker_save, tern_tracker_save((tern_tracker*)a[0].p, a[1].p, (uint64_t)a[2].n, (uint64_t*)a[3].p))
+CALL(tracker_load, tern_tracker_load((tern_tracker*)a[0].p, a[1].p, (uint64_t)a[2].n))
+CALL(camera_motion_create, tern_camera_motion_create((tern_camera_motion_options*)a[0].p, (tern_camera_motion**)a[1].p))
+CALL(camera_motion_update, tern_camera_motion_update((tern_camera_motion*)a[0].p, (tern_picture*)a[1].p,
+                                                     (tern_detection*)a[2].p, I32(3), (float*)a[4].p, (int32_t*)a[5].p))
+CALL(camera_motion_reset, tern_camera_motion_reset((tern_camera_motion*)a[0].p))
 
 #define RELEASE(type) \
   static void release_##type(void* p) { tern_##type##_release((tern_##type*)p); }
@@ -142,6 +152,7 @@ RELEASE(session)
 RELEASE(tensor)
 RELEASE(vision)
 RELEASE(tracker)
+RELEASE(camera_motion)
 
 /* Functions without a status: what they say to NULL and to numbers out of range. */
 static void no_status(void) {
@@ -177,6 +188,7 @@ static void no_status(void) {
   tern_parameters_release(NULL);
   tern_parameters_retain(NULL);
   tern_tracker_release(NULL);
+  tern_camera_motion_release(NULL);
   tern_session_release(NULL);
   tern_state_release(NULL);
   tern_state_retain(NULL);
@@ -220,6 +232,7 @@ static const char* const kNoStatus[] = {"tern_version",
                                         "tern_parameters_release",
                                         "tern_parameters_retain",
                                         "tern_tracker_release",
+                                        "tern_camera_motion_release",
                                         "tern_session_release",
                                         "tern_state_release",
                                         "tern_state_retain",
@@ -234,6 +247,7 @@ static const tern_session_options session_options_ = TERN_SESSION_OPTIONS_INIT;
 static const tern_run_options run_options = TERN_RUN_OPTIONS_INIT;
 static const tern_vision_options vision_options = TERN_VISION_OPTIONS_INIT;
 static const tern_tracker_options tracker_options = TERN_TRACKER_OPTIONS_INIT;
+static const tern_camera_motion_options motion_options = TERN_CAMERA_MOTION_OPTIONS_INIT;
 static const tern_device_info device_info = TERN_DEVICE_INFO_INIT;
 static const tern_tensor_info tensor_info = TERN_TENSOR_INFO_INIT;
 static const tern_memory_report memory_report = TERN_MEMORY_REPORT_INIT;
@@ -358,6 +372,17 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
        {H(tracker), S(track_frame), W(sizeof(tern_track)), N(1, 2, -1, INT32_MIN), W(4)},
        NULL},
       {"tern_tracker_reset", tracker_reset, {H(tracker)}, NULL},
+      {"tern_tracker_save", tracker_save, {H(tracker), W(sizeof saved), N(sizeof saved, 0, 0), W(8)}, NULL},
+      {"tern_tracker_load",
+       tracker_load,
+       {H(tracker), H(saved), N((int64_t)saved_bytes, 4, 0, 1, 40, (int64_t)saved_bytes - 1)},
+       NULL},
+      {"tern_camera_motion_create", camera_motion_create, {SO(motion_options), W(POINTER)}, release_camera_motion},
+      {"tern_camera_motion_update",
+       camera_motion_update,
+       {H(motion), S(picture), H(&box), N(1, 2, -1, INT32_MIN), W(24), O(NULL)},
+       NULL},
+      {"tern_camera_motion_reset", camera_motion_reset, {H(motion)}, NULL},
   };
   enum { ROOM = 4096 };
   static union {
@@ -514,6 +539,8 @@ NEED(tern_parameters_create(small, &parameters));
 NEED(tern_vision_create(&spots, 1, NULL, &detector));
 NEED(tern_vision_create(&points, 1, NULL, &pose));
 NEED(tern_tracker_create(NULL, &tracker));
+NEED(tern_tracker_save(tracker, saved, sizeof saved, &saved_bytes));
+NEED(tern_camera_motion_create(NULL, &motion));
 x = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16);
 row = make_tensor(context, TERN_DTYPE_F32, 1, 32, 0);
 cache = make_tensor(context, TERN_DTYPE_F32, 2, 16, 4);
@@ -535,6 +562,7 @@ close(fd);
 remove(file_in_folder("arguments.state"));
 remove(file_in_folder("arguments.json"));
 tern_tracker_release(tracker);
+tern_camera_motion_release(motion);
 tern_vision_release(pose);
 tern_vision_release(detector);
 tern_session_release(session);

@@ -31,6 +31,7 @@ SIZE(tern_keypoint, 16)
 SIZE(tern_tracker_options, 36)
 SIZE(tern_track_frame, 48)
 SIZE(tern_track, 40)
+SIZE(tern_camera_motion_options, 12)
 SIZE(tern_import_options, 64)
 SIZE(tern_task_key, 64)
 #undef SIZE

@@ -11,6 +11,7 @@ static void quarters(tern_context* context) {
   const tern_tensor* out[2] = {NULL, NULL};
   tern_vision* detector = (tern_vision*)&session;
   tern_tracker* tracker = NULL;
+  tern_camera_motion* motion = NULL;
   int i;
   NEED(tern_session_create(model, NULL, &session));
   NEED(tern_tensor_create(context, TERN_DTYPE_F32, dims, 4, &picture));
@@ -24,6 +25,8 @@ static void quarters(tern_context* context) {
   CHECK(says("TERN_VISION") && detector == (tern_vision*)&session);
   FAILS(TERN_ERR_UNSUPPORTED, tern_tracker_create(NULL, &tracker));
   CHECK(says("TERN_VISION") && tracker == NULL);
+  FAILS(TERN_ERR_UNSUPPORTED, tern_camera_motion_create(NULL, &motion));
+  CHECK(says("TERN_VISION") && motion == NULL);
   for (i = 0; i < 2; ++i) tern_tensor_release(out[i]);
   tern_tensor_release(picture);
   tern_session_release(session);

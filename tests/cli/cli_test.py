@@ -517,6 +517,7 @@ class Tracks(Case):
         tern("track", good, "--as-is", code=2)
         self.assertIn("byte, ocsort and botsort", tern("track", good, "--method", "sort", code=2).err)
         tern("track", good, "--high-score", "2", code=2)
+        tern("track", good, "--camera-motion", "--method", "botsort", code=2)
 
 
 class Pictures(Case):
@@ -654,6 +655,8 @@ class Pictures(Case):
         tern("track", model, self.path("none.avi"), code=3)
         tern("track", model, self.write("text.avi", b"no video"), code=4)
         tern("track", model, video, video, code=2)
+        tern("track", model, video, "--camera-motion", code=2)
+        self.assertIn("identities", tern("track", model, video, "--method", "botsort", "--camera-motion", *options).out)
         tern("track", model, code=2)
         self.assertIn("detector", tern("track", self.real("pose_landmark_lite.tflite"), video, code=2).err)
 

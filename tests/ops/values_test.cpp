@@ -2,6 +2,7 @@
 // References against results of another implementation (values.h).
 #include <gtest/gtest.h>
 
+#include "assignment_values.h"
 #include "case.h"
 #include "gradient_values.h"
 #include "rope_values.h"
@@ -41,6 +42,7 @@ void expect_values(const std::vector<ValueCase>& cases) {
 
 TEST(Values, EqualThoseOfOnnxRuntime) { expect_values(kValues); }
 TEST(Values, GradientsEqualThoseOfPyTorch) { expect_values(kGradientValues); }
+TEST(Values, AssignmentsEqualThoseOfScipy) { expect_values(kAssignmentValues); }
 TEST(Values, RopeEqualsThatOfTransformers) { expect_values(kRopeValues); }
 
 // Rules of shapes that no result shows, as ONNX and PyTorch have them.

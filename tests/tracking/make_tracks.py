@@ -112,6 +112,17 @@ def edges():
         yield np.array(rows, np.float32), true
 
 
+def sizes(seed):
+    """One whose box becomes larger and smaller at once, with gaps: on it the area of OC-SORT's filter would fall below zero."""
+    rng = np.random.default_rng(seed)
+    x, y, side, gap = 200.0, 150.0, 100.0, 0
+    for frame in range(24):
+        x, side = x + rng.uniform(-6, 12), np.clip(side * np.exp(rng.normal(0, 0.35)), 25, 140)
+        gap = rng.integers(2, 6) if gap <= 0 and frame > 2 and rng.random() < 0.25 else gap - 1
+        box = [f"{v:.2f}" for v in (x - side * 0.2, y - side * 0.5, x + side * 0.2, y + side * 0.5, 0.9)]
+        yield np.array([box] if gap <= 0 else [], np.float32).reshape(-1, 5)
+
+
 def stand_ins():
     """What the programs import and these runs need little of."""
     for name in ("cv2", "matplotlib", "matplotlib.pyplot", "fast_reid", "fast_reid.fast_reid_interfece", "tracker.gmc", "torch", "torch.nn", "torch.nn.functional"):
@@ -220,6 +231,9 @@ def main():
     write("moving.boxes", boxes, 2)
     write("moving.camera", [[c.reshape(-1)] for c in cameras], 5)
     write("moving.botsort", botsort(boxes, cameras), 4)
+    boxes = list(sizes(seed=58))
+    write("sizes.boxes", boxes, 2)
+    write("sizes.ocsort", list(ocsort(boxes)), 4)
     with open(os.path.join(HERE, "scores.json"), "w", encoding="ascii") as f:
         json.dump(scores, f, indent=1)
         f.write("\n")

@@ -653,7 +653,7 @@ class tern_track_frame(Structure):
         ("num_detections", c_int32),
         # any order; those without an area are left out
         ("detections", POINTER(tern_detection)),
-        # seconds, of any origin, later than the frame before; or negative: one frame after it
+        # seconds, of any origin, later than the frame before, up to 1e15; or negative: one frame after it
         ("time", c_double),
         # [num_detections][embedding_size]: what each looks like (of any length but 0); or NULL
         ("embeddings", POINTER(c_float)),
@@ -686,6 +686,21 @@ class tern_track(Structure):
         # frames since the track began
         ("age", c_int32),
     ]
+
+
+class tern_camera_motion_options(Structure):
+    """0 stands for the default, behind the arrow."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # the picture is made smaller until no side has more pixels, 64..4096 -> 640
+        ("max_side", c_int32),
+        # 16..10000 -> 500
+        ("max_corners", c_int32),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_camera_motion_options)), **values})
 
 
 class tern_import_options(Structure):
@@ -1118,6 +1133,30 @@ FUNCTIONS = {
         c_int32, [c_void_p],
         "tracker",
         'Forgets all tracks: the next frame is the first of another video. Numbers begin with 1 again.'),
+    "tern_tracker_save": (
+        c_int32, [c_void_p, c_void_p, c_uint64, POINTER(c_uint64)],
+        "tracker, data, capacity, size",
+        "All that a tracker knows, as bytes that may be kept: tern_tracker_load goes on from there, to the same tracks bit by\nbit.\ndata      caller's memory of `capacity` bytes, or NULL with a capacity of 0\nsize      how many bytes there are; if this is more than `capacity`, none was written\nThreads   any number of calls at a time for a tracker; none while it takes a frame."),
+    "tern_tracker_load": (
+        c_int32, [c_void_p, c_void_p, c_uint64],
+        "tracker, data, size",
+        "Replaces what a tracker knows by what one of the same method and options had saved. The bytes may come from anybody.\nErrors: TERN_ERR_CORRUPT, TERN_ERR_CHECKSUM, TERN_ERR_UNSUPPORTED_VERSION (a newer library's),\nTERN_ERR_INVALID_ARGUMENT (another method or option; the message names it). The tracker is as it was."),
+    "tern_camera_motion_create": (
+        c_int32, [POINTER(tern_camera_motion_options), POINTER(c_void_p)],
+        "options, motion",
+        ''),
+    "tern_camera_motion_release": (
+        None, [c_void_p],
+        "motion",
+        ''),
+    "tern_camera_motion_update": (
+        c_int32, [c_void_p, POINTER(tern_picture), POINTER(tern_detection), c_int32, POINTER(c_float), POINTER(c_int32)],
+        "motion, picture, leave_out, num_leave_out, camera, corners",
+        'Takes the next picture.\nleave_out  boxes of what may move by itself, as found in this picture; only the boxes are looked at. NULL with\n           num_leave_out 0: none\ncamera     [2][3], in pixels of the upright picture: x, y of the picture before are at camera * (x, y, 1) in this.\n           The identity for the first picture, for one of another size than that before, and where less than a fifth\n           of the corners agree, or less than eight\ncorners    how many agree: 0 in those three cases. May be NULL\nErrors     those of a picture (tern_picture); TERN_ERR_INVALID_ARGUMENT: a box that is no number. It is as it was.\nThreads    one call at a time for an estimator; a second one gives TERN_ERR_STATE.'),
+    "tern_camera_motion_reset": (
+        c_int32, [c_void_p],
+        "motion",
+        'Forgets the picture: the next one is the first of another video.'),
 }
 IMPORT_FUNCTIONS = {
     "tern_import_options_init": (

@@ -217,6 +217,44 @@ class Tracker(Handle):
         """Forgets all: the next frame is the first of another video."""
         check(lib.tern_tracker_reset(self))
 
+    def save(self) -> bytes:
+        """All that it knows, to go on from there by load."""
+        size = ctypes.c_uint64()
+        check(lib.tern_tracker_save(self, None, 0, size))
+        data = ctypes.create_string_buffer(size.value)
+        check(lib.tern_tracker_save(self, data, size.value, size))
+        return data.raw
+
+    def load(self, data: bytes):
+        """What a tracker of the same method and options saved."""
+        check(lib.tern_tracker_load(self, bytes(data), len(data)))
+
+
+class CameraMotion(Handle):
+    """How a camera moved from picture to picture: the `camera` of a Tracker."""
+
+    _release = "tern_camera_motion_release"
+
+    def __init__(self, max_side: int = 0, max_corners: int = 0):
+        pointer = ctypes.c_void_p()
+        check(lib.tern_camera_motion_create(raw.tern_camera_motion_options(max_side=max_side, max_corners=max_corners), pointer))
+        super().__init__(pointer)
+
+    def __call__(self, image, detections=(), order="rgb"):
+        """The next picture, and what in it may move by itself: an array [2, 3]; the identity where it is not known."""
+        p, keep = picture(image, order)
+        boxes = (raw.tern_detection * max(len(detections), 1))()
+        for i, d in enumerate(detections):
+            boxes[i] = raw.tern_detection(*map(float, d.box if isinstance(d, Detection) else d[:4]), 0, 0)
+        camera = np.empty((2, 3), np.float32)
+        check(lib.tern_camera_motion_update(self, p, boxes, len(detections), camera.ctypes.data_as(ctypes.POINTER(ctypes.c_float)), None))
+        del keep
+        return camera
+
+    def reset(self):
+        """Forgets the picture: the next one is the first of another video."""
+        check(lib.tern_camera_motion_reset(self))
+
 
 _COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#f032e6", "#9a6324", "#800000", "#808000", "#000075")
 
