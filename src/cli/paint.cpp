@@ -201,4 +201,42 @@ void add_result(const tern_vision* vision, const tern_vision_result& r, Json* js
   j.end();
 }
 
+std::shared_ptr<const tern_vision_result> copy_result(const tern_vision_result& r) {
+  struct Copy {
+    tern_vision_result view;
+    std::vector<tern_detection> detections;
+    std::vector<float> corners, embeddings;
+    std::vector<tern_keypoint> keypoints;
+    std::vector<tern_mask> masks;
+    std::vector<std::vector<uint8_t>> pixels;
+    std::vector<std::string> texts;
+    std::vector<const char*> text_pointers;
+    std::vector<uint8_t> class_map;
+  };
+  auto c = std::make_shared<Copy>();
+  c->view = r;
+  const size_t n = (size_t)r.num_detections;
+  const auto take = [](auto* list, auto* view, size_t count) {
+    if (!*view) return;
+    list->assign(*view, *view + count);
+    *view = list->data();
+  };
+  take(&c->detections, &c->view.detections, n);
+  take(&c->corners, &c->view.corners, 8 * n);
+  take(&c->keypoints, &c->view.keypoints, n * (size_t)r.num_keypoints);
+  take(&c->embeddings, &c->view.embeddings, n * (size_t)r.embedding_size);
+  take(&c->masks, &c->view.masks, n);
+  for (tern_mask& m : c->masks) {
+    c->pixels.emplace_back(m.pixels, m.pixels + (size_t)m.width * (size_t)m.height);
+    m.pixels = c->pixels.back().data();
+  }
+  if (r.texts) {
+    for (size_t i = 0; i < n; ++i) c->texts.push_back(r.texts[i]);
+    for (const std::string& t : c->texts) c->text_pointers.push_back(t.c_str());
+    c->view.texts = c->text_pointers.data();
+  }
+  take(&c->class_map, &c->view.class_map, (size_t)r.width * (size_t)r.height);
+  return {c, &c->view};
+}
+
 }  // namespace tern::cli

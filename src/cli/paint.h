@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Results of vision tasks for people and programs: drawn on the picture, as lines, as JSON.
 #pragma once
+#include <memory>
+
 #include "cli/picture.h"
 
 namespace tern::cli {
@@ -16,5 +18,8 @@ void paint(const Photo& photo, const tern_vision* vision, const tern_vision_resu
 void print_result(const tern_vision* vision, const tern_vision_result& result);
 // Adds "detections" and the rest to an object that is open.
 void add_result(const tern_vision* vision, const tern_vision_result& result, Json* json);
+
+// A copy of what a task lends until its next run.
+std::shared_ptr<const tern_vision_result> copy_result(const tern_vision_result& result);
 
 }  // namespace tern::cli

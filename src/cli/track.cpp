@@ -5,8 +5,8 @@
 #include <cstring>
 #include <map>
 
+#include "cli/lanes.h"
 #include "cli/track_metrics.h"
-#include "cli/video.h"
 
 namespace tern::cli {
 namespace {
@@ -238,11 +238,12 @@ int track_video(const Arguments& a, tern_tracker_options options) {
   std::vector<tern_track> tracks;
   Photo photo;
   interrupt();
-  const double begin = now_seconds();
-  double last_told = 0;
+  Lane output;
+  ReadAhead frames(video);
+  FrameClock clock(video.frames());
   size_t frame = 0;
   int code = kDone;
-  for (; (code = video.next(&photo)) == kDone;) {
+  for (; (code = frames.next(&photo)) == kDone;) {
     if (interrupted()) {
       code = kInterrupted;
       complain("interrupted after %zu frames", frame);
@@ -263,18 +264,15 @@ int track_video(const Arguments& a, tern_tracker_options options) {
     if (!truths.empty()) append_frame(tracks, frame, &tracked);
     if (a.has("--json")) print_json(frame, time, detector.get(), tracks);
     if (writer.wanted()) {
-      draw(photo, detector.get(), tracks, time, &trails);
-      if (!writer.add(photo)) return kNoResource;
+      const bool good = output.add([&, time, tracks, shown = std::make_shared<Photo>(std::move(photo))] {
+        draw(*shown, detector.get(), tracks, time, &trails);
+        return writer.add(*shown);
+      });
+      if (!good) return kNoResource;
     }
-    if (const double now = now_seconds(); now - last_told > 0.2) {
-      last_told = now;
-      const double rate = (double)frame / (now - begin);
-      if (video.frames() > 0)
-        progress("frame %zu of %lld, %.1f frames/s, %.0f s left", frame, (long long)video.frames(), rate,
-                 std::max(0.0, (double)(video.frames() - (int64_t)frame) / rate));
-      else progress("frame %zu, %.1f frames/s", frame, rate);
-    }
+    clock.tick();
   }
+  if (!output.finish()) return kNoResource;
   progress("%s", "");
   if (video.at_end() && code == kFailed) code = kDone;
   // What was done so far is kept, also after Ctrl-C or where the video is damaged.
@@ -282,9 +280,8 @@ int track_video(const Arguments& a, tern_tracker_options options) {
   if (const char* out = a.value("--mot"))
     if (!write_whole_file(out, "", text.data(), text.size())) return kNoResource;
   if (!a.has("--json"))
-    std::printf("%s: %zu frames, %zu identities, %.1f frames/s%s%s\n", path.c_str(), frame, ids.size(),
-                (double)frame / std::max(now_seconds() - begin, 1e-9), writer.wanted() ? " -> " : "",
-                writer.wanted() ? a.value("--out") : "");
+    std::printf("%s: %zu frames, %zu identities, %.1f frames/s%s%s\n", path.c_str(), frame, ids.size(), clock.rate(),
+                writer.wanted() ? " -> " : "", writer.wanted() ? a.value("--out") : "");
   if (code == kDone && !truths.empty()) print_scores(evaluate_tracks(truths[0], tracked), a.has("--json"));
   return code;
 }

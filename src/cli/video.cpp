@@ -42,8 +42,8 @@ bool read_number(FILE* f, int most, int* out) {
 
 Pipe::~Pipe() {
   if (process_ < 0) return;
+  stop();
   if (file_) std::fclose(file_);
-  kill(process_, SIGTERM);
   waitpid(process_, nullptr, 0);
 }
 
@@ -59,17 +59,35 @@ bool Pipe::open(const std::vector<std::string>& command, bool write, bool own_in
   std::vector<char*> words;
   for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
-  const int error = posix_spawnp(&process_, words[0], &actions, nullptr, words.data(), environ);
+  // A group of its own: Ctrl-C is for this program, which then ends the video as it should.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  pid_t started = -1;
+  const int error = posix_spawnp(&started, words[0], &actions, &attributes, words.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
   ::close(theirs);
   if (error != 0) {
     ::close(ours);
-    process_ = -1;
     complain("%s: %s. Videos need the program ffmpeg (Debian: apt install ffmpeg)", words[0], std::strerror(error));
     return false;
   }
+  process_ = started;
+  write_ = write;
   file_ = fdopen(ours, write ? "wb" : "rb");
   return true;
+}
+
+void Pipe::stop() {
+  // One that is only read from has nothing to put in order, and would complain of its reader.
+  if (process_ >= 0) kill(process_, write_ ? SIGTERM : SIGKILL);
+}
+
+void VideoReader::stop() {
+  stopped_ = true;
+  pipe_.stop();
 }
 
 bool Pipe::close() {
@@ -141,11 +159,13 @@ int VideoReader::next(Photo* photo) {
   const int c = std::fgetc(f);
   if (c == EOF) {
     at_end_ = true;
-    if (pipe_.close()) return kFailed;
+    // Who stopped it does not wait for its end here.
+    if (stopped_ || pipe_.close()) return kFailed;
     complain("%s: ffmpeg gave up after frame %lld", path_.c_str(), (long long)count_);
     return kBadFile;
   }
   int width = 0, height = 0, most = 0;
+  if (stopped_) return kFailed;
   if (c != 'P' || std::fgetc(f) != '6' || !read_number(f, kMostSide, &width) || !read_number(f, kMostSide, &height) ||
       !read_number(f, 255, &most)) {
     complain("%s: frame %lld is not what ffmpeg should give", path_.c_str(), (long long)count_ + 1);
@@ -157,6 +177,7 @@ int VideoReader::next(Photo* photo) {
   photo->width = width;
   photo->height = height;
   if (std::fread(photo->rgb.get(), 1, bytes, f) != bytes) {
+    if (stopped_) return kFailed;
     complain("%s: the video ends in the middle of frame %lld", path_.c_str(), (long long)count_ + 1);
     return kBadFile;
   }

@@ -3,6 +3,7 @@
 #pragma once
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -24,10 +25,13 @@ class Pipe {
   FILE* file() const { return file_; }
   // Waits for its end. False if it failed; it has said why.
   bool close();
+  // Ends the program: what reads from it in another thread comes to an end.
+  void stop();
 
  private:
   FILE* file_ = nullptr;
-  pid_t process_ = -1;
+  bool write_ = false;
+  std::atomic<pid_t> process_{-1};
 };
 
 // Told by its name, or "-" or "camera:N".
@@ -55,13 +59,16 @@ class VideoReader {
   // The next frame, upright. kDone; kFailed at the end; or a code after it was printed what is wrong.
   int next(Photo* photo);
   bool at_end() const { return at_end_; }
+  // No more frames are wanted. In any thread.
+  void stop();
 
  private:
   std::string path_;
   Pipe pipe_;
   double frame_rate_ = 30;
   int64_t frames_ = -1, count_ = 0;
-  bool at_end_ = false;
+  std::atomic<bool> at_end_{false};
+  std::atomic<bool> stopped_{false};
 };
 
 class VideoWriter {

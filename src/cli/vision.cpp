@@ -4,8 +4,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "cli/lanes.h"
 #include "cli/paint.h"
-#include "cli/video.h"
 
 namespace tern::cli {
 namespace {
@@ -111,10 +111,12 @@ int run_video(const Arguments& a, const Runner& runner, const std::string& path)
   writer.want(a.value("--out"), video.frame_rate());
   Photo photo;
   interrupt();
+  Lane output;
+  ReadAhead frames(video);
   FrameClock clock(video.frames());
   int64_t found = 0;
   int code = kDone;
-  for (; (code = video.next(&photo)) == kDone;) {
+  for (; (code = frames.next(&photo)) == kDone;) {
     const tern_vision_result* result = nullptr;
     const tern_status s = interrupted() ? TERN_ERR_CANCELLED : runner.run(photo, &result);
     if (s == TERN_ERR_CANCELLED && interrupted()) {
@@ -131,11 +133,15 @@ int run_video(const Arguments& a, const Runner& runner, const std::string& path)
       j.print();
     }
     if (writer.wanted()) {
-      paint(photo, runner.vision.get(), *result);
-      if (!writer.add(photo)) return kNoResource;
+      const bool good = output.add([&, frame = std::make_shared<Photo>(std::move(photo)), copy = copy_result(*result)] {
+        paint(*frame, runner.vision.get(), *copy);
+        return writer.add(*frame);
+      });
+      if (!good) return kNoResource;
     }
     clock.tick();
   }
+  if (!output.finish()) return kNoResource;
   progress("%s", "");
   if (video.at_end() && code == kFailed) code = kDone;
   // What was done so far is kept, also after Ctrl-C or where the video is damaged.
