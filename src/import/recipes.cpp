@@ -274,7 +274,8 @@ bool match_recipe(const Recipe& r, const ModelDef& model, Match* out) {
     if (!v) return false;
     const std::vector<std::string> list = words_of(names);
     if (list.size() == 2 && list[0] == "count") {  // of the names in a dictionary or list
-      match.numbers[list[1]] = (int64_t)python_strings(*v).size();
+      const bool lines = v->empty() || (v->front() != '{' && v->front() != '[');
+      match.numbers[list[1]] = lines ? 1 + std::count(v->begin(), v->end(), '\n') : (int64_t)python_strings(*v).size();
       continue;
     }
     const std::vector<int64_t> values = integers_in(*v);
@@ -305,8 +306,13 @@ tern_status fill_in(const Recipe& r, const ModelDef& model, const Match& match, 
     if (name != match.names.end()) *out += name->second;
     else if (Expression(word, match.numbers).evaluate(&value)) *out += std::to_string(value);
     else if (word.find('.') != std::string::npos) {
-      if (const std::string* v = find_metadata(model, word))
-        for (const std::string& s : python_strings(*v)) *out += (out->empty() ? "" : "\n") + s;
+      if (const std::string* v = find_metadata(model, word)) {
+        // A list or dictionary of Python, or lines as they are.
+        if (v->empty() || (v->front() != '{' && v->front() != '[')) *out += *v;
+        else
+          for (const std::string& name_of_class : python_strings(*v))
+            *out += (out->empty() ? "" : "\n") + name_of_class;
+      }
     } else
       return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "recipe %s: '{%.60s}' is no output and no number", r.name.c_str(),
                        word.c_str());

@@ -747,6 +747,7 @@ tern_status import_tflite(std::span<const uint8_t> file, const ImportOptions& op
   model.metadata.emplace_back("source.format", "tflite");
   if (count(proto.description()))
     model.metadata.emplace_back("source.description", clean_name(proto.description(), "", 0));
+  read_task_of_source(file, proto, &model);
   TERN_TRY(apply_recipe(options, &model));
   *out = std::move(model);
   return TERN_OK;

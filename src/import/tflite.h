@@ -182,6 +182,9 @@ int tflite_operator_code(const tfl::OperatorCode& code);
 tern_status decode_sparse(const tfl::SparsityParameters& sparsity, const Shape& shape, std::span<const uint8_t> values,
                           size_t item, uint8_t* out);
 
+// What the file says of its task, as metadata tflite.*, for the recipes.
+void read_task_of_source(std::span<const uint8_t> file, const tfl::Model& proto, ModelDef* model);
+
 // A name that is short, printable UTF-8.
 std::string clean_name(const flatbuffers::String* name, const char* otherwise, size_t index);
 

@@ -597,6 +597,19 @@ class Pictures(Case):
         self.assertIn("--set", tern("import", source, "-o", out, "--task", "detector", code=2).err)
         self.assertIn("--task", tern("import", source, "-o", out, "--set", "score=0.5", code=2).err)
 
+    def test_task_of_the_source(self):
+        """A TFLite file with metadata needs no option."""
+        source, out = os.path.join(ARGS.source, "tests/import/tflite_task.tflite"), self.path("colours.tern")
+        self.assertIn("task classifier", tern("import", source, "-o", out).out)
+        green = self.write("green.png", png(20, 10, lambda x, y: 40))
+        found = json.loads(tern("classify", out, green, "--json").out)["detections"]
+        self.assertEqual(sorted(d["label"] for d in found), ["blue", "green", "red"])
+        self.assertAlmostEqual(sum(d["score"] for d in found), 1, places=5)
+        with open(source, "rb") as f:
+            data = f.read()
+        for cut in (data[:-1], data[:-60], data.replace(b"colours.txt", b"colours.tx_", 1)):  # without its archive: no labels, no task
+            self.assertNotIn("classifier", tern("import", self.write("cut.tflite", cut), "-o", out).out)
+
     def test_detect_many(self):
         model = self.ssd()
         os.mkdir(self.path("in"))
