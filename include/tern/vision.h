@@ -98,7 +98,7 @@ typedef struct tern_mask {
 typedef struct tern_vision_result {
   uint32_t struct_size;
   int32_t width, height;              /* of the upright picture */
-  int32_t num_detections;             /* best first; lines of text from top to bottom */
+  int32_t num_detections;             /* best first; lines of text in reading order */
   const tern_detection* detections;
   const float* corners;               /* [num][8]: x, y of the corners of a box that may be turned, clockwise from its
                                        * own upper left one; text, oriented boxes */
@@ -119,7 +119,7 @@ typedef enum tern_vision_kind {
   TERN_VISION_SEGMENTER = 2,   /* masks of the whole picture */
   TERN_VISION_KEYPOINTS = 3,   /* key points of the picture, or in each box of a detector before it */
   TERN_VISION_EMBEDDER = 4,    /* an embedding of the picture, or of each box of a detector before it */
-  TERN_VISION_READER = 5       /* text */
+  TERN_VISION_READER = 5       /* lines of text; without a detector of text the picture is one */
 } tern_vision_kind;
 
 typedef struct tern_vision tern_vision;

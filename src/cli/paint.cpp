@@ -49,6 +49,16 @@ std::string percent(double share) {
   return text;
 }
 
+// What stands at a line of text: itself. Letters that are not ASCII cannot be drawn, and one that runs down would cross
+// others: those have the number that is printed with the text.
+std::string line_tag(const tern_vision_result& r, int32_t i) {
+  const float* c = r.corners + 8 * (size_t)i;
+  const bool flat = std::fabs(c[2] - c[0]) >= std::fabs(c[3] - c[1]);
+  const std::string text = printable(r.texts[i], 80);
+  const bool ascii = std::all_of(text.begin(), text.end(), [](char l) { return l >= ' ' && l <= '~'; });
+  return flat && ascii ? text : std::to_string(i + 1);
+}
+
 }  // namespace
 
 std::string label_text(const tern_vision* vision, int32_t label) {
@@ -120,8 +130,7 @@ void paint(const Photo& photo, const tern_vision* vision, const tern_vision_resu
   if (kind == TERN_VISION_KEYPOINTS || kind == TERN_VISION_EMBEDDER) return;
   for (int32_t i = n; i-- > 0;) {
     const tern_detection& d = r.detections[i];
-    const std::string text =
-        r.texts ? printable(r.texts[i], 80) : label_text(vision, d.label) + " " + percent((double)d.score);
+    const std::string text = r.texts ? line_tag(r, i) : label_text(vision, d.label) + " " + percent((double)d.score);
     image::DrawStyle own = style;
     if (r.texts) own.glyph *= std::clamp((d.x1 - d.x0) / image::text_width(text.c_str(), style.glyph), 0.5, 1.0);
     image::draw_label(canvas, {d.x0, d.y0, d.x1, d.y1}, text.c_str(), own, colour(i));
@@ -139,7 +148,7 @@ void print_result(const tern_vision* vision, const tern_vision_result& r) {
   for (int32_t i = 0; i < r.num_detections; ++i) {
     const tern_detection& d = r.detections[i];
     if (r.texts) {
-      std::printf("  %3.0f %%  %s\n", (double)d.score * 100, printable(r.texts[i], 1000).c_str());
+      std::printf("  %3d  %3.0f %%  %s\n", i + 1, (double)d.score * 100, printable(r.texts[i], 1000).c_str());
       continue;
     }
     std::printf("  %-20s", label_text(vision, d.label).c_str());

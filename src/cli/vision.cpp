@@ -278,18 +278,25 @@ const Command& embed_command() {
 }
 
 const Command& read_command() {
-  static const Command command = {"read",
-                                  "DETECTION RECOGNITION [DIRECTION] PICTURE...|VIDEO",
-                                  "reads text",
-                                  kInputs,
-                                  "  tern read det.tern rec.tern cls.tern sign.jpg --out sign-text.png\n"
-                                  "  tern read det.tern rec.tern receipts/ --json\n",
-                                  options_of({}),
-                                  2,
-                                  -1,
-                                  [](const Arguments& a) {
-                                    return run(a, {"read", {TERN_VISION_READER}, "reader of text"});
-                                  }};
+  static const Command command = {
+      "read",
+      "[DETECTION] RECOGNITION [DIRECTION] PICTURE...|VIDEO",
+      "reads text",
+      "DETECTION finds the lines; without it a picture is one line. DIRECTION says which are upside down. Models may "
+      "come "
+      "in any\norder. In pictures that --out writes, what is not ASCII or runs down stands as the number of its line.\n"
+      "PICTURE is a JPEG, PNG or BMP file or a folder of them; VIDEO is a file that ffmpeg reads, '-' one on standard "
+      "input,\ncamera:0 the first camera. Corners are pixels of the upright picture, from the text's own upper left "
+      "clockwise.\n",
+      "  tern read det.tern rec.tern cls.tern sign.jpg --out sign-text.png\n"
+      "  tern import rec.onnx --labels characters.txt   # one a line\n"
+      "  tern read det.tern rec.tern receipts/ --json\n",
+      options_of({}),
+      2,
+      -1,
+      [](const Arguments& a) {
+        return run(a, {"read", {TERN_VISION_READER}, "reader of text"});
+      }};
   return command;
 }
 

@@ -41,6 +41,11 @@ constexpr TaskKey kKeys[] = {
     {"input.size", numbers, "", 1, 65536, "", "width, height: where the network takes any"},
     {"input.multiple", number, "1", 1, 4096, "", "own_size: sides are stretched to a multiple of this"},
     {"input.longest", number, "65536", 1, 65536, "", "own_size: longer sides are shrunk to this"},
+    {"input.shortest", number, "0", 0, 65536, "", "own_size: shorter sides are then stretched to this"},
+    {"input.enlarge", number, "65536", 1, 65536, "",
+     "own_size: how many times its size a picture gets by this at most"},
+    {"input.slim", number, "0", 0, 65536, "",
+     "own_size: where one side is more than so many times the other, a border makes it half as many times; 0 = never"},
 
     {"output.boxes", output, "", 0, 0, "", "four numbers of each row; one line a level of the grid"},
     {"output.scores", output, "", 0, 0, "", "a score of each class in each row"},

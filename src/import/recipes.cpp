@@ -123,7 +123,8 @@ struct TensorPattern {
 struct Recipe {
   std::string name, about;
   std::vector<TensorPattern> inputs, outputs;
-  std::vector<std::pair<std::string, std::string>> where, bind, set;
+  std::vector<std::pair<std::vector<std::string>, std::string>> where;  // one of the keys
+  std::vector<std::pair<std::string, std::string>> bind, set;
   std::string task;
   bool other_outputs = false;
   // The more a recipe asks for, the earlier it is tried.
@@ -197,9 +198,11 @@ tern_status parse_recipe(std::string name, std::string_view text, Recipe* out) {
     if (equal == std::string_view::npos) return bad_line(r.name, number, "'KEY = VALUE' is needed");
     const std::string value(trim(line.substr(equal + 1)));
     if (head[0] == "where" || head[0] == "bind") {
-      if (head.size() != 2) return bad_line(r.name, number, "one key is needed");
+      if (head.size() != 2 && (head.size() < 2 || head[0] == "bind"))
+        return bad_line(r.name, number, "one key is needed");
       r.weight += 100;
-      (head[0] == "where" ? r.where : r.bind).emplace_back(head[1], value);
+      if (head[0] == "bind") r.bind.emplace_back(head[1], value);
+      else r.where.emplace_back(std::vector(head.begin() + 1, head.end()), value);
       continue;
     }
     const TaskKey* key = head.size() == 1 ? find_task_key(head[0]) : nullptr;
@@ -265,9 +268,12 @@ bool match_recipe(const Recipe& r, const ModelDef& model, Match* out) {
       (sig.graph.outputs.size() != r.outputs.size() && !r.other_outputs))
     return false;
   Match match;
-  for (const auto& [key, value] : r.where) {
-    const std::string* v = find_metadata(model, key);
-    if (!v || (value != "*" && *v != value)) return false;
+  for (const auto& [keys, value] : r.where) {
+    const auto fits = [&](const std::string& key) {
+      const std::string* v = find_metadata(model, key);
+      return v && (value == "*" || *v == value);
+    };
+    if (std::none_of(keys.begin(), keys.end(), fits)) return false;
   }
   for (const auto& [key, names] : r.bind) {
     const std::string* v = find_metadata(model, key);
@@ -282,11 +288,23 @@ bool match_recipe(const Recipe& r, const ModelDef& model, Match* out) {
     if (values.size() != list.size()) return false;
     for (size_t i = 0; i < list.size(); ++i) match.numbers[list[i]] = values[i];
   }
-  for (size_t i = 0; i < r.inputs.size(); ++i)
-    if (!match_tensor(r.inputs[i], sig.graph.value(sig.graph.inputs[i]), &match.numbers)) return false;
+  for (size_t i = 0; i < r.inputs.size(); ++i) {
+    const Value& v = sig.graph.value(sig.graph.inputs[i]);
+    if (!r.inputs[i].name.empty() && r.inputs[i].name != v.name) return false;
+    if (!match_tensor(r.inputs[i], v, &match.numbers)) return false;
+  }
   std::vector<char> used(sig.graph.outputs.size());
   if (!match_outputs(r, sig, 0, &used, &match)) return false;
   return *out = std::move(match), true;
+}
+
+// Line ends of any system; none at the end.
+std::string clean_labels(const std::string& text) {
+  std::string s;
+  for (char c : text)
+    if (c != '\r') s += c;
+  while (!s.empty() && s.back() == '\n') s.pop_back();
+  return s;
 }
 
 // "{boxes}[0:{C+4}]": names of outputs, numbers, and "{onnx.names}": what the source says, a list as lines.
@@ -305,14 +323,11 @@ tern_status fill_in(const Recipe& r, const ModelDef& model, const Match& match, 
     const auto name = match.names.find(word);
     if (name != match.names.end()) *out += name->second;
     else if (Expression(word, match.numbers).evaluate(&value)) *out += std::to_string(value);
-    else if (word.find('.') != std::string::npos) {
-      if (const std::string* v = find_metadata(model, word)) {
-        // A list or dictionary of Python, or lines as they are.
-        if (v->empty() || (v->front() != '{' && v->front() != '[')) *out += *v;
-        else
-          for (const std::string& name_of_class : python_strings(*v))
-            *out += (out->empty() ? "" : "\n") + name_of_class;
-      }
+    else if (word.rfind("lines ", 0) == 0) {
+      if (const std::string* v = find_metadata(model, word.substr(6))) *out += clean_labels(*v);
+    } else if (word.find('.') != std::string::npos) {
+      if (const std::string* v = find_metadata(model, word))
+        for (const std::string& s : python_strings(*v)) *out += (out->empty() ? "" : "\n") + s;
     } else
       return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "recipe %s: '{%.60s}' is no output and no number", r.name.c_str(),
                        word.c_str());
@@ -336,15 +351,6 @@ tern_status apply(const Recipe& r, const Match& match, ModelDef* model) {
   return TERN_OK;
 }
 
-// Line ends of any system; none at the end.
-std::string clean_labels(const std::string& text) {
-  std::string s;
-  for (char c : text)
-    if (c != '\r') s += c;
-  while (!s.empty() && s.back() == '\n') s.pop_back();
-  return s;
-}
-
 std::string outputs_text(const Signature& sig) {
   std::string s;
   for (size_t i = 0; i < sig.graph.outputs.size(); ++i) {
@@ -358,12 +364,40 @@ std::string outputs_text(const Signature& sig) {
 void guess_output(const std::string& task, ModelDef* model) {
   const Signature& sig = model->signatures[0];
   if (sig.graph.outputs.size() != 1) return;
-  const char* key = task == "classifier" ? "output.scores" : task == "embedder" ? "output.embedding" : nullptr;
+  const char* key = task == "classifier" || task == "text_direction" ? "output.scores"
+                    : task == "embedder"                             ? "output.embedding"
+                    : task == "text_detector"                        ? "output.mask"
+                    : task == "text_recognizer"                      ? "output.text"
+                                                                     : nullptr;
   if (task == "segmenter") {
     const Shape& s = sig.graph.value(sig.graph.outputs[0]).shape;
     key = s.rank == 4 && std::min(s[1], s[3]) > 2 ? "output.class_map" : "output.mask";
   }
   if (key) model->metadata.emplace_back(key, sig.output_names[0]);
+}
+
+// The labels of a recogniser are its characters. They must be the classes: those alone with the blank, or with a space.
+tern_status take_characters(ModelDef* model) {
+  TaskMetadata m;
+  TERN_TRY(TaskMetadata::read(*model, &m));
+  if (m.task() != Task::text_recognizer) return TERN_OK;
+  if (m.has("labels")) {
+    TERN_TRY(set_task_key(model, "text.characters", m.text("labels")));
+    TERN_TRY(set_task_key(model, "labels", ""));
+  }
+  const OutputColumns c = m.output("output.text");
+  if (c.output < 0) return TERN_OK;
+  const Signature& sig = model->signatures[(size_t)m.signature()];
+  const Shape& s = sig.graph.value(sig.graph.outputs[(size_t)c.output]).shape;
+  const int64_t classes = s.rank > 0 ? s[s.rank - 1] : 0, n = (int64_t)m.lines("text.characters").size();
+  if (n == 0)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the recogniser's characters are missing: give them with --labels");
+  if (m.has("text.space") ? classes == n + 1 + m.choice("text.space") : classes == n + 1 || classes == n + 2)
+    return m.has("text.space") ? TERN_OK : set_task_key(model, "text.space", classes == n + 2 ? "yes" : "no");
+  return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                   "there are %" PRId64 " characters, but the model has %" PRId64
+                   " classes: the blank, the characters and perhaps a space",
+                   n, classes);
 }
 
 tern_status read_recipes(std::vector<Recipe>* out) {
@@ -436,6 +470,7 @@ tern_status apply_recipe(const ImportOptions& options, ModelDef* model) {
                        known->name);
     TERN_TRY(set_task_key(model, key, value));
   }
+  if (find_metadata(*model, "task")) TERN_TRY(take_characters(model));
   TaskMetadata proof;
   if (find_metadata(*model, "task")) {
     TERN_TRY(TaskMetadata::read(*model, &proof));

@@ -79,7 +79,8 @@ tern_status PictureInput::create(const Model& model, const TaskMetadata& m, Pict
       !(r.planar_ ? first : last))
     return TERN_FAIL(TERN_ERR_UNSUPPORTED, "the picture input '%s' is %s%s; a picture of %d channels is needed",
                      v.name.c_str(), dtype_name(v.dtype), to_string(s).c_str(), channels);
-  r.batch_ = s.rank == 4 ? (varies(0) ? 1 : s[0]) : 1;
+  r.free_batch_ = s.rank == 4 && varies(0);
+  r.batch_ = s.rank == 4 && !r.free_batch_ ? s[0] : 1;
   const int y = rest + (r.planar_ ? 1 : 0), x = y + 1;
   r.free_height_ = varies(y), r.free_width_ = varies(x);
   const int64_t height = s[y], width = s[x];
@@ -91,6 +92,8 @@ tern_status PictureInput::create(const Model& model, const TaskMetadata& m, Pict
   const int align = m.choice("input.align");
   r.letterbox_ = {align % 2 == 1, align >= 2};
   r.multiple_ = (int32_t)m.number("input.multiple"), r.longest_ = (int32_t)m.number("input.longest");
+  r.shortest_ = (int32_t)m.number("input.shortest"), r.slim_ = m.number("input.slim");
+  r.enlarge_ = m.number("input.enlarge");
   const std::vector<double> scale = m.numbers("input.scale"), offset = m.numbers("input.offset"),
                             size = m.numbers("input.size");
   if ((scale.size() != 1 && scale.size() != 3) || (offset.size() != 1 && offset.size() != 3))
@@ -114,19 +117,23 @@ tern_status PictureInput::create(const Model& model, const TaskMetadata& m, Pict
   return TERN_OK;
 }
 
-tern_status PictureInput::resize(int32_t width, int32_t height) {
-  if (tensor_ && width == width_ && height == height_) return TERN_OK;
-  Shape s = planar_ ? Shape{batch_, options_.channels, height, width} : Shape{batch_, height, width, options_.channels};
+tern_status PictureInput::resize(int32_t width, int32_t height, int64_t batch) {
+  if (!free_batch_) batch = batch_;
+  if (tensor_ && width == width_ && height == height_ && batch == batch_) return TERN_OK;
+  Shape s = planar_ ? Shape{batch, options_.channels, height, width} : Shape{batch, height, width, options_.channels};
   if (rank_ == 3) s = Shape{s[1], s[2], s[3]};
   TERN_TRY(check_shape(s, "the picture input"));
-  TERN_TRY(Tensor::create(*context_, dtype_, s, &tensor_));
-  width_ = width, height_ = height;
-  std::memset(tensor_->data(), 0, (size_t)tensor_->bytes());
-  scratch_stride_ = align_up(std::max(image::sample_scratch_bytes(width_, image::Filter::kBilinear),
-                                      image::sample_scratch_bytes(width_, image::Filter::kArea)),
-                             64);
-  scratch_.resize(scratch_stride_ * (size_t)context_->pool().num_threads());
-  if (planar_ || dtype_ != TERN_DTYPE_F32) pixels_.resize((size_t)width_ * (size_t)height_ * (size_t)options_.channels);
+  Ref<Tensor> tensor;
+  TERN_TRY(Tensor::create(*context_, dtype_, s, &tensor));
+  std::memset(tensor->data(), 0, (size_t)tensor->bytes());
+  // Memory that is missing leaves everything as it was.
+  const size_t stride = align_up(std::max(image::sample_scratch_bytes(width, image::Filter::kBilinear),
+                                          image::sample_scratch_bytes(width, image::Filter::kArea)),
+                                 64),
+               scratch = stride * (size_t)context_->pool().num_threads();
+  if (scratch_.size() < scratch) scratch_.resize(scratch);
+  tensor_ = std::move(tensor), scratch_stride_ = stride;
+  width_ = width, height_ = height, batch_ = batch;
   return TERN_OK;
 }
 
@@ -139,21 +146,33 @@ tern_status PictureInput::map_whole(const image::Picture& picture, image::Mappin
       return map_region(picture, {size.width / 2.0, size.height / 2.0, width_ * shrink, height_ * shrink, 0}, mapping);
     }
     case 3: {
+      // With a border above and below, or left and right, where it is too slim.
+      double width = size.width, height = size.height;
+      if (slim_ > 0 && width > slim_ * height) height = 2 * width / slim_;
+      else if (slim_ > 0 && height > slim_ * width) width = 2 * height / slim_;
       const double shrink = std::min(1.0, (double)longest_ / std::max(size.width, size.height));
-      const auto side = [&](int32_t v) {
-        return (int32_t)std::max(1.0, std::round(v * shrink / multiple_)) * multiple_;
+      const double scale = std::max(shrink, std::min((double)shortest_ / std::min(width, height), enlarge_));
+      const auto side = [&](double v) {
+        return (int32_t)std::clamp(std::round(v * scale / multiple_), 1.0, (double)(image::kMaxSide / multiple_)) *
+               multiple_;
       };
-      TERN_TRY(resize(free_width_ ? side(size.width) : width_, free_height_ ? side(size.height) : height_));
-      break;
+      TERN_TRY(resize(free_width_ ? side(width) : width_, free_height_ ? side(height) : height_));
+      return image::map_affine(
+          picture, width_, height_,
+          {{width / width_, 0, (size.width - width) / 2, 0, height / height_, (size.height - height) / 2}}, mapping);
     }
     default: break;
   }
   return image::map_stretch(picture, width_, height_, mapping);
 }
 
-tern_status PictureInput::fill(const image::Picture& picture, const image::Mapping& mapping) {
-  const bool direct = !planar_ && dtype_ == TERN_DTYPE_F32;
-  float* pixels = direct ? (float*)tensor_->data() : pixels_.data();
+tern_status PictureInput::fill(const image::Picture& picture, const image::Mapping& mapping, int64_t index) {
+  const int32_t width = mapping.model_width;
+  const bool direct = !planar_ && dtype_ == TERN_DTYPE_F32 && width == width_;
+  const size_t values = (size_t)width_ * (size_t)height_ * (size_t)options_.channels;  // of a picture
+  unsigned char* const tensor = (unsigned char*)tensor_->data() + (size_t)index * values * dtype_size(dtype_);
+  if (!direct && pixels_.size() < values) pixels_.resize(values);
+  float* pixels = direct ? (float*)tensor : pixels_.data();
   image::SampleOptions options = options_;
   // Bilinear sampling of a picture that is reduced by much sees few of its pixels, and their noise.
   constexpr double kMuch = 3;
@@ -170,7 +189,8 @@ tern_status PictureInput::fill(const image::Picture& picture, const image::Mappi
     std::atomic<int32_t> failed{TERN_OK};
   };
   // A picture of some thousand pixels is worth a second thread.
-  const int32_t shares = std::clamp<int32_t>(height_ * width_ / 8192, 1, context_->pool().num_threads());
+  const int32_t shares =
+      (int32_t)std::clamp<int64_t>((int64_t)height_ * width_ / 8192, 1, context_->pool().num_threads());
   Job job{picture, mapping, options, *this, pixels, shares};
   context_->pool().run(
       shares,
@@ -187,24 +207,27 @@ tern_status PictureInput::fill(const image::Picture& picture, const image::Mappi
   // Arguments were proven by the mapping, so a failure here is ours; the words may stand in another thread's record.
   if (job.failed != TERN_OK) return TERN_FAIL(job.failed, "the picture could not be sampled");
   if (direct) return TERN_OK;
-  const size_t channels = (size_t)options_.channels, n = pixels_.size() / channels;
+  const size_t channels = (size_t)options_.channels, from = (size_t)width, to = (size_t)width_, rows = (size_t)height_;
+  if (from < to) std::memset(tensor, 0, values * dtype_size(dtype_));
   const auto convert = [&](auto store) {
-    if (!planar_)
-      for (size_t i = 0; i < n * channels; ++i) store(i, pixels_[i]);
-    else
-      for (size_t c = 0; c < channels; ++c)
-        for (size_t i = 0; i < n; ++i) store(c * n + i, pixels_[i * channels + c]);
+    if (!planar_) {
+      for (size_t y = 0; y < rows; ++y)
+        for (size_t i = 0; i < from * channels; ++i) store(y * to * channels + i, pixels_[y * from * channels + i]);
+      return;
+    }
+    for (size_t c = 0; c < channels; ++c)
+      for (size_t y = 0; y < rows; ++y)
+        for (size_t x = 0; x < from; ++x) store((c * rows + y) * to + x, pixels_[(y * from + x) * channels + c]);
   };
   if (dtype_ == TERN_DTYPE_F32) {
-    convert([out = (float*)tensor_->data()](size_t i, float v) { out[i] = v; });
+    convert([out = (float*)tensor](size_t i, float v) { out[i] = v; });
   } else if (dtype_ == TERN_DTYPE_U8) {
-    convert(
-        [out = (uint8_t*)tensor_->data()](size_t i, float v) { out[i] = (uint8_t)std::clamp(v + 0.5f, 0.0f, 255.0f); });
+    convert([out = (uint8_t*)tensor](size_t i, float v) { out[i] = (uint8_t)std::clamp(v + 0.5f, 0.0f, 255.0f); });
   } else {
     // Integers are the nearest ones.
     const bool whole = dtype_ != TERN_DTYPE_F16;
     const double most = dtype_ == TERN_DTYPE_I8 ? 127 : 2147483520.0;
-    convert([&, out = tensor_->data()](size_t i, float v) {
+    convert([&, out = tensor](size_t i, float v) {
       store_element(dtype_, out, (int64_t)i, whole ? std::clamp(std::floor(v + 0.5), -most - 1, most) : (double)v);
     });
   }

@@ -21,6 +21,9 @@ class PictureInput {
   int32_t height() const { return height_; }
   // Whether the network takes pictures of any width.
   bool free_width() const { return free_width_; }
+  bool free_height() const { return free_height_; }
+  // Whether it takes any number of pictures at once.
+  bool free_batch() const { return free_batch_; }
   // The mapping of a whole picture, as input.fit says; chooses the size where it varies.
   tern_status map_whole(const image::Picture& picture, image::Mapping* mapping);
   // A region, stretched to the input's size.
@@ -28,9 +31,9 @@ class PictureInput {
     return image::map_crop(picture, width_, height_, region, mapping);
   }
   // For networks that take any.
-  tern_status resize(int32_t width, int32_t height);
-  // Fills the tensor.
-  tern_status fill(const image::Picture& picture, const image::Mapping& mapping);
+  tern_status resize(int32_t width, int32_t height, int64_t batch = 1);
+  // Fills one picture of the tensor. A mapping may be of less width: what is right of it is 0.
+  tern_status fill(const image::Picture& picture, const image::Mapping& mapping, int64_t index = 0);
 
   Tensor& tensor() const { return *tensor_; }
 
@@ -41,12 +44,13 @@ class PictureInput {
   int64_t batch_ = 1;
   int rank_ = 4;
   int32_t width_ = 0, height_ = 0;
-  bool free_width_ = false, free_height_ = false;
+  bool free_width_ = false, free_height_ = false, free_batch_ = false;
   int fit_ = 0;     // stretch, letterbox, cover, own_size
   int filter_ = 0;  // auto, bilinear, area
   double cover_ = 1;
   image::LetterBox letterbox_;
-  int32_t multiple_ = 1, longest_ = 65536;
+  int32_t multiple_ = 1, longest_ = 65536, shortest_ = 0;
+  double slim_ = 0, enlarge_ = 1;
   bool planar_ = false;  // NCHW
   image::SampleOptions options_;
   std::vector<unsigned char> scratch_;  // of each thread

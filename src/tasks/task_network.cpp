@@ -12,6 +12,8 @@ tern_status TaskNetwork::create(const Model& model, const std::string& backends,
   TERN_TRY(PictureInput::create(model, n.metadata_, &n.input_));
   Session::Options options;
   options.backends = backends;
+  // Lines have many widths.
+  if (n.metadata_.task() == Task::text_recognizer) options.max_plans = 16;
   TERN_TRY(Session::create(model, options, &n.session_));
   n.outputs_.resize(model.def().signatures[(size_t)n.metadata_.signature()].graph.outputs.size());
   *out = std::move(n);

@@ -17,16 +17,68 @@ void ResultLists::add_detection(const image::Box& b, float score, int32_t label)
   detections.push_back({x(b.x0), y(b.y0), x(b.x1), y(b.y1), score, label});
 }
 
+namespace {
+bool is_text(Task task) {
+  return task == Task::text_detector || task == Task::text_direction || task == Task::text_recognizer;
+}
+}  // namespace
+
+tern_status Vision::create_text(std::span<TaskNetwork> networks, const std::string& words, const VisionOptions& options,
+                                Vision* out) {
+  TaskNetwork *detector = nullptr, *recognizer = nullptr, *direction = nullptr;
+  bool good = true;
+  for (TaskNetwork& n : networks) {
+    const Task task = n.metadata().task();
+    TaskNetwork*& place = task == Task::text_detector     ? detector
+                          : task == Task::text_recognizer ? recognizer
+                                                          : direction;
+    good = good && is_text(task) && !place;
+    place = &n;
+  }
+  if (!good || (direction && !recognizer))
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "models of the tasks %s do not go together", words.c_str());
+  if (options.follow)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "TERN_VISION_FOLLOW is for key points, the task is %s", words.c_str());
+  out->kind_ = recognizer ? TERN_VISION_READER : TERN_VISION_DETECTOR;
+  if (detector) {
+    if (!recognizer) out->labels_ = detector->labels();
+    TERN_TRY(TextFinder::create(std::move(*detector), options, recognizer != nullptr, &out->text_finder_));
+  }
+  if (recognizer)
+    TERN_TRY(TextReader::create(std::move(*recognizer),
+                                direction ? std::make_unique<TaskNetwork>(std::move(*direction)) : nullptr, options,
+                                &out->text_reader_));
+  return TERN_OK;
+}
+
+tern_status Vision::read(const image::Picture& picture, const RunControl& control, ResultLists* lists) {
+  const float w = (float)lists->width, h = (float)lists->height;
+  text_boxes_ = {{{{0, 0}, {w, 0}, {w, h}, {0, h}}, 1}};  // without a detector all of it is one line
+  if (text_finder_) TERN_TRY(text_finder_->run(picture, control, &text_boxes_));
+  if (text_reader_) return text_reader_->run(picture, text_boxes_, !text_finder_, control, lists);
+  for (const size_t i : reading_order(text_boxes_)) add_text_box(text_boxes_[i], text_boxes_[i].score, lists);
+  return TERN_OK;
+}
+
 tern_status Vision::create(std::span<const Model* const> models, const VisionOptions& options,
                            std::unique_ptr<Vision>* out) {
   auto v = std::make_unique<Vision>();
   v->options_ = options;
+  std::vector<TaskNetwork> networks(models.size());
   std::string words;
-  for (const Model* model : models) {
-    TaskNetwork network;
-    TERN_TRY(TaskNetwork::create(*model, options.backends, &network));
+  bool text = false;
+  for (size_t i = 0; i < models.size(); ++i) {
+    TERN_TRY(TaskNetwork::create(*models[i], options.backends, &networks[i]));
+    const TaskMetadata& m = networks[i].metadata();
+    words += (words.empty() ? "" : " + ") + m.text("task");
+    text = text || is_text(m.task());
+  }
+  if (text) {
+    TERN_TRY(create_text(networks, words, options, v.get()));
+    return *out = std::move(v), TERN_OK;
+  }
+  for (TaskNetwork& network : networks) {
     const Task task = network.metadata().task();
-    words += (words.empty() ? "" : " + ") + network.metadata().text("task");
     const bool finds = task == Task::detector;
     if (finds ? (bool)v->finder_ : (bool)v->describer_)
       return TERN_FAIL(TERN_ERR_UNSUPPORTED, "models of the tasks %s do not go together", words.c_str());
@@ -49,7 +101,9 @@ tern_status Vision::create(std::span<const Model* const> models, const VisionOpt
         TERN_TRY(make_keypoints(std::move(network), options, &v->describer_));
         v->keypoints_ = static_cast<Keypoints*>(v->describer_.get());
         break;
-      default: return TERN_FAIL(TERN_ERR_UNSUPPORTED, "this version has no task '%s'", words.c_str());
+      case Task::text_detector:
+      case Task::text_direction:
+      case Task::text_recognizer: break;  // create_text's
     }
   }
   if (v->finder_ && v->kind_ == TERN_VISION_SEGMENTER)
@@ -81,6 +135,7 @@ tern_status Vision::create(std::span<const Model* const> models, const VisionOpt
 }
 
 tern_status Vision::find(const image::Picture& picture, const RunControl& control, ResultLists* lists) {
+  if (text_finder_ || text_reader_) return read(picture, control, lists);
   bool kept = false;
   if (!finder_) return describer_->run(picture, nullptr, nullptr, control, lists, &kept);
   std::span<const Found> found;

@@ -4,6 +4,7 @@
 #include "tasks/boxes.h"
 #include "tasks/keypoints.h"
 #include "tasks/masks.h"
+#include "tasks/text.h"
 
 namespace tern {
 
@@ -35,6 +36,9 @@ class Vision {
   static const char* at(const std::vector<std::string>& list, int32_t i) {
     return i >= 0 && (size_t)i < list.size() ? list[(size_t)i].c_str() : nullptr;
   }
+  static tern_status create_text(std::span<TaskNetwork> networks, const std::string& words,
+                                 const VisionOptions& options, Vision* out);
+  tern_status read(const image::Picture& picture, const RunControl& control, ResultLists* lists);
   tern_status find(const image::Picture& picture, const RunControl& control, ResultLists* lists);
   tern_status follow(const image::Picture& picture, const RunControl& control, ResultLists* lists);
   void smooth(Followed* who, ResultLists* lists) const;
@@ -43,8 +47,11 @@ class Vision {
   tern_vision_kind kind_ = TERN_VISION_DETECTOR;
   std::unique_ptr<Finder> finder_;  // one of the two, or both
   std::unique_ptr<Describer> describer_;
-  Keypoints* keypoints_ = nullptr;   // the describer, if it gives them
-  std::unique_ptr<BoxMasks> masks_;  // of the finder, where nothing describes its boxes
+  Keypoints* keypoints_ = nullptr;           // the describer, if it gives them
+  std::unique_ptr<BoxMasks> masks_;          // of the finder, where nothing describes its boxes
+  std::unique_ptr<TextFinder> text_finder_;  // tasks of text have one of the two or both, and nothing of the above
+  std::unique_ptr<TextReader> text_reader_;
+  std::vector<TextBox> text_boxes_;
   RegionRule region_;
   std::vector<std::string> labels_, names_;
   std::vector<int32_t> skeleton_;

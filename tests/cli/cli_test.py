@@ -689,6 +689,44 @@ class Pictures(Case):
         self.assertIn("detect", tern("classify", self.ssd(), photo, code=2).err)
         self.assertIn("go together", tern("pose", marks, marks, photo, code=4).err)
 
+    def reader(self):
+        return (self.real("ppocr_v4_det.onnx"), self.real("ppocr_v2_cls.onnx"),
+                self.real("ppocr_v4_rec.onnx", "--labels", os.path.join(CACHE, "models", "ppocr_keys_v1.txt")))
+
+    def test_read(self):
+        models, out = self.reader(), self.path("text.png")
+        page = os.path.join(ARGS.source, "tests/models/golden/text/mixed_180.png")
+        text = tern("read", *models, page, "--out", out).out
+        self.assertIn("4 results", text)
+        self.assertIn("Platform 9 to Hamburg", text)
+        with open(out, "rb") as f:
+            self.assertEqual(f.read(4), b"\x89PNG")
+        found = json.loads(tern("read", *models, page, "--json").out)["detections"]
+        self.assertEqual(found[0]["text"], "\u6b22\u8fce\u5149\u4e34")
+        self.assertGreater(found[0]["corners"][0], found[0]["corners"][2])  # upside down: its own left is on the right
+        self.assertEqual(found, json.loads(tern("read", *reversed(models), page, "--json").out)["detections"])
+        line = os.path.join(ARGS.source, "tests/models/golden/text/line.png")
+        self.assertIn("Monday to Friday", tern("read", models[2], line).out)
+        self.assertIn("0 results", tern("read", *models, self.write("grey.png", png(1, 1, lambda x, y: 128))).out)
+        self.assertIn("do not go together", tern("read", models[0], models[0], page, code=4).err)
+        self.assertIn("tern detect", tern("read", models[0], page, code=2).err)
+        keys = self.write("few.txt", b"A\nB\n")
+        source = os.path.join(CACHE, "models/ppocr_v4_rec.onnx")
+        self.assertIn("2 characters", tern("import", source, "--labels", keys, "-o", self.path("few.tern"), code=None).err)
+
+    def test_sample_of_reading(self):
+        if not ARGS.samples:
+            self.skipTest("this build has no samples")
+        words = [os.path.join(ARGS.samples, "read"), *self.reader(),
+                 os.path.join(ARGS.source, "tests/models/golden/text/english_15.png"), self.path("r.png")]
+        p = subprocess.run(words, capture_output=True, text=True)
+        self.assertEqual(p.returncode, 0, p.stderr)
+        self.assertIn("Opening hours", p.stdout)
+        self.assertGreater(os.path.getsize(words[-1]), 1000)
+        self.assertEqual(subprocess.run(words[:3], capture_output=True).returncode, 1)
+        words[1] = "none.tern"
+        self.assertEqual(subprocess.run(words, capture_output=True).returncode, 1)
+
     def test_samples(self):
         if not ARGS.samples:
             self.skipTest("this build has no samples")
@@ -720,7 +758,7 @@ class Pictures(Case):
             self.assertEqual((p.returncode, bool(p.stderr)), (1, True))
 
     def test_samples_are_short(self):
-        for name in ("detect.c", "pose.c", "segment.c", "track.c", "classify.c"):
+        for name in ("detect.c", "pose.c", "segment.c", "read.c", "track.c", "classify.c"):
             with open(os.path.join(ARGS.source, "samples", name)) as f:
                 lines = f.read().splitlines()
             self.assertLessEqual(len(lines), 40)

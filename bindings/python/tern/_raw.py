@@ -167,7 +167,7 @@ TERN_VISION_SEGMENTER = 2
 TERN_VISION_KEYPOINTS = 3
 # an embedding of the picture, or of each box of a detector before it
 TERN_VISION_EMBEDDER = 4
-# text
+# lines of text; without a detector of text the picture is one
 TERN_VISION_READER = 5
 
 # Pictures are frames of a video, in order: key points are looked for where they were in the frame before, and the
@@ -566,7 +566,7 @@ class tern_vision_result(Structure):
         ("width", c_int32),
         # of the upright picture
         ("height", c_int32),
-        # best first; lines of text from top to bottom
+        # best first; lines of text in reading order
         ("num_detections", c_int32),
         ("detections", POINTER(tern_detection)),
         # [num][8]: x, y of the corners of a box that may be turned, clockwise from its
