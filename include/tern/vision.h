@@ -98,7 +98,7 @@ typedef struct tern_mask {
 typedef struct tern_vision_result {
   uint32_t struct_size;
   int32_t width, height;              /* of the upright picture */
-  int32_t num_detections;             /* best first; lines of text in reading order */
+  int32_t num_detections;             /* best first; lines of text in reading order; TERN_VISION_FOLLOW: by places */
   const tern_detection* detections;
   const float* corners;               /* [num][8]: x, y of the corners of a box that may be turned, clockwise from its
                                        * own upper left one; text, oriented boxes */
@@ -126,7 +126,8 @@ typedef struct tern_vision tern_vision;
 
 enum {
   /* Pictures are frames of a video, in order: key points are looked for where they were in the frame before, and the
-   * detector runs only when somebody is lost or there is room for more (max_results). See tern_vision_reset. */
+   * detector runs only when somebody is lost or there is room for more (max_results). Who stays keeps the order in the
+   * results; who comes takes the first place that is free. See tern_vision_reset. */
   TERN_VISION_FOLLOW = 1
 };
 

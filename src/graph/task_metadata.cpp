@@ -30,14 +30,19 @@ constexpr TaskKey kKeys[] = {
     {"input.fit", choice, "stretch", 0, 0, "stretch|letterbox|cover|own_size",
      "how a picture gets the input's size: stretched; shrunk to fit, with a border; cut to its middle; or the network "
      "takes it as it is"},
-    {"input.cover", number, "1", 0.01, 1, "", "fit = cover: the part of the shorter side that is kept"},
+    {"input.cover", number, "1", 0.01, 1, "",
+     "fit = cover: the part of the shorter side that is kept; stretch: of both"},
     {"input.align", choice, "middle", 0, 0, "middle|top_left|middle_pixel|top_left_pixel",
      "fit = letterbox: where the picture goes; _pixel: its size is rounded to whole pixels"},
-    {"input.border", choice, "replicate", 0, 0, "replicate|constant", "what lies outside the picture"},
+    {"input.grid", choice, "middles", 0, 0, "middles|corners",
+     "what falls on what where sizes differ: the middles of pixels; corners: the first pixel of the input is that of "
+     "the picture, as OpenCV's warps have it"},
+    {"input.border", choice, "replicate", 0, 0, "replicate|constant|blended",
+     "what lies outside the picture; blended: as constant, and pixels on its border are mixed with that"},
     {"input.filter", choice, "auto", 0, 0, "auto|bilinear|area",
-     "how a picture is reduced: bilinear, as most training does; area, the mean of all pixels; auto: area where it is "
-     "reduced to a third or less"},
-    {"input.fill", number, "0", 0, 255, "", "border = constant: its grey"},
+     "how a picture is reduced: bilinear, as most training does; area, the mean of all pixels; auto: area where a "
+     "picture of 4 megapixels or more is reduced to a third or less"},
+    {"input.fill", number, "0", 0, 255, "", "border = constant and blended: its grey"},
     {"input.size", numbers, "", 1, 65536, "", "width, height: where the network takes any"},
     {"input.multiple", number, "1", 1, 4096, "", "own_size: sides are stretched to a multiple of this"},
     {"input.longest", number, "65536", 1, 65536, "", "own_size: longer sides are shrunk to this"},
@@ -50,9 +55,11 @@ constexpr TaskKey kKeys[] = {
     {"output.boxes", output, "", 0, 0, "", "four numbers of each row; one line a level of the grid"},
     {"output.scores", output, "", 0, 0, "", "a score of each class in each row"},
     {"output.objectness", output, "", 0, 0, "", "a factor of all scores of a row"},
-    {"output.classes", output, "", 0, 0, "", "the number of the class of each row, where scores are one column"},
+    {"output.classes", output, "", 0, 0, "",
+     "the number of the class of each row, where scores are one column; keypoints: the score of the first of two "
+     "labels"},
     {"output.count", output, "", 0, 0, "", "how many rows count"},
-    {"output.points", output, "", 0, 0, "", "key points of each row"},
+    {"output.points", output, "", 0, 0, "", "key points of each row; keypoints: the rows, one line an output"},
     {"output.angle", output, "", 0, 0, "", "radians by which the box of each row is turned, clockwise"},
     {"output.coefficients", output, "", 0, 0, "", "of each row: weights of the prototypes"},
     {"output.prototypes", output, "", 0, 0, "", "pictures whose weighted sums are the masks"},
@@ -87,6 +94,7 @@ constexpr TaskKey kKeys[] = {
     {"nms.overlap", choice, "iou", 0, 0, "iou|smaller", "over the union, or over the smaller box"},
     {"centres.stride", number, "4", 1, 1024, "", "pixels of a cell of the heat map"},
     {"points.values", number, "2", 2, 3, "", "numbers of a point: x, y and perhaps visibility"},
+    {"points.order", choice, "xy", 0, 0, "xy|yx", "of the coordinates"},
     {"points.unit", choice, "pixels", 0, 0, "pixels|sides|anchors", "as boxes.unit"},
     {"points.activation", choice, "none", 0, 0, "none|sigmoid", "of the visibility"},
     {"mask.activation", choice, "none", 0, 0, "none|sigmoid|softmax", "of masks"},
@@ -102,17 +110,21 @@ constexpr TaskKey kKeys[] = {
     {"keypoints.order", choice, "xy", 0, 0, "xy|yx", "of the coordinates"},
     {"keypoints.unit", choice, "pixels", 0, 0, "pixels|sides", "of the input"},
     {"keypoints.depth", number, "-1", -1, 16, "", "which number of a point is its depth; -1 = none"},
+    {"keypoints.depth_scale", number, "1", -kBig, kBig, "", "of the depth, whose unit is that of x then"},
     {"keypoints.visibility", number, "-1", -1, 16, "", "which number of a point says that it is seen; -1 = none"},
     {"keypoints.activation", choice, "none", 0, 0, "none|sigmoid", "of the visibility"},
     {"keypoints.presence", choice, "none", 0, 0, "none|sigmoid", "activation of output.presence"},
     {"keypoints.window", number, "7", 1, 255, "", "cells of output.heatmap around a point"},
     {"keypoints.heat", number, "0.5", 0, 1, "", "least heat that moves a point"},
 
-    {"region.from", choice, "box", 0, 0, "box|points|keypoints",
-     "which part of the picture the next model sees: around the box; a circle from one point through another"},
+    {"region.from", choice, "box", 0, 0, "box|points|keypoints|turned_keypoints",
+     "which part of the picture the next model sees: the box; a circle from one point through another; the box around "
+     "the key points, upright or turned"},
     {"region.centre", number, "0", 0, 1e4, "", "points: the middle"},
     {"region.edge", number, "1", 0, 1e4, "", "points: on the edge"},
-    {"region.turn", numbers, "", 0, 1e4, "", "two points, the line between which gives the turn"},
+    {"region.around", numbers, "", 0, 1e4, "", "keypoints: those that the box is around; all"},
+    {"region.turn", numbers, "", 0, 1e4, "",
+     "two points, the line between which gives the turn; of more than two it ends in the middle of all but the first"},
     {"region.angle", number, "0", -360, 360, "", "degrees of that line in the region, 90 = upwards"},
     {"region.scale", numbers, "1", 0.01, 100, "", "of width and height; one number or two"},
     {"region.shift", numbers, "0,0", -10, 10, "", "of the middle, in widths and heights of the box"},
@@ -172,7 +184,7 @@ tern_status parse_numbers(const TaskKey& key, const std::string& value, std::vec
   while (p < end) {
     double v = 0;
     const char* next = parse_number(p, end, &v);
-    if (!next || (next < end && *next != ',') || out->size() >= kMostNumbers)
+    if (!next || (next < end && *next != ',' && *next != '\n') || out->size() >= kMostNumbers)
       return bad(key, value, "numbers separated by commas are needed");
     if (v < key.min || v > key.max)
       return TERN_FAIL(TERN_ERR_CORRUPT, "metadata '%s' is %g: %g to %g is allowed", key.name, v, key.min, key.max);

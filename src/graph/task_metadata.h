@@ -12,7 +12,7 @@ enum class TaskKeyKind : uint8_t {
   text,     // anything
   choice,   // one of `words`; its number counts
   number,   // one, min to max
-  numbers,  // separated by commas, each min to max
+  numbers,  // separated by commas or ends of lines, each min to max
   lines,    // one a line
   output,   // the name of an output, or some columns of it: "NAME", "NAME[4:84]", "NAME[4]". Several: one a line
   anchors,  // one level of a grid a line, see Anchors

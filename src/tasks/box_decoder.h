@@ -12,7 +12,7 @@ namespace tern {
 
 struct BoxPoint {
   double x, y;
-  float visibility;
+  double visibility;
 };
 
 struct BoxCandidate {

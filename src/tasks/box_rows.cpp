@@ -77,7 +77,7 @@ class RowsDecoder final : public BoxDecoder {
   int32_t width_ = 0, height_ = 0;  // that the anchors are for
   double anchor_offset_ = 0.5;
   int form_ = 0, unit_ = 0, point_unit_ = 0, activation_ = 0;
-  bool y_first_ = false, exp_ = false, visibility_sigmoid_ = false;
+  bool y_first_ = false, exp_ = false, points_y_first_ = false, visibility_sigmoid_ = false;
   double divisors_[4] = {1, 1, 1, 1}, clip_ = 0;
   int64_t point_values_ = 2, first_class_ = 0, after_ = 0;
   std::vector<float> best_;
@@ -97,6 +97,7 @@ tern_status RowsDecoder::read(const ModelDef& model, const TaskMetadata& m) {
   activation_ = m.choice("scores.activation");
   clip_ = m.number("scores.clip");
   y_first_ = m.choice("boxes.order") == 1, exp_ = m.choice("boxes.size") == 1;
+  points_y_first_ = m.choice("points.order") == 1;
   visibility_sigmoid_ = m.choice("points.activation") == 1;
   point_values_ = m.integer("points.values");
   first_class_ = m.integer("labels.first"), after_ = m.integer("labels.after");
@@ -289,7 +290,7 @@ tern_status RowsDecoder::decode(std::span<const Ref<const Tensor>> outputs, int3
       c.row = base + row;
       for (int32_t k = 0; k < num_points_; ++k) {
         const int64_t at = k * point_values_;
-        const double x = r.points.at(row, at), y = r.points.at(row, at + 1),
+        const double x = r.points.at(row, at + points_y_first_), y = r.points.at(row, at + !points_y_first_),
                      ux = point_unit_ == kPixels  ? 1.0 / width
                           : point_unit_ == kSides ? 1
                                                   : (double)a[2],
@@ -301,7 +302,7 @@ tern_status RowsDecoder::decode(std::span<const Ref<const Tensor>> outputs, int3
         // Points share the divisors of the box's centre.
         row_points_[(size_t)k] = {x / divisors_[0] * ux + (anchored ? (double)a[0] : 0),
                                   y / divisors_[1] * uy + (anchored ? (double)a[1] : 0),
-                                  (float)std::clamp(visibility_sigmoid_ ? sigmoid(v) : v, 0.0, 1.0)};
+                                  std::clamp(visibility_sigmoid_ ? sigmoid(v) : v, 0.0, 1.0)};
       }
       out->add(c, row_points_);
     }

@@ -105,7 +105,7 @@ void BoxFinder::suppress() {
     }
     if (nms_ == 2 && weight > 0) {
       f.box = {edges[0] / weight, edges[1] / weight, edges[2] / weight, edges[3] / weight};
-      for (BoxPoint& p : sums) p = {p.x / weight, p.y / weight, (float)(p.visibility / weight)};
+      for (BoxPoint& p : sums) p = {p.x / weight, p.y / weight, p.visibility / weight};
     }
     f.first_point = kept_points_.size();
     kept_.push_back(f);

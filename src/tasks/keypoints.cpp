@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Key points of a picture or a region.
-// Source: V. Bazarevsky et al., BlazePose: On-device Real-time Body Pose tracking, 2020.
+// Source: V. Bazarevsky et al., BlazePose: On-device Real-time Body Pose tracking, 2020; Y. Kartynnik et al., Real-time
+// Facial Surface Geometry from Monocular Video on Mobile GPUs, 2019.
 #include "tasks/keypoints.h"
 
 #include <algorithm>
@@ -16,18 +17,29 @@ tern_status make_keypoints(TaskNetwork network, const VisionOptions& options, st
 
 tern_status Keypoints::read(const VisionOptions& options) {
   const TaskMetadata& m = network_.metadata();
-  points_ = m.output("output.points"), presence_ = m.output("output.presence"), heatmap_ = m.output("output.heatmap");
+  points_ = m.outputs("output.points");
+  presence_ = m.output("output.presence"), heatmap_ = m.output("output.heatmap"), side_ = m.output("output.classes");
   rows_ = m.integer("keypoints.rows");
   if (rows_ < 1) return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'keypoints.rows' is missing");
-  TERN_TRY(check_output(network_, "output.points", points_, -1));
-  const int64_t elements = network_.declared(points_).shape.elements();
+  if (points_.empty()) TERN_TRY(check_output(network_, "output.points", {}, -1));
+  int64_t elements = 0;
+  for (const OutputColumns& c : points_) {
+    TERN_TRY(check_output(network_, "output.points", c, -1));
+    elements += network_.declared(c).shape.elements();
+  }
   values_ = elements / rows_;
   const int64_t count = m.has("keypoints.count") ? m.integer("keypoints.count") : rows_;
   if (elements % rows_ || values_ < 2 || values_ > 16 || count < 1 || count > rows_ || count > kMaxBoxPoints)
     return TERN_FAIL(TERN_ERR_CORRUPT,
-                     "metadata 'output.points' names %s: no %" PRId64 " points, %" PRId64 " of them given out",
-                     to_string(network_.declared(points_).shape).c_str(), rows_, count);
+                     "metadata 'output.points' names %" PRId64 " numbers: no %" PRId64 " points, %" PRId64
+                     " of them given out",
+                     elements, rows_, count);
+  for (const OutputColumns& c : points_)
+    if (network_.declared(c).shape.elements() % values_)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'output.points' names %s: no points of %" PRId64 " numbers",
+                       to_string(network_.declared(c).shape).c_str(), values_);
   count_ = (int32_t)count;
+  depth_scale_ = m.number("keypoints.depth_scale");
   depth_ = m.integer("keypoints.depth"), visibility_ = m.integer("keypoints.visibility");
   if (depth_ >= values_ || visibility_ >= values_)
     return TERN_FAIL(TERN_ERR_CORRUPT,
@@ -39,6 +51,10 @@ tern_status Keypoints::read(const VisionOptions& options) {
   presence_sigmoid_ = m.choice("keypoints.presence") == 1;
   threshold_ = m.has("result.score") ? m.number("result.score") : 0.5;
   if (presence_.output >= 0) TERN_TRY(check_output(network_, "output.presence", presence_, 1));
+  if (side_.output >= 0) {
+    TERN_TRY(check_output(network_, "output.classes", side_, 1));
+    TERN_TRY(check_labels(network_, 2));
+  }
   if (heatmap_.output >= 0) {
     const Value& v = network_.declared(heatmap_);
     if (v.dtype != TERN_DTYPE_F32 || v.shape.rank != 4 || v.shape[0] != 1 || v.shape[3] < count)
@@ -84,10 +100,22 @@ tern_status Keypoints::run(const image::Picture& picture, const image::CropRect*
   TERN_TRY(region ? input.map_region(picture, *region, &mapping) : input.map_whole(picture, &mapping));
   TERN_TRY(input.fill(picture, mapping));
   TERN_TRY(network_.run(control));
-  const Tensor& t = network_.output(points_);
-  if (t.shape().elements() != rows_ * values_)
-    return TERN_FAIL(TERN_ERR_SHAPE, "the key points are %s", to_string(t.shape()).c_str());
+  numbers_.clear();
+  for (const OutputColumns& c : points_) {
+    const Tensor& t = network_.output(c);
+    const float* data = (const float*)t.data();
+    numbers_.insert(numbers_.end(), data, data + t.shape().elements());
+  }
+  if ((int64_t)numbers_.size() != rows_ * values_)
+    return TERN_FAIL(TERN_ERR_SHAPE, "the key points are %zu numbers, not %" PRId64, numbers_.size(), rows_ * values_);
   double score = found ? found->score : 1;
+  int32_t label = found ? found->label : 0;
+  if (side_.output >= 0) {
+    const Tensor& side = network_.output(side_);
+    if (side.shape().elements() != 1)
+      return TERN_FAIL(TERN_ERR_SHAPE, "the class is %s", to_string(side.shape()).c_str());
+    label = *(const float*)side.data() >= 0.5f ? 0 : 1;
+  }
   if (presence_.output >= 0) {
     const Tensor& p = network_.output(presence_);
     if (p.shape().elements() != 1) return TERN_FAIL(TERN_ERR_SHAPE, "the presence is %s", to_string(p.shape()).c_str());
@@ -95,7 +123,6 @@ tern_status Keypoints::run(const image::Picture& picture, const image::CropRect*
     if (presence_sigmoid_) score = sigmoid(score);
     if (!(score >= threshold_)) return TERN_OK;
   }
-  const float* rows = (const float*)t.data();
   const double w = input.width(), h = input.height();
   // Pixels of the picture for one of the input, along the input's x axis: depths are in its unit.
   const double unit = std::hypot(mapping.to_upright.m[0], mapping.to_upright.m[3]);
@@ -103,11 +130,12 @@ tern_status Keypoints::run(const image::Picture& picture, const image::CropRect*
   double x0 = HUGE_VAL, y0 = HUGE_VAL, x1 = -HUGE_VAL, y1 = -HUGE_VAL;
   std::vector<tern_keypoint> out;
   for (int64_t k = 0; k < rows_; ++k) {
-    const float* r = rows + values_ * k;
+    const float* r = numbers_.data() + values_ * k;
     double x = r[y_first_ ? 1 : 0] / (sides_ ? 1 : w), y = r[y_first_ ? 0 : 1] / (sides_ ? 1 : h);
-    if (heatmap_.output >= 0 && k < count_) refine(k, &x, &y);
+    if (heatmap_.output >= 0) refine(k, &x, &y);
     const image::Point p = image::model_to_upright(mapping, {x * w, y * h});
-    const double z = depth_ >= 0 ? r[depth_] * (sides_ ? w : 1) * unit : 0, v = visibility_ >= 0 ? r[visibility_] : 1;
+    const double z = depth_ >= 0 ? r[depth_] * depth_scale_ * (sides_ ? w : 1) * unit : 0,
+                 v = visibility_ >= 0 ? r[visibility_] : 1;
     const tern_keypoint q = {(float)p.x, (float)p.y, (float)z,
                              (float)std::clamp(visibility_sigmoid_ ? sigmoid(v) : v, 0.0, 1.0)};
     all_.push_back({p.x, p.y, q.visibility});
@@ -120,7 +148,7 @@ tern_status Keypoints::run(const image::Picture& picture, const image::CropRect*
   lists->num_keypoints = count_;
   lists->keypoints.insert(lists->keypoints.end(), out.begin(), out.end());
   around_ = {x0, y0, x1, y1};
-  lists->add_detection(found ? found->box : around_, (float)std::min(score, 1.0), found ? found->label : 0);
+  lists->add_detection(found ? found->box : around_, (float)std::min(score, 1.0), label);
   *kept = true;
   return TERN_OK;
 }

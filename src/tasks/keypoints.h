@@ -19,13 +19,15 @@ class Keypoints final : public Describer {
  private:
   void refine(int64_t point, double* x, double* y) const;
 
-  OutputColumns points_, presence_, heatmap_;
+  std::vector<OutputColumns> points_;
+  OutputColumns presence_, heatmap_, side_;
   int64_t rows_ = 0, values_ = 0, depth_ = -1, visibility_ = -1, window_ = 7;
   int32_t count_ = 0;
   bool y_first_ = false, sides_ = false, visibility_sigmoid_ = false, presence_sigmoid_ = false, has_rule_ = false;
-  double threshold_ = 0.5, heat_ = 0.5;
+  double threshold_ = 0.5, heat_ = 0.5, depth_scale_ = 1;
   RegionRule rule_;
-  std::vector<BoxPoint> all_;  // of the last run, upright pixels
+  std::vector<float> numbers_;  // of all points
+  std::vector<BoxPoint> all_;   // of the last run, upright pixels
   image::Box around_ = {};
 };
 

@@ -2,6 +2,7 @@
 #include "tasks/picture_input.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <cstring>
@@ -89,6 +90,7 @@ tern_status PictureInput::create(const Model& model, const TaskMetadata& m, Pict
   r.fit_ = m.choice("input.fit");
   r.filter_ = m.choice("input.filter");
   r.cover_ = m.number("input.cover");
+  r.corners_ = m.choice("input.grid") == 1;
   const int align = m.choice("input.align");
   r.letterbox_ = {align % 2 == 1, align >= 2};
   r.multiple_ = (int32_t)m.number("input.multiple"), r.longest_ = (int32_t)m.number("input.longest");
@@ -102,7 +104,8 @@ tern_status PictureInput::create(const Model& model, const TaskMetadata& m, Pict
     return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'input.size' needs width and height");
   r.options_.channels = channels;
   r.options_.bgr = m.choice("input.channels") == 1;
-  r.options_.border = m.choice("input.border") == 0 ? image::Border::kReplicate : image::Border::kPad;
+  r.options_.border = std::array{image::Border::kReplicate, image::Border::kPad,
+                                 image::Border::kConstant}[(size_t)m.choice("input.border")];
   for (size_t i = 0; i < 3; ++i) {
     r.options_.scale[i] = (float)scale[scale.size() == 3 ? i : 0];
     r.options_.offset[i] = (float)offset[offset.size() == 3 ? i : 0];
@@ -161,23 +164,37 @@ tern_status PictureInput::map_whole(const image::Picture& picture, image::Mappin
           picture, width_, height_,
           {{width / width_, 0, (size.width - width) / 2, 0, height / height_, (size.height - height) / 2}}, mapping);
     }
-    default: break;
+    default:
+      if (cover_ < 1)
+        return map_region(picture, {size.width / 2.0, size.height / 2.0, size.width * cover_, size.height * cover_, 0},
+                          mapping);
+      break;
   }
   return image::map_stretch(picture, width_, height_, mapping);
 }
 
-tern_status PictureInput::fill(const image::Picture& picture, const image::Mapping& mapping, int64_t index) {
-  const int32_t width = mapping.model_width;
+tern_status PictureInput::fill(const image::Picture& picture, const image::Mapping& whole, int64_t index) {
+  const int32_t width = whole.model_width;
+  image::Mapping mapping = whole;
+  if (corners_) {
+    double* m = mapping.to_upright.m;
+    m[2] += 0.5 - (m[0] + m[1]) / 2, m[5] += 0.5 - (m[3] + m[4]) / 2;
+    TERN_TRY(image::map_affine(picture, width, height_, mapping.to_upright, &mapping));
+  }
   const bool direct = !planar_ && dtype_ == TERN_DTYPE_F32 && width == width_;
   const size_t values = (size_t)width_ * (size_t)height_ * (size_t)options_.channels;  // of a picture
   unsigned char* const tensor = (unsigned char*)tensor_->data() + (size_t)index * values * dtype_size(dtype_);
   if (!direct && pixels_.size() < values) pixels_.resize(values);
   float* pixels = direct ? (float*)tensor : pixels_.data();
   image::SampleOptions options = options_;
-  // Bilinear sampling of a picture that is reduced by much sees few of its pixels, and their noise.
+  // Bilinear sampling of a large photograph sees few of its pixels, and their noise; a small one is sampled as the makers
+  // of models do.
   constexpr double kMuch = 3;
+  constexpr int64_t kLarge = 4'000'000;  // pixels
   const double* a = mapping.to_upright.m;
-  const bool area = filter_ == 2 || (filter_ == 0 && std::fabs(a[0] * a[4] - a[1] * a[3]) >= kMuch * kMuch);
+  const bool much =
+      std::fabs(a[0] * a[4] - a[1] * a[3]) >= kMuch * kMuch && (int64_t)picture.width * picture.height >= kLarge;
+  const bool area = filter_ == 2 || (filter_ == 0 && much);
   options.filter = area ? image::Filter::kArea : image::Filter::kBilinear;
   struct Job {
     const image::Picture& picture;

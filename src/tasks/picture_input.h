@@ -48,6 +48,7 @@ class PictureInput {
   int fit_ = 0;     // stretch, letterbox, cover, own_size
   int filter_ = 0;  // auto, bilinear, area
   double cover_ = 1;
+  bool corners_ = false;  // of the grids of pixels meet, not the middles of pixels
   image::LetterBox letterbox_;
   int32_t multiple_ = 1, longest_ = 65536, shortest_ = 0;
   double slim_ = 0, enlarge_ = 1;

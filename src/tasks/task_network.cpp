@@ -21,6 +21,7 @@ tern_status TaskNetwork::create(const Model& model, const std::string& backends,
 }
 
 tern_status TaskNetwork::run(const RunControl& control) {
+  ++runs_;
   const Tensor* inputs[] = {&input_.tensor()};
   std::vector<const Tensor*> results(outputs_.size());
   for (auto& o : outputs_) o = {};

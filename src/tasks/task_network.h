@@ -25,6 +25,7 @@ class TaskNetwork {
   // Runs it on what input() holds. Outputs have the type and rank that the file declares; they are kept until the next
   // run.
   tern_status run(const RunControl& control);
+  int64_t runs() const { return runs_; }  // so far
   std::span<const Ref<const Tensor>> outputs() const { return outputs_; }
   const Tensor& output(const OutputColumns& c) const { return *outputs_[(size_t)c.output]; }
 
@@ -34,6 +35,7 @@ class TaskNetwork {
   PictureInput input_;
   std::unique_ptr<Session> session_;
   std::vector<Ref<const Tensor>> outputs_;
+  int64_t runs_ = 0;
 };
 
 // The labels are as many as the classes, where both are known.

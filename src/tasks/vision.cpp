@@ -2,7 +2,7 @@
 #include "tasks/vision.h"
 
 #include <algorithm>
-#include <numbers>
+#include <numeric>
 
 namespace tern {
 
@@ -157,7 +157,7 @@ tern_status Vision::find(const image::Picture& picture, const RunControl& contro
         }
       }
       lists->add_detection(box, f.score, f.label);
-      for (const BoxPoint& p : f.points) lists->keypoints.push_back({(float)p.x, (float)p.y, 0, p.visibility});
+      for (const BoxPoint& p : f.points) lists->keypoints.push_back({(float)p.x, (float)p.y, 0, (float)p.visibility});
       if (masks_) TERN_TRY(masks_->add(*finder_, f, lists));
     }
     return TERN_OK;
@@ -188,6 +188,11 @@ tern_status Vision::follow(const image::Picture& picture, const RunControl& cont
         lists->keypoints.resize(before * (size_t)lists->num_keypoints);
         return TERN_OK;
       }
+    if (who.place < 0) {
+      who.place = 0;
+      while (std::any_of(next.begin(), next.end(), [&](const Followed& f) { return f.place == who.place; }))
+        ++who.place;
+    }
     smooth(&who, lists);
     next.push_back(std::move(who));
     return TERN_OK;
@@ -213,36 +218,36 @@ tern_status Vision::follow(const image::Picture& picture, const RunControl& cont
     lost_ = false;
   }
   followed_ = std::move(next);
+  sort_by_place(lists);
   return TERN_OK;
 }
 
-// Source: G. Casiez et al., 1 Euro Filter: A Simple Speed-based Low-pass Filter, 2012.
+// Who was lost and found again in this frame keeps the place in the list.
+void Vision::sort_by_place(ResultLists* lists) {
+  if (std::is_sorted(followed_.begin(), followed_.end(), before)) return;
+  std::vector<size_t> order(followed_.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return before(followed_[a], followed_[b]); });
+  const ResultLists old = *lists;
+  const size_t n = (size_t)lists->num_keypoints;
+  for (size_t i = 0; i < order.size(); ++i) {
+    lists->detections[i] = old.detections[order[i]];
+    std::copy_n(old.keypoints.begin() + (ptrdiff_t)(n * order[i]), n, lists->keypoints.begin() + (ptrdiff_t)(n * i));
+  }
+  std::sort(followed_.begin(), followed_.end(), before);
+}
+
 void Vision::smooth(Followed* who, ResultLists* lists) const {
   if (!(options_.smoothing > 0)) return;
+  const OneEuro filter = {.rate = options_.frame_rate, .cutoff = options_.smoothing};
   const size_t n = (size_t)lists->num_keypoints;
   tern_keypoint* points = lists->keypoints.data() + lists->keypoints.size() - n;
   const tern_detection& box = lists->detections.back();
-  const double size = std::max(1.0, (double)std::max(box.x1 - box.x0, box.y1 - box.y0)), step = 1 / options_.frame_rate;
-  const auto alpha = [&](double cutoff) {
-    const double r = 2 * std::numbers::pi * cutoff * step;
-    return r / (r + 1);
-  };
-  constexpr double kSpeedCutoff = 1, kBeta = 80;
-  const bool fresh = who->smooth.size() != 3 * n;
-  if (fresh) who->smooth.assign(3 * n, 0), who->speed.assign(3 * n, 0);
-  for (size_t i = 0; i < 3 * n; ++i) {
-    float* value = i % 3 == 0 ? &points[i / 3].x : i % 3 == 1 ? &points[i / 3].y : &points[i / 3].z;
-    double &last = who->smooth[i], &speed = who->speed[i];
-    if (fresh) {
-      last = *value;
-      continue;
-    }
-    const double a = alpha(kSpeedCutoff);
-    speed = a * (*value - last) / size / step + (1 - a) * speed;
-    const double b = alpha(options_.smoothing + kBeta * std::fabs(speed));
-    last = b * *value + (1 - b) * last;
-    *value = (float)last;
-  }
+  const double size = std::max(1.0, (double)std::max(box.x1 - box.x0, box.y1 - box.y0));
+  who->smooth.resize(3 * n);
+  OneEuro::State* state = who->smooth.data();
+  for (size_t i = 0; i < n; ++i)
+    for (float* v : {&points[i].x, &points[i].y, &points[i].z}) *v = (float)filter(*v, size, state++);
 }
 
 void Vision::reset() {

@@ -4,6 +4,7 @@
 #include "tasks/boxes.h"
 #include "tasks/keypoints.h"
 #include "tasks/masks.h"
+#include "tasks/one_euro.h"
 #include "tasks/text.h"
 
 namespace tern {
@@ -22,6 +23,7 @@ class Vision {
   const char* label(int32_t i) const { return at(labels_, i); }
   const char* keypoint_name(int32_t i) const { return at(names_, i); }
   std::span<const int32_t> skeleton() const { return skeleton_; }
+  int64_t detector_runs() const { return finder_ ? finder_->network().runs() : 0; }
 
  private:
   struct OneResult {
@@ -31,7 +33,8 @@ class Vision {
   // Somebody who is looked for where he was in the frame before.
   struct Followed {
     image::CropRect region;
-    std::vector<double> smooth, speed;  // of the One-Euro filter: x, y, z of each point
+    int32_t place = -1;                  // in the results; -1: not known yet
+    std::vector<OneEuro::State> smooth;  // of x, y, z of each point
   };
   static const char* at(const std::vector<std::string>& list, int32_t i) {
     return i >= 0 && (size_t)i < list.size() ? list[(size_t)i].c_str() : nullptr;
@@ -41,6 +44,8 @@ class Vision {
   tern_status read(const image::Picture& picture, const RunControl& control, ResultLists* lists);
   tern_status find(const image::Picture& picture, const RunControl& control, ResultLists* lists);
   tern_status follow(const image::Picture& picture, const RunControl& control, ResultLists* lists);
+  static bool before(const Followed& a, const Followed& b) { return a.place < b.place; }
+  void sort_by_place(ResultLists* lists);
   void smooth(Followed* who, ResultLists* lists) const;
 
   VisionOptions options_;

@@ -26,6 +26,8 @@ CROP(picture, xc, yc, size_x, size_y, angle, out) -> [out, out, 3]
   ly = ((v + 0.5)/out - 0.5) size_y;  x = xc + lx cos(angle) - ly sin(angle),
   y = yc + lx sin(angle) + ly cos(angle);  pixel = bilinear(picture, x, y).
   Border "replicate": as said. Border "zero": where x < 0, y < 0, x > width or y > height the pixel is 0.
+  Border "blended": pixels p00 .. p11 outside of the picture are 0 instead.
+  With "corners", as OpenCV's warps have it: lx = (u/out - 0.5) size_x, ly likewise, and 0.5 is added to x and y.
 
 ANCHORS, for each level in order, then for each cell by rows (y outer, x inner), then for each shape of
 the level; xc = (x + 0.5)/cells, yc = (y + 0.5)/cells, in units of the input's side.
@@ -50,7 +52,7 @@ the level; xc = (x + 0.5)/cells, yc = (y + 0.5)/cells, in units of the input's s
 
 2. POSE: pose_detection, input [1,224,224,3]
   a. Letter-box: S = max(width, height); CROP with xc = width/2, yc = height/2, size_x = size_y = S, angle 0,
-     out 224, border zero. tensor = pixel * 2/255 - 1 (so the border is -1).
+     out 224, border blended, corners. tensor = pixel * 2/255 - 1 (so the border is -1).
   b. Anchors: levels with 28, 14 and 7 cells (strides 8, 16, 32); 2, 2 and 6 equal anchors a cell
      (the three levels of stride 32 are one level with 6). Every anchor has w = h = 1. In all 2254.
   c. values[i] = (x, y, w, h, then x, y of four key points), each / 224; x and y have the anchor's centre
@@ -66,13 +68,13 @@ the level; xc = (x + 0.5)/cells, yc = (y + 0.5)/cells, in units of the input's s
      t - 2 pi floor((t + pi)/(2 pi)). A person who stands upright has angle 0.
 
 3. POSE: pose_landmark_{lite,full,heavy}, input [1,256,256,3], one run for each person found
-  a. CROP with the region's centre, size, size, angle, out 256, border replicate. tensor = pixel / 255.
+  a. CROP with the region's centre, size, size, angle, out 256, border replicate, corners. tensor = pixel / 255.
   b. Outputs by shape: [1,195] = 39 rows (x, y, z, visibility, presence), x y z in units of input pixels;
      [1,1] = presence of a person, already a probability: below 0.5 the person is dropped;
      [1,64,64,39] = heat map (logits); [1,256,256,1] = mask (logits); [1,117] = 39 x (x, y, z) in metres.
   c. lx = x/256, ly = y/256, lz = z/256; visibility and presence through the sigmoid.
   d. Refinement by the heat map, each landmark k: c = trunc(lx * 64), r = trunc(ly * 64); left as it is when c
-     or r lies outside 0..63. Window: columns max(0, c-3) .. min(63, c+3), rows likewise. p = sigmoid(heat).
+     or r lies outside 0..63. Window: columns max(0, c-4) .. min(63, c+4), rows likewise. p = sigmoid(heat).
      When the largest p of the window is >= 0.5: lx = sum(p * column) / sum(p) / 64, ly likewise with rows
      (column and row are the integer indices: no half is added). Otherwise lx, ly stay.
   e. Back to the picture: dx = (lx - 0.5) size, dy = (ly - 0.5) size; px = xc + dx cos(angle) - dy sin(angle),
@@ -118,18 +120,24 @@ def sigmoid(x):
     return 1.0 / (1.0 + np.exp(-np.asarray(x, dtype=np.float64)))
 
 
-def crop(picture, xc, yc, size_x, size_y, angle, out, zero_border=False):
+def crop(picture, xc, yc, size_x, size_y, angle, out, zero_border=False, corners=False, blended=False):
     height, width = picture.shape[:2]
-    steps = (np.arange(out) + 0.5) / out - 0.5
+    steps = (np.arange(out) + (0 if corners else 0.5)) / out - 0.5
     lx, ly = (steps * size_x)[None, :], (steps * size_y)[:, None]
     x = xc + lx * math.cos(angle) - ly * math.sin(angle)
     y = yc + lx * math.sin(angle) + ly * math.cos(angle)
+    if corners:
+        x, y = x + 0.5, y + 0.5
     fx, fy = x - 0.5, y - 0.5
     x0, y0 = np.floor(fx), np.floor(fy)
     a, b = (fx - x0)[..., None], (fy - y0)[..., None]
     left, right = (np.clip(x0 + i, 0, width - 1).astype(int) for i in (0, 1))
     top, bottom = (np.clip(y0 + i, 0, height - 1).astype(int) for i in (0, 1))
     p = picture.astype(np.float64)
+    if blended:
+        p = np.pad(p, ((1, 1), (1, 1), (0, 0)))
+        left, right = (np.clip(x0 + 1 + i, 0, width + 1).astype(int) for i in (0, 1))
+        top, bottom = (np.clip(y0 + 1 + i, 0, height + 1).astype(int) for i in (0, 1))
     value = ((1 - b) * ((1 - a) * p[top, left] + a * p[top, right])
              + b * ((1 - a) * p[bottom, left] + a * p[bottom, right]))
     if zero_border:
@@ -198,7 +206,8 @@ def detect_people(picture, model):
     """[(score, box in pixels, four key points in pixels)], highest score first"""
     height, width = picture.shape[:2]
     side = max(width, height)
-    out = model(crop(picture, width / 2, height / 2, side, side, 0.0, 224, zero_border=True) * (2 / 255) - 1)
+    letterboxed = crop(picture, width / 2, height / 2, side, side, 0.0, 224, corners=True, blended=True)
+    out = model(letterboxed * (2 / 255) - 1)
     values = out[(1, 2254, 12)][0].astype(np.float64) / 224
     scores = sigmoid(np.clip(out[(1, 2254, 1)][0, :, 0], -100, 100))
     anchors = pose_anchors()
@@ -230,7 +239,7 @@ def refine(lx, ly, heat):
     steady = all(abs(v - round(v)) > 0.02 for v in (lx * 64, ly * 64))
     if not (0 <= c < 64 and 0 <= r < 64):
         return lx, ly, steady
-    columns, rows = np.arange(max(0, c - 3), min(63, c + 3) + 1), np.arange(max(0, r - 3), min(63, r + 3) + 1)
+    columns, rows = np.arange(max(0, c - 4), min(63, c + 4) + 1), np.arange(max(0, r - 4), min(63, r + 4) + 1)
     p = sigmoid(heat[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1])
     steady = steady and abs(p.max() - 0.5) > 0.01
     if p.max() < 0.5:
@@ -241,7 +250,7 @@ def refine(lx, ly, heat):
 def landmarks(picture, roi, model):
     """(presence, [33, 5]: x, y, z in pixels, visibility, presence; indices of the unsteady ones)"""
     xc, yc, size, angle = roi
-    out = model(crop(picture, xc, yc, size, size, angle, 256) / 255)
+    out = model(crop(picture, xc, yc, size, size, angle, 256, corners=True) / 255)
     rows = out[(1, 195)].reshape(39, 5).astype(np.float64)
     heat = out[(1, 64, 64, 39)][0]
     result, unsteady = [], []

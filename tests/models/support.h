@@ -68,8 +68,9 @@ inline std::string model_path(const std::string& name) {
   return name.find('/') != std::string::npos ? source_folder() + "/" + name : cache_folder() + "/models/" + name;
 }
 
-// Imports a model into a folder that goes with the process; once for each source and shape.
-inline void import_model(const std::string& source, const std::string& shapes, std::string* out) {
+// Imports a model into a folder that goes with the process; once for each source, shape and settings.
+inline void import_model(const std::string& source, const std::string& shapes, std::string* out,
+                         const std::string& settings = "", const std::string& task = "") {
   struct Folder {
     std::filesystem::path path;
     Folder() {
@@ -84,11 +85,14 @@ inline void import_model(const std::string& source, const std::string& shapes, s
   static Folder folder;
   ASSERT_FALSE(folder.path.empty()) << "no temporary folder";
   std::string name = std::filesystem::path(source).stem().string();
-  if (!shapes.empty()) name.append("-").append(std::to_string(std::hash<std::string>()(shapes)));
+  if (!(shapes + settings).empty())
+    name.append("-").append(std::to_string(std::hash<std::string>()(shapes + "/" + settings)));
   *out = (folder.path / (name + ".tern")).string();
   if (std::filesystem::exists(*out)) return;
   tern_import_options options = TERN_IMPORT_OPTIONS_INIT;
   if (!shapes.empty()) options.input_shapes = shapes.c_str();
+  if (!settings.empty()) options.settings = settings.c_str();
+  if (!task.empty()) options.task = task.c_str();
   std::string labels;
   const std::string label_file = std::filesystem::path(source).replace_extension(".txt").string();
   if (FILE* f = std::fopen(label_file.c_str(), "rb")) {

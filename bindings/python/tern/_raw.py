@@ -171,7 +171,8 @@ TERN_VISION_EMBEDDER = 4
 TERN_VISION_READER = 5
 
 # Pictures are frames of a video, in order: key points are looked for where they were in the frame before, and the
-# detector runs only when somebody is lost or there is room for more (max_results). See tern_vision_reset.
+# detector runs only when somebody is lost or there is room for more (max_results). Who stays keeps the order in the
+# results; who comes takes the first place that is free. See tern_vision_reset.
 TERN_VISION_FOLLOW = 1
 
 # tern_track_method:
@@ -566,7 +567,7 @@ class tern_vision_result(Structure):
         ("width", c_int32),
         # of the upright picture
         ("height", c_int32),
-        # best first; lines of text in reading order
+        # best first; lines of text in reading order; TERN_VISION_FOLLOW: by places
         ("num_detections", c_int32),
         ("detections", POINTER(tern_detection)),
         # [num][8]: x, y of the corners of a box that may be turned, clockwise from its
