@@ -191,6 +191,10 @@ target_link_libraries(tern_core PUBLIC Threads::Threads ${CMAKE_DL_LIBS})
 tern_add_cpu_kernels(tern_core)
 
 # The floors above, those that have sources.
+# Of the tasks, what goes through all pixels or all rows of outputs.
+foreach(source box_rows masks picture_input)
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/src/tasks/${source}.cpp PROPERTIES COMPILE_OPTIONS "$<$<CONFIG:Release>:-O3;-fno-trapping-math>" SKIP_PRECOMPILE_HEADERS ON)
+endforeach()
 foreach(floor text image tasks data train)
   file(GLOB floor_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${floor}/*.cpp)
   if(floor_sources AND NOT TARGET tern_${floor})

@@ -91,8 +91,13 @@ tern_status map_letterbox(const Picture& picture, int32_t width, int32_t height,
   const double shrink = std::min(double(width) / size.width, double(height) / size.height);
   double content_w = size.width * shrink, content_h = size.height * shrink;
   if (how.whole_pixels) {
-    content_w = std::clamp(std::round(content_w), 1.0, double(width));
-    content_h = std::clamp(std::round(content_h), 1.0, double(height));
+    // As the two families do that letter-box to whole pixels: YOLOX cuts off, Ultralytics rounds halves to even.
+    const auto whole = [&](double v) {
+      const double down = std::floor(v + (how.top_left ? 1e-9 : 0)), rest = v - down;
+      return how.top_left || rest < 0.5 || (rest == 0.5 && std::fmod(down, 2) == 0) ? down : down + 1;
+    };
+    content_w = std::clamp(whole(content_w), 1.0, double(width));
+    content_h = std::clamp(whole(content_h), 1.0, double(height));
   }
   double left = how.top_left ? 0 : (width - content_w) / 2, top = how.top_left ? 0 : (height - content_h) / 2;
   if (how.whole_pixels) {

@@ -41,8 +41,8 @@ struct CropRect {
 
 struct LetterBox {
   bool top_left = false;      // content in the upper left corner; otherwise in the middle
-  bool whole_pixels = false;  // content is rounded to whole pixels of the tensor, at least 1; otherwise the scale is
-                              // the same in x and y to the last bit
+  bool whole_pixels = false;  // content is rounded to whole pixels of the tensor, at least 1 (in the corner: down);
+                              // otherwise the scale is the same in x and y to the last bit
 };
 
 // Each makes the mapping for a tensor of width x height pixels and leaves *out alone on error.

@@ -482,6 +482,16 @@ void OnnxNode::set_operand(int i, Operand o) {
     b.g->status = TERN_ERR_CORRUPT;
 }
 
+Operand OnnxNode::passed(int i) {
+  Operand o = *operand(i);
+  if (o.id != kNoValue) o.tensor = nullptr, o.id = in(i);
+  return o;
+}
+
+void OnnxNode::pass() {
+  if (operand(0)) set_operand(0, passed(0));
+}
+
 void OnnxNode::set(int i, ValueId v) {
   if (!wants(i) || b.status() != TERN_OK || v == kNoValue) return;
   Operand o;

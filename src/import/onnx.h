@@ -73,6 +73,10 @@ struct OnnxNode {
   bool wants(int i) const { return i < num_out() && !proto.output(i).empty(); }
   void set(int i, ValueId v);
   void set_operand(int i, Operand o);
+  // Input i, which must be there, as an operand of this graph: values of an enclosing one become values of this one.
+  Operand passed(int i);
+  // Output 0 is input 0 itself, if that is there.
+  void pass();
 
   const onnx::AttributeProto* attribute(const char* name);
   int64_t integer(const char* name, int64_t otherwise);

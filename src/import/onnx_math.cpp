@@ -254,7 +254,7 @@ tern_status cast_to(OnnxNode& n, DType to) {
   }
   const ValueId x = n.constant_in(0);
   if (n.b.status() == TERN_OK && n.b.dtype(x) == to) {
-    if (const Operand* o = n.operand(0)) n.set_operand(0, *o);
+    n.pass();
     return TERN_OK;
   }
   n.set(0, n.b.cast(x, to));
@@ -317,7 +317,7 @@ tern_status lower_reduce(OnnxNode& n) {
                              {"ReduceSum", "reduce_sum"}};
   const char* const name = look_up(names, type);
   if (*name != '?' && none && noop) {
-    if (const Operand* o = n.operand(0)) n.set_operand(0, *o);
+    n.pass();
     return TERN_OK;
   }
   // No axes: all of them, or of a scalar none, for which there is nothing to do.

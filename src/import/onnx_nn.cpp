@@ -179,7 +179,7 @@ tern_status lower_dropout(OnnxNode& n) {
   const auto training = b.known_number(n.constant_in(2));
   const auto ratio = b.known_number(n.constant_in(1));
   if (n.has(2) && !(training && (*training == 0 || (ratio && *ratio == 0)))) return n.unsupported("training");
-  if (const Operand* o = n.operand(0)) n.set_operand(0, *o);
+  n.pass();
   if (n.wants(1)) {
     const ValueId x = n.in(0);
     TERN_TRY(b.status());

@@ -26,15 +26,6 @@ tern_status set_list(OnnxNode& n, std::vector<Operand> list) {
   return TERN_OK;
 }
 
-// Input i as an element; values of an enclosing graph become values of this one.
-Operand element(OnnxNode& n, int i) {
-  Operand e = *n.operand(i);
-  if (e.id == kNoValue) return e;
-  e.tensor = nullptr;
-  e.id = n.in(i);
-  return e;
-}
-
 // Position from input i in [0, length), `otherwise` if it is left out.
 tern_status position(OnnxNode& n, int i, size_t length, int64_t otherwise, size_t* out) {
   int64_t at = otherwise;
@@ -55,7 +46,7 @@ tern_status lower_construct(OnnxNode& n) {
   std::vector<Operand> list;
   for (int i = 0; i < n.num_in(); ++i) {
     if (!n.has(i)) return TERN_FAIL(TERN_ERR_CORRUPT, "SequenceConstruct lacks an input");
-    list.push_back(element(n, i));
+    list.push_back(n.passed(i));
   }
   return set_list(n, std::move(list));
 }
@@ -72,7 +63,7 @@ tern_status lower_insert(OnnxNode& n) {
   std::vector<Operand> list = *given;
   size_t at = 0;
   TERN_TRY(position(n, 2, list.size() + 1, (int64_t)list.size(), &at));
-  list.insert(list.begin() + (ptrdiff_t)at, element(n, 1));
+  list.insert(list.begin() + (ptrdiff_t)at, n.passed(1));
   return set_list(n, std::move(list));
 }
 

@@ -11,14 +11,7 @@ namespace {
 
 // An operator that changes nothing: the name stands for the same thing.
 tern_status lower_identity(OnnxNode& n) {
-  if (const Operand* o = n.operand(0)) {
-    Operand copy = *o;
-    if (copy.id != kNoValue) {
-      copy.tensor = nullptr;
-      copy.id = n.in(0);  // in this graph, should it come from an enclosing one
-    }
-    n.set_operand(0, std::move(copy));
-  }
+  n.pass();
   return TERN_OK;
 }
 

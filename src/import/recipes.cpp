@@ -120,9 +120,16 @@ struct TensorPattern {
   std::vector<std::string> dims;
 };
 
+// An input that gets a content once and for all.
+struct FixedInput {
+  TensorPattern pattern;
+  std::vector<std::string> values;  // expressions; one stands for all
+};
+
 struct Recipe {
   std::string name, about;
   std::vector<TensorPattern> inputs, outputs;
+  std::vector<FixedInput> fixed;
   std::vector<std::pair<std::vector<std::string>, std::string>> where;  // one of the keys
   std::vector<std::pair<std::string, std::string>> bind, set;
   std::string task;
@@ -172,13 +179,13 @@ tern_status parse_recipe(std::string name, std::string_view text, Recipe* out) {
     const size_t colon = line.find(':'), equal = line.find('=');
     const std::vector<std::string> head = words_of(line.substr(0, std::min({colon, equal, line.size()})));
     if (head.empty()) return bad_line(r.name, number, "a key is missing");
-    if (head[0] == "input" || head[0] == "output") {
+    if (head[0] == "input" || head[0] == "output" || head[0] == "fixed") {
       if (colon > equal || colon == std::string_view::npos || head.size() > 2 ||
-          (head[0] == "output" && head.size() < 2))
-        return bad_line(r.name, number, "'input: DIMS' or 'output NAME: DIMS' is needed");
+          (head[0] != "input" && head.size() < 2) || (head[0] == "fixed" && equal == std::string_view::npos))
+        return bad_line(r.name, number, "'input: DIMS', 'output NAME: DIMS' or 'fixed NAME: DIMS = VALUES' is needed");
       TensorPattern p;
       if (head.size() == 2) p.name = head[1];
-      p.dims = words_of(line.substr(colon + 1));
+      p.dims = words_of(line.substr(colon + 1, head[0] == "fixed" ? equal - colon - 1 : std::string_view::npos));
       if (!p.dims.empty()) {
         const std::string& type = p.dims[0];
         bool typed = type == "any";
@@ -188,7 +195,8 @@ tern_status parse_recipe(std::string name, std::string_view text, Recipe* out) {
         if (typed) p.dims.erase(p.dims.begin());
       }
       for (const std::string& d : p.dims) r.weight += std::isdigit((unsigned char)d[0]) != 0;
-      (head[0] == "input" ? r.inputs : r.outputs).push_back(std::move(p));
+      if (head[0] == "fixed") r.fixed.push_back({std::move(p), words_of(line.substr(equal + 1))});
+      else (head[0] == "input" ? r.inputs : r.outputs).push_back(std::move(p));
       continue;
     }
     if (line == "other outputs") {
@@ -200,7 +208,7 @@ tern_status parse_recipe(std::string name, std::string_view text, Recipe* out) {
     if (head[0] == "where" || head[0] == "bind") {
       if (head.size() != 2 && (head.size() < 2 || head[0] == "bind"))
         return bad_line(r.name, number, "one key is needed");
-      r.weight += 100;
+      r.weight += head[0] == "where" ? 100 : 50;
       if (head[0] == "bind") r.bind.emplace_back(head[1], value);
       else r.where.emplace_back(std::vector(head.begin() + 1, head.end()), value);
       continue;
@@ -222,6 +230,7 @@ tern_status parse_recipe(std::string name, std::string_view text, Recipe* out) {
 
 struct Match {
   Numbers numbers;
+  std::vector<size_t> fixed;                              // which input of the signature each fixed one is
   std::map<std::string, std::string, std::less<>> names;  // of outputs
 };
 
@@ -262,19 +271,29 @@ std::vector<int64_t> integers_in(const std::string& text) {
   return out;
 }
 
+// What "where" may ask for beside the source's metadata: "graph.OPERATOR" is "yes" or "no".
+bool is_so(const ModelDef& model, const std::string& key, const std::string& value) {
+  if (key.rfind("graph.", 0) == 0) {
+    bool has = false;
+    for_each_graph(model.signatures[0].graph, [&](const Graph& g) {
+      has = has ||
+            std::any_of(g.nodes.begin(), g.nodes.end(), [&](const Node& n) { return key.substr(6) == n.op->name; });
+    });
+    return value == (has ? "yes" : "no");
+  }
+  const std::string* v = find_metadata(model, key);
+  return v && (value == "*" || *v == value);
+}
+
 bool match_recipe(const Recipe& r, const ModelDef& model, Match* out) {
   const Signature& sig = model.signatures[0];
-  if (sig.graph.inputs.size() != r.inputs.size() || sig.graph.outputs.size() < r.outputs.size() ||
+  if (sig.graph.inputs.size() != r.inputs.size() + r.fixed.size() || sig.graph.outputs.size() < r.outputs.size() ||
       (sig.graph.outputs.size() != r.outputs.size() && !r.other_outputs))
     return false;
   Match match;
-  for (const auto& [keys, value] : r.where) {
-    const auto fits = [&](const std::string& key) {
-      const std::string* v = find_metadata(model, key);
-      return v && (value == "*" || *v == value);
-    };
-    if (std::none_of(keys.begin(), keys.end(), fits)) return false;
-  }
+  for (const auto& [keys, value] : r.where)
+    if (std::none_of(keys.begin(), keys.end(), [&](const std::string& key) { return is_so(model, key, value); }))
+      return false;
   for (const auto& [key, names] : r.bind) {
     const std::string* v = find_metadata(model, key);
     if (!v) return false;
@@ -288,11 +307,27 @@ bool match_recipe(const Recipe& r, const ModelDef& model, Match* out) {
     if (values.size() != list.size()) return false;
     for (size_t i = 0; i < list.size(); ++i) match.numbers[list[i]] = values[i];
   }
-  for (size_t i = 0; i < r.inputs.size(); ++i) {
-    const Value& v = sig.graph.value(sig.graph.inputs[i]);
-    if (!r.inputs[i].name.empty() && r.inputs[i].name != v.name) return false;
-    if (!match_tensor(r.inputs[i], v, &match.numbers)) return false;
+  // Inputs that are fixed have a name; the others are there in the order of the recipe.
+  std::vector<char> taken(sig.graph.inputs.size());
+  for (const FixedInput& f : r.fixed) {
+    const auto it = std::find_if(sig.graph.inputs.begin(), sig.graph.inputs.end(),
+                                 [&](ValueId v) { return sig.graph.value(v).name == f.pattern.name; });
+    if (it == sig.graph.inputs.end()) return false;
+    match.fixed.push_back((size_t)(it - sig.graph.inputs.begin()));
+    taken[match.fixed.back()] = 1;
   }
+  size_t next = 0;
+  for (size_t i = 0; i < taken.size(); ++i)
+    if (!taken[i]) {
+      const Value& v = sig.graph.value(sig.graph.inputs[i]);
+      if (next >= r.inputs.size() || (!r.inputs[next].name.empty() && r.inputs[next].name != v.name) ||
+          !match_tensor(r.inputs[next], v, &match.numbers))
+        return false;
+      ++next;
+    }
+  for (size_t i = 0; i < r.fixed.size(); ++i)
+    if (!match_tensor(r.fixed[i].pattern, sig.graph.value(sig.graph.inputs[match.fixed[i]]), &match.numbers))
+      return false;
   std::vector<char> used(sig.graph.outputs.size());
   if (!match_outputs(r, sig, 0, &used, &match)) return false;
   return *out = std::move(match), true;
@@ -337,7 +372,50 @@ tern_status fill_in(const Recipe& r, const ModelDef& model, const Match& match, 
   return TERN_OK;
 }
 
+// Turns the inputs that a recipe fixes into constants.
+tern_status fix_inputs(const Recipe& r, const Match& match, ModelDef* model) {
+  Signature& sig = model->signatures[0];
+  Graph& g = sig.graph;
+  std::vector<char> gone(g.inputs.size());
+  for (size_t i = 0; i < r.fixed.size(); ++i) {
+    const std::vector<std::string>& values = r.fixed[i].values;
+    Value& v = g.value(g.inputs[match.fixed[i]]);
+    const int64_t n = v.shape.elements();
+    if (v.kind != ValueKind::input || n > (1 << 26) || ((int64_t)values.size() != n && values.size() != 1))
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "recipe %s: %zu values for the input '%.60s', which is %s",
+                       r.name.c_str(), values.size(), v.name.c_str(), to_string(v.shape).c_str());
+    void* bytes = nullptr;
+    v.data = make_data(value_bytes(v), &bytes);
+    for (int64_t k = 0; k < n; ++k) {
+      int64_t number = 0;
+      const std::string& text = values[values.size() == 1 ? 0 : (size_t)k];
+      if (!Expression(text, match.numbers).evaluate(&number))
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "recipe %s: '%.60s' is no number", r.name.c_str(), text.c_str());
+      store_element(v.dtype, bytes, k, (double)number);
+    }
+    v.kind = ValueKind::constant;
+    gone[match.fixed[i]] = 1;
+  }
+  std::vector<int32_t> moved(g.inputs.size());
+  int32_t count = 0;
+  for (size_t i = 0; i < gone.size(); ++i) moved[i] = gone[i] ? -1 : count++;
+  std::erase_if(sig.symbolic_dims, [&](const SymbolicDim& d) { return moved[(size_t)d.input] < 0; });
+  for (SymbolicDim& d : sig.symbolic_dims) d.input = moved[(size_t)d.input];
+  size_t at = 0;
+  std::erase_if(g.inputs, [&](ValueId) { return gone[at++] != 0; });
+  // Symbols that nobody uses any more.
+  for (int32_t symbol = (int32_t)sig.symbols.size() - 1; symbol >= 0; --symbol) {
+    if (std::any_of(sig.symbolic_dims.begin(), sig.symbolic_dims.end(),
+                    [&](const SymbolicDim& d) { return d.symbol == symbol; }))
+      continue;
+    sig.symbols.erase(sig.symbols.begin() + symbol);
+    for (SymbolicDim& d : sig.symbolic_dims) d.symbol -= d.symbol > symbol;
+  }
+  return TERN_OK;
+}
+
 tern_status apply(const Recipe& r, const Match& match, ModelDef* model) {
+  TERN_TRY(fix_inputs(r, match, model));
   std::vector<std::pair<std::string, std::string>> list;
   for (const auto& [key, text] : r.set) {
     std::string value;

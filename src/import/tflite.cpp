@@ -25,7 +25,7 @@ const TfliteOp* find_tflite_op(const tfl::OperatorCode& code) {
   static const std::unordered_map<int, const TfliteOp*>* const builtin = [] {
     auto* t = new std::unordered_map<int, const TfliteOp*>;
     for (auto family : {tflite_math_ops(), tflite_nn_ops(), tflite_volume_ops(), tflite_shape_ops(),
-                        tflite_control_ops(), tflite_variable_ops(), tflite_recurrent_ops()})
+                        tflite_control_ops(), tflite_variable_ops(), tflite_recurrent_ops(), tflite_detection_ops()})
       for (const TfliteOp& op : family)
         if (op.code >= 0) (*t)[op.code] = &op;
     return t;
@@ -37,7 +37,7 @@ const TfliteOp* find_tflite_op(const tfl::OperatorCode& code) {
     return it == builtin->end() ? nullptr : it->second;
   }
   for (auto family : {tflite_math_ops(), tflite_nn_ops(), tflite_volume_ops(), tflite_shape_ops(), tflite_control_ops(),
-                      tflite_variable_ops(), tflite_recurrent_ops()})
+                      tflite_variable_ops(), tflite_recurrent_ops(), tflite_detection_ops()})
     for (const TfliteOp& op : family)
       if (op.code < 0 && code.custom_code() && code.custom_code()->string_view() == op.name) return &op;
   return nullptr;
@@ -695,6 +695,12 @@ tern_status build_model(std::span<const uint8_t> file, const tfl::Model& proto, 
     TERN_TRY(importer.write_variables(b));
     if (outputs.empty()) return TERN_FAIL(TERN_ERR_CORRUPT, "the model has no outputs");
     signature.output_names = read_names(proto, true);
+    constexpr const char* kDetection[] = {"tflite.boxes", "tflite.classes", "tflite.scores", "tflite.count"};
+    for (size_t i = 0; i < 4; ++i)
+      if (const auto at = std::find(outputs.begin(), outputs.end(), importer.detection[i]);
+          importer.detection[i] != kNoValue && at != outputs.end())
+        importer.model.metadata.emplace_back(kDetection[i],
+                                             "'" + signature.output_names[(size_t)(at - outputs.begin())] + "'");
     for (ValueId v : outputs) {
       const ValueId own = own_output(b, v);
       TERN_TRY(b.status());

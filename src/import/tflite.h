@@ -79,8 +79,9 @@ struct TfliteImporter {
   bool sizes_decide = false;         // what is refused reads sizes that vary
   const Graph* main = nullptr;       // that of the signature
   std::vector<TfliteVariable> variables = {};
-  ValueId ran = kNoValue;     // state: there was a run
-  bool initializing = false;  // within CALL_ONCE
+  ValueId detection[4] = {kNoValue, kNoValue, kNoValue, kNoValue};  // of the detection operator: boxes, classes, ...
+  ValueId ran = kNoValue;                                           // state: there was a run
+  bool initializing = false;                                        // within CALL_ONCE
 
   // Checks what the file says about the tensors of sub-graph `index` and reads no content.
   tern_status open_scope(uint32_t index, TfliteScope* out);
@@ -171,6 +172,7 @@ std::span<const TfliteOp> tflite_shape_ops();
 std::span<const TfliteOp> tflite_control_ops();
 std::span<const TfliteOp> tflite_variable_ops();
 std::span<const TfliteOp> tflite_recurrent_ops();
+std::span<const TfliteOp> tflite_detection_ops();
 
 // Name of a BuiltinOperator, or NULL.
 const char* tflite_operator_name(int code);

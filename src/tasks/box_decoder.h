@@ -2,6 +2,7 @@
 // What a detector's outputs say, before boxes that overlap are dropped. All in sides of the model's input.
 #pragma once
 #include <cmath>
+#include <deque>
 #include <memory>
 
 #include "graph/task_metadata.h"
@@ -50,7 +51,7 @@ constexpr int64_t kMaxBoxPoints = 1024;
 
 // Rows of numbers, one for each box; with a grid of anchors or without.
 // Source of the decoding with anchors: W. Liu et al., SSD: Single Shot MultiBox Detector, 2016; of edges: Z. Tian et
-// al., FCOS, 2019.
+// al., FCOS, 2019; of bins: X. Li et al., Generalized Focal Loss, 2020.
 tern_status make_rows_decoder(const ModelDef& model, const TaskMetadata& metadata, std::unique_ptr<BoxDecoder>* out);
 // Maps of centres. Source: X. Zhou et al., Objects as Points, 2019; Y. Xu et al., CenterFace, 2019.
 tern_status make_centres_decoder(const ModelDef& model, const TaskMetadata& metadata, std::unique_ptr<BoxDecoder>* out);
@@ -61,18 +62,25 @@ struct RowsView {
   int64_t rows = 0, columns = 0, row_step = 0, column_step = 0;
   float at(int64_t r, int64_t c) const { return data[r * row_step + c * column_step]; }
 };
-// Views of outputs; what is not f32 is converted, once a run.
+// Views of outputs; what is not f32 is converted, once a run. Of a batch the first picture counts.
 class OutputReader {
  public:
-  explicit OutputReader(bool columns_first) : columns_first_(columns_first) {}
+  OutputReader() = default;
+  // By the signature's input and the metadata's order of rows.
+  OutputReader(const ModelDef& model, const TaskMetadata& metadata);
   void begin(std::span<const Ref<const Tensor>> outputs) { outputs_ = outputs, converted_.clear(); }
-  // rows -1: follows from the output, whose columns dim the metadata's order says.
+  // rows -1: follows from the output, whose columns dim the metadata's order says. A row may have more than one dim of
+  // numbers: [rows, 17, 3] has 51 columns.
   tern_status view(const OutputColumns& columns, int64_t rows, RowsView* out);
+  // Of an output as the file declares it, -1: it has not so many. rank: of the output of boxes.
+  int64_t columns_of(const ModelDef& model, const OutputColumns& columns, int rank) const;
 
  private:
-  bool columns_first_;
+  bool columns_first_ = false;
+  int64_t batch_ = 1;
+  int32_t signature_ = 0;
   std::span<const Ref<const Tensor>> outputs_;
-  std::vector<std::unique_ptr<std::vector<float>>> converted_;
+  std::deque<std::vector<float>> converted_;  // grows without moving them
 };
 
 inline double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }

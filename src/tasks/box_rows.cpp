@@ -17,13 +17,37 @@ void BoxCandidates::add(const BoxCandidate& c, std::span<const BoxPoint> of_it) 
   points.insert(points.end(), of_it.begin(), of_it.end());
 }
 
+OutputReader::OutputReader(const ModelDef& model, const TaskMetadata& m)
+    : columns_first_(m.choice("rows.order") == 1), signature_(m.signature()) {
+  const Signature& sig = model.signatures[(size_t)signature_];
+  const Shape& s = sig.graph.value(sig.graph.inputs[0]).shape;
+  const bool varies = std::any_of(sig.symbolic_dims.begin(), sig.symbolic_dims.end(),
+                                  [](const SymbolicDim& d) { return d.input == 0 && d.axis == 0; });
+  if (s.rank == 4 && !varies) batch_ = s[0];
+}
+
+int64_t OutputReader::columns_of(const ModelDef& model, const OutputColumns& c, int rank) const {
+  const Graph& g = model.signatures[(size_t)signature_].graph;
+  const Shape& s = g.value(g.outputs[(size_t)c.output]).shape;
+  int64_t columns = 1;
+  if (s.rank >= 2 && s.rank >= rank) {
+    const int first = columns_first_ ? (s.rank >= 3 ? 1 : 0) : std::max(rank, 2) - 1,
+              last = columns_first_ ? first + 1 : s.rank;
+    for (int i = first; i < last; ++i)
+      if (!checked_mul(columns, s[i], &columns)) return -1;
+  }
+  const int64_t end = c.end >= 0 ? c.end : columns;
+  return end <= columns ? end - c.first : -1;
+}
+
 tern_status OutputReader::view(const OutputColumns& c, int64_t rows, RowsView* out) {
   const Tensor& t = *outputs_[(size_t)c.output];
   const Shape& s = t.shape();
-  const int64_t elements = s.elements();
-  // A list of one number a row has no dim of columns.
-  const int axis = columns_first_ ? (s.rank >= 3 ? 1 : 0) : s.rank - 1;
-  int64_t columns = rows >= 0 && elements == rows ? 1 : s.rank >= (rows >= 0 ? 1 : 2) ? s[axis] : 1;
+  int64_t elements = s.elements();
+  if (batch_ > 1 && s.rank > 1 && s[0] == batch_) elements /= batch_;
+  int64_t columns = s.rank < 2 ? 1 : columns_first_ ? s[s.rank >= 3 ? 1 : 0] : s[s.rank - 1];
+  if (rows >= 0 && elements == rows) columns = 1;
+  else if (rows > 0 && !columns_first_) columns = elements / rows;
   if (rows < 0) rows = columns > 0 ? elements / columns : 0;
   const int64_t end = c.end < 0 ? columns : c.end;
   int64_t product = 0;
@@ -35,7 +59,7 @@ tern_status OutputReader::view(const OutputColumns& c, int64_t rows, RowsView* o
   }
   const float* data = (const float*)t.data();
   if (t.dtype() != TERN_DTYPE_F32) {
-    auto& list = *converted_.emplace_back(std::make_unique<std::vector<float>>((size_t)elements));
+    auto& list = converted_.emplace_back((size_t)elements);
     for (int64_t i = 0; i < elements; ++i) list[(size_t)i] = (float)load_element(t.dtype(), t.data(), i);
     data = list.data();
   }
@@ -52,7 +76,6 @@ enum Form { kCentre, kCorners, kCorner, kEdges };
 
 class RowsDecoder final : public BoxDecoder {
  public:
-  explicit RowsDecoder(const TaskMetadata& m) : reader_(m.choice("rows.order") == 1) {}
   tern_status read(const ModelDef& model, const TaskMetadata& m);
   tern_status decode(std::span<const Ref<const Tensor>> outputs, int32_t width, int32_t height, double threshold,
                      BoxCandidates* out) override;
@@ -62,8 +85,11 @@ class RowsDecoder final : public BoxDecoder {
     RowsView boxes, scores, objectness, classes, points, angle;
   };
   tern_status make_grid(int32_t width, int32_t height);
-  // Best class of each row, before the activation.
+  // Best class of each row, before the activation; and of one row.
   void find_best(const RowsView& scores);
+  float find_best(const RowsView& scores, int64_t row, int32_t* label) const;
+  // Of one raw score; the softmax is over the row.
+  double score_of(const RowsView& scores, int64_t row, double raw) const;
   double activate(double x) const { return activation_ == 1 ? sigmoid(x) : x; }
   double clipped(double x) const { return clip_ > 0 ? std::clamp(x, -clip_, clip_) : x; }
   image::Box box_of(const Rows& r, int64_t row, const float* anchor) const;
@@ -77,9 +103,9 @@ class RowsDecoder final : public BoxDecoder {
   int32_t width_ = 0, height_ = 0;  // that the anchors are for
   double anchor_offset_ = 0.5;
   int form_ = 0, unit_ = 0, point_unit_ = 0, activation_ = 0;
-  bool y_first_ = false, exp_ = false, points_y_first_ = false, visibility_sigmoid_ = false;
+  bool y_first_ = false, exp_ = false, points_y_first_ = false, visibility_sigmoid_ = false, all_labels_ = false;
   double divisors_[4] = {1, 1, 1, 1}, clip_ = 0;
-  int64_t point_values_ = 2, first_class_ = 0, after_ = 0;
+  int64_t bins_ = 1, point_values_ = 2, first_class_ = 0, after_ = 0;
   std::vector<float> best_;
   std::vector<int32_t> best_class_;
   std::vector<BoxPoint> row_points_;
@@ -87,6 +113,7 @@ class RowsDecoder final : public BoxDecoder {
 
 tern_status RowsDecoder::read(const ModelDef& model, const TaskMetadata& m) {
   const Signature& sig = model.signatures[(size_t)m.signature()];
+  reader_ = OutputReader(model, m);
   boxes_ = m.outputs("output.boxes"), scores_ = m.outputs("output.scores");
   objectness_ = m.outputs("output.objectness"), points_ = m.outputs("output.points");
   classes_ = m.output("output.classes"), count_ = m.output("output.count"), angle_ = m.output("output.angle");
@@ -98,6 +125,8 @@ tern_status RowsDecoder::read(const ModelDef& model, const TaskMetadata& m) {
   clip_ = m.number("scores.clip");
   y_first_ = m.choice("boxes.order") == 1, exp_ = m.choice("boxes.size") == 1;
   points_y_first_ = m.choice("points.order") == 1;
+  all_labels_ = m.choice("scores.labels") == 1;
+  bins_ = m.integer("boxes.bins");
   visibility_sigmoid_ = m.choice("points.activation") == 1;
   point_values_ = m.integer("points.values");
   first_class_ = m.integer("labels.first"), after_ = m.integer("labels.after");
@@ -121,16 +150,12 @@ tern_status RowsDecoder::read(const ModelDef& model, const TaskMetadata& m) {
                      boxes_.size());
   if (!needs_anchors) levels_.clear();
   // What is known before a run.
-  const auto columns_of = [&](const OutputColumns& c) -> int64_t {
-    if (c.end >= 0) return c.end - c.first;
-    const Shape& s = sig.graph.value(sig.graph.outputs[(size_t)c.output]).shape;
-    if (s.rank < 2) return 1;
-    const bool columns_first = m.choice("rows.order") == 1;
-    return std::max<int64_t>(0, s[columns_first ? (s.rank >= 3 ? 1 : 0) : s.rank - 1] - c.first);
-  };
-  if (columns_of(boxes_[0]) != 4)
-    return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'output.boxes' names %" PRId64 " columns, 4 are needed: NAME[0:4]",
-                     columns_of(boxes_[0]));
+  const int rank = sig.graph.value(sig.graph.outputs[(size_t)boxes_[0].output]).shape.rank;
+  const auto columns_of = [&](const OutputColumns& c) { return reader_.columns_of(model, c, rank); };
+  for (const OutputColumns& c : boxes_)
+    if (columns_of(c) != 4 * bins_)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'output.boxes' names %" PRId64 " columns, %" PRId64 " are needed",
+                       columns_of(c), 4 * bins_);
   if (!points_.empty()) {
     const int64_t n = columns_of(points_[0]);
     if (n < point_values_ || n % point_values_ || n / point_values_ > kMaxBoxPoints)
@@ -139,9 +164,15 @@ tern_status RowsDecoder::read(const ModelDef& model, const TaskMetadata& m) {
     num_points_ = (int32_t)(n / point_values_);
   }
   if (classes_.output < 0) {
+    for (const OutputColumns& c : scores_)
+      if (columns_of(c) != columns_of(scores_[0]))
+        return TERN_FAIL(TERN_ERR_CORRUPT,
+                         "metadata 'output.scores' names levels of %" PRId64 " and %" PRId64 " columns",
+                         columns_of(scores_[0]), columns_of(c));
     num_classes_ = columns_of(scores_[0]) - first_class_ - after_;
     if (num_classes_ < 1)
-      return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'output.scores' has %" PRId64 " columns, 'labels.first' is %" PRId64,
+      return TERN_FAIL(TERN_ERR_CORRUPT,
+                       "metadata 'output.scores' names %" PRId64 " columns, 'labels.first' is %" PRId64,
                        columns_of(scores_[0]), first_class_);
   }
   row_points_.resize((size_t)num_points_);
@@ -174,32 +205,59 @@ tern_status RowsDecoder::make_grid(int32_t width, int32_t height) {
 }
 
 void RowsDecoder::find_best(const RowsView& s) {
-  const size_t rows = (size_t)s.rows;
-  best_.assign(rows, -HUGE_VALF);
-  best_class_.assign(rows, 0);
-  const int64_t first = classes_.output >= 0 ? 0 : std::max<int64_t>(0, first_class_);
-  const int64_t end = s.columns - after_;
-  if (s.row_step == 1 && s.columns > 1) {
+  constexpr int64_t kBlock = 2048;  // rows whose best stay in the cache
+  best_.assign((size_t)s.rows, -HUGE_VALF);
+  best_class_.assign((size_t)s.rows, 0);
+  const int64_t first = classes_.output >= 0 ? 0 : std::max<int64_t>(0, first_class_), end = s.columns - after_;
+  for (int64_t begin = 0; begin < s.rows; begin += kBlock)
     for (int64_t c = first; c < end; ++c) {
-      const float* column = s.data + c * s.column_step;
-      for (size_t r = 0; r < rows; ++r) {
-        const bool more = column[r] > best_[r];
-        best_[r] = more ? column[r] : best_[r];
-        best_class_[r] = more ? (int32_t)c : best_class_[r];
+      const int64_t n = std::min(kBlock, s.rows - begin);
+      const float* __restrict column = s.data + c * s.column_step + begin;
+      float* __restrict best = best_.data() + begin;
+      int32_t* __restrict label = best_class_.data() + begin;
+      for (int64_t r = 0; r < n; ++r) {
+        // Spelled so that compilers see vectors in it.
+        const int32_t more = -(int32_t)(column[r] > best[r]);
+        best[r] = std::max(best[r], column[r]);
+        label[r] = ((int32_t)c & more) | (label[r] & ~more);
       }
     }
-    return;
-  }
-  for (size_t r = 0; r < rows; ++r) {
-    const float* row = s.data + (int64_t)r * s.row_step;
-    for (int64_t c = first; c < end; ++c)
-      if (row[c * s.column_step] > best_[r]) best_[r] = row[c * s.column_step], best_class_[r] = (int32_t)c;
-  }
+}
+
+float RowsDecoder::find_best(const RowsView& s, int64_t row, int32_t* label) const {
+  const int64_t first = classes_.output >= 0 ? 0 : std::max<int64_t>(0, first_class_), end = s.columns - after_;
+  const float* at = s.data + row * s.row_step;
+  // The greatest first, which is quick; then where it is.
+  float best = -HUGE_VALF;
+  for (int64_t c = first; c < end; ++c) best = at[c * s.column_step] > best ? at[c * s.column_step] : best;
+  *label = (int32_t)first;
+  while (*label + 1 < end && at[*label * s.column_step] != best) ++*label;
+  return best;
+}
+
+double RowsDecoder::score_of(const RowsView& s, int64_t row, double raw) const {
+  if (activation_ != 2) return activate(clipped(raw));
+  double most = -HUGE_VAL, sum = 0;
+  for (int64_t c = 0; c < s.columns; ++c) most = std::max(most, (double)s.at(row, c));
+  for (int64_t c = 0; c < s.columns; ++c) sum += std::exp((double)s.at(row, c) - most);
+  return std::exp(raw - most) / sum;
 }
 
 image::Box RowsDecoder::box_of(const Rows& r, int64_t row, const float* a) const {
   double t[4];
-  for (int i = 0; i < 4; ++i) t[i] = r.boxes.at(row, i);
+  for (int i = 0; i < 4; ++i) {
+    if (bins_ == 1) {
+      t[i] = r.boxes.at(row, i);
+      continue;
+    }
+    double most = -HUGE_VAL, sum = 0, weighted = 0;
+    for (int64_t k = 0; k < bins_; ++k) most = std::max(most, (double)r.boxes.at(row, i * bins_ + k));
+    for (int64_t k = 0; k < bins_; ++k) {
+      const double e = std::exp((double)r.boxes.at(row, i * bins_ + k) - most);
+      sum += e, weighted += e * (double)k;
+    }
+    t[i] = weighted / sum;
+  }
   if (y_first_) std::swap(t[0], t[1]), std::swap(t[2], t[3]);
   for (int i = 0; i < 4; ++i) t[i] /= divisors_[i];
   if (exp_) t[2] = std::exp(t[2]), t[3] = std::exp(t[3]);
@@ -247,7 +305,7 @@ tern_status RowsDecoder::decode(std::span<const Ref<const Tensor>> outputs, int3
     if (classes_.output >= 0) TERN_TRY(reader_.view(classes_, n, &r.classes));
     if (angle_.output >= 0) TERN_TRY(reader_.view(angle_, n, &r.angle));
     if (n == 0) continue;
-    if (r.boxes.columns != 4 || r.scores.columns < 1 || r.points.columns != num_points_ * point_values_)
+    if (r.boxes.columns != 4 * bins_ || r.scores.columns < 1 || r.points.columns != num_points_ * point_values_)
       return TERN_FAIL(TERN_ERR_SHAPE, "the outputs of this run do not have the columns that the metadata name");
     const float* anchors = nullptr;
     if (!levels_.empty()) {
@@ -260,31 +318,32 @@ tern_status RowsDecoder::decode(std::span<const Ref<const Tensor>> outputs, int3
                          end - begin, width, height, n);
       anchors = anchors_.data() + 4 * begin;
     }
-    find_best(r.scores);
+    // Columns that lie together are looked through row by row, where a low objectness spares it.
+    const bool by_columns = r.scores.row_step == 1 && r.scores.columns > 1;
+    if (by_columns) find_best(r.scores);
+    const bool decides = !objectness_.empty() && activation_ != 2;
     // The activations rise: a first look needs none of them.
-    const double least = activation_ == 1 && objectness_.empty() && threshold > 0 && threshold < 1
+    const double least = activation_ == 1 && threshold > 0 && threshold < 1
                              ? std::log(threshold / (1 - threshold)) - 1e-3
-                             : -HUGE_VAL;
+                         : activation_ == 2 ? -HUGE_VAL
+                                            : threshold;
     for (int64_t row = 0; row < std::min(n, limit); ++row) {
-      const float raw = best_[(size_t)row];
-      if (!(raw >= least)) continue;
-      double score = 0;
-      if (activation_ == 2) {
-        double most = -HUGE_VAL, sum = 0;
-        for (int64_t c = 0; c < r.scores.columns; ++c) most = std::max(most, (double)r.scores.at(row, c));
-        if (threshold > 0 && raw - most < std::log(threshold) - 1e-3) continue;
-        for (int64_t c = 0; c < r.scores.columns; ++c) sum += std::exp((double)r.scores.at(row, c) - most);
-        score = std::exp((double)raw - most) / sum;
-      } else {
-        score = activate(clipped(raw));
+      double factor = 1;
+      if (!objectness_.empty()) {
+        const double raw = r.objectness.at(row, 0);
+        if (decides && !(raw >= least)) continue;  // scores are 1 at most
+        factor = activate(clipped(raw));
       }
-      if (!objectness_.empty()) score *= activate(clipped(r.objectness.at(row, 0)));
+      int32_t label = by_columns ? best_class_[(size_t)row] : 0;
+      const float raw = by_columns ? best_[(size_t)row] : find_best(r.scores, row, &label);
+      if (!(raw >= least) || raw == -HUGE_VALF) continue;
+      const double score = score_of(r.scores, row, raw) * factor;
       if (!(score >= threshold)) continue;
       BoxCandidate c;
       const float* a = anchors ? anchors + 4 * row : nullptr;
       c.box = box_of(r, row, a);
       c.score = (float)std::min(score, 1.0);
-      const double number = classes_.output >= 0 ? (double)r.classes.at(row, 0) : best_class_[(size_t)row];
+      const double number = classes_.output >= 0 ? (double)r.classes.at(row, 0) : label;
       c.label = number > -1e9 && number < 1e9 ? (int32_t)(number - (double)first_class_) : -1;
       if (angle_.output >= 0) c.angle = r.angle.at(row, 0);
       c.row = base + row;
@@ -305,6 +364,15 @@ tern_status RowsDecoder::decode(std::span<const Ref<const Tensor>> outputs, int3
                                   std::clamp(visibility_sigmoid_ ? sigmoid(v) : v, 0.0, 1.0)};
       }
       out->add(c, row_points_);
+      if (!all_labels_ || classes_.output >= 0) continue;
+      for (int64_t other = std::max<int64_t>(0, first_class_); other < r.scores.columns - after_; ++other) {
+        if (other == label || !(r.scores.at(row, other) >= least)) continue;
+        const double s = score_of(r.scores, row, r.scores.at(row, other)) * factor;
+        if (!(s >= threshold)) continue;
+        c.score = (float)std::min(s, 1.0);
+        c.label = (int32_t)(other - first_class_);
+        out->add(c, row_points_);
+      }
     }
     base += n;
   }
@@ -314,7 +382,7 @@ tern_status RowsDecoder::decode(std::span<const Ref<const Tensor>> outputs, int3
 }  // namespace
 
 tern_status make_rows_decoder(const ModelDef& model, const TaskMetadata& m, std::unique_ptr<BoxDecoder>* out) {
-  auto d = std::make_unique<RowsDecoder>(m);
+  auto d = std::make_unique<RowsDecoder>();
   TERN_TRY(d->read(model, m));
   *out = std::move(d);
   return TERN_OK;

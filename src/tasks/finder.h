@@ -56,6 +56,7 @@ struct ResultLists {
   std::vector<const char*> text_pointers;
   std::vector<uint8_t> class_map;
   int32_t num_keypoints = 0, embedding_size = 0;
+  int64_t mask_bytes = 0;
 
   void begin(image::Size size);
   // Of a box that may reach over the border.

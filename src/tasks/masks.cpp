@@ -2,8 +2,44 @@
 #include "tasks/masks.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace tern {
+
+namespace {
+
+constexpr int64_t kMostMaskBytes = 1 << 30;  // of one picture
+
+// Relative error 1e-6, without branches so that loops over it are vectors; 1/2 at 0.
+inline float quick_sigmoid(float x) {
+  const float t = std::min(std::max(-1.44269504f * x, -125.0f), 125.0f);
+  const int32_t n = (int32_t)(t + (t < 0 ? -0.5f : 0.5f));
+  const float f = (t - (float)n) * 0.693147181f;
+  const float e = 1 + f * (1 + f * (1 / 2.f + f * (1 / 6.f + f * (1 / 24.f + f * (1 / 120.f + f * (1 / 720.f))))));
+  return 1 / (1 + e * std::bit_cast<float>((n + 127) << 23));
+}
+
+inline void to_bytes(float* s, int32_t n, bool activate, uint8_t* out) {
+  if (activate)
+    for (int32_t x = 0; x < n; ++x) s[x] = quick_sigmoid(s[x]);
+  for (int32_t x = 0; x < n; ++x) {
+    const float v = s[x] * 255 + 0.5f;
+    out[x] = (uint8_t)(int32_t)(v > 0 ? v < 255 ? v : 255.0f : 0.0f);
+  }
+}
+
+// Between which two cells a place lies, and how far from the first.
+struct Between {
+  int32_t first, second;
+  float part;
+};
+Between between(double at, int64_t cells) {
+  const double v = std::clamp(at, 0.0, (double)(cells - 1));  // NaN: it is no number of a mapping or a box
+  const int32_t i = (int32_t)v;
+  return {i, (int32_t)std::min<int64_t>(i + 1, cells - 1), (float)(v - i)};
+}
+
+}  // namespace
 
 void paint_mask(const float* map, int64_t width, int64_t height, const image::Box& on, const image::Mapping& mapping,
                 const image::Box& box, bool activate, ResultLists* lists) {
@@ -17,19 +53,40 @@ void paint_mask(const float* map, int64_t width, int64_t height, const image::Bo
   // Cells of the map for one pixel of the input.
   const double sx = (double)width / (on.x1 - on.x0), sy = (double)height / (on.y1 - on.y0);
   const double* a = mapping.from_upright.m;
-  for (int32_t y = 0; y < mask.height; ++y)
-    for (int32_t x = 0; x < mask.width; ++x) {
-      const double px = mask.x + x + 0.5, py = mask.y + y + 0.5;
-      const double u = std::clamp((a[0] * px + a[1] * py + a[2] - on.x0) * sx - 0.5, 0.0, (double)(width - 1)),
-                   v = std::clamp((a[3] * px + a[4] * py + a[5] - on.y0) * sy - 0.5, 0.0, (double)(height - 1));
-      const int64_t i = (int64_t)u, j = (int64_t)v, i1 = std::min(i + 1, width - 1), j1 = std::min(j + 1, height - 1);
-      const double fu = u - (double)i, fv = v - (double)j;
-      double s = (1 - fv) * ((1 - fu) * map[j * width + i] + fu * map[j * width + i1]) +
-                 fv * ((1 - fu) * map[j1 * width + i] + fu * map[j1 * width + i1]);
-      if (activate) s = sigmoid(s);
-      pixels[(size_t)y * (size_t)mask.width + (size_t)x] = s > 0 ? (uint8_t)std::min(s * 255 + 0.5, 255.0) : 0;
+  const auto u_at = [&](double px, double py) { return (a[0] * px + a[1] * py + a[2] - on.x0) * sx - 0.5; };
+  const auto v_at = [&](double px, double py) { return (a[3] * px + a[4] * py + a[5] - on.y0) * sy - 0.5; };
+  std::vector<float> line((size_t)mask.width);
+  if (a[1] == 0 && a[3] == 0) {
+    // A column of the picture is one of the map: rows are blended first.
+    std::vector<Between> columns((size_t)mask.width);
+    for (int32_t x = 0; x < mask.width; ++x) columns[(size_t)x] = between(u_at(mask.x + x + 0.5, 0), width);
+    std::vector<float> blend((size_t)width);
+    for (int32_t y = 0; y < mask.height; ++y) {
+      const Between v = between(v_at(0, mask.y + y + 0.5), height);
+      const float *above = map + v.first * width, *below = map + v.second * width;
+      for (int64_t i = 0; i < width; ++i) blend[(size_t)i] = above[i] + v.part * (below[i] - above[i]);
+      for (int32_t x = 0; x < mask.width; ++x) {
+        const Between& u = columns[(size_t)x];
+        const float left = blend[(size_t)u.first];
+        line[(size_t)x] = left + u.part * (blend[(size_t)u.second] - left);
+      }
+      to_bytes(line.data(), mask.width, activate, pixels.data() + (size_t)y * (size_t)mask.width);
     }
+  } else {
+    for (int32_t y = 0; y < mask.height; ++y) {
+      for (int32_t x = 0; x < mask.width; ++x) {
+        const double px = mask.x + x + 0.5, py = mask.y + y + 0.5;
+        const Between u = between(u_at(px, py), width), v = between(v_at(px, py), height);
+        const float *above = map + v.first * width, *below = map + v.second * width;
+        const float left = above[u.first] + v.part * (below[u.first] - above[u.first]),
+                    right = above[u.second] + v.part * (below[u.second] - above[u.second]);
+        line[(size_t)x] = left + u.part * (right - left);
+      }
+      to_bytes(line.data(), mask.width, activate, pixels.data() + (size_t)y * (size_t)mask.width);
+    }
+  }
   mask.pixels = nullptr;  // set when all are there
+  lists->mask_bytes += (int64_t)pixels.size();
   lists->masks.push_back(mask);
   lists->mask_pixels.push_back(std::move(pixels));
 }
@@ -38,7 +95,7 @@ tern_status BoxMasks::create(TaskNetwork& network, std::unique_ptr<BoxMasks>* ou
   const TaskMetadata& m = network.metadata();
   out->reset();
   if (!m.has("output.coefficients") && !m.has("output.masks")) return TERN_OK;
-  std::unique_ptr<BoxMasks> b(new BoxMasks(m.choice("rows.order") == 1));
+  std::unique_ptr<BoxMasks> b(new BoxMasks(OutputReader(network.def(), m)));
   b->coefficients_ = m.output("output.coefficients"), b->prototypes_ = m.output("output.prototypes");
   b->masks_ = m.output("output.masks");
   b->boxes_ = m.outputs("output.boxes");
@@ -61,6 +118,9 @@ tern_status BoxMasks::create(TaskNetwork& network, std::unique_ptr<BoxMasks>* ou
 tern_status BoxMasks::add(Finder& finder, const Found& found, ResultLists* lists) {
   TaskNetwork& network = finder.network();
   const image::Box whole = {0, 0, (double)network.input().width(), (double)network.input().height()};
+  if (lists->mask_bytes > kMostMaskBytes)
+    return TERN_FAIL(TERN_ERR_LIMIT, "the masks of %zu boxes take more than %" PRId64 " MiB: ask for fewer results",
+                     lists->masks.size(), kMostMaskBytes >> 20);
   if (masks_.output >= 0) {
     const Shape& s = network.output(masks_).shape();
     const int64_t h = s[s.rank - 2], w = s[s.rank - 1];
@@ -90,7 +150,7 @@ tern_status BoxMasks::add(Finder& finder, const Found& found, ResultLists* lists
   if (s[0] != 1 || (planar ? s[1] : s[3]) != n || h < 1 || w < 1 || found.row >= rows.rows)
     return TERN_FAIL(TERN_ERR_SHAPE, "the prototypes are %s, there are %" PRId64 " coefficients", to_string(s).c_str(),
                      n);
-  // Only the cells around the box are summed.
+  // Only the cells around the box are summed. Pixels belong to it whose upper left corner does, as the exporters cut.
   const image::Box& b = found.box;
   double x0 = HUGE_VAL, y0 = HUGE_VAL, x1 = -HUGE_VAL, y1 = -HUGE_VAL;
   for (const image::Point& corner : {image::Point{b.x0, b.y0}, {b.x1, b.y0}, {b.x0, b.y1}, {b.x1, b.y1}}) {
@@ -106,14 +166,18 @@ tern_status BoxMasks::add(Finder& finder, const Found& found, ResultLists* lists
   const float* data = (const float*)protos.data();
   for (int64_t k = 0; k < n; ++k) {
     const float weight = rows.at(found.row, k);
-    for (int64_t y = 0; y < height; ++y)
-      for (int64_t x = 0; x < width; ++x)
-        sum_[(size_t)(y * width + x)] +=
-            weight * (planar ? data[(k * h + r0 + y) * w + c0 + x] : data[((r0 + y) * w + c0 + x) * n + k]);
+    for (int64_t y = 0; y < height; ++y) {
+      float* __restrict to = sum_.data() + y * width;
+      const float* __restrict from = data + (planar ? (k * h + r0 + y) * w + c0 : ((r0 + y) * w + c0) * n + k);
+      if (planar)
+        for (int64_t x = 0; x < width; ++x) to[x] += weight * from[x];
+      else
+        for (int64_t x = 0; x < width; ++x) to[x] += weight * from[x * n];
+    }
   }
   paint_mask(sum_.data(), width, height,
              {(double)c0 * cw, (double)r0 * ch, (double)(c0 + width) * cw, (double)(r0 + height) * ch},
-             finder.mapping(), found.box, sigmoid_, lists);
+             finder.mapping(), {std::ceil(b.x0), std::ceil(b.y0), b.x1, b.y1}, sigmoid_, lists);
   return TERN_OK;
 }
 

@@ -15,7 +15,7 @@ class BoxMasks {
   void begin(std::span<const Ref<const Tensor>> outputs) { reader_.begin(outputs); }
 
  private:
-  explicit BoxMasks(bool columns_first) : reader_(columns_first) {}
+  explicit BoxMasks(const OutputReader& reader) : reader_(reader) {}
   OutputReader reader_;
   OutputColumns coefficients_, prototypes_, masks_;
   std::vector<OutputColumns> boxes_;

@@ -94,7 +94,8 @@ tern_status PictureInput::create(const Model& model, const TaskMetadata& m, Pict
   const int align = m.choice("input.align");
   r.letterbox_ = {align % 2 == 1, align >= 2};
   r.multiple_ = (int32_t)m.number("input.multiple"), r.longest_ = (int32_t)m.number("input.longest");
-  r.shortest_ = (int32_t)m.number("input.shortest"), r.slim_ = m.number("input.slim");
+  r.shortest_ = (int32_t)m.number("input.shortest"), r.least_ = (int32_t)m.number("input.least");
+  r.slim_ = m.number("input.slim");
   r.enlarge_ = m.number("input.enlarge");
   const std::vector<double> scale = m.numbers("input.scale"), offset = m.numbers("input.offset"),
                             size = m.numbers("input.size");
@@ -115,7 +116,8 @@ tern_status PictureInput::create(const Model& model, const TaskMetadata& m, Pict
   const auto chosen = [&](bool free, int64_t fixed, size_t i) {
     return (int32_t)(free && size.size() == 2 ? (int64_t)size[i] : fixed);
   };
-  TERN_TRY(r.resize(chosen(r.free_width_, width, 0), chosen(r.free_height_, height, 1)));
+  r.most_width_ = chosen(r.free_width_, width, 0), r.most_height_ = chosen(r.free_height_, height, 1);
+  TERN_TRY(r.resize(r.most_width_, r.most_height_));
   *out = std::move(r);
   return TERN_OK;
 }
@@ -140,10 +142,22 @@ tern_status PictureInput::resize(int32_t width, int32_t height, int64_t batch) {
   return TERN_OK;
 }
 
+// No more border than the network needs.
+tern_status PictureInput::cut_border(image::Size size) {
+  const double shrink = std::min((double)most_width_ / size.width, (double)most_height_ / size.height);
+  const auto side = [&](int32_t v, int32_t most) {
+    return most - (most - std::clamp((int32_t)std::nearbyint(v * shrink), 1, most)) / multiple_ * multiple_;
+  };
+  return resize(free_width_ ? side(size.width, most_width_) : width_,
+                free_height_ ? side(size.height, most_height_) : height_);
+}
+
 tern_status PictureInput::map_whole(const image::Picture& picture, image::Mapping* mapping) {
   const image::Size size = image::upright_size(picture);
   switch (fit_) {
-    case 1: return image::map_letterbox(picture, width_, height_, letterbox_, mapping);
+    case 1:
+      if (multiple_ > 0) TERN_TRY(cut_border(size));
+      return image::map_letterbox(picture, width_, height_, letterbox_, mapping);
     case 2: {
       const double shrink = cover_ * std::min((double)size.width / width_, (double)size.height / height_);
       return map_region(picture, {size.width / 2.0, size.height / 2.0, width_ * shrink, height_ * shrink, 0}, mapping);
@@ -153,11 +167,12 @@ tern_status PictureInput::map_whole(const image::Picture& picture, image::Mappin
       double width = size.width, height = size.height;
       if (slim_ > 0 && width > slim_ * height) height = 2 * width / slim_;
       else if (slim_ > 0 && height > slim_ * width) width = 2 * height / slim_;
-      const double shrink = std::min(1.0, (double)longest_ / std::max(size.width, size.height));
-      const double scale = std::max(shrink, std::min((double)shortest_ / std::min(width, height), enlarge_));
+      const double whole = shortest_ > 0 ? (double)shortest_ / std::min(size.width, size.height) : 1;
+      const double shrink = std::min(whole, (double)longest_ / std::max(size.width, size.height));
+      const double scale = std::max(shrink, std::min((double)least_ / std::min(width, height), enlarge_));
+      const int32_t step = std::max(multiple_, 1);
       const auto side = [&](double v) {
-        return (int32_t)std::clamp(std::round(v * scale / multiple_), 1.0, (double)(image::kMaxSide / multiple_)) *
-               multiple_;
+        return (int32_t)std::clamp(std::round(v * scale / step), 1.0, (double)(image::kMaxSide / step)) * step;
       };
       TERN_TRY(resize(free_width_ ? side(width) : width_, free_height_ ? side(height) : height_));
       return image::map_affine(
@@ -187,8 +202,8 @@ tern_status PictureInput::fill(const image::Picture& picture, const image::Mappi
   if (!direct && pixels_.size() < values) pixels_.resize(values);
   float* pixels = direct ? (float*)tensor : pixels_.data();
   image::SampleOptions options = options_;
-  // Bilinear sampling of a large photograph sees few of its pixels, and their noise; a small one is sampled as the makers
-  // of models do.
+  // Bilinear sampling of a large photograph sees few of its pixels, and their noise; a small one is sampled as the
+  // makers of models do.
   constexpr double kMuch = 3;
   constexpr int64_t kLarge = 4'000'000;  // pixels
   const double* a = mapping.to_upright.m;

@@ -38,6 +38,8 @@ class PictureInput {
   Tensor& tensor() const { return *tensor_; }
 
  private:
+  tern_status cut_border(image::Size size);
+
   Ref<Context> context_;
   Ref<Tensor> tensor_;
   DType dtype_ = TERN_DTYPE_F32;
@@ -50,7 +52,8 @@ class PictureInput {
   double cover_ = 1;
   bool corners_ = false;  // of the grids of pixels meet, not the middles of pixels
   image::LetterBox letterbox_;
-  int32_t multiple_ = 1, longest_ = 65536, shortest_ = 0;
+  int32_t most_width_ = 0, most_height_ = 0;  // letterbox: with all its border
+  int32_t multiple_ = 0, longest_ = 65536, shortest_ = 0, least_ = 0;
   double slim_ = 0, enlarge_ = 1;
   bool planar_ = false;  // NCHW
   image::SampleOptions options_;

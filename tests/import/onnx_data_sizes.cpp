@@ -309,6 +309,38 @@ TEST(OnnxDataSizes, ALoopEndsByItsCondition) {
   expect_run(model, {x, zero, floats({}, {1})}, {floats({2}, {1, 2}), floats({1, 2}, {1, 2})});
 }
 
+// What a body takes over as it is from the graph around it: the same type again, nothing to drop, no axes.
+TEST(OnnxDataSizes, ABodyPassesOnWhatStandsOutside) {
+  onnx::ModelProto m = model_of({{"x", kF32, {2}}, {"a0", kF32, {2}}});
+  auto* g = m.mutable_graph();
+  integers(g, "n", {}, {3});
+  integers(g, "none", {0}, {});
+  std::string last = "x";
+  for (int i = 0; i < 20; ++i) {  // more values than the body has
+    const std::string next = "x" + std::to_string(i);
+    node(g, "Add", {last.c_str(), "x"}, {next.c_str()});
+    last = next;
+  }
+  auto* loop = node(g, "Loop", {"n", "", "a0"}, {"y"});
+  onnx::GraphProto* body = sub_graph(loop, "body");
+  value(body->add_input(), "i", {}, kI64);
+  value(body->add_input(), "cond", {}, kBool);
+  value(body->add_input(), "acc", {2});
+  integer(node(body, "Cast", {"x17"}, {"same"}), "to", kF32);
+  node(body, "Dropout", {"x18"}, {"kept"});
+  auto* sum = node(body, "ReduceSum", {"x19", "none"}, {"summed"});
+  integer(sum, "noop_with_empty_axes", 1);
+  node(body, "Add", {"acc", "same"}, {"b1"});
+  node(body, "Add", {"b1", "kept"}, {"b2"});
+  node(body, "Add", {"b2", "summed"}, {"acc2"});
+  node(body, "Identity", {"cond"}, {"cond2"});
+  for (const char* name : {"cond2", "acc2"}) body->add_output()->set_name(name);
+  g->add_output()->set_name("y");
+  ModelDef model;
+  ASSERT_EQ(import_proto(m, &model), TERN_OK) << message();
+  expect_run(model, {floats({2}, {1, 2}), floats({2}, {0, 1})}, {floats({2}, {180, 361})});
+}
+
 // Each iteration puts an element behind what it carries; sizes within the body depend on it.
 TEST(OnnxDataSizes, WhatALoopCarriesGrows) {
   onnx::ModelProto m = model_of({{"n", kI64, {}}, {"start", kF32, {-1}}});

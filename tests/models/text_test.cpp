@@ -104,7 +104,7 @@ class Reading : public ::testing::Test {
     std::remove(file.c_str());
   }
   void add_small(const char* which) {
-    if (std::strchr(which, 'd')) add(text_file("bright.onnx"), nullptr, "input.shortest=0\ntext.unclip=0");
+    if (std::strchr(which, 'd')) add(text_file("bright.onnx"), nullptr, "input.least=0\ntext.unclip=0");
     if (std::strchr(which, 'r')) add(text_file("colours.onnx"), "A\nB\n\xe4\xb8\xad");
     if (std::strchr(which, 'c')) add(text_file("halves.onnx"));
   }
@@ -315,7 +315,7 @@ TEST_F(Reading, ADetectorAloneGivesBoxes) {
 
 // A slanted line: the least rectangle around it, grown by area / perimeter * 1.6.
 TEST_F(Reading, SlantedLinesAndGrowing) {
-  add(text_file("bright.onnx"), nullptr, "input.shortest=0");
+  add(text_file("bright.onnx"), nullptr, "input.least=0");
   ASSERT_OK(make());
   Photo photo(416, 416);
   const double angle = 0.5, c = std::cos(angle), s = std::sin(angle), w = 100, h = 20;  // halves of the sides
