@@ -36,6 +36,8 @@ constexpr const char* kReadable[] = {".jpg", ".jpeg", ".png", ".bmp"};
 bool is_jpeg(const std::string& path) { return has_suffix(path, ".jpg") || has_suffix(path, ".jpeg"); }
 }  // namespace
 
+bool names_picture(const std::string& path) { return has_suffix(path, ".png") || is_jpeg(path); }
+
 bool write_photo(const std::string& path, const Photo& photo) {
   const bool good = is_jpeg(path) ? image_write_jpeg(path.c_str(), photo.rgb.get(), photo.width, photo.height, 92)
                                   : image_write_png(path.c_str(), photo.rgb.get(), photo.width, photo.height);
@@ -62,7 +64,7 @@ bool find_photos(const std::vector<std::string>& words, size_t first, std::vecto
 bool Album::open(const char* out, const std::vector<std::string>& paths) {
   if (!out) return true;
   const std::string target = out;
-  const bool picture = has_suffix(target, ".png") || is_jpeg(target);
+  const bool picture = names_picture(target);
   if (paths.size() == 1 && picture && !is_folder(target)) {
     targets_.push_back(target);
     return true;

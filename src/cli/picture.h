@@ -20,7 +20,9 @@ struct Photo {
 
 // Turned upright as its EXIF data say, on white where it is transparent. Prints why not.
 bool read_photo(const std::string& path, Photo* photo);
-// .png, .jpg or .jpeg; an existing file is replaced when the new one is complete. Prints why not.
+// Ends in .png, .jpg or .jpeg.
+bool names_picture(const std::string& path);
+// Such a name; an existing file is replaced when the new one is complete. Prints why not.
 bool write_photo(const std::string& path, const Photo& photo);
 
 // The pictures that words of a command line name: files, and the pictures of folders. Prints what is wrong.

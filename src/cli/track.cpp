@@ -105,6 +105,7 @@ int track_lists(const Arguments& a, const tern_tracker_options& options) {
   const std::vector<std::string>& paths = a.words();
   std::vector<MotFrames> truths;
   if (const int code = check_truths(a, paths.size(), &truths)) return code;
+  if (a.value("--out") || a.has("--plain")) return complain("--out and --plain are for videos"), kUsage;
   const char* out = a.value("--mot");
   const bool as_is = a.has("--as-is");
   if (out && paths.size() > 1) return complain("--mot is for one input"), kUsage;
@@ -157,6 +158,45 @@ int track_lists(const Arguments& a, const tern_tracker_options& options) {
 // Where somebody was in the last second and a half.
 using Trails = std::map<int64_t, std::vector<std::pair<double, image::Point>>>;
 constexpr double kTrail = 1.5;
+constexpr unsigned char kGround = 245;  // of --plain, a light grey
+
+// A way without the shaking of the boxes: means over up to five points, the ends as they are.
+image::Point smooth(const std::vector<std::pair<double, image::Point>>& points, size_t i) {
+  const size_t reach = std::min({i, points.size() - 1 - i, size_t(2)});
+  image::Point sum = {0, 0};
+  for (size_t k = i - reach; k <= i + reach; ++k) sum.x += points[k].second.x, sum.y += points[k].second.y;
+  const double n = 2.0 * (double)reach + 1;
+  return {sum.x / n, sum.y / n};
+}
+
+// Labels that do not cover the numbers of those drawn before: above the box, below it, or as high above it as it takes;
+// on top of the box if all this fails.
+class LabelPlaces {
+ public:
+  image::Box find(const image::Canvas& canvas, const image::Box& box, const char* text, const image::DrawStyle& style) {
+    const image::Box first = image::label_box(canvas, box, text, style);
+    const double height = first.y1 - first.y0, width = first.x1 - first.x0, below = box.y1 + height + style.line;
+    const image::Box places[] = {box,
+                                 {box.x0, below, box.x1, below},
+                                 {box.x1 - width + style.line, box.y0, box.x1, box.y1},
+                                 {box.x0, box.y0 - height, box.x1, box.y1},
+                                 {box.x0, box.y0 - 2 * height, box.x1, box.y1}};
+    for (const image::Box& place : places) {
+      const image::Box tag = image::label_box(canvas, place, text, style);
+      if (std::none_of(taken_.begin(), taken_.end(), [&](const image::Box& t) {
+            return t.x0 < tag.x1 && tag.x0 < t.x0 + 0.75 * (t.x1 - t.x0) && t.y0 < tag.y1 && tag.y0 < t.y1;
+          })) {
+        taken_.push_back(tag);
+        return place;
+      }
+    }
+    taken_.push_back(first);
+    return box;
+  }
+
+ private:
+  std::vector<image::Box> taken_;
+};
 
 void draw(const Photo& photo, const tern_vision* detector, const std::vector<tern_track>& tracks, double time,
           Trails* trails) {
@@ -167,18 +207,20 @@ void draw(const Photo& photo, const tern_vision* detector, const std::vector<ter
     auto& points = it->second;
     std::erase_if(points, [&](const auto& p) { return time - p.first > kTrail; });
     for (size_t i = 1; i < points.size(); ++i)
-      image::draw_line(canvas, points[i - 1].second, points[i].second, style.line, image::palette_colour(it->first),
-                       1 - 0.8 * (time - points[i].first) / kTrail);
+      image::draw_line(canvas, smooth(points, i - 1), smooth(points, i),
+                       style.line * (1 - 0.8 * (time - points[i].first) / kTrail), image::palette_colour(it->first));
     it = points.empty() ? trails->erase(it) : std::next(it);
   }
   for (const tern_track& t : tracks)
     image::draw_box(canvas, {t.x0, t.y0, t.x1, t.y1}, style.line, image::palette_colour(t.id));
+  LabelPlaces places;
   for (const tern_track& t : tracks) {
     const char* name = tern_vision_label(detector, t.label);
     const std::string text = std::to_string(t.id) + (name && *name ? " " + printable(name, 60) : "");
     image::DrawStyle own = style;
     own.glyph *= std::clamp(1.5 * (t.x1 - t.x0) / image::text_width(text.c_str(), style.glyph), 0.6, 1.0);
-    image::draw_label(canvas, {t.x0, t.y0, t.x1, t.y1}, text.c_str(), own, image::palette_colour(t.id));
+    const image::Box place = places.find(canvas, {t.x0, t.y0, t.x1, t.y1}, text.c_str(), own);
+    image::draw_label(canvas, place, text.c_str(), own, image::palette_colour(t.id));
   }
 }
 
@@ -196,6 +238,7 @@ void print_json(size_t frame, double time, const tern_vision* detector, const st
 
 int track_video(const Arguments& a, tern_tracker_options options) {
   if (a.has("--as-is")) return complain("--as-is is for lists of boxes"), kUsage;
+  if (a.has("--plain") && !a.value("--out")) return complain("--plain needs --out"), kUsage;
   std::vector<MotFrames> truths;
   if (const int code = check_truths(a, 1, &truths)) return code;
   double min_score = 0.1;
@@ -228,8 +271,11 @@ int track_video(const Arguments& a, tern_tracker_options options) {
     if (const tern_status s = tern_camera_motion_create(nullptr, &made_motion)) return report(s, "track");
   const Handle<tern_camera_motion> motion(made_motion);
 
+  const char* out = a.value("--out");
+  const bool still = out && names_picture(out);
   VideoWriter writer;
-  writer.want(a.value("--out"), video.frame_rate());
+  writer.want(still ? nullptr : out, video.frame_rate());
+  Photo last;
   std::string text;
   MotFrames tracked;
   Trails trails;
@@ -263,10 +309,14 @@ int track_video(const Arguments& a, tern_tracker_options options) {
     append_mot(frame, tracks, &text);
     if (!truths.empty()) append_frame(tracks, frame, &tracked);
     if (a.has("--json")) print_json(frame, time, detector.get(), tracks);
-    if (writer.wanted()) {
-      const bool good = output.add([&, time, tracks, shown = std::make_shared<Photo>(std::move(photo))] {
+    if (out) {
+      const bool plain = a.has("--plain");
+      const bool good = output.add([&, plain, time, tracks, shown = std::make_shared<Photo>(std::move(photo))] {
+        if (plain) std::fill_n(shown->rgb.get(), (size_t)shown->width * (size_t)shown->height * 3, kGround);
         draw(*shown, detector.get(), tracks, time, &trails);
-        return writer.add(*shown);
+        if (!still) return writer.add(*shown);
+        last = std::move(*shown);
+        return true;
       });
       if (!good) return kNoResource;
     }
@@ -277,11 +327,12 @@ int track_video(const Arguments& a, tern_tracker_options options) {
   if (video.at_end() && code == kFailed) code = kDone;
   // What was done so far is kept, also after Ctrl-C or where the video is damaged.
   if (writer.wanted() && frame > 0 && !writer.close()) return kNoResource;
-  if (const char* out = a.value("--mot"))
-    if (!write_whole_file(out, "", text.data(), text.size())) return kNoResource;
+  if (last.rgb && !write_photo(out, last)) return kNoResource;
+  if (const char* mot = a.value("--mot"))
+    if (!write_whole_file(mot, "", text.data(), text.size())) return kNoResource;
   if (!a.has("--json"))
     std::printf("%s: %zu frames, %zu identities, %.1f frames/s%s%s\n", path.c_str(), frame, ids.size(), clock.rate(),
-                writer.wanted() ? " -> " : "", writer.wanted() ? a.value("--out") : "");
+                out ? " -> " : "", out ? out : "");
   if (code == kDone && !truths.empty()) print_scores(evaluate_tracks(truths[0], tracked), a.has("--json"));
   return code;
 }
@@ -311,7 +362,8 @@ const Command& track_command() {
       "  tern track ssd.tern street.mp4 --json\n"
       "  tern track det.txt --mot tracks.txt --evaluate gt.txt\n"
       "  tern track tracks.txt --as-is --evaluate gt.txt\n",
-      {{"--out", "VIDEO", "writes the video with boxes, numbers and trails"},
+      {{"--out", "FILE", "writes the video with boxes, numbers and trails; of a .png or .jpg the last frame"},
+       {"--plain", nullptr, "with --out: on a plain ground, without the people and places of the video"},
        {"--mot", "FILE", "writes the tracks, as BOXES are"},
        {"--json", nullptr, "for programs: one line a frame"},
        {"--evaluate", "FILE", "compares with the truth, as BOXES are, one file for each input: HOTA, MOTA, IDF1"},

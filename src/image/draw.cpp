@@ -200,9 +200,9 @@ void draw_text(const Canvas& canvas, Point at, const char* text, double glyph, C
     draw_glyph(canvas, at, kGlyphs[next_glyph(&text)], glyph, colour);
 }
 
-void draw_label(const Canvas& canvas, const Box& box, const char* text, const DrawStyle& style, Colour colour) {
+Box label_box(const Canvas& canvas, const Box& box, const char* text, const DrawStyle& style) {
   const double cell = style.glyph;
-  if (!drawable(canvas) || !drawable(box) || text == nullptr || *text == 0 || !(cell > 0) || !drawable(cell)) return;
+  if (!drawable(canvas) || !drawable(box) || text == nullptr || *text == 0 || !(cell > 0) || !drawable(cell)) return {};
   const double margin = std::round(2 * cell), width = std::ceil(text_width(text, cell)) + 2 * margin;
   const double height = std::round((kGlyphRows - 0.5) * cell) + margin;
   const double half = std::floor(std::max(1.0, std::round(style.line)) / 2);
@@ -210,10 +210,17 @@ void draw_label(const Canvas& canvas, const Box& box, const char* text, const Dr
   if (top < 0) top = std::max(top + height, 0.0);
   left = std::max(0.0, std::min(left, canvas.width - width));
   top = std::min(top, std::max(0.0, canvas.height - height));
-  fill_rect(canvas, {left, top, left + width, top + height}, colour);
+  return {left, top, left + width, top + height};
+}
+
+void draw_label(const Canvas& canvas, const Box& box, const char* text, const DrawStyle& style, Colour colour) {
+  const Box tag = label_box(canvas, box, text, style);
+  if (!(tag.x1 > tag.x0)) return;
+  fill_rect(canvas, tag, colour);
   const double luma = 0.299 * colour.r + 0.587 * colour.g + 0.114 * colour.b;
   const Colour ink = luma > 128 ? Colour{0, 0, 0} : Colour{255, 255, 255};
-  draw_text(canvas, {left + margin, top + margin * 0.75}, text, cell, ink);
+  const double margin = std::round(2 * style.glyph);
+  draw_text(canvas, {tag.x0 + margin, tag.y0 + margin * 0.75}, text, style.glyph, ink);
 }
 
 void draw_skeleton(const Canvas& canvas, std::span<const Point> points, std::span<const Limb> limbs,

@@ -53,6 +53,8 @@ void draw_text(const Canvas& canvas, Point at, const char* text, double glyph, C
 // A filled tag with black or white text, whichever reads better. It sits on top of the box; where there is no room
 // inside the canvas, it moves inside the box or sideways.
 void draw_label(const Canvas& canvas, const Box& box, const char* text, const DrawStyle& style, Colour colour);
+// The tag that draw_label would draw; without an area if it draws none.
+Box label_box(const Canvas& canvas, const Box& box, const char* text, const DrawStyle& style);
 
 struct Limb {
   int32_t from, to;  // indexes of key points; a limb with an index outside 0..n-1 is not drawn

@@ -505,6 +505,21 @@ class Tracks(Case):
             self.assertEqual(ids(out), ids(os.path.join(ARGS.source, "tests/tracking", "few." + method)))
         self.assertIn("HOTA", tern("track", self.mot("few.boxes"), "--evaluate", self.mot("few.truth")).out)
 
+    def test_people_keep_their_numbers(self):
+        """On frames labelled by hand, at least as well as by the programs of the trackers' authors."""
+        path = lambda name: os.path.join(ARGS.source, "tests/tracking", name)
+        with open(path("vtest_scores.json"), encoding="ascii") as f:
+            golden = json.load(f)
+        self.assertEqual(len(golden["scores"]), 12)
+        least = {boxes: min(w["IDSW"] for case, w in golden["scores"].items() if case.split()[0] == boxes) for boxes in golden["high_score"]}
+        for case, want in golden["scores"].items():
+            boxes, method, rate = case.split()
+            got = json.loads(tern("track", path(boxes + ".boxes"), "--method", method, "--frame-rate", rate, "--high-score",
+                                  str(golden["high_score"][boxes]), "--evaluate", path("vtest.truth"), "--json").out)["scores"]
+            self.assertLessEqual(got["IDSW"], want["IDSW"] if method != "byte" else least[boxes], case)  # byte is the default
+            for key in ("HOTA", "IDF1", "MOTA"):
+                self.assertGreaterEqual(got[key], want[key] - 1e-9, f"{case} {key}")
+
     def test_wrong_lists(self):
         good = self.mot("few.boxes")
         for text, line in (("1,1,0,0,5\n", 1), ("1,-1,0,0,5,5,1\n0,1,0,0,5,5,1\n", 2), ("1,1,0,0,nan,5,1\n", 1),
@@ -515,6 +530,7 @@ class Tracks(Case):
         tern("track", good, "--evaluate", self.path("none.txt"), code=3)
         tern("track", good, good, "--evaluate", good, code=2)
         tern("track", good, "--as-is", code=2)
+        tern("track", good, "--out", self.path("out.mp4"), code=2)
         self.assertIn("byte, ocsort and botsort", tern("track", good, "--method", "sort", code=2).err)
         tern("track", good, "--high-score", "2", code=2)
         tern("track", good, "--camera-motion", "--method", "botsort", code=2)
@@ -659,6 +675,14 @@ class Pictures(Case):
         size = subprocess.run(["ffprobe", "-v", "error", "-count_frames", "-show_entries", "stream=width,height,nb_read_frames", "-of", "csv=p=0", out],
                               check=True, capture_output=True, text=True).stdout.strip()
         self.assertEqual(size, "768,576,12")
+        # The last frame alone, without the video's pixels: nearly all of it is ground.
+        still = self.path("still.png")
+        self.assertIn(still, tern("track", model, video, "--plain", "--out", still, *options).out)
+        grey = subprocess.run(["ffmpeg", "-v", "error", "-i", still, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], check=True, capture_output=True).stdout
+        self.assertEqual(len(grey), 768 * 576 * 3)
+        self.assertGreater(grey.count(245), 0.9 * len(grey))
+        self.assertLess(grey.count(245), 0.999 * len(grey))
+        tern("track", model, video, "--plain", code=2)
         ffmpeg("-f", "lavfi", "-i", "testsrc=size=33x17:rate=5:duration=1", self.path("odd.avi"))
         tern("track", model, self.path("odd.avi"), "--out", self.path("odd.mp4"))
         with open(video, "rb") as f:

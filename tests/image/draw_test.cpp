@@ -169,6 +169,28 @@ TEST(Draw, LabelStaysVisibleAtEachBorder) {
   }
 }
 
+TEST(Draw, LabelFillsItsBox) {
+  for (const Box& b : {Box{-50, -50, 20, 20}, Box{180, 0, 300, 50}, Box{50, 90, 80, 200}, Box{60, 50, 70, 60}}) {
+    const DrawStyle style = draw_style(200, 100);
+    Sheet s(200, 100);
+    const Box tag = label_box(s.canvas(), b, "cat", style);
+    ASSERT_TRUE(tag.x0 >= 0 && tag.y0 >= 0 && tag.x1 <= 200 && tag.y1 <= 100 && tag.x1 > tag.x0 && tag.y1 > tag.y0);
+    draw_label(s.canvas(), b, "cat", style, kWhite);
+    // White to its edges, and nothing outside.
+    for (int y = 0; y < 100; ++y)
+      for (int x = 0; x < 200; ++x) {
+        const bool inside = x >= tag.x0 && x < tag.x1 && y >= tag.y0 && y < tag.y1;
+        const bool edge = inside && (x == tag.x0 || x == tag.x1 - 1 || y == tag.y0 || y == tag.y1 - 1);
+        const int value = s.row(y)[3 * x];
+        if (edge) ASSERT_EQ(value, 255) << x << " " << y;
+        if (!inside) ASSERT_EQ(value, 0) << x << " " << y;
+      }
+  }
+  const Canvas none = {nullptr, 0, 0, 0};
+  const Box nothing = label_box(none, {1, 1, 5, 5}, "cat", draw_style(20, 20));
+  EXPECT_EQ(nothing.x1 - nothing.x0, 0);
+}
+
 TEST(Draw, StyleGrowsWithThePicture) {
   const DrawStyle small = draw_style(640, 480), large = draw_style(4000, 3000), none = draw_style(-1, 0);
   EXPECT_NEAR(large.glyph / small.glyph, 4000.0 / 640, 0.5);

@@ -146,31 +146,31 @@ def stand_ins():
     sys.modules["cython_bbox"] = boxes
 
 
-def byte(frames):
+def byte(frames, high=0.6, rate=30):
     from yolox.tracker.basetrack import BaseTrack
     from yolox.tracker.byte_tracker import BYTETracker
     BaseTrack._count = 0
-    tracker = BYTETracker(types.SimpleNamespace(track_thresh=0.6, match_thresh=0.9, track_buffer=30, mot20=False))
+    tracker = BYTETracker(types.SimpleNamespace(track_thresh=high, match_thresh=0.9, track_buffer=30, mot20=False), frame_rate=rate)
     for rows in frames:
         yield [[t.track_id, *t.tlbr] for t in tracker.update(rows.astype(np.float64), (1, 1), (1, 1))]
 
 
-def ocsort(frames, low=False):
+def ocsort(frames, low=False, high=0.6, rate=30):
     from trackers.ocsort_tracker.ocsort import OCSort
-    tracker = OCSort(det_thresh=0.6, use_byte=low)
+    tracker = OCSort(det_thresh=high, max_age=rate, use_byte=low)
     for rows in frames:
         yield [[int(t[4]), *t[:4]] for t in tracker.update(rows.astype(np.float64), (1, 1), (1, 1))]
 
 
-def botsort(frames, cameras=None):
+def botsort(frames, cameras=None, high=0.6, rate=30):
     from tracker.bot_sort import BoTSORT
     looks = cameras is not None
-    tracker = BoTSORT(types.SimpleNamespace(track_high_thresh=0.6, track_low_thresh=0.1, new_track_thresh=0.7, track_buffer=30, match_thresh=0.8,
+    tracker = BoTSORT(types.SimpleNamespace(track_high_thresh=high, track_low_thresh=0.1, new_track_thresh=high + 0.1, track_buffer=30, match_thresh=0.8,
                                             proximity_thresh=0.5, appearance_thresh=0.25, with_reid=looks, fast_reid_config="", fast_reid_weights="",
-                                            device="", cmc_method="", name="", ablation="", mot20=False))
+                                            device="", cmc_method="", name="", ablation="", mot20=False), frame_rate=rate)
     for number, rows in enumerate(frames):
         rows = rows.astype(np.float64)
-        image = types.SimpleNamespace(looks=rows[rows[:, 4] > 0.6, 5:], camera=cameras[number] if looks else np.eye(2, 3))
+        image = types.SimpleNamespace(looks=rows[rows[:, 4] > high, 5:], camera=cameras[number] if looks else np.eye(2, 3))
         yield [[t.track_id, *t.tlbr] for t in tracker.update(rows[:, :5], image)]
 
 
@@ -207,7 +207,7 @@ def write(name, frames, digits):
                 f.write(",".join([str(number)] + [f"{v:.{digits}f}".removesuffix("." + "0" * digits) for v in row]) + "\n")
 
 
-def main():
+def find_programs():
     if len(sys.argv) != 5:
         raise SystemExit(__doc__)
     sys.path[:0] = sys.argv[1:4]
@@ -216,6 +216,10 @@ def main():
     package.__path__ = [os.path.join(sys.argv[4], "trackeval")]
     sys.modules["trackeval"] = package
     stand_ins()
+
+
+def main():
+    find_programs()
     scores = {}
     sequences = {name: [s[:2] for s in sequence(**how)] for name, how in SEQUENCES.items()} | {"edges": list(edges())}
     for name, whole in sequences.items():
