@@ -30,11 +30,11 @@ struct TensorData {
 };
 
 struct ImportOptions {
-  std::string input_shapes;  // "NAME=1x3x480x640;NAME2=..."
-  std::string input_values;  // "NAME=16000;NAME2=..."
-  std::string recipe;        // "" = the one that fits
-  std::string recipe_text;   // of a recipe of the caller's, called `recipe`
-  std::string task;          // "" = any
+  std::string input_shapes;                                   // "NAME=1x3x480x640;NAME2=..."
+  std::string input_values;                                   // "NAME=16000;NAME2=..."
+  std::string recipe;                                         // "" = the one that fits
+  std::string recipe_text;                                    // of a recipe of the caller's, called `recipe`
+  std::string task;                                           // "" = any
   std::vector<std::pair<std::string, std::string>> settings;  // keys of the task's metadata, after the recipe
   std::string labels;
   uint64_t max_file_bytes = 64ull << 30;  // of all files that are read

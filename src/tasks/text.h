@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lines of text in a picture: where they are, and what they say.
-// Source of the detection: M. Liao et al., Real-time Scene Text Detection with Differentiable Binarization, 2020; of the
-// steps around it: Y. Du et al., PP-OCR: A Practical Ultra Lightweight OCR System, 2020; of the decoding: A. Graves et
-// al., Connectionist Temporal Classification, 2006.
+// Source of the detection: M. Liao et al., Real-time Scene Text Detection with Differentiable Binarization, 2020; of
+// the steps around it: Y. Du et al., PP-OCR: A Practical Ultra Lightweight OCR System, 2020; of the decoding: A. Graves
+// et al., Connectionist Temporal Classification, 2006.
 #pragma once
 #include "tasks/finder.h"
 
@@ -19,9 +19,9 @@ std::vector<size_t> reading_order(std::span<const TextBox> boxes);
 // Adds its corners and the box around them.
 void add_text_box(const TextBox& box, float score, ResultLists* lists);
 
-// A map [height][width] of scores: rectangles around the groups of cells above the threshold, grown by the part of their
-// area by perimeter that `unclip` says. Corners in cells, score the mean inside the rectangle before it grew; those below
-// min_score and those too small for text are left out. At most `most`, of the best scores.
+// A map [height][width] of scores: rectangles around the groups of cells above the threshold, grown by the part of
+// their area by perimeter that `unclip` says. Corners in cells, score the mean inside the rectangle before it grew;
+// those below min_score and those too small for text are left out. At most `most`, of the best scores.
 struct TextMapRules {
   double threshold = 0.3, min_score = 0.5, unclip = 1.6;
   size_t most = 1000;

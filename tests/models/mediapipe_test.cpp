@@ -23,8 +23,9 @@ double overlap(const tern_detection& a, const Json& b) {
 }
 
 // The largest distance of key points of result i from those of the golden; infinite if they are not as many. Points
-// that the model says are hidden are left out: it guesses them. So is one point of a body: where the peak of its heat map is
-// near the threshold, the refinement takes place or not. Depths are coarse: a tenth of the thing's size is their unit.
+// that the model says are hidden are left out: it guesses them. So is one point of a body: where the peak of its heat
+// map is near the threshold, the refinement takes place or not. Depths are coarse: a tenth of the thing's size is their
+// unit.
 double distance(const tern_vision_result& r, int32_t i, const Json& points) {
   if ((size_t)r.num_keypoints != points.list.size()) return HUGE_VAL;
   double x0 = HUGE_VAL, x1 = -HUGE_VAL, y0 = HUGE_VAL, y1 = -HUGE_VAL, depth = 0;
