@@ -75,7 +75,9 @@ typedef struct tern_picture {
 /* One of the things that a task found in a picture: an object, person, face, line of text; or a class of the whole
  * picture, whose box is the picture then. */
 typedef struct tern_detection {
-  float x0, y0, x1, y1;  /* pixels of the upright picture: left, top, right, bottom; within the picture */
+  /* Pixels of the upright picture: left, top, right, bottom; within the picture. Of key points: the detector's box,
+   * which may be a head or a palm; without a detector, and where somebody is followed, the box around the points. */
+  float x0, y0, x1, y1;
   float score;           /* 0..1 */
   int32_t label;         /* index; see tern_vision_label. 0 where a model has one class */
 } tern_detection;
@@ -126,8 +128,8 @@ typedef struct tern_vision tern_vision;
 
 enum {
   /* Pictures are frames of a video, in order: key points are looked for where they were in the frame before, and the
-   * detector runs only when somebody is lost or there is room for more (max_results). Who stays keeps the order in the
-   * results; who comes takes the first place that is free. See tern_vision_reset. */
+   * detector runs only when somebody is lost, or while fewer than max_results are followed (0: then only when somebody
+   * is lost). Who is followed keeps the place in the list. See tern_vision_reset. */
   TERN_VISION_FOLLOW = 1
 };
 
@@ -135,7 +137,7 @@ typedef struct tern_vision_options {
   uint32_t struct_size;
   uint32_t flags;
   int32_t max_results;   /* 0 = the model's own, likewise the next two */
-  float min_score;       /* 0..1 */
+  float min_score;       /* 0..1; of boxes, and of what looks into them */
   float max_overlap;     /* IoU above which the lower score is dropped */
   float smoothing;       /* TERN_VISION_FOLLOW: least cut-off frequency of the One-Euro filter of key points, in Hz
                           * (Casiez et al., 2012; its beta is 80 for speeds in sizes of the thing a second). 0.05 is

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // tern edit: other metadata of a model's task.
+#include <unistd.h>
+
 #include <cstdio>
 
 #include "cli/settings.h"
@@ -19,7 +21,9 @@ int run(const Arguments& a) {
     settings += "labels=" + one_line(labels) + "\n";
   }
   if (settings.empty()) return complain("nothing to change: --set KEY=VALUE or --labels is needed"), kUsage;
-  if (const tern_status s = tern_import_edit(source.c_str(), output.c_str(), settings.c_str())) {
+  // The old file stays until the new one is known to be of use.
+  const std::string fresh = unchecked_name(output);
+  if (const tern_status s = tern_import_edit(source.c_str(), fresh.c_str(), settings.c_str())) {
     complain("%s: %s [%s]", source.c_str(), printable(tern_import_error(), 4000).c_str(), tern_status_name(s));
     // What the library calls an argument stands on the command line here.
     return s == TERN_ERR_INVALID_ARGUMENT ? kUsage : exit_code(s);
@@ -27,8 +31,13 @@ int run(const Arguments& a) {
   Handle<tern_context> context;
   Handle<tern_model> model;
   if (const int code = make_context(a, &context)) return code;
-  if (const int code = load_model(context.get(), output, 0, &model)) return code;
-  if (const int code = try_task(model.get(), output)) return code;
+  int code = load_model(context.get(), fresh, 0, &model);
+  if (code == kDone) code = try_task(model.get(), output);
+  if (code != kDone) {
+    if (fresh != output) ::unlink(fresh.c_str());
+    return code;
+  }
+  if (const int in_place = put_in_place(fresh, output)) return in_place;
   std::printf("%s\n", output.c_str());
   return kDone;
 #else

@@ -13,10 +13,11 @@ namespace tern::cli {
 namespace {
 
 #ifdef TERN_WITH_IMPORT
-char unfinished[4096];  // the file that is being written
+char unfinished[4096], unchecked[4096];  // the file that is being written, and its name when it is whole
 
 void end_import(int signal) {
   ::unlink(unfinished);
+  ::unlink(unchecked);
   static constexpr char kText[] = "\ntern: interrupted\n";
   if (::write(2, kText, sizeof kText - 1) < 0) {
   }
@@ -26,6 +27,7 @@ void end_import(int signal) {
 // While it lives, Ctrl-C and SIGTERM leave no unfinished file.
 struct CleanEnd {
   explicit CleanEnd(const std::string& output) {
+    std::snprintf(unchecked, sizeof unchecked, "%s", output.c_str());
     std::snprintf(unfinished, sizeof unfinished, "%s.tmp%d.0", output.c_str(), (int)::getpid());
     for (const int s : {SIGINT, SIGTERM}) std::signal(s, end_import);
   }
@@ -95,11 +97,11 @@ int run(const Arguments& a) {
   }
   progress("importing %s ...", source.c_str());
   const double begin = now_seconds();
-  tern_status s;
-  {
-    const CleanEnd clean(output);
-    s = tern_import_file(source.c_str(), output.c_str(), &options);
-  }
+  // An old file stays until the new one is known to be of use.
+  const std::string fresh = unchecked_name(output);
+  std::unique_ptr<const CleanEnd> clean;
+  if (fresh != output) clean = std::make_unique<const CleanEnd>(fresh);
+  const tern_status s = tern_import_file(source.c_str(), fresh.c_str(), &options);
   progress("%s", "");
   if (s != TERN_OK) {
     complain("%s: %s [%s]", source.c_str(), printable(tern_import_error(), 4000).c_str(), tern_status_name(s));
@@ -111,9 +113,15 @@ int run(const Arguments& a) {
   Handle<tern_model> model;
   std::vector<std::string> warnings;
   if (const int code = make_context(a, &context, &warnings)) return code;
-  if (const int code = load_model(context.get(), output, 0, &model)) return code;
+  int bad = load_model(context.get(), fresh, 0, &model);
+  if (bad == kDone) bad = try_task(model.get(), output);
+  if (bad == kDone) bad = put_in_place(fresh, output);
+  if (bad != kDone) {
+    if (fresh != output) ::unlink(fresh.c_str());
+    return bad;
+  }
+  clean.reset();
   const double seconds = now_seconds() - begin;
-  if (const int code = try_task(model.get(), output)) return code;
   const Plans plans = try_plans(model.get());
   const char* task = tern_model_find_metadata(model.get(), "task");
   const char* fixed = tern_model_find_metadata(model.get(), "import.fixed");
@@ -132,8 +140,8 @@ int run(const Arguments& a) {
     return kDone;
   }
   std::printf("%s: %d signature%s%s%s, made in %.1f s\n", output.c_str(), tern_model_num_signatures(model.get()),
-              tern_model_num_signatures(model.get()) == 1 ? "" : "s", task ? ", task " : "",
-              task ? printable(task).c_str() : "", seconds);
+              tern_model_num_signatures(model.get()) == 1 ? "" : "s",
+              task ? ", task " : ", no task that is known (--task)", task ? printable(task).c_str() : "", seconds);
   if (fixed)
     std::printf("  fixed, since the network takes no other size beside it: %s\n    (--input-shape chooses another)\n",
                 printable(fixed, 460).c_str());

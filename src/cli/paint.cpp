@@ -133,7 +133,18 @@ void paint(const Photo& photo, const tern_vision* vision, const tern_vision_resu
     const std::string text = r.texts ? line_tag(r, i) : label_text(vision, d.label) + " " + percent((double)d.score);
     image::DrawStyle own = style;
     if (r.texts) own.glyph *= std::clamp((d.x1 - d.x0) / image::text_width(text.c_str(), style.glyph), 0.5, 1.0);
-    image::draw_label(canvas, {d.x0, d.y0, d.x1, d.y1}, text.c_str(), own, colour(i));
+    // A line that its neighbours leave no room for its words gets its number: nothing that was read is hidden.
+    std::string shown = text;
+    if (r.texts) {
+      const image::Box tag = image::label_box(canvas, {d.x0, d.y0, d.x1, d.y1}, text.c_str(), own);
+      for (int32_t k = 0; k < n && shown == text; ++k) {
+        const tern_detection& o = r.detections[k];
+        if (std::min<double>(o.x1, tag.x1) - std::max<double>(o.x0, tag.x0) > 1 &&
+            std::min<double>(o.y1, tag.y1) - std::max<double>(o.y0, tag.y0) > 1)
+          shown = std::to_string(i + 1), own.glyph = 0.6 * style.glyph;
+      }
+    }
+    image::draw_label(canvas, {d.x0, d.y0, d.x1, d.y1}, shown.c_str(), own, colour(i));
   }
 }
 
@@ -151,7 +162,8 @@ void print_result(const tern_vision* vision, const tern_vision_result& r) {
       std::printf("  %3d  %3.0f %%  %s\n", i + 1, (double)d.score * 100, printable(r.texts[i], 1000).c_str());
       continue;
     }
-    std::printf("  %-20s", label_text(vision, d.label).c_str());
+    if (kind == TERN_VISION_EMBEDDER && !tern_vision_label(vision, d.label)) std::printf("  ");
+    else std::printf("  %-20s", label_text(vision, d.label).c_str());
     if (kind == TERN_VISION_SEGMENTER && r.masks) {
       std::printf(" %3.0f %% of the picture\n", 100.0 * (double)mask_area(r.masks[i]) / ((double)r.width * r.height));
       continue;

@@ -66,6 +66,8 @@ bool Album::open(const char* out, const std::vector<std::string>& paths) {
   const std::string target = out;
   const bool picture = names_picture(target);
   if (paths.size() == 1 && picture && !is_folder(target)) {
+    if (is_same_file(paths[0], target))
+      return complain("--out %s is the picture itself, which would be overwritten", out), false;
     targets_.push_back(target);
     return true;
   }
@@ -83,9 +85,7 @@ bool Album::open(const char* out, const std::vector<std::string>& paths) {
     std::string name = base + (is_jpeg(path) ? ".jpg" : ".png");
     for (int n = 2; std::find(targets_.begin(), targets_.end(), name) != targets_.end(); ++n)
       name = base + "-" + std::to_string(n) + (is_jpeg(path) ? ".jpg" : ".png");
-    struct stat from, to;
-    if (::stat(path.c_str(), &from) == 0 && ::stat(name.c_str(), &to) == 0 && from.st_dev == to.st_dev &&
-        from.st_ino == to.st_ino) {
+    if (is_same_file(path, name)) {
       complain("--out %s: the picture %s would be overwritten by its own result", out, path.c_str());
       return false;
     }

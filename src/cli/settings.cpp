@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/settings.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 
@@ -24,6 +28,19 @@ std::string one_line(const std::string& text) {
   }
   while (s.size() >= 2 && s.compare(s.size() - 2, 2, "\\n") == 0) s.resize(s.size() - 2);
   return s;
+}
+
+std::string unchecked_name(const std::string& output) {
+  struct stat there;
+  if (::stat(output.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) return output;
+  return output + ".new" + std::to_string(::getpid());
+}
+
+int put_in_place(const std::string& unchecked, const std::string& output) {
+  if (unchecked == output || std::rename(unchecked.c_str(), output.c_str()) == 0) return kDone;
+  complain("%s: %s", output.c_str(), std::strerror(errno));
+  ::unlink(unchecked.c_str());
+  return kNoResource;
 }
 
 int try_task(tern_model* model, const std::string& path) {

@@ -50,7 +50,8 @@ bool interrupted();
 // ---- files ----
 
 bool is_folder(const std::string& path);
-bool is_model_file(const std::string& path);  // begins as .tern files do
+bool is_same_file(const std::string& a, const std::string& b);  // both are there
+bool is_model_file(const std::string& path);                    // begins as .tern files do
 // Makes it if needed. Prints why not.
 bool make_folder(const std::string& path);
 // Files in it with one of the suffixes (lower case, with the dot), sorted.

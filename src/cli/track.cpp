@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // tern track: who is who in a video, or in a list of boxes.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <map>
@@ -109,6 +110,7 @@ int track_lists(const Arguments& a, const tern_tracker_options& options) {
   const char* out = a.value("--mot");
   const bool as_is = a.has("--as-is");
   if (out && paths.size() > 1) return complain("--mot is for one input"), kUsage;
+  if (out && is_same_file(paths[0], out)) return complain("--mot %s is the input itself", out), kUsage;
   if (as_is && truths.empty()) return complain("--as-is needs --evaluate"), kUsage;
   tern_tracker* made = nullptr;
   if (const tern_status s = tern_tracker_create(&options, &made)) return report(s, "track");
@@ -249,6 +251,9 @@ int track_video(const Arguments& a, tern_tracker_options options) {
   if (const int code = load_models(context.get(), a, &models)) return code;
   if (a.words().size() != models.size() + 1) return complain("models are followed by one video"), kUsage;
   const std::string& path = a.words().back();
+  for (const char* option : {"--out", "--mot"})
+    if (const char* target = a.value(option); target && is_same_file(path, target))
+      return complain("%s %s is the video itself", option, target), kUsage;
   tern_vision_options find = TERN_VISION_OPTIONS_INIT;
   find.min_score = (float)min_score;
   find.backends = a.value("--backend");
@@ -280,6 +285,7 @@ int track_video(const Arguments& a, tern_tracker_options options) {
   MotFrames tracked;
   Trails trails;
   std::map<int64_t, int64_t> ids;
+  float best = 0;
   std::vector<tern_detection> found;
   std::vector<tern_track> tracks;
   Photo photo;
@@ -306,6 +312,7 @@ int track_video(const Arguments& a, tern_tracker_options options) {
     if (s == TERN_OK) s = update(tracker.get(), found, motion ? camera : nullptr, &tracks, result);
     if (s != TERN_OK) return report(s, path + ", frame " + std::to_string(frame));
     for (const tern_track& t : tracks) ++ids[t.id];
+    for (const tern_detection& d : found) best = std::max(best, d.score);
     append_mot(frame, tracks, &text);
     if (!truths.empty()) append_frame(tracks, frame, &tracked);
     if (a.has("--json")) print_json(frame, time, detector.get(), tracks);
@@ -333,6 +340,9 @@ int track_video(const Arguments& a, tern_tracker_options options) {
   if (!a.has("--json"))
     std::printf("%s: %zu frames, %zu identities, %.1f frames/s%s%s\n", path.c_str(), frame, ids.size(), clock.rate(),
                 out ? " -> " : "", out ? out : "");
+  if (ids.empty() && best > 0 && !a.has("--json"))
+    std::printf("  no box reached the score that begins a track; the best had %.2f: try --high-score %.1f\n",
+                (double)best, std::max(0.1, std::floor(10 * (double)best - 1) / 10));
   if (code == kDone && !truths.empty()) print_scores(evaluate_tracks(truths[0], tracked), a.has("--json"));
   return code;
 }

@@ -29,7 +29,7 @@ struct Kind {
   const char* what;
 };
 
-int make_task(const Arguments& a, const Kind& kind, tern_context* context, size_t* num_models, bool video,
+int make_task(const Arguments& a, const Kind& kind, tern_context* context, size_t* num_models, const VideoReader* video,
               Runner* out) {
   std::vector<Handle<tern_model>> models;
   std::vector<tern_model*> pointers;
@@ -47,6 +47,7 @@ int make_task(const Arguments& a, const Kind& kind, tern_context* context, size_
   options.max_results = (int32_t)most;
   options.backends = a.value("--backend");
   options.smoothing = (float)smoothing;
+  if (video) options.frame_rate = (float)std::clamp(video->frame_rate(), 0.0, 1e5);
   tern_vision* made = nullptr;
   if (video && kind.kinds[0] == TERN_VISION_KEYPOINTS) {
     // Where the model's authors follow people from frame to frame, so do we.
@@ -60,6 +61,18 @@ int make_task(const Arguments& a, const Kind& kind, tern_context* context, size_
   if (const tern_status s = tern_vision_create(pointers.data(), (int32_t)pointers.size(), &options, &made))
     return report(s, a.words()[*num_models - 1]);
   out->vision.reset(made);
+  // A detector serves a command for masks or points only where it gives them.
+  const auto says = [&](const char* key) {
+    return std::any_of(pointers.begin(), pointers.end(),
+                       [&](const tern_model* m) { return tern_model_find_metadata(m, key); });
+  };
+  const bool lacks = (std::strcmp(kind.command, "segment") == 0 && tern_vision_get_kind(made) == TERN_VISION_DETECTOR &&
+                      !says("output.masks") && !says("output.coefficients")) ||
+                     (std::strcmp(kind.command, "pose") == 0 && !says("output.points"));
+  if (lacks)
+    return complain("%s gives no %s: `tern detect` is for it", a.words()[0].c_str(),
+                    kind.command[0] == 's' ? "masks" : "key points"),
+           kUsage;
   const int32_t is = tern_vision_get_kind(made);
   if (std::find(kind.kinds.begin(), kind.kinds.end(), is) == kind.kinds.end()) {
     constexpr const char* kCommands[] = {"detect", "classify", "segment", "pose", "embed", "read"};
@@ -104,9 +117,7 @@ int run_pictures(const Arguments& a, const Runner& runner, size_t num_models) {
   });
 }
 
-int run_video(const Arguments& a, const Runner& runner, const std::string& path) {
-  VideoReader video;
-  if (!video.open(path)) return bad_file_code(path);
+int run_video(const Arguments& a, const Runner& runner, const std::string& path, VideoReader& video) {
   VideoWriter writer;
   writer.want(a.value("--out"), video.frame_rate());
   Photo photo;
@@ -158,13 +169,21 @@ int run(const Arguments& a, const Kind& kind) {
   if (const int code = make_context(a, &context)) return code;
   Runner runner;
   runner.json = a.has("--json");
-  const bool video = is_video(a.words().back());
+  const std::string& last = a.words().back();
+  const bool is = is_video(last);
+  VideoReader video;
+  if (is) {
+    const char* out = a.value("--out");
+    if (out && is_same_file(last, out)) return complain("--out %s is the video itself", out), kUsage;
+    if (out && names_picture(out)) return complain("--out %s: a video ends in .mp4, .avi, .mkv, ...", out), kUsage;
+    if (!video.open(last)) return bad_file_code(last);
+  }
   size_t num_models = 0;
-  if (const int code = make_task(a, kind, context.get(), &num_models, video, &runner)) return code;
+  if (const int code = make_task(a, kind, context.get(), &num_models, is ? &video : nullptr, &runner)) return code;
   if (num_models == a.words().size()) return complain("a picture, folder or video is missing"), kUsage;
-  if (!video) return run_pictures(a, runner, num_models);
+  if (!is) return run_pictures(a, runner, num_models);
   if (a.words().size() - num_models > 1) return complain("one video at a time"), kUsage;
-  return run_video(a, runner, a.words().back());
+  return run_video(a, runner, last, video);
 }
 
 constexpr const char* kInputs =
@@ -213,7 +232,7 @@ const Command& segment_command() {
       "MODEL PICTURE...|VIDEO",
       "which pixels belong to what",
       kInputs,
-      "  tern segment selfie.tern me.jpg --out me-mask.png\n"
+      "  tern segment selfie.tern me.jpg --out me-marked.png\n"
       "  tern segment yolo-seg.tern street.mp4 --out street-masks.mp4\n",
       options_of({}),
       2,
@@ -246,7 +265,7 @@ const Command& pose_command() {
       "[DETECTOR] KEYPOINTS PICTURE...|VIDEO",
       "finds persons, hands or faces and their key points",
       "DETECTOR finds them; without it the whole picture is taken for one. In a video they are followed from frame to "
-      "frame.\n"
+      "frame.\nBoxes are the detector's, as a head or a palm, or without it those around the points.\n"
       "PICTURE is a JPEG, PNG or BMP file or a folder of them; VIDEO is a file that ffmpeg reads, '-' one on standard "
       "input,\n"
       "camera:0 the first camera. Key points are in pixels of the upright picture.\n",

@@ -460,7 +460,11 @@ tern_status set_task_key(ModelDef* model, std::string_view name, std::string val
   }
   TaskMetadata proof;
   if (find_metadata(m, "task"))
-    if (const tern_status s = TaskMetadata::read(m, &proof)) return m.metadata = before, s;
+    if (TaskMetadata::read(m, &proof) != TERN_OK) {
+      m.metadata = before;
+      const std::string why = thread_error().message;
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s", why.c_str());
+    }
   return TERN_OK;
 }
 

@@ -292,7 +292,8 @@ bool match_recipe(const Recipe& r, const ModelDef& model, Match* out) {
     return false;
   Match match;
   for (const auto& [keys, value] : r.where)
-    if (std::none_of(keys.begin(), keys.end(), [&](const std::string& key) { return is_so(model, key, value); }))
+    if (std::none_of(keys.begin(), keys.end(),
+                     [&, &wanted = value](const std::string& key) { return is_so(model, key, wanted); }))
       return false;
   for (const auto& [key, names] : r.bind) {
     const std::string* v = find_metadata(model, key);

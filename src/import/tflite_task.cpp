@@ -108,7 +108,9 @@ void read_output(const tfm::Tensor& t, std::span<const uint8_t> file, ModelDef* 
           threshold && threshold->score() >= 0 && threshold->score() <= 1 && !find_metadata(*model, "tflite.score"))
         add_numbers("tflite.score", {(double)threshold->score()}, model);
   if (!t.files() || find_metadata(*model, "tflite.labels")) return;
-  for (const tfm::File* f : *t.files()) {
+  constexpr flatbuffers::uoffset_t kMostFiles = 16;  // each is looked for in the whole archive
+  for (flatbuffers::uoffset_t i = 0; i < std::min(t.files()->size(), kMostFiles); ++i) {
+    const tfm::File* f = t.files()->Get(i);
     constexpr int8_t kAxis = 2, kValues = 3;
     if ((f->type() != kAxis && f->type() != kValues) || !f->name()) continue;
     std::string labels = clean_lines(file_in_archive(file, f->name()->string_view()));
@@ -133,8 +135,10 @@ void read_task_of_source(std::span<const uint8_t> file, const tfl::Model& proto,
     if (!meta.graphs() || meta.graphs()->size() == 0) return;
     const tfm::Graph& graph = *meta.graphs()->Get(0);
     if (graph.inputs() && graph.inputs()->size() > 0) read_normalization(*graph.inputs()->Get(0), model);
+    constexpr flatbuffers::uoffset_t kMostOutputs = 64;
     if (graph.outputs())
-      for (const tfm::Tensor* t : *graph.outputs()) read_output(*t, file, model);
+      for (flatbuffers::uoffset_t i = 0; i < std::min(graph.outputs()->size(), kMostOutputs); ++i)
+        read_output(*graph.outputs()->Get(i), file, model);
     return;
   }
 }

@@ -51,8 +51,7 @@ class CentresDecoder final : public BoxDecoder {
       data[i] = (const float*)t.data();
     }
     const int64_t ys = y_first_ ? 0 : n, xs = n - ys;
-    const double least =
-        !sigmoid_ || threshold <= 0 || threshold >= 1 ? threshold : std::log(threshold / (1 - threshold));
+    const double least = sigmoid_ ? logit(threshold) : threshold;
     for (int64_t k = 0; k < num_classes_; ++k) {
       const float* heat = data[0] + k * n;
       for (int64_t i = 0; i < n; ++i) {

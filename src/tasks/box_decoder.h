@@ -2,7 +2,7 @@
 // What a detector's outputs say, before boxes that overlap are dropped. All in sides of the model's input.
 #pragma once
 #include <cmath>
-#include <deque>
+#include <map>
 #include <memory>
 
 #include "graph/task_metadata.h"
@@ -30,7 +30,8 @@ struct BoxCandidates {
   std::vector<BoxPoint> points;  // as many for each box
   void clear() { boxes.clear(), points.clear(); }
   // Keeps what is a box: numbers that are finite and not absurd.
-  void add(const BoxCandidate& c, std::span<const BoxPoint> of_it);
+  // False: it is none.
+  bool add(const BoxCandidate& c, std::span<const BoxPoint> of_it);
 };
 
 class BoxDecoder {
@@ -80,9 +81,11 @@ class OutputReader {
   int64_t batch_ = 1;
   int32_t signature_ = 0;
   std::span<const Ref<const Tensor>> outputs_;
-  std::deque<std::vector<float>> converted_;  // grows without moving them
+  std::map<int32_t, std::vector<float>> converted_;  // by output, once a run
 };
 
+// The number whose sigmoid is p.
+inline double logit(double p) { return p <= 0 ? -HUGE_VAL : p >= 1 ? HUGE_VAL : std::log(p / (1 - p)); }
 inline double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 }  // namespace tern

@@ -6,15 +6,16 @@
 
 namespace tern {
 
-void BoxCandidates::add(const BoxCandidate& c, std::span<const BoxPoint> of_it) {
+bool BoxCandidates::add(const BoxCandidate& c, std::span<const BoxPoint> of_it) {
   const auto usable = [](double v) { return v > -1e6 && v < 1e6; };
   bool good = usable(c.box.x0) && usable(c.box.y0) && usable(c.box.x1) && usable(c.box.y1) && c.box.x1 >= c.box.x0 &&
               c.box.y1 >= c.box.y0 && c.score >= 0 && c.label >= 0 && usable(c.angle);
   for (const BoxPoint& p : of_it) good = good && usable(p.x) && usable(p.y) && p.visibility == p.visibility;
-  if (!good) return;
+  if (!good) return false;
   boxes.push_back(c);
   boxes.back().first_point = points.size();
   points.insert(points.end(), of_it.begin(), of_it.end());
+  return true;
 }
 
 OutputReader::OutputReader(const ModelDef& model, const TaskMetadata& m)
@@ -59,9 +60,12 @@ tern_status OutputReader::view(const OutputColumns& c, int64_t rows, RowsView* o
   }
   const float* data = (const float*)t.data();
   if (t.dtype() != TERN_DTYPE_F32) {
-    auto& list = converted_.emplace_back((size_t)elements);
-    for (int64_t i = 0; i < elements; ++i) list[(size_t)i] = (float)load_element(t.dtype(), t.data(), i);
-    data = list.data();
+    const auto [it, fresh] = converted_.try_emplace(c.output);
+    if (fresh) {
+      it->second.resize((size_t)elements);
+      for (int64_t i = 0; i < elements; ++i) it->second[(size_t)i] = (float)load_element(t.dtype(), t.data(), i);
+    }
+    data = it->second.data();
   }
   const bool first = columns_first_ && columns > 1;
   *out = {data, rows, end - c.first, first ? 1 : columns, first ? rows : 1};
@@ -190,8 +194,10 @@ tern_status RowsDecoder::make_grid(int32_t width, int32_t height) {
     // A stride's cells and shapes are pixels; others are parts of the sides.
     const double cell_w = l.stride ? (double)l.stride / width : 1.0 / (double)columns,
                  cell_h = l.stride ? (double)l.stride / height : 1.0 / (double)rows;
-    if (columns * rows * (int64_t)l.shapes.size() > (4 << 20))
+    if (columns * rows * (int64_t)l.shapes.size() > (4 << 20) - (int64_t)(anchors_.size() / 4)) {
+      anchors_.clear();
       return TERN_FAIL(TERN_ERR_LIMIT, "more than 4,194,304 anchors for an input of %d x %d", width, height);
+    }
     for (int64_t y = 0; y < rows; ++y)
       for (int64_t x = 0; x < columns; ++x)
         for (const auto& [w, h] : l.shapes)
@@ -323,8 +329,8 @@ tern_status RowsDecoder::decode(std::span<const Ref<const Tensor>> outputs, int3
     if (by_columns) find_best(r.scores);
     const bool decides = !objectness_.empty() && activation_ != 2;
     // The activations rise: a first look needs none of them.
-    const double least = activation_ == 1 && threshold > 0 && threshold < 1
-                             ? std::log(threshold / (1 - threshold)) - 1e-3
+    // A sigmoid in f32 is 1 from 17 on.
+    const double least = activation_ == 1   ? std::min(logit(threshold) - 1e-3, 16.0)
                          : activation_ == 2 ? -HUGE_VAL
                                             : threshold;
     for (int64_t row = 0; row < std::min(n, limit); ++row) {
@@ -363,15 +369,16 @@ tern_status RowsDecoder::decode(std::span<const Ref<const Tensor>> outputs, int3
                                   y / divisors_[1] * uy + (anchored ? (double)a[1] : 0),
                                   std::clamp(visibility_sigmoid_ ? sigmoid(v) : v, 0.0, 1.0)};
       }
-      out->add(c, row_points_);
-      if (!all_labels_ || classes_.output >= 0) continue;
+      if (!out->add(c, row_points_) || !all_labels_ || classes_.output >= 0) continue;
+      // The same box for its other labels shares the points.
+      BoxCandidate more = out->boxes.back();
       for (int64_t other = std::max<int64_t>(0, first_class_); other < r.scores.columns - after_; ++other) {
         if (other == label || !(r.scores.at(row, other) >= least)) continue;
         const double s = score_of(r.scores, row, r.scores.at(row, other)) * factor;
         if (!(s >= threshold)) continue;
-        c.score = (float)std::min(s, 1.0);
-        c.label = (int32_t)(other - first_class_);
-        out->add(c, row_points_);
+        more.score = (float)std::min(s, 1.0);
+        more.label = (int32_t)(other - first_class_);
+        if (more.label >= 0) out->boxes.push_back(more);
       }
     }
     base += n;

@@ -30,7 +30,7 @@ tern_status BoxFinder::create(TaskNetwork network, const VisionOptions& options,
   TERN_TRY(check_labels(f->network_, f->decoder_->num_classes()));
   f->threshold_ = options.min_score > 0 ? options.min_score : m.number("result.score");
   f->overlap_ = options.max_overlap > 0 ? options.max_overlap : m.number("result.overlap");
-  f->most_ = f->most_results_ = options.max_results > 0 ? options.max_results : (int32_t)m.integer("result.max");
+  f->most_ = options.max_results > 0 ? options.max_results : (int32_t)m.integer("result.max");
   f->nms_ = m.choice("nms");
   f->each_class_ = m.choice("nms.classes") == 0;
   f->of_smaller_ = m.choice("nms.overlap") == 1;

@@ -28,8 +28,8 @@ class Classifier final : public Describer {
     TERN_TRY(check_output(network_, "output.scores", output_, -1));
     const Shape& s = network_.declared(output_).shape;
     first_ = std::max<int64_t>(0, m.integer("labels.first"));
-    count_ = output_.end >= 0 ? output_.end : s.elements();
-    if (s.elements() < count_ || output_.first + first_ >= count_)
+    count_ = output_.end >= 0 ? output_.end : elements_of_one(network_, output_);
+    if (elements_of_one(network_, output_) < count_ || output_.first + first_ >= count_)
       return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'output.scores' names %s, 'labels.first' is %" PRId64,
                        to_string(s).c_str(), first_);
     network_.drop_background(count_ - output_.first - first_);
@@ -94,9 +94,7 @@ class Embedder final : public Describer {
     output_ = m.output("output.embedding");
     TERN_TRY(check_output(network_, "output.embedding", output_, -1));
     const Shape& s = network_.declared(output_).shape;
-    const Shape& in = network_.signature().graph.value(network_.signature().graph.inputs[0]).shape;
-    // Of a batch that is fixed the first picture counts.
-    size_ = in.rank == 4 && s.rank >= 2 && s[0] == in[0] && in[0] > 0 ? s.elements() / in[0] : s.elements();
+    size_ = elements_of_one(network_, output_);
     if (size_ < 1 || size_ > (1 << 20))
       return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'output.embedding' names an output of %s", to_string(s).c_str());
     normalize_ = m.choice("embedding.normalize") == 1;

@@ -34,13 +34,12 @@ class Finder {
   const image::Mapping& mapping() const { return mapping_; }  // of the last run
   int32_t num_points() const { return num_points_; }
   bool gives_corners() const { return gives_corners_; }
-  int32_t most() const { return most_results_; }
 
  protected:
   explicit Finder(TaskNetwork network) : network_(std::move(network)) {}
   TaskNetwork network_;
   image::Mapping mapping_ = {};
-  int32_t num_points_ = 0, most_results_ = 0;
+  int32_t num_points_ = 0;
   bool gives_corners_ = false;
 };
 

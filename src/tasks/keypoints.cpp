@@ -25,7 +25,7 @@ tern_status Keypoints::read(const VisionOptions& options) {
   int64_t elements = 0;
   for (const OutputColumns& c : points_) {
     TERN_TRY(check_output(network_, "output.points", c, -1));
-    elements += network_.declared(c).shape.elements();
+    elements += elements_of_one(network_, c);
   }
   values_ = elements / rows_;
   const int64_t count = m.has("keypoints.count") ? m.integer("keypoints.count") : rows_;
@@ -35,7 +35,7 @@ tern_status Keypoints::read(const VisionOptions& options) {
                      " of them given out",
                      elements, rows_, count);
   for (const OutputColumns& c : points_)
-    if (network_.declared(c).shape.elements() % values_)
+    if (elements_of_one(network_, c) % values_)
       return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'output.points' names %s: no points of %" PRId64 " numbers",
                        to_string(network_.declared(c).shape).c_str(), values_);
   count_ = (int32_t)count;
@@ -49,7 +49,8 @@ tern_status Keypoints::read(const VisionOptions& options) {
   sides_ = m.choice("keypoints.unit") == 1;
   visibility_sigmoid_ = m.choice("keypoints.activation") == 1;
   presence_sigmoid_ = m.choice("keypoints.presence") == 1;
-  threshold_ = m.has("result.score") ? m.number("result.score") : 0.5;
+  // With a detector min_score is that of its boxes, too.
+  threshold_ = options.min_score > 0 ? options.min_score : m.has("result.score") ? m.number("result.score") : 0.5;
   if (presence_.output >= 0) TERN_TRY(check_output(network_, "output.presence", presence_, 1));
   if (side_.output >= 0) {
     TERN_TRY(check_output(network_, "output.classes", side_, 1));
@@ -69,7 +70,6 @@ tern_status Keypoints::read(const VisionOptions& options) {
                      count);
   has_rule_ = m.has("region.from");
   if (has_rule_) TERN_TRY(RegionRule::read(m, (int32_t)rows_, &rule_));
-  (void)options;
   return TERN_OK;
 }
 
@@ -78,7 +78,7 @@ void Keypoints::refine(int64_t k, double* x, double* y) const {
   const Tensor& heat = network_.output(heatmap_);
   const float* data = (const float*)heat.data();
   const int64_t h = heat.shape()[1], w = heat.shape()[2], depth = heat.shape()[3], half = window_ / 2;
-  if (depth <= k) return;
+  if (heat.shape()[0] < 1 || depth <= k) return;  // sizes may vary between runs
   const double fx = *x * (double)w, fy = *y * (double)h;
   if (!(fx > -1 && fx < (double)w && fy > -1 && fy < (double)h)) return;
   const int64_t column = (int64_t)fx, row = (int64_t)fy;
@@ -104,7 +104,7 @@ tern_status Keypoints::run(const image::Picture& picture, const image::CropRect*
   for (const OutputColumns& c : points_) {
     const Tensor& t = network_.output(c);
     const float* data = (const float*)t.data();
-    numbers_.insert(numbers_.end(), data, data + t.shape().elements());
+    numbers_.insert(numbers_.end(), data, data + std::min(t.shape().elements(), elements_of_one(network_, c)));
   }
   if ((int64_t)numbers_.size() != rows_ * values_)
     return TERN_FAIL(TERN_ERR_SHAPE, "the key points are %zu numbers, not %" PRId64, numbers_.size(), rows_ * values_);

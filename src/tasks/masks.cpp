@@ -12,7 +12,7 @@ constexpr int64_t kMostMaskBytes = 1 << 30;  // of one picture
 
 // Relative error 1e-6, without branches so that loops over it are vectors; 1/2 at 0.
 inline float quick_sigmoid(float x) {
-  const float t = std::min(std::max(-1.44269504f * x, -125.0f), 125.0f);
+  const float t = std::max(std::min(125.0f, -1.44269504f * x), -125.0f);  // in this order NaN is 125
   const int32_t n = (int32_t)(t + (t < 0 ? -0.5f : 0.5f));
   const float f = (t - (float)n) * 0.693147181f;
   const float e = 1 + f * (1 + f * (1 / 2.f + f * (1 / 6.f + f * (1 / 24.f + f * (1 / 120.f + f * (1 / 720.f))))));
@@ -124,7 +124,7 @@ tern_status BoxMasks::add(Finder& finder, const Found& found, ResultLists* lists
   if (masks_.output >= 0) {
     const Shape& s = network.output(masks_).shape();
     const int64_t h = s[s.rank - 2], w = s[s.rank - 1];
-    if (h < 1 || w < 1 || (found.row + 1) * h * w > s.elements())
+    if (h < 1 || w < 1 || found.row >= s.elements() / (h * w))
       return TERN_FAIL(TERN_ERR_SHAPE, "the masks are %s, row %" PRId64 " is not in them", to_string(s).c_str(),
                        found.row);
     // Of the size of the input: they lie where the picture does; others lie on their boxes.

@@ -113,6 +113,7 @@ tern_status PictureInput::create(const Model& model, const TaskMetadata& m, Pict
     r.options_.fill[i] = (float)m.number("input.fill");
   }
   r.context_ = Ref<Context>::share(&model.context());
+  r.most_bytes_ = model.max_planned_bytes();
   const auto chosen = [&](bool free, int64_t fixed, size_t i) {
     return (int32_t)(free && size.size() == 2 ? (int64_t)size[i] : fixed);
   };
@@ -128,9 +129,12 @@ tern_status PictureInput::resize(int32_t width, int32_t height, int64_t batch) {
   Shape s = planar_ ? Shape{batch, options_.channels, height, width} : Shape{batch, height, width, options_.channels};
   if (rank_ == 3) s = Shape{s[1], s[2], s[3]};
   TERN_TRY(check_shape(s, "the picture input"));
+  if ((uint64_t)s.elements() * dtype_size(dtype_) > most_bytes_)
+    return TERN_FAIL(TERN_ERR_LIMIT,
+                     "the picture input would be %s, which takes more than the %" PRIu64 " bytes that a plan may",
+                     to_string(s).c_str(), most_bytes_);
   Ref<Tensor> tensor;
   TERN_TRY(Tensor::create(*context_, dtype_, s, &tensor));
-  std::memset(tensor->data(), 0, (size_t)tensor->bytes());
   // Memory that is missing leaves everything as it was.
   const size_t stride = align_up(std::max(image::sample_scratch_bytes(width, image::Filter::kBilinear),
                                           image::sample_scratch_bytes(width, image::Filter::kArea)),

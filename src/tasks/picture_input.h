@@ -44,6 +44,7 @@ class PictureInput {
   Ref<Tensor> tensor_;
   DType dtype_ = TERN_DTYPE_F32;
   int64_t batch_ = 1;
+  uint64_t most_bytes_ = UINT64_MAX;
   int rank_ = 4;
   int32_t width_ = 0, height_ = 0;
   bool free_width_ = false, free_height_ = false, free_batch_ = false;

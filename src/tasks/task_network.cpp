@@ -57,6 +57,13 @@ tern_status check_labels(const TaskNetwork& network, int64_t classes) {
                    labels.size(), classes);
 }
 
+int64_t elements_of_one(const TaskNetwork& network, const OutputColumns& c) {
+  const Graph& g = network.signature().graph;
+  const Shape &in = g.value(g.inputs[0]).shape, &s = network.declared(c).shape;
+  const bool batch = in.rank == 4 && in[0] > 1 && s.rank >= 2 && s[0] == in[0];
+  return batch ? s.elements() / in[0] : s.elements();
+}
+
 tern_status check_output(const TaskNetwork& network, const char* key, const OutputColumns& c, int64_t elements) {
   if (c.output < 0) return TERN_FAIL(TERN_ERR_CORRUPT, "the task needs the metadata '%s', which is missing", key);
   const Value& v = network.declared(c);

@@ -40,6 +40,8 @@ class TaskNetwork {
 
 // The labels are as many as the classes, where both are known.
 tern_status check_labels(const TaskNetwork& network, int64_t classes);
+// How many numbers of an output belong to the first picture of a batch that is fixed.
+int64_t elements_of_one(const TaskNetwork& network, const OutputColumns& c);
 // An output of a task must be f32 and have this many numbers, where its sizes are fixed (elements < 0: any).
 tern_status check_output(const TaskNetwork& network, const char* key, const OutputColumns& c, int64_t elements);
 

@@ -36,8 +36,9 @@ tern_status TextReader::create(TaskNetwork recognizer, std::unique_ptr<TaskNetwo
   TERN_TRY(check_output(r->network_, "output.text", r->scores_, -1));
   r->characters_ = m.lines("text.characters");
   for (size_t i = 0; i < r->characters_.size(); ++i)
-    if (r->characters_[i].empty())
-      return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'text.characters': line %zu is empty", i + 1);
+    if (constexpr size_t kLongest = 64; r->characters_[i].empty() || r->characters_[i].size() > kLongest)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "metadata 'text.characters': line %zu has %zu bytes, allowed are 1 to %zu",
+                       i + 1, r->characters_[i].size(), kLongest);
   if (m.choice("text.space") == 1) r->characters_.push_back(" ");
   const Shape& s = r->network_.declared(r->scores_).shape;
   if (s.rank != 3 || s[2] != (int64_t)r->characters_.size() + 1)
@@ -49,7 +50,7 @@ tern_status TextReader::create(TaskNetwork recognizer, std::unique_ptr<TaskNetwo
   r->activation_ = m.choice("scores.activation");
   r->height_ = input.free_height() ? (int32_t)m.integer("text.height") : input.height();
   r->least_width_ = std::min((int32_t)m.integer("text.width"), kWidestLine);
-  const int32_t multiple = (int32_t)m.integer("input.multiple");
+  const int32_t multiple = std::max(1, (int32_t)m.integer("input.multiple"));
   r->least_width_ = (r->least_width_ + multiple - 1) / multiple * multiple;
   r->step_ = std::lcm(multiple, kWidthStep);
   r->min_score_ = options.min_score > 0 ? options.min_score : m.has("result.score") ? m.number("result.score") : 0.5;

@@ -158,7 +158,9 @@ tern_status Vision::find(const image::Picture& picture, const RunControl& contro
       }
       lists->add_detection(box, f.score, f.label);
       for (const BoxPoint& p : f.points) lists->keypoints.push_back({(float)p.x, (float)p.y, 0, (float)p.visibility});
-      if (masks_) TERN_TRY(masks_->add(*finder_, f, lists));
+      if (!masks_) continue;
+      TERN_TRY(check_control(control));
+      TERN_TRY(masks_->add(*finder_, f, lists));
     }
     return TERN_OK;
   }
@@ -176,18 +178,19 @@ tern_status Vision::follow(const image::Picture& picture, const RunControl& cont
     const size_t before = lists->detections.size();
     TERN_TRY(describer_->run(picture, &region, found, control, lists, &kept));
     if (!kept) return TERN_OK;
-    // Two that have come to look at the same thing are one.
-    if (!keypoints_->next_region(&who.region)) return TERN_OK;
+    const auto drop = [&] {
+      lists->detections.resize(before);
+      lists->keypoints.resize(before * (size_t)lists->num_keypoints);
+      return TERN_OK;
+    };
+    if (!keypoints_->next_region(&who.region)) return drop();
     const auto around = [](const image::CropRect& r) {
       return image::Box{r.centre_x - r.width / 2, r.centre_y - r.height / 2, r.centre_x + r.width / 2,
                         r.centre_y + r.height / 2};
     };
+    // Two that have come to look at the same thing are one.
     for (const Followed& other : next)
-      if (overlap(around(other.region), around(who.region)) > 0.5) {
-        lists->detections.resize(before);
-        lists->keypoints.resize(before * (size_t)lists->num_keypoints);
-        return TERN_OK;
-      }
+      if (overlap(around(other.region), around(who.region)) > 0.5) return drop();
     if (who.place < 0) {
       who.place = 0;
       while (std::any_of(next.begin(), next.end(), [&](const Followed& f) { return f.place == who.place; }))
@@ -197,10 +200,8 @@ tern_status Vision::follow(const image::Picture& picture, const RunControl& cont
     next.push_back(std::move(who));
     return TERN_OK;
   };
-  for (Followed& who : followed_) {
-    const image::CropRect region = who.region;
-    TERN_TRY(look(region, nullptr, std::move(who)));
-  }
+  // Copies: a frame that fails changes nobody.
+  for (const Followed& who : followed_) TERN_TRY(look(who.region, nullptr, Followed(who)));
   const bool room = options_.max_results > 0 && (int32_t)next.size() < options_.max_results;
   if (next.size() < followed_.size() || next.empty() || lost_ || room) {
     if (finder_) {

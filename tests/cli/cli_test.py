@@ -593,12 +593,12 @@ class Pictures(Case):
         self.assertGreater(len(json.loads(tern("detect", other, dog, "--json").out)["detections"]), 3)
         with open(other, "rb") as f:
             before = f.read()
-        for words, code, text in ((["--set", "scroe=0.5"], 2, "result.score"), (["--set", "score=7"], 4, "0 to 1"), (["--set", "output.boxes=none"], 4, "none"),
+        for words, code, text in ((["--set", "scroe=0.5"], 2, "result.score"), (["--set", "score=7"], 2, "0 to 1"), (["--set", "output.boxes=none"], 2, "none"),
+                                  (["--set", "task=segmenter"], 4, "output.mask"), (["--set", r"labels=a\nb"], 4, "2 names"),
                                   (["--set", "score"], 2, "KEY=VALUE"), ([], 2, "--set"), (["--labels", "none.txt"], 3, "none.txt")):
             self.assertIn(text, tern("edit", other, *words, code=code).err)
         with open(other, "rb") as f:
             self.assertEqual(f.read(), before)
-        self.assertIn("2 names", tern("edit", other, "--set", r"labels=a\nb", "-o", self.path("bad.tern"), code=4).err)
         self.assertIn("result.score", tern("info", "--task").out)
         self.assertIn("result.score", [k["key"] for k in json.loads(tern("info", "--task", "--json").out)])
 
@@ -711,6 +711,10 @@ class Pictures(Case):
         self.assertIn("left knee", [n.replace("_", " ") for n in names])
         tern("pose", marks, photo)
         self.assertIn("detect", tern("classify", self.ssd(), photo, code=2).err)
+        self.assertIn("key points", tern("pose", self.ssd(), photo, code=2).err)
+        self.assertIn("masks", tern("segment", self.ssd(), photo, code=2).err)
+        own = self.write("own.png", png(9, 9, lambda x, y: 9))
+        self.assertIn("itself", tern("detect", self.ssd(), own, "--out", own, code=2).err)
         self.assertIn("go together", tern("pose", marks, marks, photo, code=4).err)
 
     def reader(self):

@@ -261,6 +261,37 @@ TEST(OddNumbers, NothingAtAll) {
   }
 }
 
+// A threshold of scores at its ends, where the network gives logits.
+TEST(OddNumbers, LogitsAtTheEnds) {
+  for (const char* name : {"centernet_logits", "rtdetr_logits"}) {
+    SCOPED_TRACE(name);
+    int32_t counts[3];
+    for (int i = 0; i < 3; ++i) {
+      const char* settings[] = {"score=0\nmax=100000", "score=0.001\nmax=100000", "score=1\nmax=100000"};
+      Head head;
+      ASSERT_NO_FATAL_FAILURE(head.open(heads_folder() + name + ".onnx", settings[i]));
+      const tern_vision_result* r = nullptr;
+      ASSERT_NO_FATAL_FAILURE(head.run(Pattern(120, 90), &r));
+      counts[i] = r->num_detections;
+    }
+    EXPECT_GE(counts[0], counts[1]);
+    EXPECT_GT(counts[1], 0);
+    EXPECT_EQ(counts[2], 0);
+  }
+}
+
+// The levels of a grid together have a limit too.
+TEST(OddNumbers, TooManyAnchors) {
+  std::string levels = "boxes.unit=anchors\nanchors=/1: 1x1";
+  for (int i = 0; i < 1000; ++i) levels += "\\n/1: 1x1";
+  Head head;
+  ASSERT_NO_FATAL_FAILURE(head.open(heads_folder() + "yolo8_plain.onnx", levels.c_str()));
+  const Pattern pattern(120, 90);
+  const tern_picture p = pattern.view();
+  const tern_vision_result* r = nullptr;
+  EXPECT_EQ(tern_vision_run(head.vision.get(), &p, 1, nullptr, &r), TERN_ERR_LIMIT) << tern_last_error_message();
+}
+
 // A hundred thousand boxes: all of them if wanted, the best of them, or those that do not overlap.
 TEST(OddNumbers, VeryMany) {
   const struct {

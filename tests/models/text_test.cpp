@@ -301,6 +301,18 @@ TEST_F(Reading, OptionsOfTheCaller) {
   EXPECT_EQ(make(&options), TERN_ERR_UNSUPPORTED);
 }
 
+// A recogniser whose metadata say nothing of widths, and one with a character that is none.
+TEST_F(Reading, SparseMetadata) {
+  add(text_file("colours.onnx"), "A\nB\n\xe4\xb8\xad", "input.multiple=");
+  ASSERT_OK(make());
+  Photo photo(200, 48);
+  photo.write(4, 8, "rgb", 40, 32);
+  EXPECT_EQ(read(photo).size(), 1u);
+  models_.clear();
+  add(text_file("colours.onnx"), ("A\nB\n" + std::string(65, 'x')).c_str());
+  EXPECT_EQ(make(), TERN_ERR_CORRUPT);
+}
+
 TEST_F(Reading, ADetectorAloneGivesBoxes) {
   add_small("d");
   ASSERT_OK(make());

@@ -171,8 +171,8 @@ TERN_VISION_EMBEDDER = 4
 TERN_VISION_READER = 5
 
 # Pictures are frames of a video, in order: key points are looked for where they were in the frame before, and the
-# detector runs only when somebody is lost or there is room for more (max_results). Who stays keeps the order in the
-# results; who comes takes the first place that is free. See tern_vision_reset.
+# detector runs only when somebody is lost, or while fewer than max_results are followed (0: then only when somebody
+# is lost). Who is followed keeps the place in the list. See tern_vision_reset.
 TERN_VISION_FOLLOW = 1
 
 # tern_track_method:
@@ -519,10 +519,17 @@ class tern_detection(Structure):
     picture, whose box is the picture then."""
 
     _fields_ = [
+        # Pixels of the upright picture: left, top, right, bottom; within the picture. Of key points: the detector's box,
+        # which may be a head or a palm; without a detector, and where somebody is followed, the box around the points.
         ("x0", c_float),
+        # Pixels of the upright picture: left, top, right, bottom; within the picture. Of key points: the detector's box,
+        # which may be a head or a palm; without a detector, and where somebody is followed, the box around the points.
         ("y0", c_float),
+        # Pixels of the upright picture: left, top, right, bottom; within the picture. Of key points: the detector's box,
+        # which may be a head or a palm; without a detector, and where somebody is followed, the box around the points.
         ("x1", c_float),
-        # pixels of the upright picture: left, top, right, bottom; within the picture
+        # Pixels of the upright picture: left, top, right, bottom; within the picture. Of key points: the detector's box,
+        # which may be a head or a palm; without a detector, and where somebody is followed, the box around the points.
         ("y1", c_float),
         # 0..1
         ("score", c_float),
@@ -597,7 +604,7 @@ class tern_vision_options(Structure):
         ("flags", c_uint32),
         # 0 = the model's own, likewise the next two
         ("max_results", c_int32),
-        # 0..1
+        # 0..1; of boxes, and of what looks into them
         ("min_score", c_float),
         # IoU above which the lower score is dropped
         ("max_overlap", c_float),
