@@ -126,7 +126,9 @@ struct SizeMotion {
   }
   bool sound() const {
     const auto finite = [](double v) { return std::isfinite(v); };
-    return box().sound() && std::all_of(m, m + 8, finite) && std::all_of(p[0], p[0] + 64, finite);
+    return box().sound() && std::all_of(std::begin(m), std::end(m), finite) &&
+           std::all_of(std::begin(p), std::end(p),
+                       [&](const auto& row) { return std::all_of(std::begin(row), std::end(row), finite); });
   }
   void archive(Archive& a) {
     a.numbers("a filter", m);
