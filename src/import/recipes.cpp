@@ -241,15 +241,18 @@ bool match_tensor(const TensorPattern& p, const Value& v, Numbers* numbers) {
   return true;
 }
 
-bool match_outputs(const Recipe& r, const Signature& sig, size_t next, std::vector<char>* used, Match* match) {
+// tries: how many are left; a model of thousands of outputs that nearly fit is no model of a recipe.
+bool match_outputs(const Recipe& r, const Signature& sig, size_t next, std::vector<char>* used, int64_t* tries,
+                   Match* match) {
   if (next == r.outputs.size()) return true;
   for (size_t i = 0; i < sig.graph.outputs.size(); ++i) {
     if ((*used)[i]) continue;
+    if (--*tries < 0) return false;
     Match trial = *match;
     if (!match_tensor(r.outputs[next], sig.graph.value(sig.graph.outputs[i]), &trial.numbers)) continue;
     trial.names[r.outputs[next].name] = sig.output_names[i];
     (*used)[i] = 1;
-    if (match_outputs(r, sig, next + 1, used, &trial)) return *match = std::move(trial), true;
+    if (match_outputs(r, sig, next + 1, used, tries, &trial)) return *match = std::move(trial), true;
     (*used)[i] = 0;
   }
   return false;
@@ -330,7 +333,8 @@ bool match_recipe(const Recipe& r, const ModelDef& model, Match* out) {
     if (!match_tensor(r.fixed[i].pattern, sig.graph.value(sig.graph.inputs[match.fixed[i]]), &match.numbers))
       return false;
   std::vector<char> used(sig.graph.outputs.size());
-  if (!match_outputs(r, sig, 0, &used, &match)) return false;
+  int64_t tries = 10'000;
+  if (!match_outputs(r, sig, 0, &used, &tries, &match)) return false;
   return *out = std::move(match), true;
 }
 

@@ -41,4 +41,15 @@ class Archive {
   tern_status status_ = TERN_OK;
 };
 
+// Writes all that somebody knows; or reads it, and what is wrong changes nothing.
+template <class Known>
+tern_status archive_whole(Archive& a, Known* known) {
+  if (!a.reading()) return known->archive(a), a.status();
+  Known read;
+  read.archive(a);
+  a.end();
+  if (a.status() == TERN_OK) *known = std::move(read);
+  return a.status();
+}
+
 }  // namespace tern

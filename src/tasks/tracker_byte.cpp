@@ -177,14 +177,7 @@ class ByteTracker : public Tracker {
 
   void reset() override { now_ = {}; }
 
-  tern_status archive(Archive& a) override {
-    if (!a.reading()) return now_.archive(a), a.status();
-    Known read;
-    read.archive(a);
-    a.end();
-    if (a.status() == TERN_OK) now_ = std::move(read);
-    return a.status();
-  }
+  tern_status archive(Archive& a) override { return archive_whole(a, &now_); }
 
   tern_status update(const TrackFrame& frame, std::vector<tern_track>* out) override {
     // Only where there may be too many pairs, what is known now is kept to go back to.

@@ -179,14 +179,7 @@ class OcsortTracker : public Tracker {
 
   void reset() override { now_ = {}; }
 
-  tern_status archive(Archive& a) override {
-    if (!a.reading()) return now_.archive(a), a.status();
-    Known read;
-    read.archive(a);
-    a.end();
-    if (a.status() == TERN_OK) now_ = std::move(read);
-    return a.status();
-  }
+  tern_status archive(Archive& a) override { return archive_whole(a, &now_); }
 
   tern_status update(const TrackFrame& frame, std::vector<tern_track>* out) override {
     const double frames = frame.frames;
