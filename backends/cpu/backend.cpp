@@ -153,7 +153,7 @@ tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
     TERN_TRY(check_control(partition.control));
     const Node& node = partition.graph->nodes[(size_t)i];
     if (is_idle(*partition.graph, node) || is_in_place(partition, node)) continue;
-    Prepare p(partition, i, kernels(), *device.allocator, device.pool->num_threads(), plan->memory, plan->calls,
+    Prepare p(partition, i, kernels(), *device.allocator, *device.pool, plan->memory, plan->calls,
               plan->patches);
     const CpuOp* op = device.plain ? nullptr : find_cpu_op(p.node.op);
     if (op && !op->refuses(p.g, p.node)) TERN_TRY(op->prepare(p));
@@ -256,7 +256,7 @@ bool writes_pitch(void*, const Graph& graph, const Node& node) {
 
 void Prepare::call(KernelFn fn, const void* args, int64_t units, double flops, size_t scratch) {
   if (units <= 0) return;
-  calls_.push_back({fn, args, units, threads_worth(flops * (double)units, units, max_threads_), node_index_, scratch});
+  calls_.push_back({fn, args, units, threads_worth(flops * (double)units, units, max_threads()), node_index_, scratch});
 }
 
 bool is_f64(const Graph& g, const Node& n) {

@@ -247,7 +247,7 @@ tern_status prepare_integer(Prepare& p) {
   TERN_TRY(set_ending(p, v, r.groups * r.n, a.ending));
   p.pointer(a.x, v.x);
   p.pointer(a.y, p.node.out[0]);
-  p.call(p.k.matmul_int8->matmul, &a, units(a), 0.5 * kInt8Rows * kInt8Panel * (double)a.k,
+  p.call(p.matmul_int8().matmul, &a, units(a), 0.5 * kInt8Rows * kInt8Panel * (double)a.k,
          matmul_int8_scratch_bytes(a));
   return TERN_OK;
 }

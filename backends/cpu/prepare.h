@@ -51,14 +51,14 @@ struct Origin {
 class Prepare {
  public:
   Prepare(const Partition& partition, int32_t node, const Kernels& kernels, const tern_allocator& allocator,
-          int32_t max_threads, PlanMemory& memory, std::vector<Call>& calls, std::vector<Patch>& patches)
+          const ThreadPool& pool, PlanMemory& memory, std::vector<Call>& calls, std::vector<Patch>& patches)
       : node(partition.graph->nodes[(size_t)node]),
         g(*partition.graph),
         k(kernels),
         partition_(partition),
         node_index_(node),
         allocator_(allocator),
-        max_threads_(max_threads),
+        pool_(pool),
         memory_(memory),
         calls_(calls),
         patches_(patches) {}
@@ -67,6 +67,8 @@ class Prepare {
   const Graph& g;
   const Kernels& k;
 
+  // Of products of 8-bit integers.
+  const MatmulInt8Kernels& matmul_int8() const { return *(pool_.tiles() ? with_tiles(k) : k).matmul_int8; }
   bool has(int i) const { return i < (int)node.in.size() && node.in[(size_t)i] != kNoValue; }
   const Value& in(int i) const { return g.value(node.in[(size_t)i]); }
   const Value& out(int i) const { return g.value(node.out[(size_t)i]); }
@@ -202,13 +204,13 @@ class Prepare {
     memory_.graphs.push_back(std::make_unique<Graph>(std::move(graph)));
     return *memory_.graphs.back();
   }
-  int32_t max_threads() const { return max_threads_; }
+  int32_t max_threads() const { return pool_.num_threads(); }
 
  private:
   const Partition& partition_;
   int32_t node_index_;
   const tern_allocator& allocator_;
-  int32_t max_threads_;
+  const ThreadPool& pool_;
   PlanMemory& memory_;
   std::vector<Call>& calls_;
   std::vector<Patch>& patches_;

@@ -50,6 +50,15 @@ typedef enum tern_denormals {
   TERN_DENORMALS_KEEP = 1   /* computed with */
 } tern_denormals;
 
+/* Matrix tiles (Intel AMX) make products of 8-bit integers several times as fast, with the same bits. Linux gives a
+ * process their registers when it asks, for good; from then on a signal needs some 11 KiB of stack, and sigaltstack()
+ * refuses less (getauxval(AT_MINSIGSTKSZ) knows the size). The library asks when it plans the first such product on a
+ * processor with tiles. Where that is refused, since a thread has a smaller signal stack, it takes other instructions. */
+typedef enum tern_tiles {
+  TERN_TILES_AUTO = 0, /* asked for when there is a use for them */
+  TERN_TILES_NEVER = 1 /* not asked for, and not used */
+} tern_tiles;
+
 typedef struct tern_context_options {
   uint32_t struct_size;            /* TERN_CONTEXT_OPTIONS_INIT sets it */
   /* threads of a run including the caller's; 0 = CPUs that this process may use; at most 256 */
@@ -63,9 +72,10 @@ typedef struct tern_context_options {
   tern_log_fn log; /* NULL = silent */
   void* log_user;
   int32_t denormals; /* tern_denormals */
+  int32_t tiles;     /* tern_tiles */
 } tern_context_options;
 #define TERN_CONTEXT_OPTIONS_INIT \
-  { (uint32_t)sizeof(tern_context_options), 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, 0 }
+  { (uint32_t)sizeof(tern_context_options), 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, 0, 0 }
 
 /* Fills `options` with defaults; for bindings that cannot use the macro. size = sizeof of the caller's struct. */
 TERN_API tern_status tern_context_options_init(tern_context_options* options, size_t size) TERN_NOEXCEPT;

@@ -8,6 +8,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
@@ -24,6 +28,8 @@ TERN_DECLARE_SET(avx2)
 TERN_DECLARE_SET(avxvnni)
 TERN_DECLARE_SET(avx512)
 TERN_DECLARE_SET(avx512vnni)
+TERN_DECLARE_SET(amx)
+TERN_DECLARE_SET(amx_emulated)
 TERN_DECLARE_SET(neon)
 TERN_DECLARE_SET(dotprod)
 TERN_DECLARE_SET(i8mm)
@@ -31,7 +37,7 @@ TERN_DECLARE_SET(i8mm)
 namespace {
 
 struct Features {
-  bool avx2 = false, avxvnni = false, avx512 = false, avx512vnni = false, dotprod = false, i8mm = false;
+  bool avx2 = false, avxvnni = false, avx512 = false, avx512vnni = false, amx = false, dotprod = false, i8mm = false;
 };
 
 #if defined(__x86_64__)
@@ -54,6 +60,7 @@ Features detect() {
   f.avx2 = bit(b, 5);
   f.avx512 = f.avx2 && (state & 0xe0) == 0xe0 && bit(b, 16) && bit(b, 17) && bit(b, 28) && bit(b, 30) && bit(b, 31);
   f.avx512vnni = f.avx512 && bit(c, 11);
+  f.amx = f.avx512vnni && (state >> 17 & 3) == 3 && bit(d, 24) && bit(d, 25);
   f.avxvnni = f.avx2 && subleaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && bit(a, 4);
   return f;
 }
@@ -68,9 +75,26 @@ Features detect() {
 Features detect() { return {}; }
 #endif
 
+// Linux hands out the registers of tiles to a process that asks, for good: its signal frames grow by 8 KiB, and it is
+// refused where a thread's alternative signal stack has no room for them.
+bool tiles_granted() {
+#if defined(TERN_CPU_amx) && defined(__linux__) && defined(SYS_arch_prctl)
+  constexpr int kRequest = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, the state component
+  static const bool granted = syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+  return granted;
+#else
+  return false;
+#endif
+}
+
+const Features& features() {
+  static const Features f = detect();  // virtual machines take long for it
+  return f;
+}
+
 // Best first: a set stands before those that it extends.
 const Kernels* runnable(int index) {
-  const Features f = detect();
+  const Features& f = features();
   const Kernels* list[8];
   int n = 0;
 #if defined(TERN_CPU_avx512vnni)
@@ -97,7 +121,14 @@ const Kernels* runnable(int index) {
 #if defined(TERN_CPU_baseline)
   list[n++] = &baseline::table;
 #endif
-  (void)f;
+  if (index >= 0 && index < n) return list[index];
+  index -= n, n = 0;
+#if defined(TERN_CPU_amx_emulated)
+  list[n++] = &amx_emulated::table;
+#endif
+#if defined(TERN_CPU_amx)
+  if (f.amx && tiles_granted()) list[n++] = &amx::table;
+#endif
   return index >= 0 && index < n ? list[index] : nullptr;
 }
 
@@ -125,6 +156,13 @@ const Kernels& kernels() {
     k = g_kernels.compare_exchange_strong(k, mine) ? mine : k;
   }
   return *k;
+}
+
+const Kernels& with_tiles(const Kernels& k) {
+#if defined(TERN_CPU_amx) && defined(TERN_CPU_avx512vnni)
+  if (&k == &avx512vnni::table && &k == first_choice() && features().amx && tiles_granted()) return amx::table;
+#endif
+  return k;
 }
 
 bool select_kernels(const char* isa) {

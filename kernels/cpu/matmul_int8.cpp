@@ -2,6 +2,7 @@
 #include "kernels/cpu/matmul_int8.h"
 
 #include "kernels/cpu/int8_ending.h"
+#include "kernels/cpu/tiles.h"
 
 namespace tern::cpu::TERN_ISA {
 namespace {
@@ -68,6 +69,14 @@ TERN_INLINE void take(const Codes& c, int, __m512i (&sum)[rows][2]) {
     put(r, _mm512_castsi512_si256(both));
     if (r + 1 < rows) put(r + 1, _mm512_extracti64x4_epi64(both, 1));
   }
+}
+// One or two of so many rows of sums in memory; returns how many.
+int take_rows(const Codes& c, const int32_t (*sums)[kPanel], int64_t rows) {
+  __m512i two[2][2], one[1][2];
+  for (int j = 0; j < 2; ++j) one[0][j] = two[0][j] = load_bytes<64>(sums[0] + 16 * j);
+  if (rows == 1) return take<1>(c, 0, one), 1;
+  for (int j = 0; j < 2; ++j) two[1][j] = load_bytes<64>(sums[1] + 16 * j);
+  return take<2>(c, 0, two), 2;
 }
 #endif
 
@@ -171,6 +180,105 @@ int next_tile_of(bool pairs, int64_t left, const uint8_t* x, int64_t stride, int
   return next_tile<Dot>(left, x, stride, k, w, first, sink);
 }
 
+#if TERN_TILES
+// The sums of a block of rows by matrix tiles: two tiles of rows times the two of a panel, which lies as they read it.
+class Tiles {
+ public:
+  static constexpr int kRows = 16, kLeast = 4;  // fewer rows are done sooner by the other instructions
+  static constexpr int64_t kStep = 64,
+                           kDepth = 1024;  // k of a tile; k of a pass, of which a panel fits the first cache
+
+  ~Tiles() {
+    if (shaped_) release_tiles();
+  }
+
+  // to[r * step + i] = first[i] + sum over k of x[r][k] * w[i][k], for r < rows; k4 is a multiple of 4. Rows of x hold zeros up
+  // to a multiple of kStep.
+  void sums(const uint8_t* x, int64_t stride, int64_t rows, int64_t k4, const int8_t* w, const int32_t* first,
+            int32_t* to, int64_t to_step) {
+    const int64_t whole = k4 / kStep * kStep, rest = k4 - whole;
+    alignas(64) int8_t end[kStep * kPanel];  // the last part of the panel, filled up
+    if (rest) {
+      memcpy(end, w + whole * kPanel, (size_t)(rest * kPanel));
+      memset(end + rest * kPanel, 0, (size_t)((kStep - rest) * kPanel));
+    }
+    int64_t k = 0;
+    do {  // at least once: k may be 0
+      const int64_t next = whole - k > kDepth ? k + kDepth : whole;
+      for (int64_t r = 0; r < rows; r += 2 * kRows) {
+        const int upper = rows - r < kRows ? (int)(rows - r) : kRows;
+        const int lower = rows - r - upper < kRows ? (int)(rows - r) - upper : kRows;
+        shape(upper, lower);
+        const uint8_t* at = x + r * stride;
+        const int8_t* last = next == whole && rest ? end : nullptr;
+        lower ? add<true>(at, stride, k, next, w, last, k ? nullptr : first, to + r * to_step, to_step)
+              : add<false>(at, stride, k, next, w, last, k ? nullptr : first, to + r * to_step, to_step);
+      }
+      k = next;
+    } while (k < whole);
+  }
+
+ private:
+  // Sums are tiles 0 1 (of the upper rows) and 2 3, rows 4 and 5, the panel 6 7.
+  void shape(int upper, int lower) {
+    if (upper == upper_ && lower == lower_) return;
+    TileShapes s;
+    for (int t = 0; t < 8; ++t) {
+      const bool below = t == 2 || t == 3 || t == 5;
+      s.bytes[t] = 64, s.rows[t] = (uint8_t)(t >= 6 ? kRows : !below ? upper : lower ? lower : 1);
+    }
+    set_tiles(s);
+    upper_ = upper, lower_ = lower, shaped_ = true;
+  }
+
+  template <bool both>
+  static void add(const uint8_t* x, int64_t stride, int64_t k, int64_t end, const int8_t* w, const int8_t* last,
+                  const int32_t* first, int32_t* to, int64_t to_step) {
+    constexpr int64_t kRow = kPanel * 4;  // bytes
+    const auto each_sum = [&](const int32_t* from, int64_t step) __attribute__((always_inline)) {
+      load_tile<0>(from, step);
+      load_tile<1>(from + kRows, step);
+      if constexpr (both) {
+        from += kRows * step / 4;
+        load_tile<2>(from, step);
+        load_tile<3>(from + kRows, step);
+      }
+    };
+    if (first) each_sum(first, 0);
+    else each_sum(to, to_step * 4);
+    const uint8_t* below = x + kRows * stride;
+    const auto step = [&](int64_t at, const int8_t* panel) __attribute__((always_inline)) {
+      load_tile_once<4>(x + at, stride);
+      load_tile<6>(panel, kRow);
+      dot_tiles<0, 4, 6>();
+      load_tile<7>(panel + kRow / 2, kRow);
+      dot_tiles<1, 4, 7>();
+      if constexpr (both) {
+        load_tile_once<5>(below + at, stride);
+        dot_tiles<2, 5, 6>();
+        dot_tiles<3, 5, 7>();
+      }
+    };
+    for (; k < end; k += kStep) step(k, w + k * kPanel);
+    if (last) step(end, last);
+    store_tile<0>(to, to_step * 4);
+    store_tile<1>(to + kRows, to_step * 4);
+    if constexpr (both) {
+      store_tile<2>(to + kRows * to_step, to_step * 4);
+      store_tile<3>(to + kRows * to_step + kRows, to_step * 4);
+    }
+  }
+
+  int upper_ = 0, lower_ = 0;
+  bool shaped_ = false;
+};
+constexpr int64_t kRowStep = Tiles::kStep;
+constexpr int kSums = (int)(kInt8Rows + kInt8MoreRows);
+#else
+constexpr int64_t kRowStep = 4;
+constexpr int kSums = kTile;
+#endif
+
 int32_t sum_of_codes(const uint8_t* x, int64_t k) {
   uint32_t sum = 0;
   for (int64_t i = 0; i < k; ++i) sum += kUnsigned ? (uint32_t)x[i] : (uint32_t)(int32_t)(int8_t)x[i];
@@ -206,20 +314,29 @@ void gather_window(const Int8Window& w, const uint8_t* x, int64_t pixel, int64_t
   }
 }
 
-bool must_gather(const MatmulInt8Args& a) { return a.is_conv || a.k % 4 != 0 || sign_of(a.x_dtype).flip != 0; }
+// Bytes from one copied row to the next: rows a power of two apart would push each other out of the first cache.
+int64_t gathered_stride(int64_t k) {
+  const int64_t bytes = (k + kRowStep - 1) / kRowStep * kRowStep;
+  return kRowStep == 4 || bytes % 512 != 0 ? bytes : bytes + kRowStep;
+}
+
+bool must_gather(const MatmulInt8Args& a) {
+  return a.is_conv || a.k % kRowStep != 0 || sign_of(a.x_dtype).flip != 0 || (kRowStep > 4 && a.x_stride % 1024 == 0);
+}
 
 void gather_rows(const MatmulInt8Args& a, int64_t first, int rows, int64_t group, uint8_t* to) {
-  const int64_t stride = (a.k + 3) / 4 * 4, channels = a.window.in_c / a.groups;
+  const int64_t stride = gathered_stride(a.k), channels = a.window.in_c / a.groups;
   for (int r = 0; r < rows; ++r) {
     uint8_t* row = to + r * stride;
     if (a.is_conv)
       gather_window(a.window, (const uint8_t*)a.x, first + r, group * channels, channels,
                     a.x_zero ? *a.x_zero & 255 : 0, row);
     else memcpy(row, (const uint8_t*)a.x + (first + r) * a.x_stride, (size_t)a.k);
-    for (int64_t i = a.k; i < stride; ++i) row[i] = 0;
+    memset(row + a.k, 0, (size_t)(stride - a.k));
   }
   if (const uint8_t flip = sign_of(a.x_dtype).flip)
-    for (int64_t i = 0; i < rows * stride; ++i) to[i] ^= flip;
+    for (int r = 0; r < rows; ++r)
+      for (int64_t i = 0; i < a.k; ++i) to[r * stride + i] ^= flip;
 }
 
 void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
@@ -228,7 +345,10 @@ void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
   const int64_t panel_bytes = int8_panel_bytes(a.k), group_bytes = packed_int8_bytes(a.n, a.k);
   const int32_t moved = sign_of(a.x_dtype).moved;
   const bool gathers = must_gather(a);
-  alignas(64) int32_t sums[kTile][kPanel], base[kPanel];
+  alignas(64) int32_t sums[kSums][kPanel], base[kPanel];
+#if TERN_TILES
+  Tiles tiles;
+#endif
   int64_t gathered = -1;
   for (int64_t u = begin; u < end; ++u) {
     const int64_t panel = u % panels, group = u / panels % a.groups, block = u / panels / a.groups;
@@ -238,7 +358,7 @@ void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
     const uint8_t* x = (const uint8_t*)a.x + first * a.x_stride;
     int64_t stride = a.x_stride;
     if (gathers) {
-      x = (const uint8_t*)scratch, stride = k4;
+      x = (const uint8_t*)scratch, stride = gathered_stride(a.k);
       if (gathered != u / panels) gather_rows(a, first, (int)left, group, (uint8_t*)scratch);
       gathered = u / panels;
     }
@@ -250,20 +370,34 @@ void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
     for (int i = 0; i < kPanel; ++i) base[i] = wrap_sub(finish.bias[i], wrap_mul(shared, w_sums[i]));
     const bool pairs = w_sums[(panels - panel) * kInt8Panel + panel] != 0;
     packed += panel * panel_bytes;
+#if TERN_TILES
+    const int64_t by_tiles = left % Tiles::kRows < Tiles::kLeast ? left - left % Tiles::kRows : left;
+    // sums that are the results
+    const bool as_they_are = finish.y_dtype == TERN_DTYPE_I32 && n == kPanel && !a.x_zero_step && !a.w_zero;
+    int32_t* const y = (int32_t*)a.y + first * a.y_stride + column;
+    if (by_tiles && as_they_are) tiles.sums(x, stride, by_tiles, k4, packed, base, y, a.y_stride);
+    else if (by_tiles) tiles.sums(x, stride, by_tiles, k4, packed, base, sums[0], kPanel);
+#else
+    constexpr bool as_they_are = false;
+    constexpr int64_t by_tiles = 0;
+#endif
 #if defined(__AVX512VNNI__)
     if (finish.gives_codes() && !a.x_zero_step && !a.w_zero) {
       for (int64_t r = 0; r < left;) {
         const Codes codes{finish, (uint8_t*)a.y + (first + r) * a.y_stride + column, a.y_stride};
-        r += next_tile_of(pairs, left - r, x + r * stride, stride, k4, packed, base, codes);
+        if (r < by_tiles) r += take_rows(codes, sums + r, by_tiles - r);
+        else r += next_tile_of(pairs, left - r, x + r * stride, stride, k4, packed, base, codes);
       }
       continue;
     }
 #endif
-    for (int64_t r = 0; r < left;) {
+    for (int64_t r = as_they_are ? by_tiles : 0; r < left;) {
       const uint8_t* rows = x + r * stride;
-      const int done = next_tile_of(pairs, left - r, rows, stride, k4, packed, base, Sums{sums});
+      const bool have = r < by_tiles;
+      int32_t(*to)[kPanel] = have ? sums + r : sums;
+      const int done = have ? (int)by_tiles : next_tile_of(pairs, left - r, rows, stride, k4, packed, base, Sums{to});
       for (int i = 0; i < done; ++i) {
-        int32_t* sum = sums[i];
+        int32_t* sum = to[i];
         if (a.x_zero_step)
           for (int c = 0; c < kPanel; ++c) sum[c] = wrap_sub(sum[c], wrap_mul(a.x_zero[first + r + i], w_sums[c]));
         if (a.w_zero) {

@@ -80,7 +80,7 @@ constexpr int64_t int8_result_bytes(int32_t y_dtype) {
 // x: [m, k] u8 or s8, rows x_stride bytes apart; of a convolution its picture. y rows are y_stride elements apart.
 // groups: of a convolution; each has n outputs of its own weights, packed one group after another.
 // Units: blocks of kInt8Rows rows * groups * panels, panels inner. Cost per unit: kInt8Rows * 32 * k multiply-adds.
-constexpr int64_t kInt8Rows = 48, kInt8MoreRows = 4;  // the last block takes so many rows more before there is another
+constexpr int64_t kInt8Rows = 96, kInt8MoreRows = 4;  // the last block takes so many rows more before there is another
 struct MatmulInt8Args {
   int32_t x_dtype = TERN_DTYPE_U8;
   int32_t x_zero_step = 0;  // 1: a zero point for each row
@@ -98,8 +98,8 @@ inline int64_t int8_row_blocks(int64_t m) { return m <= kInt8Rows ? m > 0 : ceil
 inline int64_t units(const MatmulInt8Args& a) { return int8_row_blocks(a.m) * a.groups * ceil_div(a.n, kInt8Panel); }
 // Rows that are copied: those of windows, and where the length or the sign is not that of the dot products.
 inline size_t matmul_int8_scratch_bytes(const MatmulInt8Args& a) {
-  constexpr int64_t kMost = kInt8Rows + kInt8MoreRows;
-  return (size_t)((a.m < kMost ? a.m : kMost) * ceil_div(a.k, 4) * 4);
+  constexpr int64_t kMost = kInt8Rows + kInt8MoreRows, kFill = 64;  // bytes that one row ends or begins with
+  return (size_t)((a.m < kMost ? a.m : kMost) * (ceil_div(a.k, kFill) + 1) * kFill);
 }
 
 struct MatmulInt8Kernels {

@@ -23,6 +23,7 @@ class ThreadPool {
     tern_parallel_fn parallel = nullptr;  // the host's pool, used instead of own threads
     void* parallel_user = nullptr;
     bool keep_denormals = false;
+    bool tiles = true;  // kernels may use matrix tiles
   };
 
   explicit ThreadPool(const Options& options);
@@ -33,6 +34,7 @@ class ThreadPool {
   int32_t num_threads() const { return num_threads_; }
   // All threads work in the mode FloatMode(keep_denormals).
   bool keep_denormals() const { return options_.keep_denormals; }
+  bool tiles() const { return options_.tiles; }
 
   // While one lives, workers that wait by TERN_WAIT_SPIN do not sleep.
   class Awake {

@@ -62,8 +62,15 @@ tern_status read_context_options(const tern_context_options* given, Context::Opt
   }
   if (o.denormals < TERN_DENORMALS_FLUSH || o.denormals > TERN_DENORMALS_KEEP)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "denormals is %d, which is no tern_denormals", o.denormals);
-  out->threads = {o.num_threads, o.affinity_mask, o.wait,
-                  o.parallel,    o.parallel_user, o.denormals == TERN_DENORMALS_KEEP};
+  if (o.tiles < TERN_TILES_AUTO || o.tiles > TERN_TILES_NEVER)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tiles is %d, which is no tern_tiles", o.tiles);
+  out->threads = {o.num_threads,
+                  o.affinity_mask,
+                  o.wait,
+                  o.parallel,
+                  o.parallel_user,
+                  o.denormals == TERN_DENORMALS_KEEP,
+                  o.tiles == TERN_TILES_AUTO};
   out->log = o.log;
   out->log_user = o.log_user;
   out->log_level = o.log_level;

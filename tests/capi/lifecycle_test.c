@@ -119,6 +119,13 @@ static void options_of_other_versions(void) {
   OK(tern_context_create(&options.known, &context));
   tern_context_release(context);
   context = NULL;
+  options.known.tiles = 2;
+  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_context_create(&options.known, &context));
+  CHECK(context == NULL && says("tiles"));
+  options.known.tiles = TERN_TILES_NEVER;
+  OK(tern_context_create(&options.known, &context));
+  tern_context_release(context);
+  context = NULL;
   options.known.struct_size = (uint32_t)offsetof(tern_context_options, denormals) - 1;
   FAILS(TERN_ERR_INVALID_ARGUMENT, tern_context_create(&options.known, &context));
   options.known.struct_size = 0xFFFFFFFFu;

@@ -9,8 +9,9 @@ namespace {
 struct Shape {
   int64_t m, n, k;
 };
-const Shape kShapes[] = {{1, 1, 1}, {1, 32, 4}, {3, 33, 7},  {16, 64, 64}, {17, 31, 130}, {2, 100, 1023},
-                         {0, 5, 3}, {5, 0, 3},  {61, 40, 5}, {52, 33, 8},  {101, 7, 12},  {4, 3, 0}};
+const Shape kShapes[] = {{1, 1, 1},      {1, 32, 4}, {3, 33, 7},    {16, 64, 64},   {17, 31, 130},
+                         {2, 100, 1023}, {0, 5, 3},  {5, 0, 3},     {61, 40, 5},    {52, 33, 8},
+                         {101, 7, 12},   {4, 3, 0},  {36, 3, 1100}, {100, 33, 192}, {19, 2, 1024}};
 
 TEST(MatmulInt8Kernels, ExactInEveryOutputType) {
   for (const Shape& s : kShapes)
@@ -37,16 +38,19 @@ TEST(MatmulInt8Kernels, ExactInEveryOutputType) {
         a.x_zero = zeros.data(), a.x_zero_step = per_row;
         if (all) a.w_zero = given.w_zero.data();
         a.ending = given.ending(out, all);
+        std::vector<int64_t> sums((size_t)(s.m * s.n));
+        for (int64_t i = 0; i < s.m; ++i)
+          for (int64_t j = 0; j < s.n; ++j)
+            for (int64_t c = 0; c < s.k; ++c)
+              sums[(size_t)(i * s.n + j)] +=
+                  (value_of(x[(size_t)(i * x_stride + c)], is_signed) - zeros[per_row ? (size_t)i : 0]) *
+                  ((int8_t)(w[(size_t)(transposed ? c * s.n + j : j * s.k + c)] ^ flip) -
+                   (all ? given.w_zero[(size_t)j] : 0));
         for_each_set([&](const Kernels& k) {
           run(k.matmul_int8->matmul, &a, units(a), matmul_int8_scratch_bytes(a), y.data(), y.bytes());
           for (int64_t i = 0; i < s.m; ++i)
             for (int64_t j = 0; j < s.n; ++j) {
-              int64_t sum = 0;
-              for (int64_t c = 0; c < s.k; ++c)
-                sum += (value_of(x[(size_t)(i * x_stride + c)], is_signed) - zeros[per_row ? (size_t)i : 0]) *
-                       ((int8_t)(w[(size_t)(transposed ? c * s.n + j : j * s.k + c)] ^ flip) -
-                        (all ? given.w_zero[(size_t)j] : 0));
-              expect_result(a.ending, y.data() + (i * y_stride + j) * size, j, sum);
+              expect_result(a.ending, y.data() + (i * y_stride + j) * size, j, sums[(size_t)(i * s.n + j)]);
               if (HasFatalFailure()) return;
             }
         });

@@ -81,6 +81,15 @@ TERN_DENORMALS_FLUSH = 0
 # computed with
 TERN_DENORMALS_KEEP = 1
 
+# tern_tiles: Matrix tiles (Intel AMX) make products of 8-bit integers several times as fast, with the same bits. Linux gives a
+# process their registers when it asks, for good; from then on a signal needs some 11 KiB of stack, and sigaltstack()
+# refuses less (getauxval(AT_MINSIGSTKSZ) knows the size). The library asks when it plans the first such product on a
+# processor with tiles. Where that is refused, since a thread has a smaller signal stack, it takes other instructions.
+# asked for when there is a use for them
+TERN_TILES_AUTO = 0
+# not asked for, and not used
+TERN_TILES_NEVER = 1
+
 # read the file into memory instead of mapping it: for storage that others may change
 TERN_LOAD_COPY = 1
 # also compare the checksum of every weight (reads the whole file)
@@ -263,6 +272,8 @@ class tern_context_options(Structure):
         ("log_user", c_void_p),
         # tern_denormals
         ("denormals", c_int32),
+        # tern_tiles
+        ("tiles", c_int32),
     ]
 
     def __init__(self, **values):
