@@ -162,6 +162,7 @@ if(TERN_BUILD_TESTS)
   target_compile_definitions(tern_ops PRIVATE TERN_WITH_CASES)
 endif()
 tern_floor(passes)
+tern_floor(models)
 tern_floor(runtime)
 # What every operator includes takes most of the time of its compilation.
 target_precompile_headers(tern_ops PRIVATE <ops/op.h>)

@@ -153,8 +153,7 @@ tern_status compile(void* self, const Partition& partition, BackendPlan** out) {
     TERN_TRY(check_control(partition.control));
     const Node& node = partition.graph->nodes[(size_t)i];
     if (is_idle(*partition.graph, node) || is_in_place(partition, node)) continue;
-    Prepare p(partition, i, kernels(), *device.allocator, *device.pool, plan->memory, plan->calls,
-              plan->patches);
+    Prepare p(partition, i, kernels(), *device.allocator, *device.pool, plan->memory, plan->calls, plan->patches);
     const CpuOp* op = device.plain ? nullptr : find_cpu_op(p.node.op);
     if (op && !op->refuses(p.g, p.node)) TERN_TRY(op->prepare(p));
     else prepare_reference(p);

@@ -53,7 +53,8 @@ typedef enum tern_denormals {
 /* Matrix tiles (Intel AMX) make products of 8-bit integers several times as fast, with the same bits. Linux gives a
  * process their registers when it asks, for good; from then on a signal needs some 11 KiB of stack, and sigaltstack()
  * refuses less (getauxval(AT_MINSIGSTKSZ) knows the size). The library asks when it plans the first such product on a
- * processor with tiles. Where that is refused, since a thread has a smaller signal stack, it takes other instructions. */
+ * processor with tiles. Where that is refused, since a thread has a smaller signal stack, it takes other
+ * instructions. */
 typedef enum tern_tiles {
   TERN_TILES_AUTO = 0, /* asked for when there is a use for them */
   TERN_TILES_NEVER = 1 /* not asked for, and not used */

@@ -28,13 +28,16 @@ typedef struct tern_import_options {
   /* "KEY=VALUE" lines: keys of the task's metadata that replace the recipe's, by their whole name or its last part
    * ("score" is result.score); line ends within a value are "\n" in two characters; NULL = none */
   const char* settings;
+  const char* weights;        /* language models: "f32", "f16" or "q8_0" (8 bits, a scale for 32); NULL = q8_0. Keys and
+                               * values of f32 are kept in f32, of others in f16 */
 } tern_import_options;
-#define TERN_IMPORT_OPTIONS_INIT { (uint32_t)sizeof(tern_import_options), 0, NULL, NULL, NULL, 0, NULL, NULL, NULL }
+#define TERN_IMPORT_OPTIONS_INIT \
+  { (uint32_t)sizeof(tern_import_options), 0, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL }
 TERN_API tern_status tern_import_options_init(tern_import_options* options, size_t size) TERN_NOEXCEPT;
 
-/* Reads an ONNX or TFLite file (told apart by content) and writes a `.tern` file. Weights that an ONNX file keeps in
- * other files are read from the folder of `source` alone: regular files with plain names, no paths and no links; they
- * are mapped and must not be cut meanwhile. The `.tern` file is written by a new file that is renamed at the end:
+/* Reads an ONNX, TFLite or GGUF file (told apart by content) and writes a `.tern` file. Weights that an ONNX file keeps
+ * in other files are read from the folder of `source` alone: regular files with plain names, no paths and no links;
+ * they are mapped and must not be cut meanwhile. The `.tern` file is written by a new file that is renamed at the end:
  * on error an existing `output` is untouched. The new file is called OUTPUT.tmpPID.N until then, with the process'
  * number and N from 0 on; a process that is killed leaves it behind.
  * Errors  TERN_ERR_NOT_FOUND, TERN_ERR_IO, TERN_ERR_CORRUPT, TERN_ERR_UNSUPPORTED_OP (the message lists all missing

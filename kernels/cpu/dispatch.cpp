@@ -160,7 +160,7 @@ const Kernels& kernels() {
 
 const Kernels& with_tiles(const Kernels& k) {
 #if defined(TERN_CPU_amx) && defined(TERN_CPU_avx512vnni)
-  if (&k == &avx512vnni::table && &k == first_choice() && features().amx && tiles_granted()) return amx::table;
+  if (&k == &avx512vnni::table && !getenv("TERN_CPU_ISA") && features().amx && tiles_granted()) return amx::table;
 #endif
   return k;
 }

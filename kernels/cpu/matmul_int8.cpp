@@ -192,8 +192,8 @@ class Tiles {
     if (shaped_) release_tiles();
   }
 
-  // to[r * step + i] = first[i] + sum over k of x[r][k] * w[i][k], for r < rows; k4 is a multiple of 4. Rows of x hold zeros up
-  // to a multiple of kStep.
+  // to[r * step + i] = first[i] + sum over k of x[r][k] * w[i][k], for r < rows; k4 is a multiple of 4. Rows of x hold
+  // zeros up to a multiple of kStep.
   void sums(const uint8_t* x, int64_t stride, int64_t rows, int64_t k4, const int8_t* w, const int32_t* first,
             int32_t* to, int64_t to_step) {
     const int64_t whole = k4 / kStep * kStep, rest = k4 - whole;

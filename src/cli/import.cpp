@@ -91,6 +91,7 @@ int run(const Arguments& a) {
   std::string settings;
   if (const int code = read_settings(a, &settings)) return code;
   options.settings = settings.c_str();
+  options.weights = a.value("--weights");
   if (const char* path = a.value("--labels")) {
     if (!read_whole_file(path, 16 << 20, &labels)) return kNotFound;
     options.labels = labels.c_str();
@@ -181,6 +182,8 @@ const Command& import_command() {
        {"--recipe", "NAME", "what the outputs mean: a recipe's name or a file .recipe; 'none' for no task"},
        {"--set", "KEY=VALUE", "a key of the task's metadata, see tern info --task; may be repeated"},
        {"--labels", "FILE", "names of classes, one a line"},
+       {"--weights", "FORM",
+        "of a language model: f32, f16 or q8_0 (8 bits, a scale for 32 numbers), which is the default"},
        {"--json", nullptr, "for programs; 'warnings' tells what will be slow"}},
       1,
       1,

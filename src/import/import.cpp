@@ -11,6 +11,7 @@
 #include "format/reader.h"
 #include "format/writer.h"
 #include "graph/task_metadata.h"
+#include "import/gguf.h"
 #include "import/importer.h"
 
 namespace tern {
@@ -21,12 +22,11 @@ constexpr size_t kFirstOptions = offsetof(tern_import_options, task);  // of the
 tern_status import_model(std::span<const uint8_t> file, const ImportOptions& options, ModelDef* out) {
   if (file.empty()) return TERN_FAIL(TERN_ERR_CORRUPT, "the file is empty");
   if (file.size() >= 8 && std::memcmp(file.data() + 4, "TFL3", 4) == 0) return import_tflite(file, options, out);
-  if (file.size() >= 4 && std::memcmp(file.data(), "GGUF", 4) == 0)
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "a GGUF file; ONNX and TFLite files are read");
+  if (file.size() >= 4 && std::memcmp(file.data(), "GGUF", 4) == 0) return import_gguf(file, options, out);
   if (file.size() >= 4 && std::memcmp(file.data(), "PK\3\4", 4) == 0)
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "an archive; ONNX and TFLite files are read");
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "an archive; ONNX, TFLite and GGUF files are read");
   if (file.size() >= 6 && std::memcmp(file.data(), "TERN\r\n", 6) == 0)
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "it is a .tern file already; ONNX and TFLite files are read");
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "it is a .tern file already; ONNX, TFLite and GGUF files are read");
   return import_onnx(file, options, out);
 }
 
@@ -100,6 +100,7 @@ tern_status import_file(const char* source, const char* output, const tern_impor
   TERN_TRY(read_settings(given.settings, &options.settings));
   TERN_TRY(read_recipe_file(&options));
   if (given.labels) options.labels = given.labels;
+  if (given.weights) options.weights = given.weights;
   if (given.max_file_bytes) options.max_file_bytes = given.max_file_bytes;
   const std::string_view path = source;
   const size_t slash = path.rfind('/');

@@ -46,7 +46,9 @@ typedef struct function {
   { NUMBER, NULL, good, {__VA_ARGS__}, count }
 
 static tern_context* context;
-static tern_model *sequences, *small, *counter, *spots, *points;
+static tern_model *sequences, *small, *counter, *spots, *points, *language;
+static tern_generator* generator;
+static const int32_t tokens[3] = {1, 5, 7};
 static tern_session *session, *counting, *several;
 static tern_state *state, *states[3]; /* of several; the last is NULL */
 static const int64_t counts[3] = {1, 1, 0};
@@ -117,6 +119,14 @@ CALL(session_memory, tern_session_memory((tern_session*)a[0].p, (tern_memory_rep
 CALL(get_placement, tern_session_get_placement((tern_session*)a[0].p, I32(1), I32(2), (tern_placement*)a[3].p))
 CALL(get_intermediate, tern_session_get_intermediate((tern_session*)a[0].p, I32(1), I32(2), (tern_intermediate*)a[3].p))
 CALL(write_profile, tern_session_write_profile((tern_session*)a[0].p, (const char*)a[1].p))
+CALL(generator_options_init, tern_generator_options_init((tern_generator_options*)a[0].p, (size_t)a[1].n))
+CALL(generator_create,
+     tern_generator_create((tern_model*)a[0].p, (tern_generator_options*)a[1].p, (tern_generator**)a[2].p))
+CALL(generator_feed,
+     tern_generator_feed((tern_generator*)a[0].p, (const int32_t*)a[1].p, a[2].n, (tern_run_options*)a[3].p))
+CALL(generator_next, tern_generator_next((tern_generator*)a[0].p, (int32_t*)a[1].p, (tern_run_options*)a[2].p))
+CALL(generator_logits, tern_generator_logits((tern_generator*)a[0].p, (const float**)a[1].p, (tern_run_options*)a[2].p))
+CALL(generator_truncate, tern_generator_truncate((tern_generator*)a[0].p, a[1].n))
 CALL(tensor_create,
      tern_tensor_create((tern_context*)a[0].p, I32(1), (const int64_t*)a[2].p, I32(3), (tern_tensor**)a[4].p))
 CALL(tensor_wrap, tern_tensor_wrap((tern_context*)a[0].p, I32(1), (const int64_t*)a[2].p, I32(3), a[4].p,
@@ -150,6 +160,7 @@ RELEASE(parameters)
 RELEASE(state)
 RELEASE(session)
 RELEASE(tensor)
+RELEASE(generator)
 RELEASE(vision)
 RELEASE(tracker)
 RELEASE(camera_motion)
@@ -182,6 +193,8 @@ static void no_status(void) {
   tern_cancel_reset(NULL);
   tern_cancel_signal(NULL);
   tern_context_release(NULL);
+  CHECK(tern_generator_length(NULL) == 0 && tern_generator_vocabulary(NULL) == 0 && tern_generator_capacity(NULL) == 0);
+  tern_generator_release(NULL);
   tern_vision_release(NULL);
   tern_model_release(NULL);
   tern_model_retain(NULL);
@@ -218,6 +231,10 @@ static const char* const kNoStatus[] = {"tern_version",
                                         "tern_tensor_dim",
                                         "tern_tensor_data",
                                         "tern_tensor_const_data",
+                                        "tern_generator_length",
+                                        "tern_generator_vocabulary",
+                                        "tern_generator_capacity",
+                                        "tern_generator_release",
                                         "tern_vision_label",
                                         "tern_vision_keypoint_name",
                                         "tern_vision_get_kind",
@@ -246,6 +263,7 @@ static const tern_load_options load_options = TERN_LOAD_OPTIONS_INIT;
 static const tern_session_options session_options_ = TERN_SESSION_OPTIONS_INIT;
 static const tern_run_options run_options = TERN_RUN_OPTIONS_INIT;
 static const tern_vision_options vision_options = TERN_VISION_OPTIONS_INIT;
+static const tern_generator_options generator_options = TERN_GENERATOR_OPTIONS_INIT;
 static const tern_tracker_options tracker_options = TERN_TRACKER_OPTIONS_INIT;
 static const tern_camera_motion_options motion_options = TERN_CAMERA_MOTION_OPTIONS_INIT;
 static const tern_device_info device_info = TERN_DEVICE_INFO_INIT;
@@ -355,6 +373,15 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
        tensor_reshape,
        {H(x), H(dims), N(2, 4, -1, 9, 1, INT32_MAX), W(POINTER)},
        release_tensor},
+      {"tern_generator_options_init", generator_options_init, {INIT_SIZE(tern_generator_options)}, NULL},
+      {"tern_generator_create", generator_create, {H(language), SO(generator_options), W(POINTER)}, release_generator},
+      {"tern_generator_feed",
+       generator_feed,
+       {H(generator), H(tokens), N(1, 4, -1, 65, INT64_MAX, INT64_MIN), SO(run_options)},
+       NULL},
+      {"tern_generator_next", generator_next, {H(generator), W(4), SO(run_options)}, NULL},
+      {"tern_generator_logits", generator_logits, {H(generator), W(POINTER), SO(run_options)}, NULL},
+      {"tern_generator_truncate", generator_truncate, {H(generator), N(2, 3, -1, 65, INT64_MAX)}, NULL},
       {"tern_vision_options_init", vision_options_init, {INIT_SIZE(tern_vision_options)}, NULL},
       {"tern_vision_create",
        vision_create,
@@ -527,6 +554,7 @@ counter = load(context, "counter.tern");
 sequences = load(context, "sequences.tern");
 spots = load(context, "spots.tern");
 points = load(context, "points.tern");
+language = load(context, "language.tern");
 profile.flags = TERN_SESSION_PROFILE | TERN_SESSION_KEEP_INTERMEDIATES;
 NEED(tern_session_create(small, &profile, &session));
 NEED(tern_session_create(counter, NULL, &counting));
@@ -538,6 +566,8 @@ rows[0] = make_tensor(context, TERN_DTYPE_F32, 2, 2, 4);
 NEED(tern_parameters_create(small, &parameters));
 NEED(tern_vision_create(&spots, 1, NULL, &detector));
 NEED(tern_vision_create(&points, 1, NULL, &pose));
+NEED(tern_generator_create(language, NULL, &generator));
+NEED(tern_generator_feed(generator, tokens, 3, NULL));
 NEED(tern_tracker_create(NULL, &tracker));
 NEED(tern_tracker_save(tracker, saved, sizeof saved, &saved_bytes));
 NEED(tern_camera_motion_create(NULL, &motion));
@@ -563,6 +593,8 @@ remove(file_in_folder("arguments.state"));
 remove(file_in_folder("arguments.json"));
 tern_tracker_release(tracker);
 tern_camera_motion_release(motion);
+tern_generator_release(generator);
+tern_model_release(language);
 tern_vision_release(pose);
 tern_vision_release(detector);
 tern_session_release(session);

@@ -28,11 +28,12 @@ SIZE(tern_vision_options, 40)
 SIZE(tern_vision_result, 80)
 SIZE(tern_mask, 24)
 SIZE(tern_keypoint, 16)
+SIZE(tern_generator_options, 40)
 SIZE(tern_tracker_options, 36)
 SIZE(tern_track_frame, 48)
 SIZE(tern_track, 40)
 SIZE(tern_camera_motion_options, 12)
-SIZE(tern_import_options, 64)
+SIZE(tern_import_options, 72)
 SIZE(tern_task_key, 64)
 #undef SIZE
 #endif
@@ -62,5 +63,6 @@ tern_placement placement = TERN_PLACEMENT_INIT;
 tern_intermediate intermediate = TERN_INTERMEDIATE_INIT;
 tern_picture picture = TERN_PICTURE_INIT;
 tern_vision_options vision_options = TERN_VISION_OPTIONS_INIT;
+tern_generator_options generator_options = TERN_GENERATOR_OPTIONS_INIT;
 tern_import_options import_options = TERN_IMPORT_OPTIONS_INIT;
 tern_task_key task_key = TERN_TASK_KEY_INIT;

@@ -12,6 +12,7 @@ static void quarters(tern_context* context) {
   tern_vision* detector = (tern_vision*)&session;
   tern_tracker* tracker = NULL;
   tern_camera_motion* motion = NULL;
+  tern_generator* generator = NULL;
   int i;
   NEED(tern_session_create(model, NULL, &session));
   NEED(tern_tensor_create(context, TERN_DTYPE_F32, dims, 4, &picture));
@@ -27,6 +28,11 @@ static void quarters(tern_context* context) {
   CHECK(says("TERN_VISION") && tracker == NULL);
   FAILS(TERN_ERR_UNSUPPORTED, tern_camera_motion_create(NULL, &motion));
   CHECK(says("TERN_VISION") && motion == NULL);
+  FAILS(TERN_ERR_UNSUPPORTED, tern_generator_create(model, NULL, &generator));
+  CHECK(says("TERN_TEXT") && generator == NULL);
+  FAILS(TERN_ERR_UNSUPPORTED, tern_generator_truncate(NULL, 0));
+  CHECK(says("TERN_TEXT") && tern_generator_length(NULL) == 0);
+  tern_generator_release(NULL);
   for (i = 0; i < 2; ++i) tern_tensor_release(out[i]);
   tern_tensor_release(picture);
   tern_session_release(session);

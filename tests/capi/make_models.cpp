@@ -19,6 +19,7 @@
 
 #include "format/writer.h"
 #include "graph/model_def.h"
+#include "models/transformer.h"
 #include "ops/elementwise.h"
 #include "ops/gather.h"
 #include "ops/op.h"
@@ -258,6 +259,21 @@ ModelDef sequences_model() {
   return m;
 }
 
+// A language model of 8 tokens and 64 positions.
+ModelDef language_model() {
+  ModelDef m;
+  TransformerConfig c;
+  c.vocab = c.hidden = c.ffn = 8, c.layers = 1, c.heads = 2, c.kv_heads = 1, c.head_dim = 4, c.positions = 64;
+  const auto matrix = [&](const char* name, int64_t rows) {
+    add_parameter(m, name, Encoding::panel32, {rows, 8}, [rows](size_t i) { return 2 * number(i + (size_t)rows); });
+  };
+  for (const char* name : {"embed", "layers.0.q", "layers.0.o", "layers.0.gate", "layers.0.up", "layers.0.down"})
+    matrix(name, 8);
+  matrix("layers.0.k", 4), matrix("layers.0.v", 4);
+  if (build_transformer(c, &m) != TERN_OK) m = {};
+  return m;
+}
+
 // loss = mean((x w)^2), w = w - rate * x^T (x w): what gradient descent writes is a state, as files have it.
 ModelDef train_model() {
   ModelDef m;
@@ -323,7 +339,7 @@ int main(int argc, char** argv) {
          write(wild_detector("weighted"), folder + "/wild_weighted.tern") |
          write(train_model(), folder + "/train.tern") | write(small_model(), folder + "/small.tern") |
          write(sequences_model(), folder + "/sequences.tern") | write(counter_model(), folder + "/counter.tern") |
-         write(spots_model("bilinear"), folder + "/spots.tern") |
+         write(language_model(), folder + "/language.tern") | write(spots_model("bilinear"), folder + "/spots.tern") |
          write(spots_model("area"), folder + "/spots_area.tern") |
          write(spots_model("cubic"), folder + "/spots_cubic.tern") | write(plain_model(), folder + "/plain.tern") |
          write(mask_model(), folder + "/mask.tern") | write(slow_model(), folder + "/slow.tern");

@@ -12,6 +12,7 @@
 #include "models/json.h"
 
 #define ASSERT_OK(call) ASSERT_EQ((call), TERN_OK) << tern_last_error_message()
+#define EXPECT_OK(call) EXPECT_EQ((call), TERN_OK) << tern_last_error_message()
 #define TERN_SKIP(text)                        \
   do {                                         \
     const std::string why = text;              \

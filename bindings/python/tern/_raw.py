@@ -84,7 +84,8 @@ TERN_DENORMALS_KEEP = 1
 # tern_tiles: Matrix tiles (Intel AMX) make products of 8-bit integers several times as fast, with the same bits. Linux gives a
 # process their registers when it asks, for good; from then on a signal needs some 11 KiB of stack, and sigaltstack()
 # refuses less (getauxval(AT_MINSIGSTKSZ) knows the size). The library asks when it plans the first such product on a
-# processor with tiles. Where that is refused, since a thread has a smaller signal stack, it takes other instructions.
+# processor with tiles. Where that is refused, since a thread has a smaller signal stack, it takes other
+# instructions.
 # asked for when there is a use for them
 TERN_TILES_AUTO = 0
 # not asked for, and not used
@@ -486,6 +487,33 @@ class tern_intermediate(Structure):
         super().__init__(**{**dict(struct_size=sizeof(tern_intermediate)), **values})
 
 
+class tern_generator_options(Structure):
+    """Steps of choosing a token, in this order: logits of tokens that are there already are made smaller by the penalty;
+    all are divided by the temperature; of the top_k largest, the fewest stay whose probabilities reach top_p; of these,
+    those with at least min_p times the largest probability. One of the rest is drawn."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # 0 = all
+        ("top_k", c_int32),
+        # as in tern_session_options; NULL = "cpu"
+        ("backends", c_char_p),
+        # 0 = always the largest logit: the other fields but the penalty have no meaning
+        ("temperature", c_float),
+        # in (0, 1]; 0 = 1
+        ("top_p", c_float),
+        # in [0, 1)
+        ("min_p", c_float),
+        # positive logits are divided by it, others multiplied; 0 = 1, which is none
+        ("repetition_penalty", c_float),
+        # the same seed, tokens and options choose the same, whatever the number of threads
+        ("seed", c_uint64),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_generator_options)), **values})
+
+
 class tern_picture(Structure):
     """A picture in the caller's memory, borrowed during a call. The region is cut out, turned by `rotation` and then
     mirrored; what comes of it is the upright picture, in whose pixels all results are. EXIF orientations are
@@ -744,6 +772,9 @@ class tern_import_options(Structure):
         # "KEY=VALUE" lines: keys of the task's metadata that replace the recipe's, by their whole name or its last part
         # ("score" is result.score); line ends within a value are "\n" in two characters; NULL = none
         ("settings", c_char_p),
+        # language models: "f32", "f16" or "q8_0" (8 bits, a scale for 32); NULL = q8_0. Keys and
+        # values of f32 are kept in f32, of others in f16
+        ("weights", c_char_p),
     ]
 
     def __init__(self, **values):
@@ -1096,6 +1127,46 @@ FUNCTIONS = {
         c_int32, [c_void_p, c_char_p],
         "session, path",
         'Writes the recorded times as a trace file for Perfetto or chrome://tracing (JSON).\nErrors: TERN_ERR_STATE without TERN_SESSION_PROFILE, TERN_ERR_IO.'),
+    "tern_generator_options_init": (
+        c_int32, [POINTER(tern_generator_options), c_size_t],
+        "options, size",
+        ''),
+    "tern_generator_create": (
+        c_int32, [c_void_p, POINTER(tern_generator_options), POINTER(c_void_p)],
+        "model, options, generator",
+        'The model stays alive as long as the generator. options NULL = defaults.\nErrors   TERN_ERR_UNSUPPORTED: no language model (one with the signatures "prefill" and "decode", as tern_import_file\n         makes them), or a library without TERN_TEXT; TERN_ERR_INVALID_ARGUMENT: an option out of range'),
+    "tern_generator_release": (
+        None, [c_void_p],
+        "generator",
+        ''),
+    "tern_generator_feed": (
+        c_int32, [c_void_p, POINTER(c_int32), c_int64, POINTER(tern_run_options)],
+        "generator, tokens, num_tokens, options",
+        'Appends tokens, a prompt for instance, and computes what follows them.\ntokens   numbers in [0, tern_generator_vocabulary)\nErrors   TERN_ERR_INDEX: a token out of range; TERN_ERR_LIMIT: more than tern_generator_capacity in all;\n         TERN_ERR_CANCELLED, TERN_ERR_DEADLINE. There are as many tokens as before.\nThreads  one call at a time for a generator; a second one gives TERN_ERR_STATE'),
+    "tern_generator_next": (
+        c_int32, [c_void_p, POINTER(c_int32), POINTER(tern_run_options)],
+        "generator, token, options",
+        'Chooses the token that follows, and appends it.\nErrors   TERN_ERR_STATE: there is no token yet; TERN_ERR_LIMIT: all positions are used; else as\n         tern_generator_feed'),
+    "tern_generator_logits": (
+        c_int32, [c_void_p, POINTER(POINTER(c_float)), POINTER(tern_run_options)],
+        "generator, logits, options",
+        'Logits of the token that follows.\nlogits   tern_generator_vocabulary numbers. Borrowed until the next call with this generator\nErrors   as tern_generator_next'),
+    "tern_generator_length": (
+        c_int64, [c_void_p],
+        "generator",
+        'Tokens so far.'),
+    "tern_generator_truncate": (
+        c_int32, [c_void_p, c_int64],
+        "generator, length",
+        'Forgets the tokens from `length` on; 0 begins anew. Errors: TERN_ERR_INVALID_ARGUMENT if negative or beyond the\nlength.'),
+    "tern_generator_vocabulary": (
+        c_int64, [c_void_p],
+        "generator",
+        'How many different tokens there are, and how many a sequence can hold. 0 for NULL.'),
+    "tern_generator_capacity": (
+        c_int64, [c_void_p],
+        "generator",
+        ''),
     "tern_vision_options_init": (
         c_int32, [POINTER(tern_vision_options), c_size_t],
         "options, size",
@@ -1185,7 +1256,7 @@ IMPORT_FUNCTIONS = {
     "tern_import_file": (
         c_int32, [c_char_p, c_char_p, POINTER(tern_import_options)],
         "source, output, options",
-        "Reads an ONNX or TFLite file (told apart by content) and writes a `.tern` file. Weights that an ONNX file keeps in\nother files are read from the folder of `source` alone: regular files with plain names, no paths and no links; they\nare mapped and must not be cut meanwhile. The `.tern` file is written by a new file that is renamed at the end:\non error an existing `output` is untouched. The new file is called OUTPUT.tmpPID.N until then, with the process'\nnumber and N from 0 on; a process that is killed leaves it behind.\nErrors  TERN_ERR_NOT_FOUND, TERN_ERR_IO, TERN_ERR_CORRUPT, TERN_ERR_UNSUPPORTED_OP (the message lists all missing\n        operators with counts), TERN_ERR_LIMIT, TERN_ERR_MEMORY, TERN_ERR_INVALID_ARGUMENT (an override or value that\n        does not fit)"),
+        "Reads an ONNX, TFLite or GGUF file (told apart by content) and writes a `.tern` file. Weights that an ONNX file keeps\nin other files are read from the folder of `source` alone: regular files with plain names, no paths and no links;\nthey are mapped and must not be cut meanwhile. The `.tern` file is written by a new file that is renamed at the end:\non error an existing `output` is untouched. The new file is called OUTPUT.tmpPID.N until then, with the process'\nnumber and N from 0 on; a process that is killed leaves it behind.\nErrors  TERN_ERR_NOT_FOUND, TERN_ERR_IO, TERN_ERR_CORRUPT, TERN_ERR_UNSUPPORTED_OP (the message lists all missing\n        operators with counts), TERN_ERR_LIMIT, TERN_ERR_MEMORY, TERN_ERR_INVALID_ARGUMENT (an override or value that\n        does not fit)"),
     "tern_import_edit": (
         c_int32, [c_char_p, c_char_p, c_char_p],
         "source, output, settings",

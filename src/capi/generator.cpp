@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tern/generator.h"
+
+#include "capi/handle.h"
+#include "tasks/generator.h"
+
+using namespace tern;
+using namespace tern::capi;
+
+struct tern_generator {
+  Ref<const Model> model;
+  std::unique_ptr<Generator> task;
+  std::vector<int64_t> tokens;
+  InUse in_use;
+};
+
+namespace {
+
+constexpr const char* kTask = "this generator";
+// Without the capability nobody has one: nothing is created, and what would use one refers to no code of it.
+constexpr bool kHere = has_capability(Capability::text);
+
+// NaN is refused.
+tern_status take(float given, float least, float most, const char* name, float* out) {
+  if (given == 0) return TERN_OK;
+  if (!(given >= least && given <= most))
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s is %g, allowed is 0 (the default) or %g to %g", name, (double)given,
+                     (double)least, (double)most);
+  *out = given;
+  return TERN_OK;
+}
+
+tern_status read_generator_options(const tern_generator_options* given, Generator::Options* out) {
+  tern_generator_options o = TERN_GENERATOR_OPTIONS_INIT;
+  TERN_TRY(read_options(given, &o, "tern_generator_options"));
+  if (o.top_k < 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "top_k is %d", o.top_k);
+  SamplerOptions& s = out->sampler;
+  s.top_k = o.top_k;
+  s.seed = o.seed;
+  TERN_TRY(take(o.temperature, 1e-4f, 1000, "temperature", &s.temperature));
+  TERN_TRY(take(o.top_p, 1e-6f, 1, "top_p", &s.top_p));
+  TERN_TRY(take(o.min_p, 0, 1, "min_p", &s.min_p));
+  TERN_TRY(take(o.repetition_penalty, 0.01f, 100, "repetition_penalty", &s.repetition_penalty));
+  if (o.backends) out->backends = o.backends;
+  return TERN_OK;
+}
+
+// What the calls on a generator begin with.
+template <class F>
+tern_status use(tern_generator* generator, const char* call, const tern_run_options* options, F&& f) {
+  return guard([&]() -> tern_status {
+    if (!kHere) return left_out(Capability::text, call);
+    TERN_CHECK_NOT_NULL(generator);
+    Hold hold;
+    TERN_TRY(hold.alone(generator->in_use, kTask));
+    RunControl control;
+    TERN_TRY(read_run_options(options, &control));
+    return f(control);
+  });
+}
+
+}  // namespace
+
+extern "C" {
+
+tern_status tern_generator_options_init(tern_generator_options* options, size_t size) noexcept {
+  const tern_generator_options defaults = TERN_GENERATOR_OPTIONS_INIT;
+  return init_struct(options, size, &defaults, sizeof defaults, sizeof defaults, "tern_generator_options");
+}
+
+tern_status tern_generator_create(tern_model* model, const tern_generator_options* options,
+                                  tern_generator** generator) noexcept {
+  return guard([&]() -> tern_status {
+    if (!kHere) return left_out(Capability::text, "tern_generator_create");
+    TERN_CHECK_NOT_NULL(model);
+    TERN_CHECK_NOT_NULL(generator);
+    Generator::Options own;
+    TERN_TRY(read_generator_options(options, &own));
+    auto g = std::make_unique<tern_generator>();
+    g->model = Ref<const Model>::share(to_object(model));
+    TERN_TRY(Generator::create(*g->model, own, &g->task));
+    *generator = g.release();
+    return TERN_OK;
+  });
+}
+
+void tern_generator_release(tern_generator* generator) noexcept {
+  if (kHere) delete generator;
+}
+
+tern_status tern_generator_feed(tern_generator* generator, const int32_t* tokens, int64_t num_tokens,
+                                const tern_run_options* options) noexcept {
+  return use(generator, "tern_generator_feed", options, [&](const RunControl& control) -> tern_status {
+    if (num_tokens < 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "num_tokens is %lld", (long long)num_tokens);
+    if (num_tokens == 0) return TERN_OK;
+    TERN_TRY(check_not_null(tokens, "tokens"));
+    if (num_tokens > generator->task->capacity())
+      return TERN_FAIL(TERN_ERR_LIMIT, "%lld tokens are more than the %lld positions of the model",
+                       (long long)num_tokens, (long long)generator->task->capacity());
+    generator->tokens.assign(tokens, tokens + num_tokens);
+    return generator->task->feed(generator->tokens, control);
+  });
+}
+
+tern_status tern_generator_next(tern_generator* generator, int32_t* token, const tern_run_options* options) noexcept {
+  return use(generator, "tern_generator_next", options, [&](const RunControl& control) -> tern_status {
+    TERN_CHECK_NOT_NULL(token);
+    int64_t chosen = 0;
+    TERN_TRY(generator->task->next(control, &chosen));
+    *token = (int32_t)chosen;
+    return TERN_OK;
+  });
+}
+
+tern_status tern_generator_logits(tern_generator* generator, const float** logits,
+                                  const tern_run_options* options) noexcept {
+  return use(generator, "tern_generator_logits", options, [&](const RunControl& control) -> tern_status {
+    TERN_CHECK_NOT_NULL(logits);
+    std::span<const float> list;
+    TERN_TRY(generator->task->logits(control, &list));
+    *logits = list.data();
+    return TERN_OK;
+  });
+}
+
+int64_t tern_generator_length(const tern_generator* generator) noexcept {
+  return kHere && generator ? (int64_t)generator->task->tokens().size() : 0;
+}
+
+tern_status tern_generator_truncate(tern_generator* generator, int64_t length) noexcept {
+  return use(generator, "tern_generator_truncate", nullptr,
+             [&](const RunControl&) { return generator->task->truncate(length); });
+}
+
+int64_t tern_generator_vocabulary(const tern_generator* generator) noexcept {
+  return kHere && generator ? generator->task->vocabulary() : 0;
+}
+
+int64_t tern_generator_capacity(const tern_generator* generator) noexcept {
+  return kHere && generator ? generator->task->capacity() : 0;
+}
+}

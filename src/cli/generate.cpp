@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// tern generate: goes on with a text.
+#include <cstdio>
+#include <cstdlib>
+
+#include "cli/tool.h"
+
+namespace tern::cli {
+namespace {
+
+// "1,2,3"
+bool parse_tokens(const char* text, std::vector<int32_t>* out) {
+  for (const char* p = text; *p;) {
+    char* end = nullptr;
+    const long v = std::strtol(p, &end, 10);
+    if (end == p || v < 0 || v > INT32_MAX || (*end && *end != ',')) {
+      complain("--tokens: '%s' is no list of numbers as 504,3575,282", printable(text).c_str());
+      return false;
+    }
+    out->push_back((int32_t)v);
+    p = *end ? end + 1 : end;
+  }
+  return true;
+}
+
+int run(const Arguments& a) {
+  tern_generator_options options = TERN_GENERATOR_OPTIONS_INIT;
+  int64_t count = 128, top_k = 0, seed = 0;
+  double temperature = 0, top_p = 1, min_p = 0, penalty = 1;
+  if (!a.number("-n", 1, 1 << 24, &count) || !a.number("--top-k", 0, INT32_MAX, &top_k) ||
+      !a.number("--seed", 0, INT64_MAX, &seed) || !a.real("--temp", 0, 1000, &temperature) ||
+      !a.real("--top-p", 1e-6, 1, &top_p) || !a.real("--min-p", 0, 1, &min_p) ||
+      !a.real("--repetition-penalty", 0.01, 100, &penalty))
+    return kUsage;
+  options.backends = a.value("--backend");
+  options.top_k = (int32_t)top_k, options.seed = (uint64_t)seed;
+  options.temperature = (float)temperature, options.top_p = (float)top_p, options.min_p = (float)min_p;
+  options.repetition_penalty = (float)penalty;
+  std::vector<int32_t> tokens;
+  if (const char* list = a.value("--tokens"))
+    if (!parse_tokens(list, &tokens)) return kUsage;
+  if (tokens.empty()) return complain("--tokens is needed"), kUsage;
+  Handle<tern_context> context;
+  Handle<tern_model> model;
+  if (const int code = make_context(a, &context)) return code;
+  if (const int code = load_model(context.get(), a.words()[0], 0, &model)) return code;
+  tern_generator* made = nullptr;
+  if (const tern_status s = tern_generator_create(model.get(), &options, &made)) return report(s, a.words()[0]);
+  const Handle<tern_generator> generator(made);
+  tern_run_options run = TERN_RUN_OPTIONS_INIT;
+  run.cancel = interrupt();
+  const double begin = now_seconds();
+  if (const tern_status s = tern_generator_feed(made, tokens.data(), (int64_t)tokens.size(), &run))
+    return report(s, a.words()[0]);
+  const double fed = now_seconds();
+  std::vector<int32_t> given;
+  tern_status status = TERN_OK;
+  while ((int64_t)given.size() < count) {
+    int32_t token = 0;
+    if ((status = tern_generator_next(made, &token, &run))) break;
+    given.push_back(token);
+    if (!a.has("--json")) std::printf("%s%d", given.size() > 1 ? "," : "", token), std::fflush(stdout);
+  }
+  const double end = now_seconds();
+  if (!a.has("--json")) std::printf("\n");
+  if (status && status != TERN_ERR_CANCELLED) return report(status, a.words()[0]);
+  const double prompt_rate = (double)tokens.size() / (fed - begin), rate = (double)given.size() / (end - fed);
+  if (a.has("--json")) {
+    Json json;
+    json.begin_object();
+    json.add_numbers("tokens", std::vector<double>(given.begin(), given.end()));
+    json.add("prompt_tokens_per_second", prompt_rate).add("tokens_per_second", rate);
+    json.print();
+  } else {
+    std::fprintf(stderr, "%zu tokens of prompt at %.1f a second, %zu more at %.1f\n", tokens.size(), prompt_rate,
+                 given.size(), rate);
+  }
+  return status == TERN_ERR_CANCELLED ? kInterrupted : kDone;
+}
+
+}  // namespace
+
+const Command& generate_command() {
+  static const Command command = {
+      "generate",
+      "FILE",
+      "goes on with a text, with a language model",
+      "",
+      "  tern generate smollm2.tern --tokens 504,3575,282,4649,314 -n 20\n",
+      {{"--tokens", "LIST", "the prompt as numbers of tokens, separated by commas"},
+       {"-n", "N", "how many tokens to make at most; the default is 128"},
+       {"--temp", "T", "temperature; the default 0 takes the most probable token each time"},
+       {"--top-k", "K", "draws among the K most probable ones only"},
+       {"--top-p", "P", "draws among the fewest whose probabilities reach P"},
+       {"--min-p", "P", "draws among those with at least P times the largest probability"},
+       {"--repetition-penalty", "X", "makes tokens less probable that are there already"},
+       {"--seed", "S", "another seed draws other tokens"},
+       {"--threads", "N", "threads; the default is all CPUs"},
+       {"--backend", "NAME", "where to run, see tern devices"},
+       {"--json", nullptr, "for programs"}},
+      1,
+      1,
+      run};
+  return command;
+}
+
+}  // namespace tern::cli

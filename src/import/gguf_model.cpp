@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// Language models of GGUF files.
+#include <algorithm>
+#include <cinttypes>
+#include <cmath>
+#include <cstring>
+
+#include "import/gguf.h"
+#include "models/transformer.h"
+
+namespace tern {
+namespace {
+
+// What a family of models does otherwise than the others, where the file does not say so.
+struct Family {
+  const char* name;
+  Gate gate = Gate::silu;
+  bool interleaved = false;   // pairs of neighbours turn: the weights of q and k lie so
+  bool scales_embed = false;  // by sqrt(hidden)
+  int64_t global_every = 0;
+  double local_base = 0;
+};
+constexpr Family kFamilies[] = {
+    {.name = "llama", .interleaved = true},
+    {.name = "qwen2"},
+    {.name = "qwen3"},
+    {.name = "gemma3", .gate = Gate::gelu_tanh, .scales_embed = true, .global_every = 6, .local_base = 10000},
+    {.name = "bitnet-b1.58", .gate = Gate::relu_squared},
+};
+
+struct Name {
+  std::string_view theirs, ours;
+};
+constexpr Name kWhole[] = {{"token_embd.weight", "embed"}, {"output_norm.weight", "norm"}, {"output.weight", "head"}};
+constexpr Name kOfLayer[] = {
+    {"attn_norm.weight", "attention_norm"},
+    {"attn_q.weight", "q"},
+    {"attn_k.weight", "k"},
+    {"attn_v.weight", "v"},
+    {"attn_output.weight", "o"},
+    {"attn_q.bias", "q_bias"},
+    {"attn_k.bias", "k_bias"},
+    {"attn_v.bias", "v_bias"},
+    {"attn_output.bias", "o_bias"},
+    {"attn_q_norm.weight", "q_norm"},
+    {"attn_k_norm.weight", "k_norm"},
+    {"attn_sub_norm.weight", "attention_sub_norm"},
+    {"post_attention_norm.weight", "attention_post_norm"},
+    {"ffn_norm.weight", "mlp_norm"},
+    {"ffn_gate.weight", "gate"},
+    {"ffn_up.weight", "up"},
+    {"ffn_down.weight", "down"},
+    {"ffn_sub_norm.weight", "mlp_sub_norm"},
+    {"post_ffw_norm.weight", "mlp_post_norm"},
+};
+
+// Our name of a tensor, "" if it is none that we know.
+std::string our_name(std::string_view name) {
+  for (const Name& n : kWhole)
+    if (n.theirs == name) return std::string(n.ours);
+  if (!name.starts_with("blk.")) return "";
+  const size_t dot = name.find('.', 4);
+  if (dot == std::string_view::npos || dot == 4 || dot > 10) return "";
+  const std::string_view layer = name.substr(4, dot - 4);
+  if (!std::all_of(layer.begin(), layer.end(), [](char c) { return c >= '0' && c <= '9'; })) return "";
+  for (const Name& n : kOfLayer)
+    if (n.theirs == name.substr(dot + 1)) return "layers." + std::string(layer) + "." + std::string(n.ours);
+  return "";
+}
+
+struct Form {
+  const char* name;
+  DType dtype;
+  Encoding encoding;
+};
+constexpr Form kForms[] = {{"f32", TERN_DTYPE_F32, Encoding::panel32},
+                           {"f16", TERN_DTYPE_F16, Encoding::panel32},
+                           {"q8_0", TERN_DTYPE_F32, Encoding::block_int8}};
+
+tern_status add_weight(const GgufTensor& t, std::string name, const Form& form, ModelDef* model) {
+  Parameter p;
+  p.name = std::move(name);
+  p.shape = t.shape;
+  const bool matrix = t.shape.rank == 2;
+  p.dtype = matrix ? form.dtype : TERN_DTYPE_F32;
+  p.encoding = matrix ? form.encoding : Encoding::plain;
+  TERN_TRY(encoded_bytes(p.encoding, p.dtype, p.shape, &p.bytes));
+  void* to = nullptr;
+  p.data = make_data(p.bytes, &to);
+  const int64_t columns = t.shape[t.shape.rank - 1], rows = columns ? t.shape.elements() / columns : 0;
+  std::vector<float> row((size_t)columns);
+  const uint8_t* from = t.data;
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t k = 0; k < columns; k += t.type->numbers, from += t.type->bytes) t.type->decode(from, row.data() + k);
+    if (matrix) encode_rows(p.encoding, p.dtype, p.shape, row.data(), i, 1, to);
+    else std::memcpy((float*)to + i * columns, row.data(), (size_t)columns * sizeof(float));
+  }
+  model->parameters.push_back(std::move(p));
+  return TERN_OK;
+}
+
+tern_status read_config(const Gguf& file, const Family& family, TransformerConfig* c) {
+  const std::string arch = family.name;
+  const auto key = [&](const char* name) { return arch + "." + name; };
+  TERN_TRY(file.integer(key("context_length"), &c->positions));
+  TERN_TRY(file.integer(key("embedding_length"), &c->hidden));
+  TERN_TRY(file.integer(key("block_count"), &c->layers));
+  TERN_TRY(file.integer(key("feed_forward_length"), &c->ffn));
+  TERN_TRY(file.integer(key("attention.head_count"), &c->heads));
+  c->kv_heads = c->heads;
+  TERN_TRY(file.integer(key("attention.head_count_kv"), &c->kv_heads));
+  c->head_dim = c->heads > 0 ? c->hidden / c->heads : 0;
+  TERN_TRY(file.integer(key("attention.key_length"), &c->head_dim));
+  TERN_TRY(file.number(key("attention.layer_norm_rms_epsilon"), &c->norm_epsilon));
+  TERN_TRY(file.number(key("rope.freq_base"), &c->rope.base));
+  TERN_TRY(file.integer(key("rope.dimension_count"), &c->rope.dims));
+  TERN_TRY(file.number(key("final_logit_softcapping"), &c->head_softcap));
+  c->rope.interleaved = family.interleaved;
+  c->gate = family.gate;
+  if (family.scales_embed) c->embed_scale = std::sqrt((double)std::max<int64_t>(c->hidden, 0));
+  std::string_view scaling;
+  TERN_TRY(file.text(key("rope.scaling.type"), &scaling));
+  if (scaling == "linear") {
+    c->rope.scaling = (int64_t)RopeScaling::linear;
+    TERN_TRY(file.number(key("rope.scaling.factor"), &c->rope.factor));
+  } else if (!scaling.empty() && scaling != "none") {
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "positions are scaled by '%.*s'; none and linear are known",
+                     (int)std::min<size_t>(scaling.size(), 60), scaling.data());
+  }
+  TERN_TRY(file.integer(key("attention.sliding_window"), &c->window));
+  c->global_every = family.global_every;
+  c->local_rope = c->rope;
+  if (family.local_base > 0) c->local_rope.base = family.local_base, c->local_rope.scaling = 0;
+  return TERN_OK;
+}
+
+}  // namespace
+
+tern_status import_gguf(std::span<const uint8_t> bytes, const ImportOptions& options, ModelDef* out) {
+  Gguf file;
+  TERN_TRY(Gguf::read(bytes, &file));
+  std::string_view arch;
+  TERN_TRY(file.text("general.architecture", &arch));
+  const auto family =
+      std::find_if(std::begin(kFamilies), std::end(kFamilies), [&](const Family& f) { return f.name == arch; });
+  if (family == std::end(kFamilies)) {
+    std::string names;
+    for (const Family& f : kFamilies) names += (names.empty() ? "" : ", ") + std::string(f.name);
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "a GGUF file of the architecture '%.*s'; there are %s",
+                     (int)std::min<size_t>(arch.size(), 60), arch.data(), names.c_str());
+  }
+  const std::string wanted = options.weights.empty() ? "q8_0" : options.weights;
+  const auto form = std::find_if(std::begin(kForms), std::end(kForms), [&](const Form& f) { return f.name == wanted; });
+  if (form == std::end(kForms))
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "weights '%.60s'; there are f32, f16 and q8_0", wanted.c_str());
+  TransformerConfig config;
+  config.cache = wanted == "f32" ? TERN_DTYPE_F32 : TERN_DTYPE_F16;
+  TERN_TRY(read_config(file, *family, &config));
+  ModelDef model;
+  Missing missing;
+  for (const GgufTensor& t : file.tensors()) {
+    std::string name = our_name(t.name);
+    if (name.empty()) {
+      missing.add("'" + std::string(t.name.substr(0, 60)) + "'");
+      continue;
+    }
+    if (name == "embed" && t.shape.rank == 2) config.vocab = t.shape[0];
+    TERN_TRY(add_weight(t, std::move(name), *form, &model));
+  }
+  if (missing.any())
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "%d tensors have no meaning in the architecture '%s', the first is %s",
+                     missing.total, family->name, missing.counts.begin()->first.c_str());
+  TERN_TRY(build_transformer(config, &model));
+  model.metadata.push_back({"source.format", "gguf"});
+  model.metadata.push_back({"language.family", family->name});
+  std::string_view title;
+  TERN_TRY(file.text("general.name", &title));
+  if (!title.empty()) model.metadata.push_back({"language.name", std::string(title.substr(0, 200))});
+  *out = std::move(model);
+  return TERN_OK;
+}
+
+}  // namespace tern

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// GGUF files: the types of their tensors, and files that lie.
+#include "import/gguf.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "base/status.h"
+#include "models/golden.h"
+
+namespace tern::test {
+namespace {
+
+constexpr const char* kFolder = TERN_ROOT "/tests/models/golden/language/";
+
+std::vector<uint8_t> file_bytes(const std::string& name) {
+  std::vector<uint8_t> bytes;
+  EXPECT_TRUE(read_bytes(kFolder + name, &bytes)) << name;
+  return bytes;
+}
+
+// As the public definition dequantises them (language_goldens.py), in every bit.
+TEST(Gguf, TypesOfTensors) {
+  const std::vector<uint8_t> file = file_bytes("types.gguf"), npy = file_bytes("types.npy");
+  Gguf g;
+  ASSERT_EQ(Gguf::read(file, &g), TERN_OK) << thread_error().message;
+  ASSERT_EQ(g.tensors().size(), 8u);
+  ASSERT_EQ(npy.size(), 128 + 8 * 512 * sizeof(float));
+  const uint8_t* expected = npy.data() + 128;
+  for (const GgufTensor& t : g.tensors()) {
+    ASSERT_EQ(t.shape, (Shape{2, 256}));
+    EXPECT_EQ(t.name, t.type->name);
+    const uint8_t* from = t.data;
+    for (int i = 0; i < 512; i += t.type->numbers, from += t.type->bytes) {
+      std::vector<float> got((size_t)t.type->numbers);
+      t.type->decode(from, got.data());
+      for (float& x : got)
+        if (x == 0) x = 0;  // of either sign
+      std::vector<float> want(got.size());
+      std::memcpy(want.data(), expected, want.size() * sizeof(float));
+      for (float& x : want)
+        if (x == 0) x = 0;
+      ASSERT_EQ(got, want) << t.type->name << " at " << i;
+      expected += want.size() * sizeof(float);
+    }
+  }
+}
+
+// Puts together what is asked for.
+class File {
+ public:
+  template <class T>
+  File& put(T v) {
+    bytes_.insert(bytes_.end(), (const uint8_t*)&v, (const uint8_t*)&v + sizeof v);
+    return *this;
+  }
+  File& text(std::string_view s) {
+    put((uint64_t)s.size());
+    bytes_.insert(bytes_.end(), s.begin(), s.end());
+    return *this;
+  }
+  File& head(uint64_t tensors, uint64_t entries, uint32_t version = 3) {
+    return put((uint32_t)0x46554747).put(version).put(tensors).put(entries);
+  }
+  File& tensor(std::string_view name, std::vector<int64_t> dims, uint32_t type, uint64_t offset = 0) {
+    text(name).put((uint32_t)dims.size());
+    for (const int64_t d : dims) put(d);
+    return put(type).put(offset);
+  }
+  std::span<const uint8_t> bytes() const { return bytes_; }
+
+ private:
+  std::vector<uint8_t> bytes_;
+};
+
+void refused(const File& file, tern_status status, const char* says) {
+  Gguf g;
+  EXPECT_EQ(Gguf::read(file.bytes(), &g), status) << says;
+  EXPECT_NE(std::strstr(thread_error().message, says), nullptr) << thread_error().message;
+}
+
+TEST(Gguf, FilesThatLie) {
+  refused(File().put((uint32_t)7).put((uint32_t)3), TERN_ERR_CORRUPT, "no GGUF");
+  refused(File().head(0, 0, 1), TERN_ERR_UNSUPPORTED, "version 1");
+  refused(File().head(0, UINT64_MAX), TERN_ERR_CORRUPT, "a key");
+  refused(File().head(UINT64_MAX, 0), TERN_ERR_CORRUPT, "the name of a tensor");
+  refused(File().head(0, 1).put((uint64_t)1 << 62), TERN_ERR_CORRUPT, "a key at byte");
+  refused(File().head(0, 1).text("k").put((uint32_t)13), TERN_ERR_CORRUPT, "type 13");
+  refused(File().head(0, 1).text("k").put((uint32_t)9).put((uint32_t)9).put((uint64_t)1), TERN_ERR_CORRUPT, "type 9");
+  refused(File().head(0, 1).text("k").put((uint32_t)9).put((uint32_t)10).put((uint64_t)1 << 61), TERN_ERR_CORRUPT,
+          "ends");
+  refused(File().head(0, 1).text("k").put((uint32_t)9).put((uint32_t)8).put(UINT64_MAX), TERN_ERR_CORRUPT, "ends");
+  const auto twice = [](File& f) -> File& { return f.text("k").put((uint32_t)4).put((uint32_t)1); };
+  File f;
+  refused(twice(twice(f.head(0, 2))), TERN_ERR_CORRUPT, "'k' is there twice");
+  for (const uint32_t alignment : {0u, 3u, 1u << 20})
+    refused(File().head(0, 1).text("general.alignment").put((uint32_t)4).put(alignment), TERN_ERR_CORRUPT, "alignment");
+  refused(File().head(0, 1).text("general.alignment").text("x"), TERN_ERR_CORRUPT, "");
+  refused(File().head(1, 0).tensor("t", {}, 0), TERN_ERR_CORRUPT, "0 dims");
+  refused(File().head(1, 0).tensor("t", {1, 1, 1, 1, 1}, 0), TERN_ERR_CORRUPT, "5 dims");
+  refused(File().head(1, 0).tensor("t", {-1}, 0), TERN_ERR_CORRUPT, "t");
+  refused(File().head(1, 0).tensor("t", {INT64_MAX, INT64_MAX}, 0), TERN_ERR_CORRUPT, "t");
+  refused(File().head(1, 0).tensor("t", {33}, 8), TERN_ERR_CORRUPT, "no multiple of 32");
+  refused(File().head(1, 0).tensor("t", {32}, 99), TERN_ERR_UNSUPPORTED, "type 99");
+  refused(File().head(1, 0).tensor("t", {32}, 8), TERN_ERR_CORRUPT, "beyond the end");
+  refused(File().head(1, 0).tensor("t", {0}, 0, UINT64_MAX), TERN_ERR_CORRUPT, "beyond the end");
+}
+
+TEST(Gguf, CutAnywhere) {
+  const std::vector<uint8_t> file = file_bytes("llama.gguf");
+  for (size_t n = 0; n < file.size(); n += n < 4096 ? 1 : 997) {
+    const std::vector<uint8_t> part(file.begin(), file.begin() + (ptrdiff_t)n);
+    ModelDef model;
+    EXPECT_NE(import_gguf(part, {}, &model), TERN_OK) << n;
+    EXPECT_TRUE(model.parameters.empty());
+  }
+}
+
+// Each number and letter of the head, changed: a model or an error.
+TEST(Gguf, ChangedAnywhere) {
+  std::vector<uint8_t> file = file_bytes("qwen3.gguf");
+  int accepted = 0, refused_count = 0;
+  for (size_t n = 0; n < 2600; ++n) {
+    const uint8_t change = n % 2 ? 0x80 : 0xff;
+    file[n] ^= change;
+    ModelDef model;
+    import_gguf(file, {}, &model) == TERN_OK ? ++accepted : ++refused_count;
+    file[n] ^= change;
+  }
+  EXPECT_GT(accepted, 0);
+  EXPECT_GT(refused_count, 500);
+}
+
+TEST(Gguf, WhatIsAsked) {
+  const std::vector<uint8_t> file = file_bytes("llama.gguf");
+  ImportOptions options;
+  options.weights = "q3";
+  ModelDef model;
+  EXPECT_EQ(import_gguf(file, options, &model), TERN_ERR_INVALID_ARGUMENT);
+  EXPECT_NE(std::strstr(thread_error().message, "q3"), nullptr);
+  EXPECT_EQ(import_gguf(file_bytes("types.gguf"), {}, &model), TERN_ERR_UNSUPPORTED);  // tensors of no meaning
+  EXPECT_EQ(import_gguf(File().head(0, 0).bytes(), {}, &model), TERN_ERR_UNSUPPORTED);
+  EXPECT_NE(std::strstr(thread_error().message, "llama, qwen2"), nullptr) << thread_error().message;
+}
+
+}  // namespace
+}  // namespace tern::test

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small random language models of GGUF files, against transformers (language_goldens.py).
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "models/support.h"
+
+namespace tern::test {
+namespace {
+
+constexpr int32_t kTokens = 40, kVocabulary = 96;
+using Generator = std::unique_ptr<tern_generator, Release<tern_generator_release>>;
+
+std::string golden(const std::string& file) { return source_folder() + "/tests/models/golden/language/" + file; }
+std::vector<int32_t> golden_tokens() {
+  std::vector<int32_t> tokens;
+  for (int32_t i = 0; i < kTokens; ++i) tokens.push_back((7 * i + 3) % kVocabulary);
+  return tokens;
+}
+
+struct Language : testing::TestWithParam<const char*> {
+  Context context;
+  Model model;
+  std::vector<float> want;
+
+  void open(const char* name, const char* weights, int32_t threads = 1) {
+    model.reset(), context.reset();
+    std::string folder = (std::filesystem::temp_directory_path() / "tern-language-XXXXXX").string();
+    ASSERT_TRUE(mkdtemp(folder.data()));
+    tern_import_options options = TERN_IMPORT_OPTIONS_INIT;
+    options.weights = weights;
+    const std::string file = folder + "/m.tern";
+    ASSERT_EQ(tern_import_file(golden(std::string(name) + ".gguf").c_str(), file.c_str(), &options), TERN_OK)
+        << tern_import_error();
+    ASSERT_NO_FATAL_FAILURE(load(file, threads, &context, &model));
+    std::filesystem::remove_all(folder);
+    ASSERT_TRUE(read_npy(golden(std::string(name) + ".npy"), &want));
+    ASSERT_EQ(want.size(), (size_t)kTokens * kVocabulary);
+  }
+  Generator generator() {
+    tern_generator* made = nullptr;
+    EXPECT_OK(tern_generator_create(model.get(), nullptr, &made));
+    return Generator(made);
+  }
+};
+
+std::vector<float> logits_of(tern_generator* g) {
+  const float* logits = nullptr;
+  EXPECT_OK(tern_generator_logits(g, &logits, nullptr));
+  return logits ? std::vector<float>(logits, logits + tern_generator_vocabulary(g)) : std::vector<float>();
+}
+
+// Largest difference divided by the largest number.
+double distance(const float* a, const float* b, int64_t n) {
+  double most = 0, largest = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    most = std::max(most, std::isfinite(a[i]) ? (double)std::fabs(a[i] - b[i]) : HUGE_VAL);
+    largest = std::max(largest, (double)std::fabs(b[i]));
+  }
+  return most / largest;
+}
+
+TEST_P(Language, LogitsOfEachToken) {
+  ASSERT_NO_FATAL_FAILURE(open(GetParam(), "f32"));
+  const Generator g = generator();
+  ASSERT_EQ(tern_generator_vocabulary(g.get()), kVocabulary);
+  ASSERT_EQ(tern_generator_capacity(g.get()), 512);
+  const std::vector<int32_t> tokens = golden_tokens();
+  for (int32_t i = 0; i < kTokens; ++i) {
+    ASSERT_OK(tern_generator_feed(g.get(), &tokens[(size_t)i], 1, nullptr));
+    const std::vector<float> got = logits_of(g.get());
+    const float* expected = want.data() + i * kVocabulary;
+    ASSERT_EQ(got.size(), (size_t)kVocabulary);
+    EXPECT_LT(distance(got.data(), expected, kVocabulary), 2e-5) << "token " << i;
+  }
+}
+
+// A token's logits have the same bits alone, behind a prompt in one piece, and after it was forgotten and given again.
+TEST_P(Language, SameBitsHoweverTheyAreFed) {
+  for (const char* weights : {"f32", "f16", "q8_0"})
+    for (const int32_t threads : {1, 2}) {
+      ASSERT_NO_FATAL_FAILURE(open(GetParam(), weights, threads));
+      const std::vector<int32_t> tokens = golden_tokens();
+      const Generator one = generator(), all = generator();
+      for (const int32_t& t : tokens) ASSERT_OK(tern_generator_feed(one.get(), &t, 1, nullptr));
+      ASSERT_OK(tern_generator_feed(all.get(), tokens.data(), kTokens, nullptr));
+      const std::vector<float> expected = logits_of(one.get());
+      EXPECT_EQ(logits_of(all.get()), expected) << weights;
+      ASSERT_OK(tern_generator_truncate(all.get(), 11));
+      EXPECT_NE(logits_of(all.get()), expected);
+      ASSERT_OK(tern_generator_feed(all.get(), tokens.data() + 11, kTokens - 11, nullptr));
+      EXPECT_EQ(logits_of(all.get()), expected) << weights;
+    }
+}
+
+TEST_P(Language, SmallerWeights) {
+  for (const auto& [weights, bound] : {std::pair("f16", 2e-3), std::pair("q8_0", 0.05)}) {
+    ASSERT_NO_FATAL_FAILURE(open(GetParam(), weights));
+    const Generator g = generator();
+    const std::vector<int32_t> tokens = golden_tokens();
+    ASSERT_OK(tern_generator_feed(g.get(), tokens.data(), kTokens, nullptr));
+    EXPECT_LT(distance(logits_of(g.get()).data(), want.data() + (kTokens - 1) * kVocabulary, kVocabulary), bound)
+        << weights;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, Language, testing::Values("llama", "qwen2", "qwen3", "gemma3", "bitnet-b1.58"),
+                         [](const auto& i) {
+                           std::string name = i.param;
+                           std::erase_if(name, [](char c) { return !std::isalnum((unsigned char)c); });
+                           return name;
+                         });
+
+TEST_F(Language, Drawing) {
+  ASSERT_NO_FATAL_FAILURE(open("llama", "f32"));
+  const std::vector<int32_t> tokens = golden_tokens();
+  const auto draw = [&](float temperature, int32_t top_k, uint64_t seed) {
+    tern_generator_options options = TERN_GENERATOR_OPTIONS_INIT;
+    options.temperature = temperature, options.top_k = top_k, options.seed = seed;
+    tern_generator* made = nullptr;
+    EXPECT_OK(tern_generator_create(model.get(), &options, &made));
+    const Generator g(made);
+    EXPECT_OK(tern_generator_feed(made, tokens.data(), 5, nullptr));
+    std::vector<int32_t> given(30);
+    for (int32_t& t : given) EXPECT_OK(tern_generator_next(made, &t, nullptr));
+    EXPECT_EQ(tern_generator_length(made), 35);
+    return given;
+  };
+  const std::vector<int32_t> greedy = draw(0, 0, 1);
+  EXPECT_EQ(draw(0, 0, 2), greedy);
+  EXPECT_EQ(draw(2, 1, 3), greedy);
+  EXPECT_EQ(draw(1, 0, 4), draw(1, 0, 4));
+  EXPECT_NE(draw(1, 0, 4), draw(1, 0, 5));
+  EXPECT_NE(draw(1, 0, 4), greedy);
+}
+
+// A draw follows the probabilities: of many places, each token comes about as often as it should.
+TEST_F(Language, DrawnAsOftenAsProbable) {
+  ASSERT_NO_FATAL_FAILURE(open("llama", "f32"));
+  const int32_t first = 7;
+  std::vector<double> counts(kVocabulary), probabilities(kVocabulary);
+  constexpr int kDraws = 4000;
+  tern_generator_options options = TERN_GENERATOR_OPTIONS_INIT;
+  options.temperature = 1;
+  for (int i = 0; i < kDraws; ++i) {
+    options.seed = (uint64_t)i;
+    tern_generator* made = nullptr;
+    ASSERT_OK(tern_generator_create(model.get(), &options, &made));
+    const Generator g(made);
+    ASSERT_OK(tern_generator_feed(made, &first, 1, nullptr));
+    if (i == 0) {
+      double sum = 0;
+      const std::vector<float> logits = logits_of(made);
+      for (int32_t t = 0; t < kVocabulary; ++t) sum += probabilities[(size_t)t] = std::exp((double)logits[(size_t)t]);
+      for (double& p : probabilities) p /= sum;
+    }
+    int32_t token = 0;
+    ASSERT_OK(tern_generator_next(made, &token, nullptr));
+    ++counts[(size_t)token];
+  }
+  double square = 0;  // chi-squared with 95 degrees of freedom: above 150 once in 4000 times
+  for (int32_t t = 0; t < kVocabulary; ++t) {
+    const double expected = probabilities[(size_t)t] * kDraws;
+    square += (counts[(size_t)t] - expected) * (counts[(size_t)t] - expected) / expected;
+  }
+  EXPECT_LT(square, 150);
+}
+
+TEST_F(Language, WhatCannotBe) {
+  ASSERT_NO_FATAL_FAILURE(open("llama", "f32"));
+  const Generator g = generator();
+  int32_t token = 0;
+  EXPECT_EQ(tern_generator_next(g.get(), &token, nullptr), TERN_ERR_STATE);
+  std::vector<int32_t> many(513, 5);
+  EXPECT_EQ(tern_generator_feed(g.get(), many.data(), 513, nullptr), TERN_ERR_LIMIT);
+  for (const int32_t wrong : {-1, kVocabulary, INT32_MAX})
+    EXPECT_EQ(tern_generator_feed(g.get(), &wrong, 1, nullptr), TERN_ERR_INDEX);
+  EXPECT_EQ(tern_generator_length(g.get()), 0);
+  ASSERT_OK(tern_generator_feed(g.get(), many.data(), 511, nullptr));
+  ASSERT_OK(tern_generator_next(g.get(), &token, nullptr));
+  EXPECT_EQ(tern_generator_next(g.get(), &token, nullptr), TERN_ERR_LIMIT);
+  EXPECT_EQ(tern_generator_truncate(g.get(), 513), TERN_ERR_INVALID_ARGUMENT);
+  ASSERT_OK(tern_generator_truncate(g.get(), 0));
+  ASSERT_OK(tern_generator_feed(g.get(), many.data(), 2, nullptr));
+}
+
+}  // namespace
+}  // namespace tern::test
