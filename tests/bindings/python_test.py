@@ -170,7 +170,7 @@ class Vision(unittest.TestCase):
                 d(np.zeros((0, 4, 3), np.uint8))
             both = d([grey, np.zeros_like(grey)])
             self.assertEqual([len(r) for r in both], [1, 0])
-            self.assertEqual((both[0].width, both[0].height, d.kind, d.skeleton, d([])), (8, 8, "detector", [], []))
+            self.assertEqual((both[0].width, both[0].height, d.kind, d.skeleton, d([])), (8, 8, "detector", (), []))
             with self.assertRaises(tern.TimedOut):
                 d(grey, timeout=1e-9)
         with self.assertRaises(tern.Error):
@@ -183,7 +183,8 @@ class Vision(unittest.TestCase):
             grey = np.zeros((16, 16), np.uint8)
             grey[:8, 8:] = 255
             found = v(np.stack([grey] * 3, 2))
-            self.assertEqual((v.kind, v.skeleton, len(found), found[0].box), ("keypoints", [(0, 1)], 1, (8, 0, 16, 8)))
+            self.assertEqual((v.kind, v.skeleton, len(found), found[0].box), ("keypoints", ((0, 1),), 1, (8, 0, 16, 8)))
+            self.assertEqual((found[0].kind, found[0].skeleton), ("keypoints", ((0, 1),)))
             self.assertEqual([(k.name, k.x, k.y) for k in found[0].keypoints], [("corner", 8, 0), ("middle", 12, 4)])
         self.assertAlmostEqual(tern.similarity([1, 0], [1, 1]), 0.7071, places=4)
         with self.assertRaises(ValueError):
@@ -231,6 +232,62 @@ class Vision(unittest.TestCase):
                 with self.assertRaises(TypeError):
                     d(plain.convert(mode))
             self.assertEqual(tern.draw(masked, []).getpixel((7, 7)), (192, 192, 192))
+
+    def test_draw(self):
+        try:
+            import PIL  # noqa: F401
+        except ImportError:
+            self.skipTest("the package pillow is not there")
+        black = np.zeros((200, 300, 3), np.uint8)
+
+        def drawn(*things, image=black, **more):
+            return np.asarray(tern.draw(image, things[0] if more.pop("as_is", False) else list(things), **more)).astype(int)
+
+        def marked(a, x0=0, y0=0, x1=300, y1=200):
+            return bool(a[y0:y1, x0:x1].any())
+        d, point = tern.Detection, tern.Keypoint
+        # Classes of the whole picture stand below one another, without boxes.
+        classes = drawn(*(d((0, 0, 300, 200), 0.5, i, f"class {i}", kind="classifier") for i in range(5)))
+        rows = [tuple(c) for c in classes[:, 1].tolist() if any(c)]
+        self.assertEqual(len(set(rows)), 5)
+        self.assertFalse(marked(classes, 150, 100) or marked(classes, 299, 0))
+        # Labels of boxes on one place do not hide one another.
+        one, two = d((50, 50, 250, 150), 0.9, 0, "a"), d((50, 50, 250, 150), 0.8, 1, "b")
+        both = drawn(one, two)
+        self.assertTrue(marked(both, 50, 151, 250, 170) and marked(both, 50, 35, 100, 49))
+        # A point that is not seen is not there, nor are the lines to it, nor the box of the detector before.
+        points = d((100, 100, 290, 190), 0.9, 0, "", keypoints=(point(20, 20, 0, 1), point(20, 80, 0, 0.9), point(200, 150, 0, 0.4)), kind="keypoints",
+                   skeleton=((0, 1), (1, 2)))
+        seen = drawn(points)
+        self.assertTrue(marked(seen, 18, 40, 23, 60))
+        self.assertFalse(marked(seen, 40, 0))
+        with tern.Vision(model("points.tern"), model("spots.tern")) as v:
+            grey = np.zeros((64, 64), np.uint8)
+            grey[:32, 32:] = 255
+            picture = tern.draw(np.zeros((64, 64, 3), np.uint8), v(grey))
+            self.assertTrue(any(picture.getpixel((40, 8))))  # half the way between the two points
+        turned = drawn(d((50, 50, 250, 150), 0.9, 0, "", corners=np.array([[150, 50], [250, 100], [150, 150], [50, 100]], np.float32)))
+        self.assertTrue(marked(turned, 145, 45, 155, 55))
+        self.assertFalse(marked(turned, 50, 130, 70, 160))
+        masks = drawn(d((10, 10, 20, 20), 0.9, 0, "", mask=np.full((10, 10), 255, np.uint8), mask_at=(180, 180), kind="segmenter"))
+        self.assertTrue(marked(masks, 180, 180, 190, 190))
+        self.assertFalse(marked(masks, 190, 190))
+        result = tern.Result()
+        result.class_map, result.names = np.zeros((200, 300), np.uint8), {0: "", 3: "sofa"}
+        result.class_map[150:, 200:] = 3
+        classes = drawn(result, as_is=True)
+        self.assertTrue(marked(classes, 200, 150, 300, 200) and marked(classes, 0, 0, 20, 15))
+        self.assertFalse(marked(classes, 0, 150, 199, 200))
+        # Letters that the font lacks, and a line that another is above, have their numbers.
+        for text in ("\u732b", "two lines", ""):
+            drawn(d((0, 0, 30, 10), 1, 0, text=text), d((0, 12, 30, 22), 1, 0, text=text))
+        drawn(d((5, 5, 9, 9), 1, 0, "\u732b"), tern.Track(1, (0, 0, 9, 9), 1, 0, 0, 0, "\u732b"), d((250, 150, 900, 900), 1, 0, "\xe9t\xe9" * 30),
+              d((0, 0, 300, 200), 1, 0, "", kind="embedder"))
+        blue = np.zeros((200, 300, 3), np.uint8) + np.array([255, 0, 0], np.uint8)
+        self.assertEqual(drawn(image=blue, order="bgr")[0, 0].tolist(), [0, 0, 255])
+        track = tern.Tracker(high_score=0.5)([one])[0]
+        self.assertEqual((track.name, tern.Tracker(high_score=0.5)([(0, 0, 9, 9, 0.9)])[0].name), ("a", ""))
+        self.assertTrue(marked(drawn(track)))
 
     def test_tracker(self):
         folder = os.path.join(ARGS.source, "tests/tracking")

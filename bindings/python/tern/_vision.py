@@ -3,6 +3,7 @@
 import ctypes
 import os
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,8 @@ FORMATS = {"rgb": raw.TERN_PICTURE_RGB8, "bgr": raw.TERN_PICTURE_BGR8, "rgba": r
 class Detection:
     """One of the things that were found: an object, person, face, line of text; or a class of the whole picture.
     box: left, top, right, bottom in pixels; name: of the label, or "". What the task gives beyond: corners [4, 2] of a box that may
-    be turned; keypoints; mask, bytes [height, width] that begin at the pixel mask_at (x, y); embedding; text."""
+    be turned; keypoints; mask, bytes [height, width] that begin at the pixel mask_at (x, y); embedding; text. kind: of the task, as
+    Vision.kind; skeleton: pairs of key points that a drawing joins."""
     box: tuple
     score: float
     label: int
@@ -29,10 +31,12 @@ class Detection:
     mask_at: tuple = None
     embedding: np.ndarray = None
     text: str = None
+    kind: str = "detector"
+    skeleton: tuple = ()
 
 
-@dataclass(frozen=True)
-class Keypoint:
+class Keypoint(NamedTuple):
+    """x, y: pixels; z: depth in pixels, smaller = nearer; visibility: 0 to 1."""
     x: float
     y: float
     z: float
@@ -42,13 +46,15 @@ class Keypoint:
 
 @dataclass(frozen=True)
 class Track:
-    """id: from 1, never given twice; detection: index in what the frame gave; age: frames since it began."""
+    """id: from 1, never given twice; detection: index in what the frame gave; age: frames since it began; name: of the label, where
+    Detections were given, or ""."""
     id: int
     box: tuple
     score: float
     label: int
     detection: int
     age: int
+    name: str = ""
 
 
 def _bytes_of(image):
@@ -64,13 +70,23 @@ def _bytes_of(image):
     return image.convert("RGBA" if transparent else "L" if image.mode == "1" else "RGB")
 
 
+def open_picture(image, order="rgb"):
+    """A file, upright, or an array as a PIL picture."""
+    from PIL import Image, ImageOps
+    if isinstance(image, (str, os.PathLike)):
+        return ImageOps.exif_transpose(Image.open(image))
+    if isinstance(image, Image.Image):
+        return image
+    a = np.asarray(image)
+    return Image.fromarray(a[..., [2, 1, 0, 3][:a.shape[2]]] if order == "bgr" and a.ndim == 3 else a)
+
+
 def picture(image, order="rgb"):
     """(tern_picture, what keeps its memory) of an array [height, width, 3], [.., 4] or [height, width] of bytes, of a PIL picture,
     or of a file (with PIL). order: of an array's channels, "rgb" or "bgr" (OpenCV); a fourth one is alpha. What is transparent lies on
     white; of pictures of 16 bits the upper 8 count."""
     if isinstance(image, (str, os.PathLike)):
-        from PIL import Image, ImageOps
-        image = ImageOps.exif_transpose(Image.open(image))
+        image = open_picture(image)
     if hasattr(image, "mode") and hasattr(image, "convert"):  # PIL
         image, order = _bytes_of(image), "rgb"
     a = np.asarray(image)
@@ -91,10 +107,10 @@ def _model(model, context):
 
 class Result(list):
     """What was found in one picture: Detections, best first. width, height: of the upright picture; class_map: bytes
-    [height, width], the class of each pixel, of segmenters of several classes."""
+    [height, width], the class of each pixel, of segmenters of several classes; names: of the classes in it, by number."""
 
     width = height = 0
-    class_map = None
+    class_map, names = None, {}
 
 
 def _array(pointer, shape, dtype):
@@ -123,7 +139,7 @@ class Vision(Handle):
         self.kind = self.KINDS[lib.tern_vision_get_kind(self)]
         pairs, count = ctypes.POINTER(ctypes.c_int32)(), ctypes.c_int32()
         check(lib.tern_vision_skeleton(self, pairs, count))
-        self.skeleton = [(pairs[2 * i], pairs[2 * i + 1]) for i in range(count.value)]  # pairs of key points that a drawing joins
+        self.skeleton = tuple((pairs[2 * i], pairs[2 * i + 1]) for i in range(count.value))  # pairs of key points that a drawing joins
 
     def label(self, index: int) -> str:
         return to_text(lib.tern_vision_label(self, index)) or ""
@@ -155,18 +171,21 @@ class Vision(Handle):
         n, points = r.num_detections, r.num_keypoints
         if r.class_map:
             out.class_map = _array(r.class_map, (r.height, r.width), np.uint8)
+            out.names = {c: self.label(c) for c in np.flatnonzero(np.bincount(out.class_map.ravel())).tolist()}
         corners = _array(r.corners, (n, 4, 2), np.float32) if r.corners else None
         embeddings = _array(r.embeddings, (n, r.embedding_size), np.float32) if r.embeddings else None
-        names = [self.keypoint_name(k) for k in range(points)] if r.keypoints else []
+        places = _array(r.keypoints, (n, points, 4), np.float32).tolist() if r.keypoints else None
+        names = [self.keypoint_name(k) for k in range(points)] if places else None
         for i in range(n):
             d, mask, at = r.detections[i], None, None
             if r.masks:
                 m = r.masks[i]
                 at = (m.x, m.y)
                 mask = _array(m.pixels, (m.height, m.width), np.uint8) if m.width and m.height else np.zeros((0, 0), np.uint8)
-            keypoints = tuple(Keypoint(q.x, q.y, q.z, q.visibility, name) for q, name in zip(r.keypoints[i * points:(i + 1) * points], names)) if names else ()
+            keypoints = tuple(Keypoint(*q, name) for q, name in zip(places[i], names)) if places else ()
             out.append(Detection((d.x0, d.y0, d.x1, d.y1), d.score, d.label, self.label(d.label), corners[i] if corners is not None else None,
-                                 keypoints, mask, at, embeddings[i] if embeddings is not None else None, to_text(r.texts[i]) if r.texts else None))
+                                 keypoints, mask, at, embeddings[i] if embeddings is not None else None, to_text(r.texts[i]) if r.texts else None,
+                                 self.kind, self.skeleton))
         return out
 
 
@@ -211,7 +230,9 @@ class Tracker(Handle):
             frame.camera = c.ctypes.data_as(floats)
         tracks, count = (raw.tern_track * max(n, 1))(), ctypes.c_int32()
         check(lib.tern_tracker_update(self, frame, tracks, len(tracks), count))
-        return [Track(t.id, (t.x0, t.y0, t.x1, t.y1), t.score, t.label, t.detection, t.age) for t in tracks[:count.value]]
+        names = [d.name if isinstance(d, Detection) else "" for d in detections]
+        return [Track(t.id, (t.x0, t.y0, t.x1, t.y1), t.score, t.label, t.detection, t.age, names[t.detection] if 0 <= t.detection < n else "")
+                for t in tracks[:count.value]]
 
     def reset(self):
         """Forgets all: the next frame is the first of another video."""
@@ -254,46 +275,6 @@ class CameraMotion(Handle):
     def reset(self):
         """Forgets the picture: the next one is the first of another video."""
         check(lib.tern_camera_motion_reset(self))
-
-
-_COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#f032e6", "#9a6324", "#800000", "#808000", "#000075")
-
-
-def draw(image, results, skeleton=()):
-    """A PIL picture with the detections or tracks drawn on it: masks, boxes, key points (skeleton: of the task), names, text."""
-    from PIL import Image, ImageDraw, ImageOps
-    if isinstance(image, (str, os.PathLike)):
-        image = ImageOps.exif_transpose(Image.open(image))
-    out = _bytes_of(image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image)))
-    if out.mode == "RGBA":
-        out = Image.alpha_composite(Image.new("RGBA", out.size, "white"), out)
-    out = out.convert("RGB")
-    width = max(2, round(min(out.size) / 250))
-    class_map = getattr(results, "class_map", None)
-    if class_map is not None:
-        for c in np.unique(class_map[class_map > 0]):
-            out.paste(_COLOURS[c % len(_COLOURS)], None, Image.fromarray(((class_map == c) * 115).astype(np.uint8)))
-    canvas = ImageDraw.Draw(out)
-    for i, r in enumerate(results):
-        track = isinstance(r, Track)
-        colour = _COLOURS[(r.id if track else i if r.keypoints or r.mask is not None or r.text is not None else r.label) % len(_COLOURS)]
-        if not track and r.mask is not None and r.mask.size:
-            out.paste(colour, r.mask_at, Image.fromarray((r.mask * 0.45).astype(np.uint8)))
-        if not track and r.keypoints:
-            points = [(k.x, k.y) for k in r.keypoints]
-            for a, b in skeleton:
-                canvas.line([points[a], points[b]], fill=colour, width=width)
-            for x, y in points:
-                canvas.ellipse([x - width, y - width, x + width, y + width], fill=colour)
-        if not track and r.corners is not None:
-            canvas.polygon([tuple(c) for c in r.corners.tolist()], outline=colour, width=width)
-        else:
-            canvas.rectangle(r.box, outline=colour, width=width)
-        text = str(r.id) if track else r.text if r.text is not None else f"{r.name or r.label} {r.score:.0%}"
-        at = (r.box[0], max(0, r.box[1] - 12))
-        canvas.rectangle(canvas.textbbox(at, text), fill=colour)
-        canvas.text(at, text, fill="white")
-    return out
 
 
 def similarity(a, b) -> float:
