@@ -2,16 +2,18 @@
 """Tern runs and fine-tunes models on the device.
 
     import tern
-    detector = tern.Vision("ssd.tern")
-    for d in detector("dog.jpg"):
+    found = tern.Vision("ssd.tern")("dog.jpg")
+    for d in found:
         print(d.name, d.score, d.box)
+    tern.draw("dog.jpg", found).save("found.png")
 """
 from ._library import Error, InvalidArgument, NotFound, OutOfMemory, TimedOut, lib as _lib
 from ._draw import draw
 from ._model import Bound, Context, Model, Session, TensorInfo, default_context, edit_model, import_model, load
+from ._video import frames
 from ._vision import CameraMotion, Detection, Keypoint, Result, Track, Tracker, Vision, picture, similarity
 
 __version__ = ".".join(str(_lib.tern_version() // 10 ** k % 100) for k in (4, 2, 0))
 __all__ = ["Bound", "CameraMotion", "Context", "Detection", "Error", "InvalidArgument", "Keypoint", "Model", "NotFound", "OutOfMemory", "Result", "Session",
-           "TensorInfo", "TimedOut", "Track", "Tracker", "Vision", "default_context", "draw", "edit_model", "import_model", "load", "picture",
+           "TensorInfo", "TimedOut", "Track", "Tracker", "Vision", "default_context", "draw", "edit_model", "frames", "import_model", "load", "picture",
            "similarity"]

@@ -34,6 +34,11 @@ class Detection:
     kind: str = "detector"
     skeleton: tuple = ()
 
+    @property
+    def mask_box(self):
+        """Left, top, right, bottom of the mask's pixels: mask == picture[top:bottom, left:right] in size."""
+        return (*self.mask_at, self.mask_at[0] + self.mask.shape[1], self.mask_at[1] + self.mask.shape[0])
+
 
 class Keypoint(NamedTuple):
     """x, y: pixels; z: depth in pixels, smaller = nearer; visibility: 0 to 1."""
@@ -136,6 +141,7 @@ class Vision(Handle):
         handles = (ctypes.c_void_p * max(1, len(models)))(*(m._as_parameter_ for m in self.models))
         check(lib.tern_vision_create(handles, len(models), options, pointer))
         super().__init__(pointer)
+        self._points = []  # names, asked for once
         self.kind = self.KINDS[lib.tern_vision_get_kind(self)]
         pairs, count = ctypes.POINTER(ctypes.c_int32)(), ctypes.c_int32()
         check(lib.tern_vision_skeleton(self, pairs, count))
@@ -175,14 +181,15 @@ class Vision(Handle):
         corners = _array(r.corners, (n, 4, 2), np.float32) if r.corners else None
         embeddings = _array(r.embeddings, (n, r.embedding_size), np.float32) if r.embeddings else None
         places = _array(r.keypoints, (n, points, 4), np.float32).tolist() if r.keypoints else None
-        names = [self.keypoint_name(k) for k in range(points)] if places else None
+        if len(self._points) < points:
+            self._points = [self.keypoint_name(k) for k in range(points)]
         for i in range(n):
             d, mask, at = r.detections[i], None, None
             if r.masks:
                 m = r.masks[i]
                 at = (m.x, m.y)
                 mask = _array(m.pixels, (m.height, m.width), np.uint8) if m.width and m.height else np.zeros((0, 0), np.uint8)
-            keypoints = tuple(Keypoint(*q, name) for q, name in zip(places[i], names)) if places else ()
+            keypoints = tuple(Keypoint(*q, name) for q, name in zip(places[i], self._points)) if places else ()
             out.append(Detection((d.x0, d.y0, d.x1, d.y1), d.score, d.label, self.label(d.label), corners[i] if corners is not None else None,
                                  keypoints, mask, at, embeddings[i] if embeddings is not None else None, to_text(r.texts[i]) if r.texts else None,
                                  self.kind, self.skeleton))
