@@ -155,6 +155,42 @@ class Models(unittest.TestCase):
             s.run(*x, timeout=1e-6)
 
 
+    def test_interrupt(self):
+        """Ctrl-C in the middle of a call, by a program of its own; the session works afterwards, and other handlers are left alone."""
+        program = """if True:
+            import os, signal, sys, threading, time
+            import numpy as np
+            import tern
+            m = tern.load(sys.argv[1])
+            x = [np.zeros([d or 1 for d in t.shape], t.dtype) for t in m.inputs()]
+            s = m.session()
+            begin = time.perf_counter()
+            s.run(*x)
+            whole = time.perf_counter() - begin
+            bound = s.bind(*x)
+            seen = []
+            for call in (lambda: s.run(*x), bound, lambda: m(*x)):
+                threading.Timer(whole / 4, os.kill, (os.getpid(), signal.SIGINT)).start()
+                begin = time.perf_counter()
+                try:
+                    call()
+                    time.sleep(2 * whole)
+                except KeyboardInterrupt:
+                    seen.append(time.perf_counter() - begin)
+            s.run(*x)
+            signal.signal(signal.SIGINT, lambda *_: seen.append("own"))
+            threading.Timer(whole / 4, os.kill, (os.getpid(), signal.SIGINT)).start()
+            s.run(*x)
+            print(len(seen), seen[3], signal.set_wakeup_fd(-1), max(seen[:3]) / whole)
+        """
+        p = subprocess.run([sys.executable, "-c", program, model("slow.tern")], capture_output=True, text=True,
+                           env=os.environ | {"PYTHONPATH": os.path.join(ARGS.source, "bindings/python")})
+        self.assertEqual(p.returncode, 0, p.stderr)
+        *rest, share = p.stdout.split()
+        self.assertEqual(rest, ["4", "own", "-1"])
+        self.assertLess(float(share), 0.8)
+
+
 class Vision(unittest.TestCase):
     def test_detector(self):
         with tern.Vision(model("spots.tern")) as d:
@@ -179,6 +215,13 @@ class Vision(unittest.TestCase):
             tern.Vision(model("small.tern"))
         with self.assertRaises(tern.InvalidArgument):
             tern.Vision()
+        with tern.Vision(model("spots.tern"), threads=1) as d:
+            self.assertEqual(len(d(grey)), 1)
+        for call in (lambda: tern.Vision(tern.load(model("spots.tern")), threads=1), lambda: tern.Vision(model("spots.tern"), threads=1, context=tern.Context())):
+            with self.assertRaises(ValueError):
+                call()
+        with self.assertRaises(tern.Error):
+            tern.Vision(model("spots.tern"), threads=10000)
 
     def test_points_in_boxes(self):
         with tern.Vision(model("points.tern"), model("spots.tern")) as v:

@@ -74,6 +74,8 @@ if lib.tern_version() // 10000 != raw.TERN_VERSION_MAJOR:
 
 def check(status):
     if status != raw.TERN_OK:
+        if status == raw.TERN_ERR_CANCELLED:  # by Ctrl-C alone, see _interrupt.py
+            raise KeyboardInterrupt
         e = raw.tern_error()
         lib.tern_last_error(e)
         text = lambda b: b.decode("utf-8", "replace")

@@ -1,22 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """Contexts, models and sessions."""
 import ctypes
+import logging
 import os
+import time
 from dataclasses import dataclass
 
 from . import _raw as raw
 from ._arrays import DTYPES, to_array, wrap
+from ._interrupt import RunOptions
 from ._library import Handle, check, check_import, importer, lib, to_path, to_text
 
 
+@raw.tern_log_fn
+def _log(_, level, message):
+    if level == 1:  # errors are raised
+        logging.getLogger("tern").warning("%s", to_text(message))
+
+
 class Context(Handle):
-    """Threads and memory that models share. threads: of a run, with the caller's; 0 = the processors of this process."""
+    """Threads and memory that models share. threads: of a run, with the caller's; 0 = the processors of this process.
+    Its warnings go to the logger "tern" of the module logging."""
 
     _release = "tern_context_release"
 
     def __init__(self, threads: int = 0):
         pointer = ctypes.c_void_p()
-        check(lib.tern_context_create(raw.tern_context_options(num_threads=threads), pointer))
+        check(lib.tern_context_create(raw.tern_context_options(num_threads=threads, log_level=1, log=_log), pointer))
         super().__init__(pointer)
 
     def devices(self) -> list:
@@ -141,7 +151,7 @@ class Session(Handle):
 
     def run(self, *inputs, signature=0, timeout=None, **named):
         """Arrays in, in order or by name; arrays out: one, or a tuple of several. They lie in the library's memory.
-        timeout: seconds after which tern.TimedOut is raised."""
+        timeout: seconds after which tern.TimedOut is raised. Ctrl-C ends a running call; the session can be used again."""
         index, infos, places, in_type, out_type, shapes = self._known_of(signature)
         given = list(inputs) + [None] * (len(infos) - len(inputs))
         if len(given) > len(infos):
@@ -153,7 +163,6 @@ class Session(Handle):
                 raise TypeError(f"input '{name}' is given twice")
             given[places[name]] = value
         tensors, arrays, outputs = in_type(), [], out_type()
-        options = None if timeout is None else raw.tern_run_options(timeout_ns=max(1, int(timeout * 1e9)))
         try:
             for i, value in enumerate(given):
                 if value is None:
@@ -161,7 +170,8 @@ class Session(Handle):
                 tensor, array = wrap(self.model.context, value, infos[i].dtype)
                 tensors[i] = tensor.value
                 arrays.append(array)
-            check(lib.tern_session_run(self, index, tensors, len(tensors), outputs, len(outputs), options))
+            with RunOptions(timeout) as options:
+                check(lib.tern_session_run(self, index, tensors, len(tensors), outputs, len(outputs), options))
         finally:
             for tensor in tensors:
                 if tensor:
@@ -184,7 +194,9 @@ class Bound:
         index, infos, _, _, out_type, shapes = session._known_of(signature)
         if len(inputs) != len(infos):
             raise TypeError(f"{len(inputs)} inputs, the signature takes {len(infos)}")
+        begin = time.perf_counter()
         outputs = session.run(*inputs, signature=signature)
+        self._slow = time.perf_counter() - begin > 0.01  # worth the microseconds that Ctrl-C takes
         self.outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         self.inputs = []
         self.session, self._index = session, index
@@ -206,7 +218,11 @@ class Bound:
     def __call__(self):
         if self.session._pointer is None:
             raise ValueError("the session is closed")
-        status = self._run(self._pointer, self._index, None)
+        if self._slow:
+            with RunOptions() as options:
+                status = self._run(self._pointer, self._index, options)
+        else:
+            status = self._run(self._pointer, self._index, None)
         if status:
             check(status)
         return self.outputs
@@ -234,10 +250,11 @@ def _settings(settings, labels):
 
 def import_model(source, output=None, input_shapes: dict = None, input_values: dict = None, labels=None, recipe: str = None, task: str = None,
                  settings: dict = None) -> str:
-    """Makes a `.tern` file from an ONNX or TFLite file, and returns its path: `output`, or beside the source.
+    """Makes a `.tern` file from an ONNX or TFLite file, and returns its path: `output`, or the source's name with .tern in the
+    current folder.
     input_shapes: {"x": (1, 3, 640, 640)}; input_values: {"rate": 16000}; labels: a file of them, one a line, or a list; task:
     "detector", "classifier", ...; settings: keys of the task's metadata, as {"score": 0.4}."""
-    output = os.fspath(output) if output is not None else os.path.splitext(os.fspath(source))[0] + ".tern"
+    output = os.fspath(output) if output is not None else os.path.splitext(os.path.basename(os.fspath(source)))[0] + ".tern"
     text = lambda pairs, value: ";".join(f"{k}={value(v)}" for k, v in pairs.items()).encode() if pairs else None
     label_text = None
     if isinstance(labels, (str, os.PathLike)):

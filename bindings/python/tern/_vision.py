@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _raw as raw
+from ._interrupt import RunOptions
 from ._library import Handle, check, lib, to_text
-from ._model import Model, load
+from ._model import Context, Model, load
 
 FORMATS = {"rgb": raw.TERN_PICTURE_RGB8, "bgr": raw.TERN_PICTURE_BGR8, "rgba": raw.TERN_PICTURE_RGBA8, "bgra": raw.TERN_PICTURE_BGRA8,
            "grey": raw.TERN_PICTURE_GREY8}
@@ -127,13 +128,18 @@ def _array(pointer, shape, dtype):
 class Vision(Handle):
     """A vision task of one model, or of several that work together: detector, classifier, segmenter, key points, embedder, text
     reader; what it is, the models say. models: Models, or their paths; 0: what the model says.
-    follow: pictures are frames of a video, and key points are looked for where they were; smoothing: of them, in Hz."""
+    follow: pictures are frames of a video, and key points are looked for where they were; smoothing: of them, in Hz.
+    threads: of a context of its own for models that are given as paths; 0: they share the default one."""
 
     _release = "tern_vision_release"
     KINDS = ("detector", "classifier", "segmenter", "keypoints", "embedder", "reader")
 
     def __init__(self, *models, min_score: float = 0, max_overlap: float = 0, max_results: int = 0, follow: bool = False, smoothing: float = 0,
-                 frame_rate: float = 0, backends: str = None, context=None):
+                 frame_rate: float = 0, backends: str = None, context=None, threads: int = 0):
+        if threads:
+            if context is not None or any(isinstance(m, Model) for m in models):
+                raise ValueError("threads makes a context of its own: models must be paths, and there can be no other context")
+            context = Context(threads)
         self.models = [_model(m, context) for m in models]
         options = raw.tern_vision_options(flags=raw.TERN_VISION_FOLLOW * follow, min_score=min_score, max_overlap=max_overlap, max_results=max_results,
                                           smoothing=smoothing, frame_rate=frame_rate, backends=backends.encode() if backends else None)
@@ -159,15 +165,15 @@ class Vision(Handle):
 
     def __call__(self, image, order="rgb", timeout=None):
         """The Result of a picture; of a list of pictures a list of them. image: see tern.picture. timeout: seconds after which
-        tern.TimedOut is raised."""
+        tern.TimedOut is raised. Ctrl-C ends a running call; the task can be used again."""
         images = image if isinstance(image, (list, tuple)) else [image]
         if not images:
             return []
         pairs = [picture(i, order) for i in images]
         pictures = (raw.tern_picture * len(pairs))(*(p for p, _ in pairs))
         results = (ctypes.POINTER(raw.tern_vision_result) * len(pairs))()
-        options = None if timeout is None else raw.tern_run_options(timeout_ns=max(1, int(timeout * 1e9)))
-        check(lib.tern_vision_run(self, pictures, len(pairs), options, results))
+        with RunOptions(timeout) as options:
+            check(lib.tern_vision_run(self, pictures, len(pairs), options, results))
         found = [self._result(r.contents) for r in results]
         return found if isinstance(image, (list, tuple)) else found[0]
 
