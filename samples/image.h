@@ -48,12 +48,14 @@ static inline const char* image_error(void);
 
 /* Reads a JPEG, PNG or BMP file, turned upright as its EXIF data say. What is transparent lies on white; of 16 bits a
  * channel the upper 8 count. The caller frees the result with free(). Returns NULL on error and leaves *width and
- * *height alone. */
+ * *height alone. The second one reads all that is left of a file or pipe, which the caller closes; name is for errors. */
 static inline unsigned char* image_read(const char* path, int* width, int* height);
+static inline unsigned char* image_read_stream(FILE* file, const char* name, int* width, int* height);
 
 /* Writes a file through a temporary one beside it (path + ".part"), so that an existing file stays whole on error.
- * Return 1, or 0 on error. quality: 1..100. */
+ * Return 1, or 0 on error. quality: 1..100; grey: one byte a pixel. */
 static inline int image_write_png(const char* path, const unsigned char* rgb, int width, int height);
+static inline int image_write_png_grey(const char* path, const unsigned char* grey, int width, int height);
 static inline int image_write_jpeg(const char* path, const unsigned char* rgb, int width, int height, int quality);
 
 /* Draw in 0xRRGGBB, cut at the picture's border. Coordinates are pixels; a shape with a NaN is not drawn. */
@@ -82,32 +84,37 @@ image_fail_(const char* format, ...) {
   va_end(args);
 }
 
-/* The whole file, or NULL. */
-static inline unsigned char* image_load_file_(const char* path, size_t* bytes) {
-  unsigned char* data = NULL;
-  long size;
-  FILE* file = fopen(path, "rb");
-  if (!file) {
-    image_fail_("%s: %s", path, strerror(errno));
-    return NULL;
+/* All that is left of a file, which may be a pipe, or NULL. */
+static inline unsigned char* image_load_(FILE* file, const char* name, size_t* bytes) {
+  unsigned char *data = NULL, *grown;
+  size_t room = 0, size = 0;
+  for (;;) {
+    if (size == room) {
+      room = room ? 2 * room : 1 << 18;
+      grown = size <= IMAGE_MAX_FILE_BYTES ? (unsigned char*)realloc(data, room) : NULL;
+      if (!grown) {
+        if (size > IMAGE_MAX_FILE_BYTES) image_fail_("%s: larger than %ld bytes", name, IMAGE_MAX_FILE_BYTES);
+        else image_fail_("%s: no memory for %ld bytes", name, (long)room);
+        break;
+      }
+      data = grown;
+    }
+    size += fread(data + size, 1, room - size, file);
+    if (ferror(file)) {
+      image_fail_("%s: cannot be read: %s", name, errno == EISDIR ? "it is a folder" : strerror(errno));
+      break;
+    }
+    if (!feof(file)) continue;
+    if (size > 0 && size <= IMAGE_MAX_FILE_BYTES) {
+      *bytes = size;
+      return data;
+    }
+    if (size == 0) image_fail_("%s: the file is empty", name);
+    else image_fail_("%s: larger than %ld bytes", name, IMAGE_MAX_FILE_BYTES);
+    break;
   }
-  if (fseek(file, 0, SEEK_END) != 0 || (size = ftell(file)) < 0 || fseek(file, 0, SEEK_SET) != 0) {
-    image_fail_("%s: is not a file that can be read from the start", path);
-  } else if (size == 0) {
-    image_fail_("%s: the file is empty", path);
-  } else if (size > IMAGE_MAX_FILE_BYTES) {
-    image_fail_("%s: is a folder, or larger than %ld bytes", path, IMAGE_MAX_FILE_BYTES);
-  } else if (!(data = (unsigned char*)malloc((size_t)size))) {
-    image_fail_("%s: no memory for %ld bytes", path, size);
-  } else if (fread(data, 1, (size_t)size, file) != (size_t)size) {
-    image_fail_("%s: cannot be read: %s", path, ferror(file) ? strerror(errno) : "it became shorter");
-    free(data);
-    data = NULL;
-  } else {
-    *bytes = (size_t)size;
-  }
-  fclose(file);
-  return data;
+  free(data);
+  return NULL;
 }
 
 static inline uint32_t image_number_(const unsigned char* p, int bytes, int big_endian) {
@@ -328,17 +335,34 @@ static inline unsigned char* image_decode_(const char* path, const unsigned char
   return rgb;
 }
 
-static inline unsigned char* image_read(const char* path, int* width, int* height) {
+static inline unsigned char* image_read_stream(FILE* file, const char* name, int* width, int* height) {
   unsigned char *data, *rgb;
   size_t bytes = 0;
+  if (!file || !name || !width || !height) {
+    image_fail_("image_read_stream: an argument is NULL");
+    return NULL;
+  }
+  data = image_load_(file, name, &bytes);
+  if (!data) return NULL;
+  rgb = image_decode_(name, data, bytes, width, height);
+  free(data);
+  return rgb;
+}
+
+static inline unsigned char* image_read(const char* path, int* width, int* height) {
+  FILE* file;
+  unsigned char* rgb;
   if (!path || !width || !height) {
     image_fail_("image_read: an argument is NULL");
     return NULL;
   }
-  data = image_load_file_(path, &bytes);
-  if (!data) return NULL;
-  rgb = image_decode_(path, data, bytes, width, height);
-  free(data);
+  file = fopen(path, "rb");
+  if (!file) {
+    image_fail_("%s: %s", path, strerror(errno));
+    return NULL;
+  }
+  rgb = image_read_stream(file, path, width, height);
+  fclose(file);
   return rgb;
 }
 
@@ -353,7 +377,8 @@ static inline void image_sink_write_(void* context, void* data, int bytes) {
 }
 
 /* quality 0 means PNG. */
-static inline int image_write_(const char* path, const unsigned char* rgb, int width, int height, int quality) {
+static inline int image_write_(const char* path, const unsigned char* rgb, int width, int height, int channels,
+                               int quality) {
   image_sink_ sink = {NULL, 0};
   char* part;
   int encoded, closed, done = 0;
@@ -371,8 +396,9 @@ static inline int image_write_(const char* path, const unsigned char* rgb, int w
   if (!sink.file) {
     image_fail_("%s: %s", part, strerror(errno));
   } else {
-    encoded = quality == 0 ? stbi_write_png_to_func(image_sink_write_, &sink, width, height, 3, rgb, width * 3)
-                           : stbi_write_jpg_to_func(image_sink_write_, &sink, width, height, 3, rgb, quality);
+    encoded = quality == 0
+                  ? stbi_write_png_to_func(image_sink_write_, &sink, width, height, channels, rgb, width * channels)
+                  : stbi_write_jpg_to_func(image_sink_write_, &sink, width, height, 3, rgb, quality);
     closed = fclose(sink.file) == 0;
     if (!encoded) image_fail_("%s: could not be encoded", path);
     else if (sink.failed || !closed) image_fail_("%s: could not be written; is the disk full?", part);
@@ -385,11 +411,15 @@ static inline int image_write_(const char* path, const unsigned char* rgb, int w
 }
 
 static inline int image_write_png(const char* path, const unsigned char* rgb, int width, int height) {
-  return image_write_(path, rgb, width, height, 0);
+  return image_write_(path, rgb, width, height, 3, 0);
+}
+
+static inline int image_write_png_grey(const char* path, const unsigned char* grey, int width, int height) {
+  return image_write_(path, grey, width, height, 1, 0);
 }
 
 static inline int image_write_jpeg(const char* path, const unsigned char* rgb, int width, int height, int quality) {
-  return image_write_(path, rgb, width, height, quality < 1 ? 1 : quality > 100 ? 100 : quality);
+  return image_write_(path, rgb, width, height, 3, quality < 1 ? 1 : quality > 100 ? 100 : quality);
 }
 
 static inline int image_cut_(float v, int limit) { return v >= (float)limit ? limit : v > 0 ? (int)v : 0; } /* NaN: 0 */

@@ -31,7 +31,8 @@ typedef void (*tern_parallel_fn)(void* user, int32_t n, void (*task)(void* task_
  * (TERN_ERR_STATE).
  * level  0 error        a model could not be loaded, a session not be made, a run or plan failed (not: was cancelled or
  * late)
- *        1 warning      right, but slow: nodes in plain loops; plans that push each other out
+ *        1 warning      right, but slow: nodes in plain loops; plans that push each other out; models of a task that
+ *                       may not belong together
  *        2 information  models loaded, backends opened, sessions and plans made, with times and bytes
  *        3 detail       each node that does not run as the backend in front would: where it runs, and why */
 typedef void (*tern_log_fn)(void* user, int32_t level, const char* message);

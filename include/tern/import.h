@@ -66,6 +66,18 @@ typedef struct tern_task_key {
 TERN_API int32_t tern_import_num_task_keys(void) TERN_NOEXCEPT;
 TERN_API tern_status tern_import_get_task_key(int32_t index, tern_task_key* key) TERN_NOEXCEPT;
 
+/* One of the recipes that come with the library: what the outputs of a kind of model mean. Borrowed for ever. */
+typedef struct tern_recipe {
+  uint32_t struct_size;
+  const char* name;   /* of tern_import_options.recipe */
+  const char* task;   /* "detector", ... */
+  const char* about;  /* a sentence or two: which models */
+} tern_recipe;
+#define TERN_RECIPE_INIT { (uint32_t)sizeof(tern_recipe), NULL, NULL, NULL }
+/* How many there are (0 without memory); the one with a number, by name. Errors: TERN_ERR_INDEX. */
+TERN_API int32_t tern_import_num_recipes(void) TERN_NOEXCEPT;
+TERN_API tern_status tern_import_get_recipe(int32_t index, tern_recipe* recipe) TERN_NOEXCEPT;
+
 /* Text of the last error of this thread in this library ("" if none). Borrowed until its next failing call. */
 TERN_API const char* tern_import_error(void) TERN_NOEXCEPT;
 

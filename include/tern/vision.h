@@ -151,7 +151,8 @@ TERN_API tern_status tern_vision_options_init(tern_vision_options* options, size
 /* A task of one model, or of several that work together, in any order: a detector and what looks into each of its boxes
  * (key points, classes, embeddings); text detection, recognition and, if wanted, direction.
  * models   as many as num_models, 1..4; their metadata say what each is for. The task keeps them alive
- * Errors   TERN_ERR_UNSUPPORTED  a model's metadata says no task, or the models do not go together
+ * Errors   TERN_ERR_UNSUPPORTED  a model's metadata says no task, or the models do not go together: by their tasks, or
+ *                                by what their metadata 'region.of' says that they find and look into
  *          TERN_ERR_CORRUPT      metadata that contradict themselves or the model; the message names the key */
 TERN_API tern_status tern_vision_create(tern_model* const* models, int32_t num_models,
                                         const tern_vision_options* options, tern_vision** vision) TERN_NOEXCEPT;

@@ -63,8 +63,24 @@ Plans try_plans(const tern_model* model) {
 }
 #endif
 
+#ifdef TERN_WITH_IMPORT
+void print_recipes(bool json) {
+  Json j;
+  j.begin_list();
+  for (int32_t i = 0; i < tern_import_num_recipes(); ++i) {
+    tern_recipe r = TERN_RECIPE_INIT;
+    if (tern_import_get_recipe(i, &r) != TERN_OK) continue;
+    if (json) j.begin_object().add("name", r.name).add("task", r.task).add("about", r.about).end();
+    else std::printf("  %-33s %s: %s\n", r.name, r.task, r.about);
+  }
+  if (json) j.print();
+}
+#endif
+
 int run(const Arguments& a) {
 #ifdef TERN_WITH_IMPORT
+  if (a.has("--recipes")) return print_recipes(a.has("--json")), kDone;
+  if (a.words().empty()) return complain("import: SOURCE is missing (see: tern import --help)"), kUsage;
   const std::string& source = a.words()[0];
   const char* given = a.value("-o");
   const std::string output = given ? given : stem(source) + ".tern";
@@ -180,12 +196,13 @@ const Command& import_command() {
         "detector, classifier, segmenter, keypoints, embedder, text_detector, text_direction or text_recognizer; the "
         "default is what fits the model"},
        {"--recipe", "NAME", "what the outputs mean: a recipe's name or a file .recipe; 'none' for no task"},
+       {"--recipes", nullptr, "without SOURCE: lists all recipes"},
        {"--set", "KEY=VALUE", "a key of the task's metadata, see tern info --task; may be repeated"},
        {"--labels", "FILE", "names of classes, one a line"},
        {"--weights", "FORM",
         "of a language model: f32, f16 or q8_0 (8 bits, a scale for 32 numbers), which is the default"},
        {"--json", nullptr, "for programs; 'warnings' tells what will be slow"}},
-      1,
+      0,
       1,
       run};
   return command;

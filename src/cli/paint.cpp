@@ -148,6 +148,24 @@ void paint(const Photo& photo, const tern_vision* vision, const tern_vision_resu
   }
 }
 
+std::vector<uint8_t> mask_values(const tern_vision* vision, const tern_vision_result& r) {
+  std::vector<uint8_t> values((size_t)r.width * (size_t)r.height);
+  if (r.class_map) std::copy_n(r.class_map, values.size(), values.begin());
+  if (!r.masks) return values;
+  const bool soft = tern_vision_get_kind(vision) == TERN_VISION_SEGMENTER;
+  for (int32_t i = std::min(r.num_detections, 255); i-- > 0;) {
+    const tern_mask& m = r.masks[i];
+    for (int32_t y = 0; y < m.height; ++y)
+      for (int32_t x = 0; x < m.width; ++x) {
+        const uint8_t v = m.pixels[(size_t)y * (size_t)m.width + (size_t)x];
+        uint8_t& out = values[(size_t)(m.y + y) * (size_t)r.width + (size_t)(m.x + x)];
+        if (soft) out = v;
+        else if (v >= 128) out = (uint8_t)(i + 1);
+      }
+  }
+  return values;
+}
+
 void print_result(const tern_vision* vision, const tern_vision_result& r) {
   const int32_t kind = tern_vision_get_kind(vision);
   if (r.class_map) {

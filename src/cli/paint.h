@@ -14,6 +14,9 @@ std::string label_text(const tern_vision* vision, int32_t label);
 // Masks, boxes or turned boxes, skeletons, labels; the best on top. A classifier's classes stand in the upper left
 // corner.
 void paint(const Photo& photo, const tern_vision* vision, const tern_vision_result& result);
+// [height][width]: the class of each pixel; or of a segmenter's one mask how sure, 0 to 255; or of things the number of
+// the result, 1 for the first, which is on top, up to 255, and 0 where there is none.
+std::vector<uint8_t> mask_values(const tern_vision* vision, const tern_vision_result& result);
 // One line for each thing.
 void print_result(const tern_vision* vision, const tern_vision_result& result);
 // Adds "detections" and the rest to an object that is open.

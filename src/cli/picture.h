@@ -18,20 +18,25 @@ struct Photo {
   image::Canvas canvas() const { return {rgb.get(), width, height, (size_t)width * 3}; }
 };
 
-// Turned upright as its EXIF data say, on white where it is transparent. Prints why not.
+// Turned upright as its EXIF data say, on white where it is transparent; "-" is the standard input. Prints why not.
 bool read_photo(const std::string& path, Photo* photo);
+// The standard input begins as a picture does, not as a video; nothing of it is taken away.
+bool is_picture_on_input();
 // Ends in .png, .jpg or .jpeg.
 bool names_picture(const std::string& path);
 // Such a name; an existing file is replaced when the new one is complete. Prints why not.
 bool write_photo(const std::string& path, const Photo& photo);
+// pixels: [height][width]
+bool write_grey_png(const std::string& path, const uint8_t* pixels, int width, int height);
 
 // The pictures that words of a command line name: files, and the pictures of folders. Prints what is wrong.
 bool find_photos(const std::vector<std::string>& words, size_t first, std::vector<std::string>* paths);
 
-// Where annotated pictures go: --out names a picture for one, a folder for several. Prints what is wrong.
+// Where annotated pictures or masks go: an option names a picture for one, a folder for several. Prints what is wrong.
 class Album {
  public:
-  bool open(const char* out, const std::vector<std::string>& paths);
+  // only_png: other formats would change the values.
+  bool open(const char* option, const char* out, const std::vector<std::string>& paths, bool only_png = false);
   bool wanted() const { return !targets_.empty(); }
   const std::string& target(size_t i) const { return targets_[i]; }
 

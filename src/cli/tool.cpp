@@ -34,7 +34,9 @@ int exit_code(tern_status status) {
   }
 }
 
-int bad_file_code(const std::string& path) { return ::access(path.c_str(), F_OK) == 0 ? kBadFile : kNotFound; }
+int bad_file_code(const std::string& path) {
+  return path == "-" || ::access(path.c_str(), F_OK) == 0 ? kBadFile : kNotFound;
+}
 
 int report(tern_status status, const std::string& what) {
   progress("%s", "");
@@ -60,14 +62,22 @@ namespace {
 void keep_warning(void* user, int32_t level, const char* message) {
   if (level == 1) ((std::vector<std::string>*)user)->push_back(message);
 }
+
+void tell_warning(void*, int32_t level, const char* message) {
+  if (level != 1) return;
+  progress("%s", "");
+  complain("warning: %s", printable(message, 500).c_str());
+}
 }  // namespace
 
-int make_context(const Arguments& arguments, Handle<tern_context>* context, std::vector<std::string>* warnings) {
+int make_context(const Arguments& arguments, Handle<tern_context>* context, std::vector<std::string>* warnings,
+                 bool tell) {
   int64_t threads = 0;
   if (!arguments.number("--threads", 1, 256, &threads)) return kUsage;
   tern_context_options options = TERN_CONTEXT_OPTIONS_INIT;
   options.num_threads = (int32_t)threads;
-  if (warnings) options.log = keep_warning, options.log_user = warnings, options.log_level = 1;
+  options.log_level = 1;
+  options.log = warnings ? keep_warning : tell ? tell_warning : nullptr, options.log_user = warnings;
   tern_context* made = nullptr;
   if (const tern_status s = tern_context_create(&options, &made)) return report(s, "cannot begin");
   context->reset(made);

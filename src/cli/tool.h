@@ -32,10 +32,10 @@ int exit_code(tern_status status);
 int bad_file_code(const std::string& path);
 
 // Each returns kDone, or has printed why not and returns the exit code.
-// warnings: gets what the library says of what is right, but slow.
+// warnings: gets what the library says of what is right, but slow or strange; tell: prints it.
 // --threads
 int make_context(const Arguments& arguments, Handle<tern_context>* context,
-                 std::vector<std::string>* warnings = nullptr);
+                 std::vector<std::string>* warnings = nullptr, bool tell = false);
 int load_model(tern_context* context, const std::string& path, uint32_t flags, Handle<tern_model>* model);
 // The model files that the command line begins with; at least one.
 int load_models(tern_context* context, const Arguments& arguments, std::vector<Handle<tern_model>>* models);

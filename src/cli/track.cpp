@@ -247,10 +247,14 @@ int track_video(const Arguments& a, tern_tracker_options options) {
   if (!a.real("--min-score", 0, 1, &min_score)) return kUsage;
   Handle<tern_context> context;
   std::vector<Handle<tern_model>> models;
-  if (const int code = make_context(a, &context)) return code;
+  if (const int code = make_context(a, &context, nullptr, true)) return code;
   if (const int code = load_models(context.get(), a, &models)) return code;
   if (a.words().size() != models.size() + 1) return complain("models are followed by one video"), kUsage;
   const std::string& path = a.words().back();
+  const char* out = a.value("--out");
+  const bool still = out && names_picture(out);
+  if (out && !still && !names_video(out))
+    return complain("--out %s: a video ends in .mp4, .avi, .mkv, ..., a picture in .png or .jpg", out), kUsage;
   for (const char* option : {"--out", "--mot"})
     if (const char* target = a.value(option); target && is_same_file(path, target))
       return complain("%s %s is the video itself", option, target), kUsage;
@@ -276,8 +280,6 @@ int track_video(const Arguments& a, tern_tracker_options options) {
     if (const tern_status s = tern_camera_motion_create(nullptr, &made_motion)) return report(s, "track");
   const Handle<tern_camera_motion> motion(made_motion);
 
-  const char* out = a.value("--out");
-  const bool still = out && names_picture(out);
   VideoWriter writer;
   writer.want(still ? nullptr : out, video.frame_rate());
   Photo last;

@@ -102,7 +102,10 @@ bool Pipe::close() {
 }
 
 bool is_video(const std::string& path) {
-  if (path == "-" || path.rfind("camera:", 0) == 0) return true;
+  return path == "-" ? !is_picture_on_input() : path.rfind("camera:", 0) == 0 || names_video(path);
+}
+
+bool names_video(const std::string& path) {
   for (const char* suffix : {".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v", ".ts", ".wmv", ".flv",
                              ".ogv", ".3gp", ".mjpeg", ".gif", ".y4m"})
     if (has_suffix(path, suffix)) return true;

@@ -34,8 +34,9 @@ class Pipe {
   std::atomic<pid_t> process_{-1};
 };
 
-// Told by its name, or "-" or "camera:N".
+// Told by its name, or "camera:N", or "-" where no picture comes.
 bool is_video(const std::string& path);
+bool names_video(const std::string& path);
 
 // How many frames are done, how fast, and how long the rest takes; tells it now and then.
 class FrameClock {

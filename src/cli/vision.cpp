@@ -83,14 +83,22 @@ int make_task(const Arguments& a, const Kind& kind, tern_context* context, size_
 
 int run_pictures(const Arguments& a, const Runner& runner, size_t num_models) {
   std::vector<std::string> paths;
-  Album album;
+  Album album, masks;
   if (!find_photos(a.words(), num_models, &paths)) return kNotFound;
-  if (!album.open(a.value("--out"), paths)) return kUsage;
+  if (!album.open("--out", a.value("--out"), paths) || !masks.open("--mask", a.value("--mask"), paths, true))
+    return kUsage;
+  for (size_t i = 0; i < paths.size() && album.wanted() && masks.wanted(); ++i)
+    if (album.target(i) == masks.target(i))
+      return complain("--out and --mask would both write %s", masks.target(i).c_str()), kUsage;
   return for_each_photo(paths, [&](size_t i, const Photo& photo) -> int {
     const double begin = now_seconds();
     const tern_vision_result* result = nullptr;
     if (const tern_status s = runner.run(photo, &result)) return report(s, paths[i]);
     const double ms = (now_seconds() - begin) * 1e3;
+    if (masks.wanted()) {
+      const std::vector<uint8_t> values = mask_values(runner.vision.get(), *result);
+      if (!write_grey_png(masks.target(i), values.data(), result->width, result->height)) return kNoResource;
+    }
     if (album.wanted()) {
       paint(photo, runner.vision.get(), *result);
       if (!write_photo(album.target(i), photo)) return kNoResource;
@@ -104,6 +112,7 @@ int run_pictures(const Arguments& a, const Runner& runner, size_t num_models) {
           .add("milliseconds", ms);
       add_result(runner.vision.get(), *result, &j);
       if (album.wanted()) j.add("annotated", album.target(i));
+      if (masks.wanted()) j.add("mask", masks.target(i));
       j.print();
       return kDone;
     }
@@ -166,7 +175,7 @@ int run_video(const Arguments& a, const Runner& runner, const std::string& path,
 
 int run(const Arguments& a, const Kind& kind) {
   Handle<tern_context> context;
-  if (const int code = make_context(a, &context)) return code;
+  if (const int code = make_context(a, &context, nullptr, true)) return code;
   Runner runner;
   runner.json = a.has("--json");
   const std::string& last = a.words().back();
@@ -175,7 +184,8 @@ int run(const Arguments& a, const Kind& kind) {
   if (is) {
     const char* out = a.value("--out");
     if (out && is_same_file(last, out)) return complain("--out %s is the video itself", out), kUsage;
-    if (out && names_picture(out)) return complain("--out %s: a video ends in .mp4, .avi, .mkv, ...", out), kUsage;
+    if (out && !names_video(out)) return complain("--out %s: a video ends in .mp4, .avi, .mkv, ...", out), kUsage;
+    if (a.value("--mask")) return complain("--mask is for pictures"), kUsage;
     if (!video.open(last)) return bad_file_code(last);
   }
   size_t num_models = 0;
@@ -187,10 +197,10 @@ int run(const Arguments& a, const Kind& kind) {
 }
 
 constexpr const char* kInputs =
-    "PICTURE is a JPEG, PNG or BMP file or a folder of them; VIDEO is a file that ffmpeg reads, '-' one on standard "
-    "input,\n"
-    "camera:0 the first camera. What a model needs and what its outputs mean is in its file: tern info MODEL.\n"
-    "Coordinates are pixels of the upright picture.\n";
+    "PICTURE is a JPEG, PNG or BMP file or a folder of them; VIDEO is a file that ffmpeg reads, camera:0 the first "
+    "camera;\n"
+    "'-' a picture or a video on standard input. What a model needs and what its outputs mean is in its file:\n"
+    "tern info MODEL. Coordinates are pixels of the upright picture.\n";
 
 std::vector<Option> options_of(std::initializer_list<Option> more) {
   std::vector<Option> list = {
@@ -233,8 +243,12 @@ const Command& segment_command() {
       "which pixels belong to what",
       kInputs,
       "  tern segment selfie.tern me.jpg --out me-marked.png\n"
+      "  tern segment rooms.tern photos/ --mask classes/\n"
       "  tern segment yolo-seg.tern street.mp4 --out street-masks.mp4\n",
-      options_of({}),
+      options_of(
+          {{"--mask", "FILE",
+            "writes a grey PNG of the picture's size, for several a folder: the class of each pixel; of one mask "
+            "how sure, 0 to 255; of things the number of the result, 1 = the first, 0 = none"}}),
       2,
       -1,
       [](const Arguments& a) {
@@ -266,9 +280,9 @@ const Command& pose_command() {
       "finds persons, hands or faces and their key points",
       "DETECTOR finds them; without it the whole picture is taken for one. In a video they are followed from frame to "
       "frame.\nBoxes are the detector's, as a head or a palm, or without it those around the points.\n"
-      "PICTURE is a JPEG, PNG or BMP file or a folder of them; VIDEO is a file that ffmpeg reads, '-' one on standard "
-      "input,\n"
-      "camera:0 the first camera. Key points are in pixels of the upright picture.\n",
+      "PICTURE is a JPEG, PNG or BMP file or a folder of them; VIDEO is a file that ffmpeg reads, camera:0 the first "
+      "camera;\n"
+      "'-' a picture or a video on standard input. Key points are in pixels of the upright picture.\n",
       "  tern pose persons.tern landmarks.tern yoga.jpg --out yoga-pose.png\n"
       "  tern pose persons.tern landmarks.tern dance.mp4 --out dance-pose.mp4 --smooth 0.05\n"
       "  tern pose persons.tern landmarks.tern yoga.jpg --json\n",
@@ -304,9 +318,9 @@ const Command& read_command() {
       "DETECTION finds the lines; without it a picture is one line. DIRECTION says which are upside down. Models may "
       "come "
       "in any\norder. In pictures that --out writes, what is not ASCII or runs down stands as the number of its line.\n"
-      "PICTURE is a JPEG, PNG or BMP file or a folder of them; VIDEO is a file that ffmpeg reads, '-' one on standard "
-      "input,\ncamera:0 the first camera. Corners are pixels of the upright picture, from the text's own upper left "
-      "clockwise.\n",
+      "PICTURE is a JPEG, PNG or BMP file or a folder of them; VIDEO is a file that ffmpeg reads, camera:0 the first "
+      "camera;\n'-' a picture or a video on standard input. Corners are pixels of the upright picture, from the "
+      "text's\nown upper left clockwise.\n",
       "  tern read det.tern rec.tern cls.tern sign.jpg --out sign-text.png\n"
       "  tern import rec.onnx --labels characters.txt   # one a line\n"
       "  tern read det.tern rec.tern receipts/ --json\n",

@@ -136,6 +136,8 @@ constexpr TaskKey kKeys[] = {
     {"region.scale", numbers, "1", 0.01, 100, "", "of width and height; one number or two"},
     {"region.shift", numbers, "0,0", -10, 10, "", "of the middle, in widths and heights of the box"},
     {"region.square", choice, "none", 0, 0, "none|longer", "whether the region is a square"},
+    {"region.of", text, "", 0, 0, "",
+     "a word for what the region shows: a detector and the model that looks next go together where theirs are equal"},
 
     {"embedding.normalize", choice, "yes", 0, 0, "no|yes", "to length 1"},
 
@@ -309,8 +311,21 @@ tern_status check_value(const TaskKey& key, const std::string& value, const Sign
   return TERN_OK;
 }
 
-// How far apart two names are, for "did you mean": letters put in, left out, changed or swapped.
-size_t distance(std::string_view a, std::string_view b) {
+const char* nearest_key(std::string_view name) {
+  const TaskKey* best = &kKeys[0];
+  size_t least = SIZE_MAX;
+  for (const TaskKey& k : kKeys) {
+    const char* last = std::strrchr(k.name, '.');
+    const size_t d = std::min(name_distance(name, k.name), last ? name_distance(name, last + 1) : SIZE_MAX);
+    if (d < least) least = d, best = &k;
+  }
+  return best->name;
+}
+
+}  // namespace
+
+size_t name_distance(std::string_view a, std::string_view b) {
+  a = a.substr(0, 64), b = b.substr(0, 64);
   std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
   for (size_t i = 0; i <= a.size(); ++i)
     for (size_t j = 0; j <= b.size(); ++j) {
@@ -324,20 +339,6 @@ size_t distance(std::string_view a, std::string_view b) {
     }
   return d[a.size()][b.size()];
 }
-
-const char* nearest_key(std::string_view name) {
-  const TaskKey* best = &kKeys[0];
-  size_t least = SIZE_MAX;
-  name = name.substr(0, 64);
-  for (const TaskKey& k : kKeys) {
-    const char* last = std::strrchr(k.name, '.');
-    const size_t d = std::min(distance(name, k.name), last ? distance(name, last + 1) : SIZE_MAX);
-    if (d < least) least = d, best = &k;
-  }
-  return best->name;
-}
-
-}  // namespace
 
 std::span<const TaskKey> task_keys() { return kKeys; }
 

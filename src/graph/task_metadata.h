@@ -27,6 +27,8 @@ struct TaskKey {
   const char* about;     // one sentence
 };
 std::span<const TaskKey> task_keys();
+// How far apart two names are, for "did you mean": letters put in, left out, changed or swapped. Of both the first 64.
+size_t name_distance(std::string_view a, std::string_view b);
 // By its name, or by the last part of it where only one key has that: "score" is result.score. NULL: there is none.
 const TaskKey* find_task_key(std::string_view name);
 

@@ -13,6 +13,7 @@
 #include "graph/task_metadata.h"
 #include "import/gguf.h"
 #include "import/importer.h"
+#include "import/recipes.h"
 
 namespace tern {
 
@@ -174,6 +175,25 @@ extern "C" tern_status tern_import_get_task_key(int32_t index, tern_task_key* ke
   key->name = k.name, key->kind = kKinds[(size_t)k.kind], key->fallback = k.fallback, key->words = k.words;
   key->about = k.about, key->min = k.min, key->max = k.max;
   return TERN_OK;
+}
+
+extern "C" int32_t tern_import_num_recipes(void) noexcept {
+  int32_t n = 0;
+  (void)guard("list", "recipes", [&] { return n = (int32_t)tern::recipe_summaries().size(), TERN_OK; });
+  return n;
+}
+
+extern "C" tern_status tern_import_get_recipe(int32_t index, tern_recipe* recipe) noexcept {
+  if (!recipe || recipe->struct_size < sizeof *recipe)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_get_recipe: set the recipe with TERN_RECIPE_INIT");
+  return guard("list", "recipes", [&]() -> tern_status {
+    const auto list = tern::recipe_summaries();
+    if (index < 0 || (size_t)index >= list.size())
+      return TERN_FAIL(TERN_ERR_INDEX, "there is no recipe %d of %zu", index, list.size());
+    const tern::RecipeSummary& r = list[(size_t)index];
+    recipe->name = r.name.c_str(), recipe->task = r.task.c_str(), recipe->about = r.about.c_str();
+    return TERN_OK;
+  });
 }
 
 extern "C" const char* tern_import_error(void) noexcept { return tern::thread_error().message; }

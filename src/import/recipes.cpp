@@ -164,6 +164,7 @@ tern_status bad_line(const std::string& recipe, int line, const char* what) {
 tern_status parse_recipe(std::string name, std::string_view text, Recipe* out) {
   Recipe r;
   r.name = std::move(name);
+  bool heading = true;  // comments before all else are what it is about
   int number = 0;
   size_t at = 0;
   while (at < text.size()) {
@@ -173,9 +174,10 @@ tern_status parse_recipe(std::string name, std::string_view text, Recipe* out) {
     ++number;
     if (line.empty()) continue;
     if (line[0] == '#') {
-      if (r.about.empty() && line.size() > 2) r.about = trim(line.substr(1));
+      if (heading) r.about += (r.about.empty() ? "" : " ") + std::string(trim(line.substr(1)));
       continue;
     }
+    heading = false;
     const size_t colon = line.find(':'), equal = line.find('=');
     const std::vector<std::string> head = words_of(line.substr(0, std::min({colon, equal, line.size()})));
     if (head.empty()) return bad_line(r.name, number, "a key is missing");
@@ -504,10 +506,13 @@ tern_status choose(const ImportOptions& options, ModelDef* model) {
   const std::string& wanted = options.recipe;
   if (!wanted.empty() &&
       std::none_of(recipes.begin(), recipes.end(), [&](const Recipe& r) { return r.name == wanted; })) {
-    std::string names;
-    for (const Recipe& r : recipes) names += r.name + ", ";
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "no recipe '%.60s'; there are %s and none", wanted.c_str(),
-                     names.c_str());
+    std::stable_sort(recipes.begin(), recipes.end(), [&](const Recipe& a, const Recipe& b) {
+      return name_distance(wanted, a.name) < name_distance(wanted, b.name);
+    });
+    return TERN_FAIL(
+        TERN_ERR_INVALID_ARGUMENT,
+        "no recipe '%.60s'; the nearest are %s, %s and %s (tern import --recipes lists all; none: no task)",
+        wanted.c_str(), recipes[0].name.c_str(), recipes[1].name.c_str(), recipes[2].name.c_str());
   }
   Match match;
   for (const Recipe& r : recipes) {
@@ -525,6 +530,18 @@ tern_status choose(const ImportOptions& options, ModelDef* model) {
 }
 
 }  // namespace
+
+std::span<const RecipeSummary> recipe_summaries() {
+  static const std::vector<RecipeSummary> list = [] {
+    std::vector<RecipeSummary> all;
+    for (const auto& [name, text] : kRecipeTexts) {
+      Recipe r;
+      if (parse_recipe(name, text, &r) == TERN_OK) all.push_back({r.name, r.task, r.about});
+    }
+    return all;
+  }();
+  return list;
+}
 
 std::vector<std::string> python_strings(const std::string& text) {
   std::vector<std::string> out;

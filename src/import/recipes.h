@@ -12,6 +12,12 @@ namespace tern {
 // what the outputs mean, and a setting that cannot be.
 tern_status apply_recipe(const ImportOptions& options, ModelDef* model);
 
+// What stands in tern_import_get_recipe: those that come with the library, by name.
+struct RecipeSummary {
+  std::string name, task, about;
+};
+std::span<const RecipeSummary> recipe_summaries();
+
 // The strings in the text of a Python dictionary or list: "{0: 'person', 1: 'car'}".
 std::vector<std::string> python_strings(const std::string& text);
 

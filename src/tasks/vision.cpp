@@ -18,6 +18,37 @@ void ResultLists::add_detection(const image::Box& b, float score, int32_t label)
 }
 
 namespace {
+
+// Whether the detector finds what the other model looks into: their metadata say so, or else their labels may tell.
+tern_status check_pair(const Context& context, TaskNetwork& finds, TaskNetwork& looks) {
+  const std::string finds_of = finds.metadata().text("region.of"), looks_of = looks.metadata().text("region.of");
+  if (!finds_of.empty() && !looks_of.empty()) {
+    if (finds_of == looks_of) return TERN_OK;
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                     "the models do not go together: the detector finds '%.60s', the other one looks into '%.60s' "
+                     "(metadata 'region.of')",
+                     finds_of.c_str(), looks_of.c_str());
+  }
+  // Classes and embeddings may be of anything that is found; key points are those of one kind of thing.
+  if (looks.metadata().task() != Task::keypoints) return TERN_OK;
+  const auto words_of = [](TaskNetwork& n, const std::string& of) {
+    std::vector<std::string> words = n.labels();
+    if (!of.empty()) words.push_back(of);
+    return words;
+  };
+  const std::vector<std::string> found = words_of(finds, finds_of), wanted = words_of(looks, looks_of);
+  for (const std::string& a : found)
+    for (const std::string& b : wanted)
+      if (a.find(b) != std::string::npos || b.find(a) != std::string::npos) return TERN_OK;
+  if (!found.empty() && !wanted.empty())
+    const_cast<Context&>(context).log(
+        1,
+        "the detector finds '%.60s'%s, the model of key points looks into '%.60s'%s: they "
+        "may not belong together (metadata 'region.of' of both says so)",
+        found[0].c_str(), found.size() > 1 ? ", ..." : "", wanted[0].c_str(), wanted.size() > 1 ? ", ..." : "");
+  return TERN_OK;
+}
+
 bool is_text(Task task) {
   return task == Task::text_detector || task == Task::text_direction || task == Task::text_recognizer;
 }
@@ -113,9 +144,12 @@ tern_status Vision::create(std::span<const Model* const> models, const VisionOpt
   if (options.follow && !v->keypoints_->can_follow())
     return TERN_FAIL(TERN_ERR_UNSUPPORTED,
                      "TERN_VISION_FOLLOW needs the metadata 'region.*' of the key point model, which it does not have");
-  if (v->finder_ && v->describer_)
+  if (v->finder_ && v->describer_) {
+    TERN_TRY(check_pair(models[0]->context(), v->finder_->network(), v->describer_->network()));
     TERN_TRY(RegionRule::read(v->finder_->network().metadata(), v->finder_->num_points(), &v->region_));
-  else if (v->finder_) TERN_TRY(BoxMasks::create(v->finder_->network(), &v->masks_));
+  } else if (v->finder_) {
+    TERN_TRY(BoxMasks::create(v->finder_->network(), &v->masks_));
+  }
   // Names are those of what looks last.
   TaskNetwork& last = v->describer_ ? v->describer_->network() : v->finder_->network();
   v->labels_ = v->kind_ == TERN_VISION_EMBEDDER && v->finder_ ? v->finder_->network().labels() : last.labels();

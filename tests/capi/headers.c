@@ -35,6 +35,7 @@ SIZE(tern_track, 40)
 SIZE(tern_camera_motion_options, 12)
 SIZE(tern_import_options, 72)
 SIZE(tern_task_key, 64)
+SIZE(tern_recipe, 32)
 #undef SIZE
 #endif
 
@@ -66,3 +67,4 @@ tern_vision_options vision_options = TERN_VISION_OPTIONS_INIT;
 tern_generator_options generator_options = TERN_GENERATOR_OPTIONS_INIT;
 tern_import_options import_options = TERN_IMPORT_OPTIONS_INIT;
 tern_task_key task_key = TERN_TASK_KEY_INIT;
+tern_recipe recipe = TERN_RECIPE_INIT;

@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -61,6 +62,28 @@ def png(width, height, pixel):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+def read_png(data):
+    """Width, height, channels and rows of bytes of a PNG of 8 bits."""
+    at, parts = 8, {}
+    while at < len(data):
+        size, kind = struct.unpack(">I4s", data[at:at + 8])
+        parts[kind] = parts.get(kind, b"") + data[at + 8:at + 8 + size]
+        at += size + 12
+    width, height, depth, colour = struct.unpack(">IIBB", parts[b"IHDR"][:10])
+    channels, raw, rows = {0: 1, 2: 3}[colour], zlib.decompress(parts[b"IDAT"]), []
+    assert depth == 8
+    above = bytes(width * channels)
+    for y in range(height):
+        kind, line, row = raw[y * (width * channels + 1)], raw[y * (width * channels + 1) + 1:(y + 1) * (width * channels + 1)], bytearray()
+        for i, v in enumerate(line):
+            a, b, c = row[i - channels] if i >= channels else 0, above[i], above[i - channels] if i >= channels else 0
+            nearest = min((abs(b - c), 0, a), (abs(a - c), 1, b), (abs(a + b - 2 * c), 2, c))[2]
+            row.append((v + [0, a, b, (a + b) // 2, nearest][kind]) & 255)
+        above = bytes(row)
+        rows.append(above)
+    return width, height, channels, rows
+
+
 def message(*fields):
     """Bytes of a protobuf message: (number, int | str | bytes) each."""
     def varint(n):
@@ -75,13 +98,14 @@ def message(*fields):
     return out
 
 
-def onnx(nodes, inputs, outputs, **integers):
+def onnx(nodes, inputs, outputs, constants=(), **integers):
     """Bytes of an ONNX file. nodes: (operator, inputs, output); inputs: {name: dims}, a dim that is text varies; all f32.
-    integers: attributes of the nodes that have any but Add, whole numbers or lists of them."""
+    constants: (name, dims, numbers); integers: attributes of the nodes but Add and Mul, whole numbers or lists of them."""
     dim = lambda d: message((2, d) if isinstance(d, str) else (1, d))
     value = lambda name, dims: message((1, name), (2, message((1, message((1, 1), (2, message(*[(1, dim(d)) for d in dims])))))))
     attributes = [(5, message((1, name), (3, v), (20, 2)) if isinstance(v, int) else message((1, name), *[(8, i) for i in v], (20, 7))) for name, v in integers.items()]
-    graph = [(1, message(*[(1, i) for i in ins], (2, out), (4, op), *(attributes if op != "Add" else []))) for op, ins, out in nodes]
+    graph = [(1, message(*[(1, i) for i in ins], (2, out), (4, op), *(attributes if op not in ("Add", "Mul") else []))) for op, ins, out in nodes]
+    graph += [(5, message(*[(1, d) for d in dims], (2, 1), (8, name), (9, floats(numbers)))) for name, dims, numbers in constants]
     graph += [(2, "g")] + [(11, value(n, d)) for n, d in inputs.items()] + [(12, value(n, d)) for n, d in outputs.items()]
     return message((1, 8), (7, message(*graph)), (8, message((2, 13))))
 
@@ -359,13 +383,24 @@ class Import(Case):
         for text in ("image", "=3", "image="):
             self.assertIn("NAME=NUMBER", tern("import", self.onnx, "-o", out, "--input-value", text, code=2).err)
         self.assertIn("'picture'", tern("import", self.onnx, "-o", out, "--input-value", "picture=3", code=2).err)
-        self.assertNotEqual(tern("import", self.onnx, "-o", out, "--recipe", "soup", code=None).returncode, 0)
+        soup = tern("import", self.onnx, "-o", out, "--recipe", "blaseface", code=2).err
+        self.assertIn("'blaseface'; the nearest are blazeface, ", soup)
+        self.assertIn("--recipes", soup)
+        self.assertLess(len(soup), 250)
         tern("import", self.onnx, "-o", out, "--labels", self.path("none.txt"), code=3)
         with open(out, "rb") as f:
             self.assertEqual(f.read(), b"old")
         self.assertEqual(sorted(os.listdir(self.folder)), ["bad.onnx", "old.tern"])
         self.assertIn("already", tern("import", self.model("small.tern"), "-o", out, code=4).err)
         tern("import", self.onnx, "-o", self.path("no/such/folder.tern"), code=None)
+
+    def test_recipes(self):
+        text = tern("import", "--recipes").out
+        self.assertRegex(text, r"\n  blazepalm +detector: Palms")
+        recipes = json.loads(tern("import", "--recipes", "--json").out)
+        self.assertEqual(len(recipes), len([n for n in os.listdir(os.path.join(ARGS.source, "src/import/recipes")) if n.endswith(".recipe")]))
+        self.assertTrue(all(r["about"] and r["task"] for r in recipes))
+        self.assertIn("missing", tern("import", code=2).err)
 
     def test_names(self):
         """Inputs of any name: the longest that fits counts."""
@@ -534,6 +569,116 @@ class Tracks(Case):
         self.assertIn("byte, ocsort and botsort", tern("track", good, "--method", "sort", code=2).err)
         tern("track", good, "--high-score", "2", code=2)
         tern("track", good, "--camera-motion", "--method", "botsort", code=2)
+
+
+class Pipes(Case):
+    """Pictures and masks of small models."""
+
+    def test_mask(self):
+        # 4 x 4: red on the left, blue on the right, green between in the lowest row.
+        colours = [[(255, 0, 0), (200, 0, 0), (0, 0, 250), (0, 0, 250)]] * 3 + [[(255, 0, 0), (0, 99, 0), (0, 99, 0), (0, 0, 250)]]
+        rows = b"".join(b"\0" + b"".join(map(bytes, row)) for row in colours)
+        chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        picture = self.write("a.png", b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+        def made(name, source, *words):
+            tern("import", self.write(name + ".onnx", source), "-o", self.path(name + ".tern"), *words)
+            return self.path(name + ".tern")
+
+        def values(model, *words):
+            out = self.path("mask.png")
+            tern("segment", model, picture, "--mask", out, *words)
+            with open(out, "rb") as f:
+                width, height, channels, rows = read_png(f.read())
+            self.assertEqual((width, height, channels), (4, 4, 1))
+            return [list(r) for r in rows]
+        x, plain = {"x": [1, 3, 4, 4]}, ["--set", "input.scale=0.00392156862745098"]
+        classes = made("classes", onnx([("Add", ["x", "x"], "y")], x, {"y": [1, 3, 4, 4]}), "--task", "segmenter", *plain)
+        self.assertEqual(values(classes), [[0, 0, 2, 2]] * 3 + [[0, 1, 1, 2]])
+        one = made("one", onnx([("ReduceMax", ["x"], "y")], x, {"y": [1, 1, 4, 4]}, axes=[1]), "--task", "segmenter", *plain)
+        self.assertEqual(values(one), [[255, 200, 250, 250]] * 3 + [[255, 99, 99, 250]])
+        # Two things: the better one at the left, with a hole in its mask; the other one everywhere but below.
+        nodes = [("ReduceMean", ["x"], "m"), ("Mul", ["m", "zero"], "z")] + [("Add", ["z", "c" + n], n) for n in ("boxes", "scores", "masks")]
+        constants = [("zero", [], [0]), ("cboxes", [2, 4], [0, 0, 2, 4, 0, 0, 4, 3]), ("cscores", [2], [0.9, 0.8]), ("cmasks", [2, 1, 4, 4], [1] * 4 + [0] * 4 + [1] * 24)]
+        things = made("things", onnx(nodes, x, {"boxes": [2, 4], "scores": [2], "masks": [2, 1, 4, 4]}, constants, keepdims=0), "--task", "detector", "--set", "output.boxes=boxes",
+                      "--set", "output.scores=scores", "--set", "output.masks=masks", "--set", "boxes.form=corners", "--set", "nms=none", "--set", "boxes.unit=pixels")
+        self.assertEqual(values(things), [[1, 1, 2, 2], [2, 2, 2, 2], [1, 1, 2, 2], [1, 1, 0, 0]])
+        self.assertEqual(values(things, "--max", "1"), [[1, 1, 0, 0], [0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0]])
+        result = json.loads(tern("segment", things, picture, "--mask", self.path("b.png"), "--out", self.path("c.png"), "--json").out)
+        self.assertEqual((result["mask"], result["annotated"]), (self.path("b.png"), self.path("c.png")))
+        os.mkdir(self.path("in"))
+        for name in ("a.png", "b.png"):
+            shutil.copy(picture, self.path("in/" + name))
+        tern("segment", things, self.path("in"), "--mask", self.path("masks"))
+        self.assertEqual(sorted(os.listdir(self.path("masks"))), ["a.png", "b.png"])
+        for words, text in ((["--mask", self.path("m.jpg")], ".png"), (["--mask", picture], "itself"),
+                            (["--mask", self.path("same.png"), "--out", self.path("same.png")], "both"), (["--mask", ""], "ends in")):
+            self.assertIn(text, tern("segment", things, picture, *words, code=2).err)
+        self.assertIn("unknown option", tern("detect", things, picture, "--mask", self.path("m.png"), code=2).err)
+        self.assertIn("pictures", tern("segment", things, self.write("a.avi", b"no video"), "--mask", self.path("m.png"), code=2).err)
+
+    def test_standard_input(self):
+        spots = self.model("spots.tern")
+        picture = png(8, 8, lambda x, y: 255 if x < 4 and y < 4 else 64)
+        path = self.write("a.png", picture)
+        want = json.loads(tern("detect", spots, path, "--json").out)["detections"]
+        self.assertEqual(len(want), 1)
+
+        def piped(*words, data=picture, slowly=False, code=0):
+            p = subprocess.Popen([ARGS.tern, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            if slowly:
+                for i in range(3):
+                    p.stdin.write(data[i:i + 1])
+                    p.stdin.flush()
+                    time.sleep(0.05)
+                data = data[3:]
+            out, err = p.communicate(data, timeout=60)
+            self.assertEqual(p.returncode, code, err)
+            return out.decode()
+        for slowly in (False, True):
+            result = json.loads(piped("detect", spots, "-", "--json", slowly=slowly))
+            self.assertEqual((result["picture"], result["detections"]), ("-", want))
+        with open(path, "rb") as f:
+            self.assertEqual(json.loads(subprocess.run([ARGS.tern, "detect", spots, "-", "--json"], stdin=f, capture_output=True).stdout)["detections"], want)
+        one, other = socket.socketpair()
+        with one, other:
+            one.sendall(picture)
+            one.shutdown(socket.SHUT_WR)
+            p = subprocess.run([ARGS.tern, "detect", spots, "-", "--json"], stdin=other, capture_output=True)
+        self.assertEqual(json.loads(p.stdout)["detections"], want)
+        piped("detect", spots, "-", "--out", self.path("found/"))
+        self.assertEqual(os.listdir(self.path("found")), ["picture.png"])
+        piped("detect", spots, "-", data=picture[:60], code=4)  # damaged
+        if shutil.which("ffmpeg"):
+            piped("detect", spots, "-", data=b"", code=4)
+            video = subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=white:size=16x16:rate=5:duration=1", "-f", "avi", "-"], check=True,
+                                   capture_output=True).stdout
+            self.assertEqual(len(piped("detect", spots, "-", "--json", data=video).splitlines()), 5)
+
+    def test_endings(self):
+        spots, picture = self.model("spots.tern"), self.write("a.png", png(8, 8, lambda x, y: 255))
+        for out in ("x.foo", "x", "x.gif", "x.mp4"):
+            self.assertIn("ends in", tern("detect", spots, picture, "--out", self.path(out), code=2).err)
+        video = self.write("a.avi", b"no video")
+        for command in ("detect", "track"):
+            for out in ("x.foo", "x"):
+                self.assertIn("ends in", tern(command, spots, video, "--out", self.path(out), code=2).err)
+        self.assertIn("ends in", tern("detect", spots, video, "--out", self.path("x.png"), code=2).err)
+
+    def test_pairs(self):
+        """Models that do not belong together."""
+        picture, spots, points = self.write("a.png", png(8, 8, lambda x, y: 255)), self.path("spots.tern"), self.path("points.tern")
+        tern("edit", self.model("spots.tern"), "-o", spots, "--set", "region.of=hand")
+        tern("edit", self.model("points.tern"), "-o", points, "--set", "region.of=body")
+        err = tern("pose", spots, points, picture, code=4).err
+        self.assertIn("'hand'", err)
+        self.assertIn("'body'", err)
+        tern("edit", points, "--set", "region.of=hand")
+        self.assertEqual(tern("pose", points, spots, picture).err, "")
+        for labels, warns in (("corner", True), ("brighter", False), ("", False)):
+            tern("edit", self.model("points.tern"), "-o", points, "--set", "labels=" + labels)
+            err = tern("pose", self.model("spots.tern"), points, picture).err
+            self.assertEqual("may not belong together" in err, warns, err)
 
 
 class Pictures(Case):

@@ -336,6 +336,24 @@ TEST(ImageHeader, SaysWhatIsWrong) {
   EXPECT_FALSE(std::string(image_error()).empty());
 }
 
+TEST(ImageHeader, ReadsAPipe) {
+  Bytes png;
+  stbi_write_png_to_func(append, &png, 48, 32, 3, quarters().data(), 48 * 3);
+  int ends[2], w = 0, h = 0;
+  ASSERT_EQ(pipe(ends), 0);
+  ASSERT_EQ(write(ends[1], png.data(), png.size()), (ssize_t)png.size());
+  close(ends[1]);
+  FILE* file = fdopen(ends[0], "rb");
+  uint8_t* rgb = image_read_stream(file, "the pipe", &w, &h);
+  ASSERT_NE(rgb, nullptr);
+  EXPECT_TRUE(w == 48 && h == 32 && memcmp(rgb, quarters().data(), quarters().size()) == 0);
+  free(rgb);
+  EXPECT_EQ(image_read_stream(file, "the pipe", &w, &h), nullptr);  // nothing is left
+  EXPECT_NE(std::string(image_error()).find("the pipe: the file is empty"), std::string::npos);
+  EXPECT_EQ(image_read_stream(nullptr, "a", &w, &h), nullptr);
+  fclose(file);
+}
+
 TEST(ImageHeader, WritesAndReadsBack) {
   Folder folder;
   const Bytes rgb = quarters();
@@ -348,6 +366,12 @@ TEST(ImageHeader, WritesAndReadsBack) {
   free(back);
   ASSERT_EQ(image_write_jpeg(path.c_str(), rgb.data(), 48, 32, 90), 1);
   EXPECT_NE(access((path + ".part").c_str(), F_OK), 0);
+  const Bytes grey = {0, 1, 2, 128, 254, 255};
+  ASSERT_EQ(image_write_png_grey(path.c_str(), grey.data(), 3, 2), 1);
+  back = image_read(path.c_str(), &w, &h);
+  ASSERT_TRUE(back && w == 3 && h == 2);
+  for (size_t i = 0; i < 18; ++i) EXPECT_EQ(back[i], grey[i / 3]);
+  free(back);
   EXPECT_EQ(image_write_png((folder.path + "/none/b.png").c_str(), rgb.data(), 48, 32), 0);
   EXPECT_EQ(image_write_png(path.c_str(), nullptr, 48, 32), 0);
   EXPECT_EQ(image_write_png(path.c_str(), rgb.data(), 0, 32), 0);

@@ -251,6 +251,24 @@ TEST(Regions, AroundABox) {
   }
 }
 
+TEST(Regions, AreOfTheSameThing) {
+  const TwoStages two;
+  const struct {
+    const char *region, *next;
+    tern_status status;
+  } cases[] = {{"region.of=hand", "region.of=hand", TERN_OK},
+               {"region.of=hand", "region.of=body", TERN_ERR_UNSUPPORTED},
+               {"region.of=hand", "", TERN_OK},
+               {"", "region.of=body", TERN_OK},
+               {"region.of=Hand", "region.of=hand", TERN_ERR_UNSUPPORTED}};
+  for (const auto& c : cases) {
+    Task task;
+    EXPECT_EQ(two.make(&task, c.region, c.next), c.status) << c.region << " " << c.next;
+    if (c.status == TERN_OK) continue;
+    EXPECT_TRUE(std::strstr(tern_last_error_message(), "region.of")) << tern_last_error_message();
+  }
+}
+
 TEST(Regions, MistakesAreNamed) {
   const TwoStages two;
   for (const char* region : {"region.turn=0,2", "region.turn=1", "region.from=points\nregion.edge=2",

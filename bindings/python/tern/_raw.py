@@ -207,7 +207,8 @@ tern_parallel_fn = CFUNCTYPE(None, c_void_p, c_int32, CFUNCTYPE(None, c_void_p, 
 # (TERN_ERR_STATE).
 # level  0 error        a model could not be loaded, a session not be made, a run or plan failed (not: was cancelled or
 # late)
-#        1 warning      right, but slow: nodes in plain loops; plans that push each other out
+#        1 warning      right, but slow: nodes in plain loops; plans that push each other out; models of a task that
+#                       may not belong together
 #        2 information  models loaded, backends opened, sessions and plans made, with times and bytes
 #        3 detail       each node that does not run as the backend in front would: where it runs, and why
 tern_log_fn = CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
@@ -805,6 +806,23 @@ class tern_task_key(Structure):
         super().__init__(**{**dict(struct_size=sizeof(tern_task_key)), **values})
 
 
+class tern_recipe(Structure):
+    """One of the recipes that come with the library: what the outputs of a kind of model mean. Borrowed for ever."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # of tern_import_options.recipe
+        ("name", c_char_p),
+        # "detector", ...
+        ("task", c_char_p),
+        # a sentence or two: which models
+        ("about", c_char_p),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_recipe)), **values})
+
+
 # name: (result, parameters, their names, what it does)
 FUNCTIONS = {
     "tern_version": (
@@ -1174,7 +1192,7 @@ FUNCTIONS = {
     "tern_vision_create": (
         c_int32, [POINTER(c_void_p), c_int32, POINTER(tern_vision_options), POINTER(c_void_p)],
         "models, num_models, options, vision",
-        "A task of one model, or of several that work together, in any order: a detector and what looks into each of its boxes\n(key points, classes, embeddings); text detection, recognition and, if wanted, direction.\nmodels   as many as num_models, 1..4; their metadata say what each is for. The task keeps them alive\nErrors   TERN_ERR_UNSUPPORTED  a model's metadata says no task, or the models do not go together\n         TERN_ERR_CORRUPT      metadata that contradict themselves or the model; the message names the key"),
+        "A task of one model, or of several that work together, in any order: a detector and what looks into each of its boxes\n(key points, classes, embeddings); text detection, recognition and, if wanted, direction.\nmodels   as many as num_models, 1..4; their metadata say what each is for. The task keeps them alive\nErrors   TERN_ERR_UNSUPPORTED  a model's metadata says no task, or the models do not go together: by their tasks, or\n                               by what their metadata 'region.of' says that they find and look into\n         TERN_ERR_CORRUPT      metadata that contradict themselves or the model; the message names the key"),
     "tern_vision_release": (
         None, [c_void_p],
         "vision",
@@ -1268,6 +1286,14 @@ IMPORT_FUNCTIONS = {
     "tern_import_get_task_key": (
         c_int32, [c_int32, POINTER(tern_task_key)],
         "index, key",
+        ''),
+    "tern_import_num_recipes": (
+        c_int32, [],
+        "",
+        'How many there are (0 without memory); the one with a number, by name. Errors: TERN_ERR_INDEX.'),
+    "tern_import_get_recipe": (
+        c_int32, [c_int32, POINTER(tern_recipe)],
+        "index, recipe",
         ''),
     "tern_import_error": (
         c_char_p, [],
