@@ -42,7 +42,7 @@ Between between(double at, int64_t cells) {
 }  // namespace
 
 void paint_mask(const float* map, int64_t width, int64_t height, const image::Box& on, const image::Mapping& mapping,
-                const image::Box& box, bool activate, ResultLists* lists) {
+                const image::Box& box, bool activate, ThreadPool& pool, ResultLists* lists) {
   const auto edge = [](double v, int32_t most) { return (int32_t)std::clamp(v, 0.0, (double)most); };
   tern_mask mask;
   mask.x = edge(std::floor(box.x0), lists->width), mask.y = edge(std::floor(box.y0), lists->height);
@@ -55,36 +55,38 @@ void paint_mask(const float* map, int64_t width, int64_t height, const image::Bo
   const double* a = mapping.from_upright.m;
   const auto u_at = [&](double px, double py) { return (a[0] * px + a[1] * py + a[2] - on.x0) * sx - 0.5; };
   const auto v_at = [&](double px, double py) { return (a[3] * px + a[4] * py + a[5] - on.y0) * sy - 0.5; };
-  std::vector<float> line((size_t)mask.width);
-  if (a[1] == 0 && a[3] == 0) {
-    // A column of the picture is one of the map: rows are blended first.
-    std::vector<Between> columns((size_t)mask.width);
-    for (int32_t x = 0; x < mask.width; ++x) columns[(size_t)x] = between(u_at(mask.x + x + 0.5, 0), width);
-    std::vector<float> blend((size_t)width);
-    for (int32_t y = 0; y < mask.height; ++y) {
-      const Between v = between(v_at(0, mask.y + y + 0.5), height);
-      const float *above = map + v.first * width, *below = map + v.second * width;
-      for (int64_t i = 0; i < width; ++i) blend[(size_t)i] = above[i] + v.part * (below[i] - above[i]);
-      for (int32_t x = 0; x < mask.width; ++x) {
-        const Between& u = columns[(size_t)x];
-        const float left = blend[(size_t)u.first];
-        line[(size_t)x] = left + u.part * (blend[(size_t)u.second] - left);
-      }
-      to_bytes(line.data(), mask.width, activate, pixels.data() + (size_t)y * (size_t)mask.width);
-    }
-  } else {
-    for (int32_t y = 0; y < mask.height; ++y) {
-      for (int32_t x = 0; x < mask.width; ++x) {
-        const double px = mask.x + x + 0.5, py = mask.y + y + 0.5;
-        const Between u = between(u_at(px, py), width), v = between(v_at(px, py), height);
+  // A column of the picture is one of the map: rows are blended first.
+  const bool straight = a[1] == 0 && a[3] == 0;
+  std::vector<Between> columns(straight ? (size_t)mask.width : 0);
+  for (size_t x = 0; x < columns.size(); ++x) columns[x] = between(u_at(mask.x + (double)x + 0.5, 0), width);
+  const RowShares rows(pool, mask.height, (int64_t)pixels.size());
+  const size_t scratch = (size_t)mask.width + (size_t)width;
+  std::vector<float> buffers(scratch * (size_t)rows.shares());
+  rows.run([&](int32_t share, int32_t first, int32_t end) {
+    float *const line = buffers.data() + scratch * (size_t)share, *const blend = line + mask.width;
+    for (int32_t y = first; y < end; ++y) {
+      if (straight) {
+        const Between v = between(v_at(0, mask.y + y + 0.5), height);
         const float *above = map + v.first * width, *below = map + v.second * width;
-        const float left = above[u.first] + v.part * (below[u.first] - above[u.first]),
-                    right = above[u.second] + v.part * (below[u.second] - above[u.second]);
-        line[(size_t)x] = left + u.part * (right - left);
+        for (int64_t i = 0; i < width; ++i) blend[i] = above[i] + v.part * (below[i] - above[i]);
+        for (int32_t x = 0; x < mask.width; ++x) {
+          const Between& u = columns[(size_t)x];
+          const float left = blend[u.first];
+          line[x] = left + u.part * (blend[u.second] - left);
+        }
+      } else {
+        for (int32_t x = 0; x < mask.width; ++x) {
+          const double px = mask.x + x + 0.5, py = mask.y + y + 0.5;
+          const Between u = between(u_at(px, py), width), v = between(v_at(px, py), height);
+          const float *above = map + v.first * width, *below = map + v.second * width;
+          const float left = above[u.first] + v.part * (below[u.first] - above[u.first]),
+                      right = above[u.second] + v.part * (below[u.second] - above[u.second]);
+          line[x] = left + u.part * (right - left);
+        }
       }
-      to_bytes(line.data(), mask.width, activate, pixels.data() + (size_t)y * (size_t)mask.width);
+      to_bytes(line, mask.width, activate, pixels.data() + (size_t)y * (size_t)mask.width);
     }
-  }
+  });
   mask.pixels = nullptr;  // set when all are there
   lists->mask_bytes += (int64_t)pixels.size();
   lists->masks.push_back(mask);
@@ -137,7 +139,7 @@ tern_status BoxMasks::add(Finder& finder, const Found& found, ResultLists* lists
       if (!(on.x1 - on.x0 > 1e-6) || !(on.y1 - on.y0 > 1e-6)) on = whole;
     }
     paint_mask((const float*)network.output(masks_).data() + found.row * h * w, w, h, on, finder.mapping(), found.box,
-               sigmoid_, lists);
+               sigmoid_, network.input().pool(), lists);
     return TERN_OK;
   }
   RowsView boxes, rows;
@@ -177,7 +179,7 @@ tern_status BoxMasks::add(Finder& finder, const Found& found, ResultLists* lists
   }
   paint_mask(sum_.data(), width, height,
              {(double)c0 * cw, (double)r0 * ch, (double)(c0 + width) * cw, (double)(r0 + height) * ch},
-             finder.mapping(), {std::ceil(b.x0), std::ceil(b.y0), b.x1, b.y1}, sigmoid_, lists);
+             finder.mapping(), {std::ceil(b.x0), std::ceil(b.y0), b.x1, b.y1}, sigmoid_, network.input().pool(), lists);
   return TERN_OK;
 }
 

@@ -36,6 +36,7 @@ class PictureInput {
   tern_status fill(const image::Picture& picture, const image::Mapping& mapping, int64_t index = 0);
 
   Tensor& tensor() const { return *tensor_; }
+  ThreadPool& pool() const { return context_->pool(); }
 
  private:
   tern_status cut_border(image::Size size);

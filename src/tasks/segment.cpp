@@ -56,7 +56,7 @@ class Segmenter final : public Describer {
         // Two channels: their difference is what a softmax sees.
         map_values_[(size_t)i] = channels == 1 ? at(0) : activation_ == 2 ? at(1) - at(0) : at(1);
       }
-      paint_mask(map_values_.data(), w, h, whole, mapping, all, activation_ != 0, lists);
+      paint_mask(map_values_.data(), w, h, whole, mapping, all, activation_ != 0, input.pool(), lists);
       lists->add_detection(all, 1, 0);
       return TERN_OK;
     }
@@ -77,7 +77,7 @@ class Segmenter final : public Describer {
     const double* a = mapping.from_upright.m;
     const double sx = (double)w / mapping.model_width, sy = (double)h / mapping.model_height;
     const int64_t step = planar_ || s.rank < 4 ? 1 : channels, plane = planar_ || s.rank < 4 ? h * w : 1;
-    for (int32_t y = 0; y < lists->height; ++y)
+    const auto paint_row = [&](int32_t y) {
       for (int32_t x = 0; x < lists->width; ++x) {
         const double px = x + 0.5, py = y + 0.5;
         const double u = std::clamp((a[0] * px + a[1] * py + a[2]) * sx - 0.5, 0.0, (double)(w - 1)),
@@ -101,6 +101,11 @@ class Segmenter final : public Describer {
           if (score > best) best = score, *out = (uint8_t)c;
         }
       }
+    };
+    const RowShares rows(network_.input().pool(), lists->height, (int64_t)lists->class_map.size());
+    rows.run([&](int32_t, int32_t first, int32_t end) {
+      for (int32_t y = first; y < end; ++y) paint_row(y);
+    });
     return TERN_OK;
   }
 

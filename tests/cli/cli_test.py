@@ -604,6 +604,14 @@ class Pipes(Case):
                       "--set", "output.scores=scores", "--set", "output.masks=masks", "--set", "boxes.form=corners", "--set", "nms=none", "--set", "boxes.unit=pixels")
         self.assertEqual(values(things), [[1, 1, 2, 2], [2, 2, 2, 2], [1, 1, 2, 2], [1, 1, 0, 0]])
         self.assertEqual(values(things, "--max", "1"), [[1, 1, 0, 0], [0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0]])
+        # Threads share the rows of a large picture.
+        large = self.write("large.png", png(400, 300, lambda x, y: (3 * x + 5 * y) % 256))
+        for model in (classes, one):
+            for threads in ("1", "5"):
+                tern("segment", model, large, "--mask", self.path(threads + ".png"), "--threads", threads)
+            masks = [open(self.path(threads + ".png"), "rb") for threads in "15"]
+            with masks[0], masks[1]:
+                self.assertEqual(*(read_png(f.read()) for f in masks))
         result = json.loads(tern("segment", things, picture, "--mask", self.path("b.png"), "--out", self.path("c.png"), "--json").out)
         self.assertEqual((result["mask"], result["annotated"]), (self.path("b.png"), self.path("c.png")))
         os.mkdir(self.path("in"))
