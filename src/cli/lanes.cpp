@@ -58,6 +58,28 @@ int ReadAhead::next(Photo* photo) {
   return code;
 }
 
+int for_each_frame(VideoReader& video, VideoWriter& writer, FrameClock* clock,
+                   const std::function<int(Photo&, Lane&)>& once) {
+  Photo photo;
+  interrupt();
+  Lane output;
+  ReadAhead frames(video);
+  int code = kDone;
+  while ((code = frames.next(&photo)) == kDone) {
+    if (interrupted() || (code = once(photo, output)) == kInterrupted) {
+      code = kInterrupted;
+      complain("interrupted after %lld frames", (long long)clock->count());
+      break;
+    }
+    if (code != kDone) return code;
+    clock->tick();
+  }
+  if (!output.finish()) return kNoResource;
+  progress("%s", "");
+  if (video.at_end() && code == kFailed) code = kDone;
+  return !writer.wanted() || clock->count() == 0 || writer.close() ? code : kNoResource;
+}
+
 void ReadAhead::work() {
   for (int code = kDone; code == kDone;) {
     Photo photo;

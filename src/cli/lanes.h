@@ -54,4 +54,10 @@ class ReadAhead {
   std::thread thread_;  // last: it uses the others
 };
 
+// Calls once(photo, output) for the frames of a video, until its end or Ctrl-C (once: kInterrupted); jobs that it gives
+// to `output` are done meanwhile, then the writer's file is closed. Another code of once ends all at once.
+// What was done so far is kept, also after Ctrl-C or where the video is damaged. Returns the exit code.
+int for_each_frame(VideoReader& video, VideoWriter& writer, FrameClock* clock,
+                   const std::function<int(Photo& photo, Lane& output)>& once);
+
 }  // namespace tern::cli

@@ -290,23 +290,16 @@ int track_video(const Arguments& a, tern_tracker_options options) {
   float best = 0;
   std::vector<tern_detection> found;
   std::vector<tern_track> tracks;
-  Photo photo;
-  interrupt();
-  Lane output;
-  ReadAhead frames(video);
   FrameClock clock(video.frames());
-  size_t frame = 0;
-  int code = kDone;
-  for (; (code = frames.next(&photo)) == kDone;) {
-    if (interrupted()) {
-      code = kInterrupted;
-      complain("interrupted after %zu frames", frame);
-      break;
-    }
-    const double time = (double)frame++ / video.frame_rate();
+  const int code = for_each_frame(video, writer, &clock, [&](Photo& photo, Lane& output) -> int {
+    const size_t frame = (size_t)clock.count() + 1;
+    const double time = (double)clock.count() / video.frame_rate();
     const tern_picture picture = photo.view();
     const tern_vision_result* result = nullptr;
-    tern_status s = tern_vision_run(detector.get(), &picture, 1, nullptr, &result);
+    tern_run_options cancel = TERN_RUN_OPTIONS_INIT;
+    cancel.cancel = interrupt();
+    tern_status s = tern_vision_run(detector.get(), &picture, 1, &cancel, &result);
+    if (s == TERN_ERR_CANCELLED && interrupted()) return kInterrupted;
     if (s == TERN_OK) found.assign(result->detections, result->detections + result->num_detections);
     float camera[6];
     if (s == TERN_OK && motion)
@@ -318,30 +311,23 @@ int track_video(const Arguments& a, tern_tracker_options options) {
     append_mot(frame, tracks, &text);
     if (!truths.empty()) append_frame(tracks, frame, &tracked);
     if (a.has("--json")) print_json(frame, time, detector.get(), tracks);
-    if (out) {
-      const bool plain = a.has("--plain");
-      const bool good = output.add([&, plain, time, tracks, shown = std::make_shared<Photo>(std::move(photo))] {
-        if (plain) std::fill_n(shown->rgb.get(), (size_t)shown->width * (size_t)shown->height * 3, kGround);
-        draw(*shown, detector.get(), tracks, time, &trails);
-        if (!still) return writer.add(*shown);
-        last = std::move(*shown);
-        return true;
-      });
-      if (!good) return kNoResource;
-    }
-    clock.tick();
-  }
-  if (!output.finish()) return kNoResource;
-  progress("%s", "");
-  if (video.at_end() && code == kFailed) code = kDone;
-  // What was done so far is kept, also after Ctrl-C or where the video is damaged.
-  if (writer.wanted() && frame > 0 && !writer.close()) return kNoResource;
+    if (!out) return kDone;
+    const bool plain = a.has("--plain");
+    const bool good = output.add([&, plain, time, tracks, shown = std::make_shared<Photo>(std::move(photo))] {
+      if (plain) std::fill_n(shown->rgb.get(), (size_t)shown->width * (size_t)shown->height * 3, kGround);
+      draw(*shown, detector.get(), tracks, time, &trails);
+      if (!still) return writer.add(*shown);
+      last = std::move(*shown);
+      return true;
+    });
+    return good ? kDone : kNoResource;
+  });
   if (last.rgb && !write_photo(out, last)) return kNoResource;
   if (const char* mot = a.value("--mot"))
     if (!write_whole_file(mot, "", text.data(), text.size())) return kNoResource;
   if (!a.has("--json"))
-    std::printf("%s: %zu frames, %zu identities, %.1f frames/s%s%s\n", path.c_str(), frame, ids.size(), clock.rate(),
-                out ? " -> " : "", out ? out : "");
+    std::printf("%s: %lld frames, %zu identities, %.1f frames/s%s%s\n", path.c_str(), (long long)clock.count(),
+                ids.size(), clock.rate(), out ? " -> " : "", out ? out : "");
   if (ids.empty() && best > 0 && !a.has("--json"))
     std::printf("  no box reached the score that begins a track; the best had %.2f: try --high-score %.1f\n",
                 (double)best, std::max(0.1, std::floor(10 * (double)best - 1) / 10));

@@ -129,21 +129,12 @@ int run_pictures(const Arguments& a, const Runner& runner, size_t num_models) {
 int run_video(const Arguments& a, const Runner& runner, const std::string& path, VideoReader& video) {
   VideoWriter writer;
   writer.want(a.value("--out"), video.frame_rate());
-  Photo photo;
-  interrupt();
-  Lane output;
-  ReadAhead frames(video);
   FrameClock clock(video.frames());
   int64_t found = 0;
-  int code = kDone;
-  for (; (code = frames.next(&photo)) == kDone;) {
+  const int code = for_each_frame(video, writer, &clock, [&](Photo& photo, Lane& output) -> int {
     const tern_vision_result* result = nullptr;
-    const tern_status s = interrupted() ? TERN_ERR_CANCELLED : runner.run(photo, &result);
-    if (s == TERN_ERR_CANCELLED && interrupted()) {
-      code = kInterrupted;
-      complain("interrupted after %lld frames", (long long)clock.count());
-      break;
-    }
+    const tern_status s = runner.run(photo, &result);
+    if (s == TERN_ERR_CANCELLED && interrupted()) return kInterrupted;
     if (s != TERN_OK) return report(s, path + ", frame " + std::to_string(clock.count() + 1));
     found += result->num_detections;
     if (runner.json) {
@@ -152,20 +143,13 @@ int run_video(const Arguments& a, const Runner& runner, const std::string& path,
       add_result(runner.vision.get(), *result, &j);
       j.print();
     }
-    if (writer.wanted()) {
-      const bool good = output.add([&, frame = std::make_shared<Photo>(std::move(photo)), copy = copy_result(*result)] {
-        paint(*frame, runner.vision.get(), *copy);
-        return writer.add(*frame);
-      });
-      if (!good) return kNoResource;
-    }
-    clock.tick();
-  }
-  if (!output.finish()) return kNoResource;
-  progress("%s", "");
-  if (video.at_end() && code == kFailed) code = kDone;
-  // What was done so far is kept, also after Ctrl-C or where the video is damaged.
-  if (writer.wanted() && clock.count() > 0 && !writer.close()) return kNoResource;
+    if (!writer.wanted()) return kDone;
+    const bool good = output.add([&, frame = std::make_shared<Photo>(std::move(photo)), copy = copy_result(*result)] {
+      paint(*frame, runner.vision.get(), *copy);
+      return writer.add(*frame);
+    });
+    return good ? kDone : kNoResource;
+  });
   if (!runner.json)
     std::printf("%s: %lld frames, %.1f results a frame, %.1f frames/s%s%s\n", path.c_str(), (long long)clock.count(),
                 (double)found / std::max<double>(1, (double)clock.count()), clock.rate(), writer.wanted() ? " -> " : "",
