@@ -48,7 +48,8 @@ static inline const char* image_error(void);
 
 /* Reads a JPEG, PNG or BMP file, turned upright as its EXIF data say. What is transparent lies on white; of 16 bits a
  * channel the upper 8 count. The caller frees the result with free(). Returns NULL on error and leaves *width and
- * *height alone. The second one reads all that is left of a file or pipe, which the caller closes; name is for errors. */
+ * *height alone. The second one reads all that is left of a file or pipe, which the caller closes; name is for errors.
+ */
 static inline unsigned char* image_read(const char* path, int* width, int* height);
 static inline unsigned char* image_read_stream(FILE* file, const char* name, int* width, int* height);
 

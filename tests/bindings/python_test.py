@@ -164,24 +164,31 @@ class Models(unittest.TestCase):
             m = tern.load(sys.argv[1])
             x = [np.zeros([d or 1 for d in t.shape], t.dtype) for t in m.inputs()]
             s = m.session()
+            bound = s.bind(*x)
+            m(*x)
             begin = time.perf_counter()
             s.run(*x)
             whole = time.perf_counter() - begin
-            bound = s.bind(*x)
             seen = []
             for call in (lambda: s.run(*x), bound, lambda: m(*x)):
-                threading.Timer(whole / 4, os.kill, (os.getpid(), signal.SIGINT)).start()
-                begin = time.perf_counter()
-                try:
-                    call()
-                    time.sleep(2 * whole)
-                except KeyboardInterrupt:
-                    seen.append(time.perf_counter() - begin)
-            s.run(*x)
+                shares = []
+                for _ in range(3):  # the machine may have others to serve
+                    threading.Timer(whole / 4, os.kill, (os.getpid(), signal.SIGINT)).start()
+                    begin = time.perf_counter()
+                    done = False
+                    try:
+                        call()
+                        done = True
+                        time.sleep(2 * whole)
+                    except KeyboardInterrupt:
+                        shares.append(2 if done else (time.perf_counter() - begin) / whole)
+                    if shares and shares[-1] < 0.8:
+                        break
+                seen.append(min(shares))
             signal.signal(signal.SIGINT, lambda *_: seen.append("own"))
             threading.Timer(whole / 4, os.kill, (os.getpid(), signal.SIGINT)).start()
             s.run(*x)
-            print(len(seen), seen[3], signal.set_wakeup_fd(-1), max(seen[:3]) / whole)
+            print(len(seen), seen[3], signal.set_wakeup_fd(-1), max(seen[:3]))
         """
         p = subprocess.run([sys.executable, "-c", program, model("slow.tern")], capture_output=True, text=True,
                            env=os.environ | {"PYTHONPATH": os.path.join(ARGS.source, "bindings/python")})
@@ -379,6 +386,35 @@ class Vision(unittest.TestCase):
             found = tern.Vision(path)(photo)
             self.assertTrue({"Dog", "Bicycle", "Car"} <= {f.name for f in found})
             self.assertEqual(tern.draw(photo, found).size, (768, 576))
+
+    def test_recipes(self):
+        from tern import _raw
+        from tern._library import importer
+        library, r = importer(), _raw.tern_recipe()
+        for i in range(library.tern_import_num_recipes()):
+            self.assertEqual(library.tern_import_get_recipe(i, r), _raw.TERN_OK)
+            self.assertTrue(os.path.exists(os.path.join(ARGS.source, "src/import/recipes", r.name.decode() + ".recipe")) and r.task and r.about)
+        self.assertGreater(i, 20)
+        for bad in (-1, i + 1):
+            self.assertEqual(library.tern_import_get_recipe(bad, r), _raw.TERN_ERR_INDEX)
+        self.assertEqual(library.tern_import_get_recipe(0, None), _raw.TERN_ERR_INVALID_ARGUMENT)
+        r.struct_size = 8
+        self.assertEqual(library.tern_import_get_recipe(0, r), _raw.TERN_ERR_INVALID_ARGUMENT)
+
+    def test_import_folder(self):
+        """Without a name: the current folder, as the command."""
+        source = os.path.join(ARGS.source, "samples/digits")
+        source = next((os.path.join(source, n) for n in sorted(os.listdir(source)) if n.endswith(".onnx")), None)
+        if source is None:
+            self.skipTest("no ONNX file comes with the sources")
+        with tempfile.TemporaryDirectory() as folder:
+            before = os.getcwd()
+            os.chdir(folder)
+            try:
+                path = tern.import_model(os.path.join(before, source))
+                self.assertEqual((path, os.listdir(".")), (os.path.splitext(os.path.basename(source))[0] + ".tern", [path]))
+            finally:
+                os.chdir(before)
 
     def test_import_errors(self):
         with self.assertRaises(tern.NotFound):
