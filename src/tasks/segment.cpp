@@ -50,13 +50,16 @@ class Segmenter final : public Describer {
       if (n < 1 || s.elements() != n * channels || channels < 1 || channels > 2)
         return TERN_FAIL(TERN_ERR_SHAPE, "the mask is %s", to_string(s).c_str());
       const float* data = (const float*)t.data();
-      map_values_.resize((size_t)n);
-      for (int64_t i = 0; i < n; ++i) {
-        const auto at = [&](int64_t c) { return data[nhwc ? i * channels + c : c * n + i]; };
-        // Two channels: their difference is what a softmax sees.
-        map_values_[(size_t)i] = channels == 1 ? at(0) : activation_ == 2 ? at(1) - at(0) : at(1);
+      if (channels == 2) {
+        map_values_.resize((size_t)n);
+        for (int64_t i = 0; i < n; ++i) {
+          const float *other = data + (nhwc ? 2 * i : i), *thing = other + (nhwc ? 1 : n);
+          // Their difference is what a softmax sees.
+          map_values_[(size_t)i] = activation_ == 2 ? *thing - *other : *thing;
+        }
+        data = map_values_.data();
       }
-      paint_mask(map_values_.data(), w, h, whole, mapping, all, activation_ != 0, input.pool(), lists);
+      paint_mask(data, w, h, whole, mapping, all, activation_ != 0, input.pool(), lists);
       lists->add_detection(all, 1, 0);
       return TERN_OK;
     }

@@ -99,12 +99,12 @@ def message(*fields):
 
 
 def onnx(nodes, inputs, outputs, constants=(), **integers):
-    """Bytes of an ONNX file. nodes: (operator, inputs, output); inputs: {name: dims}, a dim that is text varies; all f32.
-    constants: (name, dims, numbers); integers: attributes of the nodes but Add and Mul, whole numbers or lists of them."""
+    """Bytes of an ONNX file. nodes: (operator, inputs, output), or with a dictionary of attributes; inputs: {name: dims}, a dim that is text varies; all f32.
+    constants: (name, dims, numbers); integers: attributes of the other nodes but Add and Mul, whole numbers or lists of them."""
     dim = lambda d: message((2, d) if isinstance(d, str) else (1, d))
     value = lambda name, dims: message((1, name), (2, message((1, message((1, 1), (2, message(*[(1, dim(d)) for d in dims])))))))
-    attributes = [(5, message((1, name), (3, v), (20, 2)) if isinstance(v, int) else message((1, name), *[(8, i) for i in v], (20, 7))) for name, v in integers.items()]
-    graph = [(1, message(*[(1, i) for i in ins], (2, out), (4, op), *(attributes if op not in ("Add", "Mul") else []))) for op, ins, out in nodes]
+    attributes = lambda pairs: [(5, message((1, name), (3, v), (20, 2)) if isinstance(v, int) else message((1, name), *[(8, i) for i in v], (20, 7))) for name, v in pairs.items()]
+    graph = [(1, message(*[(1, i) for i in ins], (2, out), (4, op), *attributes(own[0] if own else integers if op not in ("Add", "Mul") else {}))) for op, ins, out, *own in nodes]
     graph += [(5, message(*[(1, d) for d in dims], (2, 1), (8, name), (9, floats(numbers)))) for name, dims, numbers in constants]
     graph += [(2, "g")] + [(11, value(n, d)) for n, d in inputs.items()] + [(12, value(n, d)) for n, d in outputs.items()]
     return message((1, 8), (7, message(*graph)), (8, message((2, 13))))
@@ -597,6 +597,12 @@ class Pipes(Case):
         self.assertEqual(values(classes), [[0, 0, 2, 2]] * 3 + [[0, 1, 1, 2]])
         one = made("one", onnx([("ReduceMax", ["x"], "y")], x, {"y": [1, 1, 4, 4]}, axes=[1]), "--task", "segmenter", *plain)
         self.assertEqual(values(one), [[255, 200, 250, 250]] * 3 + [[255, 99, 99, 250]])
+        # Of two channels the second is the thing; through a softmax it is what the other one is not.
+        two = [("ReduceMin", ["x"], "a"), ("ReduceMax", ["x"], "b"), ("Concat", ["a", "b"], "y", {"axis": 1})]
+        for name, words in (("two", []), ("soft", ["--set", "mask.activation=softmax"])):
+            both = made(name, onnx(two, x, {"y": [1, 2, 4, 4]}, axes=[1]), "--task", "segmenter", "--set", "output.mask=y", *plain, *words)
+            want = [[round(255 / (1 + math.exp(-v / 255))) if words else v for v in row] for row in [[255, 200, 250, 250]] * 3 + [[255, 99, 99, 250]]]
+            self.assertEqual(values(both), want)
         # Two things: the better one at the left, with a hole in its mask; the other one everywhere but below.
         nodes = [("ReduceMean", ["x"], "m"), ("Mul", ["m", "zero"], "z")] + [("Add", ["z", "c" + n], n) for n in ("boxes", "scores", "masks")]
         constants = [("zero", [], [0]), ("cboxes", [2, 4], [0, 0, 2, 4, 0, 0, 4, 3]), ("cscores", [2], [0.9, 0.8]), ("cmasks", [2, 1, 4, 4], [1] * 4 + [0] * 4 + [1] * 24)]
