@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// block_int8: its codes are widened in registers as the products use them.
-//   product    per block of 32: f32 products of code and activation, their sum times the scale, added in the order of
-//              blocks; reads the rows of W once for every 4 rows of x
-//   product_t  code times scale, in the order of rows
+// block_int8: code times scale, which f32 holds exactly, times activation.
+//   product    each lane of a vector is a chain of fused multiply-adds over the columns that it meets, in ascending
+//              order; lanes are added at the end. A few rows of x widen the codes in registers, more of them meet rows
+//              of W that were widened before: the same bits
+//   product_t  in the order of rows
 #include "base/encodings/block_int8.h"
 #include "kernels/cpu/encoded.h"
 #include "kernels/cpu/simd.h"
@@ -41,65 +42,153 @@ void read_scale_column(const BlockInt8& w, int64_t first, int n, int64_t blocks,
   for (int i = 0; i < kScaleChunk; i += kLanes) store(out + i, load_f16(halves + i));
 }
 
-// y[m][r] for `xs` rows of x and `ws` rows of W; the arithmetic of one pair is the same for every tile.
-template <int xs, int ws>
-void dot_tile(const Args& a, int64_t m, int64_t r) {
-  const int64_t blocks = (a.w.cols + kBlockInt8 - 1) / kBlockInt8;
-  Vec sum[xs][ws];
-  for (int i = 0; i < xs; ++i)
-    for (int j = 0; j < ws; ++j) sum[i][j] = splat(0.0f);
-  alignas(64) float scales[ws][kScaleChunk];
-  const float* x = a.x + m * a.x_stride;
-  for (int64_t chunk = 0; chunk < blocks; chunk += kScaleChunk) {
-    const int n = blocks - chunk < kScaleChunk ? (int)(blocks - chunk) : kScaleChunk;
-    for (int j = 0; j < ws; ++j) read_scales(a.w, r + j, blocks, chunk, n, scales[j]);
-    for (int b = 0; b < n; ++b) {
-      const int64_t col = (chunk + b) * kBlockInt8;
-      const int64_t left = a.w.cols - col;
-      const int8_t* codes = a.w.codes + r * blocks * kBlockInt8 + col;
-      Vec part[xs][ws];
-      for (int i = 0; i < xs; ++i)
-        for (int j = 0; j < ws; ++j) part[i][j] = splat(0.0f);
-      if (left >= kBlockInt8) {
-        for (int v = 0; v < kBlockVecs; ++v) {
-          Vec c[ws];
-          for (int j = 0; j < ws; ++j) c[j] = load_codes(codes + j * blocks * kBlockInt8 + v * kLanes);
-          for (int i = 0; i < xs; ++i) {
-            const Vec p = load(x + i * a.x_stride + col + v * kLanes);
-            for (int j = 0; j < ws; ++j) part[i][j] = fma(p, c[j], part[i][j]);
-          }
-        }
-      } else {
-        for (int64_t v = 0; v * kLanes < left; ++v) {
-          const int lanes = left - v * kLanes < kLanes ? (int)(left - v * kLanes) : kLanes;
-          for (int i = 0; i < xs; ++i) {
-            const Vec p = load_part(x + i * a.x_stride + col + v * kLanes, lanes);
-            for (int j = 0; j < ws; ++j)
-              part[i][j] = fma(p, load_codes(codes + j * blocks * kBlockInt8 + v * kLanes), part[i][j]);
-          }
-        }
-      }
-      for (int i = 0; i < xs; ++i)
-        for (int j = 0; j < ws; ++j) sum[i][j] = fma(part[i][j], splat(scales[j][b]), sum[i][j]);
-    }
-  }
-  for (int i = 0; i < xs; ++i)
-    for (int j = 0; j < ws; ++j)
-      a.y[(m + i) * a.y_stride + r + j] = sum_lanes(sum[i][j]) + (a.bias ? a.bias[r + j] : 0.0f);
+constexpr int kWide = 4;  // rows of W at a time
+#if defined(__AVX512BW__) || defined(__aarch64__)
+constexpr int kTall = 6;  // rows of x at a time: 24 sums of 32 registers
+#else
+constexpr int kTall = 3;  // 12 of 16
+#endif
+constexpr int64_t kWorthWidening = 4;  // rows of x
+
+// The sums of lanes of four vectors, each in the same order.
+TERN_INLINE void sums_of_lanes(const Vec (&s)[kWide], float* out) {
+#if defined(__AVX2__)
+#if defined(__AVX512BW__)
+  const auto half = [](Vec v) __attribute__((always_inline)) {
+    return _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+  };
+#else
+  const auto half = [](Vec v) __attribute__((always_inline)) { return (__m256)v; };
+#endif
+  const __m256 pairs = _mm256_hadd_ps(_mm256_hadd_ps(half(s[0]), half(s[1])), _mm256_hadd_ps(half(s[2]), half(s[3])));
+  _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps(pairs, 1)));
+#else
+  for (int j = 0; j < kWide; ++j) out[j] = sum_lanes(s[j]);
+#endif
 }
 
-void product(const EncodedArgs& args, const float* bias, int64_t begin, int64_t end) {
-  const Args a = args_of(args, bias);
-  int64_t m = 0;
-  for (; m + 4 <= a.m; m += 4) {
-    int64_t r = begin;
-    for (; r + 2 <= end; r += 2) dot_tile<4, 2>(a, m, r);
-    for (; r < end; ++r) dot_tile<4, 1>(a, m, r);
+// Rows of W as they lie. Rows beyond the last one are the last one again.
+struct Coded {
+  const BlockInt8& w;
+  int64_t blocks, first;
+  const int8_t* codes[kWide];
+  int64_t ahead;
+  alignas(64) float scales[kWide][kScaleChunk];
+
+  Coded(const BlockInt8& matrix, int64_t r, int64_t rows) : w(matrix), blocks(block_int8_blocks(w.cols)), first(r) {
+    constexpr int64_t kAhead = 4096;  // bytes: the stream is read in kWide places, which move on by as many rows
+    const int64_t step = kWide * blocks * kBlockInt8;
+    ahead = step > 0 ? (kAhead + step - 1) / step * step : 0;
+    for (int j = 0; j < kWide; ++j) codes[j] = w.codes + (r + (j < rows ? j : rows - 1)) * blocks * kBlockInt8;
   }
-  for (; m < a.m; ++m) {
-    int64_t r = begin;
-    for (; r + 4 <= end; r += 4) dot_tile<1, 4>(a, m, r);
-    for (; r < end; ++r) dot_tile<1, 1>(a, m, r);
+  void begin(int64_t chunk, int n, int64_t rows) {
+    for (int j = 0; j < kWide; ++j) read_scales(w, first + (j < rows ? j : rows - 1), blocks, chunk, n, scales[j]);
+  }
+  __attribute__((always_inline)) Vec at(int j, int64_t chunk, int b, int v) const {
+    const int8_t* p = codes[j] + (chunk + b) * kBlockInt8 + v * kLanes;
+    if (v == 0) prefetch(p + ahead);
+    return load_codes(p) * splat(scales[j][b]);
+  }
+};
+// Rows of W widened, `stride` floats apart.
+struct Widened {
+  const float* rows;
+  int64_t stride;
+
+  void begin(int64_t, int, int64_t) {}
+  __attribute__((always_inline)) Vec at(int j, int64_t chunk, int b, int v) const {
+    return load(rows + j * stride + (chunk + b) * kBlockInt8 + v * kLanes);
+  }
+};
+
+// out[i * stride + j] for `xs` rows of x and kWide rows of W, of which `rows` are there.
+template <int xs, class Rows>
+void dot_tile(const Args& a, const float* x, Rows& w, int64_t rows, float* out, int64_t stride) {
+  const int64_t blocks = block_int8_blocks(a.w.cols);
+  Vec sum[xs][kWide];
+  for (int i = 0; i < xs; ++i)
+    for (int j = 0; j < kWide; ++j) sum[i][j] = splat(0.0f);
+  for (int64_t chunk = 0; chunk < blocks; chunk += kScaleChunk) {
+    const int n = blocks - chunk < kScaleChunk ? (int)(blocks - chunk) : kScaleChunk;
+    w.begin(chunk, n, rows);
+    const auto step = [&](int b, int v, auto read) __attribute__((always_inline)) {
+      Vec c[kWide];
+#pragma GCC unroll 4
+      for (int j = 0; j < kWide; ++j) c[j] = w.at(j, chunk, b, v);
+#pragma GCC unroll 8
+      for (int i = 0; i < xs; ++i) {
+        const Vec p = read(x + i * a.x_stride + (chunk + b) * kBlockInt8 + v * kLanes);
+#pragma GCC unroll 4
+        for (int j = 0; j < kWide; ++j) sum[i][j] = fma(p, c[j], sum[i][j]);
+      }
+    };
+    const int whole = (chunk + n) * kBlockInt8 <= a.w.cols ? n : n - 1;
+    for (int b = 0; b < whole; ++b)
+#pragma GCC unroll 8
+      for (int v = 0; v < kBlockVecs; ++v)
+        step(
+            b, v, [](const float* p) __attribute__((always_inline)) { return load(p); });
+    for (int b = whole; b < n; ++b)
+      for (int v = 0; v < kBlockVecs; ++v) {
+        const int64_t left = a.w.cols - (chunk + b) * kBlockInt8 - v * kLanes;
+        if (left <= 0) break;
+        const int lanes = left < kLanes ? (int)left : kLanes;
+        step(b, v, [lanes](const float* p) { return load_part(p, lanes); });
+      }
+  }
+  for (int i = 0; i < xs; ++i) {
+    float results[kWide];
+    sums_of_lanes(sum[i], results);
+    for (int j = 0; j < rows; ++j) out[i * stride + j] = results[j];
+  }
+}
+
+template <int xs, class Rows>
+void dot_rows(const Args& a, int64_t m, Rows& w, int64_t r, int64_t rows) {
+  float* y = a.y + m * a.y_stride + r;
+  dot_tile<xs>(a, a.x + m * a.x_stride, w, rows, y, a.y_stride);
+  if (!a.bias) return;
+  for (int i = 0; i < xs; ++i)
+    for (int64_t j = 0; j < rows; ++j) y[i * a.y_stride + j] += a.bias[r + j];
+}
+
+int64_t widened_stride(int64_t cols) { return block_int8_blocks(cols) * kBlockInt8; }
+
+void product(const EncodedArgs& args, const float* bias, int64_t begin, int64_t end, float* scratch) {
+  const Args a = args_of(args, bias);
+  const auto each = [&](auto f) {
+    for (int64_t r = begin; r < end; r += kWide) f(r, end - r < kWide ? end - r : kWide);
+  };
+  if (a.m < kWorthWidening) {
+    each([&](int64_t r, int64_t rows) {
+      for (int64_t m = 0; m < a.m; ++m) {
+        Coded w(a.w, r, rows);
+        dot_rows<1>(a, m, w, r, rows);
+      }
+    });
+    return;
+  }
+  const int64_t stride = widened_stride(a.w.cols);
+  each([&](int64_t r, int64_t rows) {
+    Coded w(a.w, r, rows);
+    for (int64_t chunk = 0, blocks = w.blocks; chunk < blocks; chunk += kScaleChunk) {
+      const int n = blocks - chunk < kScaleChunk ? (int)(blocks - chunk) : kScaleChunk;
+      w.begin(chunk, n, rows);
+      for (int j = 0; j < kWide; ++j)
+        for (int b = 0; b < n; ++b)
+          for (int v = 0; v < kBlockVecs; ++v)
+            store(scratch + (r - begin + j) * stride + (chunk + b) * kBlockInt8 + v * kLanes, w.at(j, chunk, b, v));
+    }
+  });
+  for (int64_t m = 0; m < a.m;) {
+    const int64_t left = a.m - m;
+    each([&](int64_t r, int64_t rows) {
+      Widened w{scratch + (r - begin) * stride, stride};
+      if (left >= kTall) dot_rows<kTall>(a, m, w, r, rows);
+      else if (left >= 2) dot_rows<2>(a, m, w, r, rows);
+      else dot_rows<1>(a, m, w, r, rows);
+    });
+    m += left >= kTall ? kTall : left >= 2 ? 2 : 1;
   }
 }
 
@@ -170,6 +259,7 @@ void unpack(const EncodedMatrix& m, int64_t row, int64_t rows, int64_t col, int6
 }  // namespace
 
 extern const EncodedKernels enc_block_int8_kernels;
-const EncodedKernels enc_block_int8_kernels = {.unpack = unpack, .product = product, .product_t = product_t};
+const EncodedKernels enc_block_int8_kernels = {
+    .unpack = unpack, .product = product, .product_t = product_t, .widened_columns = kBlockInt8};
 
 }  // namespace tern::cpu::TERN_ISA

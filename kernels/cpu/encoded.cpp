@@ -70,13 +70,13 @@ void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
       matmul_kernels.panel_rows(t);
       return;
     }
-    if (has_bias_only(e)) return a.kernels->product(p, e.bias, r0, r1);
+    if (has_bias_only(e)) return a.kernels->product(p, e.bias, r0, r1, (float*)scratch + kEncodedRows * kEncodedTile);
     float* sums = (float*)scratch;  // y may be the residual: what is added to it must not lie there
     for (; p.m > 0; p.m -= kEncodedRows) {
       EncodedArgs part_of = p;
       part_of.m = least(p.m, kEncodedRows);
       part_of.y = sums - r0, part_of.y_stride = kEncodedTile;
-      a.kernels->product(part_of, e.scale ? nullptr : e.bias, r0, r1);
+      a.kernels->product(part_of, e.scale ? nullptr : e.bias, r0, r1, sums + kEncodedRows * kEncodedTile);
       const Epilogue here = epilogue_at(e, rows - p.m, r0);
       matmul_kernels.finish_rows({sums, p.y + r0, kEncodedTile, a.y_stride, part_of.m, r1 - r0, &here});
       p.x += kEncodedRows * a.x_stride, p.y += kEncodedRows * a.y_stride;

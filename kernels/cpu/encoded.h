@@ -33,9 +33,11 @@ struct EncodedKernels {
   // The bytes are panels (base/panel.h) of the value's dtype: MatmulKernels::panel_matmul reads them as they lie.
   bool panels = false;
   // The encoding's own products, of rows [begin, end) of W / columns [begin, end) of W. `product` adds `bias`
-  // ([rows] or NULL) and leaves the rest of the epilogue to its caller. NULL: tiles are unpacked.
-  void (*product)(const EncodedArgs& a, const float* bias, int64_t begin, int64_t end) = nullptr;
+  // ([rows] or NULL) and leaves the rest of the epilogue to its caller; end - begin is at most kEncodedTile; scratch has
+  // kEncodedTile rows of as many floats as W has columns, rounded up to `widened_columns`. NULL: tiles are unpacked.
+  void (*product)(const EncodedArgs& a, const float* bias, int64_t begin, int64_t end, float* scratch) = nullptr;
   void (*product_t)(const EncodedArgs& a, int64_t begin, int64_t end) = nullptr;
+  int64_t widened_columns = 1;
 };
 
 struct EncodedArgs {
@@ -62,7 +64,9 @@ inline double encoded_unit_flops(const EncodedArgs& a, int64_t units) {
 // An unpacked tile of all columns and a block of it by rows, or some results of a product. matmul_t: some tiles.
 constexpr int64_t kEncodedDepth = 256;
 inline size_t encoded_scratch_bytes(const EncodedArgs& a) {
-  const int64_t floats = a.kernels->product ? kEncodedRows * kEncodedTile : (a.w.cols + kEncodedDepth) * kEncodedTile;
+  const int64_t step = a.kernels->widened_columns;
+  const int64_t floats = a.kernels->product ? (kEncodedRows + ceil_div(a.w.cols, step) * step) * kEncodedTile
+                                            : (a.w.cols + kEncodedDepth) * kEncodedTile;
   return (size_t)floats * sizeof(float);
 }
 inline size_t encoded_scratch_bytes_t(const EncodedArgs& a) {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <map>
 
+#include "cli/bench_language.h"
 #include "cli/inputs.h"
 
 namespace tern::cli {
@@ -72,6 +73,7 @@ int run(const Arguments& a) {
   if (const int code = make_context(a, &context, &warnings)) return code;
   const double peak_before = peak_bytes(), begin = now_seconds();
   if (const int code = load_model(context.get(), a.words()[0], 0, &model)) return code;
+  if (is_language_model(model.get()) && !a.value("--signature")) return bench_language(a, model.get());
   if (const int code = find_signature(model.get(), a, &signature)) return code;
   if (const int code = make_session(model.get(), a.value("--backend"), 0, &session)) return code;
   const double loaded = now_seconds();
@@ -179,12 +181,16 @@ const Command& bench_command() {
       "Inputs are random numbers. Times are those of whole runs; the share of operators comes from three runs of their "
       "own.\n",
       "  tern bench ssd.tern --threads 1\n"
-      "  tern bench text.tern --shape x=1x3x480x736 --json\n",
+      "  tern bench text.tern --shape x=1x3x480x736 --json\n"
+      "  tern bench smollm2.tern --prompt 512 --generate 128\n"
+      "  tern bench smollm2.tern --signature decode --shape tokens=1\n",
       {{"--threads", "N", "threads; the default is all CPUs"},
        {"--json", nullptr, "for programs"},
        {"--shape", "NAME=SHAPE", "sizes of an input whose dims vary"},
        {"--signature", "NAME", "which signature; the default is the first"},
        {"--backend", "NAME", "where to run, see tern devices"},
+       {"--prompt", "N", "language models: tokens of the prompt; the default is 512"},
+       {"--generate", "N", "language models: tokens after it; the default is 128"},
        {"--runs", "N", "how many runs"},
        {"--seconds", "S", "without --runs: for how long, but 5 runs at least; the default is 2"}},
       1,

@@ -156,7 +156,12 @@ int make_inputs(const Arguments& arguments, tern_context* context, const tern_mo
     (*inputs)[i].reset(made);
     fill(made, (uint32_t)i + 1);
   }
-  const auto dims = all_dims(*inputs);
+  // Of what the session sets by itself, one number for each row of the first input.
+  std::vector<int64_t> dims;
+  for (size_t i = 0; i < infos.size(); ++i) {
+    if (infos[i].is_scalar == 2 && infos[i].rank == 1 && !shapes[0].empty()) shapes[i] = {shapes[0][0]};
+    dims.insert(dims.end(), shapes[i].begin(), shapes[i].end());
+  }
   if (const tern_status s =
           tern_session_prepare(session, signature, dims.empty() ? nullptr : dims.data(), (int32_t)dims.size())) {
     const int code = report(s, "these shapes");
@@ -165,13 +170,6 @@ int make_inputs(const Arguments& arguments, tern_context* context, const tern_mo
     return code;
   }
   return kDone;
-}
-
-std::vector<int64_t> all_dims(const Tensors& inputs) {
-  std::vector<int64_t> dims;
-  for (const auto& t : inputs)
-    for (int32_t a = 0; t && a < tern_tensor_rank(t.get()); ++a) dims.push_back(tern_tensor_dim(t.get(), a));
-  return dims;
 }
 
 std::vector<int64_t> usual_dims(const tern_model* model, int32_t signature) {
@@ -190,6 +188,8 @@ tern_status run_session(tern_session* session, const tern_model* model, int32_t 
   for (const auto& t : inputs) in.push_back(t.get());
   tern_run_options options = TERN_RUN_OPTIONS_INIT;
   options.cancel = interrupt();
+  // Each run begins with an empty memory.
+  if (tern_state_length(tern_session_state(session)) > 0) tern_state_truncate(tern_session_state(session), 0);
   const tern_status s =
       tern_session_run(session, signature, in.data(), (int32_t)in.size(), out.data(), (int32_t)out.size(), &options);
   if (s != TERN_OK) return s;

@@ -24,9 +24,6 @@ std::vector<int64_t> usual_dims(const tern_model* model, int32_t signature);
 tern_status run_session(tern_session* session, const tern_model* model, int32_t signature, const Tensors& inputs,
                         std::vector<Handle<const tern_tensor>>* outputs);
 
-// Dims of all inputs in a row, as tern_session_prepare takes them.
-std::vector<int64_t> all_dims(const Tensors& inputs);
-
 std::string tensor_text(int32_t dtype, const int64_t* dims, int32_t rank);  // "f32 1x3x480x640"
 std::string tensor_text(const tern_tensor* tensor);
 
