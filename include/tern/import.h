@@ -51,6 +51,12 @@ TERN_API tern_status tern_import_file(const char* source, const char* output,
  * Errors  as tern_import_file; TERN_ERR_INVALID_ARGUMENT and TERN_ERR_CORRUPT name the key that cannot be so */
 TERN_API tern_status tern_import_edit(const char* source, const char* output, const char* settings) TERN_NOEXCEPT;
 
+/* Writes a `.tern` file again with another tokenizer: the content of a file tokenizer.json, which is proven and stored
+ * in a compact form; NULL takes the tokenizer away. source and output may be the same file.
+ * Errors  as tern_import_file and tern_tokenizer_create */
+TERN_API tern_status tern_import_set_tokenizer(const char* source, const char* output, const void* json,
+                                               size_t bytes) TERN_NOEXCEPT;
+
 /* One key of the metadata of tasks. Borrowed for ever. */
 typedef struct tern_task_key {
   uint32_t struct_size;

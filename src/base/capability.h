@@ -10,7 +10,7 @@ namespace tern {
 enum class Capability : uint8_t {
   core,
   training,  // gradients, losses, update rules
-  text,      // positions in pages, attention over them, several sequences in a run
+  text,      // tokenizers; positions in pages, attention over them, several sequences in a run
   vision,    // tasks on pictures: detector, pose. Models of pictures run without
 };
 

@@ -71,7 +71,7 @@ const Command& pose_command();
 const Command& embed_command();
 const Command& read_command();
 const Command& track_command();
-const Command& generate_command();
+const Command& tokenize_command();
 const Command& devices_command();
 const Command& version_command();
 

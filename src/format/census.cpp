@@ -56,6 +56,7 @@ class Census {
       TERN_TRY(each(s.output_names(), [&](const fbs::Name& n) { return name(n.name(), "an output"); }));
       return each(s.symbols(), [&](const fbs::Symbol& y) { return name(y.name(), "a symbol"); });
     }));
+    TERN_TRY(charge_vector(model.tokenizer()));
     return each(model.metadata(), [&](const fbs::Entry& e) {
       TERN_TRY(name(e.key(), "a metadata key"));
       return free_text(e.value(), "a metadata value");

@@ -42,6 +42,8 @@ class Reader {
     }
     TERN_TRY(check_pages());
     for (const fbs::Entry* e : entries()) def.metadata.emplace_back(text(e->key()), text(e->value()));
+    if (model_.tokenizer())
+      def.tokenizer.bytes = model_.tokenizer()->data(), def.tokenizer_bytes = count(model_.tokenizer());
     for (uint32_t i = 0; i < count(model_.parameters()); ++i)
       c_.parameters[i].data = data_of(*model_.parameters()->Get(i));
     def.parameters = std::move(c_.parameters);

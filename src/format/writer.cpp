@@ -65,8 +65,12 @@ class Writer {
     const auto g = vector(graphs_);
     const auto sig = vector(signatures_);
     const auto e = vector(entries);
+    Offset<flatbuffers::Vector<uint8_t>> tokenizer;
+    if (model_.tokenizer_bytes > kMaxMetadata) too_large_ = true;
+    else if (model_.tokenizer_bytes > 0)
+      tokenizer = b_.CreateVector(static_cast<const uint8_t*>(model_.tokenizer.bytes), (size_t)model_.tokenizer_bytes);
     TERN_TRY(check_size());
-    fbs::FinishModelBuffer(b_, fbs::CreateModel(b_, producer, 0, o, p, c, s, g, sig, e));
+    fbs::FinishModelBuffer(b_, fbs::CreateModel(b_, producer, 0, o, p, c, s, g, sig, e, tokenizer));
     return finish();
   }
 

@@ -60,6 +60,9 @@ struct ModelDef {
   std::vector<StateDecl> states;
   std::vector<Signature> signatures;
   std::vector<std::pair<std::string, std::string>> metadata;  // UTF-8, keys are unique
+  // How the model's texts become ids, in the form of text/tokenizer_file.h; proven by whoever makes a tokenizer of it.
+  Data tokenizer;
+  uint64_t tokenizer_bytes = 0;
 };
 
 // Metadata value of a key, or NULL.

@@ -7,13 +7,15 @@
 #include <cstring>
 #include <new>
 
+#include "base/capability.h"
 #include "base/file.h"
 #include "format/reader.h"
 #include "format/writer.h"
 #include "graph/task_metadata.h"
 #include "import/gguf.h"
 #include "import/importer.h"
-#include "import/recipes.h"
+#include "text/tokenizer_file.h"
+#include "text/tokenizer_json.h"
 
 namespace tern {
 
@@ -72,6 +74,38 @@ tern_status edit_file(const char* source, const char* output, const char* settin
   ModelDef model;
   TERN_TRY(read_model(file, resolve_limits(nullptr), &model));
   for (auto& [key, value] : list) TERN_TRY(set_task_key(&model, key, std::move(value)));
+  return write_model(model, output);
+}
+
+// Of the content of a file tokenizer.json.
+tern_status make_stored_tokenizer(std::string_view json, ModelDef* model) {
+  if constexpr (!has_capability(Capability::text))
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                     "tokenizers are left out of this build of Tern, the CMake option %s brings them",
+                     option_of(Capability::text));
+  tokens::TokenizerDef def;
+  TERN_TRY(tokens::read_tokenizer_json(json, &def));
+  std::string stored;
+  tokens::store_tokenizer(def, &stored);
+  std::shared_ptr<const tokens::Tokenizer> proof;
+  TERN_TRY(tokens::Tokenizer::create(std::move(def), &proof));
+  void* data = nullptr;
+  model->tokenizer = make_data(stored.size(), &data);
+  model->tokenizer_bytes = stored.size();
+  std::memcpy(data, stored.data(), stored.size());
+  return TERN_OK;
+}
+
+tern_status set_tokenizer(const char* source, const char* output, const void* json, size_t bytes) {
+  if (!source || !output)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_set_tokenizer: source and output must be given");
+  Bytes file;
+  TERN_TRY(load_file(source, LoadMode::map, UINT64_MAX, &file));
+  ModelDef model;
+  TERN_TRY(read_model(file, resolve_limits(nullptr), &model));
+  model.tokenizer = {};
+  model.tokenizer_bytes = 0;
+  if (json) TERN_TRY(make_stored_tokenizer({static_cast<const char*>(json), bytes}, &model));
   return write_model(model, output);
 }
 
@@ -160,6 +194,11 @@ extern "C" tern_status tern_import_file(const char* source, const char* output,
 
 extern "C" tern_status tern_import_edit(const char* source, const char* output, const char* settings) noexcept {
   return guard("edit", source, [&] { return tern::edit_file(source, output, settings); });
+}
+
+extern "C" tern_status tern_import_set_tokenizer(const char* source, const char* output, const void* json,
+                                                 size_t bytes) noexcept {
+  return guard("set the tokenizer of", source, [&] { return tern::set_tokenizer(source, output, json, bytes); });
 }
 
 extern "C" int32_t tern_import_num_task_keys(void) noexcept { return (int32_t)tern::task_keys().size(); }

@@ -33,7 +33,8 @@ SIZE(tern_tracker_options, 36)
 SIZE(tern_track_frame, 48)
 SIZE(tern_track, 40)
 SIZE(tern_camera_motion_options, 12)
-SIZE(tern_import_options, 72)
+SIZE(tern_token_info, 48)
+SIZE(tern_import_options, 64)
 SIZE(tern_task_key, 64)
 SIZE(tern_recipe, 32)
 #undef SIZE
@@ -57,6 +58,7 @@ tern_device_info device_info = TERN_DEVICE_INFO_INIT;
 tern_limits limits = TERN_LIMITS_INIT;
 tern_load_options load_options = TERN_LOAD_OPTIONS_INIT;
 tern_tensor_info tensor_info = TERN_TENSOR_INFO_INIT;
+tern_token_info token_info = TERN_TOKEN_INFO_INIT;
 tern_session_options session_options = TERN_SESSION_OPTIONS_INIT;
 tern_run_options run_options = TERN_RUN_OPTIONS_INIT;
 tern_memory_report memory_report = TERN_MEMORY_REPORT_INIT;

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads the file tokenizer.json of Hugging Face.
+#pragma once
+#include "text/tokenizer.h"
+
+namespace tern::tokens {
+
+// Truncation and padding of the file are not read: they are the caller's.
+// Errors  TERN_ERR_CORRUPT      no such file, or one that contradicts itself
+//         TERN_ERR_UNSUPPORTED  a part that Tern does not have; the message names it
+//         TERN_ERR_LIMIT
+tern_status read_tokenizer_json(std::string_view text, TokenizerDef* out);
+
+}  // namespace tern::tokens
