@@ -146,6 +146,21 @@ const uint8_t* match_o200k(const uint8_t* p, const uint8_t* end) {
   return a.p;
 }
 
+// <\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+
+// NULL: white space, which no match begins with.
+const uint8_t* match_clip(const uint8_t* p, const uint8_t* end, bool specials) {
+  for (const std::string_view special : {"<|startoftext|>", "<|endoftext|>"})
+    if (specials && (size_t)(end - p) >= special.size() && std::memcmp(p, special.data(), special.size()) == 0)
+      return p + special.size();
+  if (const uint8_t* e = contraction(p, end, false)) return e;
+  At a(p, end);
+  if (a.is(kLetter)) a.skip(kLetter);
+  else if (a.is(kNumber)) a.skip(kNumber, 1);
+  else
+    while (is_other(a)) a.next();
+  return a.p > p ? a.p : nullptr;
+}
+
 bool is_ascii_punctuation(uint32_t c) { return c < 128 && detail::ascii_flags[c] & (kPunctuation | kSymbol); }
 bool is_ascii_letter(uint32_t c) { return (c | 32) - 'a' < 26; }
 
@@ -187,11 +202,16 @@ const uint8_t* match_at(const Cut& cut, const At& a) {
     case Pattern::words_numbers: return match_words_numbers(a.p, a.end, cut.most_digits);
     case Pattern::o200k: return match_o200k(a.p, a.end);
     case Pattern::deepseek: return match_deepseek(a.p, a.end);
+    case Pattern::clip: return match_clip(a.p, a.end, true);
+    case Pattern::clip_plain: return match_clip(a.p, a.end, false);
     case Pattern::numbers: b.skip(kNumber, cut.most_digits ? cut.most_digits : UINT32_MAX); break;
     case Pattern::kana_kanji:
       while (b.more() && is_kana_kanji(b.c.code)) b.next();
       break;
     case Pattern::spaces: b.skip(kSpace); break;
+    case Pattern::blanks:
+      while (b.c.code == ' ') b.next();
+      return b.p - a.p > 1 ? b.p : nullptr;
     case Pattern::word_or_other:
       if (b.is(kWord)) b.skip(kWord);
       else
@@ -235,6 +255,10 @@ constexpr Known kKnown[] = {
     {R"(\p{N})", Pattern::number, 0},
     {"[一-龥぀-ゟ゠-ヿ]+", Pattern::kana_kanji, 0},
     {R"(\s+)", Pattern::spaces, 0},
+    {R"( {2,})", Pattern::blanks, 0},
+    {R"('s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+)", Pattern::clip_plain, 0},
+    {R"(<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+)", Pattern::clip,
+     0},
     {R"(\s)", Pattern::space, 0},
 };
 

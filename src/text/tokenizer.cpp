@@ -15,7 +15,8 @@ namespace tern::tokens {
 namespace {
 
 constexpr size_t kMostBytes = size_t(1) << 30;  // of a text
-constexpr size_t kMostScratch = 16;             // kept for later calls
+constexpr size_t kLargeText = size_t(1) << 16;
+constexpr size_t kMostScratch = 16;  // kept for later calls
 
 void replace_all(std::string_view from, std::string_view to, std::string_view text, std::string* out) {
   out->clear();
@@ -26,6 +27,17 @@ void replace_all(std::string_view from, std::string_view to, std::string_view te
     out->append(to);
     at = next + from.size();
   }
+}
+
+void replace_matches(const Normalizer& s, const uint8_t* p, const uint8_t* end, std::string* out) {
+  Cut by;
+  by.pattern = s.pattern;
+  const uint8_t *match = nullptr, *behind = nullptr;
+  for (; p < end && find_match(by, p, end, &match, &behind); p = behind) {
+    out->append((const char*)p, (size_t)(match - p));
+    out->append(s.to);
+  }
+  out->append((const char*)p, (size_t)(end - p));
 }
 
 int hex_digit(char c) {
@@ -155,7 +167,8 @@ tern_status Tokenizer::Parts::check_steps() const {
   };
   for (size_t i = 0; i < def.normalizers.size(); ++i) {
     const Normalizer& s = def.normalizers[i];
-    if ((int)s.kind >= Normalizer::kKinds || (s.kind == Normalizer::Kind::replace && s.from.empty()) ||
+    const bool text = s.kind == Normalizer::Kind::replace && s.pattern == Pattern::literal;
+    if ((int)s.kind >= Normalizer::kKinds || (int)s.pattern >= kPatterns || (text && s.from.empty()) ||
         too_long(s.from, s.to))
       return wrong("normalizer", i);
   }
@@ -182,7 +195,8 @@ tern_status Tokenizer::Parts::check_steps() const {
   // One step that grows the text, repeated, must not fill the memory.
   double growth = 1;
   for (const Normalizer& s : def.normalizers)
-    if (s.kind == Normalizer::Kind::replace) growth *= std::max(1.0, (double)s.to.size() / (double)s.from.size());
+    if (s.kind == Normalizer::Kind::replace)
+      growth *= std::max(1.0, (double)s.to.size() / (double)std::max<size_t>(1, s.from.size()));
   double decoded = 1;
   for (const Decode& s : def.decodes)
     if (s.kind == Decode::Kind::replace) decoded *= std::max(1.0, (double)s.to.size() / (double)s.from.size());
@@ -302,8 +316,7 @@ std::string Tokenizer::Parts::decode_alone(uint32_t id, bool first, bool* ends) 
         if (&s != whole_strip) strip_token(s, &text);
         break;
       case Decode::Kind::metaspace:
-        if (first && s.flag && text.compare(0, s.from.size(), s.from) == 0) text.erase(0, s.from.size());
-        replace_all(s.from, " ", text, &out);
+        replace_all(s.from, first && s.flag ? "" : " ", text, &out);
         text.swap(out);
         break;
       case Decode::Kind::wordpiece:
@@ -372,7 +385,10 @@ void Tokenizer::Parts::normalize(std::string_view text, std::string* spare, std:
       case Normalizer::Kind::nfkc: forms->normalize(Form::nfkc, *out, &to); break;
       case Normalizer::Kind::nfkd: forms->normalize(Form::nfkd, *out, &to); break;
       case Normalizer::Kind::lowercase: forms->lower(*out, &to); break;
-      case Normalizer::Kind::replace: replace_all(s.from, s.to, *out, &to); break;
+      case Normalizer::Kind::replace:
+        if (s.pattern == Pattern::literal) replace_all(s.from, s.to, *out, &to);
+        else replace_matches(s, p, end, &to);
+        break;
       case Normalizer::Kind::prepend:
         if (!out->empty()) to = s.to;
         to += *out;
@@ -383,12 +399,13 @@ void Tokenizer::Parts::normalize(std::string_view text, std::string* spare, std:
         to.assign((const char*)p, (size_t)(end - p));
         break;
       case Normalizer::Kind::strip_accents:
+      case Normalizer::Kind::strip_marks:
       case Normalizer::Kind::clean:
       case Normalizer::Kind::space_cjk:
         for (; p < end; p += read_char(p, end).size) {
           const Char c = read_char(p, end);
-          if (s.kind == Normalizer::Kind::strip_accents) {
-            if (c.flags & kNonspacing) continue;
+          if (s.kind == Normalizer::Kind::strip_accents || s.kind == Normalizer::Kind::strip_marks) {
+            if (c.flags & (s.kind == Normalizer::Kind::strip_marks ? kMark : kNonspacing)) continue;
           } else if (s.kind == Normalizer::Kind::clean) {
             if (c.code == 0 || c.code == 0xfffd) continue;
             const bool space = c.flags & kSpace && c.code != 0x0b && c.code != 0x0c && c.code != 0x85;
@@ -477,11 +494,18 @@ tern_status Tokenizer::encode(std::string_view text, uint32_t flags, std::vector
   struct Lease {
     const Parts& parts;
     std::unique_ptr<Scratch> scratch;
+    bool large = false;  // what a large text needed does not stay
     ~Lease() {
+      if (!scratch) return;
+      if (large) {
+        auto kept = std::move(scratch->words);
+        *scratch = {};
+        scratch->words = std::move(kept);
+      }
       const std::lock_guard<std::mutex> lock(parts.mutex);
       if (parts.idle.size() < parts.idle.capacity()) parts.idle.push_back(std::move(scratch));
     }
-  } lease{parts, nullptr};
+  } lease{parts, nullptr, text.size() > kLargeText};
   {
     const std::lock_guard<std::mutex> lock(parts.mutex);
     if (!parts.idle.empty()) lease.scratch = std::move(parts.idle.back()), parts.idle.pop_back();
@@ -512,7 +536,7 @@ tern_status Tokenizer::encode(std::string_view text, uint32_t flags, std::vector
       std::string& own = s.cut[step];
       own.clear();
       if (c.kind == Cut::Kind::prefix) {
-        if (read_char(b, e).flags & kSpace) return next(b, e);
+        if (*b == ' ') return next(b, e);
         own = ' ';
         own.append((const char*)b, (size_t)(e - b));
       } else {

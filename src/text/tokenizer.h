@@ -68,6 +68,26 @@ struct AddedToken {
   bool strip_left = false, strip_right = false;  // takes the white space beside it
 };
 
+// What a step looks for.
+enum class Pattern : uint8_t {
+  literal,        // the text of the step
+  gpt2,           // the expression of GPT-2, and of the ByteLevel step
+  words_numbers,  // that of Llama 3 and Qwen: most_digits in one match, 0: any number
+  o200k,          // that of GPT-4o
+  deepseek,       // the last one of DeepSeek V3
+  clip,           // that of CLIP
+  clip_plain,     // the same without its special tokens
+  numbers,        // \p{N}{1,most_digits}, 0: \p{N}+
+  kana_kanji,     // [一-龥぀-ゟ゠-ヿ]+
+  spaces,         // \s+
+  blanks,         // ' ' {2,}
+  word_or_other,  // \w+|[^\w\s]+
+  number,         // each character of N
+  space,          // each white space
+  punctuation,    // each of P, and the symbols of ASCII
+};
+constexpr int kPatterns = 15;
+
 // Changes the text, in order.
 struct Normalizer {
   enum class Kind : uint8_t {
@@ -77,34 +97,19 @@ struct Normalizer {
     nfkd,
     lowercase,
     strip,          // white space on the `left` and `right`
-    strip_accents,  // all nonspacing marks
-    replace,        // each `from` by `to`
+    strip_accents,  // all nonspacing marks (BERT)
+    strip_marks,    // all marks
+    replace,        // each match of `pattern` (literal: `from`) by `to`
     prepend,        // `to`, unless the text is empty
     clean,          // drops controls and U+FFFD, white space becomes ' ' (BERT)
     space_cjk,      // ' ' around each CJK ideograph (BERT)
   };
-  static constexpr int kKinds = 11;
+  static constexpr int kKinds = 12;
   Kind kind = Kind::nfc;
   bool left = false, right = false;
+  Pattern pattern = Pattern::literal;
   std::string from = {}, to = {};
 };
-
-// What a cut looks for.
-enum class Pattern : uint8_t {
-  literal,        // Cut::text
-  gpt2,           // the expression of GPT-2, and of the ByteLevel step
-  words_numbers,  // that of Llama 3 and Qwen: Cut::most_digits in one match, 0: any number
-  o200k,          // that of GPT-4o
-  deepseek,       // the last one of DeepSeek V3
-  numbers,        // \p{N}{1,most_digits}, 0: \p{N}+
-  kana_kanji,     // [一-龥぀-ゟ゠-ヿ]+
-  spaces,         // \s+
-  word_or_other,  // \w+|[^\w\s]+
-  number,         // each character of N
-  space,          // each white space
-  punctuation,    // each of P, and the symbols of ASCII
-};
-constexpr int kPatterns = 12;
 
 // What becomes of the matches of a pattern.
 enum class Behavior : uint8_t { removed, isolated, merged_with_previous, merged_with_next, contiguous };
@@ -114,7 +119,7 @@ struct Cut {
   enum class Kind : uint8_t {
     split,      // by `pattern`
     metaspace,  // ' ' becomes `text`; one is prepended (`prepend`); cuts before each if `split`
-    prefix,     // prepends ' ' unless there is white space
+    prefix,     // prepends ' ' unless there is one
   };
   static constexpr int kKinds = 3;
   enum class Prepend : uint8_t { never, first, always };  // first: at the begin of the whole text
@@ -135,7 +140,7 @@ struct Decode {
     fuse,           // the steps behind it see the whole text, not tokens
     replace,        // each `from` by `to`
     strip,          // up to `start` of `from` at the begin, and of tokens up to `stop` at the end
-    metaspace,      // `from` is ' ', of which one at the begin of the text goes if `flag`
+    metaspace,      // `from` is ' ', but nothing in the first token if `flag`
     wordpiece,      // ' ' before each but the first, unless it begins with `from`, which goes; `flag`: tidies " ."
     word_end,       // `from` at the end of a token is a ' ', except at the end of the text
     spaces,         // ' ' between tokens

@@ -222,6 +222,7 @@ tern_status walk(Way& w, Def& d) {
     TERN_TRY(number(w, s.kind, kByte));
     TERN_TRY(number(w, s.left, 1));
     TERN_TRY(number(w, s.right, 1));
+    TERN_TRY(number(w, s.pattern, kByte));
     TERN_TRY(text(w, s.from));
     return text(w, s.to);
   }));

@@ -122,7 +122,7 @@ class Reader {
                                                             {"NFKC", Kind::nfkc},
                                                             {"NFKD", Kind::nfkd},
                                                             {"Lowercase", Kind::lowercase},
-                                                            {"StripAccents", Kind::strip_accents}};
+                                                            {"StripAccents", Kind::strip_marks}};
     for (const auto& p : kPlain)
       if (p.first == type) return add(p.second), TERN_OK;
     Normalizer n;
@@ -135,7 +135,11 @@ class Reader {
       TERN_TRY(text_of(v, "prepend", &n.to));
     } else if (type == "Replace") {
       n.kind = Kind::replace;
-      TERN_TRY(literal(v, &n.from));
+      uint8_t digits = 0;
+      const std::string_view regex = v["pattern"]["Regex"].string();
+      if (regex.empty()) TERN_TRY(literal(v, &n.from));
+      else if (!find_pattern(regex, &n.pattern, &digits) || digits)
+        return unsupported("expression of a Replace", regex);
       TERN_TRY(text_of(v, "content", &n.to));
     } else if (type == "BertNormalizer") {
       bool clean = false, cjk = false, lower = false, accents = false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Characters: what kind each is, and the forms of Unicode normalisation. The tables are those of unicode_tables.h, which
-// make_unicode.py writes; unicode_version() says from which Unicode.
+// Characters: what kind each is, and the forms of Unicode normalisation. The tables are those of unicode_tables.h,
+// which make_unicode.py writes; unicode_version() says from which Unicode.
 #pragma once
 #include <cstddef>
 #include <cstdint>
