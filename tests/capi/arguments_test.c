@@ -55,6 +55,12 @@ static const int64_t counts[3] = {1, 1, 0};
 static tern_parameters* parameters;
 static tern_tensor *x, *row, *cache;
 static tern_vision *detector, *pose;
+static tern_model* words;
+static tern_tokenizer* tokenizer;
+static tern_detokenizer* detokenizer;
+static const int32_t ids[2] = {257, 10};
+static const char tokenizer_json[] =
+    "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}}";
 static tern_tracker* tracker;
 static tern_camera_motion* motion;
 static const tern_detection box = {1, 1, 9, 9, 0.5f, 0};
@@ -150,6 +156,18 @@ CALL(camera_motion_create, tern_camera_motion_create((tern_camera_motion_options
 CALL(camera_motion_update, tern_camera_motion_update((tern_camera_motion*)a[0].p, (tern_picture*)a[1].p,
                                                      (tern_detection*)a[2].p, I32(3), (float*)a[4].p, (int32_t*)a[5].p))
 CALL(camera_motion_reset, tern_camera_motion_reset((tern_camera_motion*)a[0].p))
+CALL(tokenizer_create, tern_tokenizer_create(a[0].p, (size_t)a[1].n, (tern_tokenizer**)a[2].p))
+CALL(tokenizer_create_from_model, tern_tokenizer_create_from_model((tern_model*)a[0].p, (tern_tokenizer**)a[1].p))
+CALL(tokenizer_encode, tern_tokenizer_encode((tern_tokenizer*)a[0].p, (const char*)a[1].p, (size_t)a[2].n,
+                                             (uint32_t)a[3].n, (int32_t*)a[4].p, (size_t)a[5].n, (size_t*)a[6].p))
+CALL(tokenizer_decode, tern_tokenizer_decode((tern_tokenizer*)a[0].p, (const int32_t*)a[1].p, (size_t)a[2].n,
+                                             (uint32_t)a[3].n, (char*)a[4].p, (size_t)a[5].n, (size_t*)a[6].p))
+CALL(tokenizer_get_token, tern_tokenizer_get_token((tern_tokenizer*)a[0].p, I32(1), (tern_token_info*)a[2].p))
+CALL(tokenizer_find_token,
+     tern_tokenizer_find_token((tern_tokenizer*)a[0].p, (const char*)a[1].p, (size_t)a[2].n, (int32_t*)a[3].p))
+CALL(detokenizer_create, tern_detokenizer_create((tern_tokenizer*)a[0].p, (uint32_t)a[1].n, (tern_detokenizer**)a[2].p))
+CALL(detokenizer_add, tern_detokenizer_add((tern_detokenizer*)a[0].p, I32(1), (const char**)a[2].p, (size_t*)a[3].p))
+CALL(detokenizer_end, tern_detokenizer_end((tern_detokenizer*)a[0].p, (const char**)a[1].p, (size_t*)a[2].p))
 
 #define RELEASE(type) \
   static void release_##type(void* p) { tern_##type##_release((tern_##type*)p); }
@@ -164,6 +182,8 @@ RELEASE(generator)
 RELEASE(vision)
 RELEASE(tracker)
 RELEASE(camera_motion)
+RELEASE(tokenizer)
+RELEASE(detokenizer)
 
 /* Functions without a status: what they say to NULL and to numbers out of range. */
 static void no_status(void) {
@@ -189,6 +209,11 @@ static void no_status(void) {
         !tern_vision_keypoint_name(pose, INT32_MAX));
   CHECK(tern_vision_get_kind(NULL) == -1 && tern_vision_similarity(NULL, NULL, 3) == 0 &&
         tern_vision_similarity(memory, memory, -1) == 0);
+  CHECK(tern_tokenizer_num_tokens(NULL) == -1 && tern_tokenizer_get_role(NULL, 0) == -1 &&
+        tern_tokenizer_get_role(tokenizer, -1) == -1 && tern_tokenizer_get_role(tokenizer, 4) == -1 &&
+        tern_tokenizer_get_role(tokenizer, TERN_TOKEN_ROLE_END) == 260);
+  tern_tokenizer_release(NULL);
+  tern_detokenizer_release(NULL);
   tern_cancel_release(NULL);
   tern_cancel_reset(NULL);
   tern_cancel_signal(NULL);
@@ -239,6 +264,10 @@ static const char* const kNoStatus[] = {"tern_version",
                                         "tern_vision_keypoint_name",
                                         "tern_vision_get_kind",
                                         "tern_vision_similarity",
+                                        "tern_tokenizer_num_tokens",
+                                        "tern_tokenizer_get_role",
+                                        "tern_tokenizer_release",
+                                        "tern_detokenizer_release",
                                         "tern_cancel_release",
                                         "tern_cancel_reset",
                                         "tern_cancel_signal",
@@ -268,6 +297,7 @@ static const tern_tracker_options tracker_options = TERN_TRACKER_OPTIONS_INIT;
 static const tern_camera_motion_options motion_options = TERN_CAMERA_MOTION_OPTIONS_INIT;
 static const tern_device_info device_info = TERN_DEVICE_INFO_INIT;
 static const tern_tensor_info tensor_info = TERN_TENSOR_INFO_INIT;
+static const tern_token_info token_info = TERN_TOKEN_INFO_INIT;
 static const tern_memory_report memory_report = TERN_MEMORY_REPORT_INIT;
 static const tern_placement placement = TERN_PLACEMENT_INIT;
 static const tern_intermediate intermediate = TERN_INTERMEDIATE_INIT;
@@ -279,6 +309,7 @@ static const tern_error error_details = TERN_ERROR_INIT;
 #define RANK N(2, 4, -1, 9, INT32_MAX, INT32_MIN)
 #define ROLE N(TERN_ROLE_INPUT, 4, -1, 4, INT32_MAX, INT32_MIN)
 #define INDEX N(0, 4, -1, 9, INT32_MAX, INT32_MIN)
+#define TOKEN N(257, 4, -1, 261, INT32_MAX, INT32_MIN)
 #define INIT_SIZE_FROM(type, first) W(sizeof(type)), N(sizeof(type), 5, 0, 4, (first)-1, 65537, INT64_MAX)
 #define INIT_SIZE(type) INIT_SIZE_FROM(type, sizeof(type))
 
@@ -410,6 +441,27 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
        {H(motion), S(picture), H(&box), N(1, 2, -1, INT32_MIN), W(24), O(NULL)},
        NULL},
       {"tern_camera_motion_reset", camera_motion_reset, {H(motion)}, NULL},
+      {"tern_tokenizer_create",
+       tokenizer_create,
+       {H(tokenizer_json), N(sizeof tokenizer_json - 1, 4, 0, 1, 20, sizeof tokenizer_json), W(POINTER)},
+       release_tokenizer},
+      {"tern_tokenizer_create_from_model", tokenizer_create_from_model, {H(words), W(POINTER)}, release_tokenizer},
+      {"tern_tokenizer_encode",
+       tokenizer_encode,
+       {H(tokenizer), H("the\n"), N(4, 2, INT32_MAX, INT64_MAX), N(0, 3, 4, 8, UINT32_MAX), W(16), N(4, 0, 0), W(8)},
+       NULL},
+      {"tern_tokenizer_decode",
+       tokenizer_decode,
+       {H(tokenizer), H(ids), N(2, 0, 0), N(0, 3, 2, 8, UINT32_MAX), W(16), N(16, 0, 0), W(8)},
+       NULL},
+      {"tern_tokenizer_get_token", tokenizer_get_token, {H(tokenizer), TOKEN, R(token_info)}, NULL},
+      {"tern_tokenizer_find_token", tokenizer_find_token, {H(tokenizer), H("the"), N(3, 1, 0), W(4)}, NULL},
+      {"tern_detokenizer_create",
+       detokenizer_create,
+       {H(tokenizer), N(0, 3, 2, 8, UINT32_MAX), W(POINTER)},
+       release_detokenizer},
+      {"tern_detokenizer_add", detokenizer_add, {H(detokenizer), TOKEN, W(POINTER), W(8)}, NULL},
+      {"tern_detokenizer_end", detokenizer_end, {H(detokenizer), W(POINTER), W(8)}, NULL},
   };
   enum { ROOM = 4096 };
   static union {
@@ -554,7 +606,9 @@ counter = load(context, "counter.tern");
 sequences = load(context, "sequences.tern");
 spots = load(context, "spots.tern");
 points = load(context, "points.tern");
-language = load(context, "language.tern");
+words = load(context, "words.tern");
+NEED(tern_tokenizer_create_from_model(words, &tokenizer));
+NEED(tern_detokenizer_create(tokenizer, 0, &detokenizer));
 profile.flags = TERN_SESSION_PROFILE | TERN_SESSION_KEEP_INTERMEDIATES;
 NEED(tern_session_create(small, &profile, &session));
 NEED(tern_session_create(counter, NULL, &counting));
@@ -591,6 +645,9 @@ no_status();
 close(fd);
 remove(file_in_folder("arguments.state"));
 remove(file_in_folder("arguments.json"));
+tern_detokenizer_release(detokenizer);
+tern_tokenizer_release(tokenizer);
+tern_model_release(words);
 tern_tracker_release(tracker);
 tern_camera_motion_release(motion);
 tern_generator_release(generator);

@@ -72,6 +72,31 @@ static void small(tern_context* context) {
   tern_model_release(model);
 }
 
+static void texts(tern_context* context) {
+  tern_model* model = load(context, "words.tern");
+  tern_tokenizer* tokenizer = NULL;
+  tern_detokenizer* detokenizer = NULL;
+  tern_token_info info = TERN_TOKEN_INFO_INIT;
+  const char* text = NULL;
+  int32_t id = 7;
+  size_t count = 7;
+  FAILS(TERN_ERR_UNSUPPORTED, tern_tokenizer_create("{}", 2, &tokenizer));
+  CHECK(says("TERN_TEXT") && tokenizer == NULL);
+  FAILS(TERN_ERR_UNSUPPORTED, tern_tokenizer_create_from_model(model, &tokenizer));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_tokenizer_encode(tokenizer, "a", 1, 0, &id, 1, &count));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_tokenizer_decode(tokenizer, &id, 1, 0, NULL, 0, &count));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_tokenizer_get_token(tokenizer, 0, &info));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_tokenizer_find_token(tokenizer, "a", 1, &id));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_detokenizer_create(tokenizer, 0, &detokenizer));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_detokenizer_add(detokenizer, 0, &text, &count));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_detokenizer_end(detokenizer, &text, &count));
+  CHECK(id == 7 && count == 7 && tern_tokenizer_num_tokens(tokenizer) == -1);
+  CHECK(tern_tokenizer_get_role(tokenizer, TERN_TOKEN_ROLE_END) == -1);
+  tern_tokenizer_release(tokenizer);
+  tern_detokenizer_release(detokenizer);
+  tern_model_release(model);
+}
+
 static void refused(tern_context* context, const char* file, const char* op, const char* option) {
   tern_model* model = NULL;
   FAILS(TERN_ERR_UNSUPPORTED_OP, tern_model_load_file(context, file_in_folder(file), NULL, &model));
@@ -83,6 +108,7 @@ tern_context* context = NULL;
 NEED(tern_context_create(NULL, &context));
 small(context);
 quarters(context);
+texts(context);
 refused(context, "train.tern", "sgd_update", "TERN_TRAINING");
 refused(context, "sequences.tern", "paged_attention", "TERN_TEXT");
 tern_context_release(context);

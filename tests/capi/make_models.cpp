@@ -3,6 +3,8 @@
 //   small.tern    forward: x f32[batch 1..64, 16] -> y f32[batch,8] (softmax), hidden f32[batch,32]
 //                 look_up: ids i64[3] -> rows f32[3,2] of a table of 10 rows, where row i is (i, -i)
 //                 scale:   x f32[4], factor (scalar) -> y = x * factor
+//   words.tern    the same with a tokenizer: ids 0 to 255 are bytes, 256 "th", 257 "the", 258 " the", 259 not used, 260
+//                 "<end>", which is special and stands behind texts
 //   counter.tern  append: token f32[1,4], position -> sum f32[4] of the tokens so far, at most 16; and calls f32[], how
 //                 often it ran
 //   spots.tern    a detector of bright quarters: grey 8 x 8 picture -> four boxes with the mean brightness as score
@@ -26,6 +28,7 @@
 #include "ops/reduce.h"
 #include "ops/reshape.h"
 #include "ops/state_write.h"
+#include "text/tokenizer_file.h"
 
 using namespace tern;
 
@@ -324,6 +327,29 @@ int write(const ModelDef& m, const std::string& path) {
   return 0;
 }
 
+// An encoder of the words of a text.
+ModelDef words_model() {
+  using namespace tokens;
+  TokenizerDef d;
+  d.byte_level = true;
+  for (int b = 0; b < 256; ++b) d.pieces.add(std::string(1, (char)b));
+  for (const char* piece : {"th", "the", " the", "", "<end>"}) d.pieces.add(piece);
+  d.flags.assign(d.pieces.size(), 0);
+  d.flags[259] = kTokenUnused;
+  d.flags[260] = kTokenApart;
+  d.merges = {{'t', 'h'}, {256, 'e'}, {' ', 257}};
+  d.added.push_back({260, "<end>", true, false, false, false, false});
+  d.cuts.push_back({.pattern = Pattern::gpt2});
+  d.after = {260};
+  d.eos = 260;
+  static std::string stored;
+  store_tokenizer(d, &stored);
+  ModelDef m = small_model();
+  m.tokenizer.bytes = stored.data();
+  m.tokenizer_bytes = stored.size();
+  return m;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -337,9 +363,9 @@ int main(int argc, char** argv) {
          write(points_model(kPoints, NAN), folder + "/wild_score.tern") |
          write(wild_detector("hard"), folder + "/wild_hard.tern") |
          write(wild_detector("weighted"), folder + "/wild_weighted.tern") |
-         write(train_model(), folder + "/train.tern") | write(small_model(), folder + "/small.tern") |
-         write(sequences_model(), folder + "/sequences.tern") | write(counter_model(), folder + "/counter.tern") |
-         write(language_model(), folder + "/language.tern") | write(spots_model("bilinear"), folder + "/spots.tern") |
+         write(words_model(), folder + "/words.tern") | write(train_model(), folder + "/train.tern") |
+         write(small_model(), folder + "/small.tern") | write(sequences_model(), folder + "/sequences.tern") |
+         write(counter_model(), folder + "/counter.tern") | write(spots_model("bilinear"), folder + "/spots.tern") |
          write(spots_model("area"), folder + "/spots_area.tern") |
          write(spots_model("cubic"), folder + "/spots_cubic.tern") | write(plain_model(), folder + "/plain.tern") |
          write(mask_model(), folder + "/mask.tern") | write(slow_model(), folder + "/slow.tern");

@@ -136,8 +136,8 @@ TEST(TokenizerGoldens, AreThoseOfTheReference) {
         std::snprintf(found, sizeof found, "%zu %.7s", ids.size(), hex);
         std::string shown;
         for (const int32_t id : ids) shown += std::to_string(id) + " ";
-        EXPECT_EQ(found, c.gives[i]) << c.name << ", text " << i << ": " << g.texts[i] << "\nids " << shown << "\nplain "
-                                     << plain.size() << " text '" << decode(*t, ids, false) << "'";
+        EXPECT_EQ(found, c.gives[i]) << c.name << ", text " << i << ": " << g.texts[i] << "\nids " << shown
+                                     << "\nplain " << plain.size() << " text '" << decode(*t, ids, false) << "'";
       }
     }
   }
