@@ -25,6 +25,13 @@ int run(const Arguments& a) {
       else if (status != TERN_ERR_SHAPE)
         code = report(status, path + ": signature '" + printable(tern_model_signature_name(model.get(), s)) + "'");
     }
+    if (code == kDone) {
+      tern_tokenizer* made = nullptr;
+      const tern_status status = tern_tokenizer_create_from_model(model.get(), &made);
+      tern_tokenizer_release(made);
+      if (status != TERN_OK && status != TERN_ERR_NOT_FOUND && status != TERN_ERR_UNSUPPORTED)
+        code = report(status, path + ": its tokenizer");
+    }
     progress("%s", "");
     if (code == kDone)
       std::printf("%s: good (%d signature%s, %d of fixed size planned)\n", path.c_str(),
@@ -42,7 +49,7 @@ const Command& check_command() {
                                   "FILE...",
                                   "checks model files to the last byte",
                                   "Verifies the structure, compares the checksum of every weight and makes the plans "
-                                  "of signatures of fixed size.\n",
+                                  "of signatures of fixed size and the tokenizer.\n",
                                   "  tern check *.tern\n",
                                   {},
                                   1,

@@ -142,6 +142,16 @@ int run(const Arguments& a) {
                   lines ? (" (" + std::to_string(lines + 1) + " lines)").c_str() : "");
     }
   }
+  tern_tokenizer* made = nullptr;
+  const tern_status tokenizer = tern_tokenizer_create_from_model(m, &made);
+  const Handle<tern_tokenizer> owner(made);
+  if (json) j.end();
+  if (tokenizer == TERN_OK) {
+    if (json) j.add("tokens", tern_tokenizer_num_tokens(made));
+    else std::printf("  tokenizer: %d tokens\n", tern_tokenizer_num_tokens(made));
+  } else if (tokenizer != TERN_ERR_NOT_FOUND && tokenizer != TERN_ERR_UNSUPPORTED) {
+    return report(tokenizer, a.words()[0] + ": its tokenizer");
+  }
   if (json) j.print();
   return kDone;
 }

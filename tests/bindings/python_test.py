@@ -428,78 +428,64 @@ class Vision(unittest.TestCase):
             self.assertEqual(os.listdir(folder), ["bad.onnx"])
 
 
-class Samples(unittest.TestCase):
-    LINES = {"detect.py": 6, "track.py": 6, "read.py": 6, "segment.py": 8}  # as many as others need, see the README
+class Texts(unittest.TestCase):
+    def test_there_and_back(self):
+        t = tern.Tokenizer(model("words.tern"))
+        self.assertEqual(len(t), 261)
+        self.assertEqual(t.encode("the the"), [257, 258, 260])
+        self.assertEqual(t.encode("a<end>", add_special=False, parse_special=True), [97, 260])
+        self.assertEqual(t.decode([257, 258, 260]), "the the<end>")
+        self.assertEqual(t.decode([257, 258, 260], skip_special=True), "the the")
+        self.assertEqual(t.encode(""), [260])
+        self.assertEqual(t.decode([]), "")
+        data = bytes(range(256)) * 3
+        self.assertEqual(t.decode_bytes(t.encode(data, add_special=False)), data)
+        self.assertEqual(t.decode([255]), "\ufffd")
+        text = "naïve 中文 😀 the end" * 500
+        self.assertEqual(t.decode(t.encode(text, add_special=False)), text)
+        self.assertEqual("".join(t.stream(t.encode(text, add_special=False))), text)
+        self.assertEqual(list(t.stream([0xe4, 0xb8, 0xad, 257, 0xe4])), ["", "", "中", "the", "", "\ufffd"])
+        with tern.load(model("words.tern")) as m:
+            self.assertEqual(tern.Tokenizer(m).encode("the"), [257, 260])
 
-    def run_sample(self, name, *words):
-        p = subprocess.run([sys.executable, os.path.join(ARGS.source, "samples", name), *words], capture_output=True, text=True,
-                           env=os.environ | {"PYTHONPATH": os.path.join(ARGS.source, "bindings/python")})
-        self.assertEqual(p.returncode, 0, p.stderr)
-        return p.stdout
+    def test_tokens(self):
+        t = tern.Tokenizer(model("words.tern"))
+        self.assertEqual((t[258].text, t[258].special, t[0].text), (b" the", False, b"\0"))
+        self.assertTrue(t[260].special and t[260].added and t[259].unused)
+        self.assertEqual((t.find("the"), t.find(b"\xff"), t.find("cat")), (257, 255, None))
+        self.assertEqual((t.begin, t.end, t.unknown, t.padding), (None, 260, None, None))
+        for id in (-1, 261):
+            with self.assertRaises(IndexError):
+                t[id]
+        with self.assertRaises(tern.InvalidArgument):
+            t.decode([261])
 
-    def real(self, folder, name, **more):
-        source = os.path.join(CACHE, "models", name)
-        if not os.path.exists(source):
-            self.skipTest("samples/fetch brings the models and photographs")
-        return tern.import_model(source, os.path.join(folder, name + ".tern"), **more)
-
-    def photo(self, name):
-        path = os.path.join(CACHE, "images", name)
-        if not os.path.exists(path):
-            self.skipTest("samples/fetch brings the models and photographs")
-        return path
-
-    def test_are_short(self):
-        for name, most in self.LINES.items():
-            with open(os.path.join(ARGS.source, "samples", name), encoding="utf-8") as f:
-                lines = [line for line in f.read().splitlines() if line.strip() and not line.strip().startswith("#")]
-            self.assertLessEqual(len(lines), most, name)
-
-    def test_run(self):
-        if importlib.util.find_spec("PIL") is None:
-            self.skipTest("the package pillow is not there")
+    def test_files(self):
+        json = b'{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]}}'
+        self.assertEqual(tern.Tokenizer(json).encode("aab"), [0, 2])
         with tempfile.TemporaryDirectory() as folder:
-            out = os.path.join(folder, "out.png")
-            labels = os.path.join(CACHE, "models/ssd_mobilenetv2_oidv4.txt")
-            ssd = self.real(folder, "ssd_mobilenetv2_oidv4.tflite", labels=labels if os.path.exists(labels) else None)
-            self.assertIn("Dog 0.", self.run_sample("detect.py", ssd, self.photo("dog.jpg"), out))
-            self.assertGreater(os.path.getsize(out), 1000)
-            frames = os.path.join(folder, "frames")
-            os.mkdir(frames)
-            for i in range(3):
-                shutil.copy(self.photo("dog.jpg"), os.path.join(frames, f"{i}.jpg"))
-            lines = self.run_sample("track.py", ssd, frames).splitlines()
-            self.assertEqual(len([line for line in lines if line.startswith("1 Dog ")]), 3, lines)
-            selfie = self.real(folder, "selfie_segmentation.tflite")
-            self.run_sample("segment.py", selfie, self.photo("person.jpg"), out)
-            cut = np.asarray(tern._vision.open_picture(out))
-            self.assertEqual(cut[0, 0].tolist(), [255] * 3)
-            self.assertTrue((cut.min(axis=2) < 128).any())
-            reader = [self.real(folder, "ppocr_v4_det.onnx"), self.real(folder, "ppocr_v2_cls.onnx"),
-                      self.real(folder, "ppocr_v4_rec.onnx", labels=os.path.join(CACHE, "models/ppocr_keys_v1.txt"))]
-            self.assertIn("Opening hours", self.run_sample("read.py", *reader, os.path.join(ARGS.source, "tests/models/golden/text/english_15.png"), out))
-
-    def test_frames(self):
-        for bad in ("none.mp4", "camera:99"):
+            path, made = os.path.join(folder, "tokenizer.json"), os.path.join(folder, "made.tern")
+            with open(path, "wb") as f:
+                f.write(json)
+            self.assertEqual(tern.Tokenizer(path).encode("ab"), [2])
+            self.assertEqual(tern.set_tokenizer(model("small.tern"), path, made), made)
+            self.assertEqual(tern.Tokenizer(made).encode("ab"), [2])
+            tern.set_tokenizer(made, None)
             with self.assertRaises(tern.NotFound):
-                tern.frames(bad)
-        if not shutil.which("ffmpeg"):
-            self.skipTest("ffmpeg is not there")
-        with tempfile.TemporaryDirectory() as folder:
-            video = os.path.join(folder, "a.avi")
-            subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=red:size=34x18:rate=5:duration=2", video], check=True)
-            found = list(tern.frames(video))
-            self.assertEqual([f.shape for f in found], [(18, 34, 3)] * 10)
-            self.assertTrue((abs(found[9].astype(int) - [254, 0, 0]) < 9).all())
-            for f in tern.frames(video):
-                break
-            f = tern.frames(video)
-            next(f)
-            f.close()
-            with open(video, "rb") as a, open(os.path.join(folder, "bad.avi"), "wb") as b:
-                b.write(a.read()[:200])
-            with self.assertRaises(tern.Error):
-                list(tern.frames(os.path.join(folder, "bad.avi")))
+                tern.Tokenizer(made)
+        with self.assertRaises(tern.Error):
+            tern.Tokenizer(b"{}")
+        with self.assertRaises(FileNotFoundError):
+            tern.Tokenizer("none.json")
+
+    def test_threads(self):
+        t = tern.Tokenizer(model("words.tern"))
+        text = "the other " * 2000
+        expected, found = t.encode(text), []
+        threads = [threading.Thread(target=lambda: found.append(t.encode(text) == expected)) for _ in range(8)]
+        [x.start() for x in threads]
+        [x.join() for x in threads]
+        self.assertEqual(found, [True] * 8)
 
 
 class Wheel(unittest.TestCase):

@@ -128,7 +128,8 @@ class Case(unittest.TestCase):
 
 
 class CommandLine(Case):
-    COMMANDS = ["import", "edit", "info", "check", "run", "compare", "bench", "detect", "segment", "classify", "pose", "embed", "read", "track", "devices",
+    COMMANDS = ["import", "edit", "info", "check", "run", "compare", "bench", "detect", "segment", "classify", "pose", "embed", "read", "track", "tokenize",
+                "devices",
                 "version"]
 
     def test_help(self):
@@ -172,6 +173,60 @@ class CommandLine(Case):
         with open("/dev/full", "wb") as full:
             p = subprocess.run([ARGS.tern, "devices"], stdout=full, stderr=subprocess.PIPE)
         self.assertEqual(p.returncode, 5)
+
+
+class Texts(Case):
+    JSON = ('{"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "Ġ": 2, "ab": 3, "Ġab": 4}, "merges": ["a b", "Ġ ab"]},'
+            ' "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true},'
+            ' "added_tokens": [{"id": 6, "content": "<end>", "special": true}],'
+            ' "post_processor": {"type": "BertProcessing", "cls": ["<end>", 6], "sep": ["<end>", 6]}}')
+
+    def test_tokenize(self):
+        path = self.write("tokenizer.json", self.JSON.encode())
+        out = tern("tokenize", path, "ab ab").out
+        self.assertEqual(out.split("\n"), ['       6  "<end>"  special', '       3  "ab"', '       4  " ab"', '       6  "<end>"  special', "4 tokens, 5 bytes", ""])
+        self.assertEqual(tern("tokenize", path, "ab ab", "--ids").out, "6 3 4 6\n")
+        self.assertEqual(tern("tokenize", path, "ab<end>b", "--ids", "--bare", "--parse-special").out, "3 6 1\n")
+        self.assertEqual(json.loads(tern("tokenize", path, "ab", "--json", "--bare").out), {"bytes": 2, "count": 1, "ids": [3], "tokens": ["ab"]})
+        p = subprocess.run([ARGS.tern, "tokenize", path, "-", "--ids", "--bare"], input=b"ab ab", capture_output=True)
+        self.assertEqual(p.stdout, b"3 4\n")
+        about = tern("tokenize", path).out
+        self.assertIn("7 tokens, 1 special, 1 not used", about)
+        self.assertEqual(json.loads(tern("tokenize", path, "--json").out)["special"], [{"id": 6, "text": "<end>"}])
+
+    def test_decode(self):
+        path = self.write("tokenizer.json", self.JSON.encode())
+        self.assertEqual(tern("tokenize", path, "--decode", "6", "3", "4").out, "<end>ab ab")
+        self.assertEqual(tern("tokenize", path, "--decode", "[6, 3,4]", "--skip-special").out, "ab ab")
+        p = subprocess.run([ARGS.tern, "tokenize", self.model("words.tern"), "--decode", "-"], input=b"255 257\n", capture_output=True)
+        self.assertEqual(p.stdout, b"\xffthe")  # bytes as they are
+        self.assertIn("no token id", tern("tokenize", path, "--decode", "3 x", code=2).err)
+        self.assertIn("token 77", tern("tokenize", path, "--decode", "77", code=1).err)
+
+    def test_models_carry_one(self):
+        model, path = self.model("words.tern"), self.write("tokenizer.json", self.JSON.encode())
+        self.assertEqual(tern("tokenize", model, "the the", "--ids").out, "257 258 260\n")
+        self.assertIn("tokenizer: 261 tokens", tern("info", model).out)
+        self.assertEqual(json.loads(tern("info", model, "--json").out)["tokens"], 261)
+        self.assertIn("--tokenizer", tern("tokenize", self.model("small.tern"), "a", code=3).err)
+        other = self.path("other.tern")
+        tern("edit", self.model("small.tern"), "--tokenizer", path, "-o", other)
+        self.assertEqual(tern("tokenize", other, "ab", "--ids").out, "6 3 6\n")
+        tern("edit", other, "--set", "name=x", code=None)  # keeps it, whatever else it does
+        self.assertEqual(tern("tokenize", other, "ab", "--ids").out, "6 3 6\n")
+        tern("check", other)
+        bad = self.write("bad.json", b"{}")
+        self.assertIn("'model'", tern("edit", other, "--tokenizer", bad, code=4).err)
+        self.assertEqual(tern("tokenize", other, "ab", "--ids").out, "6 3 6\n")
+        tern("edit", other, "--tokenizer", "")
+        tern("tokenize", other, "ab", code=3)
+
+    def test_files_that_are_none(self):
+        self.assertIn("JSON", tern("tokenize", self.write("x.json", b"hello"), "a", code=4).err)
+        self.assertIn("'(a+)+'", tern("tokenize", self.write("y.json", self.JSON.replace("ByteLevel", "Split").replace(
+            '"add_prefix_space": false', '"pattern": {"Regex": "(a+)+"}, "behavior": "Isolated"').encode()), "a", code=4).err)
+        tern("tokenize", "none.json", "a", code=3)
+        self.assertIn("one word too many", tern("tokenize", self.write("t.json", self.JSON.encode()), "a", "b", code=2).err)
 
 
 class Files(Case):
