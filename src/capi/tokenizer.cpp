@@ -27,9 +27,9 @@ namespace {
 constexpr bool kHere = has_capability(Capability::text);
 constexpr const char* kStream = "this detokenizer";
 
-static_assert(TERN_TOKEN_SPECIAL == tokens::kTokenSpecial && TERN_TOKEN_ADDED == tokens::kTokenAdded &&
-              TERN_TOKEN_BYTE == tokens::kTokenByte && TERN_TOKEN_UNUSED == tokens::kTokenUnused &&
-              TERN_TOKEN_UNKNOWN == tokens::kTokenUnknown);
+static_assert((int)TERN_TOKEN_SPECIAL == tokens::kTokenSpecial && (int)TERN_TOKEN_ADDED == tokens::kTokenAdded &&
+              (int)TERN_TOKEN_BYTE == tokens::kTokenByte && (int)TERN_TOKEN_UNUSED == tokens::kTokenUnused &&
+              (int)TERN_TOKEN_UNKNOWN == tokens::kTokenUnknown);
 static_assert((int)TERN_ENCODE_ADD_SPECIAL == tokens::kAddSpecial &&
               (int)TERN_ENCODE_PARSE_SPECIAL == tokens::kParseSpecial);
 constexpr uint32_t kShownFlags =

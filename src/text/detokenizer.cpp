@@ -29,9 +29,11 @@ size_t begun(std::string_view s, bool* open) {
 
 }  // namespace
 
-void Detokenizer::take(bool all) {
-  std::string_view s = pending_;
+// What throws for want of memory comes before anything changes.
+void Detokenizer::take(std::string&& bytes, const DecodeState& state, bool all) {
+  text_.reserve(3 * bytes.size());
   text_.clear();
+  std::string_view s = bytes;
   while (!s.empty()) {
     size_t n = utf8_character(s);
     if (n > 0) {
@@ -44,18 +46,21 @@ void Detokenizer::take(bool all) {
     }
     s.remove_prefix(n);
   }
-  pending_.erase(0, pending_.size() - s.size());
+  bytes.erase(0, bytes.size() - s.size());
+  pending_.swap(bytes);
+  state_ = state;
 }
 
 std::string_view Detokenizer::add(uint32_t id) {
-  if (!skip_special_ || !(tokenizer_->def().flags[id] & kTokenSpecial)) tokenizer_->decode(id, &state_, &pending_);
-  take(false);
+  std::string bytes = pending_;
+  DecodeState state = state_;
+  if (!skip_special_ || !(tokenizer_->def().flags[id] & kTokenSpecial)) tokenizer_->decode(id, &state, &bytes);
+  take(std::move(bytes), state, false);
   return text_;
 }
 
 std::string_view Detokenizer::end() {
-  take(true);
-  state_ = {};
+  take(std::string(pending_), {}, true);
   return text_;
 }
 

@@ -17,7 +17,7 @@ class Detokenizer {
   std::string_view end();
 
  private:
-  void take(bool all);
+  void take(std::string&& bytes, const DecodeState& state, bool all);
 
   std::shared_ptr<const Tokenizer> tokenizer_;
   bool skip_special_;

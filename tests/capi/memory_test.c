@@ -257,6 +257,47 @@ static void tasks(void) {
   tern_context_release(context);
 }
 
+/* Tokenizers: every allocation of making one, of a text and of a stream fails. */
+static void texts(void) {
+  static const char json[] =
+      "{\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true},"
+      "\"added_tokens\":[{\"id\":9,\"content\":\"<end>\",\"special\":true}],"
+      "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,\"\\u0120\":3},\"merges\":[\"a b\"]}}";
+  tern_context* context = NULL;
+  tern_model* model;
+  long before, n;
+  NEED(tern_context_create(NULL, &context));
+  model = load(context, "words.tern");
+  for (n = 1, before = -1;; ++n) {
+    tern_tokenizer *read = NULL, *carried = NULL;
+    tern_detokenizer* stream = NULL;
+    const char* text = NULL;
+    int32_t ids[8];
+    size_t count = 0, bytes = 0;
+    char all[16];
+    failed = 0;
+    if (n > 1 && before < 0) before = live;
+    fail_at = allocations + n;
+    AGAIN(tern_tokenizer_create(json, sizeof json - 1, &read), read == NULL);
+    AGAIN(tern_tokenizer_create_from_model(model, &carried), carried == NULL);
+    AGAIN(tern_tokenizer_encode(read, "ab a<end>", 9, TERN_ENCODE_PARSE_SPECIAL, ids, 8, &count), count == 0);
+    AGAIN(tern_tokenizer_decode(read, ids, count, 0, all, sizeof all, &bytes), bytes == 0);
+    AGAIN(tern_detokenizer_create(carried, 0, &stream), stream == NULL);
+    AGAIN(tern_detokenizer_add(stream, 258, &text, &bytes), 1);
+    disarm();
+    CHECK(count == 5 && ids[1] == 2 && ids[4] == 9);
+    CHECK(bytes == 4 && memcmp(text, " the", 4) == 0);
+    tern_detokenizer_release(stream);
+    tern_tokenizer_release(carried);
+    tern_tokenizer_release(read);
+    CHECK(before < 0 || live == before);
+    if (!failed) break;
+  }
+  CHECK(n > 40);
+  tern_model_release(model);
+  tern_context_release(context);
+}
+
 static void runs_take_no_memory(void) {
   static const char* const names[] = {"small.tern", "counter.tern"};
   int k, i;
@@ -390,5 +431,6 @@ MAIN_BEGIN
 every_allocation_fails();
 runs_take_no_memory();
 tasks();
+texts();
 host_allocator();
 MAIN_END("memory")

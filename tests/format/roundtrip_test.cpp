@@ -90,6 +90,20 @@ TEST(Roundtrip, LargeConstantStaysInPlace) {
   EXPECT_EQ(check_weights(damaged.bytes), TERN_ERR_CHECKSUM);
 }
 
+TEST(Roundtrip, Tokenizer) {
+  ModelDef m = small_model();
+  for (const size_t size : {0u, 1u, 3u, 70000u}) {
+    const std::string bytes(size, '\xa5');
+    m.tokenizer.bytes = bytes.data();
+    m.tokenizer_bytes = size;
+    const Loaded r = load(write(m));
+    ASSERT_EQ(r.status, TERN_OK) << r.message;
+    ASSERT_EQ(r.model.tokenizer_bytes, size);
+    if (size) EXPECT_EQ(std::memcmp(r.model.tokenizer.bytes, bytes.data(), size), 0);
+    EXPECT_EQ(write(r.model), write(m));
+  }
+}
+
 TEST(Roundtrip, DamagedWeights) {
   File file = write(small_model());
   Parts p = take_apart(file);
