@@ -122,7 +122,7 @@ const uint8_t* mixed_word(At a, bool lower_needed) {
   return a.p;
 }
 
-const uint8_t* match_o200k(const uint8_t* p, const uint8_t* end) {
+const uint8_t* match_o200k(const uint8_t* p, const uint8_t* end, bool contractions, uint32_t most_digits) {
   At a(p, end);
   At next = a;
   next.next();
@@ -132,11 +132,11 @@ const uint8_t* match_o200k(const uint8_t* p, const uint8_t* end) {
       if (with_prefix && (!prefix || !next.more())) continue;
       const uint8_t* e = mixed_word(with_prefix ? next : a, lower_needed);
       if (!e) continue;
-      const uint8_t* const more = contraction(e, end, true);
+      const uint8_t* const more = contractions ? contraction(e, end, true) : nullptr;
       return more ? more : e;
     }
   if (a.is(kNumber)) {
-    a.skip(kNumber, 3);
+    a.skip(kNumber, most_digits);
     return a.p;
   }
   if (a.c.code == ' ' && is_other(next)) a = next;
@@ -200,7 +200,8 @@ const uint8_t* match_at(const Cut& cut, const At& a) {
     case Pattern::literal: return nullptr;  // found by find_match
     case Pattern::gpt2: return match_gpt2(a.p, a.end);
     case Pattern::words_numbers: return match_words_numbers(a.p, a.end, cut.most_digits);
-    case Pattern::o200k: return match_o200k(a.p, a.end);
+    case Pattern::o200k: return match_o200k(a.p, a.end, true, 3);
+    case Pattern::tekken: return match_o200k(a.p, a.end, false, 1);
     case Pattern::deepseek: return match_deepseek(a.p, a.end);
     case Pattern::clip: return match_clip(a.p, a.end, true);
     case Pattern::clip_plain: return match_clip(a.p, a.end, false);
@@ -247,6 +248,10 @@ constexpr Known kKnown[] = {
      R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
      R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
      Pattern::o200k, 0},
+    {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|)"
+     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|)"
+     R"(\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     Pattern::tekken, 0},
     {R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|)"
      R"([^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
      Pattern::deepseek, 0},

@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "base/text.h"
 #include "text/algorithms.h"
+#include "text/charsmap.h"
 #include "text/split.h"
 #include "text/unicode.h"
 
@@ -167,6 +168,10 @@ tern_status Tokenizer::Parts::check_steps() const {
   };
   for (size_t i = 0; i < def.normalizers.size(); ++i) {
     const Normalizer& s = def.normalizers[i];
+    if (s.kind == Normalizer::Kind::charsmap) {
+      TERN_TRY(check_charsmap(s.from));
+      continue;
+    }
     const bool text = s.kind == Normalizer::Kind::replace && s.pattern == Pattern::literal;
     if ((int)s.kind >= Normalizer::kKinds || (int)s.pattern >= kPatterns || (text && s.from.empty()) ||
         too_long(s.from, s.to))
@@ -194,14 +199,16 @@ tern_status Tokenizer::Parts::check_steps() const {
   }
   // One step that grows the text, repeated, must not fill the memory.
   double growth = 1;
-  for (const Normalizer& s : def.normalizers)
+  for (const Normalizer& s : def.normalizers) {
+    if (s.kind == Normalizer::Kind::charsmap) growth *= 64;
     if (s.kind == Normalizer::Kind::replace)
       growth *= std::max(1.0, (double)s.to.size() / (double)std::max<size_t>(1, s.from.size()));
+  }
   double decoded = 1;
   for (const Decode& s : def.decodes)
     if (s.kind == Decode::Kind::replace) decoded *= std::max(1.0, (double)s.to.size() / (double)s.from.size());
-  if (growth > 64 || decoded > 64)
-    return TERN_FAIL(TERN_ERR_LIMIT, "the tokenizer's replacements make a text more than 64 times as long");
+  if (growth > 256 || decoded > 256)
+    return TERN_FAIL(TERN_ERR_LIMIT, "the tokenizer's replacements make a text more than 256 times as long");
   return TERN_OK;
 }
 
@@ -389,6 +396,7 @@ void Tokenizer::Parts::normalize(std::string_view text, std::string* spare, std:
         if (s.pattern == Pattern::literal) replace_all(s.from, s.to, *out, &to);
         else replace_matches(s, p, end, &to);
         break;
+      case Normalizer::Kind::charsmap: apply_charsmap(s.from, *out, &to); break;
       case Normalizer::Kind::prepend:
         if (!out->empty()) to = s.to;
         to += *out;

@@ -74,6 +74,7 @@ enum class Pattern : uint8_t {
   gpt2,           // the expression of GPT-2, and of the ByteLevel step
   words_numbers,  // that of Llama 3 and Qwen: most_digits in one match, 0: any number
   o200k,          // that of GPT-4o
+  tekken,         // the same without 's and its like, and with one digit in a match: Mistral Nemo
   deepseek,       // the last one of DeepSeek V3
   clip,           // that of CLIP
   clip_plain,     // the same without its special tokens
@@ -86,7 +87,7 @@ enum class Pattern : uint8_t {
   space,          // each white space
   punctuation,    // each of P, and the symbols of ASCII
 };
-constexpr int kPatterns = 15;
+constexpr int kPatterns = 16;
 
 // Changes the text, in order.
 struct Normalizer {
@@ -103,8 +104,9 @@ struct Normalizer {
     prepend,        // `to`, unless the text is empty
     clean,          // drops controls and U+FFFD, white space becomes ' ' (BERT)
     space_cjk,      // ' ' around each CJK ideograph (BERT)
+    charsmap,       // `from` is a table of SentencePiece (charsmap.h)
   };
-  static constexpr int kKinds = 12;
+  static constexpr int kKinds = 13;
   Kind kind = Kind::nfc;
   bool left = false, right = false;
   Pattern pattern = Pattern::literal;

@@ -14,6 +14,26 @@ namespace {
 
 std::string shown(std::string_view text) { return std::string(text.substr(0, 200)); }
 
+// False: it is none. Padding may be left out.
+bool from_base64(std::string_view text, std::string* out) {
+  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
+  uint32_t bits = 0;
+  int have = 0;
+  for (const char c : text) {
+    uint32_t v;
+    if (c >= 'A' && c <= 'Z') v = (uint32_t)(c - 'A');
+    else if (c >= 'a' && c <= 'z') v = (uint32_t)(c - 'a' + 26);
+    else if (c >= '0' && c <= '9') v = (uint32_t)(c - '0' + 52);
+    else if (c == '+' || c == '/') v = c == '+' ? 62 : 63;
+    else return false;
+    bits = bits << 6 | v;
+    if ((have += 6) < 8) continue;
+    have -= 8;
+    out->push_back((char)(bits >> have));
+  }
+  return !text.empty() && text.size() % 4 != 1;
+}
+
 class Reader {
  public:
   explicit Reader(JsonValue root) : root_(root) {}
@@ -141,6 +161,12 @@ class Reader {
       else if (!find_pattern(regex, &n.pattern, &digits) || digits)
         return unsupported("expression of a Replace", regex);
       TERN_TRY(text_of(v, "content", &n.to));
+    } else if (type == "Precompiled") {
+      n.kind = Kind::charsmap;
+      const JsonValue table = v["precompiled_charsmap"];
+      if (absent(table) || (table.is(JsonKind::string) && table.string().empty())) return TERN_OK;
+      if (!from_base64(table.string(), &n.from))
+        return TERN_FAIL(TERN_ERR_CORRUPT, "tokenizer.json: 'precompiled_charsmap' is no base64");
     } else if (type == "BertNormalizer") {
       bool clean = false, cjk = false, lower = false, accents = false;
       TERN_TRY(flag_of(v, "clean_text", true, &clean));

@@ -10,6 +10,7 @@ after the other: the 32-bit ids; those without special tokens, neither around no
 give, with and without special tokens. --show prints them for one text.
 """
 import argparse
+import base64
 import json
 import os
 import struct
@@ -27,7 +28,7 @@ TEXTS = [
     "שָׁלוֹם עוֹלָם", "नमस्ते दुनिया क्षत्रिय", "สวัสดีชาวโลก", "Привет, мир! Ёлка ἀρχή ΣΑΣ ς", "İstanbul ıI ẞß", "😀👍🏽👩‍👩‍👧‍👦🇩🇪 ❤️🔥🔥",
     "\u00a0nbsp\u3000wide\u2003em\u200bzero\u200dx\ufeffbom\u00ad", "<s>Hi</s> <s> [MASK] <mask>  x<mask>y <|end|><|end|> word words <unk>",
     "▁▁under ▁ bar_", "…—“quotes” «a» ¿qué? ¡no!", "a" * 100, "ab" * 60 + " " * 40 + "ba" * 30, "the the the tokenizer tokenizers retokenized", "\u0000\u0001\u007f\u0085x",
-    "$100 €20 ¥3 + = ~ ^ | ` @ # %", "\U00020000\U0001d400\U0001f600", "x " * 20, "word\u0301s a\u0301b", "#!$ a.b,c;d:e", "multi\u2028line\u2029sep\x0bv\x0cf",
+    "$100 €20 ¥3 + = ~ ^ | ` @ # %", "\U00020000\U0001d400\U0001f600", "x " * 20, "word\u0301s a\u0301b A\u0301A é\u0301é\r\n", "#!$ a.b,c;d:e", "multi\u2028line\u2029sep\x0bv\x0cf",
 ]
 CORPUS = TEXTS + ["the quick brown fox jumps over the lazy dog. tokenizers make tokens of texts, and texts of tokens again."] * 20 + \
     ["中文句子 没有空格 混合 数字", "السلام عليكم", "привет мир"] * 6
@@ -147,6 +148,7 @@ def make_cases(m):
         "qwen": dict(model="bytes", normalizer={"type": "NFC"}, pre_tokenizer=pre(split(LLAMA3.replace("{1,3}", "")), BYTES), decoder=byte, added_tokens=special),
         "numbers": dict(model="bytes", pre_tokenizer=pre(split(LLAMA3.replace("{1,3}", "+")), BYTES), decoder=byte),
         "o200k": dict(model="bytes", pre_tokenizer=pre(split(O200K, "Removed", True), BYTES), decoder=byte),
+        "tekken": dict(model="bytes", pre_tokenizer=pre(split(O200K.replace("(?i:'s|'t|'re|'ve|'m|'ll|'d)?", "").replace("{1,3}", "")), BYTES), decoder=byte),
         "deepseek": dict(model="bytes", pre_tokenizer=pre(split(r"\p{N}{1,3}"), split("[一-龥぀-ゟ゠-ヿ]+"), split(DEEPSEEK), BYTES), decoder=byte),
         "smollm": dict(model="bytes", pre_tokenizer=pre({"type": "Digits", "individual_digits": True}, GPT2), decoder=byte),
         "clip": dict(model="suffix", normalizer=norm({"type": "NFC"}, replace(r"\s+", " ", "Regex"), {"type": "Lowercase"}), decoder=byte,
@@ -163,6 +165,7 @@ def make_cases(m):
         "subword": dict(model="prefix", pre_tokenizer={"type": "Whitespace"}, decoder=None, added_tokens=unk("prefix")),
         "unigram": dict(model="unigram", normalizer=norm({"type": "NFKC"}, replace(" {2,}", " ", "Regex"), {"type": "Strip", "strip_left": True, "strip_right": True}),
                         pre_tokenizer=metaspace("always"), decoder=metaspace("always")),
+        "charsmap": dict(model="unigram", normalizer=norm(charsmap(), replace(" {2,}", "▁", "Regex")), pre_tokenizer=metaspace("always"), decoder=metaspace("always")),
         "unigram bytes": dict(model="unigram_bytes", pre_tokenizer=metaspace("first"),
                               decoder=sequence("decoders", {"type": "ByteFallback"}, metaspace("first"))),
         "bert": dict(model="pieces", normalizer={"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True},
@@ -181,6 +184,23 @@ def make_cases(m):
         invert = behavior == "Removed"
         c[f"spaces {behavior}"] = dict(model="bytes", pre_tokenizer=pre(split(r"\s", behavior, invert), split("o", behavior, not invert, "String"), BYTES), decoder=byte)
     return c
+
+
+def charsmap():
+    """A table of SentencePiece that makes "A" to "a", "é" to "e" and a carriage return to a space. A unit of its trie: label,
+    1 << 8 if a text ends there, and << 10 the place of the unit xor that of its children, of which the one with label 0 has
+    1 << 31 | where the replacement begins."""
+    units = [0] * 0x200
+    def add(place, label, children, replacement=None):
+        units[place] = label | (place ^ children) << 10 | (0 if replacement is None else 1 << 8)
+        if replacement is not None:
+            units[children] = 1 << 31 | replacement
+    add(0x41, ord("A"), 0x100, 0)
+    add(0xc3, 0xc3, 0x180)
+    add(0x180 ^ 0xa9, 0xa9, 0x101, 2)
+    add(0x0d, 0x0d, 0x102, 4)
+    data = struct.pack(f"<I{len(units)}I", 4 * len(units), *units) + b"a\0e\0 \0"
+    return {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(data).decode()}
 
 
 def compact(value):

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/status.h"
+#include "text/charsmap.h"
 #include "text/detokenizer.h"
 #include "text/json.h"
 #include "text/tokenizer_file.h"
@@ -355,6 +356,33 @@ TEST(Detokenizer, HandsOverWholeCharacters) {
 
 // ---- files that nobody should write ----
 
+TEST(Charsmap, DamagedTablesStayInside) {
+  std::string table(4 + 0x103 * 4, '\0');
+  const auto put = [&](size_t unit, uint32_t v) { std::memcpy(table.data() + 4 + unit * 4, &v, 4); };
+  const uint32_t bytes = 0x103 * 4;
+  std::memcpy(table.data(), &bytes, 4);
+  put('A', 'A' | 0x100 | ('A' ^ 0x100) << 10);
+  put(0x100, 0x80000000);
+  table += std::string("bc\0", 3);
+  ASSERT_EQ(check_charsmap(table), TERN_OK);
+  std::string out;
+  prepare_unicode();
+  apply_charsmap(table, "xA\xffz\xc3", &out);
+  EXPECT_EQ(out, "xbc\xffz\xc3");
+  for (const std::string& bad : {std::string(), std::string("abc"), std::string("\4\0\0\0abc", 7), std::string(8, '\0'),
+                                 std::string("\5\0\0\0aaaaaaaa", 12), std::string("\xff\xff\xff\xff\0\0\0\0", 8)})
+    EXPECT_EQ(check_charsmap(bad), TERN_ERR_CORRUPT);
+  EXPECT_EQ(check_charsmap(table + std::string(65, 'x')), TERN_ERR_LIMIT);
+  for (size_t i = 0; i < table.size(); ++i)
+    for (const int change : {1, 0x41, 0x80, 0xff}) {
+      std::string other = table;
+      other[i] = (char)(other[i] ^ change);
+      other.shrink_to_fit();
+      out.clear();
+      if (check_charsmap(other) == TERN_OK) apply_charsmap(other, "ABAx\xc3\xa9", &out);
+    }
+}
+
 std::string file(const std::string& vocab, const std::string& merges, const std::string& more = "") {
   return "{\"model\":{\"type\":\"BPE\",\"vocab\":" + vocab + ",\"merges\":" + merges + "}" + more + "}";
 }
@@ -412,8 +440,12 @@ TEST(TokenizerFile, SaysWhatIsWrong) {
             ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\"\"},\"behavior\":\"Isolated\"}"),
        TERN_ERR_CORRUPT, "cut 0"},
       {file(abc, "[]", ",\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"}"), TERN_ERR_UNSUPPORTED, "UnicodeScripts"},
-      {file(abc, "[]", ",\"normalizer\":{\"type\":\"Precompiled\"}"), TERN_ERR_UNSUPPORTED, "Precompiled"},
+      {file(abc, "[]", ",\"normalizer\":{\"type\":\"Nmt\"}"), TERN_ERR_UNSUPPORTED, "'Nmt'"},
       {file(abc, "[]", ",\"normalizer\":3"), TERN_ERR_CORRUPT, "normalizer"},
+      {file(abc, "[]", ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"*\"}"), TERN_ERR_CORRUPT,
+       "base64"},
+      {file(abc, "[]", ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAAA\"}"),
+       TERN_ERR_CORRUPT, "3 bytes"},
       {file(abc, "[]", ",\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\"\"},\"content\":\"x\"}"),
        TERN_ERR_CORRUPT, "normalizer 0"},
       {file(abc, "[]", ",\"decoder\":{\"type\":\"CTC\"}"), TERN_ERR_UNSUPPORTED, "CTC"},
