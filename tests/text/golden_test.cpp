@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tokenizers against what the reference library made of the same files and texts (make_goldens.py): as they are read, and
-// as they come back from the form that models store.
+// Tokenizers against what the reference library made of the same files and texts (make_goldens.py): as they are read,
+// and as they come back from the form that models store.
 #include <gtest/gtest.h>
 
 #include <cstring>
