@@ -72,6 +72,7 @@ const Command& embed_command();
 const Command& read_command();
 const Command& track_command();
 const Command& tokenize_command();
+const Command& generate_command();
 const Command& devices_command();
 const Command& version_command();
 

@@ -23,6 +23,21 @@ bool parse_tokens(const char* text, std::vector<int32_t>* out) {
   return true;
 }
 
+// With what the tokenizer puts around a text; special tokens in it count as such.
+int encode(const tern_tokenizer* tokenizer, const std::string& text, std::vector<int32_t>* out) {
+  size_t count = 0;
+  out->resize(text.size() + 16);
+  for (;;) {
+    if (const tern_status s = tern_tokenizer_encode(tokenizer, text.data(), text.size(),
+                                                    TERN_ENCODE_ADD_SPECIAL | TERN_ENCODE_PARSE_SPECIAL, out->data(),
+                                                    out->size(), &count))
+      return report(s, "--prompt");
+    const bool all = count <= out->size();
+    out->resize(count);
+    if (all) return kDone;
+  }
+}
+
 int run(const Arguments& a) {
   tern_generator_options options = TERN_GENERATOR_OPTIONS_INIT;
   int64_t count = 128, top_k = 0, seed = 0;
@@ -37,13 +52,25 @@ int run(const Arguments& a) {
   options.temperature = (float)temperature, options.top_p = (float)top_p, options.min_p = (float)min_p;
   options.repetition_penalty = (float)penalty;
   std::vector<int32_t> tokens;
-  if (const char* list = a.value("--tokens"))
-    if (!parse_tokens(list, &tokens)) return kUsage;
-  if (tokens.empty()) return complain("--tokens is needed"), kUsage;
+  const char *list = a.value("--tokens"), *prompt = a.value("--prompt");
+  if (!list == !prompt) return complain("one of --prompt and --tokens is needed"), kUsage;
+  if (list && !parse_tokens(list, &tokens)) return kUsage;
   Handle<tern_context> context;
   Handle<tern_model> model;
   if (const int code = make_context(a, &context)) return code;
   if (const int code = load_model(context.get(), a.words()[0], 0, &model)) return code;
+  Handle<tern_tokenizer> tokenizer;
+  Handle<tern_detokenizer> text;
+  if (prompt) {
+    tern_tokenizer* t = nullptr;
+    if (const tern_status s = tern_tokenizer_create_from_model(model.get(), &t)) return report(s, a.words()[0]);
+    tokenizer.reset(t);
+    tern_detokenizer* d = nullptr;
+    if (const tern_status s = tern_detokenizer_create(t, 0, &d)) return report(s, a.words()[0]);
+    text.reset(d);
+    if (const int code = encode(t, prompt, &tokens)) return code;
+  }
+  if (tokens.empty()) return complain("the prompt is empty"), kUsage;
   tern_generator* made = nullptr;
   if (const tern_status s = tern_generator_create(model.get(), &options, &made)) return report(s, a.words()[0]);
   const Handle<tern_generator> generator(made);
@@ -53,21 +80,36 @@ int run(const Arguments& a) {
   if (const tern_status s = tern_generator_feed(made, tokens.data(), (int64_t)tokens.size(), &run))
     return report(s, a.words()[0]);
   const double fed = now_seconds();
+  const bool json_wanted = a.has("--json");
+  const int32_t end_of_text = tokenizer ? tern_tokenizer_get_role(tokenizer.get(), TERN_TOKEN_ROLE_END) : -1;
+  std::string answer;
   std::vector<int32_t> given;
   tern_status status = TERN_OK;
+  const auto say = [&](const char* piece, size_t bytes) {
+    answer.append(piece, bytes);
+    if (!json_wanted) std::fwrite(piece, 1, bytes, stdout), std::fflush(stdout);
+  };
   while ((int64_t)given.size() < count) {
     int32_t token = 0;
     if ((status = tern_generator_next(made, &token, &run))) break;
     given.push_back(token);
-    if (!a.has("--json")) std::printf("%s%d", given.size() > 1 ? "," : "", token), std::fflush(stdout);
+    if (token == end_of_text) break;
+    const char* piece = nullptr;
+    size_t bytes = 0;
+    if (text && tern_detokenizer_add(text.get(), token, &piece, &bytes) == TERN_OK) say(piece, bytes);
+    else if (!text && !json_wanted) std::printf("%s%d", given.size() > 1 ? "," : "", token), std::fflush(stdout);
   }
   const double end = now_seconds();
-  if (!a.has("--json")) std::printf("\n");
+  const char* rest = nullptr;
+  size_t rest_bytes = 0;
+  if (text && tern_detokenizer_end(text.get(), &rest, &rest_bytes) == TERN_OK) say(rest, rest_bytes);
+  if (!json_wanted) std::printf("\n");
   if (status && status != TERN_ERR_CANCELLED) return report(status, a.words()[0]);
   const double prompt_rate = (double)tokens.size() / (fed - begin), rate = (double)given.size() / (end - fed);
   if (a.has("--json")) {
     Json json;
     json.begin_object();
+    if (text) json.add("text", answer);
     json.add_numbers("tokens", std::vector<double>(given.begin(), given.end()));
     json.add("prompt_tokens_per_second", prompt_rate).add("tokens_per_second", rate);
     json.print();
@@ -85,9 +127,11 @@ const Command& generate_command() {
       "generate",
       "FILE",
       "goes on with a text, with a language model",
-      "",
-      "  tern generate smollm2.tern --tokens 504,3575,282,4649,314 -n 20\n",
-      {{"--tokens", "LIST", "the prompt as numbers of tokens, separated by commas"},
+      "The text is printed as it comes; the rate goes to stderr. Ctrl-C ends it.\n",
+      "  tern generate smollm2.tern --prompt 'The capital of France is' -n 20\n"
+      "  tern generate smollm2.tern --prompt 'Once upon a time' --temp 0.8 --top-p 0.95 --seed 7 --json\n",
+      {{"--prompt", "TEXT", "what to go on from; special tokens in it (\"<|im_start|>\") count as such"},
+       {"--tokens", "LIST", "the same as numbers of tokens, separated by commas; tokens are printed, too"},
        {"-n", "N", "how many tokens to make at most; the default is 128"},
        {"--temp", "T", "temperature; the default 0 takes the most probable token each time"},
        {"--top-k", "K", "draws among the K most probable ones only"},

@@ -19,6 +19,8 @@ struct Release {
   void operator()(const tern_tensor* p) const { tern_tensor_release(p); }
   void operator()(tern_vision* p) const { tern_vision_release(p); }
   void operator()(tern_tracker* p) const { tern_tracker_release(p); }
+  void operator()(tern_generator* p) const { tern_generator_release(p); }
+  void operator()(tern_detokenizer* p) const { tern_detokenizer_release(p); }
   void operator()(tern_tokenizer* p) const { tern_tokenizer_release(p); }
   void operator()(tern_camera_motion* p) const { tern_camera_motion_release(p); }
 };

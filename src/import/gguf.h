@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "import/importer.h"
+#include "text/tokenizer.h"
 
 namespace tern {
 
@@ -53,6 +54,9 @@ class Gguf {
   std::vector<Entry> entries_;  // sorted by key
   std::vector<GgufTensor> tensors_;
 };
+
+// Of the keys tokenizer.ggml.*. Errors name what is not known.
+tern_status read_gguf_tokenizer(const Gguf& file, tokens::TokenizerDef* out);
 
 // Makes a language model of it (models/transformer.h).
 tern_status import_gguf(std::span<const uint8_t> file, const ImportOptions& options, ModelDef* out);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/capability.h"
 #include "import/gguf.h"
 #include "models/transformer.h"
 
@@ -173,6 +174,17 @@ tern_status import_gguf(std::span<const uint8_t> bytes, const ImportOptions& opt
   TERN_TRY(build_transformer(config, &model));
   model.metadata.push_back({"source.format", "gguf"});
   model.metadata.push_back({"language.family", family->name});
+  if (file.has("tokenizer.ggml.tokens") && has_capability(Capability::text)) {
+    tokens::TokenizerDef tokenizer;
+    TERN_TRY(read_gguf_tokenizer(file, &tokenizer));
+    if (tokenizer.pieces.size() > config.vocab)
+      return TERN_FAIL(TERN_ERR_CORRUPT, "the file has %u tokens, its embedding has %" PRId64 " rows",
+                       tokenizer.pieces.size(), config.vocab);
+    TERN_TRY(keep_tokenizer(std::move(tokenizer), &model));
+  }
+  std::string_view chat;
+  TERN_TRY(file.text("tokenizer.chat_template", &chat));
+  if (!chat.empty() && chat.size() < (1 << 16)) model.metadata.push_back({"language.chat_template", std::string(chat)});
   std::string_view title;
   TERN_TRY(file.text("general.name", &title));
   if (!title.empty()) model.metadata.push_back({"language.name", std::string(title.substr(0, 200))});

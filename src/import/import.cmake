@@ -41,13 +41,14 @@ target_precompile_headers(tern_import PRIVATE <import/onnx.h> <import/tflite.h>)
 set_property(TARGET tern_import APPEND PROPERTY COMPILE_OPTIONS -isystem ${PROJECT_BINARY_DIR}/generated)
 
 # For tests and for the library: all of it, not yet closed to the outside.
-add_library(tern_importer STATIC $<TARGET_OBJECTS:tern_import> $<TARGET_OBJECTS:tern_onnx_proto> $<TARGET_OBJECTS:tern_text>)
+add_library(tern_importer STATIC $<TARGET_OBJECTS:tern_import> $<TARGET_OBJECTS:tern_models> $<TARGET_OBJECTS:tern_onnx_proto>
+            $<TARGET_OBJECTS:tern_text>)
 target_include_directories(tern_importer PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}
                            ${PROJECT_BINARY_DIR}/generated)
 target_link_libraries(tern_importer PUBLIC protobuf::libprotobuf-lite)
 
 add_library(tern_import_shared SHARED $<TARGET_OBJECTS:tern_import> $<TARGET_OBJECTS:tern_onnx_proto> $<TARGET_OBJECTS:tern_base>
-            $<TARGET_OBJECTS:tern_graph> $<TARGET_OBJECTS:tern_ops> $<TARGET_OBJECTS:tern_passes> $<TARGET_OBJECTS:tern_format>
+            $<TARGET_OBJECTS:tern_graph> $<TARGET_OBJECTS:tern_ops> $<TARGET_OBJECTS:tern_models> $<TARGET_OBJECTS:tern_passes> $<TARGET_OBJECTS:tern_format>
             $<TARGET_OBJECTS:tern_text>)
 set_target_properties(tern_import_shared PROPERTIES OUTPUT_NAME tern_import VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
                       LINK_DEPENDS ${PROJECT_SOURCE_DIR}/src/import/import.map)

@@ -14,6 +14,7 @@
 #include "graph/task_metadata.h"
 #include "import/gguf.h"
 #include "import/importer.h"
+#include "import/recipes.h"
 #include "text/tokenizer_file.h"
 #include "text/tokenizer_json.h"
 
@@ -31,6 +32,22 @@ tern_status import_model(std::span<const uint8_t> file, const ImportOptions& opt
   if (file.size() >= 6 && std::memcmp(file.data(), "TERN\r\n", 6) == 0)
     return TERN_FAIL(TERN_ERR_UNSUPPORTED, "it is a .tern file already; ONNX, TFLite and GGUF files are read");
   return import_onnx(file, options, out);
+}
+
+tern_status keep_tokenizer(tokens::TokenizerDef def, ModelDef* model) {
+  if constexpr (!has_capability(Capability::text))
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                     "tokenizers are left out of this build of Tern, the CMake option %s brings them",
+                     option_of(Capability::text));
+  std::string stored;
+  tokens::store_tokenizer(def, &stored);
+  std::shared_ptr<const tokens::Tokenizer> proof;
+  TERN_TRY(tokens::Tokenizer::create(std::move(def), &proof));
+  void* data = nullptr;
+  model->tokenizer = make_data(stored.size(), &data);
+  model->tokenizer_bytes = stored.size();
+  std::memcpy(data, stored.data(), stored.size());
+  return TERN_OK;
 }
 
 namespace {
@@ -79,21 +96,9 @@ tern_status edit_file(const char* source, const char* output, const char* settin
 
 // Of the content of a file tokenizer.json.
 tern_status make_stored_tokenizer(std::string_view json, ModelDef* model) {
-  if constexpr (!has_capability(Capability::text))
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED,
-                     "tokenizers are left out of this build of Tern, the CMake option %s brings them",
-                     option_of(Capability::text));
   tokens::TokenizerDef def;
   TERN_TRY(tokens::read_tokenizer_json(json, &def));
-  std::string stored;
-  tokens::store_tokenizer(def, &stored);
-  std::shared_ptr<const tokens::Tokenizer> proof;
-  TERN_TRY(tokens::Tokenizer::create(std::move(def), &proof));
-  void* data = nullptr;
-  model->tokenizer = make_data(stored.size(), &data);
-  model->tokenizer_bytes = stored.size();
-  std::memcpy(data, stored.data(), stored.size());
-  return TERN_OK;
+  return keep_tokenizer(std::move(def), model);
 }
 
 tern_status set_tokenizer(const char* source, const char* output, const void* json, size_t bytes) {

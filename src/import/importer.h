@@ -109,6 +109,14 @@ struct Missing {
   tern_status report() const;
 };
 
+// ---- texts ----
+
+namespace tokens {
+struct TokenizerDef;
+}
+// Proves it and puts it into the model.
+tern_status keep_tokenizer(tokens::TokenizerDef def, ModelDef* model);
+
 // ---- after lowering ----
 
 // Moves transposes through the graph until they cancel (layout.cpp). The values of g know their sizes.

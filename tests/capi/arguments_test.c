@@ -607,6 +607,7 @@ sequences = load(context, "sequences.tern");
 spots = load(context, "spots.tern");
 points = load(context, "points.tern");
 words = load(context, "words.tern");
+language = load(context, "language.tern");
 NEED(tern_tokenizer_create_from_model(words, &tokenizer));
 NEED(tern_detokenizer_create(tokenizer, 0, &detokenizer));
 profile.flags = TERN_SESSION_PROFILE | TERN_SESSION_KEEP_INTERMEDIATES;

@@ -145,5 +145,82 @@ TEST(Gguf, WhatIsAsked) {
   EXPECT_NE(std::strstr(thread_error().message, "llama, qwen2"), nullptr) << thread_error().message;
 }
 
+// The keys of a tokenizer.
+struct Words {
+  std::string model = "gpt2", pre = "gpt-2";
+  std::vector<std::string> tokens = {"h", "e", "l", "o", "\xc4\xa0", "he", "hel", "<|end|>"}, merges = {"h e", "he l"};
+  std::vector<int32_t> types = {1, 1, 1, 1, 1, 1, 1, 3};
+  std::vector<float> scores;
+  uint32_t eos = 7;
+
+  tern_status read(tokens::TokenizerDef* out) const {
+    File f;
+    f.head(0, 7).text("tokenizer.ggml.model").put(8).text(model).text("tokenizer.ggml.pre").put(8).text(pre);
+    f.text("tokenizer.ggml.tokens").put(9).put(8).put((uint64_t)tokens.size());
+    for (const std::string& t : tokens) f.text(t);
+    f.text("tokenizer.ggml.merges").put(9).put(8).put((uint64_t)merges.size());
+    for (const std::string& m : merges) f.text(m);
+    f.text("tokenizer.ggml.token_type").put(9).put(5).put((uint64_t)types.size());
+    for (const int32_t t : types) f.put(t);
+    f.text("tokenizer.ggml.scores").put(9).put(6).put((uint64_t)scores.size());
+    for (const float x : scores) f.put(x);
+    f.text("tokenizer.ggml.eos_token_id").put(4).put(eos);
+    Gguf g;
+    EXPECT_EQ(Gguf::read(f.bytes(), &g), TERN_OK) << thread_error().message;
+    return read_gguf_tokenizer(g, out);
+  }
+  std::vector<int32_t> encode(std::string_view text, uint32_t flags) const {
+    tokens::TokenizerDef def;
+    std::shared_ptr<const tokens::Tokenizer> tokenizer;
+    std::vector<int32_t> ids;
+    EXPECT_EQ(read(&def), TERN_OK) << thread_error().message;
+    EXPECT_EQ(def.eos, (int32_t)eos);
+    EXPECT_EQ(tokens::Tokenizer::create(std::move(def), &tokenizer), TERN_OK) << thread_error().message;
+    if (tokenizer) EXPECT_EQ(tokenizer->encode(text, flags, &ids), TERN_OK) << thread_error().message;
+    return ids;
+  }
+  void refused(tern_status status, const char* says) const {
+    tokens::TokenizerDef def;
+    EXPECT_EQ(read(&def), status) << says;
+    EXPECT_NE(std::strstr(thread_error().message, says), nullptr) << thread_error().message;
+  }
+};
+
+TEST(Gguf, TokenizerOfBytes) {
+  const Words w;
+  EXPECT_EQ(w.encode("hello he<|end|>", tokens::kParseSpecial), (std::vector<int32_t>{6, 2, 3, 4, 5, 7}));
+  Words other;
+  other.merges = {"l o"};
+  other.tokens[6] = "lo";
+  EXPECT_EQ(other.encode("hello", 0), (std::vector<int32_t>{0, 1, 2, 6}));
+}
+
+TEST(Gguf, TokenizerOfSentencePiece) {
+  Words w;
+  w.model = "llama", w.merges = {};
+  w.tokens = {"<unk>", "\xe2\x96\x81", "h", "i", "hi", "\xe2\x96\x81h", "</s>"};
+  w.types = {2, 1, 1, 1, 1, 1, 3};
+  w.scores = {0, -5, -6, -7, -2, -1, 0};
+  w.eos = 6;
+  EXPECT_EQ(w.encode("hi hi", 0), (std::vector<int32_t>{5, 3, 5, 3}));
+  w.scores[4] = 0;  // of "hi"
+  EXPECT_EQ(w.encode("hi hi", 0), (std::vector<int32_t>{1, 4, 1, 4}));
+}
+
+TEST(Gguf, TokenizersThatLie) {
+  const auto changed = [](auto change) {
+    Words w;
+    change(w);
+    return w;
+  };
+  changed([](Words& w) { w.model = "rwkv"; }).refused(TERN_ERR_UNSUPPORTED, "'rwkv'; gpt2 and llama");
+  changed([](Words& w) { w.pre = "viking"; }).refused(TERN_ERR_UNSUPPORTED, "'viking'; known are gpt-2");
+  for (const char* merge : {"h", "h x", "", "h e l", " e"})
+    changed([&](Words& w) { w.merges[1] = merge; }).refused(TERN_ERR_CORRUPT, "merge 1");
+  changed([](Words& w) { w.types.pop_back(); }).refused(TERN_ERR_CORRUPT, "7 types of 8 tokens");
+  changed([](Words& w) { w.eos = 8; }).refused(TERN_ERR_CORRUPT, "eos_token_id' is 8");
+  changed([](Words& w) { w.model = "llama"; }).refused(TERN_ERR_CORRUPT, "0 scores of 8");
+}
+
 }  // namespace
 }  // namespace tern::test

@@ -125,6 +125,34 @@ TERN_PLACED_REFERENCE = 2
 # a transfer between backends
 TERN_PLACED_COPY = 3
 
+# what the tokenizer puts around a text, as a token for its begin
+TERN_ENCODE_ADD_SPECIAL = 1
+# special tokens are found in the text ("<|im_end|>"); without it they are text like
+# any other, as texts of users should be
+TERN_ENCODE_PARSE_SPECIAL = 2
+
+# special tokens give no text
+TERN_DECODE_SKIP_SPECIAL = 1
+
+# steers the model: a role, the end of a text
+TERN_TOKEN_SPECIAL = 1
+# is looked for in the text before the algorithm runs
+TERN_TOKEN_ADDED = 2
+# stands for one byte that is in no other token
+TERN_TOKEN_BYTE = 4
+# padding of the vocabulary: no text gives it, and it gives no text
+TERN_TOKEN_UNUSED = 8
+# stands for what the vocabulary lacks
+TERN_TOKEN_UNKNOWN = 16
+
+# tern_token_role:
+# of a text
+TERN_TOKEN_ROLE_BEGIN = 0
+# of a text or an answer
+TERN_TOKEN_ROLE_END = 1
+TERN_TOKEN_ROLE_UNKNOWN = 2
+TERN_TOKEN_ROLE_PADDING = 3
+
 # tern_picture_format:
 # plane 0: R G B bytes
 TERN_PICTURE_RGB8 = 0
@@ -197,34 +225,6 @@ TERN_TRACK_OCSORT = 1
 # their own; follows a camera that moves, and knows objects by their look, where these are given. Tells tracks from
 # their first frame on.
 TERN_TRACK_BOTSORT = 2
-
-# what the tokenizer puts around a text, as a token for its begin
-TERN_ENCODE_ADD_SPECIAL = 1
-# special tokens are found in the text ("<|im_end|>"); without it they are text like
-# any other, as texts of users should be
-TERN_ENCODE_PARSE_SPECIAL = 2
-
-# special tokens give no text
-TERN_DECODE_SKIP_SPECIAL = 1
-
-# steers the model: a role, the end of a text
-TERN_TOKEN_SPECIAL = 1
-# is looked for in the text before the algorithm runs
-TERN_TOKEN_ADDED = 2
-# stands for one byte that is in no other token
-TERN_TOKEN_BYTE = 4
-# padding of the vocabulary: no text gives it, and it gives no text
-TERN_TOKEN_UNUSED = 8
-# stands for what the vocabulary lacks
-TERN_TOKEN_UNKNOWN = 16
-
-# tern_token_role:
-# of a text
-TERN_TOKEN_ROLE_BEGIN = 0
-# of a text or an answer
-TERN_TOKEN_ROLE_END = 1
-TERN_TOKEN_ROLE_UNKNOWN = 2
-TERN_TOKEN_ROLE_PADDING = 3
 
 # The host's own thread pool: calls task(task_user, i) once for every i in [0, n) and returns when all have returned.
 # Calls may run in any order and on any thread.
@@ -516,6 +516,27 @@ class tern_intermediate(Structure):
         super().__init__(**{**dict(struct_size=sizeof(tern_intermediate)), **values})
 
 
+class tern_token_info(Structure):
+    """Borrowed from the tokenizer; texts are not terminated and may hold any bytes."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # TERN_TOKEN_*
+        ("flags", c_uint32),
+        # what it gives in the middle of a text
+        ("text", c_char_p),
+        ("text_bytes", c_size_t),
+        # how the vocabulary spells it, in byte-level ones the bytes themselves
+        ("piece", c_char_p),
+        ("piece_bytes", c_size_t),
+        # of vocabularies that have scores; 0
+        ("score", c_double),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_token_info)), **values})
+
+
 class tern_generator_options(Structure):
     """Steps of choosing a token, in this order: logits of tokens that are there already are made smaller by the penalty;
     all are divided by the temperature; of the top_k largest, the fewest stay whose probabilities reach top_p; of these,
@@ -777,27 +798,6 @@ class tern_camera_motion_options(Structure):
 
     def __init__(self, **values):
         super().__init__(**{**dict(struct_size=sizeof(tern_camera_motion_options)), **values})
-
-
-class tern_token_info(Structure):
-    """Borrowed from the tokenizer; texts are not terminated and may hold any bytes."""
-
-    _fields_ = [
-        ("struct_size", c_uint32),
-        # TERN_TOKEN_*
-        ("flags", c_uint32),
-        # what it gives in the middle of a text
-        ("text", c_char_p),
-        ("text_bytes", c_size_t),
-        # how the vocabulary spells it, in byte-level ones the bytes themselves
-        ("piece", c_char_p),
-        ("piece_bytes", c_size_t),
-        # of vocabularies that have scores; 0
-        ("score", c_double),
-    ]
-
-    def __init__(self, **values):
-        super().__init__(**{**dict(struct_size=sizeof(tern_token_info)), **values})
 
 
 class tern_import_options(Structure):
@@ -1194,6 +1194,58 @@ FUNCTIONS = {
         c_int32, [c_void_p, c_char_p],
         "session, path",
         'Writes the recorded times as a trace file for Perfetto or chrome://tracing (JSON).\nErrors: TERN_ERR_STATE without TERN_SESSION_PROFILE, TERN_ERR_IO.'),
+    "tern_tokenizer_create": (
+        c_int32, [c_void_p, c_size_t, POINTER(c_void_p)],
+        "json, bytes, tokenizer",
+        'From the content of a file tokenizer.json. Its truncation and padding are not applied.\njson    UTF-8, `bytes` long; not needed after the call\nErrors  TERN_ERR_CORRUPT      no such file, or one that contradicts itself: the message says what and where\n        TERN_ERR_UNSUPPORTED  a part that this library does not have, as an unknown regular expression: it is named\n        TERN_ERR_LIMIT        ids of 2^20 and more, tokens of more than 1024 bytes, more than 2^22 merges'),
+    "tern_tokenizer_create_from_model": (
+        c_int32, [c_void_p, POINTER(c_void_p)],
+        "model, tokenizer",
+        'The one that a model carries. The model may be released afterwards.\nErrors  TERN_ERR_NOT_FOUND (it carries none), TERN_ERR_CORRUPT, TERN_ERR_UNSUPPORTED_VERSION'),
+    "tern_tokenizer_release": (
+        None, [c_void_p],
+        "tokenizer",
+        ''),
+    "tern_tokenizer_encode": (
+        c_int32, [c_void_p, c_char_p, c_size_t, c_uint32, POINTER(c_int32), c_size_t, POINTER(c_size_t)],
+        "tokenizer, text, bytes, flags, ids, capacity, count",
+        "The ids of a text.\ntext      any bytes, less than 2^30; UTF-8 is expected. NULL if `bytes` is 0. In byte-level vocabularies other bytes\n          come back from tern_tokenizer_decode as they were\nflags     TERN_ENCODE_*\nids       gets the first `capacity` ids; NULL if that is 0\ncount     how many ids there are, which may be more than `capacity`. Unless the tokenizer's normaliser makes texts\n          longer there are at most `bytes` and those that TERN_ENCODE_ADD_SPECIAL adds\nErrors    TERN_ERR_LIMIT (text too long), TERN_ERR_UNSUPPORTED (a character is in no token and there is none for what\n          is unknown)"),
+    "tern_tokenizer_decode": (
+        c_int32, [c_void_p, POINTER(c_int32), c_size_t, c_uint32, c_char_p, c_size_t, POINTER(c_size_t)],
+        "tokenizer, ids, count, flags, text, capacity, bytes",
+        "The text of ids.\nflags     TERN_DECODE_*\ntext      gets the first `capacity` bytes, which need not be whole characters, and no 0 behind them; NULL if that is\n          0\nbytes     how many bytes there are, which may be more than `capacity`\nErrors    TERN_ERR_INDEX (an id that is none of the vocabulary's)"),
+    "tern_tokenizer_num_tokens": (
+        c_int32, [c_void_p],
+        "tokenizer",
+        'How many ids there are, from 0 on and with those that are not used; -1 for NULL.'),
+    "tern_tokenizer_get_token": (
+        c_int32, [c_void_p, c_int32, POINTER(tern_token_info)],
+        "tokenizer, id, info",
+        'Errors: TERN_ERR_INDEX.'),
+    "tern_tokenizer_find_token": (
+        c_int32, [c_void_p, c_char_p, c_size_t, POINTER(c_int32)],
+        "tokenizer, piece, bytes, id",
+        'The id of a token by its piece ("<|im_end|>"). Errors: TERN_ERR_NOT_FOUND.'),
+    "tern_tokenizer_get_role": (
+        c_int32, [c_void_p, c_int32],
+        "tokenizer, role",
+        "The id that has a role; -1: the tokenizer's source names none (tokenizer.json only knows the unknown one)."),
+    "tern_detokenizer_create": (
+        c_int32, [c_void_p, c_uint32, POINTER(c_void_p)],
+        "tokenizer, flags, detokenizer",
+        'flags: TERN_DECODE_*. The tokenizer may be released before it.'),
+    "tern_detokenizer_release": (
+        None, [c_void_p],
+        "detokenizer",
+        ''),
+    "tern_detokenizer_add": (
+        c_int32, [c_void_p, c_int32, POINTER(c_char_p), POINTER(c_size_t)],
+        "detokenizer, id, text, bytes",
+        'The text that one more token makes complete: whole characters of UTF-8. Bytes that are no UTF-8 become U+FFFD.\ntext    lent until the next call for this detokenizer; not terminated\nErrors  TERN_ERR_INDEX (the token is as if it had not come)'),
+    "tern_detokenizer_end": (
+        c_int32, [c_void_p, POINTER(c_char_p), POINTER(c_size_t)],
+        "detokenizer, text, bytes",
+        'What is left of a character that did not come to its end: U+FFFD or nothing. The next token begins another text.'),
     "tern_generator_options_init": (
         c_int32, [POINTER(tern_generator_options), c_size_t],
         "options, size",
@@ -1314,58 +1366,6 @@ FUNCTIONS = {
         c_int32, [c_void_p],
         "motion",
         'Forgets the picture: the next one is the first of another video.'),
-    "tern_tokenizer_create": (
-        c_int32, [c_void_p, c_size_t, POINTER(c_void_p)],
-        "json, bytes, tokenizer",
-        'From the content of a file tokenizer.json. Its truncation and padding are not applied.\njson    UTF-8, `bytes` long; not needed after the call\nErrors  TERN_ERR_CORRUPT      no such file, or one that contradicts itself: the message says what and where\n        TERN_ERR_UNSUPPORTED  a part that this library does not have, as an unknown regular expression: it is named\n        TERN_ERR_LIMIT        ids of 2^20 and more, tokens of more than 1024 bytes, more than 2^22 merges'),
-    "tern_tokenizer_create_from_model": (
-        c_int32, [c_void_p, POINTER(c_void_p)],
-        "model, tokenizer",
-        'The one that a model carries. The model may be released afterwards.\nErrors  TERN_ERR_NOT_FOUND (it carries none), TERN_ERR_CORRUPT, TERN_ERR_UNSUPPORTED_VERSION'),
-    "tern_tokenizer_release": (
-        None, [c_void_p],
-        "tokenizer",
-        ''),
-    "tern_tokenizer_encode": (
-        c_int32, [c_void_p, c_char_p, c_size_t, c_uint32, POINTER(c_int32), c_size_t, POINTER(c_size_t)],
-        "tokenizer, text, bytes, flags, ids, capacity, count",
-        "The ids of a text.\ntext      any bytes, less than 2^30; UTF-8 is expected. NULL if `bytes` is 0. In byte-level vocabularies other bytes\n          come back from tern_tokenizer_decode as they were\nflags     TERN_ENCODE_*\nids       gets the first `capacity` ids; NULL if that is 0\ncount     how many ids there are, which may be more than `capacity`. Unless the tokenizer's normaliser makes texts\n          longer there are at most `bytes` and those that TERN_ENCODE_ADD_SPECIAL adds\nErrors    TERN_ERR_LIMIT (text too long), TERN_ERR_UNSUPPORTED (a character is in no token and there is none for what\n          is unknown)"),
-    "tern_tokenizer_decode": (
-        c_int32, [c_void_p, POINTER(c_int32), c_size_t, c_uint32, c_char_p, c_size_t, POINTER(c_size_t)],
-        "tokenizer, ids, count, flags, text, capacity, bytes",
-        "The text of ids.\nflags     TERN_DECODE_*\ntext      gets the first `capacity` bytes, which need not be whole characters, and no 0 behind them; NULL if that is\n          0\nbytes     how many bytes there are, which may be more than `capacity`\nErrors    TERN_ERR_INDEX (an id that is none of the vocabulary's)"),
-    "tern_tokenizer_num_tokens": (
-        c_int32, [c_void_p],
-        "tokenizer",
-        'How many ids there are, from 0 on and with those that are not used; -1 for NULL.'),
-    "tern_tokenizer_get_token": (
-        c_int32, [c_void_p, c_int32, POINTER(tern_token_info)],
-        "tokenizer, id, info",
-        'Errors: TERN_ERR_INDEX.'),
-    "tern_tokenizer_find_token": (
-        c_int32, [c_void_p, c_char_p, c_size_t, POINTER(c_int32)],
-        "tokenizer, piece, bytes, id",
-        'The id of a token by its piece ("<|im_end|>"). Errors: TERN_ERR_NOT_FOUND.'),
-    "tern_tokenizer_get_role": (
-        c_int32, [c_void_p, c_int32],
-        "tokenizer, role",
-        "The id that has a role; -1: the tokenizer's source names none (tokenizer.json only knows the unknown one)."),
-    "tern_detokenizer_create": (
-        c_int32, [c_void_p, c_uint32, POINTER(c_void_p)],
-        "tokenizer, flags, detokenizer",
-        'flags: TERN_DECODE_*. The tokenizer may be released before it.'),
-    "tern_detokenizer_release": (
-        None, [c_void_p],
-        "detokenizer",
-        ''),
-    "tern_detokenizer_add": (
-        c_int32, [c_void_p, c_int32, POINTER(c_char_p), POINTER(c_size_t)],
-        "detokenizer, id, text, bytes",
-        'The text that one more token makes complete: whole characters of UTF-8. Bytes that are no UTF-8 become U+FFFD.\ntext    lent until the next call for this detokenizer; not terminated\nErrors  TERN_ERR_INDEX (the token is as if it had not come)'),
-    "tern_detokenizer_end": (
-        c_int32, [c_void_p, POINTER(c_char_p), POINTER(c_size_t)],
-        "detokenizer, text, bytes",
-        'What is left of a character that did not come to its end: U+FFFD or nothing. The next token begins another text.'),
 }
 IMPORT_FUNCTIONS = {
     "tern_import_options_init": (
