@@ -34,7 +34,8 @@ struct EncodedKernels {
   bool panels = false;
   // The encoding's own products, of rows [begin, end) of W / columns [begin, end) of W. `product` adds `bias`
   // ([rows] or NULL) and leaves the rest of the epilogue to its caller; end - begin is at most kEncodedTile; scratch
-  // has kEncodedTile rows of as many floats as W has columns, rounded up to `widened_columns`. NULL: tiles are unpacked.
+  // has kEncodedTile rows of as many floats as W has columns, rounded up to `widened_columns`. NULL: tiles are
+  // unpacked.
   void (*product)(const EncodedArgs& a, const float* bias, int64_t begin, int64_t end, float* scratch) = nullptr;
   void (*product_t)(const EncodedArgs& a, int64_t begin, int64_t end) = nullptr;
   int64_t widened_columns = 1;

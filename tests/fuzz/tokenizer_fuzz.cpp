@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fuzz target: any bytes as tokenizer.json, or as a stored tokenizer. One that is taken encodes and decodes, and is what
-// it was after it has been stored.
+// Fuzz target: any bytes as tokenizer.json, or as a stored tokenizer. One that is taken encodes and decodes, and is
+// what it was after it has been stored.
 #include <cstdlib>
 #include <string>
 
