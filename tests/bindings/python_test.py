@@ -428,6 +428,80 @@ class Vision(unittest.TestCase):
             self.assertEqual(os.listdir(folder), ["bad.onnx"])
 
 
+class Samples(unittest.TestCase):
+    LINES = {"detect.py": 6, "track.py": 6, "read.py": 6, "segment.py": 8}  # as many as others need, see the README
+
+    def run_sample(self, name, *words):
+        p = subprocess.run([sys.executable, os.path.join(ARGS.source, "samples", name), *words], capture_output=True, text=True,
+                           env=os.environ | {"PYTHONPATH": os.path.join(ARGS.source, "bindings/python")})
+        self.assertEqual(p.returncode, 0, p.stderr)
+        return p.stdout
+
+    def real(self, folder, name, **more):
+        source = os.path.join(CACHE, "models", name)
+        if not os.path.exists(source):
+            self.skipTest("samples/fetch brings the models and photographs")
+        return tern.import_model(source, os.path.join(folder, name + ".tern"), **more)
+
+    def photo(self, name):
+        path = os.path.join(CACHE, "images", name)
+        if not os.path.exists(path):
+            self.skipTest("samples/fetch brings the models and photographs")
+        return path
+
+    def test_are_short(self):
+        for name, most in self.LINES.items():
+            with open(os.path.join(ARGS.source, "samples", name), encoding="utf-8") as f:
+                lines = [line for line in f.read().splitlines() if line.strip() and not line.strip().startswith("#")]
+            self.assertLessEqual(len(lines), most, name)
+
+    def test_run(self):
+        if importlib.util.find_spec("PIL") is None:
+            self.skipTest("the package pillow is not there")
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "out.png")
+            labels = os.path.join(CACHE, "models/ssd_mobilenetv2_oidv4.txt")
+            ssd = self.real(folder, "ssd_mobilenetv2_oidv4.tflite", labels=labels if os.path.exists(labels) else None)
+            self.assertIn("Dog 0.", self.run_sample("detect.py", ssd, self.photo("dog.jpg"), out))
+            self.assertGreater(os.path.getsize(out), 1000)
+            frames = os.path.join(folder, "frames")
+            os.mkdir(frames)
+            for i in range(3):
+                shutil.copy(self.photo("dog.jpg"), os.path.join(frames, f"{i}.jpg"))
+            lines = self.run_sample("track.py", ssd, frames).splitlines()
+            self.assertEqual(len([line for line in lines if line.startswith("1 Dog ")]), 3, lines)
+            selfie = self.real(folder, "selfie_segmentation.tflite")
+            self.run_sample("segment.py", selfie, self.photo("person.jpg"), out)
+            cut = np.asarray(tern._vision.open_picture(out))
+            self.assertEqual(cut[0, 0].tolist(), [255] * 3)
+            self.assertTrue((cut.min(axis=2) < 128).any())
+            reader = [self.real(folder, "ppocr_v4_det.onnx"), self.real(folder, "ppocr_v2_cls.onnx"),
+                      self.real(folder, "ppocr_v4_rec.onnx", labels=os.path.join(CACHE, "models/ppocr_keys_v1.txt"))]
+            self.assertIn("Opening hours", self.run_sample("read.py", *reader, os.path.join(ARGS.source, "tests/models/golden/text/english_15.png"), out))
+
+    def test_frames(self):
+        for bad in ("none.mp4", "camera:99"):
+            with self.assertRaises(tern.NotFound):
+                tern.frames(bad)
+        if not shutil.which("ffmpeg"):
+            self.skipTest("ffmpeg is not there")
+        with tempfile.TemporaryDirectory() as folder:
+            video = os.path.join(folder, "a.avi")
+            subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=red:size=34x18:rate=5:duration=2", video], check=True)
+            found = list(tern.frames(video))
+            self.assertEqual([f.shape for f in found], [(18, 34, 3)] * 10)
+            self.assertTrue((abs(found[9].astype(int) - [254, 0, 0]) < 9).all())
+            for f in tern.frames(video):
+                break
+            f = tern.frames(video)
+            next(f)
+            f.close()
+            with open(video, "rb") as a, open(os.path.join(folder, "bad.avi"), "wb") as b:
+                b.write(a.read()[:200])
+            with self.assertRaises(tern.Error):
+                list(tern.frames(os.path.join(folder, "bad.avi")))
+
+
 class Texts(unittest.TestCase):
     def test_there_and_back(self):
         t = tern.Tokenizer(model("words.tern"))

@@ -365,7 +365,8 @@ int main(int argc, char** argv) {
          write(wild_detector("weighted"), folder + "/wild_weighted.tern") |
          write(words_model(), folder + "/words.tern") | write(train_model(), folder + "/train.tern") |
          write(small_model(), folder + "/small.tern") | write(sequences_model(), folder + "/sequences.tern") |
-         write(counter_model(), folder + "/counter.tern") | write(spots_model("bilinear"), folder + "/spots.tern") |
+         write(counter_model(), folder + "/counter.tern") | write(language_model(), folder + "/language.tern") |
+         write(spots_model("bilinear"), folder + "/spots.tern") |
          write(spots_model("area"), folder + "/spots_area.tern") |
          write(spots_model("cubic"), folder + "/spots_cubic.tern") | write(plain_model(), folder + "/plain.tern") |
          write(mask_model(), folder + "/mask.tern") | write(slow_model(), folder + "/slow.tern");

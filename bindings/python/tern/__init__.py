@@ -11,9 +11,10 @@ from ._library import Error, InvalidArgument, NotFound, OutOfMemory, TimedOut, l
 from ._draw import draw
 from ._model import Bound, Context, Model, Session, TensorInfo, default_context, edit_model, import_model, load
 from ._text import Token, Tokenizer, set_tokenizer
-from ._vision import CameraMotion, Detection, Keypoint, Result, Track, Tracker, Vision, draw, picture, similarity
+from ._video import frames
+from ._vision import CameraMotion, Detection, Keypoint, Result, Track, Tracker, Vision, picture, similarity
 
 __version__ = ".".join(str(_lib.tern_version() // 10 ** k % 100) for k in (4, 2, 0))
 __all__ = ["Bound", "CameraMotion", "Context", "Detection", "Error", "InvalidArgument", "Keypoint", "Model", "NotFound", "OutOfMemory", "Result", "Session",
-           "TensorInfo", "TimedOut", "Token", "Tokenizer", "Track", "Tracker", "Vision", "default_context", "draw", "edit_model", "import_model", "load", "picture",
+           "TensorInfo", "TimedOut", "Token", "Tokenizer", "Track", "Tracker", "Vision", "default_context", "draw", "edit_model", "frames", "import_model", "load", "picture",
            "set_tokenizer", "similarity"]
