@@ -3,31 +3,13 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cmath>
-#include <cstring>
 
 #include "base/capability.h"
 #include "import/gguf.h"
-#include "models/transformer.h"
+#include "import/language.h"
 
 namespace tern {
 namespace {
-
-// What a family of models does otherwise than the others, where the file does not say so.
-struct Family {
-  const char* name;
-  Gate gate = Gate::silu;
-  bool interleaved = false;   // pairs of neighbours turn: the weights of q and k lie so
-  bool scales_embed = false;  // by sqrt(hidden)
-  int64_t global_every = 0;
-  double local_base = 0;
-};
-constexpr Family kFamilies[] = {
-    {.name = "llama", .interleaved = true},
-    {.name = "qwen2"},
-    {.name = "qwen3"},
-    {.name = "gemma3", .gate = Gate::gelu_tanh, .scales_embed = true, .global_every = 6, .local_base = 10000},
-    {.name = "bitnet-b1.58", .gate = Gate::relu_squared},
-};
 
 struct Name {
   std::string_view theirs, ours;
@@ -69,35 +51,14 @@ std::string our_name(std::string_view name) {
   return "";
 }
 
-struct Form {
-  const char* name;
-  DType dtype;
-  Encoding encoding;
-};
-constexpr Form kForms[] = {{"f32", TERN_DTYPE_F32, Encoding::panel32},
-                           {"f16", TERN_DTYPE_F16, Encoding::panel32},
-                           {"q8_0", TERN_DTYPE_F32, Encoding::block_int8}};
-
-tern_status add_weight(const GgufTensor& t, std::string name, const Form& form, ModelDef* model) {
-  Parameter p;
-  p.name = std::move(name);
-  p.shape = t.shape;
-  const bool matrix = t.shape.rank == 2;
-  p.dtype = matrix ? form.dtype : TERN_DTYPE_F32;
-  p.encoding = matrix ? form.encoding : Encoding::plain;
-  TERN_TRY(encoded_bytes(p.encoding, p.dtype, p.shape, &p.bytes));
-  void* to = nullptr;
-  p.data = make_data(p.bytes, &to);
-  const int64_t columns = t.shape[t.shape.rank - 1], rows = columns ? t.shape.elements() / columns : 0;
-  std::vector<float> row((size_t)columns);
+tern_status add_tensor(const GgufTensor& t, std::string name, const WeightForm& form, ModelDef* model) {
   const uint8_t* from = t.data;
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t k = 0; k < columns; k += t.type->numbers, from += t.type->bytes) t.type->decode(from, row.data() + k);
-    if (matrix) encode_rows(p.encoding, p.dtype, p.shape, row.data(), i, 1, to);
-    else std::memcpy((float*)to + i * columns, row.data(), (size_t)columns * sizeof(float));
-  }
-  model->parameters.push_back(std::move(p));
-  return TERN_OK;
+  const int64_t columns = t.shape[t.shape.rank - 1];
+  const auto read = [&](int64_t, float* out) {
+    for (int64_t k = 0; k < columns; k += t.type->numbers, from += t.type->bytes) t.type->decode(from, out + k);
+    return TERN_OK;
+  };
+  return add_weight(std::move(name), t.shape, form, read, model);
 }
 
 tern_status read_config(const Gguf& file, const Family& family, TransformerConfig* c) {
@@ -142,20 +103,20 @@ tern_status import_gguf(std::span<const uint8_t> bytes, const ImportOptions& opt
   TERN_TRY(Gguf::read(bytes, &file));
   std::string_view arch;
   TERN_TRY(file.text("general.architecture", &arch));
+  const auto families = language_families();
   const auto family =
-      std::find_if(std::begin(kFamilies), std::end(kFamilies), [&](const Family& f) { return f.name == arch; });
-  if (family == std::end(kFamilies)) {
+      std::find_if(families.begin(), families.end(), [&](const Family& f) { return f.in_gguf && f.name == arch; });
+  if (family == families.end()) {
     std::string names;
-    for (const Family& f : kFamilies) names += (names.empty() ? "" : ", ") + std::string(f.name);
+    for (const Family& f : families)
+      if (f.in_gguf) names += (names.empty() ? "" : ", ") + std::string(f.name);
     return TERN_FAIL(TERN_ERR_UNSUPPORTED, "a GGUF file of the architecture '%.*s'; there are %s",
                      (int)std::min<size_t>(arch.size(), 60), arch.data(), names.c_str());
   }
-  const std::string wanted = options.weights.empty() ? "q8_0" : options.weights;
-  const auto form = std::find_if(std::begin(kForms), std::end(kForms), [&](const Form& f) { return f.name == wanted; });
-  if (form == std::end(kForms))
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "weights '%.60s'; there are f32, f16 and q8_0", wanted.c_str());
+  const WeightForm* form = nullptr;
+  TERN_TRY(find_weight_form(options, &form));
   TransformerConfig config;
-  config.cache = wanted == "f32" ? TERN_DTYPE_F32 : TERN_DTYPE_F16;
+  config.cache = form->cache;
   TERN_TRY(read_config(file, *family, &config));
   ModelDef model;
   Missing missing;
@@ -166,7 +127,7 @@ tern_status import_gguf(std::span<const uint8_t> bytes, const ImportOptions& opt
       continue;
     }
     if (name == "embed" && t.shape.rank == 2) config.vocab = t.shape[0];
-    TERN_TRY(add_weight(t, std::move(name), *form, &model));
+    TERN_TRY(add_tensor(t, std::move(name), *form, &model));
   }
   if (missing.any())
     return TERN_FAIL(TERN_ERR_UNSUPPORTED, "%d tensors have no meaning in the architecture '%s', the first is %s",

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <filesystem>
 #include <new>
 
 #include "base/capability.h"
@@ -13,6 +14,7 @@
 #include "format/writer.h"
 #include "graph/task_metadata.h"
 #include "import/gguf.h"
+#include "import/hf_model.h"
 #include "import/importer.h"
 #include "import/recipes.h"
 #include "text/tokenizer_file.h"
@@ -20,7 +22,8 @@
 
 namespace tern {
 
-constexpr size_t kMaxStruct = 65536;                                   // no version comes near it
+constexpr size_t kMaxStruct = 65536;  // no version comes near it
+constexpr uint64_t kMaxTokenizer = 256 << 20;
 constexpr size_t kFirstOptions = offsetof(tern_import_options, task);  // of the first version
 
 tern_status import_model(std::span<const uint8_t> file, const ImportOptions& options, ModelDef* out) {
@@ -31,6 +34,9 @@ tern_status import_model(std::span<const uint8_t> file, const ImportOptions& opt
     return TERN_FAIL(TERN_ERR_UNSUPPORTED, "an archive; ONNX, TFLite and GGUF files are read");
   if (file.size() >= 6 && std::memcmp(file.data(), "TERN\r\n", 6) == 0)
     return TERN_FAIL(TERN_ERR_UNSUPPORTED, "it is a .tern file already; ONNX, TFLite and GGUF files are read");
+  if (file.size() >= 9 && file[8] == '{' && file[6] == 0 && file[7] == 0)
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                     "a safetensors file holds weights alone: give its folder, which has config.json, too");
   return import_onnx(file, options, out);
 }
 
@@ -114,6 +120,30 @@ tern_status set_tokenizer(const char* source, const char* output, const void* js
   return write_model(model, output);
 }
 
+// The folder of a model in Hugging Face's format: `source` itself, or where config.json lies. "" = it is no such.
+std::string hf_folder(const std::string& source) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(source, ignored)) return source;
+  const size_t slash = source.rfind('/');
+  if (source.substr(slash == std::string::npos ? 0 : slash + 1) != "config.json") return "";
+  return slash == std::string::npos ? "." : source.substr(0, slash + 1);
+}
+
+// With the tokenizer of the folder, if it has one.
+tern_status import_folder(const std::string& folder, const ImportOptions& options, ModelDef* model) {
+  TERN_TRY(import_hf_folder(folder, options, model));
+  if constexpr (!has_capability(Capability::text)) return TERN_OK;
+  Bytes json;
+  const tern_status found = load_file((folder + "/tokenizer.json").c_str(), LoadMode::copy,
+                                      std::min(kMaxTokenizer, options.max_file_bytes), &json);
+  if (found == TERN_ERR_NOT_FOUND) return TERN_OK;
+  TERN_TRY(found);
+  const tern_status s = make_stored_tokenizer({(const char*)json.data, (size_t)json.size}, model);
+  if (s == TERN_OK) return TERN_OK;
+  const std::string why = thread_error().message;
+  return TERN_FAIL(s, "tokenizer.json: %s. (Without this file the model is imported without a tokenizer)", why.c_str());
+}
+
 tern_status import_file(const char* source, const char* output, const tern_import_options* o) {
   if (!source || !output)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "tern_import_file: source and output must be given");
@@ -142,6 +172,11 @@ tern_status import_file(const char* source, const char* output, const tern_impor
   if (given.labels) options.labels = given.labels;
   if (given.weights) options.weights = given.weights;
   if (given.max_file_bytes) options.max_file_bytes = given.max_file_bytes;
+  ModelDef model;
+  if (const std::string folder = hf_folder(source); !folder.empty()) {
+    TERN_TRY(import_folder(folder, options, &model));
+    return write_model(model, output);
+  }
   const std::string_view path = source;
   const size_t slash = path.rfind('/');
   options.folder = slash == std::string_view::npos ? "." : path.substr(0, slash + 1);
@@ -158,7 +193,6 @@ tern_status import_file(const char* source, const char* output, const tern_impor
   }
   Bytes file;
   TERN_TRY(load_file(source, LoadMode::copy, options.max_file_bytes, &file));
-  ModelDef model;
   TERN_TRY(import_model({file.data, file.size}, options, &model));
   file = {};
   return write_model(model, output);

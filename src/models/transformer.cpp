@@ -161,7 +161,9 @@ tern_status Transformer::build(bool picks, bool logits) {
   return TERN_OK;
 }
 
-tern_status check(const TransformerConfig& c) {
+}  // namespace
+
+tern_status check_transformer(const TransformerConfig& c) {
   const struct {
     const char* name;
     int64_t value, most;
@@ -176,10 +178,8 @@ tern_status check(const TransformerConfig& c) {
   return TERN_OK;
 }
 
-}  // namespace
-
 tern_status build_transformer(const TransformerConfig& config, ModelDef* model) {
-  TERN_TRY(check(config));
+  TERN_TRY(check_transformer(config));
   for (int64_t i = 0; i < config.layers; ++i)
     for (const char* name : {"keys", "values"}) {
       StateDecl s;

@@ -34,6 +34,9 @@ struct TransformerConfig {
   DType cache = TERN_DTYPE_F16;  // of keys and values
 };
 
+// Are all sizes within what the builder takes, and do they fit each other? Errors: TERN_ERR_CORRUPT names the size.
+tern_status check_transformer(const TransformerConfig& config);
+
 // Makes the states (keys and values of each layer, in pages) and the signatures of a model that has its parameters:
 //   prefill  tokens i64 [rows], sequence i32 [rows], position i64 [rows], picked i64 [picks] -> logits [picks, vocab]
 //            of the rows with these numbers

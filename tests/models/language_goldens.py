@@ -7,14 +7,23 @@ weights for the tokens (7 i + 3) mod vocab, i < 40.
 
 types.gguf: a tensor [2, 256] of each quantised type, named by it, whose blocks are random bytes (scales are small f16 numbers);
 types.npy: f32 [types, 2, 256] as gguf dequantises them, in the order of the file.
+
+hf-NAME: a folder as transformers saves it, smaller, in bf16 but for those called so; hf-NAME.npy: as above. hf-bitnet-multiply and
+hf-bitnet-divide hold codes packed by transformers with either meaning of weight_scale, hf-bitnet-online master weights; their
+results are those of the ternary weights without rounding of activations.
 """
 import argparse
+import copy
+import json
 import os
+import shutil
 
 import gguf
 import numpy as np
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
+from transformers.integrations.bitnet import pack_weights
 
 TOKENS, VOCAB, HIDDEN, HEADS, KEY_HEADS = 40, 96, 64, 4, 2
 Types = gguf.GGMLQuantizationType
@@ -38,6 +47,26 @@ FAMILIES = {  # GGUF's name: class, configuration, types of attention and of the
                               hidden_activation="gelu_pytorch_tanh"), Types.Q4_0, Types.Q4_0),
     "bitnet-b1.58": ("BitNet", dict(num_hidden_layers=2, intermediate_size=96, rope_theta=5e5, hidden_act="relu2", tie_word_embeddings=True),
                      Types.F32, Types.F16),
+}
+SMALL = {**SAME, "hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 64, "bos_token_id": None, "eos_token_id": None,
+         "pad_token_id": None}
+LLAMA3 = dict(rope_type="llama3", rope_theta=1e4, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=24)
+YARN = dict(rope_type="yarn", rope_theta=1e4, factor=4.0, original_max_position_embeddings=32)
+FOLDERS = {  # class, configuration, bytes of a file at most, is it changed afterwards
+    "llama": ("Llama", dict(rope_parameters=LLAMA3, attention_bias=True, mlp_bias=True, tie_word_embeddings=False), "50MB", None),
+    "llama-f32": ("Llama", dict(rope_parameters=dict(rope_type="linear", rope_theta=1e4, factor=2.0), tie_word_embeddings=True), "50MB", None),
+    "mistral": ("Mistral", dict(rope_theta=1e4, sliding_window=9, head_dim=16, tie_word_embeddings=False), "50MB", None),
+    "qwen2": ("Qwen2", dict(rope_parameters=YARN, tie_word_embeddings=False), "20KB", None),
+    "qwen3": ("Qwen3", dict(rope_theta=1e6, head_dim=16, tie_word_embeddings=True), "50MB", None),
+    "gemma3": ("Gemma3", dict(num_hidden_layers=4, head_dim=16, sliding_window=9, query_pre_attn_scalar=24, tie_word_embeddings=True,
+                              final_logit_softcapping=20.0, hidden_activation="gelu_pytorch_tanh",
+                              layer_types=["sliding_attention", "full_attention"] * 2,
+                              rope_parameters=dict(full_attention=dict(rope_type="linear", rope_theta=1e6, factor=8.0),
+                                                   sliding_attention=dict(rope_type="default", rope_theta=1e4))), "50MB", None),
+    "bitnet": ("BitNet", dict(rope_theta=5e5, hidden_act="relu2", tie_word_embeddings=True), "50MB", None),
+    "bitnet-multiply": ("BitNet", dict(rope_theta=5e5, hidden_act="relu2", tie_word_embeddings=True), "50MB", "autobitlinear"),
+    "bitnet-divide": ("BitNet", dict(rope_theta=5e5, hidden_act="relu2", tie_word_embeddings=False), "50MB", "bitlinear"),
+    "bitnet-online": ("BitNet", dict(rope_theta=5e5, hidden_act="relu2", tie_word_embeddings=True), "50MB", "online"),
 }
 
 
@@ -106,6 +135,60 @@ def family(name, out):
     print(name, os.path.getsize(os.path.join(out, name + ".gguf")), "bytes, logits up to", np.abs(logits).max())
 
 
+def ternary(path, model, kind):
+    """Makes the weights of the projections ternary: packed, or in the model alone."""
+    file = os.path.join(path, "model.safetensors")
+    stored, state = load_file(file), model.state_dict()
+    for key in [k for k in stored if k.endswith("_proj.weight")]:
+        w = state[key].float()
+        scale = 1 / w.abs().mean().clamp(min=1e-5)
+        codes = (w * scale).round().clamp(-1, 1)
+        if kind == "online":
+            state[key] = codes / scale
+            continue
+        given = (1 / scale if kind == "autobitlinear" else scale).bfloat16().reshape(1)
+        stored[key] = pack_weights(codes.clone())
+        stored[key + "_scale"] = given
+        state[key] = codes * given.float() if kind == "autobitlinear" else codes / given.float()
+    save_file(stored, file, metadata={"format": "pt"})
+    model.load_state_dict(state)
+    with open(os.path.join(path, "config.json")) as f:
+        config = json.load(f)
+    config["quantization_config"] = {"quant_method": "bitnet", "modules_to_not_convert": None,
+                                     **({"linear_class": "autobitlinear", "quantization_mode": "online"} if kind == "online" else
+                                        {"linear_class": kind, "quantization_mode": "offline"})}
+    with open(os.path.join(path, "config.json"), "w") as f:
+        json.dump(config, f, indent=2)
+
+
+def folder(name, out):
+    kind, options, shard, changed = FOLDERS[name]
+    torch.manual_seed(sum(map(ord, name)))
+    config = getattr(transformers, {"Gemma3": "Gemma3TextConfig"}.get(kind, kind + "Config"))(**{**SMALL, **options})
+    model = getattr(transformers, kind + "ForCausalLM")(config)
+    with torch.no_grad():
+        for p in model.parameters():
+            if p.ndim == 1:
+                p += 0.1 * torch.randn(p.shape)
+            if not name.endswith("-f32"):
+                p.copy_(p.bfloat16())
+    model = model.float().eval()
+    path = os.path.join(out, "hf-" + name)
+    shutil.rmtree(path, ignore_errors=True)
+    # A copy, as the frequencies of the angles must not become bf16.
+    (model if name.endswith("-f32") else copy.deepcopy(model).bfloat16()).save_pretrained(path, max_shard_size=shard)
+    generation = os.path.join(path, "generation_config.json")
+    if os.path.exists(generation):
+        os.remove(generation)
+    if changed:
+        ternary(path, model, changed)
+    tokens = torch.tensor([[(7 * i + 3) % VOCAB for i in range(TOKENS)]])
+    with torch.no_grad():
+        logits = model(tokens).logits[0].float().numpy()
+    np.save(os.path.join(out, "hf-" + name + ".npy"), logits)
+    print(name, {f: os.path.getsize(os.path.join(path, f)) for f in sorted(os.listdir(path))}, "logits up to", np.abs(logits).max())
+
+
 def types(out):
     rng = np.random.default_rng(5)
     writer = gguf.GGUFWriter(os.path.join(out, "types.gguf"), "llama")
@@ -133,6 +216,8 @@ def main():
     parser.add_argument("--out", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden/language"))
     args = parser.parse_args()
     os.makedirs(args.out, exist_ok=True)
+    for name in FOLDERS:
+        folder(name, args.out)
     types(args.out)
     for name in FAMILIES:
         family(name, args.out)

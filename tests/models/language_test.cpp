@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small random language models of GGUF files, against transformers (language_goldens.py).
+// Small random language models of GGUF files and of Hugging Face folders, against transformers (language_goldens.py).
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -31,8 +31,8 @@ struct Language : testing::TestWithParam<const char*> {
     tern_import_options options = TERN_IMPORT_OPTIONS_INIT;
     options.weights = weights;
     const std::string file = folder + "/m.tern";
-    ASSERT_EQ(tern_import_file(golden(std::string(name) + ".gguf").c_str(), file.c_str(), &options), TERN_OK)
-        << tern_import_error();
+    const std::string source = std::strncmp(name, "hf-", 3) == 0 ? golden(name) : golden(std::string(name) + ".gguf");
+    ASSERT_EQ(tern_import_file(source.c_str(), file.c_str(), &options), TERN_OK) << tern_import_error();
     ASSERT_NO_FATAL_FAILURE(load(file, threads, &context, &model));
     std::filesystem::remove_all(folder);
     ASSERT_TRUE(read_npy(golden(std::string(name) + ".npy"), &want));
@@ -105,12 +105,17 @@ TEST_P(Language, SmallerWeights) {
   }
 }
 
+std::string test_name(const testing::TestParamInfo<const char*>& i) {
+  std::string name = i.param;
+  std::erase_if(name, [](char c) { return !std::isalnum((unsigned char)c); });
+  return name;
+}
 INSTANTIATE_TEST_SUITE_P(Families, Language, testing::Values("llama", "qwen2", "qwen3", "gemma3", "bitnet-b1.58"),
-                         [](const auto& i) {
-                           std::string name = i.param;
-                           std::erase_if(name, [](char c) { return !std::isalnum((unsigned char)c); });
-                           return name;
-                         });
+                         test_name);
+INSTANTIATE_TEST_SUITE_P(Folders, Language,
+                         testing::Values("hf-llama", "hf-llama-f32", "hf-mistral", "hf-qwen2", "hf-qwen3", "hf-gemma3",
+                                         "hf-bitnet", "hf-bitnet-multiply", "hf-bitnet-divide", "hf-bitnet-online"),
+                         test_name);
 
 TEST_F(Language, Drawing) {
   ASSERT_NO_FATAL_FAILURE(open("llama", "f32"));

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "import/language.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace tern {
+namespace {
+
+constexpr Family kFamilies[] = {
+    {.name = "llama", .model_type = "llama", .interleaved = true, .may_have_bias = true, .may_have_mlp_bias = true},
+    {.name = "mistral", .model_type = "mistral", .in_gguf = false, .positions = 131072, .window = 4096},
+    {.name = "qwen2", .model_type = "qwen2", .qkv_bias = true, .positions = 32768},
+    {.name = "qwen3",
+     .model_type = "qwen3",
+     .may_have_bias = true,
+     .head_norms = true,
+     .positions = 32768,
+     .head_dim = 128},
+    {.name = "gemma3",
+     .model_type = "gemma3_text",
+     .gate = Gate::gelu_tanh,
+     .scales_embed = true,
+     .global_every = 6,
+     .local_base = 10000,
+     .may_have_bias = true,
+     .head_norms = true,
+     .post_norms = true,
+     .norms_from_one = true,
+     .rope_base = 1e6,
+     .query_scalar = 256,
+     .positions = 131072,
+     .vocab = 262208,
+     .heads = 8,
+     .kv_heads = 4,
+     .head_dim = 256,
+     .window = 4096,
+     .tied_head = true},
+    {.name = "bitnet-b1.58",
+     .model_type = "bitnet",
+     .gate = Gate::relu_squared,
+     .may_have_bias = true,
+     .sub_norms = true,
+     .norm_epsilon = 1e-5,
+     .rope_base = 500000},
+};
+
+constexpr WeightForm kForms[] = {{"f32", TERN_DTYPE_F32, Encoding::panel32, TERN_DTYPE_F32},
+                                 {"f16", TERN_DTYPE_F16, Encoding::panel32, TERN_DTYPE_F16},
+                                 {"q8_0", TERN_DTYPE_F32, Encoding::block_int8, TERN_DTYPE_F16}};
+
+}  // namespace
+
+std::span<const Family> language_families() { return kFamilies; }
+
+tern_status find_weight_form(const ImportOptions& options, const WeightForm** out) {
+  const std::string wanted = options.weights.empty() ? "q8_0" : options.weights;
+  const auto form =
+      std::find_if(std::begin(kForms), std::end(kForms), [&](const WeightForm& f) { return f.name == wanted; });
+  if (form == std::end(kForms))
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "weights '%.60s'; there are f32, f16 and q8_0", wanted.c_str());
+  *out = form;
+  return TERN_OK;
+}
+
+tern_status add_weight(std::string name, const Shape& shape, const WeightForm& form, const ReadRow& read,
+                       ModelDef* model) {
+  Parameter p;
+  p.name = std::move(name);
+  p.shape = shape;
+  const bool matrix = shape.rank == 2;
+  p.dtype = matrix ? form.dtype : TERN_DTYPE_F32;
+  p.encoding = matrix ? form.encoding : Encoding::plain;
+  TERN_TRY(encoded_bytes(p.encoding, p.dtype, p.shape, &p.bytes));
+  void* to = nullptr;
+  p.data = make_data(p.bytes, &to);
+  const int64_t columns = shape[shape.rank - 1], rows = columns ? shape.elements() / columns : 0;
+  std::vector<float> row((size_t)columns);
+  for (int64_t i = 0; i < rows; ++i) {
+    TERN_TRY(read(i, row.data()));
+    if (matrix) encode_rows(p.encoding, p.dtype, p.shape, row.data(), i, 1, to);
+    else std::memcpy((float*)to + i * columns, row.data(), (size_t)columns * sizeof(float));
+  }
+  model->parameters.push_back(std::move(p));
+  return TERN_OK;
+}
+
+}  // namespace tern

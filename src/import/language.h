@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the importers of language models share: the families, and weights in the form that the caller asked for.
+#pragma once
+#include <functional>
+#include <span>
+#include <string>
+
+#include "import/importer.h"
+#include "models/transformer.h"
+
+namespace tern {
+
+// What a family of models does otherwise than the others, where its files do not say so.
+struct Family {
+  const char* name;                  // general.architecture of GGUF; "language.family" of our metadata
+  const char* model_type = nullptr;  // of config.json (Hugging Face)
+  bool in_gguf = true;
+  Gate gate = Gate::silu;
+  bool interleaved = false;   // GGUF: pairs of neighbours turn, the weights of q and k lie so
+  bool scales_embed = false;  // by sqrt(hidden)
+  int64_t global_every = 0;
+  double local_base = 0;
+  // Of Hugging Face's files: weights that a layer has beside those of all families.
+  bool qkv_bias = false;       // always
+  bool may_have_bias = false;  // of q, k, v and o: the key attention_bias says
+  bool may_have_mlp_bias = false;
+  bool head_norms = false, sub_norms = false, post_norms = false;
+  bool norms_from_one = false;  // the files hold scale - 1
+  // What config.json may leave out; 0: it may not, or there is none.
+  double norm_epsilon = 1e-6, rope_base = 10000, query_scalar = 0;
+  int64_t positions = 2048, vocab = 0, heads = 0, kv_heads = 0, head_dim = 0, window = 0;
+  bool tied_head = false;
+};
+std::span<const Family> language_families();
+
+// A form of the weights of matrices; vectors are always f32.
+struct WeightForm {
+  const char* name;
+  DType dtype;
+  Encoding encoding;
+  DType cache;  // of keys and values
+};
+// Of ImportOptions::weights. Errors: TERN_ERR_INVALID_ARGUMENT.
+tern_status find_weight_form(const ImportOptions& options, const WeightForm** out);
+
+// Adds a parameter whose numbers `read` gives a row (of the last dim) at a time, rows in order.
+using ReadRow = std::function<tern_status(int64_t row, float* out)>;
+tern_status add_weight(std::string name, const Shape& shape, const WeightForm& form, const ReadRow& read,
+                       ModelDef* model);
+
+}  // namespace tern
