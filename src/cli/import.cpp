@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// tern import: a .tern file from an ONNX or TFLite file.
+// tern import: a .tern file from a model of another format.
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 
 #include "cli/inputs.h"
 #include "cli/settings.h"
@@ -77,13 +78,30 @@ void print_recipes(bool json) {
 }
 #endif
 
+#ifdef TERN_WITH_IMPORT
+// What the result is called: as the file without its ending, or as the folder of a model that is one.
+std::string usual_name(const std::string& source) {
+  namespace fs = std::filesystem;
+  std::error_code bad;
+  const fs::path path(source);
+  const bool folder = fs::is_directory(path, bad), config = path.filename() == "config.json";
+  if (!folder && !config) return stem(source) + ".tern";
+  const fs::path whole = fs::weakly_canonical(folder                       ? path
+                                              : path.parent_path().empty() ? "."
+                                                                           : path.parent_path(),
+                                              bad);
+  const std::string name = whole.filename().string();
+  return (name.empty() ? "model" : name) + ".tern";
+}
+#endif
+
 int run(const Arguments& a) {
 #ifdef TERN_WITH_IMPORT
   if (a.has("--recipes")) return print_recipes(a.has("--json")), kDone;
   if (a.words().empty()) return complain("import: SOURCE is missing (see: tern import --help)"), kUsage;
   const std::string& source = a.words()[0];
   const char* given = a.value("-o");
-  const std::string output = given ? given : stem(source) + ".tern";
+  const std::string output = given ? given : usual_name(source);
   std::string labels, shapes, values;
   tern_import_options options = TERN_IMPORT_OPTIONS_INIT;
   for (const std::string& s : a.values("--input-shape")) {
@@ -182,10 +200,13 @@ const Command& import_command() {
   static const Command command = {
       "import",
       "SOURCE -o FILE",
-      "makes a .tern file from an ONNX or TFLite file",
-      "The kind of SOURCE is told by its content. An existing FILE is replaced when the new one is complete.\n",
+      "makes a .tern file from an ONNX, TFLite or GGUF file or a Hugging Face folder",
+      "The kind of SOURCE is told by its content; a folder is a language model with config.json, its weights as "
+      "safetensors, "
+      "and tokenizer.json if it has one. An existing FILE is replaced when the new one is complete.\n",
       "  tern import ssd.tflite -o ssd.tern --labels classes.txt\n"
       "  tern import yolo.onnx -o yolo.tern --task detector --labels names.txt --set score=0.4\n"
+      "  tern import SmolLM2-135M -o smol.tern --weights f16\n"
       "  tern import face.onnx -o face.tern --input-shape input.1=1x3x480x640\n"
       "  tern import vad.onnx -o vad.tern --input-value sr=16000 --input-shape input=1x576 --input-shape "
       "state=2x1x128\n",

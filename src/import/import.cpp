@@ -31,9 +31,10 @@ tern_status import_model(std::span<const uint8_t> file, const ImportOptions& opt
   if (file.size() >= 8 && std::memcmp(file.data() + 4, "TFL3", 4) == 0) return import_tflite(file, options, out);
   if (file.size() >= 4 && std::memcmp(file.data(), "GGUF", 4) == 0) return import_gguf(file, options, out);
   if (file.size() >= 4 && std::memcmp(file.data(), "PK\3\4", 4) == 0)
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "an archive; ONNX, TFLite and GGUF files are read");
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "an archive; ONNX, TFLite and GGUF files and Hugging Face folders are read");
   if (file.size() >= 6 && std::memcmp(file.data(), "TERN\r\n", 6) == 0)
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "it is a .tern file already; ONNX, TFLite and GGUF files are read");
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                     "it is a .tern file already; ONNX, TFLite and GGUF files and Hugging Face folders are read");
   if (file.size() >= 9 && file[8] == '{' && file[6] == 0 && file[7] == 0)
     return TERN_FAIL(TERN_ERR_UNSUPPORTED,
                      "a safetensors file holds weights alone: give its folder, which has config.json, too");

@@ -418,6 +418,34 @@ class Import(Case):
             self.skipTest("this build has no importer")
         self.onnx = os.path.join(ARGS.source, "samples/digits/digits.onnx")
 
+    def test_hugging_face_folders(self):
+        source = os.path.join(ARGS.source, "tests/models/golden/language/hf-qwen2")
+        folder = self.path("Tiny2.5")
+        shutil.copytree(source, folder)
+        text = {"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}}
+        with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as f:
+            json.dump(text, f)
+        for words in ("Tiny2.5", "Tiny2.5/", "Tiny2.5/config.json"):
+            p = subprocess.run([ARGS.tern, "import", words], cwd=self.path(""), capture_output=True, text=True)
+            self.assertEqual(p.returncode, 0, p.stderr)
+            self.assertIn("Tiny2.5.tern: 3 signatures", p.stdout)
+            os.remove(self.path("Tiny2.5.tern"))
+        out = self.path("m.tern")
+        tern("import", folder, "-o", out)
+        self.assertEqual(tern("tokenize", out, "abb").out.split()[:1], ["2"])
+        with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as f:
+            f.write("{}")
+        self.assertIn("tokenizer.json: ", tern("import", folder, "-o", out, code=None).err)
+        shard = os.path.join(folder, "model-00001-of-00003.safetensors")
+        self.assertIn("give its folder", tern("import", shard, "-o", out, code=None).err)
+        real = self.path("blob")
+        os.rename(shard, real)
+        self.assertIn("model-00001-of-00003.safetensors is missing", tern("import", folder, "-o", out, code=3).err)
+        os.remove(os.path.join(folder, "tokenizer.json"))
+        os.symlink(real, shard)
+        tern("import", folder, "-o", out)
+        self.assertIn("has no config.json", tern("import", self.path(""), "-o", out, code=3).err)
+
     def test_digits(self):
         out = self.path("digits.tern")
         self.assertIn("digits.tern", tern("import", self.onnx, "-o", out).out)

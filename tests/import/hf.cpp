@@ -41,8 +41,10 @@ TEST(Safetensors, NumbersOfEachType) {
   const std::string header =
       R"({"__metadata__":{"format":"pt"},"b":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]},)"
       R"("h":{"dtype":"F16","shape":[],"data_offsets":[4,6]},"u":{"dtype":"U8","shape":[1],"data_offsets":[6,7]},)"
-      R"("f":{"dtype":"F32","shape":[1,1],"data_offsets":[7,11]},"i":{"dtype":"I8","shape":[1],"data_offsets":[11,12]},)"
-      R"("d":{"dtype":"F64","shape":[1],"data_offsets":[12,20]},"l":{"dtype":"I64","shape":[1],"data_offsets":[20,28]},)"
+      R"("f":{"dtype":"F32","shape":[1,1],"data_offsets":[7,11]},)"
+      R"("i":{"dtype":"I8","shape":[1],"data_offsets":[11,12]},)"
+      R"("d":{"dtype":"F64","shape":[1],"data_offsets":[12,20]},)"
+      R"("l":{"dtype":"I64","shape":[1],"data_offsets":[20,28]},)"
       R"("e":{"dtype":"F32","shape":[0,7],"data_offsets":[28,28]}} )";
   const double d = 2.5;
   const float f = -7.25f;

@@ -250,11 +250,15 @@ def _settings(settings, labels):
 
 def import_model(source, output=None, input_shapes: dict = None, input_values: dict = None, labels=None, recipe: str = None, task: str = None,
                  settings: dict = None) -> str:
-    """Makes a `.tern` file from an ONNX or TFLite file, and returns its path: `output`, or the source's name with .tern in the
-    current folder.
+    """Makes a `.tern` file from an ONNX, TFLite or GGUF file or a Hugging Face folder, and returns its path: `output`, or the
+    source's name with .tern in the current folder.
     input_shapes: {"x": (1, 3, 640, 640)}; input_values: {"rate": 16000}; labels: a file of them, one a line, or a list; task:
     "detector", "classifier", ...; settings: keys of the task's metadata, as {"score": 0.4}."""
-    output = os.fspath(output) if output is not None else os.path.splitext(os.path.basename(os.fspath(source)))[0] + ".tern"
+    if output is None:
+        whole = os.path.abspath(os.fspath(source))
+        folder = whole if os.path.isdir(whole) else os.path.dirname(whole) if os.path.basename(whole) == "config.json" else None
+        output = (os.path.basename(folder) if folder else os.path.splitext(os.path.basename(whole))[0]) + ".tern"
+    output = os.fspath(output)
     text = lambda pairs, value: ";".join(f"{k}={value(v)}" for k, v in pairs.items()).encode() if pairs else None
     label_text = None
     if isinstance(labels, (str, os.PathLike)):
