@@ -178,19 +178,17 @@ tern_status HfImport::open() {
                      folder_.c_str());
   }
   TERN_TRY(read_hf_config({(const char*)text.data, (size_t)text.size}, &config_));
-  tern_status s = load(kIndex, LoadMode::copy, kMaxIndex, &text);
-  if (s == TERN_OK) {
-    TERN_TRY(open_index(text));
-  } else if (s != TERN_ERR_NOT_FOUND) {
-    return s;
-  } else if (s = open_shard(kWhole); s == TERN_ERR_NOT_FOUND) {
+  // A whole file goes before an index, as transformers does it.
+  if (const tern_status whole = open_shard(kWhole); whole == TERN_OK) return collect();
+  else if (whole != TERN_ERR_NOT_FOUND) return whole;
+  if (const tern_status s = load(kIndex, LoadMode::copy, kMaxIndex, &text); s != TERN_OK) {
+    if (s != TERN_ERR_NOT_FOUND) return s;
     return TERN_FAIL(s,
                      "the folder '%.200s' has neither %s nor %s. Weights in other formats are not read: save the model "
                      "anew as safetensors",
                      folder_.c_str(), kWhole, kIndex);
-  } else if (s != TERN_OK) {
-    return s;
   }
+  TERN_TRY(open_index(text));
   return collect();
 }
 

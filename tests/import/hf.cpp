@@ -248,6 +248,11 @@ TEST_F(HfFolder, IndexThatLies) {
     write(index, bad);
     EXPECT_EQ(import(), TERN_ERR_CORRUPT) << bad;
   }
+  copy("hf-qwen2");  // beside a whole file the index is not read
+  write(index, "");
+  write("model.safetensors", file_text("hf-qwen3/model.safetensors"));
+  write("config.json", file_text("hf-qwen3/config.json"));
+  EXPECT_EQ(import(), TERN_OK) << thread_error().message;
   copy("hf-qwen2");
   replace(index, "\"model-00001-of-00003.safetensors\"", "\"model-00009-of-00003.safetensors\"");
   fs::copy(path + "/model-00001-of-00003.safetensors", path + "/model-00009-of-00003.safetensors");
@@ -373,6 +378,14 @@ TEST_F(HfFolder, OtherSpellings) {
             std::tuple(262208, 8, 4, 256));
   EXPECT_EQ(std::tuple(config.model.window, config.model.global_every, config.model.attention_scale),
             std::tuple(1024, 6, 1. / 16));
+  // Keys of published files that change nothing.
+  ASSERT_EQ(
+      read_hf_config(R"({"model_type":"llama",)" + sizes +
+                         R"(,"is_llama_config":true,"rope_interleaved":false,"pretraining_tp":1,"use_mrope":false,)"
+                         R"("transformers.js_config":{"kv_cache_dtype":{"q4f16":"float16"}},"eos_token_id":[1,2]})",
+                     &config),
+      TERN_OK)
+      << thread_error().message;
   // Mistral has a window unless it says null; Qwen2 has none unless it says so.
   ASSERT_EQ(read_hf_config(R"({"model_type":"mistral",)" + sizes + "}", &config), TERN_OK);
   EXPECT_EQ(config.model.window, 4096);
