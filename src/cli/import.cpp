@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // tern import: a .tern file from a model of another format.
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
-#include <filesystem>
+#include <cstdlib>
 
 #include "cli/inputs.h"
 #include "cli/settings.h"
@@ -81,16 +82,15 @@ void print_recipes(bool json) {
 #ifdef TERN_WITH_IMPORT
 // What the result is called: as the file without its ending, or as the folder of a model that is one.
 std::string usual_name(const std::string& source) {
-  namespace fs = std::filesystem;
-  std::error_code bad;
-  const fs::path path(source);
-  const bool folder = fs::is_directory(path, bad), config = path.filename() == "config.json";
-  if (!folder && !config) return stem(source) + ".tern";
-  const fs::path whole = fs::weakly_canonical(folder                       ? path
-                                              : path.parent_path().empty() ? "."
-                                                                           : path.parent_path(),
-                                              bad);
-  const std::string name = whole.filename().string();
+  struct stat about;
+  const size_t slash = source.rfind('/') + 1;  // 0 without one
+  std::string folder;
+  if (::stat(source.c_str(), &about) == 0 && S_ISDIR(about.st_mode)) folder = source;
+  else if (source.substr(slash) == "config.json") folder = slash ? source.substr(0, slash) : ".";
+  else return stem(source) + ".tern";
+  char* const whole = ::realpath(folder.c_str(), nullptr);
+  const std::string path = whole ? whole : folder, name = path.substr(path.rfind('/') + 1);
+  std::free(whole);
   return (name.empty() ? "model" : name) + ".tern";
 }
 #endif

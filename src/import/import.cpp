@@ -2,10 +2,11 @@
 // The C calls of libtern_import.
 #include "tern/import.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
-#include <filesystem>
 #include <new>
 
 #include "base/capability.h"
@@ -123,8 +124,8 @@ tern_status set_tokenizer(const char* source, const char* output, const void* js
 
 // The folder of a model in Hugging Face's format: `source` itself, or where config.json lies. "" = it is no such.
 std::string hf_folder(const std::string& source) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(source, ignored)) return source;
+  struct stat about;
+  if (::stat(source.c_str(), &about) == 0 && S_ISDIR(about.st_mode)) return source;
   const size_t slash = source.rfind('/');
   if (source.substr(slash == std::string::npos ? 0 : slash + 1) != "config.json") return "";
   return slash == std::string::npos ? "." : source.substr(0, slash + 1);
