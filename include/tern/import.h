@@ -37,10 +37,11 @@ TERN_API tern_status tern_import_options_init(tern_import_options* options, size
 
 /* Reads an ONNX, TFLite or GGUF file (told apart by content), or a language model in Hugging Face's format, and writes
  * a `.tern` file. The latter is a folder (`source` is the folder or its config.json): config.json, model.safetensors or
- * the files that model.safetensors.index.json names, and perhaps tokenizer.json, which is stored in the model. Links in
- * it are followed, since caches of downloads are made of them. Weights that an ONNX file keeps in other files are read
- * from the folder of `source` alone: regular files with plain names, no paths and no links. Weights beside a model are
- * mapped and must not be cut meanwhile. The `.tern` file is written by a new file that is renamed at the end:
+ * the files that model.safetensors.index.json names, and perhaps tokenizer.json and a chat template, which are stored
+ * in the model. Links in it are followed, since caches of downloads are made of them. Weights that an ONNX file keeps in
+ * other files are read from the folder of `source` alone: regular files with plain names, no paths and no links.
+ * Weights beside a model are mapped and must not be cut meanwhile. The `.tern` file is written by a new file that is
+ * renamed at the end:
  * on error an existing `output` is untouched. The new file is called OUTPUT.tmpPID.N until then, with the process'
  * number and N from 0 on; a process that is killed leaves it behind.
  * Errors  TERN_ERR_NOT_FOUND, TERN_ERR_IO, TERN_ERR_CORRUPT, TERN_ERR_UNSUPPORTED_OP (the message lists all missing

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "import/safetensors.h"
 #include "text/json.h"
 
@@ -14,7 +15,7 @@ namespace tern {
 namespace {
 
 constexpr const char *kConfig = "config.json", *kWhole = "model.safetensors", *kIndex = "model.safetensors.index.json";
-constexpr uint64_t kMaxConfig = 4 << 20, kMaxIndex = 64 << 20;
+constexpr uint64_t kMaxConfig = 4 << 20, kMaxIndex = 64 << 20, kMaxTemplate = 1 << 16;
 
 enum class Part : uint8_t { always, qkv_bias, o_bias, mlp_bias, head_norms, sub_norms, post_norms, no_post_norms };
 enum class Size : uint8_t { none, hidden, query, key, head, ffn };
@@ -78,6 +79,8 @@ class HfImport {
   tern_status open();
   tern_status build(const WeightForm& form, ModelDef* model);
   const HfConfig& config() const { return config_; }
+  // "" without one, or if it is no UTF-8 or longer than models keep.
+  tern_status read_chat_template(std::string* out);
 
  private:
   tern_status load(const std::string& name, LoadMode mode, uint64_t max_bytes, Bytes* out);
@@ -325,6 +328,34 @@ tern_status HfImport::check_left() const {
                    count, config_.family->model_type, first->tensor->name.c_str(), first->shard->file.c_str());
 }
 
+tern_status HfImport::read_chat_template(std::string* out) {
+  Bytes file;
+  tern_status s = load("chat_template.jinja", LoadMode::copy, kMaxConfig, &file);
+  if (s == TERN_OK) {
+    out->assign((const char*)file.data, (size_t)file.size);
+  } else if (s == TERN_ERR_NOT_FOUND) {
+    s = load("tokenizer_config.json", LoadMode::copy, kMaxIndex, &file);
+    if (s != TERN_OK) return s == TERN_ERR_NOT_FOUND ? TERN_OK : s;
+    Json json;
+    constexpr JsonLimits kLimits = {.depth = 16, .values = 4u << 20, .bytes = kMaxIndex};
+    if (s = json.parse({(const char*)file.data, (size_t)file.size}, kLimits); s != TERN_OK) {
+      const std::string why = thread_error().message;
+      return TERN_FAIL(s, "tokenizer_config.json: %s", why.c_str());
+    }
+    *out = json.root()["chat_template"].string();
+  } else {
+    return s;
+  }
+  bool usable = out->size() < kMaxTemplate && out->find('\0') == std::string::npos;
+  for (std::string_view rest = *out; usable && !rest.empty();) {
+    const size_t n = utf8_character(rest);
+    usable = n > 0;
+    rest.remove_prefix(n);
+  }
+  if (!usable) out->clear();
+  return TERN_OK;
+}
+
 tern_status HfImport::build(const WeightForm& form, ModelDef* model) {
   form_ = &form, model_ = model;
   TransformerConfig& c = config_.model;
@@ -361,6 +392,9 @@ tern_status import_hf_folder(const std::string& folder, const ImportOptions& opt
   TERN_TRY(import.build(*form, &model));
   model.metadata.push_back({"source.format", "safetensors"});
   model.metadata.push_back({"language.family", import.config().family->name});
+  std::string chat;
+  TERN_TRY(import.read_chat_template(&chat));
+  if (!chat.empty()) model.metadata.push_back({"language.chat_template", std::move(chat)});
   *out = std::move(model);
   return TERN_OK;
 }

@@ -283,6 +283,31 @@ TEST_F(HfFolder, WhatIsAsked) {
   EXPECT_EQ(import(options), TERN_ERR_LIMIT);
 }
 
+TEST_F(HfFolder, ChatTemplates) {
+  const auto got = [&] {
+    ModelDef model;
+    EXPECT_EQ(import_hf_folder(path, {}, &model), TERN_OK) << thread_error().message;
+    for (const auto& [key, value] : model.metadata)
+      if (key == "language.chat_template") return value;
+    return std::string("none");
+  };
+  copy("hf-bitnet");
+  EXPECT_EQ(got(), "none");
+  write("tokenizer_config.json", R"({"chat_template":[{"name":"default","template":"x"}]})");
+  EXPECT_EQ(got(), "none");
+  write("tokenizer_config.json", R"({"added_tokens_decoder":{},"chat_template":"{{ a }}\n"})");
+  EXPECT_EQ(got(), "{{ a }}\n");
+  write("chat_template.jinja", "{{ b }}");
+  EXPECT_EQ(got(), "{{ b }}");
+  write("chat_template.jinja", std::string(1 << 16, 'x'));
+  EXPECT_EQ(got(), "none");
+  write("chat_template.jinja", "a\xff");
+  EXPECT_EQ(got(), "none");
+  fs::remove(path + "/chat_template.jinja");
+  write("tokenizer_config.json", "{");
+  says(import(), TERN_ERR_CORRUPT, "tokenizer_config.json: no valid JSON");
+}
+
 // A change of a configuration, and what it must say; "" = it is taken.
 TEST_F(HfFolder, Configurations) {
   const struct {
