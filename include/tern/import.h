@@ -38,8 +38,8 @@ TERN_API tern_status tern_import_options_init(tern_import_options* options, size
 /* Reads an ONNX, TFLite or GGUF file (told apart by content), or a language model in Hugging Face's format, and writes
  * a `.tern` file. The latter is a folder (`source` is the folder or its config.json): config.json, model.safetensors or
  * the files that model.safetensors.index.json names, and perhaps tokenizer.json and a chat template, which are stored
- * in the model. Links in it are followed, since caches of downloads are made of them. Weights that an ONNX file keeps in
- * other files are read from the folder of `source` alone: regular files with plain names, no paths and no links.
+ * in the model. Links in it are followed, since caches of downloads are made of them. Weights that an ONNX file keeps
+ * in other files are read from the folder of `source` alone: regular files with plain names, no paths and no links.
  * Weights beside a model are mapped and must not be cut meanwhile. The `.tern` file is written by a new file that is
  * renamed at the end:
  * on error an existing `output` is untouched. The new file is called OUTPUT.tmpPID.N until then, with the process'
