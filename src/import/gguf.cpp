@@ -156,6 +156,12 @@ tern_status Gguf::read(std::span<const uint8_t> file, Gguf* out) {
     offsets.push_back(offset);
     g.tensors_.push_back(t);
   }
+  std::vector<std::string_view> names;
+  for (const GgufTensor& t : g.tensors_) names.push_back(t.name);
+  std::sort(names.begin(), names.end());
+  if (const auto same = std::adjacent_find(names.begin(), names.end()); same != names.end())
+    return TERN_FAIL(TERN_ERR_CORRUPT, "GGUF: the tensor '%.*s' is there twice",
+                     (int)std::min<size_t>(same->size(), 100), same->data());
   if (missing.any()) {
     std::string list;
     for (const auto& [what, count] : missing.counts)

@@ -98,6 +98,7 @@ TEST(Gguf, FilesThatLie) {
   for (const uint32_t alignment : {0u, 3u, 1u << 20})
     refused(File().head(0, 1).text("general.alignment").put((uint32_t)4).put(alignment), TERN_ERR_CORRUPT, "alignment");
   refused(File().head(0, 1).text("general.alignment").text("x"), TERN_ERR_CORRUPT, "");
+  refused(File().head(2, 0).tensor("t", {1}, 0).tensor("t", {1}, 0), TERN_ERR_CORRUPT, "'t' is there twice");
   refused(File().head(1, 0).tensor("t", {}, 0), TERN_ERR_CORRUPT, "0 dims");
   refused(File().head(1, 0).tensor("t", {1, 1, 1, 1, 1}, 0), TERN_ERR_CORRUPT, "5 dims");
   refused(File().head(1, 0).tensor("t", {-1}, 0), TERN_ERR_CORRUPT, "t");

@@ -415,8 +415,8 @@ TEST(ImportCall, Arguments) {
   refused(nullptr, output.c_str(), nullptr, TERN_ERR_INVALID_ARGUMENT);
   refused(source.c_str(), nullptr, nullptr, TERN_ERR_INVALID_ARGUMENT);
   refused((folder / "none.onnx").c_str(), output.c_str(), nullptr, TERN_ERR_NOT_FOUND);
-  refused(folder.c_str(), output.c_str(), nullptr, TERN_ERR_IO);
-  refused(pipe.c_str(), output.c_str(), nullptr, TERN_ERR_IO);  // neither read nor waited for
+  refused(folder.c_str(), output.c_str(), nullptr, TERN_ERR_NOT_FOUND);  // no config.json of a Hugging Face folder
+  refused(pipe.c_str(), output.c_str(), nullptr, TERN_ERR_IO);           // neither read nor waited for
   refused("/dev/zero", output.c_str(), nullptr, TERN_ERR_IO);
   refused(source.c_str(), pipe.c_str(), nullptr, TERN_ERR_IO);
   refused(source.c_str(), "/dev/full", nullptr, TERN_ERR_IO);
