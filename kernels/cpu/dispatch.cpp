@@ -94,7 +94,7 @@ const Features& features() {
 
 // Best first: a set stands before those that it extends.
 const Kernels* runnable(int index) {
-  const Features& f = features();
+  [[maybe_unused]] const Features& f = features();
   const Kernels* list[8];
   int n = 0;
 #if defined(TERN_CPU_avx512vnni)
