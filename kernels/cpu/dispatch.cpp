@@ -160,7 +160,8 @@ const Kernels& kernels() {
 
 const Kernels& with_tiles(const Kernels& k) {
 #if defined(TERN_CPU_amx) && defined(TERN_CPU_avx512vnni)
-  if (&k == &avx512vnni::table && !getenv("TERN_CPU_ISA") && features().amx && tiles_granted()) return amx::table;
+  static const bool asked_for_another = getenv("TERN_CPU_ISA") != nullptr;
+  if (&k == &avx512vnni::table && !asked_for_another && features().amx && tiles_granted()) return amx::table;
 #endif
   return k;
 }

@@ -12,8 +12,8 @@ namespace tern::cpu {
 const Kernels& kernels();
 
 // The table for products of 8-bit integers in a session whose other kernels are of `k`: that of matrix tiles (Intel
-// AMX) where k is the first choice and the system hands out the registers, which the first such call asks it for; else
-// k.
+// AMX) where k is the best set, TERN_CPU_ISA asks for none, and the system hands out the registers, which the first
+// such call asks it for; else k.
 const Kernels& with_tiles(const Kernels& k);
 
 // Takes another table: NULL = the choice of the first call again. False, and nothing changes, when `isa` is not in the

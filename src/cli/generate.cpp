@@ -1,42 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // tern generate: goes on with a text.
 #include <cstdio>
-#include <cstdlib>
 
-#include "cli/tool.h"
+#include "cli/tokens.h"
 
 namespace tern::cli {
 namespace {
-
-// "1,2,3"
-bool parse_tokens(const char* text, std::vector<int32_t>* out) {
-  for (const char* p = text; *p;) {
-    char* end = nullptr;
-    const long v = std::strtol(p, &end, 10);
-    if (end == p || v < 0 || v > INT32_MAX || (*end && *end != ',')) {
-      complain("--tokens: '%s' is no list of numbers as 504,3575,282", printable(text).c_str());
-      return false;
-    }
-    out->push_back((int32_t)v);
-    p = *end ? end + 1 : end;
-  }
-  return true;
-}
-
-// With what the tokenizer puts around a text; special tokens in it count as such.
-int encode(const tern_tokenizer* tokenizer, const std::string& text, std::vector<int32_t>* out) {
-  size_t count = 0;
-  out->resize(text.size() + 16);
-  for (;;) {
-    if (const tern_status s = tern_tokenizer_encode(tokenizer, text.data(), text.size(),
-                                                    TERN_ENCODE_ADD_SPECIAL | TERN_ENCODE_PARSE_SPECIAL, out->data(),
-                                                    out->size(), &count))
-      return report(s, "--prompt");
-    const bool all = count <= out->size();
-    out->resize(count);
-    if (all) return kDone;
-  }
-}
 
 int run(const Arguments& a) {
   tern_generator_options options = TERN_GENERATOR_OPTIONS_INIT;
@@ -54,7 +23,7 @@ int run(const Arguments& a) {
   std::vector<int32_t> tokens;
   const char *list = a.value("--tokens"), *prompt = a.value("--prompt");
   if (!list == !prompt) return complain("one of --prompt and --tokens is needed"), kUsage;
-  if (list && !parse_tokens(list, &tokens)) return kUsage;
+  if (list && !read_ids(list, "--tokens", &tokens)) return kUsage;
   Handle<tern_context> context;
   Handle<tern_model> model;
   if (const int code = make_context(a, &context)) return code;
@@ -68,7 +37,8 @@ int run(const Arguments& a) {
     tern_detokenizer* d = nullptr;
     if (const tern_status s = tern_detokenizer_create(t, 0, &d)) return report(s, a.words()[0]);
     text.reset(d);
-    if (const int code = encode(t, prompt, &tokens)) return code;
+    constexpr uint32_t kFlags = TERN_ENCODE_ADD_SPECIAL | TERN_ENCODE_PARSE_SPECIAL;
+    if (const tern_status s = encode_text(t, prompt, kFlags, &tokens)) return report(s, "--prompt");
   }
   if (tokens.empty()) return complain("the prompt is empty"), kUsage;
   tern_generator* made = nullptr;
@@ -106,7 +76,7 @@ int run(const Arguments& a) {
   if (!json_wanted) std::printf("\n");
   if (status && status != TERN_ERR_CANCELLED) return report(status, a.words()[0]);
   const double prompt_rate = (double)tokens.size() / (fed - begin), rate = (double)given.size() / (end - fed);
-  if (a.has("--json")) {
+  if (json_wanted) {
     Json json;
     json.begin_object();
     if (text) json.add("text", answer);

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // tern tokenize: a text as tokens, and tokens as a text.
-#include <cerrno>
-#include <climits>
 #include <cstdio>
 #include <cstdlib>
 
-#include "cli/tool.h"
+#include "cli/tokens.h"
 
 namespace tern::cli {
 namespace {
@@ -38,24 +36,6 @@ int make_tokenizer(const Arguments& a, const std::string& path, Handle<tern_toke
   }
   out->reset(made);
   return status == TERN_OK ? kDone : report(status, path);
-}
-
-// "1 2,3" to ids. Prints why not.
-bool read_ids(const std::string& text, std::vector<int32_t>* ids) {
-  for (const char* p = text.c_str(); *p;) {
-    if (*p == ' ' || *p == ',' || *p == '\n' || *p == '\r' || *p == '\t' || *p == '[' || *p == ']') {
-      ++p;
-      continue;
-    }
-    char* end = nullptr;
-    errno = 0;
-    const long long id = std::strtoll(p, &end, 10);
-    if (end == p || errno || id < 0 || id > INT_MAX)
-      return complain("tokenize: '%s' is no token id", printable(p, 20).c_str()), false;
-    ids->push_back((int32_t)id);
-    p = end;
-  }
-  return true;
 }
 
 std::string flags_text(uint32_t flags) {
@@ -108,18 +88,11 @@ int describe(const tern_tokenizer* t, const std::string& path, bool json) {
 int encode(const Arguments& a, const tern_tokenizer* t, const std::string& text) {
   const uint32_t flags =
       (a.has("--bare") ? 0 : TERN_ENCODE_ADD_SPECIAL) | (a.has("--parse-special") ? TERN_ENCODE_PARSE_SPECIAL : 0);
-  std::vector<int32_t> ids(text.size() + 128);
-  size_t count = 0;
-  for (;;) {
-    const tern_status s = tern_tokenizer_encode(t, text.data(), text.size(), flags, ids.data(), ids.size(), &count);
-    if (s != TERN_OK) return report(s, "tokenize");
-    const bool all = count <= ids.size();
-    ids.resize(count);
-    if (all) break;
-  }
+  std::vector<int32_t> ids;
+  if (const tern_status s = encode_text(t, text, flags, &ids)) return report(s, "tokenize");
   if (a.has("--json")) {
     Json j(true);
-    j.begin_object().add("bytes", (uint64_t)text.size()).add("count", (uint64_t)count).begin_list("ids");
+    j.begin_object().add("bytes", (uint64_t)text.size()).add("count", (uint64_t)ids.size()).begin_list("ids");
     for (const int32_t id : ids) j.add(nullptr, id);
     j.end().begin_list("tokens");
     for (const int32_t id : ids) j.add(nullptr, shown_text(token(t, id)));
@@ -127,7 +100,7 @@ int encode(const Arguments& a, const tern_tokenizer* t, const std::string& text)
     return kDone;
   }
   if (a.has("--ids")) {
-    for (size_t i = 0; i < count; ++i) std::printf("%s%d", i ? " " : "", ids[i]);
+    for (size_t i = 0; i < ids.size(); ++i) std::printf("%s%d", i ? " " : "", ids[i]);
     std::printf("\n");
     return kDone;
   }
@@ -136,13 +109,13 @@ int encode(const Arguments& a, const tern_tokenizer* t, const std::string& text)
     const std::string marks = flags_text(info.flags);
     std::printf("%8d  %s%s%s\n", id, json_string(shown_text(info)).c_str(), marks.empty() ? "" : "  ", marks.c_str());
   }
-  std::printf("%zu tokens, %zu bytes\n", count, text.size());
+  std::printf("%zu tokens, %zu bytes\n", ids.size(), text.size());
   return kDone;
 }
 
 int decode(const Arguments& a, const tern_tokenizer* t, const std::string& text) {
   std::vector<int32_t> ids;
-  if (!read_ids(text, &ids)) return kUsage;
+  if (!read_ids(text, "tokenize", &ids)) return kUsage;
   const uint32_t flags = a.has("--skip-special") ? TERN_DECODE_SKIP_SPECIAL : 0;
   std::string out;
   size_t bytes = 0;

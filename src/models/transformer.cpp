@@ -2,6 +2,7 @@
 #include "models/transformer.h"
 
 #include <cinttypes>
+#include <unordered_map>
 
 #include "ops/attention.h"
 #include "ops/elementwise.h"
@@ -21,7 +22,9 @@ constexpr int64_t kRowsHint = 2, kPicksHint = 1;
 class Transformer {
  public:
   Transformer(const TransformerConfig& config, ModelDef& model, Signature& signature)
-      : c_(config), model_(model), signature_(signature), g_(signature.graph) {}
+      : c_(config), model_(model), signature_(signature), g_(signature.graph) {
+    for (size_t i = 0; i < model.parameters.size(); ++i) parameters_.emplace(model.parameters[i].name, i);
+  }
 
   tern_status build(bool picks, bool logits);
 
@@ -45,21 +48,21 @@ class Transformer {
   ModelDef& model_;
   Signature& signature_;
   Graph& g_;
+  std::unordered_map<std::string_view, size_t> parameters_;
   std::string layer_;  // "layers.{i}."
   ValueId sequence_ = kNoValue, position_ = kNoValue;
 };
 
 ValueId Transformer::parameter(const std::string& name, const Shape& shape, bool needed) {
-  for (size_t i = 0; i < model_.parameters.size(); ++i) {
-    const Parameter& p = model_.parameters[i];
-    if (p.name != name) continue;
+  if (const auto at = parameters_.find(name); at != parameters_.end()) {
+    const Parameter& p = model_.parameters[at->second];
     if (!(p.shape == shape)) {
       g_.status = TERN_FAIL(TERN_ERR_CORRUPT, "'%s' has the shape %s, the configuration makes it %s", name.c_str(),
                             to_string(p.shape).c_str(), to_string(shape).c_str());
       return kNoValue;
     }
     Value v;
-    v.name = name, v.kind = ValueKind::parameter, v.index = (int32_t)i;
+    v.name = name, v.kind = ValueKind::parameter, v.index = (int32_t)at->second;
     v.dtype = p.dtype, v.encoding = p.encoding, v.shape = p.shape;
     return add_value(g_, std::move(v));
   }

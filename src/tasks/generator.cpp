@@ -38,7 +38,8 @@ tern_status Generator::create(const Model& model, const Options& options, std::u
   const Signature &prefill = def.signatures[(size_t)g->prefill_], &decode = def.signatures[(size_t)g->decode_];
   g->vocabulary_ = decode.graph.value(decode.graph.outputs[0]).shape[1];
   g->capacity_ = decode.capacity;
-  if (prefill.graph.value(prefill.graph.outputs[0]).shape[1] != g->vocabulary_ || prefill.capacity != g->capacity_)
+  if (prefill.graph.value(prefill.graph.outputs[0]).shape[1] != g->vocabulary_ || prefill.capacity != g->capacity_ ||
+      g->vocabulary_ > INT32_MAX)
     return TERN_FAIL(TERN_ERR_CORRUPT, "the signatures 'prefill' and 'decode' do not fit together");
   g->sampler_ = Sampler(options.sampler);
   Session::Options session;
@@ -65,7 +66,11 @@ tern_status Generator::run_chunk(std::span<const int64_t> tokens, bool last, con
     const Tensor* inputs[] = {rows.get(), nullptr, nullptr, picked_.get()};
     TERN_TRY(session_->run(prefill_, inputs, {&result, 1}, control));
   }
-  logits_ = Ref<const Tensor>::adopt(result);
+  Ref<const Tensor> logits = Ref<const Tensor>::adopt(result);
+  if (logits->dtype() != TERN_DTYPE_F32 || !(logits->shape() == Shape{1, vocabulary_}))
+    return TERN_FAIL(TERN_ERR_CORRUPT, "the model gives %s%s as logits, its file says f32[1, %" PRId64 "]",
+                     dtype_name(logits->dtype()), to_string(logits->shape()).c_str(), vocabulary_);
+  logits_ = std::move(logits);
   return TERN_OK;
 }
 

@@ -277,6 +277,19 @@ ModelDef language_model() {
   return m;
 }
 
+// One that gives as many logits as there are rows, though its file has been made for more.
+ModelDef wild_language_model() {
+  ModelDef m = language_model();
+  for (Signature& s : m.signatures) {
+    if (s.name == "embed") continue;
+    Graph& g = s.graph;
+    s.symbols[0].hint = 2;
+    const ValueId numbers = emit(g, "cast", {g.inputs[0]}, CastAttrs{TERN_DTYPE_F32});
+    g.outputs = {emit(g, "reshape", {numbers}, ReshapeAttrs{.shape = {1, -1}})};
+  }
+  return m;
+}
+
 // loss = mean((x w)^2), w = w - rate * x^T (x w): what gradient descent writes is a state, as files have it.
 ModelDef train_model() {
   ModelDef m;
@@ -366,6 +379,7 @@ int main(int argc, char** argv) {
          write(words_model(), folder + "/words.tern") | write(train_model(), folder + "/train.tern") |
          write(small_model(), folder + "/small.tern") | write(sequences_model(), folder + "/sequences.tern") |
          write(counter_model(), folder + "/counter.tern") | write(language_model(), folder + "/language.tern") |
+         write(wild_language_model(), folder + "/wild_language.tern") |
          write(spots_model("bilinear"), folder + "/spots.tern") |
          write(spots_model("area"), folder + "/spots_area.tern") |
          write(spots_model("cubic"), folder + "/spots_cubic.tern") | write(plain_model(), folder + "/plain.tern") |

@@ -588,6 +588,19 @@ static void cancelled_plans(void) {
   tern_cancel_release(p.cancel);
 }
 
+/* Logits of another number than the file says are not read. */
+static void language_that_lies(tern_context* context) {
+  tern_model* model = load(context, "wild_language.tern");
+  tern_generator* generator = NULL;
+  const int32_t tokens[2] = {1, 0};
+  NEED(tern_generator_create(model, NULL, &generator));
+  CHECK(tern_generator_vocabulary(generator) == 2);
+  FAILS(TERN_ERR_CORRUPT, tern_generator_feed(generator, tokens, 1, NULL));
+  CHECK(says("[1, 2]") && tern_generator_length(generator) == 0);
+  tern_generator_release(generator);
+  tern_model_release(model);
+}
+
 MAIN_BEGIN
 tern_context* context = NULL;
 tern_model* model;
@@ -603,6 +616,7 @@ intermediates(context, model);
 reports(context, model);
 cancel_and_deadline(context);
 cancelled_plans();
+language_that_lies(context);
 tern_model_release(model);
 tern_context_release(context);
 MAIN_END("session")

@@ -58,6 +58,17 @@ TEST(MatmulInt8Kernels, ExactInEveryOutputType) {
       }
 }
 
+// Where this processor has matrix tiles they take the place of its best set, and of no other.
+TEST(MatmulInt8Kernels, TilesWhereTheyAre) {
+  const Kernels* amx = nullptr;
+  for (int i = 0; const Kernels* k = runnable_kernels(i); ++i)
+    if (std::strcmp(k->isa, "amx") == 0) amx = k;
+  if (!amx) std::printf("SKIPPED: the choice of matrix tiles: this processor has none\n");
+  const bool wish = std::getenv("TERN_CPU_ISA") != nullptr;
+  for (int i = 0; const Kernels* k = runnable_kernels(i); ++i)
+    EXPECT_EQ(with_tiles(*k).isa, i == 0 && amx && !wish ? amx->isa : k->isa);
+}
+
 const Picture kPictures[] = {{1, 5, 6, 3, 4, 1, 3, 3, 1, 1, 1},  {2, 5, 9, 16, 33, 1, 3, 3, 2, 1, 1},
                              {1, 7, 7, 6, 10, 2, 3, 2, 1, 2, 2}, {1, 9, 8, 70, 40, 1, 1, 1, 2, 1, 0},
                              {1, 4, 4, 8, 8, 8, 3, 3, 1, 1, 1},  {1, 3, 3, 4, 4, 2, 5, 5, 1, 1, 2}};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <set>
 
 #include "models/support.h"
 
@@ -170,6 +171,70 @@ TEST_F(Language, DrawnAsOftenAsProbable) {
     square += (counts[(size_t)t] - expected) * (counts[(size_t)t] - expected) / expected;
   }
   EXPECT_LT(square, 150);
+}
+
+// What is left of the probabilities is drawn from, all of it and nothing else.
+TEST_F(Language, DrawnAmongTheProbable) {
+  ASSERT_NO_FATAL_FAILURE(open("llama", "f32"));
+  const int32_t first = 7;
+  const auto make = [&](const tern_generator_options& options) {
+    tern_generator* made = nullptr;
+    EXPECT_OK(tern_generator_create(model.get(), &options, &made));
+    EXPECT_OK(tern_generator_feed(made, &first, 1, nullptr));
+    return Generator(made);
+  };
+  tern_generator_options options = TERN_GENERATOR_OPTIONS_INIT;
+  const std::vector<float> logits = logits_of(make(options).get());
+  options.temperature = 0.5f;
+  std::vector<std::pair<double, int32_t>> sorted;  // of probabilities
+  double sum = 0;
+  for (int32_t t = 0; t < kVocabulary; ++t) {
+    sorted.push_back({std::exp(2.0 * (double)logits[(size_t)t]), t});
+    sum += sorted.back().first;
+  }
+  std::sort(sorted.rbegin(), sorted.rend());
+  const auto drawn = [&] {
+    std::set<int32_t> found;
+    for (uint64_t seed = 0; seed < 600; ++seed) {
+      options.seed = seed;
+      int32_t token = 0;
+      EXPECT_OK(tern_generator_next(make(options).get(), &token, nullptr));
+      found.insert(token);
+    }
+    return found;
+  };
+  const auto first_of = [&](size_t n) {
+    std::set<int32_t> tokens;
+    for (size_t i = 0; i < n; ++i) tokens.insert(sorted[i].second);
+    return tokens;
+  };
+  options.top_k = 3;
+  EXPECT_EQ(drawn(), first_of(3));
+  options.top_k = 0, options.top_p = 0.7f;
+  size_t n = 0;
+  for (double part = 0; part < 0.7 * sum;) part += sorted[n++].first;
+  ASSERT_GT(n, 1u);
+  EXPECT_EQ(drawn(), first_of(n));
+  options.top_p = 0, options.min_p = 0.1f;
+  for (n = 0; sorted[n].first >= 0.1 * sorted[0].first;) ++n;
+  ASSERT_GT(n, 1u);
+  EXPECT_EQ(drawn(), first_of(n));
+
+  // The token that is there already becomes less probable, or more.
+  options = TERN_GENERATOR_OPTIONS_INIT;
+  for (const float penalty : {0.01f, 100.0f}) {
+    options.repetition_penalty = penalty;
+    int32_t token = 0, best = 0;
+    EXPECT_OK(tern_generator_next(make(options).get(), &token, nullptr));
+    const auto penalized = [&](int32_t t) {
+      const float x = logits[(size_t)t];
+      return t != first ? x : x > 0 ? x / penalty : x * penalty;
+    };
+    for (int32_t t = 1; t < kVocabulary; ++t)
+      if (penalized(t) > penalized(best)) best = t;
+    EXPECT_EQ(token, best);
+    EXPECT_EQ(token == first, penalty < 1 && logits[(size_t)first] > 0);
+  }
 }
 
 TEST_F(Language, WhatCannotBe) {
