@@ -77,7 +77,7 @@ Features detect() { return {}; }
 
 // Linux hands out the registers of tiles to a process that asks, for good: its signal frames grow by 8 KiB, and it is
 // refused where a thread's alternative signal stack has no room for them.
-bool tiles_granted() {
+[[maybe_unused]] bool tiles_granted() {
 #if defined(TERN_CPU_amx) && defined(__linux__) && defined(SYS_arch_prctl)
   constexpr int kRequest = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, the state component
   static const bool granted = syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
