@@ -29,8 +29,13 @@ constexpr bool has_capability([[maybe_unused]] Capability c) {
 }
 
 constexpr const char* option_of(Capability c) {
-  constexpr const char* kOptions[] = {"", "TERN_TRAINING", "TERN_TEXT", "TERN_VISION"};
-  return kOptions[(int)c];
+  switch (c) {
+    case Capability::core: return "";
+    case Capability::training: return "TERN_TRAINING";
+    case Capability::text: return "TERN_TEXT";
+    case Capability::vision: return "TERN_VISION";
+  }
+  return "";
 }
 
 }  // namespace tern

@@ -111,6 +111,7 @@ def worker(options, tasks, results):
 
 
 def run_all(options):
+    Tern(options.libraries)  # libraries that are missing are told here, once
     context = multiprocessing.get_context("fork")
     tasks, results = context.Queue(), context.Queue()
     end = time.monotonic() + options.seconds if options.seconds else None
@@ -152,11 +153,12 @@ def run_all(options):
                 w.join()
             if not w.is_alive() and (message is None or stuck):
                 del workers[pid]
-                if pid in busy:
-                    number = busy.pop(pid)
-                    why = "two minutes were not enough" if stuck else f"the process ended with {w.exitcode}"
-                    yield number, "wrong", why, {}, {}
-                    open_tasks += give() - 1
+                if pid not in busy:
+                    raise SystemExit(f"a worker ended with {w.exitcode} while it had no graph")
+                number = busy.pop(pid)
+                why = "two minutes were not enough" if stuck else f"the process ended with {w.exitcode}"
+                yield number, "wrong", why, {}, {}
+                open_tasks += give() - 1
                 start()
     for _ in workers:
         tasks.put(None)
