@@ -4,6 +4,7 @@
 #include "backends/cpu/pack.h"
 #include "kernels/cpu/encoded.h"
 #include "kernels/cpu/matmul.h"
+#include "kernels/cpu/ternary_int8.h"
 #include "ops/matmul.h"
 
 namespace tern::cpu {
@@ -89,6 +90,46 @@ tern_status prepare_linear(Prepare& p) {
   return TERN_OK;
 }
 
+// ---- bit_linear of ternary weights, and what was fused behind it; of others the operators that it consists of ----
+
+const char* refuse_bit_linear(const Graph& g, const Node& n) {
+  const Product c = read_product(g, n);
+  const Graph& inner = *c.graph;
+  const std::vector<ValueId>& in = c.node->in;
+  const Value& w = inner.value(in[1]);
+  if (inner.value(in[0]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 inputs only";
+  if (!kernels().of(w.encoding).ternary || w.shape[1] > kTernaryMostDepth)
+    return "the kernel takes ternary weights only";
+  if (in.size() > 2 && in[2] != kNoValue && !is_weight_type(inner.value(in[2]).dtype))
+    return "the kernel takes biases of up to 32 bits only";
+  return nullptr;
+}
+
+tern_status prepare_bit_linear(Prepare& p) {
+  Product c = read_product(p.g, p.node);
+  const Value& w = p.g.value(c.in(1));
+  c.bias = c.in(2);
+  TernaryArgs& a = p.args<TernaryArgs>();
+  a.m = rows_of(p.g.value(c.in(0)).shape), a.n = w.shape[0], a.k = w.shape[1];
+  a.y_stride = p.row_step(p.node.out[0]);
+  a.product = p.matmul_int8().matmul;
+  a.finish = p.k.matmul->finish_rows;
+  p.pointer(a.w, c.in(1));
+  p.pointer(a.x, c.in(0));
+  p.pointer(a.y, p.node.out[0]);
+  TERN_TRY(fill_epilogue(p, c, a.n, &a.epilogue));
+  if (a.m > kTernaryFew) {
+    const uint64_t bytes = (uint64_t)(a.m * ternary_stride(a.k));
+    p.workspace(a.codes, bytes + (uint64_t)a.m * sizeof(float));
+    a.factor_offset = (int64_t)bytes;
+    p.call(p.k.ternary_int8->quantize, &a, a.m, 4.0 * (double)a.k, 0);
+  }
+  const int64_t count = units(a);
+  const double multiplies = (double)a.m * (double)a.n * (double)a.k;
+  p.call(p.k.ternary_int8->matmul, &a, count, count ? multiplies / 2 / (double)count : 0, ternary_scratch_bytes(a));
+  return TERN_OK;
+}
+
 // ---- linear_t ----
 
 const char* refuse_linear_t(const Graph& g, const Node& n) {
@@ -156,6 +197,7 @@ tern_status prepare_gather_rows(Prepare& p) {
 
 constexpr CpuOp kOps[] = {{&op_linear, refuse_linear, prepare_linear},
                           {&op_linear_t, refuse_linear_t, prepare_linear_t},
+                          {&op_bit_linear, refuse_bit_linear, prepare_bit_linear},
                           {&op_gather_rows, refuse_gather_rows, prepare_gather_rows}};
 
 }  // namespace

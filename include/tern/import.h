@@ -28,11 +28,14 @@ typedef struct tern_import_options {
   /* "KEY=VALUE" lines: keys of the task's metadata that replace the recipe's, by their whole name or its last part
    * ("score" is result.score); line ends within a value are "\n" in two characters; NULL = none */
   const char* settings;
-  const char* weights;        /* language models: "f32", "f16" or "q8_0" (8 bits, a scale for 32); NULL = q8_0. Keys and
-                               * values of f32 are kept in f32, of others in f16 */
+  /* language models: "f32", "f16", "q8_0" (8 bits, a scale for 32), or "ternary": what layers multiply with is -s, 0
+   * and s in two bits, with a scale for each row, and their inputs are rounded to 8 bits as BitNet b1.58 does; the rest
+   * is q8_0. Models whose weights are others are refused then. NULL = ternary where the source says so, else q8_0 */
+  const char* weights;
+  const char* cache;          /* language models: keys and values, "f32" or "f16"; NULL = f32 with weights f32, else f16 */
 } tern_import_options;
 #define TERN_IMPORT_OPTIONS_INIT \
-  { (uint32_t)sizeof(tern_import_options), 0, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL }
+  { (uint32_t)sizeof(tern_import_options), 0, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL }
 TERN_API tern_status tern_import_options_init(tern_import_options* options, size_t size) TERN_NOEXCEPT;
 
 /* Reads an ONNX, TFLite or GGUF file (told apart by content), or a language model in Hugging Face's format, and writes
@@ -46,7 +49,7 @@ TERN_API tern_status tern_import_options_init(tern_import_options* options, size
  * number and N from 0 on; a process that is killed leaves it behind.
  * Errors  TERN_ERR_NOT_FOUND, TERN_ERR_IO, TERN_ERR_CORRUPT, TERN_ERR_UNSUPPORTED_OP (the message lists all missing
  *         operators with counts), TERN_ERR_LIMIT, TERN_ERR_MEMORY, TERN_ERR_INVALID_ARGUMENT (an override or value that
- *         does not fit) */
+ *         does not fit), TERN_ERR_UNSUPPORTED (weights "ternary" of a model whose are not) */
 TERN_API tern_status tern_import_file(const char* source, const char* output,
                                       const tern_import_options* options) TERN_NOEXCEPT;
 

@@ -32,6 +32,8 @@ struct EncodedKernels {
                  int64_t stride) = nullptr;
   // The bytes are panels (base/panel.h) of the value's dtype: MatmulKernels::panel_matmul reads them as they lie.
   bool panels = false;
+  // The bytes are lines (base/encodings/ternary2.h), which TernaryInt8Kernels multiply with rows of 8 bits.
+  bool ternary = false;
   // The encoding's own products, of rows [begin, end) of W / columns [begin, end) of W. `product` adds `bias`
   // ([rows] or NULL) and leaves the rest of the epilogue to its caller; end - begin is at most kEncodedTile; scratch
   // has kEncodedTile rows of as many floats as W has columns, rounded up to `widened_columns`. NULL: tiles are

@@ -38,6 +38,7 @@
 #include "kernels/cpu/roi_align.h"
 #include "kernels/cpu/rows_f64.h"
 #include "kernels/cpu/softmax.h"
+#include "kernels/cpu/ternary_int8.h"
 #include "kernels/cpu/topk.h"
 
 // X(type of the table, name): the table is `extern const <type> <name>_kernels` in the namespace of the set.
@@ -79,7 +80,12 @@
   X(TopkKernels, topk)
 // clang-format on
 
-#define TERN_CPU_INT8_KERNELS(X) X(DepthwiseInt8Kernels, depthwise_int8) X(MatmulInt8Kernels, matmul_int8)
+// clang-format off
+#define TERN_CPU_INT8_KERNELS(X) \
+  X(DepthwiseInt8Kernels, depthwise_int8) \
+  X(MatmulInt8Kernels, matmul_int8) \
+  X(TernaryInt8Kernels, ternary_int8)
+// clang-format on
 
 namespace tern::cpu {
 

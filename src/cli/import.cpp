@@ -126,6 +126,7 @@ int run(const Arguments& a) {
   if (const int code = read_settings(a, &settings)) return code;
   options.settings = settings.c_str();
   options.weights = a.value("--weights");
+  options.cache = a.value("--cache");
   if (const char* path = a.value("--labels")) {
     if (!read_whole_file(path, 16 << 20, &labels)) return kNotFound;
     options.labels = labels.c_str();
@@ -221,7 +222,10 @@ const Command& import_command() {
        {"--set", "KEY=VALUE", "a key of the task's metadata, see tern info --task; may be repeated"},
        {"--labels", "FILE", "names of classes, one a line"},
        {"--weights", "FORM",
-        "of a language model: f32, f16 or q8_0 (8 bits, a scale for 32 numbers), which is the default"},
+        "of a language model: f32, f16, q8_0 (8 bits, a scale for 32 numbers), or ternary (-s, 0 and s in two bits, "
+        "for "
+        "models that were trained so); the default is ternary where SOURCE says so, else q8_0"},
+       {"--cache", "TYPE", "of a language model's keys and values: f16, or f32, which --weights f32 has"},
        {"--json", nullptr, "for programs; 'warnings' tells what will be slow"}},
       0,
       1,

@@ -172,7 +172,8 @@ tern_status Gguf::read(std::span<const uint8_t> file, Gguf* out) {
   if (!checked_align(c.at(), (uint64_t)alignment, &begin) || begin > file.size()) begin = file.size();
   for (size_t i = 0; i < g.tensors_.size(); ++i) {
     GgufTensor& t = g.tensors_[i];
-    const uint64_t bytes = (uint64_t)t.shape.elements() / (uint64_t)t.type->numbers * (uint64_t)t.type->bytes;
+    const uint64_t bytes =
+        (uint64_t)t.shape.elements() / (uint64_t)t.type->numbers * (uint64_t)t.type->bytes + (uint64_t)t.type->tail;
     if (offsets[i] > file.size() - begin || bytes > file.size() - begin - offsets[i])
       return TERN_FAIL(TERN_ERR_CORRUPT, "GGUF: the tensor '%.*s' lies beyond the end of the file",
                        (int)std::min<size_t>(t.name.size(), 100), t.name.data());

@@ -16,6 +16,8 @@ struct GgufType {
   const char* name;
   int numbers, bytes;
   void (*decode)(const uint8_t* block, float* out);  // one block
+  bool ternary = false;                              // numbers are -d, 0 and d
+  int tail = 0;  // bytes behind all blocks: they begin with an f32 that all numbers are to be multiplied by
 };
 const GgufType* find_gguf_type(uint32_t id);  // NULL: not known
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cmath>
+#include <cstring>
 
 #include "base/capability.h"
 #include "import/gguf.h"
@@ -54,8 +55,23 @@ std::string our_name(std::string_view name) {
 tern_status add_tensor(const GgufTensor& t, std::string name, const WeightForm& form, ModelDef* model) {
   const uint8_t* from = t.data;
   const int64_t columns = t.shape[t.shape.rank - 1];
-  const auto read = [&](int64_t, float* out) {
+  float scale = 1;
+  if (t.type->tail) std::memcpy(&scale, from + t.shape.elements() / t.type->numbers * t.type->bytes, sizeof scale);
+  if (!std::isfinite(scale))
+    return TERN_FAIL(TERN_ERR_CORRUPT, "the scale of '%.*s' is %g", (int)std::min<size_t>(t.name.size(), 60),
+                     t.name.data(), (double)scale);
+  const auto read = [&](int64_t, float* out) -> tern_status {
     for (int64_t k = 0; k < columns; k += t.type->numbers, from += t.type->bytes) t.type->decode(from, out + k);
+    if (!t.type->tail) return TERN_OK;
+    for (int64_t k = 0; k < columns; ++k) {
+      if (out[k] > 1)
+        return TERN_FAIL(
+            TERN_ERR_CORRUPT,
+            "'%.*s' holds a code that is no ternary weight. Files of the type %s whose bytes lie in another "
+            "order (written on ARM, or by some builds) are not read: convert the model's bf16 weights anew",
+            (int)std::min<size_t>(t.name.size(), 60), t.name.data(), t.type->name);
+      out[k] *= scale;
+    }
     return TERN_OK;
   };
   return add_weight(std::move(name), t.shape, form, read, model);
@@ -113,10 +129,12 @@ tern_status import_gguf(std::span<const uint8_t> bytes, const ImportOptions& opt
     return TERN_FAIL(TERN_ERR_UNSUPPORTED, "a GGUF file of the architecture '%.*s'; there are %s",
                      (int)std::min<size_t>(arch.size(), 60), arch.data(), names.c_str());
   }
-  const WeightForm* form = nullptr;
-  TERN_TRY(find_weight_form(options, &form));
+  const auto tensors = file.tensors();
+  const bool ternary = std::any_of(tensors.begin(), tensors.end(), [](const GgufTensor& t) { return t.type->ternary; });
+  WeightForm form;
+  TERN_TRY(find_weight_form(options, ternary, &form));
   TransformerConfig config;
-  config.cache = form->cache;
+  config.cache = form.cache, config.bit_linear = form.ternary;
   TERN_TRY(read_config(file, *family, &config));
   ModelDef model;
   Missing missing;
@@ -127,7 +145,7 @@ tern_status import_gguf(std::span<const uint8_t> bytes, const ImportOptions& opt
       continue;
     }
     if (name == "embed" && t.shape.rank == 2) config.vocab = t.shape[0];
-    TERN_TRY(add_tensor(t, std::move(name), *form, &model));
+    TERN_TRY(add_tensor(t, std::move(name), form, &model));
   }
   if (missing.any())
     return TERN_FAIL(TERN_ERR_UNSUPPORTED, "%d tensors have no meaning in the architecture '%s', the first is %s",

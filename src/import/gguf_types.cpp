@@ -89,6 +89,36 @@ void decode_q6_k(const uint8_t* p, float* out) {
   }
 }
 
+// 256 numbers -d, 0, d: 32 bytes of five digits to the base 3 and 16 more, each the product of their number and 256 /
+// 243 rounded up; 4 bytes of four digits; d. Digit n of a run of bytes is a run of numbers.
+void decode_tq1_0(const uint8_t* p, float* out) {
+  const float d = half_at(p + 52);
+  const auto run = [&](const uint8_t* bytes, int size, int digits) {
+    for (int n = 0, power = 1; n < digits; ++n, power *= 3)
+      for (int i = 0; i < size; ++i) *out++ = d * (float)((((bytes[i] * power) & 255) * 3 >> 8) - 1);
+  };
+  run(p, 32, 5);
+  run(p + 32, 16, 5);
+  run(p + 48, 4, 4);
+}
+// 256 numbers -d, 0, d: two runs of 32 bytes, of which bits 2 n and 2 n + 1 are a run of 32 numbers; d.
+void decode_tq2_0(const uint8_t* p, float* out) {
+  const float d = half_at(p + 64);
+  for (int half = 0; half < 2; ++half)
+    for (int n = 0; n < 4; ++n)
+      for (int i = 0; i < 32; ++i) *out++ = d * (float)((p[32 * half + i] >> 2 * n & 3) - 1);
+}
+// 64 numbers -d, 0, d, 2 d: d, then four a byte, side by side.
+void decode_q2_0(const uint8_t* p, float* out) {
+  const float d = half_at(p);
+  for (int i = 0; i < 64; ++i) out[i] = d * (float)((p[2 + i / 4] >> i % 4 * 2 & 3) - 1);
+}
+// 128 numbers of bitnet.cpp: the uppermost bits of 32 bytes are the first run of 32.
+void decode_i2_s(const uint8_t* p, float* out) {
+  for (int n = 0; n < 4; ++n)
+    for (int i = 0; i < 32; ++i) *out++ = (float)((p[i] >> (6 - 2 * n) & 3) - 1);
+}
+
 constexpr GgufType kTypes[] = {
     {0, "F32", 1, 4, decode_f32},
     {1, "F16", 1, 2, decode_f16},
@@ -101,6 +131,10 @@ constexpr GgufType kTypes[] = {
     {13, "Q5_K", 256, 176, decode_k<true>},
     {14, "Q6_K", 256, 210, decode_q6_k},
     {30, "BF16", 1, 2, decode_bf16},
+    {34, "TQ1_0", 256, 54, decode_tq1_0, true},
+    {35, "TQ2_0", 256, 66, decode_tq2_0, true},
+    {36, "I2_S", 128, 32, decode_i2_s, true, 32},
+    {42, "Q2_0", 64, 18, decode_q2_0},
 };
 
 }  // namespace

@@ -359,7 +359,7 @@ tern_status HfImport::read_chat_template(std::string* out) {
 tern_status HfImport::build(const WeightForm& form, ModelDef* model) {
   form_ = &form, model_ = model;
   TransformerConfig& c = config_.model;
-  c.cache = form.cache;
+  c.cache = form.cache, c.bit_linear = form.ternary;
   const auto place = std::find_if(std::begin(kPlaces), std::end(kPlaces), [&](const Place& p) {
     return found_.count(std::string(p.body) + "embed_tokens.weight") > 0;
   });
@@ -384,12 +384,13 @@ tern_status HfImport::build(const WeightForm& form, ModelDef* model) {
 }  // namespace
 
 tern_status import_hf_folder(const std::string& folder, const ImportOptions& options, ModelDef* out) {
-  const WeightForm* form = nullptr;
-  TERN_TRY(find_weight_form(options, &form));
+  WeightForm form;
+  TERN_TRY(find_weight_form(options, false, &form));  // an unknown one is told before anything is read
   HfImport import(folder, options);
   TERN_TRY(import.open());
+  TERN_TRY(find_weight_form(options, import.config().ternary != Ternary::none, &form));
   ModelDef model;
-  TERN_TRY(import.build(*form, &model));
+  TERN_TRY(import.build(form, &model));
   model.metadata.push_back({"source.format", "safetensors"});
   model.metadata.push_back({"language.family", import.config().family->name});
   std::string chat;

@@ -37,7 +37,7 @@ struct ImportOptions {
   std::string task;                                           // "" = any
   std::vector<std::pair<std::string, std::string>> settings;  // keys of the task's metadata, after the recipe
   std::string labels;
-  std::string weights;                    // of language models: "f32", "f16", "q8_0"; "" = q8_0
+  std::string weights, cache;             // of language models: as tern_import_options; "" = the default
   uint64_t max_file_bytes = 64ull << 30;  // of all files that are read
   std::string folder;  // where the model's file lies: weights may be in files beside it; "" = nothing is beside it
   // Inputs whose content is known: they become constants. (A model that takes shapes or axes as inputs can be used so.)

@@ -2,6 +2,7 @@
 #include "import/language.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace tern {
@@ -45,21 +46,41 @@ constexpr Family kFamilies[] = {
      .rope_base = 500000},
 };
 
-constexpr WeightForm kForms[] = {{"f32", TERN_DTYPE_F32, Encoding::panel32, TERN_DTYPE_F32},
-                                 {"f16", TERN_DTYPE_F16, Encoding::panel32, TERN_DTYPE_F16},
-                                 {"q8_0", TERN_DTYPE_F32, Encoding::block_int8, TERN_DTYPE_F16}};
+constexpr WeightForm kForms[] = {
+    {"f32", TERN_DTYPE_F32, Encoding::panel32, Encoding::panel32, TERN_DTYPE_F32},
+    {"f16", TERN_DTYPE_F16, Encoding::panel32, Encoding::panel32, TERN_DTYPE_F16},
+    {"q8_0", TERN_DTYPE_F32, Encoding::block_int8, Encoding::block_int8, TERN_DTYPE_F16},
+    {"ternary", TERN_DTYPE_F32, Encoding::block_int8, Encoding::ternary2, TERN_DTYPE_F16, true},
+};
+
+// How the numbers of a matrix lie between 0 and the largest of their row.
+struct Census {
+  int64_t total = 0, zeros = 0, largest = 0;
+  void count(std::span<const float> row) {
+    float most = 0;
+    for (const float v : row) most = std::max(most, std::fabs(v));
+    for (const float v : row) zeros += v == 0, largest += v != 0 && std::fabs(v) == most;
+    total += (int64_t)row.size();
+  }
+  bool is_ternary() const { return zeros + largest == total; }
+};
 
 }  // namespace
 
 std::span<const Family> language_families() { return kFamilies; }
 
-tern_status find_weight_form(const ImportOptions& options, const WeightForm** out) {
-  const std::string wanted = options.weights.empty() ? "q8_0" : options.weights;
+tern_status find_weight_form(const ImportOptions& options, bool ternary, WeightForm* out) {
+  const std::string wanted = !options.weights.empty() ? options.weights : ternary ? "ternary" : "q8_0";
   const auto form =
       std::find_if(std::begin(kForms), std::end(kForms), [&](const WeightForm& f) { return f.name == wanted; });
   if (form == std::end(kForms))
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "weights '%.60s'; there are f32, f16 and q8_0", wanted.c_str());
-  *out = form;
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "weights '%.60s'; there are f32, f16, q8_0 and ternary",
+                     wanted.c_str());
+  *out = *form;
+  if (options.cache.empty()) return TERN_OK;
+  if (options.cache != "f32" && options.cache != "f16")
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "a cache of '%.60s'; there are f32 and f16", options.cache.c_str());
+  out->cache = options.cache == "f32" ? TERN_DTYPE_F32 : TERN_DTYPE_F16;
   return TERN_OK;
 }
 
@@ -68,9 +89,10 @@ tern_status add_weight(std::string name, const Shape& shape, const WeightForm& f
   Parameter p;
   p.name = std::move(name);
   p.shape = shape;
-  const bool matrix = shape.rank == 2;
+  const bool matrix = shape.rank == 2, projection = matrix && p.name.starts_with("layers.");
   p.dtype = matrix ? form.dtype : TERN_DTYPE_F32;
-  p.encoding = matrix ? form.encoding : Encoding::plain;
+  p.encoding = projection ? form.projections : matrix ? form.encoding : Encoding::plain;
+  Census census;
   TERN_TRY(encoded_bytes(p.encoding, p.dtype, p.shape, &p.bytes));
   void* to = nullptr;
   p.data = make_data(p.bytes, &to);
@@ -78,8 +100,17 @@ tern_status add_weight(std::string name, const Shape& shape, const WeightForm& f
   std::vector<float> row((size_t)columns);
   for (int64_t i = 0; i < rows; ++i) {
     TERN_TRY(read(i, row.data()));
+    if (projection && form.ternary) census.count(row);
     if (matrix) encode_rows(p.encoding, p.dtype, p.shape, row.data(), i, 1, to);
     else std::memcpy((float*)to + i * columns, row.data(), (size_t)columns * sizeof(float));
+  }
+  if (!census.is_ternary()) {
+    const auto percent = [&](int64_t n) { return 100.0 * (double)n / (double)census.total; };
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                     "'%s' is not ternary: %.1f %% of its weights are 0, %.1f %% the largest magnitude of their row, "
+                     "%.1f %% lie between. Choose other weights, as q8_0",
+                     p.name.c_str(), percent(census.zeros), percent(census.largest),
+                     percent(census.total - census.zeros - census.largest));
   }
   model->parameters.push_back(std::move(p));
   return TERN_OK;

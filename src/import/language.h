@@ -37,13 +37,16 @@ std::span<const Family> language_families();
 struct WeightForm {
   const char* name;
   DType dtype;
-  Encoding encoding;
-  DType cache;  // of keys and values
+  Encoding encoding, projections;  // of the embedding and the head; of what layers multiply with
+  DType cache;                     // of keys and values
+  bool ternary = false;            // projections are -s, 0 and s, and their inputs are rounded to 8 bits
 };
-// Of ImportOptions::weights. Errors: TERN_ERR_INVALID_ARGUMENT.
-tern_status find_weight_form(const ImportOptions& options, const WeightForm** out);
+// Of ImportOptions::weights, or where that is empty the model's own: `ternary` says that its projections are; and of
+// ImportOptions::cache. Errors: TERN_ERR_INVALID_ARGUMENT.
+tern_status find_weight_form(const ImportOptions& options, bool ternary, WeightForm* out);
 
-// Adds a parameter whose numbers `read` gives a row (of the last dim) at a time, rows in order.
+// Adds a parameter whose numbers `read` gives a row (of the last dim) at a time, rows in order. Errors: those of
+// `read`; TERN_ERR_UNSUPPORTED: the form is ternary and a projection is not.
 using ReadRow = std::function<tern_status(int64_t row, float* out)>;
 tern_status add_weight(std::string name, const Shape& shape, const WeightForm& form, const ReadRow& read,
                        ModelDef* model);

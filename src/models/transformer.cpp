@@ -88,7 +88,8 @@ ValueId Transformer::norm(ValueId x, const std::string& name, int64_t width) {
 
 ValueId Transformer::linear(ValueId x, const std::string& name, int64_t out, int64_t in) {
   const ValueId w = parameter(name, {out, in}), bias = parameter(name + "_bias", {out}, false);
-  return bias == kNoValue ? emit(g_, "linear", {x, w}) : emit(g_, "linear", {x, w, bias});
+  const char* op = c_.bit_linear ? "bit_linear" : "linear";
+  return bias == kNoValue ? emit(g_, op, {x, w}) : emit(g_, op, {x, w, bias});
 }
 
 ValueId Transformer::attention(ValueId x, int64_t layer) {

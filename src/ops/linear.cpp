@@ -7,22 +7,23 @@
 #include "ops/matmul.h"
 
 namespace tern {
-namespace {
 
-tern_status infer(InferArgs& a) {
+tern_status infer_linear(InferArgs& a) {
   const Shape &x = a.in(0).shape, &w = a.in(1).shape;
   TERN_TRY(require_float(a, 0));
   TERN_TRY(require_weight(a, 0, 1));
   TERN_TRY(require_rank(a, 1, 2));
   if (x.rank < 1 || x[x.rank - 1] != w[1])
-    return TERN_FAIL(TERN_ERR_SHAPE, "linear: the input %s does not fit the weight %s", to_string(x).c_str(),
-                     to_string(w).c_str());
+    return TERN_FAIL(TERN_ERR_SHAPE, "%s: the input %s does not fit the weight %s", a.node.op->name,
+                     to_string(x).c_str(), to_string(w).c_str());
   if (a.has(2)) TERN_TRY(require_bias(a, 0, 2, w[0]));
   Shape y = x;
   y[y.rank - 1] = w[0];
   a.set(0, a.in(0).dtype, y);
   return TERN_OK;
 }
+
+namespace {
 
 tern_status reference(RefArgs& a) {
   const RefTensor &x = a.in(0), &w = a.in(1), &y = a.out(0);
@@ -81,7 +82,7 @@ extern constinit const Op op_linear = checked_op({.name = "linear",
                                                   .min_in = 2,
                                                   .max_in = 3,
                                                   .encoded_in = 1u << 1,
-                                                  .infer = infer,
+                                                  .infer = infer_linear,
                                                   .reference = reference,
                                                   .vjp = vjp,
                                                   .cases = TERN_CASES(kCases)});

@@ -16,4 +16,7 @@ struct MatmulDims {
 };
 tern_status matmul_dims(const Shape& a, const Shape& b, const MatmulAttrs& p, MatmulDims* out);
 
+// x [.., K], w [N, K], bias [N] optional -> y [.., N] of x's type.
+tern_status infer_linear(InferArgs& a);
+
 }  // namespace tern

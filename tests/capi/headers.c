@@ -34,7 +34,7 @@ SIZE(tern_track_frame, 48)
 SIZE(tern_track, 40)
 SIZE(tern_camera_motion_options, 12)
 SIZE(tern_token_info, 48)
-SIZE(tern_import_options, 72)
+SIZE(tern_import_options, 80)
 SIZE(tern_task_key, 64)
 SIZE(tern_recipe, 32)
 #undef SIZE

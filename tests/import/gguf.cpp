@@ -26,8 +26,8 @@ TEST(Gguf, TypesOfTensors) {
   const std::vector<uint8_t> file = file_bytes("types.gguf"), npy = file_bytes("types.npy");
   Gguf g;
   ASSERT_EQ(Gguf::read(file, &g), TERN_OK) << thread_error().message;
-  ASSERT_EQ(g.tensors().size(), 8u);
-  ASSERT_EQ(npy.size(), 128 + 8 * 512 * sizeof(float));
+  ASSERT_EQ(g.tensors().size(), 10u);
+  ASSERT_EQ(npy.size(), 128 + 10 * 512 * sizeof(float));
   const uint8_t* expected = npy.data() + 128;
   for (const GgufTensor& t : g.tensors()) {
     ASSERT_EQ(t.shape, (Shape{2, 256}));
@@ -46,6 +46,25 @@ TEST(Gguf, TypesOfTensors) {
       expected += want.size() * sizeof(float);
     }
   }
+}
+
+// Types that gguf's package does not know, by hand.
+TEST(Gguf, TernaryTypesByHand) {
+  const GgufType *i2_s = find_gguf_type(36), *q2_0 = find_gguf_type(42);
+  ASSERT_TRUE(i2_s && q2_0);
+  uint8_t block[32] = {};
+  block[0] = 0b10'01'00'10, block[31] = 0b00'10'01'01;  // numbers 0, 32, 64, 96 and 31, 63, 95, 127
+  float out[128];
+  i2_s->decode(block, out);
+  EXPECT_EQ((std::vector<float>{out[0], out[32], out[64], out[96]}), (std::vector<float>{1, 0, -1, 1}));
+  EXPECT_EQ((std::vector<float>{out[31], out[63], out[95], out[127]}), (std::vector<float>{-1, 1, 0, 0}));
+  EXPECT_EQ(out[1], -1);
+  const uint8_t scale[2] = {0x00, 0x38};  // 0.5
+  std::memcpy(block, scale, 2);
+  block[2] = 0b11'10'01'00, block[17] = 0b00'00'00'10;
+  q2_0->decode(block, out);
+  EXPECT_EQ((std::vector<float>{out[0], out[1], out[2], out[3]}), (std::vector<float>{-0.5f, 0, 0.5f, 1}));
+  EXPECT_EQ((std::vector<float>{out[60], out[61]}), (std::vector<float>{0.5f, -0.5f}));
 }
 
 // Puts together what is asked for.

@@ -10,7 +10,8 @@ types.npy: f32 [types, 2, 256] as gguf dequantises them, in the order of the fil
 
 hf-NAME: a folder as transformers saves it, smaller, in bf16 but for those called so; hf-NAME.npy: as above. hf-bitnet-multiply and
 hf-bitnet-divide hold codes packed by transformers with either meaning of weight_scale, hf-bitnet-online master weights; their
-results are those of the ternary weights without rounding of activations.
+results are those of the ternary weights without rounding of activations, those of hf-NAME-int8.npy with transformers' own rounding
+of what the projections read (AutoBitLinear). bitnet-ternary.gguf holds projections as TQ1_0 and TQ2_0; its results are rounded, too.
 """
 import argparse
 import copy
@@ -20,10 +21,11 @@ import shutil
 
 import gguf
 import numpy as np
+os.environ["TORCH_COMPILE_DISABLE"] = "1"
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from transformers.integrations.bitnet import pack_weights
+from transformers.integrations.bitnet import AutoBitLinear, pack_weights
 
 TOKENS, VOCAB, HIDDEN, HEADS, KEY_HEADS = 40, 96, 64, 4, 2
 Types = gguf.GGMLQuantizationType
@@ -47,6 +49,8 @@ FAMILIES = {  # GGUF's name: class, configuration, types of attention and of the
                               hidden_activation="gelu_pytorch_tanh"), Types.Q4_0, Types.Q4_0),
     "bitnet-b1.58": ("BitNet", dict(num_hidden_layers=2, intermediate_size=96, rope_theta=5e5, hidden_act="relu2", tie_word_embeddings=True),
                      Types.F32, Types.F16),
+    "bitnet-ternary": ("BitNet", dict(num_hidden_layers=1, hidden_size=256, intermediate_size=512, rope_theta=5e5, hidden_act="relu2",
+                                      tie_word_embeddings=True), Types.TQ1_0, Types.TQ2_0),
 }
 SMALL = {**SAME, "hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 64, "bos_token_id": None, "eos_token_id": None,
          "pad_token_id": None}
@@ -75,15 +79,33 @@ def neighbours(w, heads):
     return w.reshape(heads, 2, w.shape[0] // heads // 2, *w.shape[1:]).swapaxes(1, 2).reshape(w.shape)
 
 
+def logits_of(model):
+    tokens = torch.tensor([[(7 * i + 3) % VOCAB for i in range(TOKENS)]])
+    with torch.no_grad():
+        return model(tokens).logits[0].float().numpy()
+
+
+def rounded(model):
+    """The model whose projections round what they read to 8 bits."""
+    for layer in model.model.layers:
+        for part in (layer.self_attn, layer.mlp):
+            for name, inner in list(part.named_children()):
+                if name.endswith("_proj"):
+                    new = AutoBitLinear(inner.in_features, inner.out_features, inner.bias is not None)
+                    new.load_state_dict({**inner.state_dict(), "weight_scale": torch.ones(1)})
+                    setattr(part, name, new)
+    return model.eval()
+
+
 def family(name, out):
     kind, options, of_attention, of_rest = FAMILIES[name]
     torch.manual_seed(sum(map(ord, name)))
     config = getattr(transformers, {"Gemma3": "Gemma3TextConfig"}.get(kind, kind + "Config"))(**{**SAME, **options})
     model = getattr(transformers, kind + "ForCausalLM")(config).float().eval()
-    writer = gguf.GGUFWriter(os.path.join(out, name + ".gguf"), name)
+    writer = gguf.GGUFWriter(os.path.join(out, name + ".gguf"), "bitnet-b1.58" if name == "bitnet-ternary" else name)
     writer.add_name("random " + name)
     writer.add_context_length(512)
-    writer.add_embedding_length(HIDDEN)
+    writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
     writer.add_feed_forward_length(config.intermediate_size)
     writer.add_head_count(HEADS)
@@ -109,6 +131,11 @@ def family(name, out):
             inner, end = rest.rsplit(".", 1)
             theirs = f"blk.{layer}.{(GEMMA if kind == 'Gemma3' else LAYER)[inner]}.{end}"
         quantised = Types.F32 if w.ndim == 1 else of_attention if "attn" in theirs else of_rest
+        if quantised == Types.TQ2_0 and "token" in theirs:
+            quantised = Types.Q8_0
+        elif quantised in (Types.TQ1_0, Types.TQ2_0):  # one scale for all blocks
+            scale = float(np.float16(np.abs(w).mean()))
+            w = np.clip(np.round(w / scale), -1, 1) * np.float32(scale)
         turned = kind == "Llama" and ("attn_q." in theirs or "attn_k." in theirs)
         count = HEADS if "attn_q." in theirs else KEY_HEADS
         stored = neighbours(w, count) if turned else w
@@ -128,9 +155,7 @@ def family(name, out):
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    tokens = torch.tensor([[(7 * i + 3) % VOCAB for i in range(TOKENS)]])
-    with torch.no_grad():
-        logits = model(tokens).logits[0].float().numpy()
+    logits = logits_of(rounded(model) if name == "bitnet-ternary" else model)
     np.save(os.path.join(out, name + ".npy"), logits)
     print(name, os.path.getsize(os.path.join(out, name + ".gguf")), "bytes, logits up to", np.abs(logits).max())
 
@@ -139,6 +164,12 @@ def ternary(path, model, kind):
     """Makes the weights of the projections ternary: packed, or in the model alone."""
     file = os.path.join(path, "model.safetensors")
     stored, state = load_file(file), model.state_dict()
+    for key in ("model.embed_tokens.weight", "lm_head.weight"):  # numbers that 8 bits and a scale for 32 hold exactly
+        if key in stored:
+            codes = (state[key].reshape(-1, 32) / 2**-8).round().clamp(-126, 126)
+            codes[:, 5] = 127
+            state[key] = (codes * 2**-8).reshape(state[key].shape)
+            stored[key] = state[key].bfloat16()
     for key in [k for k in stored if k.endswith("_proj.weight")]:
         w = state[key].float()
         scale = 1 / w.abs().mean().clamp(min=1e-5)
@@ -163,7 +194,7 @@ def ternary(path, model, kind):
 
 def folder(name, out):
     kind, options, shard, changed = FOLDERS[name]
-    torch.manual_seed(sum(map(ord, name)))
+    torch.manual_seed(sum(map(ord, name)) + (changed == "autobitlinear"))  # with others an activation lies between two codes
     config = getattr(transformers, {"Gemma3": "Gemma3TextConfig"}.get(kind, kind + "Config"))(**{**SMALL, **options})
     model = getattr(transformers, kind + "ForCausalLM")(config)
     with torch.no_grad():
@@ -182,10 +213,10 @@ def folder(name, out):
         os.remove(generation)
     if changed:
         ternary(path, model, changed)
-    tokens = torch.tensor([[(7 * i + 3) % VOCAB for i in range(TOKENS)]])
-    with torch.no_grad():
-        logits = model(tokens).logits[0].float().numpy()
+    logits = logits_of(model)
     np.save(os.path.join(out, "hf-" + name + ".npy"), logits)
+    if changed:
+        np.save(os.path.join(out, "hf-" + name + "-int8.npy"), logits_of(rounded(model)))
     print(name, {f: os.path.getsize(os.path.join(path, f)) for f in sorted(os.listdir(path))}, "logits up to", np.abs(logits).max())
 
 
@@ -193,7 +224,8 @@ def types(out):
     rng = np.random.default_rng(5)
     writer = gguf.GGUFWriter(os.path.join(out, "types.gguf"), "llama")
     # f16 scales of each block: where they stand in it
-    scales = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208]}
+    scales = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208],
+              "TQ1_0": [52], "TQ2_0": [64]}
     results = []
     for name, places in scales.items():
         kind = Types[name]

@@ -25,12 +25,12 @@ struct Language : testing::TestWithParam<const char*> {
   Model model;
   std::vector<float> want;
 
-  void open(const char* name, const char* weights, int32_t threads = 1) {
+  void open(const char* name, const char* weights, int32_t threads = 1, const char* cache = nullptr) {
     model.reset(), context.reset();
     std::string folder = (std::filesystem::temp_directory_path() / "tern-language-XXXXXX").string();
     ASSERT_TRUE(mkdtemp(folder.data()));
     tern_import_options options = TERN_IMPORT_OPTIONS_INIT;
-    options.weights = weights;
+    options.weights = weights, options.cache = cache;
     const std::string file = folder + "/m.tern";
     const std::string source = std::strncmp(name, "hf-", 3) == 0 ? golden(name) : golden(std::string(name) + ".gguf");
     ASSERT_EQ(tern_import_file(source.c_str(), file.c_str(), &options), TERN_OK) << tern_import_error();
@@ -117,6 +117,28 @@ INSTANTIATE_TEST_SUITE_P(Folders, Language,
                          testing::Values("hf-llama", "hf-llama-f32", "hf-mistral", "hf-qwen2", "hf-qwen3", "hf-gemma3",
                                          "hf-bitnet", "hf-bitnet-multiply", "hf-bitnet-divide", "hf-bitnet-online"),
                          test_name);
+
+// Models whose projections are ternary are stored so and round what these read to 8 bits, unless other weights are asked
+// for. Their embeddings are such that 8 bits hold them exactly.
+TEST_F(Language, TernaryProjections) {
+  for (const char* name : {"bitnet-ternary", "hf-bitnet-multiply", "hf-bitnet-divide", "hf-bitnet-online"}) {
+    SCOPED_TRACE(name);
+    ASSERT_NO_FATAL_FAILURE(open(name, nullptr, 1, "f32"));
+    if (std::strncmp(name, "hf-", 3) == 0) {
+      ASSERT_TRUE(read_npy(golden(std::string(name) + "-int8.npy"), &want));
+    }
+    const std::vector<int32_t> tokens = golden_tokens();
+    const Generator g = generator(), all = generator();
+    for (int32_t i = 0; i < kTokens; ++i) {
+      ASSERT_OK(tern_generator_feed(g.get(), &tokens[(size_t)i], 1, nullptr));
+      const std::vector<float> got = logits_of(g.get());
+      const float* expected = want.data() + i * kVocabulary;
+      EXPECT_LT(distance(got.data(), expected, kVocabulary), 2e-5) << "token " << i;
+    }
+    ASSERT_OK(tern_generator_feed(all.get(), tokens.data(), kTokens, nullptr));
+    EXPECT_EQ(logits_of(all.get()), logits_of(g.get()));
+  }
+}
 
 TEST_F(Language, Drawing) {
   ASSERT_NO_FATAL_FAILURE(open("llama", "f32"));

@@ -822,9 +822,12 @@ class tern_import_options(Structure):
         # "KEY=VALUE" lines: keys of the task's metadata that replace the recipe's, by their whole name or its last part
         # ("score" is result.score); line ends within a value are "\n" in two characters; NULL = none
         ("settings", c_char_p),
-        # language models: "f32", "f16" or "q8_0" (8 bits, a scale for 32); NULL = q8_0. Keys and
-        # values of f32 are kept in f32, of others in f16
+        # language models: "f32", "f16", "q8_0" (8 bits, a scale for 32), or "ternary": what layers multiply with is -s, 0
+        # and s in two bits, with a scale for each row, and their inputs are rounded to 8 bits as BitNet b1.58 does; the rest
+        # is q8_0. Models whose weights are others are refused then. NULL = ternary where the source says so, else q8_0
         ("weights", c_char_p),
+        # language models: keys and values, "f32" or "f16"; NULL = f32 with weights f32, else f16
+        ("cache", c_char_p),
     ]
 
     def __init__(self, **values):
@@ -1375,7 +1378,7 @@ IMPORT_FUNCTIONS = {
     "tern_import_file": (
         c_int32, [c_char_p, c_char_p, POINTER(tern_import_options)],
         "source, output, options",
-        "Reads an ONNX, TFLite or GGUF file (told apart by content), or a language model in Hugging Face's format, and writes\na `.tern` file. The latter is a folder (`source` is the folder or its config.json): config.json, model.safetensors or\nthe files that model.safetensors.index.json names, and perhaps tokenizer.json and a chat template, which are stored\nin the model. Links in it are followed, since caches of downloads are made of them. Weights that an ONNX file keeps\nin other files are read from the folder of `source` alone: regular files with plain names, no paths and no links.\nWeights beside a model are mapped and must not be cut meanwhile. The `.tern` file is written by a new file that is\nrenamed at the end:\non error an existing `output` is untouched. The new file is called OUTPUT.tmpPID.N until then, with the process'\nnumber and N from 0 on; a process that is killed leaves it behind.\nErrors  TERN_ERR_NOT_FOUND, TERN_ERR_IO, TERN_ERR_CORRUPT, TERN_ERR_UNSUPPORTED_OP (the message lists all missing\n        operators with counts), TERN_ERR_LIMIT, TERN_ERR_MEMORY, TERN_ERR_INVALID_ARGUMENT (an override or value that\n        does not fit)"),
+        'Reads an ONNX, TFLite or GGUF file (told apart by content), or a language model in Hugging Face\'s format, and writes\na `.tern` file. The latter is a folder (`source` is the folder or its config.json): config.json, model.safetensors or\nthe files that model.safetensors.index.json names, and perhaps tokenizer.json and a chat template, which are stored\nin the model. Links in it are followed, since caches of downloads are made of them. Weights that an ONNX file keeps\nin other files are read from the folder of `source` alone: regular files with plain names, no paths and no links.\nWeights beside a model are mapped and must not be cut meanwhile. The `.tern` file is written by a new file that is\nrenamed at the end:\non error an existing `output` is untouched. The new file is called OUTPUT.tmpPID.N until then, with the process\'\nnumber and N from 0 on; a process that is killed leaves it behind.\nErrors  TERN_ERR_NOT_FOUND, TERN_ERR_IO, TERN_ERR_CORRUPT, TERN_ERR_UNSUPPORTED_OP (the message lists all missing\n        operators with counts), TERN_ERR_LIMIT, TERN_ERR_MEMORY, TERN_ERR_INVALID_ARGUMENT (an override or value that\n        does not fit), TERN_ERR_UNSUPPORTED (weights "ternary" of a model whose are not)'),
     "tern_import_edit": (
         c_int32, [c_char_p, c_char_p, c_char_p],
         "source, output, settings",
