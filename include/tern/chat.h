@@ -8,7 +8,9 @@
  *
  * The template that a model carries is not run, but recognised. Families: "chatml" (Qwen 2.5 and 3, SmolLM2), "llama3",
  * "llama2", "mistral", "gemma", "bitnet" (b1.58 2B4T), "zephyr" (TinyLlama, too). Calls of tools and pictures are in
- * none. In a library built without TERN_TEXT every call that returns a status fails with TERN_ERR_UNSUPPORTED. C99. */
+ * none. What is no token of the vocabulary but text in a template ("[INST]" of Llama 2) cannot be told from the same
+ * text in a message. In a library built without TERN_TEXT every call that returns a status fails with
+ * TERN_ERR_UNSUPPORTED. C99. */
 #ifndef TERN_CHAT_H
 #define TERN_CHAT_H
 
@@ -29,7 +31,7 @@ typedef struct tern_chat_options {
   uint32_t struct_size;
   uint32_t flags;             /* TERN_CHAT_NO_THINKING */
   const char* template_name;  /* of a family; NULL = recognised */
-  const char* date;           /* "26 Jul 2024", for templates that tell the model the date (Llama 3.1); NULL = today's */
+  const char* date;           /* "26 Jul 2024", for templates that tell the date (Llama 3.1); NULL = today's */
 } tern_chat_options;
 #define TERN_CHAT_OPTIONS_INIT { (uint32_t)sizeof(tern_chat_options), 0, NULL, NULL }
 TERN_API tern_status tern_chat_options_init(tern_chat_options* options, size_t size) TERN_NOEXCEPT;

@@ -550,7 +550,7 @@ class tern_chat_options(Structure):
         ("flags", c_uint32),
         # of a family; NULL = recognised
         ("template_name", c_char_p),
-        # "26 Jul 2024", for templates that tell the model the date (Llama 3.1); NULL = today's
+        # "26 Jul 2024", for templates that tell the date (Llama 3.1); NULL = today's
         ("date", c_char_p),
     ]
 
