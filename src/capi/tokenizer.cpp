@@ -16,9 +16,9 @@ using tokens::Tokenizer;
 struct tern_detokenizer {
   std::shared_ptr<const Tokenizer> tokenizer;
   tokens::Detokenizer stream;
-  tokens::StopStrings stops = tokens::StopStrings();
-  std::string last = {};  // what is lent at the end
   InUse in_use;
+  tokens::StopStrings stops;
+  std::string last;  // what is lent at the end
 };
 
 namespace {
@@ -178,7 +178,7 @@ tern_status tern_detokenizer_create(const tern_tokenizer* tokenizer, uint32_t fl
     TERN_CHECK_NOT_NULL(detokenizer);
     TERN_TRY(check_flags(flags, TERN_DECODE_SKIP_SPECIAL, "tern_detokenizer_create"));
     const auto& t = tokenizer->tokenizer;
-    *detokenizer = new tern_detokenizer{t, tokens::Detokenizer(t, flags & TERN_DECODE_SKIP_SPECIAL), {}};
+    *detokenizer = new tern_detokenizer{t, tokens::Detokenizer(t, flags & TERN_DECODE_SKIP_SPECIAL), {}, {}, {}};
     return TERN_OK;
   });
 }

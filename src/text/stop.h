@@ -11,8 +11,9 @@ class StopStrings {
  public:
   static constexpr size_t kMostStrings = 16, kMostBytes = 256;
 
+  StopStrings() = default;
   // None of them empty.
-  explicit StopStrings(std::vector<std::string> strings = {}) : strings_(std::move(strings)) {}
+  explicit StopStrings(std::vector<std::string> strings) : strings_(std::move(strings)) {}
   bool empty() const { return strings_.empty(); }
   // What of the text so far cannot belong to a string any more and has not been given yet. Lent until the next call.
   std::string_view add(std::string_view piece);
