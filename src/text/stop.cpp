@@ -5,7 +5,6 @@ namespace tern::tokens {
 
 std::string_view StopStrings::add(std::string_view piece) {
   given_.clear();
-  if (stopped_) return given_;
   held_.append(piece);
   // The first place where a string stands, or could once more has come.
   size_t at = 0;

@@ -166,7 +166,7 @@ TEST(Chat, Mistral) {
 TEST(Chat, BitNetHasNoLineBreaks) {
   const auto chat = chat_of("message['role'] | capitalize + ': ' '<|eot_id|>' bos_token 'Assistant: '");
   EXPECT_STREQ(chat->name(), "bitnet");
-  EXPECT_EQ(said(*chat, {{"system", "Be brief."}, {"user", " Hi\n"}, {"assistant", "Yes?"}, {"user", "Why?"}}),
+  EXPECT_EQ(said(*chat, {{"system", "Be brief."}, {"user", " \x1fHi\n"}, {"assistant", "Yes?"}, {"user", "Why?"}}),
             "{<|begin_of_text|>}System: Be brief.{<|eot_id|>}User: Hi{<|eot_id|>}Assistant: Yes?{<|eot_id|>}"
             "User: Why?{<|eot_id|>}Assistant: ");
   EXPECT_EQ(said(*chat, {{"user", "Hi"}, {"assistant", "Yes?"}, {"user", "Why?"}}, true, 2),
@@ -269,9 +269,61 @@ TEST(Chat, Roles) {
   wrong(*chatml, {{"tool", "x"}}, "message 0 has the role 'tool'");
   wrong(*gemma, {{"user", "x"}, {"user", "x"}}, "message 1");
   wrong(*gemma, {{"system", "x"}}, "there is none");
+  wrong(*gemma, {{"assistant", "x"}}, "wants 'user'");
   wrong(*gemma, {{"user", "x"}, {"assistant", "x"}, {"system", "x"}}, "wants 'user'");
   EXPECT_EQ(said(*chatml, {{"user", "x"}, {"user", "y"}}, false),
             "{<|im_start|>}user\nx{<|im_end|>}\n{<|im_start|>}user\ny{<|im_end|>}\n");
+}
+
+// Whatever a model carries and people write: a text or an error.
+TEST(Chat, AnythingGoes) {
+  std::mt19937 random(3);
+  const std::vector<std::string> parts = {"<|im_start|>",
+                                          "<|im_end|>",
+                                          "<|im_start|>system",
+                                          "\\",
+                                          "'",
+                                          "\"",
+                                          "{{",
+                                          "\n",
+                                          "\\n",
+                                          "[INST]",
+                                          "<<SYS>>",
+                                          "<start_of_turn>",
+                                          "</think>",
+                                          "<think>",
+                                          "enable_thinking",
+                                          "bos_token",
+                                          "<|eot_id|>",
+                                          "<|start_header_id|>",
+                                          "capitalize",
+                                          "<|user|>\n",
+                                          "eos_token",
+                                          "Cutting Knowledge Date: December 2023",
+                                          "\xff",
+                                          "\xe3\x80",
+                                          " ",
+                                          "loop.last and system_message",
+                                          std::string(1, '\0')};
+  const char* const roles[] = {"system", "user", "assistant"};
+  int made = 0;
+  for (int n = 0; n < 3000; ++n) {
+    const auto text = [&](size_t most) {
+      std::string t;
+      for (size_t i = random() % most; i > 0; --i) t += parts[random() % parts.size()];
+      return t;
+    };
+    std::unique_ptr<Chat> chat;
+    if (Chat::create(all_special(), text(20), {}, &chat) != TERN_OK) continue;
+    std::vector<std::string> contents;
+    for (int i = 0; i < 6; ++i) contents.push_back(text(6));
+    std::vector<ChatMessage> messages;
+    for (size_t i = 0; i < 1 + random() % 5; ++i)
+      messages.push_back({roles[i ? (i - 1) % 2 + 1 : random() % 2], contents[i]});
+    std::vector<int32_t> ids;
+    made += chat->encode(messages, random() % (messages.size() + 1), random() % 2, &ids) == TERN_OK;
+  }
+  EXPECT_GT(made, 500);
 }
 
 // Without a word before it, a text of a SentencePiece vocabulary gets a blank; behind a token of the frame it does not.
