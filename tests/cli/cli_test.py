@@ -688,6 +688,9 @@ class Chats(Case):
         self.assertEqual([a["end"] for a in lines], ["end"] * 2)
         self.assertIn("Paris", lines[0]["text"])
         self.assertIn("Rome", lines[1]["text"])
+        if ARGS.samples:
+            p = subprocess.run([os.path.join(ARGS.samples, "chat"), model, "What is the capital of France?"], capture_output=True, text=True)
+            self.assertEqual((p.returncode, p.stdout), (0, lines[0]["text"] + "\n"), p.stderr)
         # A person at a terminal: Ctrl-C ends the answer, the next question is answered; then it ends the command.
         ours, theirs = os.openpty()
         p = subprocess.Popen([ARGS.tern, "chat", model], stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
