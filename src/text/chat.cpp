@@ -225,7 +225,8 @@ void Chat::read_source(std::string_view source) {
   switch (family_) {
     case Family::chatml:
       default_system_ = find_default_system(source);
-      thinks_ = has(source, "</think>") && has(source, "enable_thinking");
+      always_thinks_ = has(source, "<|im_start|>assistant\\n<think>\\n");
+      thinks_ = has(source, "</think>") && (always_thinks_ || has(source, "enable_thinking"));
       break;
     case Family::llama3:
       if (has(source, "Cutting Knowledge Date: December 2023")) date_ = "26 Jul 2024";
@@ -270,7 +271,8 @@ void Chat::begin_answer(Writer& w) const {
   switch (family_) {
     case Family::chatml:
       w.mark("<|im_start|>"), w.text("assistant\n");
-      if (thinks_ && no_thinking_) w.text("<think>\n\n</think>\n\n");
+      if (always_thinks_) w.text("<think>\n");
+      else if (thinks_ && no_thinking_) w.text("<think>\n\n</think>\n\n");
       break;
     case Family::llama3:
       w.mark("<|start_header_id|>"), w.text("assistant"), w.mark("<|end_header_id|>"), w.text("\n\n");

@@ -53,7 +53,7 @@ class Chat {
   int32_t begin_ = -1, end_ = -1;  // of a sequence (-1: none), of a turn
   std::vector<int32_t> ends_;
   std::string default_system_, date_;  // date_: empty where the template tells none
-  bool thinks_ = false, no_thinking_ = false;
+  bool thinks_ = false, no_thinking_ = false, always_thinks_ = false;
   // Mistral: a blank behind [INST], before [/INST], before and behind answers; system text goes into the last message.
   bool blank_in_ = true, blank_out_ = true, blank_answer_ = false, blank_end_ = false, trims_ = false,
        system_last_ = false;

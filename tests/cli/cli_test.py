@@ -427,7 +427,7 @@ class Import(Case):
         for words in ("Tiny2.5", "Tiny2.5/", "Tiny2.5/config.json"):
             p = subprocess.run([ARGS.tern, "import", words], cwd=self.path(""), capture_output=True, text=True)
             self.assertEqual(p.returncode, 0, p.stderr)
-            self.assertIn("Tiny2.5.tern: 3 signatures", p.stdout)
+            self.assertIn("Tiny2.5.tern: 3 signatures, a language model", p.stdout)
             os.remove(self.path("Tiny2.5.tern"))
         out = self.path("m.tern")
         tern("import", folder, "-o", out)

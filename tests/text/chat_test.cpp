@@ -195,6 +195,11 @@ TEST(Chat, Qwen) {
   o.no_thinking = true;
   EXPECT_EQ(said(*chat_of(kMarks[1].source, o), {{"user", "Hi"}}),
             "{<|im_start|>}user\nHi{<|im_end|>}\n{<|im_start|>}assistant\n<think>\n\n</think>\n\n");
+  // 3 Thinking: answers always begin with a thought.
+  EXPECT_EQ(said(*chat_of("'</think>' {{- '<|im_start|>assistant\\n<think>\\n' }}<|im_end|>", o),
+                 {{"user", "Hi"}, {"assistant", "Hm.\n</think>\n\nYes?"}, {"user", "Why?"}}),
+            "{<|im_start|>}user\nHi{<|im_end|>}\n{<|im_start|>}assistant\nYes?{<|im_end|>}\n{<|im_start|>}user\nWhy?"
+            "{<|im_end|>}\n{<|im_start|>}assistant\n<think>\n");
   EXPECT_EQ(said(*chat_of(kMarks[0].source, o), {{"system", "x"}}),
             "{<|im_start|>}system\nx{<|im_end|>}\n{<|im_start|>}assistant\n");
 }
