@@ -511,6 +511,8 @@ class Texts(unittest.TestCase):
         self.assertEqual(t.encode("a<end>", add_special=False, parse_special=True), [97, 260])
         self.assertEqual(t.decode([257, 258, 260]), "the the<end>")
         self.assertEqual(t.decode([257, 258, 260], skip_special=True), "the the")
+        self.assertEqual("".join(t.stream([257, 258, 97, 98], stop="ab")), "the the")
+        self.assertEqual(list(t.stream([257, 97, 99], stop=["ab", "x"])), ["the", "", "ac"])
         self.assertEqual(t.encode(""), [260])
         self.assertEqual(t.decode([]), "")
         data = bytes(range(256)) * 3

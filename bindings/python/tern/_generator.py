@@ -154,78 +154,44 @@ class Generator(Handle):
 
     def _go_on(self, ids, goes_on, ends, max_tokens, stop, timeout, messages):
         self._turn += 1
-        return self._pieces(self._turn, ids, goes_on, ends, max_tokens, [stop] if isinstance(stop, str) else list(stop), timeout, messages)
+        return self._pieces(self._turn, ids, goes_on, ends, max_tokens, stop, timeout, messages)
 
-    def _pieces(self, turn, ids, goes_on, ends, max_tokens, stops, timeout, messages):
-        if turn != self._turn:
-            raise RuntimeError("another text was begun before this one")
+    def _ids(self, ends, max_tokens, timeout):
+        token = ctypes.c_int32()
+        for _ in range(max_tokens):
+            with RunOptions(timeout) as options:
+                status = lib.tern_generator_next(self, token, options)
+            if status == raw.TERN_ERR_LIMIT and len(self._tokens) >= self.capacity:
+                self.ended = "full"
+                return
+            check(status)
+            self._tokens.append(token.value)
+            if token.value in ends:
+                self._truncate(len(self._tokens) - 1)  # the next turn brings it
+                self.ended = "end"
+                return
+            yield token.value
+        self.ended = "length"
+
+    def _pieces(self, turn, ids, goes_on, ends, max_tokens, stop, timeout, messages):
+        def alone():
+            if turn != self._turn:
+                raise RuntimeError("another text was begun before this one came to its end")
+        alone()
         self.ended, answer = None, []
-        text, token = _Text(self.tokenizer, stops, messages is not None), ctypes.c_int32()
         try:
             self._feed(ids, goes_on, timeout)
             if messages is not None:
                 self._messages, self._done = messages, 0
-            count = 0
-            while self.ended is None:
-                if count >= max_tokens:
-                    self.ended = "length"
-                    break
-                with RunOptions(timeout) as options:
-                    status = lib.tern_generator_next(self, token, options)
-                if status == raw.TERN_ERR_LIMIT and len(self._tokens) >= self.capacity:
-                    self.ended = "full"
-                    break
-                check(status)
-                count += 1
-                self._tokens.append(token.value)
-                if token.value in ends:
-                    self._truncate(len(self._tokens) - 1)  # the next turn brings it
-                    self.ended = "end"
-                    break
-                piece = text.add(token.value)
-                if text.stopped:
-                    self.ended = "stop"
+            for piece in self.tokenizer.stream(self._ids(ends, max_tokens, timeout), skip_special=messages is not None, stop=stop):
                 if piece:
                     answer.append(piece)
                     yield piece
-                    if turn != self._turn:
-                        raise RuntimeError("another text was begun before this one came to its end")
-            piece = text.end()
-            if piece:
-                answer.append(piece)
-                yield piece
+                    alone()
+            self.ended = self.ended or "stop"
         finally:
-            text.close()
             if turn == self._turn and messages is not None and self._messages is messages:
                 whole = "".join(answer)
                 self._messages = messages + [("assistant", whole)]
                 # Templates leave thoughts out of earlier answers: the next turn begins from the first message again.
                 self._done = 0 if "</think>" in whole else len(self._messages)
-
-
-class _Text(Handle):
-    """Text of tokens as they come, up to one of some strings."""
-
-    _release = "tern_detokenizer_release"
-
-    def __init__(self, tokenizer, stops, skip_special):
-        pointer = ctypes.c_void_p()
-        check(lib.tern_detokenizer_create(tokenizer, skip_special * raw.TERN_DECODE_SKIP_SPECIAL, pointer))
-        super().__init__(pointer)
-        self._text, self._size = ctypes.c_char_p(), ctypes.c_size_t()
-        check(lib.tern_detokenizer_set_stops(self, (ctypes.c_char_p * len(stops))(*[s.encode() for s in stops]), len(stops)))
-
-    def _take(self):
-        return ctypes.string_at(self._text, self._size.value).decode() if self._size.value else ""
-
-    def add(self, id):
-        check(lib.tern_detokenizer_add(self, id, self._text, self._size))
-        return self._take()
-
-    def end(self):
-        check(lib.tern_detokenizer_end(self, self._text, self._size))
-        return self._take()
-
-    @property
-    def stopped(self):
-        return bool(lib.tern_detokenizer_stopped(self))
