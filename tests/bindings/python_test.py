@@ -582,6 +582,21 @@ class Generators(unittest.TestCase):
             json.dump(text, f)
         cls.path = tern.import_model(folder, os.path.join(cls.folder, "letters.tern"))
 
+    def test_roles(self):
+        """What begins and ends texts stands in a file of its own."""
+        folder = os.path.join(self.folder, "roles")
+        shutil.copytree(os.path.join(self.folder, "letters"), folder)
+        with open(os.path.join(folder, "tokenizer_config.json"), "w", encoding="utf-8") as f:
+            json.dump({"bos_token": {"content": "<|im_start|>"}, "eos_token": "<|im_end|>", "pad_token": None}, f)
+        t = tern.Tokenizer(tern.import_model(folder, os.path.join(self.folder, "roles.tern")))
+        self.assertEqual((t.begin, t.end, t.padding), (94, 95, None))
+        t = tern.Tokenizer(self.path)
+        self.assertEqual((t.begin, t.end, t.padding), (None, None, None))
+        with open(os.path.join(folder, "tokenizer_config.json"), "w", encoding="utf-8") as f:
+            f.write("{")
+        with self.assertRaisesRegex(tern.Error, "JSON"):
+            tern.import_model(folder, os.path.join(self.folder, "roles.tern"))
+
     def test_generate(self):
         with tern.load(self.path) as m:
             g = tern.Generator(m, temperature=1, seed=3)
