@@ -122,7 +122,7 @@ tern_status Talk::encode(std::vector<int32_t>* ids) const {
   }
 }
 
-// Prints the answer to one more message. Exit codes of what ends the conversation are no kDone.
+// Prints the answer to one more message.
 int Talk::answer(const std::string& question) {
   tern_generator* const g = generator_.get();
   tern_run_options run = TERN_RUN_OPTIONS_INIT;
@@ -130,10 +130,16 @@ int Talk::answer(const std::string& question) {
   reset_interrupt(true);
   messages_.push_back({"user", question});
   std::vector<int32_t> ids;
-  if (const tern_status s = encode(&ids)) return report(s, file_);
+  // As if it had not been asked; what is there by then is found again by its tokens.
+  const auto failed = [&](tern_status s) {
+    messages_.pop_back();
+    done_ = 0;
+    return report(s, file_);
+  };
+  if (const tern_status s = encode(&ids)) return failed(s);
   if (done_ == 0) {  // what is there already and the same is not computed again
     const size_t same = (size_t)(std::mismatch(ids.begin(), ids.end(), held_.begin(), held_.end()).first - ids.begin());
-    if (const tern_status s = tern_generator_truncate(g, (int64_t)same)) return report(s, file_);
+    if (const tern_status s = tern_generator_truncate(g, (int64_t)same)) return failed(s);
     ids.erase(ids.begin(), ids.begin() + (ptrdiff_t)same);
     held_.resize(same);
   }
@@ -144,15 +150,15 @@ int Talk::answer(const std::string& question) {
   };
   tern_status status = tern_generator_feed(g, ids.data(), (int64_t)ids.size(), &run);
   if (status) {
-    messages_.pop_back();  // as if it had not been asked
-    if (status == TERN_ERR_LIMIT) return full();
-    return status == TERN_ERR_CANCELLED ? kInterrupted : report(status, file_);
+    if (status != TERN_ERR_LIMIT && status != TERN_ERR_CANCELLED) return failed(status);
+    messages_.pop_back();
+    return status == TERN_ERR_LIMIT ? full() : kInterrupted;
   }
   held_.insert(held_.end(), ids.begin(), ids.end());
 
   const int32_t* ends = nullptr;
   size_t num_ends = 0;
-  if (const tern_status s = tern_chat_get_ends(chat_.get(), &ends, &num_ends)) return report(s, file_);
+  if (const tern_status s = tern_chat_get_ends(chat_.get(), &ends, &num_ends)) return failed(s);
   std::string answer;
   const auto say = [&](const char* piece, size_t bytes) {
     answer.append(piece, bytes);
@@ -192,7 +198,7 @@ int Talk::answer(const std::string& question) {
     std::printf("\n");
     std::fflush(stdout);
   }
-  if (status && status != TERN_ERR_CANCELLED && status != TERN_ERR_LIMIT) return report(status, file_);
+  if (status && status != TERN_ERR_CANCELLED && status != TERN_ERR_LIMIT) return failed(status);
   if (!json_ && why == std::string("length")) complain("the answer was cut after %lld tokens (-n)", (long long)count);
   // Templates leave thoughts out of earlier answers: the next turn begins from the first message again.
   const bool thought = answer.find("</think>") != std::string::npos;
@@ -217,7 +223,7 @@ int Talk::go() {
       reset_interrupt(false);
       if (now == kInterrupted && person) continue;
       if (now != kDone) code = now;
-      if (now != kDone && now != kNoResource) return code;
+      if (now == kInterrupted) return code;
       continue;
     }
     const std::string word = line.substr(0, line.find(' '));

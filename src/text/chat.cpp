@@ -244,7 +244,8 @@ void Chat::read_source(std::string_view source) {
 }
 
 tern_status Chat::check(std::span<const ChatMessage> messages, size_t done) const {
-  if (messages.empty() || done > messages.size())
+  if (messages.empty()) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "there are no messages");
+  if (done > messages.size())
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%zu of %zu messages are there already", done, messages.size());
   const bool alternates = kForms[(size_t)family_].alternates;
   const size_t system = messages[0].role == "system";

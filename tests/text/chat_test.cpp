@@ -269,7 +269,7 @@ TEST(Chat, Roles) {
     EXPECT_EQ(got.rfind("error: ", 0), 0u) << got;
     EXPECT_NE(got.find(text), std::string::npos) << got;
   };
-  wrong(*chatml, {}, "0 of 0");
+  wrong(*chatml, {}, "no messages");
   wrong(*chatml, {{"user", "x"}}, "2 of 1", 2);
   wrong(*chatml, {{"tool", "x"}}, "message 0 has the role 'tool'");
   wrong(*gemma, {{"user", "x"}, {"user", "x"}}, "message 1");
