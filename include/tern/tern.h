@@ -9,6 +9,6 @@
 #include "tern/generator.h"
 #include "tern/vision.h"
 #include "tern/track.h"
-#include "tern/tokenizer.h"
+#include "tern/chat.h"
 
 #endif

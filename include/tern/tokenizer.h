@@ -108,7 +108,17 @@ TERN_API void tern_detokenizer_release(tern_detokenizer* detokenizer) TERN_NOEXC
  * Errors  TERN_ERR_INDEX (the token is as if it had not come) */
 TERN_API tern_status tern_detokenizer_add(tern_detokenizer* detokenizer, int32_t id, const char** text,
                                           size_t* bytes) TERN_NOEXCEPT;
-/* What is left of a character that did not come to its end: U+FFFD or nothing. The next token begins another text. */
+/* Ends the text before the first of these strings: what could be the beginning of one is held back until it is clear.
+ * Call it before the first token of a text.
+ * stops      UTF-8, 1 to 256 bytes each, copied; NULL if num_stops, at most 16, is 0
+ * Errors     TERN_ERR_LIMIT */
+TERN_API tern_status tern_detokenizer_set_stops(tern_detokenizer* detokenizer, const char* const* stops,
+                                                size_t num_stops) TERN_NOEXCEPT;
+/* 1 from the token on with which one of the strings was complete: until tern_detokenizer_end there is no more text. 0
+ * for NULL. */
+TERN_API int32_t tern_detokenizer_stopped(const tern_detokenizer* detokenizer) TERN_NOEXCEPT;
+/* What is left: text that was held back, U+FFFD for a character that did not come to its end. The next token begins
+ * another text. */
 TERN_API tern_status tern_detokenizer_end(tern_detokenizer* detokenizer, const char** text,
                                           size_t* bytes) TERN_NOEXCEPT;
 

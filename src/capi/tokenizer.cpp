@@ -3,8 +3,9 @@
 
 #include <algorithm>
 
-#include "capi/handle.h"
+#include "capi/text.h"
 #include "text/detokenizer.h"
+#include "text/stop.h"
 #include "text/tokenizer_file.h"
 #include "text/tokenizer_json.h"
 
@@ -12,14 +13,12 @@ using namespace tern;
 using namespace tern::capi;
 using tokens::Tokenizer;
 
-struct tern_tokenizer {
-  std::shared_ptr<const Tokenizer> tokenizer;
-};
-
 struct tern_detokenizer {
   std::shared_ptr<const Tokenizer> tokenizer;
   tokens::Detokenizer stream;
   InUse in_use;
+  tokens::StopStrings stops;
+  std::string last;  // what is lent at the end
 };
 
 namespace {
@@ -179,7 +178,7 @@ tern_status tern_detokenizer_create(const tern_tokenizer* tokenizer, uint32_t fl
     TERN_CHECK_NOT_NULL(detokenizer);
     TERN_TRY(check_flags(flags, TERN_DECODE_SKIP_SPECIAL, "tern_detokenizer_create"));
     const auto& t = tokenizer->tokenizer;
-    *detokenizer = new tern_detokenizer{t, tokens::Detokenizer(t, flags & TERN_DECODE_SKIP_SPECIAL), {}};
+    *detokenizer = new tern_detokenizer{t, tokens::Detokenizer(t, flags & TERN_DECODE_SKIP_SPECIAL), {}, {}, {}};
     return TERN_OK;
   });
 }
@@ -197,10 +196,41 @@ tern_status tern_detokenizer_add(tern_detokenizer* detokenizer, int32_t id, cons
     Hold hold;
     TERN_TRY(hold.alone(detokenizer->in_use, kStream));
     TERN_TRY(check_id(*detokenizer->tokenizer, id));
-    const std::string_view found = detokenizer->stream.add((uint32_t)id);
+    std::string_view found = detokenizer->stream.add((uint32_t)id);
+    if (!detokenizer->stops.empty()) found = detokenizer->stops.add(found);
     *text = found.data(), *bytes = found.size();
     return TERN_OK;
   });
+}
+
+tern_status tern_detokenizer_set_stops(tern_detokenizer* detokenizer, const char* const* stops,
+                                       size_t num_stops) noexcept {
+  return guard([&]() -> tern_status {
+    if (!kHere) return left_out(Capability::text, "tern_detokenizer_set_stops");
+    TERN_CHECK_NOT_NULL(detokenizer);
+    if (num_stops) TERN_CHECK_NOT_NULL(stops);
+    Hold hold;
+    TERN_TRY(hold.alone(detokenizer->in_use, kStream));
+    using tokens::StopStrings;
+    if (num_stops > StopStrings::kMostStrings)
+      return TERN_FAIL(TERN_ERR_LIMIT, "%zu strings that end a text, at most %zu are possible", num_stops,
+                       StopStrings::kMostStrings);
+    std::vector<std::string> list;
+    for (size_t i = 0; i < num_stops; ++i) {
+      TERN_TRY(check_not_null(stops[i], "a string that ends a text"));
+      const size_t bytes = std::strlen(stops[i]);
+      if (bytes == 0 || bytes > StopStrings::kMostBytes)
+        return TERN_FAIL(TERN_ERR_LIMIT, "string %zu that ends a text has %zu bytes, possible are 1 to %zu", i, bytes,
+                         StopStrings::kMostBytes);
+      list.emplace_back(stops[i], bytes);
+    }
+    detokenizer->stops = StopStrings(std::move(list));
+    return TERN_OK;
+  });
+}
+
+int32_t tern_detokenizer_stopped(const tern_detokenizer* detokenizer) noexcept {
+  return kHere && detokenizer && detokenizer->stops.stopped();
 }
 
 tern_status tern_detokenizer_end(tern_detokenizer* detokenizer, const char** text, size_t* bytes) noexcept {
@@ -211,7 +241,14 @@ tern_status tern_detokenizer_end(tern_detokenizer* detokenizer, const char** tex
     TERN_CHECK_NOT_NULL(bytes);
     Hold hold;
     TERN_TRY(hold.alone(detokenizer->in_use, kStream));
-    const std::string_view found = detokenizer->stream.end();
+    std::string_view found = detokenizer->stream.end();
+    if (!detokenizer->stops.empty()) {
+      detokenizer->last = detokenizer->stops.add(found);
+      const bool stopped = detokenizer->stops.stopped();
+      const std::string_view held = detokenizer->stops.end();
+      if (!stopped) detokenizer->last.append(held);
+      found = detokenizer->last;
+    }
     *text = found.data(), *bytes = found.size();
     return TERN_OK;
   });

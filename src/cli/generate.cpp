@@ -9,20 +9,12 @@ namespace {
 
 int run(const Arguments& a) {
   tern_generator_options options = TERN_GENERATOR_OPTIONS_INIT;
-  int64_t count = 128, top_k = 0, seed = 0;
-  double temperature = 0, top_p = 1, min_p = 0, penalty = 1;
-  if (!a.number("-n", 1, 1 << 24, &count) || !a.number("--top-k", 0, INT32_MAX, &top_k) ||
-      !a.number("--seed", 0, INT64_MAX, &seed) || !a.real("--temp", 0, 1000, &temperature) ||
-      !a.real("--top-p", 1e-6, 1, &top_p) || !a.real("--min-p", 0, 1, &min_p) ||
-      !a.real("--repetition-penalty", 0.01, 100, &penalty))
-    return kUsage;
-  options.backends = a.value("--backend");
-  options.top_k = (int32_t)top_k, options.seed = (uint64_t)seed;
-  options.temperature = (float)temperature, options.top_p = (float)top_p, options.min_p = (float)min_p;
-  options.repetition_penalty = (float)penalty;
+  int64_t count = 128;
+  if (!a.number("-n", 1, 1 << 24, &count) || !read_sampler(a, &options)) return kUsage;
   std::vector<int32_t> tokens;
   const char *list = a.value("--tokens"), *prompt = a.value("--prompt");
   if (!list == !prompt) return complain("one of --prompt and --tokens is needed"), kUsage;
+  if (list && a.has("--stop")) return complain("--stop needs --prompt: of --tokens no text is made"), kUsage;
   if (list && !read_ids(list, "--tokens", &tokens)) return kUsage;
   Handle<tern_context> context;
   Handle<tern_model> model;
@@ -37,6 +29,7 @@ int run(const Arguments& a) {
     tern_detokenizer* d = nullptr;
     if (const tern_status s = tern_detokenizer_create(t, 0, &d)) return report(s, a.words()[0]);
     text.reset(d);
+    if (const tern_status s = set_stops(a, d)) return report(s, "--stop");
     constexpr uint32_t kFlags = TERN_ENCODE_ADD_SPECIAL | TERN_ENCODE_PARSE_SPECIAL;
     if (const tern_status s = encode_text(t, prompt, kFlags, &tokens)) return report(s, "--prompt");
   }
@@ -67,7 +60,8 @@ int run(const Arguments& a) {
     const char* piece = nullptr;
     size_t bytes = 0;
     if (text && tern_detokenizer_add(text.get(), token, &piece, &bytes) == TERN_OK) say(piece, bytes);
-    else if (!text && !json_wanted) std::printf("%s%d", given.size() > 1 ? "," : "", token), std::fflush(stdout);
+    if (text && tern_detokenizer_stopped(text.get())) break;
+    if (!text && !json_wanted) std::printf("%s%d", given.size() > 1 ? "," : "", token), std::fflush(stdout);
   }
   const double end = now_seconds();
   const char* rest = nullptr;
@@ -93,28 +87,24 @@ int run(const Arguments& a) {
 }  // namespace
 
 const Command& generate_command() {
-  static const Command command = {
-      "generate",
-      "FILE",
-      "goes on with a text, with a language model",
-      "The text is printed as it comes; the rate goes to stderr. Ctrl-C ends it.\n",
-      "  tern generate smollm2.tern --prompt 'The capital of France is' -n 20\n"
-      "  tern generate smollm2.tern --prompt 'Once upon a time' --temp 0.8 --top-p 0.95 --seed 7 --json\n",
-      {{"--prompt", "TEXT", "what to go on from; special tokens in it (\"<|im_start|>\") count as such"},
-       {"--tokens", "LIST", "the same as numbers of tokens, separated by commas; tokens are printed, too"},
-       {"-n", "N", "how many tokens to make at most; the default is 128"},
-       {"--temp", "T", "temperature; the default 0 takes the most probable token each time"},
-       {"--top-k", "K", "draws among the K most probable ones only"},
-       {"--top-p", "P", "draws among the fewest whose probabilities reach P"},
-       {"--min-p", "P", "draws among those with at least P times the largest probability"},
-       {"--repetition-penalty", "X", "makes tokens less probable that are there already"},
-       {"--seed", "S", "another seed draws other tokens"},
-       {"--threads", "N", "threads; the default is all CPUs"},
-       {"--backend", "NAME", "where to run, see tern devices"},
-       {"--json", nullptr, "for programs"}},
-      1,
-      1,
-      run};
+  static const Command command = [] {
+    Command c = {"generate",
+                 "FILE",
+                 "goes on with a text, with a language model",
+                 "The text is printed as it comes; the rate goes to stderr. Ctrl-C ends it.\n",
+                 "  tern generate smollm2.tern --prompt 'The capital of France is' -n 20\n"
+                 "  tern generate smollm2.tern --prompt 'Once upon a time' --temp 0.8 --top-p 0.95 --seed 7 --json\n"
+                 "  tern generate smollm2.tern --prompt '1. red' --stop 6. --stop $'\\n\\n'\n",
+                 {{"--prompt", "TEXT", "what to go on from; special tokens in it (\"<|im_start|>\") count as such"},
+                  {"--tokens", "LIST", "the same as numbers of tokens, separated by commas; tokens are printed, too"},
+                  {"-n", "N", "how many tokens to make at most; the default is 128"},
+                  {"--json", nullptr, "for programs"}},
+                 1,
+                 1,
+                 run};
+    for (const Option& o : sampler_options()) c.options.push_back(o);
+    return c;
+  }();
   return command;
 }
 

@@ -175,9 +175,15 @@ int run(const Arguments& a) {
     j.print();
     return kDone;
   }
+  int32_t decode = -1;
+  const bool language = !task && tern_model_find_signature(model.get(), "prefill", &decode) == TERN_OK &&
+                        tern_model_find_signature(model.get(), "decode", &decode) == TERN_OK;
+  const char* kind = task       ? ", task "
+                     : language ? ", a language model (tern chat, tern generate)"
+                                : ", no task that is known (--task)";
   std::printf("%s: %d signature%s%s%s, made in %.1f s\n", output.c_str(), tern_model_num_signatures(model.get()),
-              tern_model_num_signatures(model.get()) == 1 ? "" : "s",
-              task ? ", task " : ", no task that is known (--task)", task ? printable(task).c_str() : "", seconds);
+              tern_model_num_signatures(model.get()) == 1 ? "" : "s", kind, task ? printable(task).c_str() : "",
+              seconds);
   if (fixed)
     std::printf("  fixed, since the network takes no other size beside it: %s\n    (--input-shape chooses another)\n",
                 printable(fixed, 460).c_str());

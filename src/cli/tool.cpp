@@ -145,11 +145,17 @@ void on_interrupt(int) {
 
 tern_cancel* interrupt() {
   if (cancel || tern_cancel_create(&cancel) != TERN_OK) return cancel;
-  struct sigaction action = {};
-  action.sa_handler = on_interrupt;
-  action.sa_flags = (int)SA_RESETHAND;
-  sigaction(SIGINT, &action, nullptr);
+  reset_interrupt(true);
   return cancel;
+}
+
+void reset_interrupt(bool on) {
+  struct sigaction action = {};
+  action.sa_handler = on ? on_interrupt : SIG_DFL;
+  action.sa_flags = on ? (int)SA_RESETHAND : 0;
+  sigaction(SIGINT, &action, nullptr);
+  signalled = 0;
+  if (cancel) tern_cancel_reset(cancel);
 }
 
 bool interrupted() { return signalled != 0; }

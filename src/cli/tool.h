@@ -22,6 +22,7 @@ struct Release {
   void operator()(tern_generator* p) const { tern_generator_release(p); }
   void operator()(tern_detokenizer* p) const { tern_detokenizer_release(p); }
   void operator()(tern_tokenizer* p) const { tern_tokenizer_release(p); }
+  void operator()(tern_chat* p) const { tern_chat_release(p); }
   void operator()(tern_camera_motion* p) const { tern_camera_motion_release(p); }
 };
 template <class T>
@@ -49,6 +50,8 @@ int make_session(const tern_model* model, const char* backend, uint32_t flags, H
 // From the first call on, Ctrl-C signals this and a second one ends the program. NULL if there is no memory.
 tern_cancel* interrupt();
 bool interrupted();
+// on: what interrupt() gives is signalled no more, and the next Ctrl-C signals it again. Off: it ends the program.
+void reset_interrupt(bool on);
 
 // ---- files ----
 

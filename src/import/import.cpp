@@ -18,6 +18,7 @@
 #include "import/hf_model.h"
 #include "import/importer.h"
 #include "import/recipes.h"
+#include "text/json.h"
 #include "text/tokenizer_file.h"
 #include "text/tokenizer_json.h"
 
@@ -102,10 +103,26 @@ tern_status edit_file(const char* source, const char* output, const char* settin
   return write_model(model, output);
 }
 
-// Of the content of a file tokenizer.json.
-tern_status make_stored_tokenizer(std::string_view json, ModelDef* model) {
+// Which tokens begin and end texts, of the content of a file tokenizer_config.json.
+tern_status read_roles(std::string_view config, tokens::TokenizerDef* def) {
+  Json json;
+  TERN_TRY(json.parse(config, {.depth = 16, .values = 4u << 20, .bytes = kMaxTokenizer}));
+  const std::pair<const char*, int32_t*> kRoles[] = {
+      {"bos_token", &def->bos}, {"eos_token", &def->eos}, {"pad_token", &def->pad}};
+  for (const auto& [key, id] : kRoles) {
+    const JsonValue value = json.root()[key];
+    const std::string_view text = value.is(JsonKind::object) ? value["content"].string() : value.string();
+    for (const tokens::AddedToken& t : def->added)
+      if (t.text == text) *id = (int32_t)t.id;
+  }
+  return TERN_OK;
+}
+
+// Of the contents of the files tokenizer.json and, if there is one, tokenizer_config.json.
+tern_status make_stored_tokenizer(std::string_view json, std::string_view config, ModelDef* model) {
   tokens::TokenizerDef def;
   TERN_TRY(tokens::read_tokenizer_json(json, &def));
+  if (!config.empty()) TERN_TRY(read_roles(config, &def));
   return keep_tokenizer(std::move(def), model);
 }
 
@@ -118,7 +135,7 @@ tern_status set_tokenizer(const char* source, const char* output, const void* js
   TERN_TRY(read_model(file, resolve_limits(nullptr), &model));
   model.tokenizer = {};
   model.tokenizer_bytes = 0;
-  if (json) TERN_TRY(make_stored_tokenizer({static_cast<const char*>(json), bytes}, &model));
+  if (json) TERN_TRY(make_stored_tokenizer({static_cast<const char*>(json), bytes}, {}, &model));
   return write_model(model, output);
 }
 
@@ -135,12 +152,15 @@ std::string hf_folder(const std::string& source) {
 tern_status import_folder(const std::string& folder, const ImportOptions& options, ModelDef* model) {
   TERN_TRY(import_hf_folder(folder, options, model));
   if constexpr (!has_capability(Capability::text)) return TERN_OK;
-  Bytes json;
-  const tern_status found = load_file((folder + "/tokenizer.json").c_str(), LoadMode::copy,
-                                      std::min(kMaxTokenizer, options.max_file_bytes), &json);
+  Bytes json, config;
+  const uint64_t most = std::min(kMaxTokenizer, options.max_file_bytes);
+  const tern_status found = load_file((folder + "/tokenizer.json").c_str(), LoadMode::copy, most, &json);
   if (found == TERN_ERR_NOT_FOUND) return TERN_OK;
   TERN_TRY(found);
-  const tern_status s = make_stored_tokenizer({(const char*)json.data, (size_t)json.size}, model);
+  const tern_status told = load_file((folder + "/tokenizer_config.json").c_str(), LoadMode::copy, most, &config);
+  if (told != TERN_ERR_NOT_FOUND) TERN_TRY(told);
+  const tern_status s = make_stored_tokenizer({(const char*)json.data, (size_t)json.size},
+                                              {(const char*)config.data, (size_t)config.size}, model);
   if (s == TERN_OK) return TERN_OK;
   const std::string why = thread_error().message;
   return TERN_FAIL(s, "tokenizer.json: %s. (Without this file the model is imported without a tokenizer)", why.c_str());

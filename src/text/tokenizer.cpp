@@ -574,7 +574,10 @@ tern_status Tokenizer::encode(std::string_view text, uint32_t flags, std::vector
         }
         encoder.find_added(
             parts.normalized, b, e,
-            [&](const uint8_t* x, const uint8_t* y, bool begins) { cutter.run(0, x, y, first && begins); }, token);
+            [&](const uint8_t* x, const uint8_t* y, bool begins) {
+              cutter.run(0, x, y, first && begins && !(flags & kContinued));
+            },
+            token);
       },
       token);
   if (flags & kAddSpecial) ids->insert(ids->end(), def.after.begin(), def.after.end());

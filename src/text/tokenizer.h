@@ -193,6 +193,7 @@ bool from_byte_alphabet(std::string_view piece, std::string* bytes);
 enum EncodeFlags : uint32_t {
   kAddSpecial = 1,    // TokenizerDef::before and after
   kParseSpecial = 2,  // special tokens are found in the text; without it they are text like any other
+  kContinued = 4,     // something stands before the text: what is put before the first word of all is not
 };
 
 // Where the text of a sequence of ids stands.

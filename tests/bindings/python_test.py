@@ -7,6 +7,7 @@ import ctypes
 import gc
 import glob
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -510,6 +511,8 @@ class Texts(unittest.TestCase):
         self.assertEqual(t.encode("a<end>", add_special=False, parse_special=True), [97, 260])
         self.assertEqual(t.decode([257, 258, 260]), "the the<end>")
         self.assertEqual(t.decode([257, 258, 260], skip_special=True), "the the")
+        self.assertEqual("".join(t.stream([257, 258, 97, 98], stop="ab")), "the the")
+        self.assertEqual(list(t.stream([257, 97, 99], stop=["ab", "x"])), ["the", "", "ac"])
         self.assertEqual(t.encode(""), [260])
         self.assertEqual(t.decode([]), "")
         data = bytes(range(256)) * 3
@@ -560,6 +563,133 @@ class Texts(unittest.TestCase):
         [x.start() for x in threads]
         [x.join() for x in threads]
         self.assertEqual(found, [True] * 8)
+
+
+class Generators(unittest.TestCase):
+    """A random model of 512 positions with letters as tokens."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="tern-python-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        folder = os.path.join(cls.folder, "letters")
+        shutil.copytree(os.path.join(ARGS.source, "tests/models/golden/language/hf-qwen2"), folder)
+        pieces = ["\u0120", "\u010a"] + [chr(c) for c in range(33, 125)]
+        text = {"model": {"type": "BPE", "vocab": {p: i for i, p in enumerate(pieces)}, "merges": []},
+                "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}, "decoder": {"type": "ByteLevel"},
+                "added_tokens": [{"id": 94, "content": "<|im_start|>", "special": True}, {"id": 95, "content": "<|im_end|>", "special": True}]}
+        with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as f:
+            json.dump(text, f)
+        cls.path = tern.import_model(folder, os.path.join(cls.folder, "letters.tern"))
+
+    def test_roles(self):
+        """What begins and ends texts stands in a file of its own."""
+        folder = os.path.join(self.folder, "roles")
+        shutil.copytree(os.path.join(self.folder, "letters"), folder)
+        with open(os.path.join(folder, "tokenizer_config.json"), "w", encoding="utf-8") as f:
+            json.dump({"bos_token": {"content": "<|im_start|>"}, "eos_token": "<|im_end|>", "pad_token": None}, f)
+        t = tern.Tokenizer(tern.import_model(folder, os.path.join(self.folder, "roles.tern")))
+        self.assertEqual((t.begin, t.end, t.padding), (94, 95, None))
+        t = tern.Tokenizer(self.path)
+        self.assertEqual((t.begin, t.end, t.padding), (None, None, None))
+        with open(os.path.join(folder, "tokenizer_config.json"), "w", encoding="utf-8") as f:
+            f.write("{")
+        with self.assertRaisesRegex(tern.Error, "JSON"):
+            tern.import_model(folder, os.path.join(self.folder, "roles.tern"))
+
+    def test_generate(self):
+        with tern.load(self.path) as m:
+            g = tern.Generator(m, temperature=1, seed=3)
+        pieces = list(g.generate("ab", max_tokens=60))
+        whole = "".join(pieces)
+        self.assertEqual((len(pieces), len(whole), g.ended, g.capacity), (60, 60, "length", 512))
+        self.assertEqual(g.tokens[:2], g.tokenizer.encode("ab"))
+        self.assertEqual("".join(g.generate(g.tokenizer.encode("ab"), 60)), whole)
+        self.assertNotEqual("".join(tern.Generator(self.path, temperature=1, seed=4).generate("ab", 60)), whole)
+        for stop in (whole[20:23], ["never this", whole[40:43]]):
+            self.assertEqual("".join(g.generate("ab", 60, stop)), whole[:whole.index(stop if isinstance(stop, str) else stop[1])])
+            self.assertEqual(g.ended, "stop")
+        self.assertEqual("".join(g.generate("ab", 60, whole[-3:] + "@@@")), whole)
+        list(g.generate("x" * 500))
+        self.assertEqual((g.ended, len(g.tokens)), ("full", 512))
+        with self.assertRaisesRegex(tern.Error, "512 positions"):
+            list(g.generate("x" * 513))
+        with self.assertRaisesRegex(tern.InvalidArgument, "top_p"):
+            tern.Generator(self.path, top_p=2)
+        with self.assertRaisesRegex(tern.Error, "language model"):
+            tern.Generator(model("small.tern"))
+        with self.assertRaisesRegex(tern.TimedOut, "."):
+            list(g.generate("ab", timeout=1e-9))
+
+    def test_chat(self):
+        g = tern.Generator(self.path, template="chatml")
+        self.assertEqual(g.template, "chatml")
+        self.assertEqual(g.tokenizer.decode(g.encode_chat([("user", "Hi"), {"role": "assistant", "content": "Yes"}], answer=False)),
+                         "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nYes<|im_end|>\n")
+        self.assertEqual(g.encode_chat([("user", "<|im_end|>")]).count(95), 1)
+        first = "".join(g.chat("Hi", 4))
+        self.assertEqual(g.messages, [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": first}])
+        before = g.tokens
+        second = "".join(g.chat("Why?", 4))
+        self.assertEqual(g.tokens[:len(before)], before)
+        # The same from the whole conversation, in another one and in this one.
+        whole = [("user", "Hi"), ("assistant", first), ("user", "Why?")]
+        self.assertEqual("".join(tern.Generator(self.path, template="chatml").chat(whole, 4)), second)
+        self.assertEqual("".join(g.chat(whole, 4)), second)
+        self.assertEqual(g.tokenizer.decode(g.tokens).count("<|im_start|>"), 4)
+        g.reset()
+        self.assertEqual((g.messages, g.tokens), ([], []))
+        # An answer that nobody waits for to its end is part of the conversation; nobody goes on with it.
+        pieces = g.chat("Hi", 4)
+        start = next(pieces)
+        other = g.chat("Why?", 4)
+        with self.assertRaisesRegex(RuntimeError, "before this one"):
+            list(pieces)
+        del pieces
+        list(other)
+        g.reset()
+        pieces = g.chat("Hi", 4)
+        self.assertEqual(next(pieces), start)
+        pieces.close()
+        self.assertEqual(g.messages[1]["content"], start)
+        with self.assertRaisesRegex(tern.InvalidArgument, "'tool'"):
+            g.chat([("tool", "x")])
+        with self.assertRaisesRegex(tern.NotFound, "chatml, llama3"):
+            tern.Generator(self.path).chat("Hi")
+
+    def test_smollm2(self):
+        source = os.path.join(CACHE, "models/smollm2-135m-instruct.gguf")
+        if not os.path.exists(source):
+            self.skipTest(f"{source} is not there; samples/fetch brings it")
+        path = tern.import_model(source, os.path.join(self.folder, "smol.tern"), weights="q8_0")
+        g = tern.Generator(path)
+        # Ids are those of transformers.
+        cases = 0
+        with open(os.path.join(ARGS.source, "tests/text/chat_goldens.txt"), encoding="utf-8") as f:
+            for case in map(json.loads, f):
+                if case["model"] == "smollm2":
+                    self.assertEqual(g.encode_chat(case["messages"], case["answer"]), case["ids"], case)
+                    cases += 1
+        self.assertEqual(cases, 20)
+        self.assertIn("Paris", "".join(g.chat("What is the capital of France?")))
+        self.assertEqual(g.ended, "end")
+        self.assertIn("Rome", "".join(g.chat("And of Italy?")))
+        # Ctrl-C ends the answer; the conversation goes on.
+        program = """if True:
+            import os, signal, sys, threading, tern
+            g = tern.Generator(sys.argv[1])
+            got = []
+            threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+            try:
+                for piece in g.chat("Write a very long story about a ship.", 4000):
+                    got.append(piece)
+            except KeyboardInterrupt:
+                print("interrupted", len(got) > 0, g.messages[1]["content"] == "".join(got))
+            print("Paris" in "".join(g.chat([("user", "What is the capital of France?")])), g.ended)
+        """
+        p = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True,
+                           env=os.environ | {"PYTHONPATH": os.path.join(ARGS.source, "bindings/python")})
+        self.assertEqual((p.returncode, p.stdout), (0, "interrupted True True\nTrue end\n"), p.stderr)
 
 
 class Wheel(unittest.TestCase):

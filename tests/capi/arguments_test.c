@@ -58,6 +58,9 @@ static tern_vision *detector, *pose;
 static tern_model* words;
 static tern_tokenizer* tokenizer;
 static tern_detokenizer* detokenizer;
+static tern_chat* chat;
+static tern_chat_message chat_message = TERN_CHAT_MESSAGE_INIT;
+static const char* const stops[] = {"x", "yz"};
 static const int32_t ids[2] = {257, 10};
 static const char tokenizer_json[] =
     "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}}";
@@ -168,6 +171,14 @@ CALL(tokenizer_find_token,
 CALL(detokenizer_create, tern_detokenizer_create((tern_tokenizer*)a[0].p, (uint32_t)a[1].n, (tern_detokenizer**)a[2].p))
 CALL(detokenizer_add, tern_detokenizer_add((tern_detokenizer*)a[0].p, I32(1), (const char**)a[2].p, (size_t*)a[3].p))
 CALL(detokenizer_end, tern_detokenizer_end((tern_detokenizer*)a[0].p, (const char**)a[1].p, (size_t*)a[2].p))
+CALL(detokenizer_set_stops,
+     tern_detokenizer_set_stops((tern_detokenizer*)a[0].p, (const char* const*)a[1].p, (size_t)a[2].n))
+CALL(chat_options_init, tern_chat_options_init((tern_chat_options*)a[0].p, (size_t)a[1].n))
+CALL(chat_create,
+     tern_chat_create((tern_tokenizer*)a[0].p, (const char*)a[1].p, (tern_chat_options*)a[2].p, (tern_chat**)a[3].p))
+CALL(chat_encode, tern_chat_encode((tern_chat*)a[0].p, (tern_chat_message*)a[1].p, (size_t)a[2].n, (size_t)a[3].n,
+                                   (uint32_t)a[4].n, (int32_t*)a[5].p, (size_t)a[6].n, (size_t*)a[7].p))
+CALL(chat_get_ends, tern_chat_get_ends((tern_chat*)a[0].p, (const int32_t**)a[1].p, (size_t*)a[2].p))
 
 #define RELEASE(type) \
   static void release_##type(void* p) { tern_##type##_release((tern_##type*)p); }
@@ -184,6 +195,7 @@ RELEASE(tracker)
 RELEASE(camera_motion)
 RELEASE(tokenizer)
 RELEASE(detokenizer)
+RELEASE(chat)
 
 /* Functions without a status: what they say to NULL and to numbers out of range. */
 static void no_status(void) {
@@ -214,6 +226,8 @@ static void no_status(void) {
         tern_tokenizer_get_role(tokenizer, TERN_TOKEN_ROLE_END) == 260);
   tern_tokenizer_release(NULL);
   tern_detokenizer_release(NULL);
+  CHECK(!tern_chat_template(NULL) && tern_detokenizer_stopped(NULL) == 0 && tern_detokenizer_stopped(detokenizer) == 0);
+  tern_chat_release(NULL);
   tern_cancel_release(NULL);
   tern_cancel_reset(NULL);
   tern_cancel_signal(NULL);
@@ -268,6 +282,9 @@ static const char* const kNoStatus[] = {"tern_version",
                                         "tern_tokenizer_get_role",
                                         "tern_tokenizer_release",
                                         "tern_detokenizer_release",
+                                        "tern_detokenizer_stopped",
+                                        "tern_chat_template",
+                                        "tern_chat_release",
                                         "tern_cancel_release",
                                         "tern_cancel_reset",
                                         "tern_cancel_signal",
@@ -293,6 +310,7 @@ static const tern_session_options session_options_ = TERN_SESSION_OPTIONS_INIT;
 static const tern_run_options run_options = TERN_RUN_OPTIONS_INIT;
 static const tern_vision_options vision_options = TERN_VISION_OPTIONS_INIT;
 static const tern_generator_options generator_options = TERN_GENERATOR_OPTIONS_INIT;
+static tern_chat_options chat_options = TERN_CHAT_OPTIONS_INIT;
 static const tern_tracker_options tracker_options = TERN_TRACKER_OPTIONS_INIT;
 static const tern_camera_motion_options motion_options = TERN_CAMERA_MOTION_OPTIONS_INIT;
 static const tern_device_info device_info = TERN_DEVICE_INFO_INIT;
@@ -461,6 +479,18 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
        {H(tokenizer), N(0, 3, 2, 8, UINT32_MAX), W(POINTER)},
        release_detokenizer},
       {"tern_detokenizer_add", detokenizer_add, {H(detokenizer), TOKEN, W(POINTER), W(8)}, NULL},
+      {"tern_detokenizer_set_stops", detokenizer_set_stops, {H(detokenizer), H(stops), N(2, 2, 17, INT64_MAX)}, NULL},
+      {"tern_chat_options_init", chat_options_init, {INIT_SIZE(tern_chat_options)}, NULL},
+      {"tern_chat_create",
+       chat_create,
+       {H(tokenizer), O("<|user|>\\n{{eos_token}}"), SO(chat_options), W(POINTER)},
+       release_chat},
+      {"tern_chat_encode",
+       chat_encode,
+       {H(chat), S(chat_message), N(1, 2, 0, INT64_MAX), N(0, 2, 2, INT64_MAX), N(0, 2, 2, UINT32_MAX), W(64),
+        N(16, 0, 0), W(8)},
+       NULL},
+      {"tern_chat_get_ends", chat_get_ends, {H(chat), W(POINTER), W(8)}, NULL},
       {"tern_detokenizer_end", detokenizer_end, {H(detokenizer), W(POINTER), W(8)}, NULL},
   };
   enum { ROOM = 4096 };
@@ -610,6 +640,11 @@ words = load(context, "words.tern");
 language = load(context, "language.tern");
 NEED(tern_tokenizer_create_from_model(words, &tokenizer));
 NEED(tern_detokenizer_create(tokenizer, 0, &detokenizer));
+chat_options.template_name = "zephyr";
+NEED(tern_chat_create(tokenizer, NULL, &chat_options, &chat));
+chat_message.role = "user";
+chat_message.content = "the";
+chat_message.content_bytes = 3;
 profile.flags = TERN_SESSION_PROFILE | TERN_SESSION_KEEP_INTERMEDIATES;
 NEED(tern_session_create(small, &profile, &session));
 NEED(tern_session_create(counter, NULL, &counting));
@@ -647,6 +682,7 @@ close(fd);
 remove(file_in_folder("arguments.state"));
 remove(file_in_folder("arguments.json"));
 tern_detokenizer_release(detokenizer);
+tern_chat_release(chat);
 tern_tokenizer_release(tokenizer);
 tern_model_release(words);
 tern_tracker_release(tracker);

@@ -34,6 +34,8 @@ SIZE(tern_track_frame, 48)
 SIZE(tern_track, 40)
 SIZE(tern_camera_motion_options, 12)
 SIZE(tern_token_info, 48)
+SIZE(tern_chat_options, 24)
+SIZE(tern_chat_message, 32)
 SIZE(tern_import_options, 80)
 SIZE(tern_task_key, 64)
 SIZE(tern_recipe, 32)
@@ -59,6 +61,8 @@ tern_limits limits = TERN_LIMITS_INIT;
 tern_load_options load_options = TERN_LOAD_OPTIONS_INIT;
 tern_tensor_info tensor_info = TERN_TENSOR_INFO_INIT;
 tern_token_info token_info = TERN_TOKEN_INFO_INIT;
+tern_chat_options chat_options = TERN_CHAT_OPTIONS_INIT;
+tern_chat_message chat_message = TERN_CHAT_MESSAGE_INIT;
 tern_session_options session_options = TERN_SESSION_OPTIONS_INIT;
 tern_run_options run_options = TERN_RUN_OPTIONS_INIT;
 tern_memory_report memory_report = TERN_MEMORY_REPORT_INIT;

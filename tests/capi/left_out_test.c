@@ -77,6 +77,9 @@ static void texts(tern_context* context) {
   tern_tokenizer* tokenizer = NULL;
   tern_detokenizer* detokenizer = NULL;
   tern_token_info info = TERN_TOKEN_INFO_INIT;
+  tern_chat* chat = NULL;
+  const tern_chat_message message = TERN_CHAT_MESSAGE_INIT;
+  const int32_t* ends = NULL;
   const char* text = NULL;
   int32_t id = 7;
   size_t count = 7;
@@ -90,6 +93,13 @@ static void texts(tern_context* context) {
   FAILS(TERN_ERR_UNSUPPORTED, tern_detokenizer_create(tokenizer, 0, &detokenizer));
   FAILS(TERN_ERR_UNSUPPORTED, tern_detokenizer_add(detokenizer, 0, &text, &count));
   FAILS(TERN_ERR_UNSUPPORTED, tern_detokenizer_end(detokenizer, &text, &count));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_detokenizer_set_stops(detokenizer, NULL, 0));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_chat_create(tokenizer, "", NULL, &chat));
+  CHECK(says("TERN_TEXT") && chat == NULL);
+  FAILS(TERN_ERR_UNSUPPORTED, tern_chat_encode(chat, &message, 1, 0, 0, &id, 1, &count));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_chat_get_ends(chat, &ends, &count));
+  CHECK(!tern_chat_template(chat) && tern_detokenizer_stopped(detokenizer) == 0);
+  tern_chat_release(chat);
   CHECK(id == 7 && count == 7 && tern_tokenizer_num_tokens(tokenizer) == -1);
   CHECK(tern_tokenizer_get_role(tokenizer, TERN_TOKEN_ROLE_END) == -1);
   tern_tokenizer_release(tokenizer);

@@ -271,9 +271,12 @@ static void texts(void) {
   for (n = 1, before = -1;; ++n) {
     tern_tokenizer *read = NULL, *carried = NULL;
     tern_detokenizer* stream = NULL;
-    const char* text = NULL;
-    int32_t ids[8];
-    size_t count = 0, bytes = 0;
+    tern_chat* chat = NULL;
+    tern_chat_options options = TERN_CHAT_OPTIONS_INIT;
+    tern_chat_message message = TERN_CHAT_MESSAGE_INIT;
+    const char *text = NULL, *const stops[] = {" then"};
+    int32_t ids[8], said[64];
+    size_t count = 0, bytes = 0, turns = 0;
     char all[16];
     failed = 0;
     if (n > 1 && before < 0) before = live;
@@ -283,10 +286,18 @@ static void texts(void) {
     AGAIN(tern_tokenizer_encode(read, "ab a<end>", 9, TERN_ENCODE_PARSE_SPECIAL, ids, 8, &count), count == 0);
     AGAIN(tern_tokenizer_decode(read, ids, count, 0, all, sizeof all, &bytes), bytes == 0);
     AGAIN(tern_detokenizer_create(carried, 0, &stream), stream == NULL);
+    options.template_name = "zephyr";
+    message.role = "user";
+    AGAIN(tern_chat_create(carried, NULL, &options, &chat), chat == NULL);
+    AGAIN(tern_chat_encode(chat, &message, 1, 0, TERN_CHAT_ANSWER, said, 64, &turns), turns == 0);
+    AGAIN(tern_detokenizer_set_stops(stream, stops, 1), 1);
     AGAIN(tern_detokenizer_add(stream, 258, &text, &bytes), 1);
+    AGAIN(tern_detokenizer_end(stream, &text, &bytes), 1);
     disarm();
     CHECK(count == 5 && ids[1] == 2 && ids[4] == 9);
     CHECK(bytes == 4 && memcmp(text, " the", 4) == 0);
+    CHECK(turns == 25 && said[9] == 260);
+    tern_chat_release(chat);
     tern_detokenizer_release(stream);
     tern_tokenizer_release(carried);
     tern_tokenizer_release(read);

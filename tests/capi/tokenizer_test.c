@@ -70,11 +70,88 @@ static void tells(const tern_tokenizer* t) {
   CHECK(tern_tokenizer_get_role(t, TERN_TOKEN_ROLE_BEGIN) == -1);
 }
 
+static int same_text(const char* text, size_t bytes, const char* expected) {
+  return bytes == strlen(expected) && memcmp(text, expected, bytes) == 0;
+}
+
 static int gives(tern_detokenizer* d, int32_t id, const char* expected) {
   const char* text = NULL;
   size_t bytes = 0;
   return tern_detokenizer_add(d, id, &text, &bytes) == TERN_OK && bytes == strlen(expected) &&
          memcmp(text, expected, bytes) == 0;
+}
+
+/* A text ends before one of some strings, over tokens; what only began as one comes late. */
+static void stops(const tern_tokenizer* t) {
+  static const char* const list[] = {" the end", "ca!"};
+  static const char* const empty[] = {""};
+  tern_detokenizer* d = NULL;
+  const char* text = NULL;
+  size_t bytes = 0;
+  NEED(tern_detokenizer_create(t, 0, &d));
+  OK(tern_detokenizer_set_stops(d, list, 2));
+  CHECK(gives(d, 'a', "a") && gives(d, _THE, "") && gives(d, ' ', "") && gives(d, 'c', " the ") && gives(d, 'a', ""));
+  CHECK(gives(d, _THE, "ca") && gives(d, ' ', "") && gives(d, 'e', "") && gives(d, 'n', ""));
+  CHECK(tern_detokenizer_stopped(d) == 0);
+  CHECK(gives(d, 'd', "") && tern_detokenizer_stopped(d) == 1 && gives(d, 'x', ""));
+  OK(tern_detokenizer_end(d, &text, &bytes));
+  CHECK(bytes == 0 && tern_detokenizer_stopped(d) == 0);
+  CHECK(gives(d, 'c', "") && gives(d, 0xe4, ""));
+  OK(tern_detokenizer_end(d, &text, &bytes));
+  CHECK(bytes == 4 && memcmp(text, "c\xef\xbf\xbd", 4) == 0);
+  FAILS(TERN_ERR_LIMIT, tern_detokenizer_set_stops(d, empty, 1));
+  OK(tern_detokenizer_set_stops(d, NULL, 0));
+  CHECK(gives(d, 'c', "c"));
+  tern_detokenizer_release(d);
+}
+
+static tern_chat_message say(const char* role, const char* content) {
+  tern_chat_message m = TERN_CHAT_MESSAGE_INIT;
+  m.role = role;
+  m.content = content;
+  m.content_bytes = strlen(content);
+  return m;
+}
+
+static void chats(const tern_tokenizer* t) {
+  tern_chat_options options = TERN_CHAT_OPTIONS_INIT;
+  tern_chat_message m[4];
+  tern_chat *chat = NULL, *none = NULL;
+  const int32_t* ends = NULL;
+  int32_t ids[256];
+  char text[256];
+  size_t count = 0, bytes = 0, all = 0;
+  FAILS(TERN_ERR_NOT_FOUND, tern_chat_create(t, NULL, NULL, &none));
+  CHECK(says("chatml") && says("gemma"));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_chat_create(t, "{{ messages }}", NULL, &none));
+  CHECK(says("chatml") && says("--template"));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_chat_create(t, "<|im_start|><|im_end|>", NULL, &none));
+  CHECK(says("'<|im_end|>'"));
+  options.template_name = "none";
+  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_chat_create(t, NULL, &options, &none));
+  CHECK(says("'none'") && says("zephyr") && none == NULL);
+  options.template_name = "zephyr";
+  OK(tern_chat_create(t, NULL, &options, &chat));
+  CHECK(strcmp(tern_chat_template(chat), "zephyr") == 0);
+  OK(tern_chat_get_ends(chat, &ends, &count));
+  CHECK(count == 1 && ends[0] == END);
+  m[0] = say("system", "a");
+  m[1] = say("user", "b<end>");
+  m[2] = say("assistant", "the");
+  m[3] = say("user", "c");
+  OK(tern_chat_encode(chat, m, 4, 0, TERN_CHAT_ANSWER, ids, 256, &all));
+  OK(tern_tokenizer_decode(t, ids, all, TERN_DECODE_SKIP_SPECIAL, text, sizeof text, &bytes));
+  CHECK(same_text(text, bytes, "<|system|>\na\n<|user|>\nb<end>\n<|assistant|>\nthe\n<|user|>\nc\n<|assistant|>\n"));
+  /* What comes behind the answer begins with its end. */
+  OK(tern_chat_encode(chat, m, 4, 3, TERN_CHAT_ANSWER, ids, 256, &count));
+  OK(tern_tokenizer_decode(t, ids, count, 0, text, sizeof text, &bytes));
+  CHECK(same_text(text, bytes, "<end>\n<|user|>\nc<end>\n<|assistant|>\n"));
+  OK(tern_chat_encode(chat, m, 4, 3, 0, NULL, 0, &bytes));
+  CHECK(bytes == count - 14);
+  m[1] = say("tool", "c");
+  FAILS(TERN_ERR_INVALID_ARGUMENT, tern_chat_encode(chat, m, 4, 0, 0, ids, 256, &count));
+  CHECK(says("'tool'"));
+  tern_chat_release(chat);
 }
 
 static void streams(tern_tokenizer* t) {
@@ -112,5 +189,7 @@ tern_context_release(context);
 encodes(t);
 decodes(t);
 tells(t);
+stops(t);
+chats(t);
 streams(t);
 MAIN_END("tokenizer_test")

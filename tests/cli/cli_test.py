@@ -129,8 +129,7 @@ class Case(unittest.TestCase):
 
 class CommandLine(Case):
     COMMANDS = ["import", "edit", "info", "check", "run", "compare", "bench", "detect", "segment", "classify", "pose", "embed", "read", "track", "tokenize",
-                "devices",
-                "version"]
+                "generate", "chat", "devices", "version"]
 
     def test_help(self):
         overview = tern("--help").out
@@ -428,7 +427,7 @@ class Import(Case):
         for words in ("Tiny2.5", "Tiny2.5/", "Tiny2.5/config.json"):
             p = subprocess.run([ARGS.tern, "import", words], cwd=self.path(""), capture_output=True, text=True)
             self.assertEqual(p.returncode, 0, p.stderr)
-            self.assertIn("Tiny2.5.tern: 3 signatures", p.stdout)
+            self.assertIn("Tiny2.5.tern: 3 signatures, a language model", p.stdout)
             os.remove(self.path("Tiny2.5.tern"))
         out = self.path("m.tern")
         tern("import", folder, "-o", out)
@@ -582,6 +581,144 @@ class Import(Case):
             with open(out, "rb") as f:
                 self.assertEqual(f.read(10), b"old")
         self.assertTrue(seen)
+
+
+class Chats(Case):
+    """A random model of 512 positions with letters as tokens, and SmolLM2."""
+    TEMPLATE = "{{ '<|im_start|>system\\nBe.<|im_end|>\\n' }}"
+
+    def setUp(self):
+        super().setUp()
+        if "no importer" in tern("import", "x.onnx", code=None).err:
+            self.skipTest("this build has no importer")
+
+    def letters(self, template=TEMPLATE):
+        folder = self.path("letters")
+        shutil.copytree(os.path.join(ARGS.source, "tests/models/golden/language/hf-qwen2"), folder)
+        pieces = ["\u0120", "\u010a"] + [chr(c) for c in range(33, 125)]
+        text = {"model": {"type": "BPE", "vocab": {p: i for i, p in enumerate(pieces)}, "merges": []},
+                "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}, "decoder": {"type": "ByteLevel"},
+                "added_tokens": [{"id": 94, "content": "<|im_start|>", "special": True}, {"id": 95, "content": "<|im_end|>", "special": True}]}
+        with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as f:
+            json.dump(text, f)
+        if template:
+            with open(os.path.join(folder, "chat_template.jinja"), "w", encoding="utf-8") as f:
+                f.write(template)
+        out = self.path("letters.tern")
+        tern("import", folder, "-o", out)
+        return out
+
+    def chat(self, model, text, *words, code=0):
+        p = subprocess.run([ARGS.tern, "chat", model, *words], input=text.encode(), capture_output=True, timeout=240)
+        self.assertEqual(p.returncode, code, p.stderr)
+        p.out, p.err = p.stdout.decode("utf-8", "replace"), p.stderr.decode("utf-8", "replace")
+        return p
+
+    def answers(self, *words, code=0):
+        p = self.chat(*words, "--json", code=code)
+        return [json.loads(line) for line in p.out.splitlines()], p.err
+
+    def test_turns(self):
+        model = self.letters()
+        lines, err = self.answers(model, "hi\n\nhello", "-n", "5")
+        # Three turns of system, user and the model; then the end of the answer and two more.
+        self.assertEqual([a["prompt_tokens"] for a in lines], [34, 26])
+        self.assertEqual([(a["end"], a["tokens"]) for a in lines], [("length", 5)] * 2)
+        self.assertEqual(err, "")
+        # The same without JSON: answers alone, and no prompt.
+        plain = self.chat(model, "hi\nhello\n", "-n", "5")
+        self.assertEqual(plain.out, "".join(a["text"] + "\n" for a in lines))
+        self.assertNotIn("> ", plain.err)
+        self.assertIn("cut after 5 tokens (-n)", plain.err)
+        # What was computed already is not computed again, and gives the same.
+        again, _ = self.answers(model, "hi\n/reset\nhi\n/system No.\nhi\n/system\nho\n/quit\nhi\n", "-n", "5")
+        self.assertEqual([a["prompt_tokens"] for a in again], [34, 0, 34 - 8, 34 - 8])
+        self.assertEqual([again[0]["text"], again[1]["text"]], [lines[0]["text"]] * 2)
+        own, _ = self.answers(model, "hi\n", "-n", "5", "--system", "No.")
+        self.assertEqual((own[0]["prompt_tokens"], own[0]["text"]), (34, again[2]["text"]))
+        # Special tokens in a message are text; a line may begin with / and go on in the next.
+        many, _ = self.answers(model, "<|im_end|>\n/reset\n//x\\\ny\n", "-n", "1")
+        self.assertEqual([a["prompt_tokens"] for a in many], [34 - 2 + 10, 34 - 2 + 4 - 19])
+
+    def test_full(self):
+        model = self.letters()
+        lines, err = self.answers(model, "x" * 600 + "\nhi\n" + "y" * 400 + "\n" + "z" * 90 + "\n/reset\nhi\n", "-n", "20", code=5)
+        self.assertEqual([a["end"] for a in lines], ["length", "length", "length"])
+        self.assertEqual(lines[2]["text"], lines[0]["text"])
+        self.assertEqual(err.count("the context of 512 tokens is full: /reset"), 2)
+        lines, err = self.answers(model, "y" * 470 + "\nhi\n/reset\nhi\n", code=5)
+        self.assertEqual((len(lines), lines[0]["end"], lines[0]["tokens"]), (2, "full", 512 - 34 - 468))
+        self.assertEqual(err.count("is full"), 2)
+
+    def test_errors(self):
+        model = self.letters(None)
+        self.assertIn("--template", self.chat(model, "hi\n", code=3).err)
+        self.assertIn("'vicuna', but chatml, llama3", self.chat(model, "hi\n", "--template", "vicuna", code=1).err)
+        self.assertIn("'<|eot_id|>'", self.chat(model, "hi\n", "--template", "llama3", code=4).err)
+        p = self.chat(model, "/what\nhi\n", "--template", "chatml", "-n", "1")
+        self.assertIn("there is no /what, but", p.err)
+        self.assertIn("/reset", p.err)
+        self.assertIn("--tokenizer", self.chat(self.model("small.tern"), "hi\n", code=3).err)
+
+    def test_stop(self):
+        model = self.letters()
+        whole = json.loads(tern("generate", model, "--prompt", "ab", "-n", "60", "--temp", "1", "--seed", "3", "--json").out)["text"]
+        words = ["generate", model, "--prompt", "ab", "-n", "60", "--temp", "1", "--seed", "3"]
+        for stop in (whole[20:23], whole[40:43]):
+            at = whole.index(stop)
+            cut = json.loads(tern(*words, "--json", "--stop", "never this", "--stop", stop).out)
+            self.assertEqual(cut["text"], whole[:at])
+            self.assertEqual(len(cut["tokens"]), at + 3)
+        # Held back to the end, as it might have become one.
+        self.assertEqual(tern(*words, "--stop", whole[-3:] + "@@@").out, whole + "\n")
+        self.assertIn("1 to 256", tern(*words, "--stop", "", code=None).err)
+        self.assertIn("--prompt", tern("generate", model, "--tokens", "1", "--stop", "x", code=2).err)
+        answer = self.answers(model, "hi\n", "-n", "30")[0][0]["text"]
+        cut = self.answers(model, "hi\n", "-n", "30", "--stop", answer[10:12])[0][0]
+        self.assertEqual((cut["text"], cut["end"]), (answer[:answer.index(answer[10:12])], "stop"))
+
+    def test_smollm2(self):
+        source = os.path.join(CACHE, "models/smollm2-135m-instruct.gguf")
+        if not os.path.exists(source):
+            print(f"SKIPPED: SmolLM2: {source} is not there (samples/fetch)")
+            self.skipTest("SmolLM2 was not fetched")
+        model = self.path("smol.tern")
+        tern("import", source, "--weights", "q8_0", "-o", model)
+        lines, _ = self.answers(model, "What is the capital of France?\nAnd of Italy?\n")
+        self.assertEqual([a["end"] for a in lines], ["end"] * 2)
+        self.assertIn("Paris", lines[0]["text"])
+        self.assertIn("Rome", lines[1]["text"])
+        if ARGS.samples:
+            p = subprocess.run([os.path.join(ARGS.samples, "chat"), model, "What is the capital of France?"], capture_output=True, text=True)
+            self.assertEqual((p.returncode, p.stdout), (0, lines[0]["text"] + "\n"), p.stderr)
+        # A person at a terminal: Ctrl-C ends the answer, the next question is answered; then it ends the command.
+        ours, theirs = os.openpty()
+        p = subprocess.Popen([ARGS.tern, "chat", model], stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        os.close(theirs)
+        os.write(ours, b"Write a very long story about a ship.\n")
+        self.assertTrue(os.read(p.stdout.fileno(), 1))
+        p.send_signal(signal.SIGINT)
+        os.write(ours, b"/reset\nWhat is the capital of France?\n")
+        text = b""
+        while b"Paris" not in text or not text.endswith(b"\n"):
+            more = os.read(p.stdout.fileno(), 4096)
+            self.assertTrue(more, text)
+            text += more
+        self.assertLess(len(text), 3000)
+        time.sleep(0.3)  # back at the prompt
+        p.send_signal(signal.SIGINT)
+        _, err = p.communicate(timeout=60)
+        os.close(ours)
+        self.assertEqual(p.returncode, -signal.SIGINT, err)
+        self.assertIn(b"chat template: chatml", err)
+        # Without a person it ends the command.
+        p = subprocess.Popen([ARGS.tern, "chat", model], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        p.stdin.write(b"Write a very long story about a ship.\nAnd now?\n")
+        p.stdin.flush()
+        self.assertTrue(os.read(p.stdout.fileno(), 1))
+        p.send_signal(signal.SIGINT)
+        p.communicate(timeout=60)
+        self.assertEqual(p.returncode, 130)
 
 
 class Tracks(Case):

@@ -153,6 +153,12 @@ TERN_TOKEN_ROLE_END = 1
 TERN_TOKEN_ROLE_UNKNOWN = 2
 TERN_TOKEN_ROLE_PADDING = 3
 
+# answers begin behind an empty thought, where the template knows that (Qwen 3)
+TERN_CHAT_NO_THINKING = 1
+
+# the beginning of the model's answer follows the messages
+TERN_CHAT_ANSWER = 1
+
 # tern_picture_format:
 # plane 0: R G B bytes
 TERN_PICTURE_RGB8 = 0
@@ -535,6 +541,38 @@ class tern_token_info(Structure):
 
     def __init__(self, **values):
         super().__init__(**{**dict(struct_size=sizeof(tern_token_info)), **values})
+
+
+class tern_chat_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # TERN_CHAT_NO_THINKING
+        ("flags", c_uint32),
+        # of a family; NULL = recognised
+        ("template_name", c_char_p),
+        # "26 Jul 2024", for templates that tell the date (Llama 3.1); NULL = today's
+        ("date", c_char_p),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_chat_options)), **values})
+
+
+class tern_chat_message(Structure):
+    _fields_ = [
+        # of all messages of a list the same
+        ("struct_size", c_uint32),
+        # 0
+        ("flags", c_uint32),
+        # "system", "user" or "assistant"
+        ("role", c_char_p),
+        # any bytes, UTF-8 is expected; special tokens that it spells stay text. NULL if empty
+        ("content", c_char_p),
+        ("content_bytes", c_size_t),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_chat_message)), **values})
 
 
 class tern_generator_options(Structure):
@@ -1245,10 +1283,42 @@ FUNCTIONS = {
         c_int32, [c_void_p, c_int32, POINTER(c_char_p), POINTER(c_size_t)],
         "detokenizer, id, text, bytes",
         'The text that one more token makes complete: whole characters of UTF-8. Bytes that are no UTF-8 become U+FFFD.\ntext    lent until the next call for this detokenizer; not terminated\nErrors  TERN_ERR_INDEX (the token is as if it had not come)'),
+    "tern_detokenizer_set_stops": (
+        c_int32, [c_void_p, POINTER(c_char_p), c_size_t],
+        "detokenizer, stops, num_stops",
+        'Ends the text before the first of these strings: what could be the beginning of one is held back until it is clear.\nCall it before the first token of a text.\nstops      UTF-8, 1 to 256 bytes each, copied; NULL if num_stops, at most 16, is 0\nErrors     TERN_ERR_LIMIT'),
+    "tern_detokenizer_stopped": (
+        c_int32, [c_void_p],
+        "detokenizer",
+        '1 from the token on with which one of the strings was complete: until tern_detokenizer_end there is no more text. 0\nfor NULL.'),
     "tern_detokenizer_end": (
         c_int32, [c_void_p, POINTER(c_char_p), POINTER(c_size_t)],
         "detokenizer, text, bytes",
-        'What is left of a character that did not come to its end: U+FFFD or nothing. The next token begins another text.'),
+        'What is left: text that was held back, U+FFFD for a character that did not come to its end. The next token begins\nanother text.'),
+    "tern_chat_options_init": (
+        c_int32, [POINTER(tern_chat_options), c_size_t],
+        "options, size",
+        ''),
+    "tern_chat_create": (
+        c_int32, [c_void_p, c_char_p, POINTER(tern_chat_options), POINTER(c_void_p)],
+        "tokenizer, source, options, chat",
+        'tokenizer      may be released before the chat\nsource         the template as the model carries it, in Jinja; NULL: none, options name one\noptions        NULL = defaults\nErrors         TERN_ERR_NOT_FOUND         neither source nor name\n               TERN_ERR_INVALID_ARGUMENT  no family has this name\n               TERN_ERR_UNSUPPORTED       the source is of no family that is known, the message lists them; or the\n                                          vocabulary lacks the token with which turns end'),
+    "tern_chat_release": (
+        None, [c_void_p],
+        "chat",
+        ''),
+    "tern_chat_template": (
+        c_char_p, [c_void_p],
+        "chat",
+        'The name of its family; NULL for NULL. Borrowed for ever.'),
+    "tern_chat_encode": (
+        c_int32, [c_void_p, POINTER(tern_chat_message), c_size_t, c_size_t, c_uint32, POINTER(c_int32), c_size_t, POINTER(c_size_t)],
+        "chat, messages, num_messages, num_done, flags, ids, capacity, count",
+        'The ids of messages: those of the reference implementations of the templates.\n\nWith num_done > 0 only what the messages behind the first num_done add, so that a generator goes on from the tokens\nthat it has. If the last one of those is an answer, the ids begin with what ends it: take the token that ended the\nanswer off first (tern_generator_truncate, which costs nothing there), if it came at all. A thought stays in the\ntokens then; all messages anew (num_done 0) leave it out of earlier answers, as the template of Qwen 3 does.\nmessages   the whole conversation, also what is done: templates look at the order, and put the system text into a\n           user\'s message ("gemma", "llama2", "mistral")\nflags      TERN_CHAT_ANSWER\nids        gets the first `capacity` ids; NULL if that is 0\ncount      how many ids there are, which may be more than `capacity`\nErrors     TERN_ERR_INVALID_ARGUMENT: no messages, a role that is not known or not possible at its place; and those\n           of tern_tokenizer_encode'),
+    "tern_chat_get_ends": (
+        c_int32, [c_void_p, POINTER(POINTER(c_int32)), POINTER(c_size_t)],
+        "chat, ids, count",
+        'The tokens that end an answer, at least one.\nids   lent as long as the chat lives'),
     "tern_generator_options_init": (
         c_int32, [POINTER(tern_generator_options), c_size_t],
         "options, size",

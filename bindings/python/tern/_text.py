@@ -105,15 +105,20 @@ class Tokenizer(Handle):
         """The text of ids; bytes that are no UTF-8 become U+FFFD."""
         return self.decode_bytes(ids, skip_special).decode("utf-8", "replace")
 
-    def stream(self, ids, skip_special: bool = False):
-        """Yields the text of ids as they come: whole characters, "" where one is not complete yet."""
+    def stream(self, ids, skip_special: bool = False, stop=()):
+        """Yields the text of ids as they come: whole characters, "" where one is not complete yet. It ends before the first text of `stop`
+        (one, or a list) that comes; what could become one is held back."""
         pointer, text, size = ctypes.c_void_p(), ctypes.c_char_p(), ctypes.c_size_t()
+        stops = [s.encode() for s in ([stop] if isinstance(stop, str) else stop)]
         check(lib.tern_detokenizer_create(self, skip_special * raw.TERN_DECODE_SKIP_SPECIAL, pointer))
         take = lambda: ctypes.string_at(text, size.value).decode() if size.value else ""
         try:
+            check(lib.tern_detokenizer_set_stops(pointer, (ctypes.c_char_p * len(stops))(*stops), len(stops)))
             for id in ids:
                 check(lib.tern_detokenizer_add(pointer, id, text, size))
                 yield take()
+                if lib.tern_detokenizer_stopped(pointer):
+                    return
             check(lib.tern_detokenizer_end(pointer, text, size))
             if size.value:
                 yield take()

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Language models: texts that go on, and conversations."""
+import ctypes
+
+from . import _raw as raw
+from ._interrupt import RunOptions
+from ._library import Handle, NotFound, check, lib, to_text
+from ._model import Model, load
+from ._text import Tokenizer
+
+
+class _Chat(Handle):
+    _release = "tern_chat_release"
+
+    def __init__(self, tokenizer, source, template, thinking, date):
+        options = raw.tern_chat_options(flags=0 if thinking else raw.TERN_CHAT_NO_THINKING, template_name=template.encode() if template else None,
+                                        date=date.encode() if date else None)
+        pointer, ids, count = ctypes.c_void_p(), ctypes.POINTER(ctypes.c_int32)(), ctypes.c_size_t()
+        check(lib.tern_chat_create(tokenizer, source, options, pointer))
+        super().__init__(pointer)
+        check(lib.tern_chat_get_ends(self, ids, count))
+        self.ends = frozenset(ids[:count.value])
+
+    def encode(self, messages, done, answer):
+        list_ = (raw.tern_chat_message * len(messages))()
+        for m, (role, content) in zip(list_, messages):
+            data = content.encode("utf-8", "surrogatepass")
+            m.struct_size = ctypes.sizeof(m)
+            m.role, m.content, m.content_bytes = role.encode(), data, len(data)  # ctypes keeps the bytes
+        capacity, count = 256, ctypes.c_size_t()
+        while True:
+            ids = (ctypes.c_int32 * capacity)()
+            check(lib.tern_chat_encode(self, list_, len(messages), done, raw.TERN_CHAT_ANSWER if answer else 0, ids, capacity, count))
+            if count.value <= capacity:
+                return ids[:count.value]
+            capacity = count.value
+
+
+def _pair(message):
+    return (message["role"], message["content"]) if isinstance(message, dict) else tuple(message)
+
+
+class Generator(Handle):
+    """A language model: its path or a Model. One thread at a time.
+
+        g = tern.Generator("smollm2.tern")
+        for piece in g.chat("What is the capital of France?"):
+            print(piece, end="", flush=True)
+
+    temperature: 0 = always the most probable token, the other options but the penalty have no meaning then; top_k: draws among so
+    many (0 = all); top_p: among the fewest whose probabilities reach it; min_p: among those with at least min_p times the largest
+    one; repetition_penalty: makes tokens less probable that are there already (1 = none); the same seed draws the same.
+    template: of conversations ("chatml", "llama3", "llama2", "mistral", "gemma", "bitnet", "zephyr"), where the model does not say
+    it; thinking=False: answers come without thinking first, where the template knows that; date: as "26 Jul 2024", of templates
+    that tell it, None = today's."""
+
+    _release = "tern_generator_release"
+
+    def __init__(self, model, temperature: float = 0, top_k: int = 0, top_p: float = 1, min_p: float = 0, repetition_penalty: float = 1,
+                 seed: int = 0, backends: str = None, template: str = None, thinking: bool = True, date: str = None, context=None):
+        model = model if isinstance(model, Model) else load(model, context)
+        options = raw.tern_generator_options(top_k=top_k, backends=backends.encode() if backends else None, temperature=temperature, top_p=top_p,
+                                             min_p=min_p, repetition_penalty=repetition_penalty, seed=seed)
+        pointer = ctypes.c_void_p()
+        check(lib.tern_generator_create(model, options, pointer))
+        super().__init__(pointer)
+        source = model.metadata.get("language.chat_template")
+        self._form, self._chat = (source.encode() if source else None, template, thinking, date), None
+        try:
+            self._tokenizer = Tokenizer(model)
+        except NotFound as e:  # ids go in and out all the same
+            self._tokenizer, self._without = None, e
+        self._tokens, self._turn = [], 0
+        self._messages, self._done = [], 0  # of these the tokens hold the first ones
+        self.ended = None
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        if self._tokenizer is None:
+            raise self._without
+        return self._tokenizer
+
+    def _template(self):
+        if self._chat is None:
+            self._chat = _Chat(self.tokenizer, *self._form)
+        return self._chat
+
+    @property
+    def template(self) -> str:
+        """The name of the template of conversations."""
+        return to_text(lib.tern_chat_template(self._template()))
+
+    @property
+    def tokens(self) -> list:
+        """Ids of all tokens that were given or made."""
+        return list(self._tokens)
+
+    @property
+    def capacity(self) -> int:
+        """How many tokens there can be."""
+        return lib.tern_generator_capacity(self)
+
+    @property
+    def messages(self) -> list:
+        """The conversation so far, with answers, as dictionaries of "role" and "content"."""
+        return [{"role": role, "content": content} for role, content in self._messages]
+
+    def reset(self):
+        """Forgets everything."""
+        self._turn += 1
+        self._truncate(0)
+        self._messages, self._done = [], 0
+
+    def encode_chat(self, messages, answer: bool = True) -> list:
+        """Ids of a conversation, as transformers' apply_chat_template. answer: with the beginning of an answer."""
+        return self._template().encode([_pair(m) for m in messages], 0, answer)
+
+    def generate(self, prompt, max_tokens: int = 128, stop=(), timeout: float = None):
+        """Yields what follows a prompt, a text (special tokens in it count as such) or ids, piece by piece. It ends after max_tokens,
+        before a text of `stop` (one, or a list), or where the model ends it: `ended` says "length", "stop", "end", or "full", if there
+        is no room for more tokens. timeout: seconds for each step; it raises TimedOut. Ctrl-C raises KeyboardInterrupt; the next call goes on
+        with what is there."""
+        ids = self.tokenizer.encode(prompt, parse_special=True) if isinstance(prompt, str) else list(prompt)
+        self._messages, self._done = [], 0
+        end = self.tokenizer.end
+        return self._go_on(ids, False, {end} if end is not None else (), max_tokens, stop, timeout, None)
+
+    def chat(self, messages, max_tokens: int = 1024, stop=(), timeout: float = None):
+        """Yields an answer piece by piece. messages: a text, which goes on with the conversation so far; or the whole conversation,
+        dictionaries of "role" ("system", "user", "assistant") and "content", or such pairs. What the model has computed already is not
+        computed again. Special tokens that a message spells are text. Else as generate."""
+        messages = self._messages + [("user", messages)] if isinstance(messages, str) else [_pair(m) for m in messages]
+        chat, done = self._template(), self._done
+        if not 0 < done < len(messages) or messages[:done] != self._messages[:done]:
+            done = 0
+        return self._go_on(chat.encode(messages, done, True), done > 0, chat.ends, max_tokens, stop, timeout, messages)
+
+    def _truncate(self, length):
+        check(lib.tern_generator_truncate(self, length))
+        del self._tokens[length:]
+
+    def _feed(self, ids, goes_on, timeout):
+        # Ctrl-C may have come between a token and its being noted here.
+        self._truncate(min(len(self._tokens), lib.tern_generator_length(self)))
+        if not goes_on:
+            same = 0
+            while same < min(len(ids), len(self._tokens)) and ids[same] == self._tokens[same]:
+                same += 1
+            self._truncate(same)
+            ids = ids[same:]
+        with RunOptions(timeout) as options:
+            check(lib.tern_generator_feed(self, (ctypes.c_int32 * len(ids))(*ids), len(ids), options))
+        self._tokens += ids
+
+    def _go_on(self, ids, goes_on, ends, max_tokens, stop, timeout, messages):
+        self._turn += 1
+        return self._pieces(self._turn, ids, goes_on, ends, max_tokens, stop, timeout, messages)
+
+    def _ids(self, ends, max_tokens, timeout):
+        token = ctypes.c_int32()
+        for _ in range(max_tokens):
+            with RunOptions(timeout) as options:
+                status = lib.tern_generator_next(self, token, options)
+            if status == raw.TERN_ERR_LIMIT and len(self._tokens) >= self.capacity:
+                self.ended = "full"
+                return
+            check(status)
+            self._tokens.append(token.value)
+            if token.value in ends:
+                self._truncate(len(self._tokens) - 1)  # the next turn brings it
+                self.ended = "end"
+                return
+            yield token.value
+        self.ended = "length"
+
+    def _pieces(self, turn, ids, goes_on, ends, max_tokens, stop, timeout, messages):
+        def alone():
+            if turn != self._turn:
+                raise RuntimeError("another text was begun before this one came to its end")
+        alone()
+        self.ended, answer = None, []
+        try:
+            self._feed(ids, goes_on, timeout)
+            if messages is not None:
+                self._messages, self._done = messages, 0
+            for piece in self.tokenizer.stream(self._ids(ends, max_tokens, timeout), skip_special=messages is not None, stop=stop):
+                if piece:
+                    answer.append(piece)
+                    yield piece
+                    alone()
+            self.ended = self.ended or "stop"
+        finally:
+            if turn == self._turn and messages is not None and self._messages is messages:
+                whole = "".join(answer)
+                self._messages = messages + [("assistant", whole)]
+                # Templates leave thoughts out of earlier answers: the next turn begins from the first message again.
+                self._done = 0 if "</think>" in whole else len(self._messages)
