@@ -270,6 +270,8 @@ void many_rows(const TernaryArgs& a, int64_t begin, int64_t end, char* scratch) 
     p.m = a.m - first < kTernaryBlock ? a.m - first : kTernaryBlock;
     p.x = a.codes + first * stride;
     p.y = sums;
+    for (int64_t i = 0; i < p.m; ++i)  // rows lie pages apart
+      for (int64_t j = 0; j < kTernaryPanel; j += 16) prefetch_write(a.y + (first + i) * a.y_stride + r + j);
     a.product(&p, 0, units(p), rest);
     finish(a, sums, factors_of(a) + first, first, p.m, r);
   }
