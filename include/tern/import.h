@@ -32,7 +32,8 @@ typedef struct tern_import_options {
    * and s in two bits, with a scale for each row, and their inputs are rounded to 8 bits as BitNet b1.58 does; the rest
    * is q8_0. Models whose weights are others are refused then. NULL = ternary where the source says so, else q8_0 */
   const char* weights;
-  const char* cache;          /* language models: keys and values, "f32" or "f16"; NULL = f32 with weights f32, else f16 */
+  const char* cache;          /* language models: keys and values, "f32", "f16" or "int8" (a scale for each position and
+                               * head); NULL = f32 with weights f32, else f16 */
 } tern_import_options;
 #define TERN_IMPORT_OPTIONS_INIT \
   { (uint32_t)sizeof(tern_import_options), 0, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL }

@@ -231,7 +231,9 @@ const Command& import_command() {
         "of a language model: f32, f16, q8_0 (8 bits, a scale for 32 numbers), or ternary (-s, 0 and s in two bits, "
         "for "
         "models that were trained so); the default is ternary where SOURCE says so, else q8_0"},
-       {"--cache", "TYPE", "of a language model's keys and values: f16, or f32, which --weights f32 has"},
+       {"--cache", "TYPE",
+        "of a language model's keys and values: f16, int8 (a scale for each position and head), or f32, which "
+        "--weights f32 has"},
        {"--json", nullptr, "for programs; 'warnings' tells what will be slow"}},
       0,
       1,

@@ -134,7 +134,7 @@ tern_status import_gguf(std::span<const uint8_t> bytes, const ImportOptions& opt
   WeightForm form;
   TERN_TRY(find_weight_form(options, ternary, &form));
   TransformerConfig config;
-  config.cache = form.cache, config.bit_linear = form.ternary;
+  form.configure(&config);
   TERN_TRY(read_config(file, *family, &config));
   ModelDef model;
   Missing missing;

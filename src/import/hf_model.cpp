@@ -359,7 +359,7 @@ tern_status HfImport::read_chat_template(std::string* out) {
 tern_status HfImport::build(const WeightForm& form, ModelDef* model) {
   form_ = &form, model_ = model;
   TransformerConfig& c = config_.model;
-  c.cache = form.cache, c.bit_linear = form.ternary;
+  form.configure(&c);
   const auto place = std::find_if(std::begin(kPlaces), std::end(kPlaces), [&](const Place& p) {
     return found_.count(std::string(p.body) + "embed_tokens.weight") > 0;
   });

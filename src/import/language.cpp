@@ -78,9 +78,11 @@ tern_status find_weight_form(const ImportOptions& options, bool ternary, WeightF
                      wanted.c_str());
   *out = *form;
   if (options.cache.empty()) return TERN_OK;
-  if (options.cache != "f32" && options.cache != "f16")
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "a cache of '%.60s'; there are f32 and f16", options.cache.c_str());
-  out->cache = options.cache == "f32" ? TERN_DTYPE_F32 : TERN_DTYPE_F16;
+  if (options.cache != "f32" && options.cache != "f16" && options.cache != "int8")
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "a cache of '%.60s'; there are f32, f16 and int8",
+                     options.cache.c_str());
+  out->cache = options.cache == "f16" ? TERN_DTYPE_F16 : TERN_DTYPE_F32;
+  if (options.cache == "int8") out->cache_encoding = Encoding::row_int8;
   return TERN_OK;
 }
 

@@ -40,6 +40,11 @@ struct WeightForm {
   Encoding encoding, projections;  // of the embedding and the head; of what layers multiply with
   DType cache;                     // of keys and values
   bool ternary = false;            // projections are -s, 0 and s, and their inputs are rounded to 8 bits
+  Encoding cache_encoding = Encoding::plain;
+
+  void configure(TransformerConfig* c) const {
+    c->cache = cache, c->cache_encoding = cache_encoding, c->bit_linear = ternary;
+  }
 };
 // Of ImportOptions::weights, or where that is empty the model's own: `ternary` says that its projections are; and of
 // ImportOptions::cache. Errors: TERN_ERR_INVALID_ARGUMENT.

@@ -188,7 +188,7 @@ tern_status build_transformer(const TransformerConfig& config, ModelDef* model) 
     for (const char* name : {"keys", "values"}) {
       StateDecl s;
       s.name = "layers." + std::to_string(i) + "." + name;
-      s.dtype = config.cache;
+      s.dtype = config.cache, s.encoding = config.cache_encoding;
       s.shape = {config.positions, config.kv_heads, config.head_dim};
       s.paged = true;
       model->states.push_back(std::move(s));

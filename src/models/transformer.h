@@ -31,8 +31,9 @@ struct TransformerConfig {
   // (i + 1) % global_every == 0; window 0: every layer sees all.
   int64_t window = 0, global_every = 0;
   RopeAttrs local_rope;
-  DType cache = TERN_DTYPE_F16;  // of keys and values
-  bool bit_linear = false;       // what layers multiply with weights is rounded to 8 bits (ops/bit_linear.cpp)
+  DType cache = TERN_DTYPE_F16;  // of keys and values, and how they lie
+  Encoding cache_encoding = Encoding::plain;
+  bool bit_linear = false;  // what layers multiply with weights is rounded to 8 bits (ops/bit_linear.cpp)
 };
 
 // Are all sizes within what the builder takes, and do they fit each other? Errors: TERN_ERR_CORRUPT names the size.

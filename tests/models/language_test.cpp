@@ -95,14 +95,22 @@ TEST_P(Language, SameBitsHoweverTheyAreFed) {
     }
 }
 
-TEST_P(Language, SmallerWeights) {
-  for (const auto& [weights, bound] : {std::pair("f16", 2e-3), std::pair("q8_0", 0.05)}) {
-    ASSERT_NO_FATAL_FAILURE(open(GetParam(), weights));
+TEST_P(Language, SmallerWeightsAndCaches) {
+  const struct {
+    const char *weights, *cache;
+    double bound;
+  } forms[] = {{"f16", nullptr, 2e-3}, {"q8_0", nullptr, 0.05}, {"f32", "f16", 2e-3}, {"f32", "int8", 0.05}};
+  std::vector<float> before;
+  for (const auto& [weights, cache, bound] : forms) {
+    ASSERT_NO_FATAL_FAILURE(open(GetParam(), weights, 1, cache));
     const Generator g = generator();
     const std::vector<int32_t> tokens = golden_tokens();
     ASSERT_OK(tern_generator_feed(g.get(), tokens.data(), kTokens, nullptr));
-    EXPECT_LT(distance(logits_of(g.get()).data(), want.data() + (kTokens - 1) * kVocabulary, kVocabulary), bound)
-        << weights;
+    const std::vector<float> got = logits_of(g.get());
+    EXPECT_LT(distance(got.data(), want.data() + (kTokens - 1) * kVocabulary, kVocabulary), bound)
+        << weights << " " << (cache ? cache : "");
+    EXPECT_NE(got, before);
+    before = got;
   }
 }
 

@@ -864,7 +864,8 @@ class tern_import_options(Structure):
         # and s in two bits, with a scale for each row, and their inputs are rounded to 8 bits as BitNet b1.58 does; the rest
         # is q8_0. Models whose weights are others are refused then. NULL = ternary where the source says so, else q8_0
         ("weights", c_char_p),
-        # language models: keys and values, "f32" or "f16"; NULL = f32 with weights f32, else f16
+        # language models: keys and values, "f32", "f16" or "int8" (a scale for each position and
+        # head); NULL = f32 with weights f32, else f16
         ("cache", c_char_p),
     ]
 
