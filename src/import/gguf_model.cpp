@@ -77,6 +77,36 @@ tern_status add_tensor(const GgufTensor& t, std::string name, const WeightForm& 
   return add_weight(std::move(name), t.shape, form, read, model);
 }
 
+constexpr std::string_view kFrequencies = "rope_freqs.weight";
+
+// By what the frequency of each pair is divided: converters compute it from Llama 3's rule, and keep its numbers alone.
+tern_status read_frequencies(const Gguf& file, TransformerConfig* c) {
+  const auto tensors = file.tensors();
+  const auto t =
+      std::find_if(tensors.begin(), tensors.end(), [](const GgufTensor& t) { return t.name == kFrequencies; });
+  if (t == tensors.end()) return TERN_OK;
+  const int64_t dims = c->rope.dims ? c->rope.dims : c->head_dim;
+  if (!(t->shape == Shape{dims / 2}) || t->type->numbers != 1)
+    return TERN_FAIL(TERN_ERR_CORRUPT, "'rope_freqs.weight' has the shape %s, expected are %" PRId64 " numbers",
+                     to_string(t->shape).c_str(), dims / 2);
+  std::vector<float> divisors((size_t)(dims / 2));
+  for (size_t i = 0; i < divisors.size(); ++i) t->type->decode(t->data + i * (size_t)t->type->bytes, &divisors[i]);
+  RopeAttrs rule = c->rope;
+  rule.scaling = (int64_t)RopeScaling::llama3, rule.original_positions = 8192;
+  for (const float d : divisors) rule.factor = std::max(rule.factor, (double)d);
+  for (size_t i = 0; i < divisors.size(); ++i) {
+    const double plain = rope_frequency(c->rope, dims, (int64_t)i, 0), ours = rope_frequency(rule, dims, (int64_t)i, 0);
+    if (!(std::fabs(plain / ours - (double)divisors[i]) <= 1e-3 * (double)divisors[i]))
+      return TERN_FAIL(
+          TERN_ERR_UNSUPPORTED,
+          "'rope_freqs.weight' holds %g for pair %zu, which Llama 3's scaling with 8192 positions makes %g; "
+          "no other is known",
+          (double)divisors[i], i, plain / ours);
+  }
+  c->rope = rule;
+  return TERN_OK;
+}
+
 tern_status read_config(const Gguf& file, const Family& family, TransformerConfig* c) {
   const std::string arch = family.name;
   const auto key = [&](const char* name) { return arch + "." + name; };
@@ -105,6 +135,7 @@ tern_status read_config(const Gguf& file, const Family& family, TransformerConfi
     return TERN_FAIL(TERN_ERR_UNSUPPORTED, "positions are scaled by '%.*s'; none and linear are known",
                      (int)std::min<size_t>(scaling.size(), 60), scaling.data());
   }
+  TERN_TRY(read_frequencies(file, c));
   TERN_TRY(file.integer(key("attention.sliding_window"), &c->window));
   c->global_every = family.global_every;
   c->local_rope = c->rope;
@@ -139,6 +170,7 @@ tern_status import_gguf(std::span<const uint8_t> bytes, const ImportOptions& opt
   ModelDef model;
   Missing missing;
   for (const GgufTensor& t : file.tensors()) {
+    if (t.name == kFrequencies) continue;
     std::string name = our_name(t.name);
     if (name.empty()) {
       missing.add("'" + std::string(t.name.substr(0, 60)) + "'");

@@ -41,7 +41,9 @@ WHOLE = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": 
 SAME = dict(vocab_size=VOCAB, hidden_size=HIDDEN, num_attention_heads=HEADS, num_key_value_heads=KEY_HEADS, max_position_embeddings=512,
             rms_norm_eps=1e-5, attention_dropout=0.0, initializer_range=0.15, bos_token_id=1, eos_token_id=2, pad_token_id=0)
 FAMILIES = {  # GGUF's name: class, configuration, types of attention and of the rest
-    "llama": ("Llama", dict(num_hidden_layers=2, intermediate_size=96, rope_theta=1e5, tie_word_embeddings=True), Types.Q8_0, Types.Q4_1),
+    "llama": ("Llama", dict(num_hidden_layers=2, intermediate_size=96, rope_theta=1e5, tie_word_embeddings=True,
+                            rope_parameters=dict(rope_type="llama3", rope_theta=1e5, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+                                                 original_max_position_embeddings=8192)), Types.Q8_0, Types.Q4_1),
     "qwen2": ("Qwen2", dict(num_hidden_layers=2, intermediate_size=96, rope_theta=1e6, tie_word_embeddings=False), Types.F16, Types.Q5_1),
     "qwen3": ("Qwen3", dict(num_hidden_layers=2, intermediate_size=64, rope_theta=1e6, head_dim=32, tie_word_embeddings=True), Types.Q5_0, Types.BF16),
     "gemma3": ("Gemma3", dict(num_hidden_layers=6, intermediate_size=32, head_dim=32, rope_theta=1e6, rope_local_base_freq=1e4,
@@ -117,6 +119,10 @@ def family(name, out):
         writer.add_value_length(options["head_dim"])
     if "sliding_window" in options:
         writer.add_sliding_window(options["sliding_window"])
+    if "rope_parameters" in options:  # as llama.cpp's converter tells them
+        dims = HIDDEN // HEADS
+        plain = options["rope_theta"] ** (-np.arange(0, dims, 2) / dims)
+        writer.add_tensor("rope_freqs.weight", (plain / model.model.rotary_emb.inv_freq.numpy()).astype(np.float32))
     state = model.state_dict()
     for key, tensor in state.items():
         w = tensor.numpy().copy()
