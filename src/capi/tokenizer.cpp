@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "capi/handle.h"
+#include "capi/text.h"
 #include "text/detokenizer.h"
 #include "text/tokenizer_file.h"
 #include "text/tokenizer_json.h"
@@ -11,10 +11,6 @@
 using namespace tern;
 using namespace tern::capi;
 using tokens::Tokenizer;
-
-struct tern_tokenizer {
-  std::shared_ptr<const Tokenizer> tokenizer;
-};
 
 struct tern_detokenizer {
   std::shared_ptr<const Tokenizer> tokenizer;

@@ -15,10 +15,6 @@ constexpr size_t kMostText = 4 << 20, kMostNodes = 400000, kMostGroups = 200;
 constexpr uint32_t kMostRepeats = 65536;
 constexpr uint64_t kMostLeast = uint64_t(1) << 40;  // longer ways count as this long
 
-struct Range {
-  uint32_t low, high;
-};
-
 uint64_t mix(uint64_t x) {
   x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
   x = (x ^ x >> 27) * 0x94d049bb133111ebu;
@@ -29,34 +25,33 @@ bool is_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
-// Sorted, apart from each other, without surrogates; all other characters if `negated`.
-std::vector<Range> tidy_ranges(std::vector<Range> list, bool negated) {
+}  // namespace
+
+std::vector<CharRange> char_set(std::vector<CharRange> list, bool negated) {
   list.push_back({0xd800, 0xdfff});
-  std::sort(list.begin(), list.end(), [](const Range& a, const Range& b) { return a.low < b.low; });
-  std::vector<Range> others;
+  std::sort(list.begin(), list.end(), [](const CharRange& a, const CharRange& b) { return a.low < b.low; });
+  std::vector<CharRange> others;
   uint32_t from = 0;
-  for (const Range& r : list) {
+  for (const CharRange& r : list) {
     if (r.low > from) others.push_back({from, r.low - 1});
     from = std::max(from, r.high + 1);
   }
   if (from <= 0x10ffff) others.push_back({from, 0x10ffff});
   if (negated) return others;
-  std::vector<Range> out;
+  std::vector<CharRange> out;
   from = 0;
   const auto add = [&](uint32_t low, uint32_t high) {  // surrogates are in the list, and fall out here
     if (low < 0xd800 && high >= 0xd800) out.push_back({low, 0xd7ff});
     else if (low < 0xd800 || low > 0xdfff) out.push_back({low, high});
     if (low <= 0xdfff && low < 0xe000 && high > 0xdfff) out.push_back({0xe000, high});
   };
-  for (const Range& r : others) {
+  for (const CharRange& r : others) {
     if (r.low > from) add(from, r.low - 1);
     from = r.high + 1;
   }
   if (from <= 0x10ffff) add(from, 0x10ffff);
   return out;
 }
-
-}  // namespace
 
 struct Grammar::Parser {
   std::string_view text;
@@ -81,9 +76,9 @@ struct Grammar::Parser {
   };
   std::vector<Group> groups;
   struct Rule {
-    std::string name;
+    std::string name = {};
     size_t used = SIZE_MAX, defined = SIZE_MAX;  // where
-    std::vector<Range> ranges;                   // of a class of characters, which has no name
+    std::vector<CharRange> ranges = {};          // of a class of characters, which has no name
     uint32_t end = kNone;                        // its last node
   };
   std::vector<Rule> rules;
@@ -219,18 +214,18 @@ struct Grammar::Parser {
     *out = literal_piece(bytes);
     return TERN_OK;
   }
-  tern_status class_of(std::vector<Range> list, bool negated, size_t place, Piece* out) {
-    list = tidy_ranges(std::move(list), negated);
+  tern_status class_of(std::vector<CharRange> list, bool negated, size_t place, Piece* out) {
+    list = char_set(std::move(list), negated);
     if (list.empty()) return error(place, TERN_ERR_CORRUPT, "this class has no character");
     if (list.back().high < 0x80) {
       ByteSet s;
-      for (const Range& r : list)
+      for (const CharRange& r : list)
         for (uint32_t b = r.low; b <= r.high; ++b) s.bits[b >> 6] |= uint64_t(1) << (b & 63);
       *out = piece(Kind::bytes, set(s));
       return TERN_OK;
     }
     std::string key = "\n";  // no name of a rule
-    for (const Range& r : list) key.append((const char*)&r, sizeof r);
+    for (const CharRange& r : list) key.append((const char*)&r, sizeof r);
     const uint32_t index = rule(key);
     if (rules[index].ranges.empty()) rules[index].ranges = std::move(list), rules[index].name.clear();
     *out = piece(Kind::call, index);
@@ -239,9 +234,9 @@ struct Grammar::Parser {
   tern_status char_class(Piece* out) {
     const size_t open = at++;
     const bool negated = take("^");
-    std::vector<Range> list;
+    std::vector<CharRange> list;
     while (at < text.size() && text[at] != ']') {
-      Range r{};
+      CharRange r{};
       const size_t place = at;
       TERN_TRY(character(&r.low));
       r.high = r.low;
@@ -440,10 +435,10 @@ struct Grammar::Parser {
     std::unordered_map<uint64_t, uint32_t> tails;
     std::unordered_map<uint64_t, uint32_t> lead_of;
     std::vector<std::pair<uint32_t, ByteSet>> leads;  // what follows, and the first bytes
-    std::vector<Range> work = rules[index].ranges;
+    std::vector<CharRange> work = rules[index].ranges;
     std::reverse(work.begin(), work.end());
     while (!work.empty()) {
-      Range r = work.back();
+      CharRange r = work.back();
       work.pop_back();
       // Of one length, and each byte but the first ones over all its values or over one.
       bool cut = false;

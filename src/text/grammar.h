@@ -17,6 +17,12 @@
 
 namespace tern::tokens {
 
+struct CharRange {
+  uint32_t low, high;
+};
+// A set of characters as ranges: sorted, apart from each other, without surrogates; all others if `negated`.
+std::vector<CharRange> char_set(std::vector<CharRange> list, bool negated);
+
 // Immutable; any number of threads.
 class Grammar {
  public:
