@@ -11,10 +11,10 @@ namespace {
 
 const std::vector<const Command*>& commands() {
   static const std::vector<const Command*> list = {
-      &import_command(),   &edit_command(),    &info_command(),   &check_command(),   &run_command(),
-      &compare_command(),  &bench_command(),   &detect_command(), &segment_command(), &classify_command(),
-      &pose_command(),     &embed_command(),   &read_command(),   &track_command(),   &tokenize_command(),
-      &generate_command(), &devices_command(), &version_command()};
+      &import_command(),   &edit_command(),       &info_command(),    &check_command(),   &run_command(),
+      &compare_command(),  &bench_command(),      &detect_command(),  &segment_command(), &classify_command(),
+      &pose_command(),     &embed_command(),      &read_command(),    &track_command(),   &tokenize_command(),
+      &generate_command(), &perplexity_command(), &devices_command(), &version_command()};
   return list;
 }
 
