@@ -246,6 +246,7 @@ class Maker {
 
   // The text of a value without white space.
   std::string compact(JsonValue v) const {
+    if (v.is(JsonKind::string)) return "\"" + json_escaped(v.string()) + "\"";
     std::string out;
     int depth = 0;
     bool quoted = false;
@@ -682,7 +683,7 @@ class Maker {
     const int64_t first = prefix.size();
     if (items.is(JsonKind::boolean) && !items.boolean()) most = most < 0 ? first : std::min(most, first);
     if (most >= 0 && most < least) return wrong(TERN_ERR_CORRUPT, "more elements at least than at most");
-    const std::string item = items && most != first ? use(items, pointer_ + "/items") : "value";
+    const std::string item = items && !items.is(JsonKind::boolean) ? use(items, pointer_ + "/items") : "value";
     // The elements behind the first ones, and the others from the last one on: what follows it comes first.
     const auto times = [&](int64_t done) {
       return "{" + std::to_string(std::max<int64_t>(0, least - done)) + "," +
