@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // tern perplexity: how well a language model foretells a text.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 
+#include "cli/bench_language.h"
 #include "cli/tokens.h"
 
 namespace tern::cli {
@@ -34,25 +36,55 @@ struct Result {
   double bits_per_byte() const { return sum / std::log(2.0) / bytes; }
 };
 
-// Scores list[from, ..., end) where list[begin, from) comes before them.
-tern_status score(tern_generator* g, const std::vector<int32_t>& list, size_t begin, size_t from, size_t end,
-                  int32_t first, const tern_tokenizer* tokenizer, const tern_run_options* run, Result* out) {
-  std::vector<int32_t> tokens(list.begin() + (ptrdiff_t)begin, list.begin() + (ptrdiff_t)end);
-  if (first >= 0) tokens[0] = first;
-  if (const tern_status s = tern_generator_truncate(g, 0)) return s;
-  size_t fed = 0;
-  for (size_t i = from - begin; i < tokens.size(); ++i) {
-    if (const tern_status s = tern_generator_feed(g, tokens.data() + fed, (int64_t)(i - fed), run)) return s;
-    fed = i;
-    const float* logits = nullptr;
-    if (const tern_status s = tern_generator_logits(g, &logits, run)) return s;
-    const double x = surprise(logits, tern_generator_vocabulary(g), tokens[i]);
-    out->sum += x, out->squares += x * x, ++out->tokens;
-    tern_token_info info = TERN_TOKEN_INFO_INIT;
-    if (!tern_tokenizer_get_token(tokenizer, tokens[i], &info)) out->bytes += (double)info.text_bytes;
+// Rows that are computed at a time: enough for products at full speed; their logits take rows * vocabulary * 4 bytes.
+constexpr size_t kRows = 128;
+
+struct Scorer {
+  tern_context* context;
+  tern_session* session;
+  int32_t signature;  // "prefill"
+  const tern_tokenizer* tokenizer;
+  tern_run_options run = TERN_RUN_OPTIONS_INIT;
+  Result result = {};
+
+  tern_status numbers(const std::vector<int64_t>& list, Handle<tern_tensor>* out) const {
+    const int64_t dims[] = {(int64_t)list.size()};
+    tern_tensor* made = nullptr;
+    if (const tern_status s = tern_tensor_create(context, TERN_DTYPE_I64, dims, 1, &made)) return s;
+    out->reset(made);
+    std::memcpy(tern_tensor_data(made), list.data(), list.size() * sizeof(int64_t));
+    return TERN_OK;
   }
-  return TERN_OK;
-}
+
+  // A chunk, of which the tokens from number `from` >= 1 on are scored.
+  tern_status score(const std::vector<int64_t>& tokens, size_t from) {
+    if (const tern_status s = tern_state_truncate(tern_session_state(session), 0)) return s;
+    for (size_t at = 0; at + 1 < tokens.size(); at += kRows) {
+      const size_t end = std::min(at + kRows, tokens.size() - 1);  // the row of a token foretells the next one
+      std::vector<int64_t> picks;
+      for (size_t i = std::max(at, from - 1); i < end; ++i) picks.push_back((int64_t)(i - at));
+      const bool scored = !picks.empty();
+      if (!scored) picks.push_back(0);
+      Handle<tern_tensor> rows, picked;
+      if (const tern_status s = numbers({tokens.begin() + (ptrdiff_t)at, tokens.begin() + (ptrdiff_t)end}, &rows))
+        return s;
+      if (const tern_status s = numbers(picks, &picked)) return s;
+      const tern_tensor *inputs[] = {rows.get(), nullptr, nullptr, picked.get()}, *output = nullptr;
+      if (const tern_status s = tern_session_run(session, signature, inputs, 4, &output, 1, &run)) return s;
+      const Handle<const tern_tensor> logits(output);
+      const int64_t vocabulary = tern_tensor_dim(output, 1);
+      for (size_t k = 0; scored && k < picks.size(); ++k) {
+        const int32_t token = (int32_t)tokens[at + (size_t)picks[k] + 1];
+        const double x =
+            surprise((const float*)tern_tensor_const_data(output) + (int64_t)k * vocabulary, vocabulary, token);
+        result.sum += x, result.squares += x * x, ++result.tokens;
+        tern_token_info info = TERN_TOKEN_INFO_INIT;
+        if (!tern_tokenizer_get_token(tokenizer, token, &info)) result.bytes += (double)info.text_bytes;
+      }
+    }
+    return TERN_OK;
+  }
+};
 
 int run(const Arguments& a) {
   int64_t context_size = 512, stride = 0;
@@ -78,15 +110,11 @@ int run(const Arguments& a) {
   const int32_t begin_token = tern_tokenizer_get_role(t, TERN_TOKEN_ROLE_BEGIN);
   const int32_t first = !nothing.empty() && nothing[0] == begin_token ? begin_token : -1;
 
-  tern_generator_options options = TERN_GENERATOR_OPTIONS_INIT;
-  options.backends = a.value("--backend");
-  tern_generator* made = nullptr;
-  if (const tern_status s = tern_generator_create(model.get(), &options, &made)) return report(s, file);
-  const Handle<tern_generator> generator(made);
-  if (context_size > tern_generator_capacity(made))
-    return complain("--context %lld: the model has %lld positions", (long long)context_size,
-                    (long long)tern_generator_capacity(made)),
-           kUsage;
+  int32_t signature = 0;
+  if (!is_language_model(model.get())) return complain("%s: this is no language model", file.c_str()), kUsage;
+  if (const tern_status s = tern_model_find_signature(model.get(), "prefill", &signature)) return report(s, file);
+  Handle<tern_session> session;
+  if (const int code = make_session(model.get(), a.value("--backend"), 0, &session)) return code;
   // Without a stride: chunks beside each other, and the second half of each is scored. With one: chunks that begin so
   // many tokens after each other, and their last `stride` tokens are scored.
   const size_t size = (size_t)context_size, step = stride ? (size_t)stride : size;
@@ -96,15 +124,17 @@ int run(const Arguments& a) {
                     text_file.c_str(), tokens.size(), size),
            kUsage;
   const size_t chunks = (tokens.size() - size) / step + 1;
-  tern_run_options run = TERN_RUN_OPTIONS_INIT;
-  run.cancel = interrupt();
-  Result result;
+  Scorer scorer = {context.get(), session.get(), signature, t};
+  scorer.run.cancel = interrupt();
+  const Result& result = scorer.result;
   const double start = now_seconds();
   size_t done = 0;
   tern_status status = TERN_OK;
   for (; done < chunks; ++done) {
     const size_t at = done * step;
-    if ((status = score(made, tokens, at, at + before, at + size, first, t, &run, &result))) break;
+    std::vector<int64_t> chunk(tokens.begin() + (ptrdiff_t)at, tokens.begin() + (ptrdiff_t)(at + size));
+    if (first >= 0) chunk[0] = first;
+    if ((status = scorer.score(chunk, before))) break;
     const double spent = now_seconds() - start, rate = (double)((done + 1) * size) / spent;
     progress("chunk %zu of %zu, perplexity %.4f, %.0f tokens a second, %.0f s left", done + 1, chunks,
              result.perplexity(), rate, spent / (double)(done + 1) * (double)(chunks - done - 1));
