@@ -18,6 +18,8 @@ constexpr size_t kMostRules = 1 << 20;            // bytes of them
 constexpr double kMostInteger = 999999999999999;  // 15 digits
 constexpr int64_t kMostCount = 65536;             // of characters or elements
 
+constexpr std::string_view kQuote = R"("\"")";
+
 // What every schema may use. Escapes of surrogates are left out: one alone is no character.
 constexpr std::string_view kCommon = R"(ws ::= (" " | "\n" " "{0,20})?
 sp ::= " "?
@@ -94,6 +96,22 @@ constexpr struct {
 
 // ---- pieces of rules ----
 
+// One after the other; this is much smaller than sums of strings.
+std::string joined(std::initializer_list<std::string_view> list) {
+  std::string out;
+  for (const std::string_view part : list) out += part;
+  return out;
+}
+// With `between` where there is something already.
+void append(std::string* out, std::string_view between, std::initializer_list<std::string_view> list) {
+  if (!out->empty()) *out += between;
+  for (const std::string_view part : list) *out += part;
+}
+std::string text_of(int64_t n) {
+  char text[24];
+  return std::string(text, (size_t)std::snprintf(text, sizeof text, "%lld", (long long)n));
+}
+
 void append_hex(uint32_t code, std::string* out) {
   char text[16];
   std::snprintf(text, sizeof text, "\\U%08x", code);
@@ -106,7 +124,7 @@ std::string literal(std::string_view bytes) {
     else if ((uint8_t)c < 0x20 || c == 0x7f) append_hex((uint8_t)c, &out);
     else out += c;
   }
-  return out + "\"";
+  return out += "\"", out;
 }
 // As it stands between the quotes of JSON.
 std::string json_escaped(std::string_view text) {
@@ -125,7 +143,7 @@ std::string class_text(const std::vector<CharRange>& list) {
     append_hex(r.low, &out);
     if (r.high > r.low) out += '-', append_hex(r.high, &out);
   }
-  return out + "]";
+  return out += "]", out;
 }
 // One of these characters within a JSON string: as it is, or with the short escape that it needs.
 std::string json_class(const std::vector<CharRange>& list) {
@@ -141,11 +159,11 @@ std::string json_class(const std::vector<CharRange>& list) {
                                      {'\n', "\\n"},
                                      {'\r', "\\r"},
                                      {'\t', "\\t"}})
-    if (has(code)) out += (out.empty() ? "" : " | ") + literal(escape);
+    if (has(code)) append(&out, " | ", {literal(escape)});
   for (const CharRange& r : {CharRange{0, 0x1f}, CharRange{'"', '"'}, CharRange{'\\', '\\'}}) others.push_back(r);
   const std::vector<CharRange> plain = char_set(std::move(others), true);
-  if (!plain.empty()) out += (out.empty() ? "" : " | ") + class_text(plain);
-  return out.empty() ? "" : "(" + out + ")";
+  if (!plain.empty()) append(&out, " | ", {class_text(plain)});
+  return out.empty() ? out : joined({"(", out, ")"});
 }
 
 // Decimal numbers of as many digits, from `low` to `high`.
@@ -156,9 +174,8 @@ std::string same_length(const std::string& low, const std::string& high) {
   std::string out;
   const auto add = [&](std::string_view begin, char from, char to, size_t rest) {
     if (from > to) return;
-    out += out.empty() ? "" : " | ";
-    out += literal(begin) + " [" + from + "-" + to + "]";
-    if (rest) out += " [0-9]{" + std::to_string(rest) + "}";
+    append(&out, " | ", {literal(begin), " [", {&from, 1}, "-", {&to, 1}, "]"});
+    if (rest) append(&out, "", {" [0-9]{", text_of((int64_t)rest), "}"});
   };
   const size_t n = low.size();
   add(std::string_view(low).substr(0, i), (char)(low[i] + 1), (char)(high[i] - 1), n - i - 1);
@@ -166,17 +183,18 @@ std::string same_length(const std::string& low, const std::string& high) {
     add(std::string_view(low).substr(0, k), (char)(low[k] + 1), '9', n - k - 1);
     add(std::string_view(high).substr(0, k), '0', (char)(high[k] - 1), n - k - 1);
   }
-  return out + (out.empty() ? "" : " | ") + literal(low) + " | " + literal(high);
+  append(&out, " | ", {literal(low), " | ", literal(high)});
+  return out;
 }
 // Whole numbers from 0 <= low to high; "" for none.
 std::string whole(int64_t low, int64_t high) {
   std::string out;
   while (low <= high) {
-    const std::string from = std::to_string(low);
+    const std::string from = text_of((int64_t)low);
     int64_t end = 9;
     for (size_t i = 1; i < from.size(); ++i) end = end * 10 + 9;
     end = std::min(end, high);
-    out += (out.empty() ? "" : " | ") + same_length(from, std::to_string(end));
+    append(&out, " | ", {same_length(from, text_of(end))});
     low = end + 1;
   }
   return out;
@@ -191,12 +209,12 @@ class Maker {
     limits.depth = 128, limits.bytes = 4 << 20, limits.values = 1 << 18;
     if (const tern_status s = json_.parse(text_, limits)) return add_to_error(" (in the schema)"), s;
     out_ = kCommon;
-    out_ += "root ::= " + use(json_.root(), "") + "\n";
+    put({"root ::= ", use(json_.root(), ""), "\n"});
     for (size_t i = 0; i < list_.size(); ++i) {
-      name_ = "s" + std::to_string(i), pointer_ = list_[i].pointer;
+      name_ = joined({"s", text_of((int64_t)i)}), pointer_ = list_[i].pointer;
       std::string body;
       TERN_TRY(rule(list_[i].schema, &body));
-      out_ += name_ + " ::= " + body + "\n";
+      put({name_, " ::= ", body, "\n"});
       if (out_.size() > kMostRules) return TERN_FAIL(TERN_ERR_LIMIT, "the schema makes too many rules");
     }
     *rules = std::move(out_);
@@ -223,6 +241,7 @@ class Maker {
     va_end(list);
     return TERN_FAIL(code, "schema at '%s': %s", pointer_.c_str(), what);
   }
+  void put(std::initializer_list<std::string_view> list) { append(&out_, "", list); }
   tern_status beside(std::string_view a, std::string_view b) {
     return wrong(TERN_ERR_UNSUPPORTED, "'%.*s' beside '%.*s' is not supported", (int)a.size(), a.data(), (int)b.size(),
                  b.data());
@@ -232,10 +251,10 @@ class Maker {
   std::string use(JsonValue schema, std::string pointer) {
     const auto [found, fresh] = index_.try_emplace(schema.offset(), (uint32_t)list_.size());
     if (fresh) list_.push_back({schema, std::move(pointer)});
-    return "s" + std::to_string(found->second);
+    return joined({"s", text_of(found->second)});
   }
   std::string use_key(JsonValue of, std::string_view key, const std::string& pointer) {
-    std::string p = pointer + "/";
+    std::string p = joined({pointer, "/"});
     for (const char c : key) {
       if (c == '~') p += "~0";
       else if (c == '/') p += "~1";
@@ -246,7 +265,7 @@ class Maker {
 
   // The text of a value without white space.
   std::string compact(JsonValue v) const {
-    if (v.is(JsonKind::string)) return "\"" + json_escaped(v.string()) + "\"";
+    if (v.is(JsonKind::string)) return joined({"\"", json_escaped(v.string()), "\""});
     std::string out;
     int depth = 0;
     bool quoted = false;
@@ -370,7 +389,7 @@ class Maker {
       *body = "value";
       return TERN_OK;
     }
-    const auto add = [&](const std::string& text) { *body += (body->empty() ? "" : " | ") + text; };
+    const auto add = [&](std::string_view text) { append(body, " | ", {text}); };
     std::string made;
     if (types & kObject) {
       TERN_TRY(object(s, &made));
@@ -397,7 +416,7 @@ class Maker {
   tern_status values(JsonValue v, bool list, uint32_t types, std::string* body) {
     if (list && !v.is(JsonKind::list)) return wrong(TERN_ERR_CORRUPT, "'enum' is no list");
     for (JsonValue item = list ? v.first() : v; item; item = list ? item.next() : JsonValue())
-      if (type_of(item) & types) *body += (body->empty() ? "" : " | ") + literal(compact(item));
+      if (type_of(item) & types) append(body, " | ", {literal(compact(item))});
     if (body->empty()) return wrong(TERN_ERR_CORRUPT, "no value of '%s' fits", list ? "enum" : "const");
     return TERN_OK;
   }
@@ -457,7 +476,7 @@ class Maker {
       return wrong(TERN_ERR_UNSUPPORTED, "'allOf' of more than one schema is not supported");
     size_t i = 0;
     for (JsonValue v = list.first(); v; v = v.next(), ++i) {
-      *body += (i ? " | " : "") + use(v, pointer_ + "/" + std::string(key) + "/" + std::to_string(i));
+      append(body, " | ", {use(v, joined({pointer_, "/", key, "/", text_of((int64_t)i)}))});
       if (key != "oneOf") continue;
       size_t k = i + 1;
       for (JsonValue w = v.next(); w; w = w.next(), ++k) {
@@ -492,7 +511,7 @@ class Maker {
     const int64_t a = (int64_t)std::max(low, -kMostInteger), b = (int64_t)std::min(high, kMostInteger);
     body->clear();
     const auto add = [&](const char* before, const std::string& digits, const char* behind) {
-      if (!digits.empty()) *body += (body->empty() ? "" : " | ") + (before + ("(" + digits + ")")) + behind;
+      if (!digits.empty()) append(body, " | ", {before, "(", digits, ")", behind});
     };
     if (!fractions) {
       if (a < 0) add("\"-\" ", whole(std::max<int64_t>(1, -b), -a), "");
@@ -509,7 +528,7 @@ class Maker {
         add("", whole(b, b), "");
       }
     }
-    *body = "(" + *body + ")";
+    *body = joined({"(", *body, ")"});
     return TERN_OK;
   }
 
@@ -522,10 +541,10 @@ class Maker {
       if (s["minLength"] || s["maxLength"]) return beside("pattern", s["minLength"] ? "minLength" : "maxLength");
       if (!p.is(JsonKind::string)) return wrong(TERN_ERR_CORRUPT, "'pattern' is no string");
       TERN_TRY(pattern(p.string(), body));
-      *body = "\"\\\"\" " + *body + " \"\\\"\"";
+      *body = joined({kQuote, " ", *body, " ", kQuote});
       return TERN_OK;
     }
-    *body = "\"\\\"\" char{" + std::to_string(least) + "," + (most >= 0 ? std::to_string(most) : "") + "} \"\\\"\"";
+    *body = joined({kQuote, " char{", text_of(least), ",", most >= 0 ? text_of(most) : "", "} ", kQuote});
     return TERN_OK;
   }
 
@@ -640,7 +659,7 @@ class Maker {
             (c == '{' && !(p.peek(1) >= '0' && p.peek(1) <= '9')))
           return not_in_pattern(p, "this repetition is not supported");
         out.pop_back();
-        out += std::string(text.substr(p.at, end + 1 - p.at)) + " ";
+        append(&out, "", {text.substr(p.at, end + 1 - p.at), " "});
         p.at = end + 1;
         if (p.peek() == '?') ++p.at;  // what is taken first makes no difference
         atom = false;
@@ -658,13 +677,13 @@ class Maker {
       else set.push_back(one(&p));
       const std::string made = json_class(char_set(std::move(set), false));
       if (made.empty()) return not_in_pattern(p, "no character fits");
-      out += made + " ", atom = true;
+      append(&out, "", {made, " "}), atom = true;
       if (out.size() > kMostRules) return TERN_FAIL(TERN_ERR_LIMIT, "the schema makes too many rules");
     }
     if (depth) return not_in_pattern(p, ") is missing");
     if (choice && (begins || ends))
       return not_in_pattern(p, "^ or $ beside | outside a group is not supported: write ^(a|b)$");
-    *body = (begins ? "" : "char* ") + ("(" + out + ")") + (ends ? "" : " char*");
+    *body = joined({begins ? "" : "char* ", "(", out, ")", ends ? "" : " char*"});
     return TERN_OK;
   }
 
@@ -683,32 +702,32 @@ class Maker {
     const int64_t first = prefix.size();
     if (items.is(JsonKind::boolean) && !items.boolean()) most = most < 0 ? first : std::min(most, first);
     if (most >= 0 && most < least) return wrong(TERN_ERR_CORRUPT, "more elements at least than at most");
-    const std::string item = items && !items.is(JsonKind::boolean) ? use(items, pointer_ + "/items") : "value";
+    const std::string item = items && !items.is(JsonKind::boolean) ? use(items, joined({pointer_, "/items"})) : "value";
     // The elements behind the first ones, and the others from the last one on: what follows it comes first.
     const auto times = [&](int64_t done) {
-      return "{" + std::to_string(std::max<int64_t>(0, least - done)) + "," +
-             (most < 0 ? "" : std::to_string(std::max<int64_t>(0, most - done))) + "}";
+      return joined({"{", text_of(std::max<int64_t>(0, least - done)), ",",
+                     most < 0 ? "" : text_of(std::max<int64_t>(0, most - done)), "}"});
     };
-    std::string list = first ? "(\",\" ws " + item + ")" + times(first) : "";
+    std::string list = first ? joined({"(\",\" ws ", item, ")", times(first)}) : "";
     std::vector<std::string> names;
     size_t n = 0;
     for (JsonValue v = prefix.first(); v; v = v.next(), ++n)
-      names.push_back(use(v, pointer_ + "/prefixItems/" + std::to_string(n)));
+      names.push_back(use(v, joined({pointer_, "/prefixItems/", text_of((int64_t)n)})));
     for (int64_t i = first; i-- > 0;) {
-      const std::string rest = name_ + "-" + std::to_string(i);
-      out_ += rest + " ::= ";
+      const std::string rest = joined({name_, "-", text_of(i)});
+      put({rest, " ::= "});
       if (most >= 0 && i >= most) {
         out_ += "\"\"\n";
       } else {
-        out_ += (i ? "\",\" ws " : "") + names[(size_t)i] + " " + list + (i >= least ? " | \"\"\n" : "\n");
+        put({i ? "\",\" ws " : "", names[(size_t)i], " ", list, i >= least ? " | \"\"\n" : "\n"});
       }
       list = rest;
     }
     if (!first) {
       if (most == 0) list = "";
-      else list = "(" + item + " (\",\" ws " + item + ")" + times(1) + ")" + (least > 0 ? "" : "?");
+      else list = joined({"(", item, " (\",\" ws ", item, ")", times(1), ")", least > 0 ? "" : "?"});
     }
-    *body = "\"[\" ws " + list + " ws \"]\"";
+    *body = joined({"\"[\" ws ", list, " ws \"]\""});
     return TERN_OK;
   }
 
@@ -741,15 +760,15 @@ class Maker {
         const char32_t c = list[at][part.depth];
         size_t end = at;
         while (end < part.end && list[end][part.depth] == c) ++end;
-        rule += class_text({{c, c}}) + " " + name_ + "-k" + std::to_string(parts.size()) + " | ";
+        append(&rule, "", {class_text({{c, c}}), " ", name_, "-k", text_of((int64_t)parts.size()), " | "});
         others.push_back({c, c});
         parts.push_back({at, end, part.depth + 1});
         at = end;
       }
-      rule += class_text(char_set(std::move(others), true)) + " plain*" + (whole_name ? "" : " | \"\"");
-      out_ += name_ + "-k" + std::to_string(i) + " ::= " + rule + "\n";
+      put({name_, "-k", text_of((int64_t)i), " ::= ", rule, class_text(char_set(std::move(others), true)), " plain*",
+           whole_name ? "\n" : " | \"\"\n"});
     }
-    return name_ + "-k0";
+    return joined({name_, "-k0"});
   }
 
   tern_status object(JsonValue s, std::string* body) {
@@ -760,7 +779,8 @@ class Maker {
       return wrong(TERN_ERR_CORRUPT, "'additionalProperties' is no schema");
     const bool closed = more.is(JsonKind::boolean) && !more.boolean();
     const bool free = more ? !closed : !properties;
-    const std::string other = more.is(JsonKind::object) ? use(more, pointer_ + "/additionalProperties") : "value";
+    const std::string other =
+        more.is(JsonKind::object) ? use(more, joined({pointer_, "/additionalProperties"})) : "value";
     struct Property {
       std::string name, rule;
       bool needed;
@@ -769,7 +789,7 @@ class Maker {
     std::unordered_map<std::string, uint32_t> place;
     for (JsonValue v = properties.first(); v; v = v.next()) {
       if (!place.try_emplace(std::string(v.key()), (uint32_t)list.size()).second) continue;
-      list.push_back({std::string(v.key()), use_key(v, v.key(), pointer_ + "/properties"), false});
+      list.push_back({std::string(v.key()), use_key(v, v.key(), joined({pointer_, "/properties"})), false});
     }
     for (JsonValue v = required.first(); v; v = v.next()) {
       if (!v.is(JsonKind::string)) return wrong(TERN_ERR_CORRUPT, "'required' has what is no string");
@@ -788,25 +808,25 @@ class Maker {
       size_t bytes = 0;
       for (const Property& p : list) names.push_back(p.name), bytes += p.name.size();
       if (bytes > 10000) return wrong(TERN_ERR_LIMIT, "more than 10000 bytes of names beside additionalProperties");
-      extra = names.empty() ? "string" : "\"\\\"\" " + other_keys(names) + " \"\\\"\"";
-      out_ += name_ + "-x ::= " + extra + " \":\" sp " + other + "\n";
-      extra = name_ + "-x";
+      const std::string key = names.empty() ? "string" : joined({kQuote, " ", other_keys(names), " ", kQuote});
+      put({name_, "-x ::= ", key, " \":\" sp ", other, "\n"});
+      extra = joined({name_, "-x"});
     }
     // -f<i>: properties from i on, none before; -r<i>: with one before; -p<i>: number i itself.
-    const auto at = [&](char kind, size_t i) { return name_ + "-" + kind + std::to_string(i); };
+    const auto at = [&](char kind, size_t i) { return joined({name_, "-", {&kind, 1}, text_of((int64_t)i)}); };
     for (size_t i = 0; i < list.size(); ++i) {
       const Property& p = list[i];
-      out_ += at('p', i) + " ::= " + literal("\"" + json_escaped(p.name) + "\":") + " sp " + p.rule + "\n";
-      out_ +=
-          at('f', i) + " ::= " + at('p', i) + " " + at('r', i + 1) + (p.needed ? "" : " | " + at('f', i + 1)) + "\n";
-      out_ += at('r', i) + " ::= \",\" ws " + at('p', i) + " " + at('r', i + 1) +
-              (p.needed ? "" : " | " + at('r', i + 1)) + "\n";
+      const std::string item = at('p', i), next = at('r', i + 1), none = p.needed ? "" : " | ";
+      put({item, " ::= ", literal(joined({"\"", json_escaped(p.name), "\":"})), " sp ", p.rule, "\n"});
+      put({at('f', i), " ::= ", item, " ", next, none, p.needed ? "" : at('f', i + 1), "\n"});
+      put({at('r', i), " ::= \",\" ws ", item, " ", next, none, p.needed ? "" : next, "\n"});
       if (out_.size() > kMostRules) return TERN_FAIL(TERN_ERR_LIMIT, "the schema makes too many rules");
     }
     const size_t n = list.size();
-    out_ += at('f', n) + " ::= " + (free ? "(" + extra + " (\",\" ws " + extra + ")*)?" : "\"\"") + "\n";
-    out_ += at('r', n) + " ::= " + (free ? "(\",\" ws " + extra + ")*" : "\"\"") + "\n";
-    *body = "\"{\" ws " + at('f', 0) + " ws \"}\"";
+    const std::string more_of = free ? joined({"(\",\" ws ", extra, ")*"}) : "\"\"";
+    put({at('f', n), " ::= ", free ? joined({"(", extra, " ", more_of, ")?"}) : more_of, "\n"});
+    put({at('r', n), " ::= ", more_of, "\n"});
+    *body = joined({"\"{\" ws ", at('f', 0), " ws \"}\""});
     return TERN_OK;
   }
 
