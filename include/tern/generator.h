@@ -15,14 +15,14 @@ typedef struct tern_generator tern_generator;
 /* What happens when all positions of the model are used. */
 typedef enum tern_when_full {
   TERN_WHEN_FULL_STOP = 0, /* TERN_ERR_LIMIT */
-  TERN_WHEN_FULL_SLIDE = 1 /* the first `keep` tokens stay, of the others the older half is forgotten, and what is left
-                            * is computed again: tern_generator_length becomes smaller */
+  TERN_WHEN_FULL_SLIDE = 1 /* the first `keep` tokens stay, of the others the older half is forgotten, and what is
+                            * left is computed again: tern_generator_length becomes smaller */
 } tern_when_full;
 
 /* Steps of choosing a token, in this order: the bias is added (tern_generator_set_bias); tokens that the grammar does
  * not allow are left out (tern_generator_set_grammar); logits of tokens that are there already are made smaller by the
- * penalty; all are divided by the temperature; of the top_k largest, the fewest stay whose probabilities reach top_p; of these,
- * those with at least min_p times the largest probability. One of the rest is drawn. */
+ * penalty; all are divided by the temperature; of the top_k largest, the fewest stay whose probabilities reach top_p;
+ * of these, those with at least min_p times the largest probability. One of the rest is drawn. */
 typedef struct tern_generator_options {
   uint32_t struct_size;
   int32_t top_k;             /* 0 = all */
@@ -54,7 +54,8 @@ TERN_API void tern_generator_release(tern_generator* generator) TERN_NOEXCEPT;
 TERN_API tern_status tern_generator_feed(tern_generator* generator, const int32_t* tokens, int64_t num_tokens,
                                          const tern_run_options* options) TERN_NOEXCEPT;
 /* Chooses the token that follows, and appends it.
- * Errors   TERN_ERR_STATE: there is no token yet; TERN_ERR_LIMIT: all positions are used; else as
+ * Errors   TERN_ERR_STATE: there is no token yet, the text of the grammar has ended, or the bias forbids all tokens;
+ *          TERN_ERR_LIMIT: all positions are used; TERN_ERR_UNSUPPORTED: no token goes on as the grammar says; else as
  *          tern_generator_feed */
 TERN_API tern_status tern_generator_next(tern_generator* generator, int32_t* token,
                                          const tern_run_options* options) TERN_NOEXCEPT;
@@ -78,12 +79,13 @@ typedef enum tern_grammar_kind {
  *             are used up: when few are left, the shortest way to the end is taken. Each byte of that way counts as a
  *             token, so that a text may be closed a little early. A grammar whose shortest text is longer passes it
  * Errors      TERN_ERR_CORRUPT      a wrong grammar or schema: the message has line and column, or the JSON pointer
- *             TERN_ERR_UNSUPPORTED  a keyword of a schema that this library does not have: it is named, with its pointer
+ *             TERN_ERR_UNSUPPORTED  a keyword of a schema that this library lacks: it is named, with its pointer
  *             TERN_ERR_LIMIT        too large, too deep or repeated too often; tern_generator_next: too many ways lead
  *                                   through the grammar at once
  *             The grammar is the one of before */
-TERN_API tern_status tern_generator_set_grammar(tern_generator* generator, const tern_tokenizer* tokenizer, int32_t kind,
-                                                const char* text, size_t bytes, int64_t max_tokens) TERN_NOEXCEPT;
+TERN_API tern_status tern_generator_set_grammar(tern_generator* generator, const tern_tokenizer* tokenizer,
+                                                int32_t kind, const char* text, size_t bytes,
+                                                int64_t max_tokens) TERN_NOEXCEPT;
 /* What is added to the logits of some tokens before one is chosen; it takes the place of what was set before.
  * tokens, values  num_tokens each; NULL if that is 0. -INFINITY: the token is never chosen
  * Errors          TERN_ERR_INDEX: a token out of range; TERN_ERR_INVALID_ARGUMENT: NaN or +INFINITY */
