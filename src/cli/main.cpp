@@ -20,7 +20,7 @@ const std::vector<const Command*>& commands() {
 
 void print_overview(FILE* out) {
   std::fputs("tern runs models on this device.\n\nusage: tern COMMAND ...\n\n", out);
-  for (const Command* c : commands()) std::fprintf(out, "  %-8s %s\n", c->name, c->summary);
+  for (const Command* c : commands()) std::fprintf(out, "  %-10s %s\n", c->name, c->summary);
   std::fputs(
       "\n`tern COMMAND --help` tells all about one, with examples.\n"
       "It ends with 0 when all went well, 1 on failure, 2 for a wrong command line, 3 when a file or name was not "
