@@ -4,6 +4,7 @@
 #define TERN_GENERATOR_H
 
 #include "tern/session.h"
+#include "tern/tokenizer.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -11,9 +12,17 @@ extern "C" {
 
 typedef struct tern_generator tern_generator;
 
-/* Steps of choosing a token, in this order: logits of tokens that are there already are made smaller by the penalty;
- * all are divided by the temperature; of the top_k largest, the fewest stay whose probabilities reach top_p; of these,
- * those with at least min_p times the largest probability. One of the rest is drawn. */
+/* What happens when all positions of the model are used. */
+typedef enum tern_when_full {
+  TERN_WHEN_FULL_STOP = 0, /* TERN_ERR_LIMIT */
+  TERN_WHEN_FULL_SLIDE = 1 /* the first `keep` tokens stay, of the others the older half is forgotten, and what is
+                            * left is computed again: tern_generator_length becomes smaller */
+} tern_when_full;
+
+/* Steps of choosing a token, in this order: the bias is added (tern_generator_set_bias); tokens that the grammar does
+ * not allow are left out (tern_generator_set_grammar); logits of tokens that are there already are made smaller by the
+ * penalty; all are divided by the temperature; of the top_k largest, the fewest stay whose probabilities reach top_p;
+ * of these, those with at least min_p times the largest probability. One of the rest is drawn. */
 typedef struct tern_generator_options {
   uint32_t struct_size;
   int32_t top_k;             /* 0 = all */
@@ -23,8 +32,11 @@ typedef struct tern_generator_options {
   float min_p;               /* in [0, 1) */
   float repetition_penalty;  /* positive logits are divided by it, others multiplied; 0 = 1, which is none */
   uint64_t seed;             /* the same seed, tokens and options choose the same, whatever the number of threads */
+  int64_t keep;              /* tokens from the first one on that never slide away; at most capacity - 2 */
+  int32_t when_full;         /* tern_when_full */
+  int32_t log_probabilities; /* how many of the largest tern_generator_log_probabilities lends, up to 1000; 0 = none */
 } tern_generator_options;
-#define TERN_GENERATOR_OPTIONS_INIT { (uint32_t)sizeof(tern_generator_options), 0, NULL, 0, 0, 0, 0, 0 }
+#define TERN_GENERATOR_OPTIONS_INIT { (uint32_t)sizeof(tern_generator_options), 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0 }
 TERN_API tern_status tern_generator_options_init(tern_generator_options* options, size_t size) TERN_NOEXCEPT;
 
 /* The model stays alive as long as the generator. options NULL = defaults.
@@ -42,10 +54,50 @@ TERN_API void tern_generator_release(tern_generator* generator) TERN_NOEXCEPT;
 TERN_API tern_status tern_generator_feed(tern_generator* generator, const int32_t* tokens, int64_t num_tokens,
                                          const tern_run_options* options) TERN_NOEXCEPT;
 /* Chooses the token that follows, and appends it.
- * Errors   TERN_ERR_STATE: there is no token yet; TERN_ERR_LIMIT: all positions are used; else as
+ * Errors   TERN_ERR_STATE: there is no token yet, the text of the grammar has ended, or the bias forbids all tokens;
+ *          TERN_ERR_LIMIT: all positions are used; TERN_ERR_UNSUPPORTED: no token goes on as the grammar says; else as
  *          tern_generator_feed */
 TERN_API tern_status tern_generator_next(tern_generator* generator, int32_t* token,
                                          const tern_run_options* options) TERN_NOEXCEPT;
+
+/* GBNF: rules `name ::= ...`, of which `root` is the whole text: "text" with \n \r \t \\ \" \xHH \uHHHH \UHHHHHHHH,
+ * [a-z], [^a-z], `.`, (a | b), ?, *, +, {2}, {2,}, {2,5}; # begins a comment.
+ * JSON schema: the text is JSON that this schema (2020-12) takes; `true` takes all JSON. Objects have their properties
+ * in the schema's order, and others only where it has additionalProperties or names none. */
+typedef enum tern_grammar_kind {
+  TERN_GRAMMAR_NONE = 0, /* any text */
+  TERN_GRAMMAR_GBNF = 1,
+  TERN_GRAMMAR_JSON_SCHEMA = 2
+} tern_grammar_kind;
+
+/* From now on tern_generator_next makes texts of a grammar alone, and ends them with a token for the end exactly where
+ * the grammar may end; behind that it fails with TERN_ERR_STATE. A text begins with this call and with each
+ * tern_generator_feed. tern_generator_truncate goes back within it.
+ * tokenizer   that of the model; may be released afterwards. With TERN_GRAMMAR_NONE it and `text` are not looked at
+ * text        UTF-8, `bytes` long; not needed after the call
+ * max_tokens  of a text, with the token for its end; 0 = as many as there are positions. The text is closed before they
+ *             are used up: when few are left, the shortest way to the end is taken. Each byte of that way counts as a
+ *             token, so that a text may be closed a little early. A grammar whose shortest text is longer passes it
+ * Errors      TERN_ERR_CORRUPT      a wrong grammar or schema: the message has line and column, or the JSON pointer
+ *             TERN_ERR_UNSUPPORTED  a keyword of a schema that this library lacks: it is named, with its pointer
+ *             TERN_ERR_LIMIT        too large, too deep or repeated too often; tern_generator_next: too many ways lead
+ *                                   through the grammar at once
+ *             The grammar is the one of before */
+TERN_API tern_status tern_generator_set_grammar(tern_generator* generator, const tern_tokenizer* tokenizer,
+                                                int32_t kind, const char* text, size_t bytes,
+                                                int64_t max_tokens) TERN_NOEXCEPT;
+/* What is added to the logits of some tokens before one is chosen; it takes the place of what was set before.
+ * tokens, values  num_tokens each; NULL if that is 0. -INFINITY: the token is never chosen
+ * Errors          TERN_ERR_INDEX: a token out of range; TERN_ERR_INVALID_ARGUMENT: NaN or +INFINITY */
+TERN_API tern_status tern_generator_set_bias(tern_generator* generator, const int32_t* tokens, const float* values,
+                                             int64_t num_tokens) TERN_NOEXCEPT;
+/* Natural logarithms of probabilities at the last choice of tern_generator_next, as the model gave them: without bias,
+ * grammar, penalty and temperature.
+ * tokens, values  `count` each: the token that was chosen, then the most probable ones. Borrowed until the next call
+ *                 with this generator
+ * Errors          TERN_ERR_STATE: no token was chosen yet, or the option log_probabilities is 0 */
+TERN_API tern_status tern_generator_log_probabilities(tern_generator* generator, const int32_t** tokens,
+                                                      const float** values, int64_t* count) TERN_NOEXCEPT;
 /* Logits of the token that follows.
  * logits   tern_generator_vocabulary numbers. Borrowed until the next call with this generator
  * Errors   as tern_generator_next */

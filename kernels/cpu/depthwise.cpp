@@ -449,6 +449,7 @@ void pointwise_tile(const DepthwiseArgs& a, const Chunk& c, const float* x, cons
   }
 }
 
+#if defined(__AVX2__) || defined(__aarch64__)
 // A row (or two) in tiles of TX pixels; the last tile is moved back, too.
 template <int K, int SY, int SX, int TY, int TX>
 void row(const Job& j, int64_t out_w) {
@@ -506,6 +507,9 @@ bool tiled_rows(const DepthwiseRows& r, const Epilogue& epilogue) {
   if (twice) matmul_kernels.finish_rows({r.y, r.y, a.y_pixel, a.y_pixel, r.rows * a.out_w, a.channels, &epilogue});
   return true;
 }
+#else  // size before speed (sources.cmake)
+bool tiled_rows(const DepthwiseRows&, const Epilogue&) { return false; }
+#endif
 
 void rows(const DepthwiseRows& r) {
   const DepthwiseArgs& a = *r.shape;

@@ -10,7 +10,8 @@ namespace {
 constexpr int kRows = (int)kTernaryRows, kLine = (int)kTernaryLine;
 
 // x[0 .. k) to codes of bytes ^ flip, zeros up to `stride`; returns the factor that turns them back. sum: of the codes.
-float quantize_row(const float* x, int64_t k, uint8_t flip, uint8_t* to, int64_t stride, int32_t* sum) {
+[[gnu::noinline]] float quantize_row(const float* x, int64_t k, uint8_t flip, uint8_t* to, int64_t stride,
+                                     int32_t* sum) {
   Vec most = splat(1e-5f), strange = splat(0.0f);
   int64_t i = 0;
   const auto look = [&](Vec v) __attribute__((always_inline)) {
@@ -55,7 +56,8 @@ TERN_INLINE Bytes<N> codes_of(Bytes<N> line, int field) {
 #if defined(__AVX512VNNI__)
 // Codes stay in their place; the sums are moved instead.
 template <int xs>
-TERN_INLINE void panel_sums(const uint8_t* w, int64_t lines, const int8_t* x, int64_t stride, int32_t (*out)[kRows]) {
+[[gnu::noinline]] void panel_sums(const uint8_t* w, int64_t lines, const int8_t* x, int64_t stride,
+                                  int32_t (*out)[kRows]) {
   constexpr int64_t kAhead = 8192;  // bytes
   __m512i sum[xs][4];
   for (int i = 0; i < xs; ++i)
@@ -113,7 +115,8 @@ TERN_INLINE void add_line(V& sum, V line, const int8_t* x) {
 }
 #endif
 template <int xs>
-TERN_INLINE void panel_sums(const uint8_t* w, int64_t lines, const int8_t* x, int64_t stride, int32_t (*out)[kRows]) {
+[[gnu::noinline]] void panel_sums(const uint8_t* w, int64_t lines, const int8_t* x, int64_t stride,
+                                  int32_t (*out)[kRows]) {
   constexpr int64_t kAhead = 4096;
   using V = Bytes<kBytes>;
   V sum[xs][kParts];
@@ -133,7 +136,8 @@ TERN_INLINE void panel_sums(const uint8_t* w, int64_t lines, const int8_t* x, in
 #endif
 #elif TERN_SIMD_XSIMD && defined(__aarch64__)
 template <int xs>
-TERN_INLINE void panel_sums(const uint8_t* w, int64_t lines, const int8_t* x, int64_t stride, int32_t (*out)[kRows]) {
+[[gnu::noinline]] void panel_sums(const uint8_t* w, int64_t lines, const int8_t* x, int64_t stride,
+                                  int32_t (*out)[kRows]) {
   int32x4_t sum[xs][4] = {};
   const uint8x16_t mask = vdupq_n_u8(3);
   for (int64_t l = 0; l < lines; ++l, w += kLine, x += kTernaryColumns) {
@@ -162,7 +166,8 @@ TERN_INLINE void panel_sums(const uint8_t* w, int64_t lines, const int8_t* x, in
 }
 #else
 template <int xs>
-TERN_INLINE void panel_sums(const uint8_t* w, int64_t lines, const int8_t* x, int64_t stride, int32_t (*out)[kRows]) {
+[[gnu::noinline]] void panel_sums(const uint8_t* w, int64_t lines, const int8_t* x, int64_t stride,
+                                  int32_t (*out)[kRows]) {
   memset(out, 0, xs * sizeof *out);
   for (int64_t l = 0; l < lines; ++l, w += kLine, x += kTernaryColumns)
     for (int i = 0; i < xs; ++i)
@@ -172,7 +177,7 @@ TERN_INLINE void panel_sums(const uint8_t* w, int64_t lines, const int8_t* x, in
 #endif
 
 // Codes - 1 of a panel of 16 rows, as half of a panel of the product of 8-bit integers.
-TERN_INLINE void unpack_panel(const uint8_t* w, int64_t lines, int8_t* to) {
+void unpack_panel(const uint8_t* w, int64_t lines, int8_t* to) {
   for (int64_t l = 0; l < lines; ++l, w += kLine)
     for (int f = 0; f < 4; ++f, to += 4 * kTernaryPanel)
       for (int b = 0; b < kLine; ++b) to[b] = (int8_t)((w[b] >> 2 * f & 3) - 1);
@@ -186,7 +191,8 @@ const uint8_t* panel_at(const Ternary& w, int64_t row, int64_t n) {
 
 // Results of `rows` rows and the outputs of a panel from r on. What finishes rows expects sums with their bias, unless
 // there is a scale.
-void finish(const TernaryArgs& a, float* sums, const float* factors, int64_t first, int64_t rows, int64_t r) {
+[[gnu::noinline]] void finish(const TernaryArgs& a, float* sums, const float* factors, int64_t first, int64_t rows,
+                              int64_t r) {
   const int n = a.n - r < kTernaryPanel ? (int)(a.n - r) : (int)kTernaryPanel;
   const float* const bias = a.epilogue.scale || !a.epilogue.bias ? nullptr : a.epilogue.bias + r;
   for (int j = 0; j < n; j += kLanes) {
@@ -202,28 +208,26 @@ void finish(const TernaryArgs& a, float* sums, const float* factors, int64_t fir
 
 float* factors_of(const TernaryArgs& a) { return (float*)(a.codes + a.factor_offset); }
 
-template <int xs>
 void few_rows(const TernaryArgs& a, int64_t begin, int64_t end, int8_t* codes) {
+  constexpr decltype(&panel_sums<1>) kSums[] = {panel_sums<1>, panel_sums<2>, panel_sums<3>, panel_sums<4>};
   const Ternary w = ternary_view(a.w, a.n, a.k);
   const int64_t stride = ternary_stride(a.k);
-  int32_t totals[xs];
-  float factors[xs];
+  const int xs = (int)a.m;
+  int32_t totals[kTernaryFew];
+  float factors[kTernaryFew];
   for (int i = 0; i < xs; ++i)
     factors[i] = quantize_row(a.x + i * a.k, a.k, 0, (uint8_t*)codes + i * stride, stride, &totals[i]);
   for (int64_t u = begin; u < end; ++u) {
     const int64_t r = u * kTernaryPanel;
-    alignas(64) float sums[xs][kTernaryPanel];
-    alignas(64) int32_t products[xs][kRows];
-    for (int half = 0; half < 2; ++half) {
-      const int64_t row = r + half * kRows;
-      if (row >= a.n) {
-        for (int i = 0; i < xs; ++i) memset(sums[i] + kRows, 0, kRows * sizeof(float));
-        break;
-      }
-      panel_sums<xs>(panel_at(w, row, a.n), w.lines, codes, stride, products);
+    alignas(64) float sums[kTernaryFew][kTernaryPanel];
+    alignas(64) int32_t products[kTernaryFew][kRows];
+    for (int64_t row = r; row < r + kTernaryPanel; row += kRows) {
+      if (row >= a.n) break;  // nothing of it is stored
+      kSums[xs - 1](panel_at(w, row, a.n), w.lines, codes, stride, products);
       for (int i = 0; i < xs; ++i)
-        for (int j = 0; j < kRows; ++j)
-          sums[i][half * kRows + j] = (float)(products[i][j] - totals[i]) * w.scales[row + j];
+        for (int j = 0; j < kRows; j += kLanes)
+          store(sums[i] + row - r + j,
+                to_float(load_ints(products[i] + j) - VecI(totals[i])) * load(w.scales + row + j));
     }
     finish(a, sums[0], factors, 0, xs, r);
   }
@@ -279,13 +283,7 @@ void many_rows(const TernaryArgs& a, int64_t begin, int64_t end, char* scratch) 
 
 void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
   const TernaryArgs& a = *(const TernaryArgs*)args;
-  switch (a.m) {
-    case 1: return few_rows<1>(a, begin, end, (int8_t*)scratch);
-    case 2: return few_rows<2>(a, begin, end, (int8_t*)scratch);
-    case 3: return few_rows<3>(a, begin, end, (int8_t*)scratch);
-    case 4: return few_rows<4>(a, begin, end, (int8_t*)scratch);
-    default: return many_rows(a, begin, end, (char*)scratch);
-  }
+  a.m <= kTernaryFew ? few_rows(a, begin, end, (int8_t*)scratch) : many_rows(a, begin, end, (char*)scratch);
 }
 
 void quantize(const void* args, int64_t begin, int64_t end, void*) {

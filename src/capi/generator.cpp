@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tern/generator.h"
 
-#include "capi/handle.h"
+#include <cstddef>
+
+#include <cmath>
+
+#include "capi/text.h"
 #include "tasks/generator.h"
+#include "text/grammar.h"
+#include "text/json_schema.h"
 
 using namespace tern;
 using namespace tern::capi;
@@ -19,6 +25,7 @@ namespace {
 constexpr const char* kTask = "this generator";
 // Without the capability nobody has one: nothing is created, and what would use one refers to no code of it.
 constexpr bool kHere = has_capability(Capability::text);
+constexpr size_t kFirstSize = offsetof(tern_generator_options, keep);
 
 // NaN is refused.
 tern_status take(float given, float least, float most, const char* name, float* out) {
@@ -32,7 +39,7 @@ tern_status take(float given, float least, float most, const char* name, float* 
 
 tern_status read_generator_options(const tern_generator_options* given, Generator::Options* out) {
   tern_generator_options o = TERN_GENERATOR_OPTIONS_INIT;
-  TERN_TRY(read_options(given, &o, "tern_generator_options"));
+  TERN_TRY(read_options(given, &o, "tern_generator_options", kFirstSize));
   if (o.top_k < 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "top_k is %d", o.top_k);
   SamplerOptions& s = out->sampler;
   s.top_k = o.top_k;
@@ -41,6 +48,13 @@ tern_status read_generator_options(const tern_generator_options* given, Generato
   TERN_TRY(take(o.top_p, 1e-6f, 1, "top_p", &s.top_p));
   TERN_TRY(take(o.min_p, 0, 1, "min_p", &s.min_p));
   TERN_TRY(take(o.repetition_penalty, 0.01f, 100, "repetition_penalty", &s.repetition_penalty));
+  if (o.keep < 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "keep is %lld", (long long)o.keep);
+  if (o.when_full != TERN_WHEN_FULL_STOP && o.when_full != TERN_WHEN_FULL_SLIDE)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "when_full is %d", o.when_full);
+  if (o.log_probabilities < 0 || o.log_probabilities > 1000)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "log_probabilities is %d, allowed is 0 to 1000", o.log_probabilities);
+  out->slide = o.when_full == TERN_WHEN_FULL_SLIDE;
+  out->keep = o.keep, out->log_probabilities = o.log_probabilities;
   if (o.backends) out->backends = o.backends;
   return TERN_OK;
 }
@@ -65,7 +79,7 @@ extern "C" {
 
 tern_status tern_generator_options_init(tern_generator_options* options, size_t size) noexcept {
   const tern_generator_options defaults = TERN_GENERATOR_OPTIONS_INIT;
-  return init_struct(options, size, &defaults, sizeof defaults, sizeof defaults, "tern_generator_options");
+  return init_struct(options, size, &defaults, kFirstSize, sizeof defaults, "tern_generator_options");
 }
 
 tern_status tern_generator_create(tern_model* model, const tern_generator_options* options,
@@ -119,6 +133,48 @@ tern_status tern_generator_logits(tern_generator* generator, const float** logit
     std::span<const float> list;
     TERN_TRY(generator->task->logits(control, &list));
     *logits = list.data();
+    return TERN_OK;
+  });
+}
+
+tern_status tern_generator_set_grammar(tern_generator* generator, const tern_tokenizer* tokenizer, int32_t kind,
+                                       const char* text, size_t bytes, int64_t max_tokens) noexcept {
+  return use(generator, "tern_generator_set_grammar", nullptr, [&](const RunControl&) -> tern_status {
+    if (kind == TERN_GRAMMAR_NONE) return generator->task->set_grammar(nullptr, nullptr, 0);
+    if (kind != TERN_GRAMMAR_GBNF && kind != TERN_GRAMMAR_JSON_SCHEMA)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "there is no kind %d of grammars", kind);
+    TERN_CHECK_NOT_NULL(tokenizer);
+    TERN_CHECK_NOT_NULL(text);
+    if (max_tokens < 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "max_tokens is %lld", (long long)max_tokens);
+    std::shared_ptr<const tokens::Grammar> grammar;
+    if (kind == TERN_GRAMMAR_GBNF) TERN_TRY(tokens::Grammar::create({text, bytes}, &grammar));
+    else TERN_TRY(tokens::grammar_of_schema({text, bytes}, &grammar));
+    return generator->task->set_grammar(std::move(grammar), tokenizer->tokenizer, max_tokens);
+  });
+}
+
+tern_status tern_generator_set_bias(tern_generator* generator, const int32_t* tokens, const float* values,
+                                    int64_t num_tokens) noexcept {
+  return use(generator, "tern_generator_set_bias", nullptr, [&](const RunControl&) -> tern_status {
+    if (num_tokens < 0 || num_tokens > generator->task->vocabulary())
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "num_tokens is %lld", (long long)num_tokens);
+    if (num_tokens) TERN_CHECK_NOT_NULL(tokens);
+    if (num_tokens) TERN_CHECK_NOT_NULL(values);
+    return generator->task->set_bias({tokens, (size_t)num_tokens}, {values, (size_t)num_tokens});
+  });
+}
+
+tern_status tern_generator_log_probabilities(tern_generator* generator, const int32_t** tokens, const float** values,
+                                             int64_t* count) noexcept {
+  return use(generator, "tern_generator_log_probabilities", nullptr, [&](const RunControl&) -> tern_status {
+    TERN_CHECK_NOT_NULL(tokens);
+    TERN_CHECK_NOT_NULL(values);
+    TERN_CHECK_NOT_NULL(count);
+    const Generator::Log& log = generator->task->log();
+    if (log.tokens.empty())
+      return TERN_FAIL(TERN_ERR_STATE,
+                       "no token was chosen yet, or the generator was created with log_probabilities = 0");
+    *tokens = log.tokens.data(), *values = log.values.data(), *count = (int64_t)log.tokens.size();
     return TERN_OK;
   });
 }

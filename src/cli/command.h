@@ -74,6 +74,7 @@ const Command& track_command();
 const Command& tokenize_command();
 const Command& generate_command();
 const Command& chat_command();
+const Command& perplexity_command();
 const Command& devices_command();
 const Command& version_command();
 

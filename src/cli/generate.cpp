@@ -1,19 +1,104 @@
 // SPDX-License-Identifier: Apache-2.0
 // tern generate: goes on with a text.
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 #include "cli/tokens.h"
 
 namespace tern::cli {
 namespace {
 
+constexpr size_t kMostGrammarBytes = 4 << 20;
+
+// --grammar or --schema. *set: there is one.
+int set_grammar(const Arguments& a, tern_generator* generator, const tern_tokenizer* tokenizer, int64_t most_tokens,
+                bool* set) {
+  const char *grammar = a.value("--grammar"), *schema = a.value("--schema"), *file = grammar ? grammar : schema;
+  *set = file != nullptr;
+  if (!file) return kDone;
+  std::string text;
+  if (!read_whole_file(file, kMostGrammarBytes, &text)) return bad_file_code(file);
+  const int32_t kind = grammar ? TERN_GRAMMAR_GBNF : TERN_GRAMMAR_JSON_SCHEMA;
+  if (const tern_status s =
+          tern_generator_set_grammar(generator, tokenizer, kind, text.data(), text.size(), most_tokens))
+    return report(s, file);
+  return kDone;
+}
+
+// --logit-bias TOKEN=VALUE, any number of times. TOKEN: an id, or its text.
+int set_bias(const Arguments& a, tern_generator* generator, const tern_tokenizer* tokenizer) {
+  std::vector<int32_t> tokens;
+  std::vector<float> values;
+  for (const std::string& pair : a.values("--logit-bias")) {
+    std::string name, value;
+    if (!split_pair(pair, &name, &value) || name.empty() || value.empty())
+      return complain("--logit-bias: '%s' is not TOKEN=VALUE", pair.c_str()), kUsage;
+    char* end = nullptr;
+    const double v = std::strtod(value.c_str(), &end);
+    if (*end || std::isnan(v) || v > 1e30)
+      return complain("--logit-bias: '%s' is no number (or -inf, which forbids the token)", value.c_str()), kUsage;
+    const long long id = std::strtoll(name.c_str(), &end, 10);
+    int32_t token = 0;
+    if (!*end && id >= 0 && id <= INT32_MAX) token = (int32_t)id;
+    else if (!tokenizer)
+      return complain("--logit-bias: '%s' is no number of a token, and with --tokens there is no text", name.c_str()),
+             kUsage;
+    else if (const tern_status s = tern_tokenizer_find_token(tokenizer, name.data(), name.size(), &token))
+      return report(s, "--logit-bias");
+    tokens.push_back(token), values.push_back((float)v);
+  }
+  if (const tern_status s = tern_generator_set_bias(generator, tokens.data(), values.data(), (int64_t)tokens.size()))
+    return report(s, "--logit-bias");
+  return kDone;
+}
+
+// What tern_generator_log_probabilities lent after a token.
+struct Logs {
+  std::vector<int32_t> tokens;
+  std::vector<float> values;
+};
+
+// The text of a token as JSON, which cannot hold bytes that are no UTF-8.
+std::string token_text(const tern_tokenizer* tokenizer, int32_t id) {
+  tern_token_info info = TERN_TOKEN_INFO_INIT;
+  if (tern_tokenizer_get_token(tokenizer, id, &info)) return "";
+  return std::string(info.text, info.text_bytes);
+}
+
+void add_logs(const std::vector<Logs>& list, const tern_tokenizer* tokenizer, Json* json) {
+  json->begin_list("logprobs");
+  for (const Logs& logs : list) {
+    json->begin_object();
+    for (size_t i = 0; i < logs.tokens.size(); ++i) {
+      if (i == 1) json->begin_list("top");
+      if (i > 0) json->begin_object();
+      json->add("token", logs.tokens[i]);
+      if (tokenizer) json->add("text", token_text(tokenizer, logs.tokens[i]));
+      json->add("logprob", (double)logs.values[i]);
+      if (i > 0) json->end();
+    }
+    if (logs.tokens.size() > 1) json->end();
+    json->end();
+  }
+  json->end();
+}
+
 int run(const Arguments& a) {
   tern_generator_options options = TERN_GENERATOR_OPTIONS_INIT;
-  int64_t count = 128;
-  if (!a.number("-n", 1, 1 << 24, &count) || !read_sampler(a, &options)) return kUsage;
+  int64_t count = 128, logs_wanted = 0;
+  if (!a.number("-n", 1, 1 << 24, &count) || !a.number("--logprobs", 1, 1000, &logs_wanted) ||
+      !read_sampler(a, &options))
+    return kUsage;
+  options.log_probabilities = (int32_t)logs_wanted;
+  const bool json_wanted = a.has("--json");
+  if (logs_wanted && !json_wanted) return complain("--logprobs is for --json"), kUsage;
+  if (a.has("--grammar") && a.has("--schema")) return complain("one of --grammar and --schema at most"), kUsage;
   std::vector<int32_t> tokens;
   const char *list = a.value("--tokens"), *prompt = a.value("--prompt");
   if (!list == !prompt) return complain("one of --prompt and --tokens is needed"), kUsage;
+  if (list && (a.has("--grammar") || a.has("--schema")))
+    return complain("--grammar and --schema need --prompt: with --tokens there is no text"), kUsage;
   if (list && a.has("--stop")) return complain("--stop needs --prompt: of --tokens no text is made"), kUsage;
   if (list && !read_ids(list, "--tokens", &tokens)) return kUsage;
   Handle<tern_context> context;
@@ -27,7 +112,9 @@ int run(const Arguments& a) {
     if (const tern_status s = tern_tokenizer_create_from_model(model.get(), &t)) return report(s, a.words()[0]);
     tokenizer.reset(t);
     tern_detokenizer* d = nullptr;
-    if (const tern_status s = tern_detokenizer_create(t, 0, &d)) return report(s, a.words()[0]);
+    // Where a grammar says what the text is, the token that ends it is none of it.
+    const uint32_t shown = a.has("--grammar") || a.has("--schema") ? (uint32_t)TERN_DECODE_SKIP_SPECIAL : 0;
+    if (const tern_status s = tern_detokenizer_create(t, shown, &d)) return report(s, a.words()[0]);
     text.reset(d);
     if (const tern_status s = set_stops(a, d)) return report(s, "--stop");
     constexpr uint32_t kFlags = TERN_ENCODE_ADD_SPECIAL | TERN_ENCODE_PARSE_SPECIAL;
@@ -42,11 +129,14 @@ int run(const Arguments& a) {
   const double begin = now_seconds();
   if (const tern_status s = tern_generator_feed(made, tokens.data(), (int64_t)tokens.size(), &run))
     return report(s, a.words()[0]);
+  bool constrained = false;
+  if (const int code = set_grammar(a, made, tokenizer.get(), count, &constrained)) return code;
+  if (const int code = set_bias(a, made, tokenizer.get())) return code;
   const double fed = now_seconds();
-  const bool json_wanted = a.has("--json");
   const int32_t end_of_text = tokenizer ? tern_tokenizer_get_role(tokenizer.get(), TERN_TOKEN_ROLE_END) : -1;
   std::string answer;
   std::vector<int32_t> given;
+  std::vector<Logs> logs;
   tern_status status = TERN_OK;
   const auto say = [&](const char* piece, size_t bytes) {
     answer.append(piece, bytes);
@@ -56,6 +146,11 @@ int run(const Arguments& a) {
     int32_t token = 0;
     if ((status = tern_generator_next(made, &token, &run))) break;
     given.push_back(token);
+    const int32_t* log_tokens = nullptr;
+    const float* log_values = nullptr;
+    int64_t num_logs = 0;
+    if (logs_wanted && !tern_generator_log_probabilities(made, &log_tokens, &log_values, &num_logs))
+      logs.push_back({{log_tokens, log_tokens + num_logs}, {log_values, log_values + num_logs}});
     if (token == end_of_text) break;
     const char* piece = nullptr;
     size_t bytes = 0;
@@ -63,6 +158,7 @@ int run(const Arguments& a) {
     if (text && tern_detokenizer_stopped(text.get())) break;
     if (!text && !json_wanted) std::printf("%s%d", given.size() > 1 ? "," : "", token), std::fflush(stdout);
   }
+  if (constrained && status == TERN_ERR_STATE && !given.empty()) status = TERN_OK;  // the text is complete
   const double end = now_seconds();
   const char* rest = nullptr;
   size_t rest_bytes = 0;
@@ -75,6 +171,7 @@ int run(const Arguments& a) {
     json.begin_object();
     if (text) json.add("text", answer);
     json.add_numbers("tokens", std::vector<double>(given.begin(), given.end()));
+    if (logs_wanted) add_logs(logs, tokenizer.get(), &json);
     json.add("prompt_tokens_per_second", prompt_rate).add("tokens_per_second", rate);
     json.print();
   } else {
@@ -88,20 +185,26 @@ int run(const Arguments& a) {
 
 const Command& generate_command() {
   static const Command command = [] {
-    Command c = {"generate",
-                 "FILE",
-                 "goes on with a text, with a language model",
-                 "The text is printed as it comes; the rate goes to stderr. Ctrl-C ends it.\n",
-                 "  tern generate smollm2.tern --prompt 'The capital of France is' -n 20\n"
-                 "  tern generate smollm2.tern --prompt 'Once upon a time' --temp 0.8 --top-p 0.95 --seed 7 --json\n"
-                 "  tern generate smollm2.tern --prompt '1. red' --stop 6. --stop $'\\n\\n'\n",
-                 {{"--prompt", "TEXT", "what to go on from; special tokens in it (\"<|im_start|>\") count as such"},
-                  {"--tokens", "LIST", "the same as numbers of tokens, separated by commas; tokens are printed, too"},
-                  {"-n", "N", "how many tokens to make at most; the default is 128"},
-                  {"--json", nullptr, "for programs"}},
-                 1,
-                 1,
-                 run};
+    Command c = {
+        "generate",
+        "FILE",
+        "goes on with a text, with a language model",
+        "The text is printed as it comes; the rate goes to stderr. Ctrl-C ends it.\n",
+        "  tern generate smollm2.tern --prompt 'The capital of France is' -n 20\n"
+        "  tern generate smollm2.tern --prompt 'Once upon a time' --temp 0.8 --top-p 0.95 --seed 7 --json\n"
+        "  tern generate smollm2.tern --prompt '1. red' --stop 6. --stop $'\\n\\n'\n"
+        "  tern generate smollm2.tern --prompt 'A person as JSON: ' --schema person.json -n 100\n",
+        {{"--prompt", "TEXT", "what to go on from; special tokens in it (\"<|im_start|>\") count as such"},
+         {"--tokens", "LIST", "the same as numbers of tokens, separated by commas; tokens are printed, too"},
+         {"-n", "N", "how many tokens to make at most; the default is 128"},
+         {"--grammar", "FILE", "the text is one of this grammar (GBNF); it is closed within the -n tokens"},
+         {"--schema", "FILE", "the text is JSON of this JSON schema"},
+         {"--logit-bias", "TOKEN=VALUE", "added to the logit of a token, an id or a text; -inf forbids it; may repeat"},
+         {"--logprobs", "N", "with --json: of each token the logarithm of its probability, and the N largest"},
+         {"--json", nullptr, "for programs"}},
+        1,
+        1,
+        run};
     for (const Option& o : sampler_options()) c.options.push_back(o);
     return c;
   }();

@@ -11,16 +11,16 @@ namespace {
 
 const std::vector<const Command*>& commands() {
   static const std::vector<const Command*> list = {
-      &import_command(),   &edit_command(),  &info_command(),    &check_command(),   &run_command(),
-      &compare_command(),  &bench_command(), &detect_command(),  &segment_command(), &classify_command(),
-      &pose_command(),     &embed_command(), &read_command(),    &track_command(),   &tokenize_command(),
-      &generate_command(), &chat_command(),  &devices_command(), &version_command()};
+      &import_command(),   &edit_command(),  &info_command(),       &check_command(),   &run_command(),
+      &compare_command(),  &bench_command(), &detect_command(),     &segment_command(), &classify_command(),
+      &pose_command(),     &embed_command(), &read_command(),       &track_command(),   &tokenize_command(),
+      &generate_command(), &chat_command(),  &perplexity_command(), &devices_command(), &version_command()};
   return list;
 }
 
 void print_overview(FILE* out) {
   std::fputs("tern runs models on this device.\n\nusage: tern COMMAND ...\n\n", out);
-  for (const Command* c : commands()) std::fprintf(out, "  %-8s %s\n", c->name, c->summary);
+  for (const Command* c : commands()) std::fprintf(out, "  %-10s %s\n", c->name, c->summary);
   std::fputs(
       "\n`tern COMMAND --help` tells all about one, with examples.\n"
       "It ends with 0 when all went well, 1 on failure, 2 for a wrong command line, 3 when a file or name was not "

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tasks/generator.h"
 
+#include <algorithm>
 #include <cinttypes>
+#include <cmath>
 #include <cstring>
+#include <limits>
+
+#include "text/grammar.h"
 
 namespace tern {
 namespace {
@@ -30,6 +35,8 @@ tern_status find(const ModelDef& def, const char* name, size_t inputs, int32_t* 
 
 }  // namespace
 
+Generator::~Generator() = default;
+
 tern_status Generator::create(const Model& model, const Options& options, std::unique_ptr<Generator>* out) {
   std::unique_ptr<Generator> g(new Generator);
   const ModelDef& def = model.def();
@@ -42,6 +49,11 @@ tern_status Generator::create(const Model& model, const Options& options, std::u
       g->vocabulary_ > INT32_MAX)
     return TERN_FAIL(TERN_ERR_CORRUPT, "the signatures 'prefill' and 'decode' do not fit together");
   g->sampler_ = Sampler(options.sampler);
+  g->slide_ = options.slide, g->keep_ = options.keep, g->num_log_ = options.log_probabilities;
+  if (g->slide_ && (g->keep_ < 0 || g->keep_ > g->capacity_ - 2))
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                     "keep is %" PRId64 ": of the %" PRId64 " positions of the model two at least must be left",
+                     g->keep_, g->capacity_);
   Session::Options session;
   session.backends = options.backends;
   TERN_TRY(Session::create(model, session, &g->session_));
@@ -90,15 +102,129 @@ tern_status Generator::feed(std::span<const int64_t> tokens, const RunControl& c
     if (tokens[i] < 0 || tokens[i] >= vocabulary_)
       return TERN_FAIL(TERN_ERR_INDEX, "token %zu is %" PRId64 ", the vocabulary has %" PRId64, i, tokens[i],
                        vocabulary_);
-  const size_t before = tokens_.size();
-  if (tokens.size() > (size_t)capacity_ - before)
-    return TERN_FAIL(TERN_ERR_LIMIT, "%zu tokens after %zu are more than the %" PRId64 " positions of the model",
-                     tokens.size(), before, capacity_);
   if (tokens.empty()) return TERN_OK;
+  const size_t before = tokens_.size();
+  const int64_t gone = gone_;
+  std::vector<int64_t> old;
+  if (tokens.size() > (size_t)capacity_ - before) {
+    if (!slide_)
+      return TERN_FAIL(TERN_ERR_LIMIT, "%zu tokens after %zu are more than the %" PRId64 " positions of the model",
+                       tokens.size(), before, capacity_);
+    old = tokens_;
+    TERN_TRY(make_room((int64_t)tokens.size()));
+  }
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
   const tern_status status = catch_up(control);
-  if (status != TERN_OK) TERN_TRY(truncate((int64_t)before));
-  return status;
+  if (status != TERN_OK) {
+    if (old.empty()) {
+      tokens_.resize(before);
+      if (session_->state().length() > (int64_t)before) TERN_TRY(session_->state().truncate((int64_t)before));
+    } else {
+      tokens_ = std::move(old), gone_ = gone;
+      TERN_TRY(session_->state().truncate(0));
+    }
+    logits_ = {};
+    return status;
+  }
+  answer_.clear();
+  if (matcher_) matcher_->reset();
+  return TERN_OK;
+}
+
+// Lets tokens slide away until there is room for so many more.
+tern_status Generator::make_room(int64_t count) {
+  const int64_t length = (int64_t)tokens_.size();
+  int64_t left = length;
+  if (count > capacity_ - std::min(keep_, length))
+    return TERN_FAIL(TERN_ERR_LIMIT,
+                     "%" PRId64 " tokens behind the %" PRId64 " that are kept are more than the %" PRId64
+                     " positions of the model",
+                     count, std::min(keep_, length), capacity_);
+  while (left + count > capacity_) left -= (left - keep_ + 1) / 2;
+  if (left == length) return TERN_OK;
+  TERN_TRY(session_->state().truncate(std::min(session_->state().length(), keep_)));
+  tokens_.erase(tokens_.begin() + keep_, tokens_.begin() + keep_ + (length - left));
+  gone_ += length - left;
+  logits_ = {};
+  return TERN_OK;
+}
+
+tern_status Generator::set_grammar(std::shared_ptr<const tokens::Grammar> grammar,
+                                   std::shared_ptr<const tokens::Tokenizer> tokenizer, int64_t most_tokens) {
+  if (grammar && tokenizer != tokenizer_) {
+    trie_ = std::make_shared<tokens::TokenTrie>(*tokenizer, (uint32_t)vocabulary_);
+    tokenizer_ = std::move(tokenizer);
+  }
+  matcher_ = grammar ? std::make_unique<tokens::Matcher>(std::move(grammar), trie_) : nullptr;
+  most_tokens_ = most_tokens;
+  answer_.clear();
+  return TERN_OK;
+}
+
+tern_status Generator::set_bias(std::span<const int32_t> tokens, std::span<const float> values) {
+  std::vector<std::pair<int32_t, float>> bias;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] < 0 || tokens[i] >= vocabulary_)
+      return TERN_FAIL(TERN_ERR_INDEX, "token %zu is %d, the vocabulary has %" PRId64, i, tokens[i], vocabulary_);
+    if (values[i] != values[i] || values[i] == std::numeric_limits<float>::infinity())
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the bias of token %d is %g: a number or -infinity is needed",
+                       tokens[i], (double)values[i]);
+    bias.push_back({tokens[i], values[i]});
+  }
+  bias_ = std::move(bias);
+  return TERN_OK;
+}
+
+// Logits to choose from: own_.
+tern_status Generator::restrict(std::span<const float> given) {
+  constexpr float kNot = std::numeric_limits<float>::quiet_NaN();
+  own_.assign(given.begin(), given.end());
+  for (const auto& b : bias_) {
+    float& x = own_[(size_t)b.first];
+    x = std::isinf(b.second) ? kNot : x + b.second;
+  }
+  if (matcher_) {
+    int64_t left = most_tokens_ > 0 ? std::max<int64_t>(most_tokens_ - (int64_t)answer_.size(), 0) : -1;
+    if (!slide_ && (left < 0 || left > capacity_ - (int64_t)tokens_.size())) left = capacity_ - (int64_t)tokens_.size();
+    std::span<const uint64_t> bits;
+    TERN_TRY(matcher_->allowed(left, &bits));
+    bool any = false;
+    for (const uint64_t word : bits) any |= word != 0;
+    if (!any) {
+      if (matcher_->ended() || matcher_->may_end())
+        return TERN_FAIL(TERN_ERR_STATE,
+                         "the answer has ended as its grammar says: feed tokens, or set a grammar anew");
+      return TERN_FAIL(TERN_ERR_UNSUPPORTED, "no token of the vocabulary goes on with the answer as its grammar says");
+    }
+    for (size_t t = 0; t < own_.size(); ++t)
+      if (!(bits[t / 64] >> (t % 64) & 1)) own_[t] = kNot;
+  }
+  for (const float x : own_)
+    if (x == x) return TERN_OK;
+  return TERN_FAIL(TERN_ERR_STATE, "there is no token to choose: the bias forbids all, or the logits are no numbers");
+}
+
+void Generator::note(std::span<const float> given, int64_t chosen) {
+  float most = -std::numeric_limits<float>::infinity();
+  for (const float x : given)
+    if (x > most) most = x;
+  double sum = 0;
+  for (const float x : given)
+    if (x == x) sum += std::exp((double)x - (double)most);
+  std::vector<int32_t> order(given.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = (int32_t)i;
+  const auto end = order.begin() + std::min<ptrdiff_t>(num_log_, (ptrdiff_t)order.size());
+  const auto key = [&](int32_t t) {  // what is no number comes last
+    const float x = given[(size_t)t];
+    return x == x ? x : -std::numeric_limits<float>::infinity();
+  };
+  std::partial_sort(order.begin(), end, order.end(),
+                    [&](int32_t a, int32_t b) { return key(a) > key(b) || (key(a) == key(b) && a < b); });
+  log_.tokens.assign(1, (int32_t)chosen);
+  log_.tokens.insert(log_.tokens.end(), order.begin(), end);
+  log_.values.clear();
+  for (const int32_t t : log_.tokens)
+    log_.values.push_back((float)((double)given[(size_t)t] - (double)most - std::log(sum)));
 }
 
 tern_status Generator::logits(const RunControl& control, std::span<const float>* out) {
@@ -112,11 +238,22 @@ tern_status Generator::logits(const RunControl& control, std::span<const float>*
 }
 
 tern_status Generator::next(const RunControl& control, int64_t* token) {
-  if ((int64_t)tokens_.size() >= capacity_)
-    return TERN_FAIL(TERN_ERR_LIMIT, "all %" PRId64 " positions of the model are used", capacity_);
+  if ((int64_t)tokens_.size() >= capacity_) {
+    if (!slide_) return TERN_FAIL(TERN_ERR_LIMIT, "all %" PRId64 " positions of the model are used", capacity_);
+    TERN_TRY(make_room(1));
+  }
   std::span<const float> given;
   TERN_TRY(logits(control, &given));
-  const int64_t chosen = sampler_.pick(given, tokens_, (int64_t)tokens_.size());
+  const bool restricted = matcher_ || !bias_.empty();
+  if (restricted) TERN_TRY(restrict(given));
+  const int64_t chosen =
+      sampler_.pick(restricted ? std::span<const float>(own_) : given, tokens_, (int64_t)tokens_.size() + gone_);
+  if (num_log_ > 0) note(given, chosen);
+  if (matcher_) {
+    if (!matcher_->accept((uint32_t)chosen))
+      return TERN_FAIL(TERN_ERR_INTERNAL, "the grammar refuses token %" PRId64 ", which it allowed", chosen);
+    answer_.push_back((uint32_t)chosen);
+  }
   tokens_.push_back(chosen);
   logits_ = {};
   *token = chosen;
@@ -127,6 +264,12 @@ tern_status Generator::truncate(int64_t length) {
   if (length < 0 || length > (int64_t)tokens_.size())
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "there are %zu tokens, not %" PRId64, tokens_.size(), length);
   if (length < (int64_t)tokens_.size()) logits_ = {};
+  if (matcher_) {
+    const size_t removed = std::min(tokens_.size() - (size_t)length, answer_.size());
+    answer_.resize(answer_.size() - removed);
+    matcher_->reset();
+    for (const uint32_t t : answer_) matcher_->accept(t);
+  }
   tokens_.resize((size_t)length);
   if (session_->state().length() > length) TERN_TRY(session_->state().truncate(length));
   return TERN_OK;

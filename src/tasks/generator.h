@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Goes on with a sequence of tokens: a language model, its state and a sampler.
 #pragma once
+#include <utility>
+
 #include "runtime/session.h"
 #include "tasks/sampler.h"
+
+namespace tern::tokens {
+class Grammar;
+class Matcher;
+class Tokenizer;
+class TokenTrie;
+}  // namespace tern::tokens
 
 namespace tern {
 
@@ -11,7 +20,13 @@ class Generator {
   struct Options {
     std::string backends = "cpu";
     SamplerOptions sampler;
+    // Once all positions are used: the first `keep` tokens stay, of the others the older half goes, and what is left is
+    // computed again. Otherwise next() and feed() fail.
+    bool slide = false;
+    int64_t keep = 0;
+    int32_t log_probabilities = 0;  // so many of the largest are noted at each choice, and that of the token chosen
   };
+  ~Generator();
   // Errors: TERN_ERR_UNSUPPORTED for a model that lacks the signatures of models/transformer.h.
   static tern_status create(const Model& model, const Options& options, std::unique_ptr<Generator>* out);
 
@@ -19,6 +34,20 @@ class Generator {
   int64_t capacity() const { return capacity_; }
   // All tokens that were given or chosen.
   std::span<const int64_t> tokens() const { return tokens_; }
+  // The answer, which is what next() appends, becomes a text of this grammar; none: any text. It begins anew with this
+  // call and with each feed(); of what truncate() leaves of it, it goes on.
+  // most_tokens: of an answer, with the token that ends it; 0: no limit. Errors: TERN_ERR_UNSUPPORTED.
+  tern_status set_grammar(std::shared_ptr<const tokens::Grammar> grammar,
+                          std::shared_ptr<const tokens::Tokenizer> tokenizer, int64_t most_tokens);
+  // Is added to the logits of these tokens before anything else; -infinity: they are never chosen.
+  tern_status set_bias(std::span<const int32_t> tokens, std::span<const float> values);
+  // Of the last next(): the token that was chosen, then the most probable ones, with the logarithms of what the model
+  // gave them: no bias, grammar, penalty or temperature.
+  struct Log {
+    std::vector<int32_t> tokens;
+    std::vector<float> values;
+  };
+  const Log& log() const { return log_; }
   // Appends tokens. On an error there are as many as before.
   tern_status feed(std::span<const int64_t> tokens, const RunControl& control);
   // Chooses the token that follows and appends it.
@@ -31,6 +60,9 @@ class Generator {
  private:
   Generator() = default;
   tern_status catch_up(const RunControl& control);
+  tern_status make_room(int64_t count);
+  tern_status restrict(std::span<const float> given);
+  void note(std::span<const float> given, int64_t chosen);
   tern_status run_chunk(std::span<const int64_t> tokens, bool last, const RunControl& control);
 
   std::unique_ptr<Session> session_;
@@ -40,6 +72,17 @@ class Generator {
   std::vector<int64_t> tokens_;  // of these the state holds the first ones: its length
   Ref<Tensor> one_, picked_;     // inputs of decode, and of prefill
   Ref<const Tensor> logits_;     // after all tokens, or empty
+  bool slide_ = false;
+  int64_t keep_ = 0, gone_ = 0;  // gone_: tokens that slid away
+  int32_t num_log_ = 0;
+  Log log_;
+  std::vector<std::pair<int32_t, float>> bias_;
+  std::vector<float> own_;  // logits with the bias, NaN where a token is not allowed
+  std::shared_ptr<const tokens::Tokenizer> tokenizer_;
+  std::shared_ptr<const tokens::TokenTrie> trie_;  // of tokenizer_
+  std::unique_ptr<tokens::Matcher> matcher_;
+  std::vector<uint32_t> answer_;
+  int64_t most_tokens_ = 0;
 };
 
 }  // namespace tern

@@ -49,6 +49,8 @@ static tern_context* context;
 static tern_model *sequences, *small, *counter, *spots, *points, *language;
 static tern_generator* generator;
 static const int32_t tokens[3] = {1, 5, 7};
+static const float bias[3] = {1, 0, -1};
+static const char rules[] = "root ::= [ab]+";
 static tern_session *session, *counting, *several;
 static tern_state *state, *states[3]; /* of several; the last is NULL */
 static const int64_t counts[3] = {1, 1, 0};
@@ -136,6 +138,12 @@ CALL(generator_feed,
 CALL(generator_next, tern_generator_next((tern_generator*)a[0].p, (int32_t*)a[1].p, (tern_run_options*)a[2].p))
 CALL(generator_logits, tern_generator_logits((tern_generator*)a[0].p, (const float**)a[1].p, (tern_run_options*)a[2].p))
 CALL(generator_truncate, tern_generator_truncate((tern_generator*)a[0].p, a[1].n))
+CALL(generator_set_grammar, tern_generator_set_grammar((tern_generator*)a[0].p, (const tern_tokenizer*)a[1].p, I32(2),
+                                                       (const char*)a[3].p, (size_t)a[4].n, a[5].n))
+CALL(generator_set_bias,
+     tern_generator_set_bias((tern_generator*)a[0].p, (const int32_t*)a[1].p, (const float*)a[2].p, a[3].n))
+CALL(generator_log_probabilities, tern_generator_log_probabilities((tern_generator*)a[0].p, (const int32_t**)a[1].p,
+                                                                   (const float**)a[2].p, (int64_t*)a[3].p))
 CALL(tensor_create,
      tern_tensor_create((tern_context*)a[0].p, I32(1), (const int64_t*)a[2].p, I32(3), (tern_tensor**)a[4].p))
 CALL(tensor_wrap, tern_tensor_wrap((tern_context*)a[0].p, I32(1), (const int64_t*)a[2].p, I32(3), a[4].p,
@@ -335,6 +343,7 @@ static const tern_error error_details = TERN_ERROR_INIT;
 static uint32_t first_size(const void* s, uint32_t size) {
   if (s == (const void*)&memory_report) return (uint32_t)offsetof(tern_memory_report, plan_bytes);
   if (s == (const void*)&context_options) return (uint32_t)offsetof(tern_context_options, denormals);
+  if (s == (const void*)&generator_options) return (uint32_t)offsetof(tern_generator_options, keep);
   if (s == (const void*)&picture) return (uint32_t)offsetof(tern_picture, matrix);
   if (s == (const void*)&tensor_info) return (uint32_t)offsetof(tern_tensor_info, step_dims);
   return size;
@@ -422,7 +431,10 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
        tensor_reshape,
        {H(x), H(dims), N(2, 4, -1, 9, 1, INT32_MAX), W(POINTER)},
        release_tensor},
-      {"tern_generator_options_init", generator_options_init, {INIT_SIZE(tern_generator_options)}, NULL},
+      {"tern_generator_options_init",
+       generator_options_init,
+       {INIT_SIZE_FROM(tern_generator_options, offsetof(tern_generator_options, keep))},
+       NULL},
       {"tern_generator_create", generator_create, {H(language), SO(generator_options), W(POINTER)}, release_generator},
       {"tern_generator_feed",
        generator_feed,
@@ -431,6 +443,19 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
       {"tern_generator_next", generator_next, {H(generator), W(4), SO(run_options)}, NULL},
       {"tern_generator_logits", generator_logits, {H(generator), W(POINTER), SO(run_options)}, NULL},
       {"tern_generator_truncate", generator_truncate, {H(generator), N(2, 3, -1, 65, INT64_MAX)}, NULL},
+      {"tern_generator_log_probabilities",
+       generator_log_probabilities,
+       {H(generator), W(POINTER), W(POINTER), W(8)},
+       NULL},
+      {"tern_generator_set_bias",
+       generator_set_bias,
+       {H(generator), H(tokens), H(bias), N(1, 4, -1, 65, INT64_MAX, INT64_MIN)},
+       NULL},
+      {"tern_generator_set_grammar",
+       generator_set_grammar,
+       {H(generator), H(tokenizer), N(TERN_GRAMMAR_GBNF, 4, -1, 3, INT32_MAX, INT32_MIN), H(rules),
+        N(sizeof rules - 1, 3, 0, 1, 5), N(0, 2, -1, INT64_MIN)},
+       NULL},
       {"tern_vision_options_init", vision_options_init, {INIT_SIZE(tern_vision_options)}, NULL},
       {"tern_vision_create",
        vision_create,
@@ -624,6 +649,8 @@ int64_t file_bytes, list_bytes;
 char *text = argc > 2 ? (char*)read_all(argv[2], &list_bytes) : NULL, *name;
 tern_tensor *sum, *calls, *token;
 tern_session_options profile = TERN_SESSION_OPTIONS_INIT;
+tern_generator_options noting = TERN_GENERATOR_OPTIONS_INIT;
+int32_t chosen;
 if (!CHECK(text && list_bytes < (int64_t)sizeof list)) return 1;
 memcpy(list, text, (size_t)list_bytes);
 free(text);
@@ -656,8 +683,10 @@ rows[0] = make_tensor(context, TERN_DTYPE_F32, 2, 2, 4);
 NEED(tern_parameters_create(small, &parameters));
 NEED(tern_vision_create(&spots, 1, NULL, &detector));
 NEED(tern_vision_create(&points, 1, NULL, &pose));
-NEED(tern_generator_create(language, NULL, &generator));
+noting.log_probabilities = 2;
+NEED(tern_generator_create(language, &noting, &generator));
 NEED(tern_generator_feed(generator, tokens, 3, NULL));
+NEED(tern_generator_next(generator, &chosen, NULL));
 NEED(tern_tracker_create(NULL, &tracker));
 NEED(tern_tracker_save(tracker, saved, sizeof saved, &saved_bytes));
 NEED(tern_camera_motion_create(NULL, &motion));

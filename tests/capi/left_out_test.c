@@ -32,6 +32,8 @@ static void quarters(tern_context* context) {
   CHECK(says("TERN_TEXT") && generator == NULL);
   FAILS(TERN_ERR_UNSUPPORTED, tern_generator_truncate(NULL, 0));
   CHECK(says("TERN_TEXT") && tern_generator_length(NULL) == 0);
+  FAILS(TERN_ERR_UNSUPPORTED, tern_generator_set_grammar(NULL, NULL, TERN_GRAMMAR_GBNF, "root ::= \"a\"", 12, 0));
+  CHECK(says("TERN_TEXT"));
   tern_generator_release(NULL);
   for (i = 0; i < 2; ++i) tern_tensor_release(out[i]);
   tern_tensor_release(picture);

@@ -445,6 +445,50 @@ class Import(Case):
         tern("import", folder, "-o", out)
         self.assertIn("has no config.json", tern("import", self.path(""), "-o", out, code=3).err)
 
+    # A small random model, whose logits transformers has given, with the characters of ASCII from the space on as tokens.
+    def test_grammars_and_perplexity(self):
+        golden = os.path.join(ARGS.source, "tests/models/golden/language/hf-qwen2")
+        folder = self.path("tiny")
+        shutil.copytree(golden, folder)
+        text = {"model": {"type": "BPE", "vocab": {**{chr(32 + i): i for i in range(95)}, "</s>": 95}, "merges": []}, "decoder": {"type": "Fuse"},
+                "added_tokens": [{"id": 95, "content": "</s>", "special": True}]}
+        with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as f:
+            json.dump(text, f)
+        out = self.path("m.tern")
+        tern("import", folder, "-o", out, "--weights", "f32")
+        schema = self.write("schema.json", b'{"type": "object", "properties": {"a": {"type": "integer"}, "b": {"enum": ["x", null]}}, "required": ["a", "b"]}')
+        for seed in range(3):
+            got = json.loads(tern("generate", out, "--prompt", "abc", "--schema", schema, "-n", "30", "--temp", "2", "--seed", str(seed), "--json").out)
+            value = json.loads(got["text"])
+            self.assertEqual(sorted(value), ["a", "b"])
+            self.assertLessEqual(len(got["tokens"]), 30)
+        rules = self.write("rules.gbnf", b'root ::= "yes" | "no"')
+        self.assertIn(tern("generate", out, "--prompt", "abc", "--grammar", rules).out, ("yes\n", "no\n"))
+        forced = tern("generate", out, "--prompt", "abc", "--grammar", rules, "--logit-bias", "y=-inf", "--logprobs", "2", "--json").out
+        self.assertEqual(json.loads(forced)["text"], "no")
+        logs = json.loads(forced)["logprobs"]
+        self.assertEqual((logs[0]["token"], logs[0]["text"], len(logs[0]["top"])), (ord("n") - 32, "n", 2))
+        self.assertGreaterEqual(logs[0]["top"][0]["logprob"], logs[0]["top"][1]["logprob"])
+        bad = self.write("bad.gbnf", b'root ::= "a"\n  b')
+        self.assertIn("line 2, column 3", tern("generate", out, "--prompt", "abc", "--grammar", bad, code=4).err)
+        self.assertIn("--prompt", tern("generate", out, "--tokens", "3", "--grammar", rules, code=2).err)
+        self.assertIn("TOKEN=VALUE", tern("generate", out, "--prompt", "a", "--logit-bias", "y", code=2).err)
+
+        tokens = [(7 * i + 3) % 96 for i in range(40)]
+        logits = read_npy(golden + ".npy")[1]
+        surprises = []
+        for i in range(20, 39):  # the second half of one chunk of 40, as llama-perplexity scores it
+            row = logits[96 * i:96 * (i + 1)]
+            surprises.append(math.log(sum(math.exp(x) for x in row)) - row[tokens[i + 1]])
+        words = self.write("text.txt", bytes(32 + t for t in tokens))
+        got = json.loads(tern("perplexity", out, words, "--context", "40", "--json").out)
+        self.assertEqual((got["chunks"], got["tokens"]), (1, 19))
+        mean = sum(surprises) / 19
+        self.assertAlmostEqual(math.log(got["perplexity"]), mean, places=4)
+        self.assertAlmostEqual(got["bits_per_byte"], mean / math.log(2), places=4)
+        self.assertEqual(json.loads(tern("perplexity", out, words, "--context", "20", "--stride", "4", "--json").out)["tokens"], 24)
+        self.assertIn("fewer than one chunk", tern("perplexity", out, words, code=2).err)
+
     def test_digits(self):
         out = self.path("digits.tern")
         self.assertIn("digits.tern", tern("import", self.onnx, "-o", out).out)

@@ -285,5 +285,206 @@ TEST_F(Language, WhatCannotBe) {
   ASSERT_OK(tern_generator_feed(g.get(), many.data(), 2, nullptr));
 }
 
+// Logits that are negative are multiplied by the penalty: a bias makes all of them negative.
+TEST_F(Language, PenaltyOfNegativeLogits) {
+  ASSERT_NO_FATAL_FAILURE(open("llama", "f32"));
+  tern_generator_options options = TERN_GENERATOR_OPTIONS_INIT;
+  options.repetition_penalty = 2;
+  tern_generator* made = nullptr;
+  ASSERT_OK(tern_generator_create(model.get(), &options, &made));
+  const Generator g(made);
+  std::vector<int32_t> all((size_t)kVocabulary);
+  for (int32_t t = 0; t < kVocabulary; ++t) all[(size_t)t] = t;
+  const std::vector<float> down((size_t)kVocabulary, -1000.0f);
+  ASSERT_OK(tern_generator_set_bias(made, all.data(), down.data(), kVocabulary));
+  std::set<int32_t> seen = {7};
+  ASSERT_OK(tern_generator_feed(made, &*seen.begin(), 1, nullptr));
+  for (int i = 0; i < 20; ++i) {
+    int32_t token = 0;
+    ASSERT_OK(tern_generator_next(made, &token, nullptr));
+    EXPECT_TRUE(seen.insert(token).second) << token;
+  }
+}
+
+TEST_F(Language, BiasAndLogProbabilities) {
+  ASSERT_NO_FATAL_FAILURE(open("llama", "f32"));
+  tern_generator_options options = TERN_GENERATOR_OPTIONS_INIT;
+  options.log_probabilities = 3;
+  tern_generator* made = nullptr;
+  ASSERT_OK(tern_generator_create(model.get(), &options, &made));
+  const Generator g(made);
+  const int32_t *list = nullptr, first = 7;
+  const float* values = nullptr;
+  int64_t count = 0;
+  EXPECT_EQ(tern_generator_log_probabilities(made, &list, &values, &count), TERN_ERR_STATE);
+  ASSERT_OK(tern_generator_feed(made, &first, 1, nullptr));
+  const std::vector<float> logits = logits_of(made);
+  std::vector<int32_t> order((size_t)kVocabulary);
+  for (int32_t t = 0; t < kVocabulary; ++t) order[(size_t)t] = t;
+  std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return logits[(size_t)a] > logits[(size_t)b]; });
+  double sum = 0;
+  for (const float x : logits) sum += std::exp((double)x);
+  // The best is forbidden, the fourth becomes the best.
+  const int32_t changed[] = {order[0], order[3]};
+  const float by[] = {-INFINITY, 50};
+  ASSERT_OK(tern_generator_set_bias(made, changed, by, 2));
+  int32_t token = 0;
+  ASSERT_OK(tern_generator_next(made, &token, nullptr));
+  EXPECT_EQ(token, order[3]);
+  ASSERT_OK(tern_generator_log_probabilities(made, &list, &values, &count));
+  ASSERT_EQ(count, 4);
+  const int32_t expected[] = {order[3], order[0], order[1], order[2]};
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(list[i], expected[i]);
+    EXPECT_NEAR(values[i], (double)logits[(size_t)expected[i]] - std::log(sum), 1e-5);
+  }
+  ASSERT_OK(tern_generator_truncate(made, 1));
+  const float forbids[] = {-INFINITY, -INFINITY};
+  ASSERT_OK(tern_generator_set_bias(made, changed, forbids, 2));
+  ASSERT_OK(tern_generator_next(made, &token, nullptr));
+  EXPECT_EQ(token, order[1]);
+  const std::vector<float> none((size_t)kVocabulary, -INFINITY);
+  ASSERT_OK(tern_generator_set_bias(made, order.data(), none.data(), kVocabulary));
+  EXPECT_EQ(tern_generator_next(made, &token, nullptr), TERN_ERR_STATE);
+  ASSERT_OK(tern_generator_set_bias(made, nullptr, nullptr, 0));
+  ASSERT_OK(tern_generator_next(made, &token, nullptr));
+  const float nan = NAN, infinity = INFINITY;
+  EXPECT_EQ(tern_generator_set_bias(made, changed, &nan, 1), TERN_ERR_INVALID_ARGUMENT);
+  EXPECT_EQ(tern_generator_set_bias(made, changed, &infinity, 1), TERN_ERR_INVALID_ARGUMENT);
+}
+
+// At the end of the context the first tokens and the younger half of the others stay, as if they had been all.
+TEST_F(Language, Slides) {
+  ASSERT_NO_FATAL_FAILURE(open("llama", "f32"));
+  tern_generator_options options = TERN_GENERATOR_OPTIONS_INIT;
+  options.when_full = TERN_WHEN_FULL_SLIDE, options.keep = 4;
+  tern_generator* made = nullptr;
+  ASSERT_OK(tern_generator_create(model.get(), &options, &made));
+  const Generator g(made), other = generator();
+  std::vector<int32_t> tokens;
+  for (int32_t i = 0; i < 512; ++i) tokens.push_back((11 * i + i / 7) % kVocabulary);
+  ASSERT_OK(tern_generator_feed(made, tokens.data(), 512, nullptr));
+  int32_t token = 0;
+  ASSERT_OK(tern_generator_next(made, &token, nullptr));
+  EXPECT_EQ(tern_generator_length(made), 4 + 254 + 1);
+  std::vector<int32_t> left(tokens.begin(), tokens.begin() + 4);
+  left.insert(left.end(), tokens.begin() + 258, tokens.end());
+  ASSERT_OK(tern_generator_feed(other.get(), left.data(), (int64_t)left.size(), nullptr));
+  int32_t same = 0;
+  ASSERT_OK(tern_generator_next(other.get(), &same, nullptr));
+  EXPECT_EQ(token, same);
+  EXPECT_EQ(logits_of(made), logits_of(other.get()));
+  // A prompt makes room for itself; one that is too long changes nothing.
+  ASSERT_OK(tern_generator_feed(made, tokens.data(), 400, nullptr));
+  EXPECT_EQ(tern_generator_length(made), 4 + 63 + 400);
+  EXPECT_EQ(tern_generator_feed(made, tokens.data(), 509, nullptr), TERN_ERR_LIMIT);
+  EXPECT_EQ(tern_generator_length(made), 4 + 63 + 400);
+  ASSERT_OK(tern_generator_feed(made, tokens.data(), 508, nullptr));
+  EXPECT_EQ(tern_generator_length(made), 512);
+  options.keep = 511;
+  EXPECT_EQ(tern_generator_create(model.get(), &options, &made), TERN_ERR_INVALID_ARGUMENT);
+}
+
+// A vocabulary of the characters of ASCII from the space on, and the end.
+struct Answers : Language {
+  std::unique_ptr<tern_tokenizer, Release<tern_tokenizer_release>> tokenizer;
+  Generator g;
+  static constexpr int32_t kEnd = 95;
+
+  void begin(const char* name, uint64_t seed) {
+    ASSERT_NO_FATAL_FAILURE(open(name, "f32"));
+    std::string json =
+        R"({"added_tokens":[{"id":95,"content":"</s>","special":true,"single_word":false,"lstrip":false,)"
+        R"("rstrip":false,"normalized":false}],"decoder":{"type":"Fuse"},"model":{"type":"BPE","merges":[],"vocab":{)";
+    for (int32_t t = 0; t < kEnd; ++t) {
+      const char c = (char)(' ' + t);
+      json += (t ? ",\"" : "\"") + std::string(c == '"' || c == '\\' ? "\\" : "") + c + "\":" + std::to_string(t);
+    }
+    json += ",\"</s>\":95}}}";
+    tern_tokenizer* t = nullptr;
+    ASSERT_OK(tern_tokenizer_create(json.data(), json.size(), &t));
+    tokenizer.reset(t);
+    tern_generator_options options = TERN_GENERATOR_OPTIONS_INIT;
+    options.temperature = 3, options.seed = seed;
+    tern_generator* made = nullptr;
+    ASSERT_OK(tern_generator_create(model.get(), &options, &made));
+    g.reset(made);
+    const int32_t first = 7;
+    ASSERT_OK(tern_generator_feed(made, &first, 1, nullptr));
+  }
+  tern_status set(int32_t kind, const std::string& text, int64_t most = 0) {
+    return tern_generator_set_grammar(g.get(), tokenizer.get(), kind, text.data(), text.size(), most);
+  }
+  // To its end; that is no part of it.
+  std::string answer() {
+    std::string text;
+    for (int32_t token = 0;;) {
+      const tern_status s = tern_generator_next(g.get(), &token, nullptr);
+      if (s != TERN_OK) return text + " " + tern_last_error_message();
+      if (token == kEnd) return text;
+      text += (char)(' ' + token);
+    }
+  }
+};
+
+TEST_F(Answers, FollowTheGrammar) {
+  std::set<std::string> found;
+  for (uint64_t seed = 0; seed < 5; ++seed) {
+    ASSERT_NO_FATAL_FAILURE(begin("llama", seed));
+    ASSERT_OK(set(TERN_GRAMMAR_GBNF, "root ::= (\"yes\" | \"no\") \"!\"{1,3}"));
+    const std::string text = answer();
+    found.insert(text);
+    const size_t n = text[0] == 'y' ? 3 : 2;
+    EXPECT_TRUE(text.substr(0, n) == "yes" || text.substr(0, n) == "no") << text;
+    EXPECT_TRUE(text.size() > n && text.size() <= n + 3 && text.find_first_not_of('!', n) == text.npos) << text;
+    int32_t token = 0;
+    EXPECT_EQ(tern_generator_next(g.get(), &token, nullptr), TERN_ERR_STATE);  // it has ended
+    // Back within the answer, it goes on from there; a new prompt begins another one.
+    ASSERT_OK(tern_generator_truncate(g.get(), 1 + (int64_t)n));
+    EXPECT_EQ(answer().substr(0, 1), "!");
+    ASSERT_OK(tern_generator_feed(g.get(), &token, 1, nullptr));
+    EXPECT_NE(answer().find_first_of("yn"), std::string::npos);
+    // A wrong one leaves the one of before.
+    EXPECT_EQ(set(TERN_GRAMMAR_GBNF, "root ::= x"), TERN_ERR_CORRUPT);
+    EXPECT_EQ(set(7, "root ::= \"x\""), TERN_ERR_INVALID_ARGUMENT);
+    ASSERT_OK(tern_generator_feed(g.get(), &token, 1, nullptr));
+    EXPECT_NE(answer().find('!'), std::string::npos);
+    ASSERT_OK(set(TERN_GRAMMAR_NONE, ""));
+    ASSERT_OK(tern_generator_next(g.get(), &token, nullptr));
+    // What no token can write is an error, not another text.
+    ASSERT_OK(set(TERN_GRAMMAR_GBNF, "root ::= \"\\n\""));
+    EXPECT_EQ(tern_generator_next(g.get(), &token, nullptr), TERN_ERR_UNSUPPORTED);
+  }
+  EXPECT_GT(found.size(), 1u);
+}
+
+TEST_F(Answers, CloseTheJsonInTime) {
+  const std::string schema =
+      R"({"type":"object","properties":{"a":{"type":"array","items":{"type":"string"}},"b":{"type":"integer"}},)"
+      R"("required":["a","b"]})";
+  std::set<size_t> sizes;
+  for (const int64_t most : {16, 17, 20, 30, 60}) {
+    ASSERT_NO_FATAL_FAILURE(begin("qwen3", (uint64_t)most));
+    ASSERT_OK(set(TERN_GRAMMAR_JSON_SCHEMA, schema, most));
+    const std::string text = answer();
+    sizes.insert(text.size());
+    EXPECT_LT(text.size(), (size_t)most) << text;
+    EXPECT_EQ(text.front(), '{') << text;
+    EXPECT_EQ(text.back(), '}') << text;
+    EXPECT_NE(text.find("\"a\":"), text.npos) << text;
+    EXPECT_NE(text.find("\"b\":"), text.npos) << text;
+  }
+  EXPECT_GT(sizes.size(), 2u);
+  EXPECT_EQ(set(TERN_GRAMMAR_JSON_SCHEMA, R"({"items":{"multipleOf":2}})"), TERN_ERR_UNSUPPORTED);
+  EXPECT_NE(std::strstr(tern_last_error_message(), "'/items'"), nullptr) << tern_last_error_message();
+  // The end of the context counts as well.
+  ASSERT_OK(set(TERN_GRAMMAR_NONE, ""));
+  std::vector<int32_t> many(480, 3);
+  ASSERT_OK(tern_generator_truncate(g.get(), 0));
+  ASSERT_OK(tern_generator_feed(g.get(), many.data(), 480, nullptr));
+  ASSERT_OK(set(TERN_GRAMMAR_JSON_SCHEMA, schema));
+  EXPECT_EQ(answer().back(), '}');
+}
+
 }  // namespace
 }  // namespace tern::test

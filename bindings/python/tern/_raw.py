@@ -159,6 +159,22 @@ TERN_CHAT_NO_THINKING = 1
 # the beginning of the model's answer follows the messages
 TERN_CHAT_ANSWER = 1
 
+# tern_when_full: What happens when all positions of the model are used.
+# TERN_ERR_LIMIT
+TERN_WHEN_FULL_STOP = 0
+# the first `keep` tokens stay, of the others the older half is forgotten, and what is
+# left is computed again: tern_generator_length becomes smaller
+TERN_WHEN_FULL_SLIDE = 1
+
+# tern_grammar_kind: GBNF: rules `name ::= ...`, of which `root` is the whole text: "text" with \n \r \t \\ \" \xHH \uHHHH \UHHHHHHHH,
+# [a-z], [^a-z], `.`, (a | b), ?, *, +, {2}, {2,}, {2,5}; # begins a comment.
+# JSON schema: the text is JSON that this schema (2020-12) takes; `true` takes all JSON. Objects have their properties
+# in the schema's order, and others only where it has additionalProperties or names none.
+# any text
+TERN_GRAMMAR_NONE = 0
+TERN_GRAMMAR_GBNF = 1
+TERN_GRAMMAR_JSON_SCHEMA = 2
+
 # tern_picture_format:
 # plane 0: R G B bytes
 TERN_PICTURE_RGB8 = 0
@@ -576,9 +592,10 @@ class tern_chat_message(Structure):
 
 
 class tern_generator_options(Structure):
-    """Steps of choosing a token, in this order: logits of tokens that are there already are made smaller by the penalty;
-    all are divided by the temperature; of the top_k largest, the fewest stay whose probabilities reach top_p; of these,
-    those with at least min_p times the largest probability. One of the rest is drawn."""
+    """Steps of choosing a token, in this order: the bias is added (tern_generator_set_bias); tokens that the grammar does
+    not allow are left out (tern_generator_set_grammar); logits of tokens that are there already are made smaller by the
+    penalty; all are divided by the temperature; of the top_k largest, the fewest stay whose probabilities reach top_p;
+    of these, those with at least min_p times the largest probability. One of the rest is drawn."""
 
     _fields_ = [
         ("struct_size", c_uint32),
@@ -596,6 +613,12 @@ class tern_generator_options(Structure):
         ("repetition_penalty", c_float),
         # the same seed, tokens and options choose the same, whatever the number of threads
         ("seed", c_uint64),
+        # tokens from the first one on that never slide away; at most capacity - 2
+        ("keep", c_int64),
+        # tern_when_full
+        ("when_full", c_int32),
+        # how many of the largest tern_generator_log_probabilities lends, up to 1000; 0 = none
+        ("log_probabilities", c_int32),
     ]
 
     def __init__(self, **values):
@@ -1339,7 +1362,19 @@ FUNCTIONS = {
     "tern_generator_next": (
         c_int32, [c_void_p, POINTER(c_int32), POINTER(tern_run_options)],
         "generator, token, options",
-        'Chooses the token that follows, and appends it.\nErrors   TERN_ERR_STATE: there is no token yet; TERN_ERR_LIMIT: all positions are used; else as\n         tern_generator_feed'),
+        'Chooses the token that follows, and appends it.\nErrors   TERN_ERR_STATE: there is no token yet, the text of the grammar has ended, or the bias forbids all tokens;\n         TERN_ERR_LIMIT: all positions are used; TERN_ERR_UNSUPPORTED: no token goes on as the grammar says; else as\n         tern_generator_feed'),
+    "tern_generator_set_grammar": (
+        c_int32, [c_void_p, c_void_p, c_int32, c_char_p, c_size_t, c_int64],
+        "generator, tokenizer, kind, text, bytes, max_tokens",
+        'From now on tern_generator_next makes texts of a grammar alone, and ends them with a token for the end exactly where\nthe grammar may end; behind that it fails with TERN_ERR_STATE. A text begins with this call and with each\ntern_generator_feed. tern_generator_truncate goes back within it.\ntokenizer   that of the model; may be released afterwards. With TERN_GRAMMAR_NONE it and `text` are not looked at\ntext        UTF-8, `bytes` long; not needed after the call\nmax_tokens  of a text, with the token for its end; 0 = as many as there are positions. The text is closed before they\n            are used up: when few are left, the shortest way to the end is taken. Each byte of that way counts as a\n            token, so that a text may be closed a little early. A grammar whose shortest text is longer passes it\nErrors      TERN_ERR_CORRUPT      a wrong grammar or schema: the message has line and column, or the JSON pointer\n            TERN_ERR_UNSUPPORTED  a keyword of a schema that this library lacks: it is named, with its pointer\n            TERN_ERR_LIMIT        too large, too deep or repeated too often; tern_generator_next: too many ways lead\n                                  through the grammar at once\n            The grammar is the one of before'),
+    "tern_generator_set_bias": (
+        c_int32, [c_void_p, POINTER(c_int32), POINTER(c_float), c_int64],
+        "generator, tokens, values, num_tokens",
+        'What is added to the logits of some tokens before one is chosen; it takes the place of what was set before.\ntokens, values  num_tokens each; NULL if that is 0. -INFINITY: the token is never chosen\nErrors          TERN_ERR_INDEX: a token out of range; TERN_ERR_INVALID_ARGUMENT: NaN or +INFINITY'),
+    "tern_generator_log_probabilities": (
+        c_int32, [c_void_p, POINTER(POINTER(c_int32)), POINTER(POINTER(c_float)), POINTER(c_int64)],
+        "generator, tokens, values, count",
+        'Natural logarithms of probabilities at the last choice of tern_generator_next, as the model gave them: without bias,\ngrammar, penalty and temperature.\ntokens, values  `count` each: the token that was chosen, then the most probable ones. Borrowed until the next call\n                with this generator\nErrors          TERN_ERR_STATE: no token was chosen yet, or the option log_probabilities is 0'),
     "tern_generator_logits": (
         c_int32, [c_void_p, POINTER(POINTER(c_float)), POINTER(tern_run_options)],
         "generator, logits, options",
