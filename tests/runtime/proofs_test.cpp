@@ -302,7 +302,8 @@ TEST_P(Proof, StatesAreEncoded) {
     TERN_OKAY(session->state().set(0, *make_tensor(*context, TERN_DTYPE_F32, {kRows, kCols}, values.data())));
     TERN_OKAY(session->state().get(0, &content));
     std::vector<float> before((const float*)content->data(), (const float*)content->data() + kRows * kCols);
-    EXPECT_LT(relative_error(before.data(), values.data(), kRows * kCols), 0.01);
+    const double coarse = encoding == Encoding::ternary2 ? 0.51 : 0.01;  // of the largest number
+    EXPECT_LT(relative_error(before.data(), values.data(), kRows * kCols), coarse);
 
     const int32_t which[kIds] = {0, 39, 31};
     const int64_t position = 31;
@@ -331,7 +332,7 @@ TEST_P(Proof, StatesAreEncoded) {
         ASSERT_EQ(after[i], before[(size_t)i]) << i;
       }
     }
-    EXPECT_LT(relative_error(after + position * kCols, fresh.data(), kNew * kCols), 0.01);
+    EXPECT_LT(relative_error(after + position * kCols, fresh.data(), kNew * kCols), coarse);
 
     const std::string path = "/tmp/tern_encoded_state_" + std::to_string(getpid());
     TERN_OKAY(session->state().save(path.c_str()));
