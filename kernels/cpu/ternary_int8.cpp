@@ -46,7 +46,6 @@ constexpr int kRows = (int)kTernaryRows, kLine = (int)kTernaryLine;
 
 // The sums over the columns of code times x of a panel of 16 rows, for xs rows of x of signed bytes.
 #if TERN_SIMD_XSIMD && defined(__x86_64__)
-constexpr int kParts = kLine / kBytes, kPartRows = kRows / kParts;
 template <int N>
 TERN_INLINE Bytes<N> codes_of(Bytes<N> line, int field) {
   if constexpr (N == 64) return _mm512_and_si512(_mm512_srli_epi16(line, 2 * field), _mm512_set1_epi8(3));
@@ -118,6 +117,7 @@ template <int xs>
 [[gnu::noinline]] void panel_sums(const uint8_t* w, int64_t lines, const int8_t* x, int64_t stride,
                                   int32_t (*out)[kRows]) {
   constexpr int64_t kAhead = 4096;
+  constexpr int kParts = kLine / kBytes, kPartRows = kRows / kParts;
   using V = Bytes<kBytes>;
   V sum[xs][kParts];
   memset(sum, 0, sizeof sum);

@@ -126,8 +126,8 @@ INSTANTIATE_TEST_SUITE_P(Folders, Language,
                                          "hf-bitnet", "hf-bitnet-multiply", "hf-bitnet-divide", "hf-bitnet-online"),
                          test_name);
 
-// Models whose projections are ternary are stored so and round what these read to 8 bits, unless other weights are asked
-// for. Their embeddings are such that 8 bits hold them exactly.
+// Models whose projections are ternary are stored so and round what these read to 8 bits, unless other weights are
+// asked for. Their embeddings are such that 8 bits hold them exactly.
 TEST_F(Language, TernaryProjections) {
   for (const char* name : {"bitnet-ternary", "hf-bitnet-multiply", "hf-bitnet-divide", "hf-bitnet-online"}) {
     SCOPED_TRACE(name);
