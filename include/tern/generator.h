@@ -35,8 +35,12 @@ typedef struct tern_generator_options {
   int64_t keep;              /* tokens from the first one on that never slide away; at most capacity - 2 */
   int32_t when_full;         /* tern_when_full */
   int32_t log_probabilities; /* how many of the largest tern_generator_log_probabilities lends, up to 1000; 0 = none */
+  int64_t look_ahead;        /* tokens that are guessed and computed together with the one before them, 0 to 64: what
+                              * followed when the last two or three were there before, or what tern_generator_set_draft
+                              * says. The results are the same in every bit; texts that repeat themselves take less
+                              * time, others a little more */
 } tern_generator_options;
-#define TERN_GENERATOR_OPTIONS_INIT { (uint32_t)sizeof(tern_generator_options), 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define TERN_GENERATOR_OPTIONS_INIT { (uint32_t)sizeof(tern_generator_options), 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 TERN_API tern_status tern_generator_options_init(tern_generator_options* options, size_t size) TERN_NOEXCEPT;
 
 /* The model stays alive as long as the generator. options NULL = defaults.
@@ -98,6 +102,16 @@ TERN_API tern_status tern_generator_set_bias(tern_generator* generator, const in
  * Errors          TERN_ERR_STATE: no token was chosen yet, or the option log_probabilities is 0 */
 TERN_API tern_status tern_generator_log_probabilities(tern_generator* generator, const int32_t** tokens,
                                                       const float** values, int64_t* count) TERN_NOEXCEPT;
+/* Lets a smaller model guess: what `draft` would choose is computed ahead, look_ahead tokens at a time (speculative
+ * decoding, Leviathan et al. 2023; a guess counts where this generator chooses the same token itself).
+ * draft    of another model with the same vocabulary; its tokens become those of this generator, and it is used by
+ *          tern_generator_next and tern_generator_logits alone while it is set. It must not be released before. NULL:
+ *          guesses come from the tokens themselves again
+ * Errors   TERN_ERR_INVALID_ARGUMENT: the same generator, another number of tokens, or one of the two guesses for a
+ *          third */
+TERN_API tern_status tern_generator_set_draft(tern_generator* generator, tern_generator* draft) TERN_NOEXCEPT;
+/* How many tokens were guessed so far, and how many of them were chosen then. NULL where a number is not wanted. */
+TERN_API tern_status tern_generator_guesses(tern_generator* generator, int64_t* made, int64_t* right) TERN_NOEXCEPT;
 /* Logits of the token that follows.
  * logits   tern_generator_vocabulary numbers. Borrowed until the next call with this generator
  * Errors   as tern_generator_next */

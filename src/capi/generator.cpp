@@ -17,6 +17,7 @@ struct tern_generator {
   Ref<const Model> model;
   std::unique_ptr<Generator> task;
   std::vector<int64_t> tokens;
+  tern_generator* draft = nullptr;
   InUse in_use;
 };
 
@@ -53,6 +54,9 @@ tern_status read_generator_options(const tern_generator_options* given, Generato
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "when_full is %d", o.when_full);
   if (o.log_probabilities < 0 || o.log_probabilities > 1000)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "log_probabilities is %d, allowed is 0 to 1000", o.log_probabilities);
+  if (o.look_ahead < 0 || o.look_ahead > 64)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "look_ahead is %lld, allowed is 0 to 64", (long long)o.look_ahead);
+  out->look_ahead = (int32_t)o.look_ahead;
   out->slide = o.when_full == TERN_WHEN_FULL_SLIDE;
   out->keep = o.keep, out->log_probabilities = o.log_probabilities;
   if (o.backends) out->backends = o.backends;
@@ -67,6 +71,7 @@ tern_status use(tern_generator* generator, const char* call, const tern_run_opti
     TERN_CHECK_NOT_NULL(generator);
     Hold hold;
     TERN_TRY(hold.alone(generator->in_use, kTask));
+    if (generator->draft) TERN_TRY(hold.alone(generator->draft->in_use, "the generator that guesses"));
     RunControl control;
     TERN_TRY(read_run_options(options, &control));
     return f(control);
@@ -161,6 +166,22 @@ tern_status tern_generator_set_bias(tern_generator* generator, const int32_t* to
     if (num_tokens) TERN_CHECK_NOT_NULL(tokens);
     if (num_tokens) TERN_CHECK_NOT_NULL(values);
     return generator->task->set_bias({tokens, (size_t)num_tokens}, {values, (size_t)num_tokens});
+  });
+}
+
+tern_status tern_generator_set_draft(tern_generator* generator, tern_generator* draft) noexcept {
+  return use(generator, "tern_generator_set_draft", nullptr, [&](const RunControl&) -> tern_status {
+    TERN_TRY(generator->task->set_draft(draft ? draft->task.get() : nullptr));
+    generator->draft = draft;
+    return TERN_OK;
+  });
+}
+
+tern_status tern_generator_guesses(tern_generator* generator, int64_t* made, int64_t* right) noexcept {
+  return use(generator, "tern_generator_guesses", nullptr, [&](const RunControl&) -> tern_status {
+    if (made) *made = generator->task->guesses();
+    if (right) *right = generator->task->right_guesses();
+    return TERN_OK;
   });
 }
 

@@ -39,16 +39,18 @@ tern_status encode_text(const tern_tokenizer* tokenizer, const std::string& text
 }
 
 bool read_sampler(const Arguments& a, tern_generator_options* out) {
-  int64_t top_k = 0, seed = 0;
+  int64_t top_k = 0, seed = 0, look_ahead = 0;
   double temperature = 0, top_p = 1, min_p = 0, penalty = 1;
   if (!a.number("--top-k", 0, INT32_MAX, &top_k) || !a.number("--seed", 0, INT64_MAX, &seed) ||
-      !a.real("--temp", 0, 1000, &temperature) || !a.real("--top-p", 1e-6, 1, &top_p) ||
-      !a.real("--min-p", 0, 1, &min_p) || !a.real("--repetition-penalty", 0.01, 100, &penalty))
+      !a.number("--look-ahead", 0, 64, &look_ahead) || !a.real("--temp", 0, 1000, &temperature) ||
+      !a.real("--top-p", 1e-6, 1, &top_p) || !a.real("--min-p", 0, 1, &min_p) ||
+      !a.real("--repetition-penalty", 0.01, 100, &penalty))
     return false;
   out->backends = a.value("--backend");
   out->top_k = (int32_t)top_k, out->seed = (uint64_t)seed;
   out->temperature = (float)temperature, out->top_p = (float)top_p, out->min_p = (float)min_p;
   out->repetition_penalty = (float)penalty;
+  out->look_ahead = look_ahead;
   return true;
 }
 
@@ -59,6 +61,8 @@ std::vector<Option> sampler_options() {
           {"--min-p", "P", "draws among those with at least P times the largest probability"},
           {"--repetition-penalty", "X", "makes tokens less probable that are there already"},
           {"--seed", "S", "another seed draws other tokens"},
+          {"--look-ahead", "N",
+           "guesses N tokens where the text repeats itself and computes them together: the same text, sooner"},
           {"--stop", "TEXT", "ends before this text; may be given several times"},
           {"--threads", "N", "threads; the default is all CPUs"},
           {"--backend", "NAME", "where to run, see tern devices"}};

@@ -11,7 +11,7 @@ bool read_ids(const std::string& text, const char* what, std::vector<int32_t>* i
 tern_status encode_text(const tern_tokenizer* tokenizer, const std::string& text, uint32_t flags,
                         std::vector<int32_t>* ids);
 
-// --backend, --temp, --top-k, --top-p, --min-p, --repetition-penalty and --seed. Prints what is wrong.
+// --backend, --temp, --top-k, --top-p, --min-p, --repetition-penalty, --seed and --look-ahead. Prints what is wrong.
 bool read_sampler(const Arguments& a, tern_generator_options* out);
 // Their help, with --threads and --stop.
 std::vector<Option> sampler_options();

@@ -14,6 +14,8 @@ namespace {
 
 // Rows of a prompt that are computed at a time: enough for products at full speed, little memory.
 constexpr int64_t kChunk = 256;
+// Guesses are what followed the last tokens when they were there before: so many of them, or the fewer.
+constexpr size_t kLongest = 3, kShortest = 2;
 
 // The signature of this name, which takes `inputs` and gives f32 [.., vocabulary].
 tern_status find(const ModelDef& def, const char* name, size_t inputs, int32_t* index) {
@@ -35,7 +37,9 @@ tern_status find(const ModelDef& def, const char* name, size_t inputs, int32_t* 
 
 }  // namespace
 
-Generator::~Generator() = default;
+Generator::~Generator() {
+  if (draft_) --draft_->serves_;
+}
 
 tern_status Generator::create(const Model& model, const Options& options, std::unique_ptr<Generator>* out) {
   std::unique_ptr<Generator> g(new Generator);
@@ -50,6 +54,7 @@ tern_status Generator::create(const Model& model, const Options& options, std::u
     return TERN_FAIL(TERN_ERR_CORRUPT, "the signatures 'prefill' and 'decode' do not fit together");
   g->sampler_ = Sampler(options.sampler);
   g->slide_ = options.slide, g->keep_ = options.keep, g->num_log_ = options.log_probabilities;
+  g->look_ahead_ = options.look_ahead;
   if (g->slide_ && (g->keep_ < 0 || g->keep_ > g->capacity_ - 2))
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
                      "keep is %" PRId64 ": of the %" PRId64 " positions of the model two at least must be left",
@@ -59,14 +64,16 @@ tern_status Generator::create(const Model& model, const Options& options, std::u
   TERN_TRY(Session::create(model, session, &g->session_));
   TERN_TRY(Tensor::create(model.context(), TERN_DTYPE_I64, {1}, &g->one_));
   TERN_TRY(Tensor::create(model.context(), TERN_DTYPE_I64, {1}, &g->picked_));
+  TERN_TRY(Tensor::create(model.context(), TERN_DTYPE_I64, {1 + g->look_ahead_}, &g->picked_ahead_));
   *out = std::move(g);
   return TERN_OK;
 }
 
-// Runs tokens that follow those of the state. last: the logits after them are wanted.
-tern_status Generator::run_chunk(std::span<const int64_t> tokens, bool last, const RunControl& control) {
+// Runs tokens that follow those of the state. The logits after the last `wanted` ones become logits_: 1, or that and all
+// guesses.
+tern_status Generator::run_chunk(std::span<const int64_t> tokens, int64_t wanted, const RunControl& control) {
   const Tensor* result = nullptr;
-  if (tokens.size() == 1 && last) {
+  if (tokens.size() == 1 && wanted == 1) {
     *(int64_t*)one_->data() = tokens[0];
     const Tensor* inputs[] = {one_.get(), nullptr, nullptr};
     TERN_TRY(session_->run(decode_, inputs, {&result, 1}, control));
@@ -74,16 +81,67 @@ tern_status Generator::run_chunk(std::span<const int64_t> tokens, bool last, con
     Ref<Tensor> rows;
     TERN_TRY(Tensor::create(session_->model().context(), TERN_DTYPE_I64, {(int64_t)tokens.size()}, &rows));
     std::memcpy(rows->data(), tokens.data(), tokens.size_bytes());
-    *(int64_t*)picked_->data() = (int64_t)tokens.size() - 1;
-    const Tensor* inputs[] = {rows.get(), nullptr, nullptr, picked_.get()};
+    const Tensor* const picked = wanted == 1 ? picked_.get() : picked_ahead_.get();
+    for (int64_t i = 0; i < wanted; ++i) ((int64_t*)picked->data())[i] = (int64_t)tokens.size() - wanted + i;
+    const Tensor* inputs[] = {rows.get(), nullptr, nullptr, picked};
     TERN_TRY(session_->run(prefill_, inputs, {&result, 1}, control));
   }
   Ref<const Tensor> logits = Ref<const Tensor>::adopt(result);
-  if (logits->dtype() != TERN_DTYPE_F32 || !(logits->shape() == Shape{1, vocabulary_}))
-    return TERN_FAIL(TERN_ERR_CORRUPT, "the model gives %s%s as logits, its file says f32[1, %" PRId64 "]",
-                     dtype_name(logits->dtype()), to_string(logits->shape()).c_str(), vocabulary_);
+  if (logits->dtype() != TERN_DTYPE_F32 || !(logits->shape() == Shape{wanted, vocabulary_}))
+    return TERN_FAIL(TERN_ERR_CORRUPT, "the model gives %s%s as logits, its file says f32[%" PRId64 ", %" PRId64 "]",
+                     dtype_name(logits->dtype()), to_string(logits->shape()).c_str(), wanted, vocabulary_);
   logits_ = std::move(logits);
+  row_ = 0;
   return TERN_OK;
+}
+
+tern_status Generator::set_draft(Generator* draft) {
+  if (draft && (draft == this || draft->vocabulary_ != vocabulary_))
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                     "a model that guesses is another one of the same vocabulary: %" PRId64 " tokens, it has %" PRId64,
+                     vocabulary_, draft->vocabulary_);
+  if (draft && (draft->draft_ || serves_))
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                     "a generator that guesses for another one has none that guesses for it");
+  if (draft_) --draft_->serves_;
+  if (draft) ++draft->serves_;
+  draft_ = draft;
+  return TERN_OK;
+}
+
+// What may follow the tokens: nothing, or look_ahead_ guesses_behind_. They only save time, so a draft that cannot go
+// on gives none; Ctrl-C and a deadline are the caller's.
+tern_status Generator::guess(const RunControl& control) {
+  guesses_behind_.clear();
+  const size_t length = tokens_.size(), count = (size_t)look_ahead_;
+  if (count == 0 || length + count > (size_t)capacity_) return TERN_OK;
+  if (draft_) {
+    Generator& d = *draft_;
+    if (length + count > (size_t)d.capacity_) return TERN_OK;
+    size_t same = 0;
+    while (same < length && same < d.tokens_.size() && d.tokens_[same] == tokens_[same]) ++same;
+    TERN_TRY(d.truncate((int64_t)same));
+    tern_status s = d.feed(std::span(tokens_).subspan(same), control);
+    for (int64_t token; s == TERN_OK && guesses_behind_.size() < count;)
+      if ((s = d.next(control, &token)) == TERN_OK) guesses_behind_.push_back(token);
+    if (s == TERN_ERR_CANCELLED || s == TERN_ERR_DEADLINE) return guesses_behind_.clear(), s;
+    if (s != TERN_OK) guesses_behind_.clear();
+    return TERN_OK;
+  }
+  for (size_t n = kLongest; n >= kShortest; --n)
+    for (size_t end = length - 1; length > n && end >= n; --end) {  // tokens [end - n, end) are the last n again
+      if (!std::equal(tokens_.end() - (ptrdiff_t)n, tokens_.end(), tokens_.begin() + (ptrdiff_t)(end - n))) continue;
+      for (size_t i = 0; i < count; ++i)
+        guesses_behind_.push_back(end + i < length ? tokens_[end + i] : guesses_behind_[end + i - length]);
+      return TERN_OK;
+    }
+  return TERN_OK;
+}
+
+tern_status Generator::drop_guesses() {
+  guesses_behind_.clear();
+  if (session_->state().length() <= (int64_t)tokens_.size()) return TERN_OK;
+  return session_->state().truncate((int64_t)tokens_.size());
 }
 
 // Brings the state to the end of the tokens.
@@ -92,7 +150,19 @@ tern_status Generator::catch_up(const RunControl& control) {
   while (session_->state().length() < (int64_t)tokens_.size()) {
     const int64_t at = session_->state().length(), left = (int64_t)tokens_.size() - at;
     const int64_t n = left < kChunk ? left : kChunk;
-    TERN_TRY(run_chunk(std::span(tokens_).subspan((size_t)at, (size_t)n), n == left, control));
+    const auto chunk = std::span(tokens_).subspan((size_t)at, (size_t)n);
+    if (left == 1) TERN_TRY(guess(control));
+    if (left > 1 || guesses_behind_.empty()) {
+      TERN_TRY(run_chunk(chunk, 1, control));
+      continue;
+    }
+    std::vector<int64_t> rows(chunk.begin(), chunk.end());
+    rows.insert(rows.end(), guesses_behind_.begin(), guesses_behind_.end());
+    if (const tern_status s = run_chunk(rows, 1 + look_ahead_, control); s != TERN_OK) {
+      guesses_behind_.clear();
+      return s;
+    }
+    guesses_ += look_ahead_;
   }
   return TERN_OK;
 }
@@ -103,6 +173,7 @@ tern_status Generator::feed(std::span<const int64_t> tokens, const RunControl& c
       return TERN_FAIL(TERN_ERR_INDEX, "token %zu is %" PRId64 ", the vocabulary has %" PRId64, i, tokens[i],
                        vocabulary_);
   if (tokens.empty()) return TERN_OK;
+  TERN_TRY(drop_guesses());
   const size_t before = tokens_.size();
   const int64_t gone = gone_;
   std::vector<int64_t> old;
@@ -142,6 +213,7 @@ tern_status Generator::make_room(int64_t count) {
                      count, std::min(keep_, length), capacity_);
   while (left + count > capacity_) left -= (left - keep_ + 1) / 2;
   if (left == length) return TERN_OK;
+  guesses_behind_.clear();
   TERN_TRY(session_->state().truncate(std::min(session_->state().length(), keep_)));
   tokens_.erase(tokens_.begin() + keep_, tokens_.begin() + keep_ + (length - left));
   gone_ += length - left;
@@ -233,7 +305,7 @@ tern_status Generator::logits(const RunControl& control, std::span<const float>*
     TERN_TRY(session_->state().truncate((int64_t)tokens_.size() - 1));
     TERN_TRY(catch_up(control));
   }
-  *out = {(const float*)logits_->data(), (size_t)vocabulary_};
+  *out = {(const float*)logits_->data() + row_ * vocabulary_, (size_t)vocabulary_};
   return TERN_OK;
 }
 
@@ -254,15 +326,24 @@ tern_status Generator::next(const RunControl& control, int64_t* token) {
       return TERN_FAIL(TERN_ERR_INTERNAL, "the grammar refuses token %" PRId64 ", which it allowed", chosen);
     answer_.push_back((uint32_t)chosen);
   }
-  tokens_.push_back(chosen);
-  logits_ = {};
   *token = chosen;
+  if (!guesses_behind_.empty() && guesses_behind_[0] == chosen) {
+    guesses_behind_.erase(guesses_behind_.begin());
+    tokens_.push_back(chosen);
+    ++row_, ++right_;
+    return TERN_OK;
+  }
+  logits_ = {};
+  const tern_status s = drop_guesses();  // the state is as it was before them
+  tokens_.push_back(chosen);
+  return s;
   return TERN_OK;
 }
 
 tern_status Generator::truncate(int64_t length) {
   if (length < 0 || length > (int64_t)tokens_.size())
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "there are %zu tokens, not %" PRId64, tokens_.size(), length);
+  TERN_TRY(drop_guesses());
   if (length < (int64_t)tokens_.size()) logits_ = {};
   if (matcher_) {
     const size_t removed = std::min(tokens_.size() - (size_t)length, answer_.size());

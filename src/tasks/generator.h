@@ -25,6 +25,7 @@ class Generator {
     bool slide = false;
     int64_t keep = 0;
     int32_t log_probabilities = 0;  // so many of the largest are noted at each choice, and that of the token chosen
+    int32_t look_ahead = 0;         // tokens that are guessed and computed together with one that is not
   };
   ~Generator();
   // Errors: TERN_ERR_UNSUPPORTED for a model that lacks the signatures of models/transformer.h.
@@ -48,6 +49,13 @@ class Generator {
     std::vector<float> values;
   };
   const Log& log() const { return log_; }
+  // Guesses come from here instead of from the tokens themselves: what this one would choose. It has the same
+  // vocabulary and no draft itself, lives as long as it is set, and is used by nobody else meanwhile. NULL: none.
+  // Errors: TERN_ERR_INVALID_ARGUMENT.
+  tern_status set_draft(Generator* draft);
+  // Tokens that were guessed and computed, and those of them that were chosen then.
+  int64_t guesses() const { return guesses_; }
+  int64_t right_guesses() const { return right_; }
   // Appends tokens. On an error there are as many as before.
   tern_status feed(std::span<const int64_t> tokens, const RunControl& control);
   // Chooses the token that follows and appends it.
@@ -63,15 +71,22 @@ class Generator {
   tern_status make_room(int64_t count);
   tern_status restrict(std::span<const float> given);
   void note(std::span<const float> given, int64_t chosen);
-  tern_status run_chunk(std::span<const int64_t> tokens, bool last, const RunControl& control);
+  tern_status run_chunk(std::span<const int64_t> tokens, int64_t wanted, const RunControl& control);
+  tern_status guess(const RunControl& control);
+  tern_status drop_guesses();
 
   std::unique_ptr<Session> session_;
   Sampler sampler_{SamplerOptions{}};
   int32_t prefill_ = -1, decode_ = -1;
   int64_t vocabulary_ = 0, capacity_ = 0;
-  std::vector<int64_t> tokens_;  // of these the state holds the first ones: its length
-  Ref<Tensor> one_, picked_;     // inputs of decode, and of prefill
-  Ref<const Tensor> logits_;     // after all tokens, or empty
+  // The state holds the first of these, its length; or all of them and behind them guesses.
+  std::vector<int64_t> tokens_, guesses_behind_;
+  Ref<Tensor> one_, picked_, picked_ahead_;  // inputs of decode, and of prefill
+  Ref<const Tensor> logits_;                 // rows: after all tokens that row_ is, then after each guess; or empty
+  int64_t row_ = 0;
+  int64_t look_ahead_ = 0, guesses_ = 0, right_ = 0;
+  Generator* draft_ = nullptr;
+  int32_t serves_ = 0;  // so many generators as their draft
   bool slide_ = false;
   int64_t keep_ = 0, gone_ = 0;  // gone_: tokens that slid away
   int32_t num_log_ = 0;

@@ -142,6 +142,8 @@ CALL(generator_set_grammar, tern_generator_set_grammar((tern_generator*)a[0].p, 
                                                        (const char*)a[3].p, (size_t)a[4].n, a[5].n))
 CALL(generator_set_bias,
      tern_generator_set_bias((tern_generator*)a[0].p, (const int32_t*)a[1].p, (const float*)a[2].p, a[3].n))
+CALL(generator_set_draft, tern_generator_set_draft((tern_generator*)a[0].p, (tern_generator*)a[1].p))
+CALL(generator_guesses, tern_generator_guesses((tern_generator*)a[0].p, (int64_t*)a[1].p, (int64_t*)a[2].p))
 CALL(generator_log_probabilities, tern_generator_log_probabilities((tern_generator*)a[0].p, (const int32_t**)a[1].p,
                                                                    (const float**)a[2].p, (int64_t*)a[3].p))
 CALL(tensor_create,
@@ -443,6 +445,7 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
       {"tern_generator_next", generator_next, {H(generator), W(4), SO(run_options)}, NULL},
       {"tern_generator_logits", generator_logits, {H(generator), W(POINTER), SO(run_options)}, NULL},
       {"tern_generator_truncate", generator_truncate, {H(generator), N(2, 3, -1, 65, INT64_MAX)}, NULL},
+      {"tern_generator_guesses", generator_guesses, {H(generator), W(8), W(8)}, NULL},
       {"tern_generator_log_probabilities",
        generator_log_probabilities,
        {H(generator), W(POINTER), W(POINTER), W(8)},

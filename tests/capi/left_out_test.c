@@ -31,6 +31,8 @@ static void quarters(tern_context* context) {
   FAILS(TERN_ERR_UNSUPPORTED, tern_generator_create(model, NULL, &generator));
   CHECK(says("TERN_TEXT") && generator == NULL);
   FAILS(TERN_ERR_UNSUPPORTED, tern_generator_truncate(NULL, 0));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_generator_set_draft(NULL, NULL));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_generator_guesses(NULL, NULL, NULL));
   CHECK(says("TERN_TEXT") && tern_generator_length(NULL) == 0);
   FAILS(TERN_ERR_UNSUPPORTED, tern_generator_set_grammar(NULL, NULL, TERN_GRAMMAR_GBNF, "root ::= \"a\"", 12, 0));
   CHECK(says("TERN_TEXT"));

@@ -353,6 +353,93 @@ TEST_F(Language, BiasAndLogProbabilities) {
   EXPECT_EQ(tern_generator_set_bias(made, changed, &infinity, 1), TERN_ERR_INVALID_ARGUMENT);
 }
 
+// Guesses change nothing but the number of runs: neither greedy nor drawn, from the tokens themselves or from another
+// model, up to the last position, nor what comes after tokens are fed or forgotten.
+TEST_F(Language, GuessesChangeNothing) {
+  ASSERT_NO_FATAL_FAILURE(open("llama", "f32"));
+  Context other_context = std::move(context);
+  Model other_model = std::move(model);
+  ASSERT_NO_FATAL_FAILURE(open("hf-llama", "f32"));
+  const std::vector<int32_t> prompt = {5, 17, 40, 5, 17, 40, 5, 17, 40, 5, 17};
+  const auto text = [&](int64_t look_ahead, float temperature, tern_model* draft, int64_t* made, int64_t* right) {
+    tern_generator_options options = TERN_GENERATOR_OPTIONS_INIT;
+    options.look_ahead = look_ahead, options.temperature = temperature, options.seed = 5;
+    tern_generator *g = nullptr, *d = nullptr;
+    EXPECT_OK(tern_generator_create(model.get(), &options, &g));
+    const Generator keep(g);
+    options.look_ahead = 0, options.temperature = 0;
+    if (draft) {
+      EXPECT_OK(tern_generator_create(draft, &options, &d));
+    }
+    const Generator keep_draft(d);
+    if (d) {
+      EXPECT_OK(tern_generator_set_draft(g, d));
+    }
+    std::vector<int32_t> tokens;
+    std::vector<float> last;
+    const auto go_on = [&](int n) {
+      for (int i = 0; i < n; ++i) {
+        int32_t token = -1;
+        EXPECT_OK(tern_generator_next(g, &token, nullptr));
+        tokens.push_back(token);
+      }
+      const std::vector<float> logits = logits_of(g);
+      last.insert(last.end(), logits.begin(), logits.end());
+    };
+    EXPECT_OK(tern_generator_feed(g, prompt.data(), (int64_t)prompt.size(), nullptr));
+    go_on(60);
+    EXPECT_OK(tern_generator_feed(g, prompt.data(), 1, nullptr));
+    go_on(7);
+    EXPECT_OK(tern_generator_truncate(g, 50));
+    go_on(10);
+    EXPECT_OK(tern_generator_feed(g, prompt.data(), (int64_t)prompt.size(), nullptr));
+    for (int32_t token; tern_generator_length(g) < tern_generator_capacity(g);) {
+      const tern_status s = tern_generator_next(g, &token, nullptr);
+      EXPECT_OK(s);
+      if (s) break;
+      tokens.push_back(token);
+    }
+    EXPECT_OK(tern_generator_guesses(g, made, right));
+    if (d) {
+      EXPECT_OK(tern_generator_set_draft(g, nullptr));
+    }
+    return std::pair(tokens, last);
+  };
+  for (const float temperature : {0.0f, 0.3f, 1.0f}) {
+    SCOPED_TRACE(temperature);
+    int64_t made = -1, right = -1;
+    const auto want = text(0, temperature, nullptr, &made, &right);
+    EXPECT_EQ(made, 0);
+    EXPECT_EQ(right, 0);
+    EXPECT_EQ(want.first.size(), 60u + 7 + 10 + (size_t)(512 - 71));
+    for (const int64_t n : {1, 4, 9}) {
+      EXPECT_EQ(text(n, temperature, nullptr, &made, &right), want) << n;
+      EXPECT_GT(made, 0);
+      if (temperature == 0) {  // this model repeats itself
+        EXPECT_GT(right, 100) << n;
+      }
+      EXPECT_EQ(text(n, temperature, model.get(), &made, &right), want) << n;
+      if (temperature == 0) {  // it guesses what it is to guess
+        EXPECT_GE(right, 440 * n / (n + 1)) << n;
+      }
+      EXPECT_EQ(text(n, temperature, other_model.get(), &made, &right), want) << n;
+      EXPECT_LT(right, made) << n;
+    }
+  }
+  tern_generator_options options = TERN_GENERATOR_OPTIONS_INIT;
+  tern_generator* made = nullptr;
+  options.look_ahead = 65;
+  EXPECT_EQ(tern_generator_create(model.get(), &options, &made), TERN_ERR_INVALID_ARGUMENT);
+  const Generator a = generator(), b = generator(), c = generator();
+  EXPECT_EQ(tern_generator_set_draft(a.get(), a.get()), TERN_ERR_INVALID_ARGUMENT);
+  ASSERT_OK(tern_generator_set_draft(a.get(), b.get()));
+  EXPECT_EQ(tern_generator_set_draft(b.get(), c.get()), TERN_ERR_INVALID_ARGUMENT);
+  EXPECT_EQ(tern_generator_set_draft(c.get(), a.get()), TERN_ERR_INVALID_ARGUMENT);
+  ASSERT_OK(tern_generator_set_draft(a.get(), nullptr));
+  EXPECT_OK(tern_generator_set_draft(b.get(), c.get()));
+  EXPECT_OK(tern_generator_set_draft(b.get(), nullptr));
+}
+
 // At the end of the context the first tokens and the younger half of the others stay, as if they had been all.
 TEST_F(Language, Slides) {
   ASSERT_NO_FATAL_FAILURE(open("llama", "f32"));

@@ -50,6 +50,7 @@ class Generator(Handle):
     temperature: 0 = always the most probable token, the other options but the penalty have no meaning then; top_k: draws among so
     many (0 = all); top_p: among the fewest whose probabilities reach it; min_p: among those with at least min_p times the largest
     one; repetition_penalty: makes tokens less probable that are there already (1 = none); the same seed draws the same.
+    look_ahead: so many tokens are guessed where the text repeats itself and computed together: the same text, sooner.
     template: of conversations ("chatml", "llama3", "llama2", "mistral", "gemma", "bitnet", "zephyr"), where the model does not say
     it; thinking=False: answers come without thinking first, where the template knows that; date: as "26 Jul 2024", of templates
     that tell it, None = today's."""
@@ -57,10 +58,10 @@ class Generator(Handle):
     _release = "tern_generator_release"
 
     def __init__(self, model, temperature: float = 0, top_k: int = 0, top_p: float = 1, min_p: float = 0, repetition_penalty: float = 1,
-                 seed: int = 0, backends: str = None, template: str = None, thinking: bool = True, date: str = None, context=None):
+                 seed: int = 0, look_ahead: int = 0, backends: str = None, template: str = None, thinking: bool = True, date: str = None, context=None):
         model = model if isinstance(model, Model) else load(model, context)
         options = raw.tern_generator_options(top_k=top_k, backends=backends.encode() if backends else None, temperature=temperature, top_p=top_p,
-                                             min_p=min_p, repetition_penalty=repetition_penalty, seed=seed)
+                                             min_p=min_p, repetition_penalty=repetition_penalty, seed=seed, look_ahead=look_ahead)
         pointer = ctypes.c_void_p()
         check(lib.tern_generator_create(model, options, pointer))
         super().__init__(pointer)

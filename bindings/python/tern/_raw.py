@@ -619,6 +619,11 @@ class tern_generator_options(Structure):
         ("when_full", c_int32),
         # how many of the largest tern_generator_log_probabilities lends, up to 1000; 0 = none
         ("log_probabilities", c_int32),
+        # tokens that are guessed and computed together with the one before them, 0 to 64: what
+        # followed when the last two or three were there before, or what tern_generator_set_draft
+        # says. The results are the same in every bit; texts that repeat themselves take less
+        # time, others a little more
+        ("look_ahead", c_int64),
     ]
 
     def __init__(self, **values):
@@ -1375,6 +1380,14 @@ FUNCTIONS = {
         c_int32, [c_void_p, POINTER(POINTER(c_int32)), POINTER(POINTER(c_float)), POINTER(c_int64)],
         "generator, tokens, values, count",
         'Natural logarithms of probabilities at the last choice of tern_generator_next, as the model gave them: without bias,\ngrammar, penalty and temperature.\ntokens, values  `count` each: the token that was chosen, then the most probable ones. Borrowed until the next call\n                with this generator\nErrors          TERN_ERR_STATE: no token was chosen yet, or the option log_probabilities is 0'),
+    "tern_generator_set_draft": (
+        c_int32, [c_void_p, c_void_p],
+        "generator, draft",
+        'Lets a smaller model guess: what `draft` would choose is computed ahead, look_ahead tokens at a time (speculative\ndecoding, Leviathan et al. 2023; a guess counts where this generator chooses the same token itself).\ndraft    of another model with the same vocabulary; its tokens become those of this generator, and it is used by\n         tern_generator_next and tern_generator_logits alone while it is set. It must not be released before. NULL:\n         guesses come from the tokens themselves again\nErrors   TERN_ERR_INVALID_ARGUMENT: the same generator, another number of tokens, or one of the two guesses for a\n         third'),
+    "tern_generator_guesses": (
+        c_int32, [c_void_p, POINTER(c_int64), POINTER(c_int64)],
+        "generator, made, right",
+        'How many tokens were guessed so far, and how many of them were chosen then. NULL where a number is not wanted.'),
     "tern_generator_logits": (
         c_int32, [c_void_p, POINTER(POINTER(c_float)), POINTER(tern_run_options)],
         "generator, logits, options",
