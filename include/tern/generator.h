@@ -110,7 +110,7 @@ TERN_API tern_status tern_generator_log_probabilities(tern_generator* generator,
  * Errors   TERN_ERR_INVALID_ARGUMENT: the same generator, another number of tokens, or one of the two guesses for a
  *          third */
 TERN_API tern_status tern_generator_set_draft(tern_generator* generator, tern_generator* draft) TERN_NOEXCEPT;
-/* How many tokens were guessed so far, and how many of them were chosen then. NULL where a number is not wanted. */
+/* How many tokens were guessed so far, and how many of them were chosen then. */
 TERN_API tern_status tern_generator_guesses(tern_generator* generator, int64_t* made, int64_t* right) TERN_NOEXCEPT;
 /* Logits of the token that follows.
  * logits   tern_generator_vocabulary numbers. Borrowed until the next call with this generator

@@ -179,8 +179,9 @@ tern_status tern_generator_set_draft(tern_generator* generator, tern_generator* 
 
 tern_status tern_generator_guesses(tern_generator* generator, int64_t* made, int64_t* right) noexcept {
   return use(generator, "tern_generator_guesses", nullptr, [&](const RunControl&) -> tern_status {
-    if (made) *made = generator->task->guesses();
-    if (right) *right = generator->task->right_guesses();
+    TERN_CHECK_NOT_NULL(made);
+    TERN_CHECK_NOT_NULL(right);
+    *made = generator->task->guesses(), *right = generator->task->right_guesses();
     return TERN_OK;
   });
 }

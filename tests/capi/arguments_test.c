@@ -47,7 +47,7 @@ typedef struct function {
 
 static tern_context* context;
 static tern_model *sequences, *small, *counter, *spots, *points, *language;
-static tern_generator* generator;
+static tern_generator *generator, *guesser;
 static const int32_t tokens[3] = {1, 5, 7};
 static const float bias[3] = {1, 0, -1};
 static const char rules[] = "root ::= [ab]+";
@@ -445,6 +445,7 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
       {"tern_generator_next", generator_next, {H(generator), W(4), SO(run_options)}, NULL},
       {"tern_generator_logits", generator_logits, {H(generator), W(POINTER), SO(run_options)}, NULL},
       {"tern_generator_truncate", generator_truncate, {H(generator), N(2, 3, -1, 65, INT64_MAX)}, NULL},
+      {"tern_generator_set_draft", generator_set_draft, {H(generator), O(guesser)}, NULL},
       {"tern_generator_guesses", generator_guesses, {H(generator), W(8), W(8)}, NULL},
       {"tern_generator_log_probabilities",
        generator_log_probabilities,
@@ -688,6 +689,7 @@ NEED(tern_vision_create(&spots, 1, NULL, &detector));
 NEED(tern_vision_create(&points, 1, NULL, &pose));
 noting.log_probabilities = 2;
 NEED(tern_generator_create(language, &noting, &generator));
+NEED(tern_generator_create(language, NULL, &guesser));
 NEED(tern_generator_feed(generator, tokens, 3, NULL));
 NEED(tern_generator_next(generator, &chosen, NULL));
 NEED(tern_tracker_create(NULL, &tracker));
@@ -720,6 +722,7 @@ tern_model_release(words);
 tern_tracker_release(tracker);
 tern_camera_motion_release(motion);
 tern_generator_release(generator);
+tern_generator_release(guesser);
 tern_model_release(language);
 tern_vision_release(pose);
 tern_vision_release(detector);

@@ -1387,7 +1387,7 @@ FUNCTIONS = {
     "tern_generator_guesses": (
         c_int32, [c_void_p, POINTER(c_int64), POINTER(c_int64)],
         "generator, made, right",
-        'How many tokens were guessed so far, and how many of them were chosen then. NULL where a number is not wanted.'),
+        'How many tokens were guessed so far, and how many of them were chosen then.'),
     "tern_generator_logits": (
         c_int32, [c_void_p, POINTER(POINTER(c_float)), POINTER(tern_run_options)],
         "generator, logits, options",
