@@ -78,7 +78,7 @@ def main():
             logarithms = log_softmax(logits)
             order = np.argsort(-logarithms, kind="stable")[:TOP]
             case["given"].append(int(order[0]))
-            case["top"].append([n for i in order for n in (int(i), round(float(logarithms[i]), 4))])
+            case["top"].append([n for i in order for n in (int(i), round(float(logarithms[i]), 6))])
             logits = llama.feed(case["given"][-1:])[0]
         cases.append(case)
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
