@@ -69,8 +69,8 @@ tern_status Generator::create(const Model& model, const Options& options, std::u
   return TERN_OK;
 }
 
-// Runs tokens that follow those of the state. The logits after the last `wanted` ones become logits_: 1, or as many more
-// as there are guesses.
+// Runs tokens that follow those of the state. The logits after the last `wanted` ones become logits_: after the last
+// token, or after it and each guess.
 tern_status Generator::run_chunk(std::span<const int64_t> tokens, int64_t wanted, const RunControl& control) {
   const Tensor* result = nullptr;
   if (tokens.size() == 1 && wanted == 1) {
