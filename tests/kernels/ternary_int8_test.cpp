@@ -108,7 +108,7 @@ TEST(TernaryKernels, ManyRowsOnTopOfTheResidual) {
 // Sums as large as they become: all codes 2 (or, in a file that nobody wrote, 3) and all activations at their limit.
 TEST(TernaryKernels, LargestSums) {
   for_each_set([](const Kernels& k) {
-    constexpr int64_t n = 20, cols = 40000;
+    constexpr int64_t n = 20, cols = 6000;
     for (const uint8_t byte : {0x00, 0xaa, 0xff})
       for (const int64_t m : {1, 6}) {
         Random random(1);
