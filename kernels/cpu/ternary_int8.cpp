@@ -32,9 +32,9 @@ constexpr int kRows = (int)kTernaryRows, kLine = (int)kTernaryLine;
   for (i = 0; i < k; i += 64) {
     const int n = k - i < 64 ? (int)(k - i) : 64;
     for (int j = 0; j < 64; j += kLanes) {
-      const int left = n - j < kLanes ? n - j < 0 ? 0 : n - j : kLanes;
-      store_ints(steps + j, to_nearest_int(min((left == kLanes ? load(x + i + j) : load_part(x + i + j, left)) * scale,
-                                               splat(127.0f))));
+      const int left = n - j;
+      const Vec v = left >= kLanes ? load(x + i + j) : left > 0 ? load_part(x + i + j, left) : splat(0.0f);
+      store_ints(steps + j, to_nearest_int(min(v * scale, splat(127.0f))));
     }
     for (int j = 0; j < 64; ++j) total += steps[j];
     for (int j = 0; j < 64; ++j) to[i + j] = (uint8_t)((uint8_t)steps[j] ^ flip);
