@@ -161,9 +161,11 @@ tern_status import_gguf(std::span<const uint8_t> bytes, const ImportOptions& opt
                      (int)std::min<size_t>(arch.size(), 60), arch.data(), names.c_str());
   }
   const auto tensors = file.tensors();
-  const bool ternary = std::any_of(tensors.begin(), tensors.end(), [](const GgufTensor& t) { return t.type->ternary; });
+  bool ternary = false, others = false;  // of what layers multiply with; quantisers mix types where rows do not fit
+  for (const GgufTensor& t : tensors)
+    if (t.shape.rank == 2 && t.name.starts_with("blk.")) (t.type->ternary ? ternary : others) = true;
   WeightForm form;
-  TERN_TRY(find_weight_form(options, ternary, &form));
+  TERN_TRY(find_weight_form(options, ternary && !others, &form));
   TransformerConfig config;
   form.configure(&config);
   TERN_TRY(read_config(file, *family, &config));
