@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Golden results of small random language models.  language_goldens.py [--out golden/language]
 
-Needs torch, transformers and gguf. For each family a file NAME.gguf, as llama.cpp's converter names and orders its tensors, some of
+Needs torch 2.13.0, transformers 5.24.0 and gguf 0.19.0. For each family a file NAME.gguf, as llama.cpp's converter names and orders its tensors, some of
 them quantised by gguf's own code, and NAME.npy: the logits f32 [40, vocab] that transformers gives in f32 with the dequantised
 weights for the tokens (7 i + 3) mod vocab, i < 40.
 
@@ -12,6 +12,10 @@ hf-NAME: a folder as transformers saves it, smaller, in bf16 but for those calle
 hf-bitnet-divide hold codes packed by transformers with either meaning of weight_scale, hf-bitnet-online master weights; their
 results are those of the ternary weights without rounding of activations, those of hf-NAME-int8.npy with transformers' own rounding
 of what the projections read (AutoBitLinear). bitnet-ternary.gguf holds projections as TQ1_0 and TQ2_0; its results are rounded, too.
+
+hf-long-NAME: a folder of a model for 4096 tokens, of which no matrix has a number of columns that is a multiple of 32;
+hf-long-NAME.npy: the logits f32 [LONG_PLACES, vocab] at these places of the tokens (7 i + i i // 11 + 3) mod vocab.
+hf-outliers-NAME: likewise, with some channels of what each kind of projection reads 100 times as large as the others.
 """
 import argparse
 import copy
@@ -22,6 +26,8 @@ import shutil
 import gguf
 import numpy as np
 os.environ["TORCH_COMPILE_DISABLE"] = "1"
+# The same order of sums on all processors: what is committed comes out again.
+os.environ.update(ATEN_CPU_CAPABILITY="avx2", MKL_CBWR="COMPATIBLE", ONEDNN_MAX_CPU_ISA="SSE41", OMP_NUM_THREADS="1")
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
@@ -56,6 +62,9 @@ FAMILIES = {  # GGUF's name: class, configuration, types of attention and of the
 }
 SMALL = {**SAME, "hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 64, "bos_token_id": None, "eos_token_id": None,
          "pad_token_id": None}
+# Behind which tokens, and so for contexts of one more: pages of 64 and Gemma's window of 512 end among them.
+LONG_PLACES = [0, 1, 31, 62, 63, 64, 255, 510, 511, 512, 513, 1023, 2047, 3000, 4094, 4095]
+LONG = dict(hidden_size=40, intermediate_size=72, max_position_embeddings=4096)
 LLAMA3 = dict(rope_type="llama3", rope_theta=1e4, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=24)
 YARN = dict(rope_type="yarn", rope_theta=1e4, factor=4.0, original_max_position_embeddings=32)
 FOLDERS = {  # class, configuration, bytes of a file at most, is it changed afterwards
@@ -74,6 +83,16 @@ FOLDERS = {  # class, configuration, bytes of a file at most, is it changed afte
     "bitnet-divide": ("BitNet", dict(rope_theta=5e5, hidden_act="relu2", tie_word_embeddings=False), "50MB", "bitlinear"),
     "bitnet-online": ("BitNet", dict(rope_theta=5e5, hidden_act="relu2", tie_word_embeddings=True), "50MB", "online"),
 }
+LONG_FAMILIES = {
+    "llama": ("Llama", dict(rope_parameters=dict(LLAMA3, original_max_position_embeddings=1024), tie_word_embeddings=True)),
+    "qwen3": ("Qwen3", dict(rope_theta=1e6, head_dim=14, tie_word_embeddings=True)),
+    "gemma3": ("Gemma3", dict(head_dim=14, sliding_window=512, query_pre_attn_scalar=14, tie_word_embeddings=True, rope_theta=1e6,
+                              hidden_activation="gelu_pytorch_tanh", layer_types=["sliding_attention", "full_attention"])),
+    "bitnet": ("BitNet", dict(rope_theta=5e5, hidden_act="relu2", tie_word_embeddings=True)),
+}
+for family_name, (kind, options) in LONG_FAMILIES.items():
+    for variant in ("long", "outliers"):
+        FOLDERS[f"{variant}-{family_name}"] = (kind, {**LONG, **options}, "50MB", "autobitlinear" if kind == "BitNet" else None)
 
 
 def neighbours(w, heads):
@@ -82,9 +101,28 @@ def neighbours(w, heads):
 
 
 def logits_of(model):
-    tokens = torch.tensor([[(7 * i + 3) % VOCAB for i in range(TOKENS)]])
+    is_long = model.config.max_position_embeddings == LONG["max_position_embeddings"]
+    tokens = [(7 * i + i * i // 11 + 3) % VOCAB for i in range(LONG_PLACES[-1] + 1)] if is_long else [(7 * i + 3) % VOCAB for i in range(TOKENS)]
     with torch.no_grad():
-        return model(tokens).logits[0].float().numpy()
+        logits = model(torch.tensor([tokens])).logits[0].float().numpy()
+    return logits[LONG_PLACES] if is_long else logits
+
+
+def add_outliers(model):
+    """Makes some channels of what q, k, v, gate and up read, of what o reads and of what down reads 100 times as large."""
+    gemma = "Gemma3" in type(model).__name__
+    for layer in model.model.layers:
+        attention, mlp = layer.self_attn, layer.mlp
+        for norm in (layer.input_layernorm, layer.pre_feedforward_layernorm if gemma else layer.post_attention_layernorm):
+            one = 1 if gemma else 0  # whose weights are scale - 1
+            norm.weight[[3, 17]] = 100 * (norm.weight[[3, 17]] + one) - one
+        attention.q_proj.weight *= 0.01  # else one position is all that is seen
+        if hasattr(mlp, "ffn_sub_norm"):
+            attention.attn_sub_norm.weight[[1, 12]] *= 100
+            mlp.ffn_sub_norm.weight[[5, 70]] *= 100
+        else:
+            attention.v_proj.weight[[1, 12]] *= 100
+            mlp.up_proj.weight[[5, 70]] *= 100
 
 
 def rounded(model):
@@ -172,9 +210,9 @@ def ternary(path, model, kind):
     stored, state = load_file(file), model.state_dict()
     for key in ("model.embed_tokens.weight", "lm_head.weight"):  # numbers that 8 bits and a scale for 32 hold exactly
         if key in stored:
-            codes = (state[key].reshape(-1, 32) / 2**-8).round().clamp(-126, 126)
-            codes[:, 5] = 127
-            state[key] = (codes * 2**-8).reshape(state[key].shape)
+            codes = (state[key] / 2**-8).round().clamp(-126, 126)
+            codes[:, 5::32] = 127
+            state[key] = codes * 2**-8
             stored[key] = state[key].bfloat16()
     for key in [k for k in stored if k.endswith("_proj.weight")]:
         w = state[key].float()
@@ -207,7 +245,10 @@ def folder(name, out):
         for p in model.parameters():
             if p.ndim == 1:
                 p += 0.1 * torch.randn(p.shape)
-            if not name.endswith("-f32"):
+        if name.startswith("outliers-"):
+            add_outliers(model)
+        if not name.endswith("-f32"):
+            for p in model.parameters():
                 p.copy_(p.bfloat16())
     model = model.float().eval()
     path = os.path.join(out, "hf-" + name)
