@@ -4,11 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstring>
 
 #include "base/status.h"
 #include "models/golden.h"
+#include "ops/op.h"
 
 namespace tern::test {
 namespace {
@@ -163,6 +165,82 @@ TEST(Gguf, WhatIsAsked) {
   EXPECT_EQ(import_gguf(file_bytes("types.gguf"), {}, &model), TERN_ERR_UNSUPPORTED);  // tensors of no meaning
   EXPECT_EQ(import_gguf(File().head(0, 0).bytes(), {}, &model), TERN_ERR_UNSUPPORTED);
   EXPECT_NE(std::strstr(thread_error().message, "llama, qwen2"), nullptr) << thread_error().message;
+}
+
+// A model of one layer and 256 columns whose matrices have these types.
+std::vector<uint8_t> bitnet_file(uint32_t embed, uint32_t attention, uint32_t gate, uint32_t down) {
+  const struct {
+    const char* name;
+    std::vector<int64_t> dims;  // the contiguous one first
+    uint32_t type;
+  } tensors[] = {{"token_embd.weight", {256, 8}, embed},
+                 {"output_norm.weight", {256}, 0},
+                 {"blk.0.attn_norm.weight", {256}, 0},
+                 {"blk.0.attn_q.weight", {256, 256}, attention},
+                 {"blk.0.attn_k.weight", {256, 256}, attention},
+                 {"blk.0.attn_v.weight", {256, 256}, attention},
+                 {"blk.0.attn_output.weight", {256, 256}, attention},
+                 {"blk.0.attn_sub_norm.weight", {256}, 0},
+                 {"blk.0.ffn_norm.weight", {256}, 0},
+                 {"blk.0.ffn_gate.weight", {256, 256}, gate},
+                 {"blk.0.ffn_up.weight", {256, 256}, gate},
+                 {"blk.0.ffn_down.weight", {256, 256}, down},
+                 {"blk.0.ffn_sub_norm.weight", {256}, 0}};
+  File f;
+  f.head(std::size(tensors), 6).text("general.architecture").put(8).text("bitnet-b1.58");
+  const std::pair<const char*, uint32_t> sizes[] = {{"context_length", 64},
+                                                    {"embedding_length", 256},
+                                                    {"block_count", 1},
+                                                    {"feed_forward_length", 256},
+                                                    {"attention.head_count", 4}};
+  for (const auto& [key, value] : sizes) f.text(std::string("bitnet-b1.58.") + key).put(4).put(value);
+  uint64_t offset = 0;
+  for (const auto& t : tensors) {
+    f.tensor(t.name, t.dims, t.type, offset);
+    const GgufType& type = *find_gguf_type(t.type);
+    const int64_t numbers = t.dims[0] * (t.dims.size() > 1 ? t.dims[1] : 1);
+    offset += (uint64_t)(numbers / type.numbers * type.bytes + 31) / 32 * 32;
+  }
+  std::vector<uint8_t> bytes(f.bytes().begin(), f.bytes().end());
+  bytes.resize((bytes.size() + 31) / 32 * 32);
+  // Four codes of 0 to 2 a byte: what is ternary in two bits, and is not in eight.
+  for (uint64_t i = 0; i < offset; ++i) bytes.push_back(std::array<uint8_t, 3>{0x19, 0x46, 0x02}[i % 3]);
+  return bytes;
+}
+
+// What layers multiply with stays ternary, and what it is multiplied with is rounded, where all of it is; quantisers
+// take other types for rows that do not fit.
+TEST(Gguf, MixedTypes) {
+  constexpr uint32_t kF16 = 1, kQ8_0 = 8, kQ6K = 14, kTq1_0 = 34, kTq2_0 = 35;
+  const struct {
+    uint32_t embed, attention, gate, down;
+    const char* encoding;  // of each projection
+  } cases[] = {{kF16, kTq2_0, kTq2_0, kTq2_0, "ternary2"},   {kQ6K, kTq2_0, kTq2_0, kTq2_0, "ternary2"},
+               {kF16, kTq2_0, kTq2_0, kQ8_0, "block_int8"},  {kF16, kQ6K, kTq2_0, kTq2_0, "block_int8"},
+               {kF16, kTq2_0, kF16, kTq2_0, "block_int8"},   {kTq2_0, kQ8_0, kQ8_0, kQ8_0, "block_int8"},
+               {kTq2_0, kTq2_0, kTq2_0, kTq2_0, "ternary2"}, {kF16, kQ8_0, kQ8_0, kTq1_0, "block_int8"}};
+  for (const auto& c : cases) {
+    SCOPED_TRACE(std::to_string(c.embed) + " " + std::to_string(c.attention) + " " + std::to_string(c.gate) + " " +
+                 std::to_string(c.down));
+    const std::vector<uint8_t> file = bitnet_file(c.embed, c.attention, c.gate, c.down);
+    ModelDef model;
+    ASSERT_EQ(import_gguf(file, {}, &model), TERN_OK) << thread_error().message;
+    int projections = 0, rounded = 0;
+    for (const Parameter& p : model.parameters) {
+      if (p.shape.rank != 2) continue;
+      projections += p.name.starts_with("layers.");
+      EXPECT_STREQ(encoding_name(p.encoding), p.name.starts_with("layers.") ? c.encoding : "block_int8") << p.name;
+    }
+    for (const Node& n : model.signatures[0].graph.nodes) rounded += std::string_view(n.op->name) == "bit_linear";
+    const bool ternary = std::strcmp(c.encoding, "ternary2") == 0;
+    EXPECT_EQ(projections, 7);
+    EXPECT_EQ(rounded, ternary ? 7 : 0);
+    // Asked for, the others are refused by name, and nothing else is taken for ternary.
+    ImportOptions options;
+    options.weights = "ternary";
+    EXPECT_EQ(import_gguf(file, options, &model), ternary ? TERN_OK : TERN_ERR_UNSUPPORTED);
+    if (!ternary) EXPECT_NE(std::strstr(thread_error().message, "is not ternary"), nullptr) << thread_error().message;
+  }
 }
 
 // The keys of a tokenizer.
