@@ -36,6 +36,13 @@ constexpr Name kOfLayer[] = {
     {"ffn_down.weight", "down"},
     {"ffn_sub_norm.weight", "mlp_sub_norm"},
     {"post_ffw_norm.weight", "mlp_post_norm"},
+    {"attn_q_norm_in.weight", "q_in_norm"},
+    {"attn_k_norm_in.weight", "k_in_norm"},
+    {"attn_v_norm_in.weight", "v_in_norm"},
+    {"attn_output_norm_in.weight", "o_in_norm"},
+    {"ffn_gate_norm_in.weight", "gate_in_norm"},
+    {"ffn_up_norm_in.weight", "up_in_norm"},
+    {"ffn_down_norm_in.weight", "down_in_norm"},
 };
 
 // Our name of a tensor, "" if it is none that we know.
@@ -179,6 +186,7 @@ tern_status import_gguf(std::span<const uint8_t> bytes, const ImportOptions& opt
       continue;
     }
     if (name == "embed" && t.shape.rank == 2) config.vocab = t.shape[0];
+    config.embedder |= name.ends_with("_in_norm");
     TERN_TRY(add_tensor(t, std::move(name), form, &model));
   }
   if (missing.any())

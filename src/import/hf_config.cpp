@@ -387,9 +387,24 @@ tern_status read_text_config(Keys& keys, const Family& family, HfConfig* out) {
   if (family.qkv_bias) out->qkv_bias = true;
   if (family.may_have_mlp_bias) TERN_TRY(keys.boolean("mlp_bias", &out->mlp_bias));
   TERN_TRY(keys.boolean("tie_word_embeddings", &out->tied_head));
+  if (family.master_weights) {
+    out->ternary = Ternary::online;
+    for (const auto& [key, value] : {std::pair("weight_bits", 1), std::pair("input_bits", 8)}) {
+      int64_t bits = value;
+      TERN_TRY(keys.integer(key, &bits));
+      if (bits != value)
+        return TERN_FAIL(TERN_ERR_UNSUPPORTED, "config.json: '%s' is %" PRId64 "; %d is known", key, bits, value);
+    }
+  }
   JsonValue quantization;
   TERN_TRY(keys.object("quantization_config", &quantization));
   return read_quantization(quantization, out);
+}
+
+bool lists(JsonValue names, std::string_view name) {
+  for (JsonValue v = names.first(); v; v = v.next())
+    if (v.string() == name) return true;
+  return false;
 }
 
 }  // namespace
@@ -413,12 +428,14 @@ tern_status read_hf_config(std::string_view text, HfConfig* out) {
     type = "gemma3_text";
   }
   const auto families = language_families();
-  const auto family = std::find_if(families.begin(), families.end(),
-                                   [&](const Family& f) { return f.model_type && f.model_type == type; });
+  const auto family = std::find_if(families.begin(), families.end(), [&](const Family& f) {
+    return f.model_type && f.model_type == type &&
+           (!f.architecture || lists(json.root()["architectures"], f.architecture));
+  });
   if (family == families.end()) {
     std::string names;
     for (const Family& f : families)
-      if (f.model_type) names += (names.empty() ? "" : ", ") + std::string(f.model_type);
+      if (f.model_type && !f.architecture) names += (names.empty() ? "" : ", ") + std::string(f.model_type);
     return TERN_FAIL(TERN_ERR_UNSUPPORTED, "config.json: the model_type '%s'; there are %s", shown(type).c_str(),
                      names.c_str());
   }

@@ -17,7 +17,18 @@ namespace {
 constexpr const char *kConfig = "config.json", *kWhole = "model.safetensors", *kIndex = "model.safetensors.index.json";
 constexpr uint64_t kMaxConfig = 4 << 20, kMaxIndex = 64 << 20, kMaxTemplate = 1 << 16;
 
-enum class Part : uint8_t { always, qkv_bias, o_bias, mlp_bias, head_norms, sub_norms, post_norms, no_post_norms };
+enum class Part : uint8_t {
+  always,
+  qkv_bias,
+  o_bias,
+  mlp_bias,
+  head_norms,
+  sub_norms,
+  inner_norms,
+  post_norms,
+  no_post_norms,
+  in_norms
+};
 enum class Size : uint8_t { none, hidden, query, key, head, ffn };
 enum class Role : uint8_t { projection, norm, plain };
 
@@ -27,6 +38,7 @@ struct Name {
   Size rows, columns;  // a vector has rows alone
   Part part = Part::always;
 };
+constexpr std::string_view kInNorm = "self_attn.q_proj.norm.weight";
 constexpr Name kOfLayer[] = {
     {"input_layernorm.weight", "attention_norm", Role::norm, Size::hidden, Size::none},
     {"self_attn.q_proj.weight", "q", Role::projection, Size::query, Size::hidden},
@@ -40,6 +52,7 @@ constexpr Name kOfLayer[] = {
     {"self_attn.q_norm.weight", "q_norm", Role::norm, Size::head, Size::none, Part::head_norms},
     {"self_attn.k_norm.weight", "k_norm", Role::norm, Size::head, Size::none, Part::head_norms},
     {"self_attn.attn_sub_norm.weight", "attention_sub_norm", Role::norm, Size::query, Size::none, Part::sub_norms},
+    {"self_attn.inner_attn_ln.weight", "attention_sub_norm", Role::norm, Size::query, Size::none, Part::inner_norms},
     // The same name means two places: before the inner part, or after attention where there is a norm before it, too.
     {"post_attention_layernorm.weight", "mlp_norm", Role::norm, Size::hidden, Size::none, Part::no_post_norms},
     {"post_attention_layernorm.weight", "attention_post_norm", Role::norm, Size::hidden, Size::none, Part::post_norms},
@@ -52,6 +65,15 @@ constexpr Name kOfLayer[] = {
     {"mlp.up_proj.bias", "up_bias", Role::plain, Size::ffn, Size::none, Part::mlp_bias},
     {"mlp.down_proj.bias", "down_bias", Role::plain, Size::hidden, Size::none, Part::mlp_bias},
     {"mlp.ffn_sub_norm.weight", "mlp_sub_norm", Role::norm, Size::ffn, Size::none, Part::sub_norms},
+    {"mlp.ffn_layernorm.weight", "mlp_sub_norm", Role::norm, Size::ffn, Size::none, Part::inner_norms},
+    // Those inside a projection hold the scale itself in all families.
+    {kInNorm, "q_in_norm", Role::plain, Size::hidden, Size::none, Part::in_norms},
+    {"self_attn.k_proj.norm.weight", "k_in_norm", Role::plain, Size::hidden, Size::none, Part::in_norms},
+    {"self_attn.v_proj.norm.weight", "v_in_norm", Role::plain, Size::hidden, Size::none, Part::in_norms},
+    {"self_attn.o_proj.norm.weight", "o_in_norm", Role::plain, Size::query, Size::none, Part::in_norms},
+    {"mlp.gate_proj.norm.weight", "gate_in_norm", Role::plain, Size::hidden, Size::none, Part::in_norms},
+    {"mlp.up_proj.norm.weight", "up_in_norm", Role::plain, Size::hidden, Size::none, Part::in_norms},
+    {"mlp.down_proj.norm.weight", "down_in_norm", Role::plain, Size::ffn, Size::none, Part::in_norms},
 };
 
 // Where the layers of a model stand in the names, and its head.
@@ -169,6 +191,10 @@ tern_status HfImport::collect() {
       if (!fresh)
         return TERN_FAIL(TERN_ERR_CORRUPT, "the tensor '%.100s' is in %s and in %s", t.name.c_str(),
                          at->second.shard->file.c_str(), s.file.c_str());
+      if (!t.name.ends_with(kInNorm)) continue;
+      // BitNet's embedders, whose configuration says nothing of it.
+      config_.model.embedder = true;
+      if (config_.ternary == Ternary::none) config_.ternary = Ternary::online;
     }
   return TERN_OK;
 }
@@ -203,8 +229,10 @@ bool HfImport::has_part(Part part) const {
     case Part::mlp_bias: return config_.mlp_bias;
     case Part::head_norms: return config_.family->head_norms;
     case Part::sub_norms: return config_.family->sub_norms;
+    case Part::inner_norms: return config_.family->inner_norms;
     case Part::post_norms: return config_.family->post_norms;
     case Part::no_post_norms: return !config_.family->post_norms;
+    case Part::in_norms: return config_.model.embedder;
   }
   return false;
 }

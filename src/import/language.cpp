@@ -9,6 +9,12 @@ namespace tern {
 namespace {
 
 constexpr Family kFamilies[] = {
+    {.name = "bitnet",
+     .model_type = "llama",
+     .architecture = "BitnetForCausalLM",
+     .may_have_bias = true,
+     .inner_norms = true,
+     .master_weights = true},
     {.name = "llama", .model_type = "llama", .interleaved = true, .may_have_bias = true, .may_have_mlp_bias = true},
     {.name = "mistral", .model_type = "mistral", .in_gguf = false, .positions = 131072, .window = 4096},
     {.name = "qwen2", .model_type = "qwen2", .qkv_bias = true, .positions = 32768},

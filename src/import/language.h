@@ -12,8 +12,9 @@ namespace tern {
 
 // What a family of models does otherwise than the others, where its files do not say so.
 struct Family {
-  const char* name;                  // general.architecture of GGUF; "language.family" of our metadata
-  const char* model_type = nullptr;  // of config.json (Hugging Face)
+  const char* name;                    // general.architecture of GGUF; "language.family" of our metadata
+  const char* model_type = nullptr;    // of config.json (Hugging Face)
+  const char* architecture = nullptr;  // that its architectures must name, where the model_type is that of others
   bool in_gguf = true;
   Gate gate = Gate::silu;
   bool interleaved = false;   // GGUF: pairs of neighbours turn, the weights of q and k lie so
@@ -25,7 +26,9 @@ struct Family {
   bool may_have_bias = false;  // of q, k, v and o: the key attention_bias says
   bool may_have_mlp_bias = false;
   bool head_norms = false, sub_norms = false, post_norms = false;
+  bool inner_norms = false;     // sub_norms by the older names
   bool norms_from_one = false;  // the files hold scale - 1
+  bool master_weights = false;  // of which projections are ternary when they are used
   // What config.json may leave out; 0: it may not, or there is none.
   double norm_epsilon = 1e-6, rope_base = 10000, query_scalar = 0;
   int64_t positions = 2048, vocab = 0, heads = 0, kv_heads = 0, head_dim = 0, window = 0;

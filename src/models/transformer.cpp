@@ -87,6 +87,7 @@ ValueId Transformer::norm(ValueId x, const std::string& name, int64_t width) {
 }
 
 ValueId Transformer::linear(ValueId x, const std::string& name, int64_t out, int64_t in) {
+  x = norm(x, name + "_in_norm", in);
   const ValueId w = parameter(name, {out, in}), bias = parameter(name + "_bias", {out}, false);
   const char* op = c_.bit_linear ? "bit_linear" : "linear";
   return bias == kNoValue ? emit(g_, op, {x, w}) : emit(g_, op, {x, w, bias});
@@ -148,11 +149,14 @@ tern_status Transformer::build(bool picks, bool logits) {
     const ValueId head = parameter("head", {c_.vocab, c_.hidden}, false);
     x = emit(g_, "linear", {x, head == kNoValue ? embed : head});
     if (c_.head_softcap > 0) x = scaled(g_, emit(g_, "tanh", {scaled(g_, x, 1 / c_.head_softcap)}), c_.head_softcap);
+  } else if (picks) {
+    x = emit(g_, "l2_normalize", {x});
   }
   TERN_TRY(g_.status);
-  g_.value(x).name = logits ? "logits" : "hidden";
+  const char* result = logits ? "logits" : picks ? "embedding" : "hidden";
+  g_.value(x).name = result;
   g_.outputs = {x};
-  signature_.output_names = {logits ? "logits" : "hidden"};
+  signature_.output_names = {result};
   signature_.symbols.push_back({"rows", 1, INT64_MAX, kRowsHint, 1});
   for (const int32_t input : {kTokens, kSequence, kPosition}) signature_.symbolic_dims.push_back({input, 0, 0});
   if (picks) {
@@ -196,7 +200,7 @@ tern_status build_transformer(const TransformerConfig& config, ModelDef* model) 
   const struct {
     const char* name;
     bool picks, logits;
-  } signatures[] = {{"prefill", true, true}, {"decode", false, true}, {"embed", false, false}};
+  } signatures[] = {{"prefill", true, true}, {"decode", false, true}, {"embed", config.embedder, false}};
   for (const auto& s : signatures) {
     Signature signature;
     signature.name = s.name;

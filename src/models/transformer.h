@@ -9,6 +9,7 @@
 //   .q_bias, .k_bias, .v_bias, .o_bias   .q_norm, .k_norm [head_dim], of each head before it is turned
 //   .attention_sub_norm [heads * head_dim], before o   .mlp_sub_norm [ffn], before down
 //   .attention_post_norm, .mlp_post_norm [hidden], of what a branch adds
+//   .{q, k, v, o, gate, up, down}_in_norm, of what this projection alone reads
 // Values inside, to be tapped by name: layers.{i}.q, .k (turned), .v, .attention (before o), .mlp (what it adds).
 #pragma once
 #include "graph/model_def.h"
@@ -34,6 +35,7 @@ struct TransformerConfig {
   DType cache = TERN_DTYPE_F16;  // of keys and values, and how they lie
   Encoding cache_encoding = Encoding::plain;
   bool bit_linear = false;  // what layers multiply with weights is rounded to 8 bits (ops/bit_linear.cpp)
+  bool embedder = false;    // the model is for embeddings of texts
 };
 
 // Are all sizes within what the builder takes, and do they fit each other? Errors: TERN_ERR_CORRUPT names the size.
@@ -44,6 +46,8 @@ tern_status check_transformer(const TransformerConfig& config);
 //            of the rows with these numbers
 //   decode   tokens, sequence, position -> logits [rows, vocab]
 //   embed    tokens, sequence, position -> hidden [rows, hidden], after the last norm
+//            of an embedder: tokens, sequence, position, picked -> embedding [picks, hidden], of length 1, of the rows
+//            with these numbers: a text's is that of its last token
 // Errors: TERN_ERR_CORRUPT names a parameter that is missing or has another shape.
 tern_status build_transformer(const TransformerConfig& config, ModelDef* model);
 

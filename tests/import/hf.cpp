@@ -354,6 +354,12 @@ TEST_F(HfFolder, Configurations) {
        "'q_proj'"},
       {"hf-bitnet-multiply", "\"modules_to_not_convert\": null", "\"modules_to_not_convert\": [\"lm_head\"]", ""},
       {"hf-bitnet-online", "\"online\"", "\"offline\"", "q_proj.weight_scale' is missing"},
+      {"hf-bitnet-inner", "\"weight_bits\": 1", "\"weight_bits\": 2", "'weight_bits' is 2; 1 is known"},
+      {"hf-bitnet-inner", "\"input_bits\": 8", "\"input_bits\": 4", "'input_bits' is 4; 8 is known"},
+      {"hf-bitnet-inner", "\"BitnetForCausalLM\"", "\"LlamaForCausalLM\"", "'input_bits' is not known"},
+      {"hf-bitnet-inner", "\"input_bits\": 8,", "", ""},
+      {"hf-bitnet-inner", "\"model_type\": \"llama\"", "\"model_type\": \"qwen2\"", "'input_bits' is not known"},
+      {"hf-embedder-qwen3", "\"Qwen3Model\"", "\"Qwen3ForCausalLM\"", ""},
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(std::string(c.folder) + ": " + c.from + " -> " + c.to);

@@ -16,6 +16,13 @@ of what the projections read (AutoBitLinear). bitnet-ternary.gguf holds projecti
 hf-long-NAME: a folder of a model for 4096 tokens, of which no matrix has a number of columns that is a multiple of 32;
 hf-long-NAME.npy: the logits f32 [LONG_PLACES, vocab] at these places of the tokens (7 i + i i // 11 + 3) mod vocab.
 hf-outliers-NAME: likewise, with some channels of what each kind of projection reads 100 times as large as the others.
+
+hf-bitnet-inner: a folder as the models 1bitLLM/bitnet_b1_58-* are: transformers' BitNet with SiLU computes the same, only names differ.
+
+hf-embedder-NAME and embedder-gemma3.gguf: BitNet's embedding models (docs/bitnet-embeddings-i2s-guide.md of microsoft/BitNet), whose
+projections are transformers' AutoBitLinear with a norm and ternary weights made of master weights; the files hold their norms as
+NAME_proj.norm.weight or NAME_norm_in.weight. The results [40, hidden] are the vectors behind each token after the last norm, of length
+1.
 """
 import argparse
 import copy
@@ -31,7 +38,8 @@ os.environ.update(ATEN_CPU_CAPABILITY="avx2", MKL_CBWR="COMPATIBLE", ONEDNN_MAX_
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from transformers.integrations.bitnet import AutoBitLinear, pack_weights
+from transformers.integrations import bitnet
+from transformers.integrations.bitnet import AutoBitLinear, WeightQuant, pack_weights
 
 TOKENS, VOCAB, HIDDEN, HEADS, KEY_HEADS = 40, 96, 64, 4, 2
 Types = gguf.GGMLQuantizationType
@@ -57,6 +65,8 @@ FAMILIES = {  # GGUF's name: class, configuration, types of attention and of the
                               hidden_activation="gelu_pytorch_tanh"), Types.Q4_0, Types.Q4_0),
     "bitnet-b1.58": ("BitNet", dict(num_hidden_layers=2, intermediate_size=96, rope_theta=5e5, hidden_act="relu2", tie_word_embeddings=True),
                      Types.F32, Types.F16),
+    "bitnet": ("BitNet", dict(num_hidden_layers=2, hidden_size=32, intermediate_size=64, rope_theta=1e4, hidden_act="silu", tie_word_embeddings=True),
+               Types.F16, Types.Q8_0),
     "bitnet-ternary": ("BitNet", dict(num_hidden_layers=1, hidden_size=256, intermediate_size=512, rope_theta=5e5, hidden_act="relu2",
                                       tie_word_embeddings=True), Types.TQ1_0, Types.TQ2_0),
 }
@@ -82,6 +92,13 @@ FOLDERS = {  # class, configuration, bytes of a file at most, is it changed afte
     "bitnet-multiply": ("BitNet", dict(rope_theta=5e5, hidden_act="relu2", tie_word_embeddings=True), "50MB", "autobitlinear"),
     "bitnet-divide": ("BitNet", dict(rope_theta=5e5, hidden_act="relu2", tie_word_embeddings=False), "50MB", "bitlinear"),
     "bitnet-online": ("BitNet", dict(rope_theta=5e5, hidden_act="relu2", tie_word_embeddings=True), "50MB", "online"),
+    "bitnet-inner": ("BitNet", dict(rope_theta=1e4, hidden_act="silu", num_key_value_heads=HEADS, tie_word_embeddings=True), "50MB", "inner"),
+}
+EMBEDDERS = {  # class of the model and of its configuration, options
+    "qwen3": ("Qwen3Model", "Qwen3Config", dict(rope_theta=1e6, head_dim=16, tie_word_embeddings=True)),
+    "gemma3": ("Gemma3TextModel", "Gemma3TextConfig", dict(
+        head_dim=16, query_pre_attn_scalar=16, hidden_activation="gelu_pytorch_tanh", sliding_window=9, layer_types=["full_attention"] * 2,
+        rope_parameters=dict(full_attention=dict(rope_type="default", rope_theta=1e4), sliding_attention=dict(rope_type="default", rope_theta=1e4)))),
 }
 LONG_FAMILIES = {
     "llama": ("Llama", dict(rope_parameters=dict(LLAMA3, original_max_position_embeddings=1024), tie_word_embeddings=True)),
@@ -204,41 +221,53 @@ def family(name, out):
     print(name, os.path.getsize(os.path.join(out, name + ".gguf")), "bytes, logits up to", np.abs(logits).max())
 
 
+def of_bytes(w):
+    """Numbers near these that 8 bits and a scale for 32 hold exactly."""
+    codes = (w / 2**-8).round().clamp(-126, 126)
+    codes[:, 5::32] = 127
+    return codes * 2**-8
+
+
 def ternary(path, model, kind):
     """Makes the weights of the projections ternary: packed, or in the model alone."""
     file = os.path.join(path, "model.safetensors")
     stored, state = load_file(file), model.state_dict()
-    for key in ("model.embed_tokens.weight", "lm_head.weight"):  # numbers that 8 bits and a scale for 32 hold exactly
+    for key in ("model.embed_tokens.weight", "lm_head.weight"):
         if key in stored:
-            codes = (state[key] / 2**-8).round().clamp(-126, 126)
-            codes[:, 5::32] = 127
-            state[key] = codes * 2**-8
+            state[key] = of_bytes(state[key])
             stored[key] = state[key].bfloat16()
     for key in [k for k in stored if k.endswith("_proj.weight")]:
         w = state[key].float()
         scale = 1 / w.abs().mean().clamp(min=1e-5)
         codes = (w * scale).round().clamp(-1, 1)
-        if kind == "online":
+        if kind in ("online", "inner"):
             state[key] = codes / scale
             continue
         given = (1 / scale if kind == "autobitlinear" else scale).bfloat16().reshape(1)
         stored[key] = pack_weights(codes.clone())
         stored[key + "_scale"] = given
         state[key] = codes * given.float() if kind == "autobitlinear" else codes / given.float()
+    if kind == "inner":
+        stored = {k.replace("attn_sub_norm", "inner_attn_ln").replace("ffn_sub_norm", "ffn_layernorm"): v for k, v in stored.items()}
     save_file(stored, file, metadata={"format": "pt"})
     model.load_state_dict(state)
     with open(os.path.join(path, "config.json")) as f:
         config = json.load(f)
-    config["quantization_config"] = {"quant_method": "bitnet", "modules_to_not_convert": None,
-                                     **({"linear_class": "autobitlinear", "quantization_mode": "online"} if kind == "online" else
-                                        {"linear_class": kind, "quantization_mode": "offline"})}
+    if kind == "inner":
+        config = {k: v for k, v in config.items() if k not in ("dtype", "rope_parameters")}
+        config.update(architectures=["BitnetForCausalLM"], model_type="llama", attention_bias=False, input_bits=8, weight_bits=1, pretraining_tp=1,
+                      rope_scaling=None, rope_theta=1e4, torch_dtype="float16", transformers_version="4.39.0")
+    else:
+        config["quantization_config"] = {"quant_method": "bitnet", "modules_to_not_convert": None,
+                                         **({"linear_class": "autobitlinear", "quantization_mode": "online"} if kind == "online" else
+                                            {"linear_class": kind, "quantization_mode": "offline"})}
     with open(os.path.join(path, "config.json"), "w") as f:
         json.dump(config, f, indent=2)
 
 
 def folder(name, out):
     kind, options, shard, changed = FOLDERS[name]
-    torch.manual_seed(sum(map(ord, name)) + (changed == "autobitlinear"))  # with others an activation lies between two codes
+    torch.manual_seed(sum(map(ord, name)) + (changed in ("autobitlinear", "inner")))  # with others an activation lies between two codes
     config = getattr(transformers, {"Gemma3": "Gemma3TextConfig"}.get(kind, kind + "Config"))(**{**SMALL, **options})
     model = getattr(transformers, kind + "ForCausalLM")(config)
     with torch.no_grad():
@@ -265,6 +294,80 @@ def folder(name, out):
     if changed:
         np.save(os.path.join(out, "hf-" + name + "-int8.npy"), logits_of(rounded(model)))
     print(name, {f: os.path.getsize(os.path.join(path, f)) for f in sorted(os.listdir(path))}, "logits up to", np.abs(logits).max())
+
+
+class Same:
+    apply = staticmethod(lambda x: x)
+
+
+def embedder(name, out):
+    kind, config_kind, options = EMBEDDERS[name]
+    torch.manual_seed(sum(map(ord, name)))
+    config = getattr(transformers, config_kind)(**{**SMALL, **options})
+    model = getattr(transformers, kind)(config)
+    for layer in model.layers:
+        for part in (layer.self_attn, layer.mlp):
+            for inner_name, inner in list(part.named_children()):
+                if inner_name.endswith("_proj"):
+                    new = AutoBitLinear(inner.in_features, inner.out_features, False, online_quant=True, use_rms_norm=True, rms_norm_eps=config.rms_norm_eps)
+                    new.weight = inner.weight
+                    setattr(part, inner_name, new)
+    with torch.no_grad():
+        for p in model.parameters():
+            if p.ndim == 1:
+                p += 0.1 * torch.randn(p.shape)
+            p.copy_(p.bfloat16())
+        model.embed_tokens.weight.copy_(of_bytes(model.embed_tokens.weight))
+    model = model.float().eval()
+    path = os.path.join(out, "hf-embedder-" + name)
+    shutil.rmtree(path, ignore_errors=True)
+    os.makedirs(path)
+    config.architectures = [kind]
+    config.save_pretrained(path)
+    state = {k.replace("rms_norm", "norm"): v.bfloat16() for k, v in model.state_dict().items() if "inv_freq" not in k}
+    save_file(state, os.path.join(path, "model.safetensors"), metadata={"format": "pt"})
+    tokens = torch.tensor([[(7 * i + 3) % VOCAB for i in range(TOKENS)]])
+
+    with torch.no_grad():
+        vectors = lambda: torch.nn.functional.normalize(model(tokens).last_hidden_state[0], dim=-1).numpy()
+        np.save(os.path.join(out, f"hf-embedder-{name}-int8.npy"), vectors())
+        rounding, bitnet.ActQuant = bitnet.ActQuant, Same
+        np.save(os.path.join(out, f"hf-embedder-{name}.npy"), vectors())
+        bitnet.ActQuant = rounding
+    print("embedder", name, os.path.getsize(os.path.join(path, "model.safetensors")), "bytes")
+    if name == "gemma3":
+        embedder_gguf(os.path.join(out, "embedder-gemma3.gguf"), config, state)
+
+
+def embedder_gguf(file, config, state):
+    writer = gguf.GGUFWriter(file, "gemma3")
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KEY_HEADS)
+    writer.add_key_length(16)
+    writer.add_value_length(16)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_rope_freq_base(1e4)
+    writer.add_pooling_type(gguf.PoolingType.LAST)
+    for key, tensor in state.items():
+        w, short = tensor.float(), key.removesuffix(".weight")
+        if short.endswith("_proj"):
+            w = WeightQuant.apply(w)
+        elif w.ndim == 1 and not short.endswith("_proj.norm"):
+            w = w + 1
+        if "." not in short:
+            theirs = WHOLE["model." + key]
+        else:
+            _, layer, inner = short.split(".", 2)
+            theirs = f"blk.{layer}.{GEMMA[inner.removesuffix('.norm')]}{'_norm_in' if inner.endswith('_proj.norm') else ''}.weight"
+        writer.add_tensor(theirs, w.numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
 
 
 def types(out):
@@ -297,6 +400,8 @@ def main():
     os.makedirs(args.out, exist_ok=True)
     for name in FOLDERS:
         folder(name, args.out)
+    for name in EMBEDDERS:
+        embedder(name, args.out)
     types(args.out)
     for name in FAMILIES:
         family(name, args.out)

@@ -25,8 +25,7 @@ struct Language : testing::TestWithParam<const char*> {
   Model model;
   std::vector<float> want;
 
-  void open(const char* name, const char* weights, int32_t threads = 1, const char* cache = nullptr,
-            size_t rows = kTokens) {
+  void import(const char* name, const char* weights, int32_t threads, const char* cache) {
     model.reset(), context.reset();
     std::string folder = (std::filesystem::temp_directory_path() / "tern-language-XXXXXX").string();
     ASSERT_TRUE(mkdtemp(folder.data()));
@@ -37,6 +36,10 @@ struct Language : testing::TestWithParam<const char*> {
     ASSERT_EQ(tern_import_file(source.c_str(), file.c_str(), &options), TERN_OK) << tern_import_error();
     ASSERT_NO_FATAL_FAILURE(load(file, threads, &context, &model));
     std::filesystem::remove_all(folder);
+  }
+  void open(const char* name, const char* weights, int32_t threads = 1, const char* cache = nullptr,
+            size_t rows = kTokens) {
+    ASSERT_NO_FATAL_FAILURE(import(name, weights, threads, cache));
     ASSERT_TRUE(read_npy(golden(std::string(name) + ".npy"), &want));
     ASSERT_EQ(want.size(), rows * kVocabulary);
   }
@@ -120,17 +123,19 @@ std::string test_name(const testing::TestParamInfo<const char*>& i) {
   std::erase_if(name, [](char c) { return !std::isalnum((unsigned char)c); });
   return name;
 }
-INSTANTIATE_TEST_SUITE_P(Families, Language, testing::Values("llama", "qwen2", "qwen3", "gemma3", "bitnet-b1.58"),
-                         test_name);
+INSTANTIATE_TEST_SUITE_P(Families, Language,
+                         testing::Values("llama", "qwen2", "qwen3", "gemma3", "bitnet-b1.58", "bitnet"), test_name);
 INSTANTIATE_TEST_SUITE_P(Folders, Language,
                          testing::Values("hf-llama", "hf-llama-f32", "hf-mistral", "hf-qwen2", "hf-qwen3", "hf-gemma3",
-                                         "hf-bitnet", "hf-bitnet-multiply", "hf-bitnet-divide", "hf-bitnet-online"),
+                                         "hf-bitnet", "hf-bitnet-multiply", "hf-bitnet-divide", "hf-bitnet-online",
+                                         "hf-bitnet-inner"),
                          test_name);
 
 // Models whose projections are ternary are stored so and round what these read to 8 bits, unless other weights are
 // asked for. Their embeddings are such that 8 bits hold them exactly.
 TEST_F(Language, TernaryProjections) {
-  for (const char* name : {"bitnet-ternary", "hf-bitnet-multiply", "hf-bitnet-divide", "hf-bitnet-online"}) {
+  for (const char* name :
+       {"bitnet-ternary", "hf-bitnet-multiply", "hf-bitnet-divide", "hf-bitnet-online", "hf-bitnet-inner"}) {
     SCOPED_TRACE(name);
     ASSERT_NO_FATAL_FAILURE(open(name, nullptr, 1, "f32"));
     if (std::strncmp(name, "hf-", 3) == 0) {
@@ -146,6 +151,63 @@ TEST_F(Language, TernaryProjections) {
     }
     ASSERT_OK(tern_generator_feed(all.get(), tokens.data(), kTokens, nullptr));
     EXPECT_EQ(logits_of(all.get()), logits_of(g.get()));
+  }
+}
+
+// The vectors of texts that end behind each token, and of two of them in one run. BitNet's embedders have a norm in
+// each projection.
+struct Embedder : Language {
+  static constexpr int64_t kWidth = 32;
+  std::vector<float> vectors(const std::vector<int64_t>& picks) {
+    tern_session* made = nullptr;
+    int32_t signature = -1;
+    EXPECT_OK(tern_session_create(model.get(), nullptr, &made));
+    const Session session(made);
+    EXPECT_OK(tern_model_find_signature(model.get(), "embed", &signature));
+    const auto tensor = [&](const std::vector<int64_t>& numbers) {
+      const int64_t dims[] = {(int64_t)numbers.size()};
+      tern_tensor* t = nullptr;
+      EXPECT_OK(tern_tensor_create(context.get(), TERN_DTYPE_I64, dims, 1, &t));
+      if (t) std::memcpy(tern_tensor_data(t), numbers.data(), numbers.size() * sizeof(int64_t));
+      return Tensor(t);
+    };
+    const std::vector<int32_t> tokens = golden_tokens();
+    const Tensor rows = tensor({tokens.begin(), tokens.end()}), picked = tensor(picks);
+    const tern_tensor *inputs[] = {rows.get(), nullptr, nullptr, picked.get()}, *output = nullptr;
+    EXPECT_OK(tern_session_run(made, signature, inputs, 4, &output, 1, nullptr));
+    if (!output) return {};
+    const ResultTensor keep(output);
+    EXPECT_EQ(tern_tensor_dim(output, 0), (int64_t)picks.size());
+    EXPECT_EQ(tern_tensor_dim(output, 1), kWidth);
+    const auto* from = (const float*)tern_tensor_const_data(output);
+    return {from, from + (int64_t)picks.size() * kWidth};
+  }
+};
+
+TEST_F(Embedder, VectorsOfTexts) {
+  const struct {
+    const char *model, *weights, *golden;
+  } cases[] = {{"hf-embedder-qwen3", "f32", "hf-embedder-qwen3.npy"},
+               {"hf-embedder-qwen3", nullptr, "hf-embedder-qwen3-int8.npy"},
+               {"hf-embedder-gemma3", "f32", "hf-embedder-gemma3.npy"},
+               {"hf-embedder-gemma3", nullptr, "hf-embedder-gemma3-int8.npy"},
+               {"embedder-gemma3", "f32", "hf-embedder-gemma3.npy"},
+               {"embedder-gemma3", "ternary", "hf-embedder-gemma3-int8.npy"}};
+  std::vector<int64_t> all;
+  for (int64_t i = 0; i < kTokens; ++i) all.push_back(i);
+  for (const auto& c : cases) {
+    SCOPED_TRACE(std::string(c.model) + " " + (c.weights ? c.weights : ""));
+    ASSERT_NO_FATAL_FAILURE(import(c.model, c.weights, 1, "f32"));
+    ASSERT_TRUE(read_npy(golden(c.golden), &want));
+    ASSERT_EQ(want.size(), (size_t)(kTokens * kWidth));
+    const std::vector<float> got = vectors(all);
+    ASSERT_EQ(got.size(), want.size());
+    for (int32_t i = 0; i < kTokens; ++i)
+      EXPECT_LT(distance(got.data() + i * kWidth, want.data() + i * kWidth, kWidth), 2e-5) << "token " << i;
+    const std::vector<float> some = vectors({kTokens - 1, 3});
+    ASSERT_EQ(some.size(), (size_t)(2 * kWidth));
+    EXPECT_TRUE(std::equal(some.begin(), some.begin() + kWidth, got.end() - kWidth));
+    EXPECT_TRUE(std::equal(some.begin() + kWidth, some.end(), got.begin() + 3 * kWidth));
   }
 }
 
@@ -201,8 +263,8 @@ TEST_P(LongLanguage, LogitsOfContexts) {
     ASSERT_NO_FATAL_FAILURE(open_long(kind + GetParam(), "f32"));
     ASSERT_NO_FATAL_FAILURE(compare(1e-4));
     if (std::strcmp(GetParam(), "bitnet") != 0) continue;
-    // Beside outliers the others become few codes. Without, of 3 million roundings some fall to the other side of a half
-    // than transformers' do, and all tokens behind see that.
+    // Beside outliers the others become few codes. Without, of 3 million roundings some fall to the other side of a
+    // half than transformers' do, and all tokens behind see that.
     ASSERT_NO_FATAL_FAILURE(open_long(kind + GetParam(), nullptr));
     ASSERT_TRUE(read_npy(golden(kind + GetParam() + "-int8.npy"), &want));
     ASSERT_NO_FATAL_FAILURE(compare(kind == "hf-outliers-" ? 1e-4 : 0.05));
