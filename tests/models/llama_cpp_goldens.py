@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What llama.cpp gives for a real language model.  llama_cpp_goldens.py FOLDER [--model GGUF] [--out golden/language/llama_cpp.json]
+"""What llama.cpp gives for a real language model.  llama_cpp_goldens.py FOLDER [--model GGUF] [--text FILE] [--out golden/language]
 
 FOLDER has libllama (see llama_cpp.py); the model is smollm2-135m-instruct.gguf of samples/fetch; needs gguf and numpy. llama.cpp
 rounds what products with quantised weights read to 8 bits, so the weights are given to it as f32, dequantised by gguf's own code:
 then its results are those of the weights alone. Each text of golden/language/llama_cpp_prompts.txt, which lines of %% part, is given
-to it, and it goes on greedily for 32 tokens. The file holds, for each text:
+to it, and it goes on greedily for 32 tokens. llama_cpp.json holds, for each text:
 
   prompt  the tokens of the text
   given   the tokens that followed, each the one with the largest logit
   top     for each of these, 20 tokens with the largest logits before it and the natural logarithms of their probabilities:
           token, logarithm, token, logarithm, ...
+
+llama_cpp_perplexity.json: how well it foretells the first 100 kB of Moby Dick (samples/fetch texts), counted as llama-perplexity
+does: chunks of 512 tokens, of which the second half is scored. Keys and values are f16, as they are by default. 5 to 10 minutes.
 
 It prints, too, how far llama.cpp is from that with the file as it is: the mean divergence over the 20 tokens and the rest as one.
 """
@@ -24,7 +27,7 @@ import numpy as np
 from llama_cpp import Llama
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TOKENS, TOP = 32, 20
+TOKENS, TOP, CHUNK = 32, 20, 512
 
 
 def dequantise(source, target):
@@ -47,6 +50,16 @@ def log_softmax(logits):
     return x - x.max() - np.log(np.exp(x - x.max()).sum())
 
 
+def perplexity(llama, text):
+    tokens, scores = llama.tokens(text, special=False), []
+    for at in range(0, len(tokens) - CHUNK + 1, CHUNK):
+        chunk = tokens[at:at + CHUNK]
+        llama.clear()
+        for logits, token in zip(llama.feed(chunk, CHUNK // 2), chunk[CHUNK // 2 + 1:]):
+            scores.append(-log_softmax(logits)[token])
+    return {"bytes": len(text.encode()), "context": CHUNK, "tokens": len(scores), "perplexity": round(float(np.exp(np.mean(scores))), 5)}
+
+
 def divergence(top, logarithms):
     """Of the golden tokens and the rest as one."""
     ids, p = top[::2], np.exp(top[1::2])
@@ -60,7 +73,8 @@ def main():
     cache = os.environ.get("TERN_CACHE", os.path.expanduser("~/.cache/tern"))
     parser.add_argument("folder")
     parser.add_argument("--model", default=os.path.join(cache, "models/smollm2-135m-instruct.gguf"))
-    parser.add_argument("--out", default=os.path.join(HERE, "golden/language/llama_cpp.json"))
+    parser.add_argument("--text", default=os.path.join(cache, "texts/moby_dick.txt"))
+    parser.add_argument("--out", default=os.path.join(HERE, "golden/language"))
     args = parser.parse_args()
     with open(os.path.join(HERE, "golden/language/llama_cpp_prompts.txt"), encoding="utf-8") as f:
         prompts = f.read().removesuffix("\n").split("\n%%\n")
@@ -82,9 +96,14 @@ def main():
             logits = llama.feed(case["given"][-1:])[0]
         cases.append(case)
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
-    with open(args.out, "w") as f:
+    with open(os.path.join(args.out, "llama_cpp.json"), "w") as f:
         f.write(f'{{"cases":[\n{lines}\n]}}\n')
-    print(len(cases), "texts,", os.path.getsize(args.out), "bytes")
+    with open(args.text, encoding="utf-8") as f:
+        found = perplexity(llama, f.read())
+    with open(os.path.join(args.out, "llama_cpp_perplexity.json"), "w") as f:
+        json.dump(found, f)
+        f.write("\n")
+    print(len(cases), "texts;", found)
     llama = Llama(args.folder, args.model)
     found, others = [], 0
     for case in cases:

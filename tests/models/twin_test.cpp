@@ -132,10 +132,11 @@ INSTANTIATE_TEST_SUITE_P(
     Models, Twin,
     testing::Values(Case{"bitnet-ternary.gguf", "ternary", 1024, 64}, Case{"hf-bitnet-multiply", "ternary", 1024, 64},
                     Case{"hf-bitnet-divide", "ternary", 1024, 64}, Case{"hf-bitnet-online", "ternary", 1024, 64},
-                    Case{"hf-long-bitnet", "ternary", 4096, 4096}, Case{"hf-outliers-bitnet", "ternary", 4096, 4096},
-                    Case{"hf-long-llama", "q8_0", 513, 513}, Case{"hf-outliers-llama", "q8_0", 513, 513},
-                    Case{"hf-long-qwen3", "q8_0", 513, 513}, Case{"hf-outliers-qwen3", "q8_0", 513, 513},
-                    Case{"hf-long-gemma3", "q8_0", 513, 513}, Case{"hf-outliers-gemma3", "q8_0", 513, 513}),
+                    Case{"hf-bitnet-inner", "ternary", 1024, 64}, Case{"hf-long-bitnet", "ternary", 4096, 4096},
+                    Case{"hf-outliers-bitnet", "ternary", 4096, 4096}, Case{"hf-long-llama", "q8_0", 513, 513},
+                    Case{"hf-outliers-llama", "q8_0", 513, 513}, Case{"hf-long-qwen3", "q8_0", 513, 513},
+                    Case{"hf-outliers-qwen3", "q8_0", 513, 513}, Case{"hf-long-gemma3", "q8_0", 513, 513},
+                    Case{"hf-outliers-gemma3", "q8_0", 513, 513}),
     [](const testing::TestParamInfo<Case>& i) {
       std::string name = i.param.model;
       std::erase_if(name, [](char c) { return !std::isalnum((unsigned char)c); });
