@@ -262,12 +262,16 @@ TERN_INLINE Vec load_f16(const uint16_t* p) {
   return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p));
 #elif defined(__x86_64__) && TERN_SIMD_XSIMD
   const __m128i h = _mm_unpacklo_epi16(_mm_loadl_epi64((const __m128i*)p), _mm_setzero_si128());
-  const __m128i magnitude = _mm_and_si128(h, _mm_set1_epi32(0x7fff));
+  const __m128i magnitude = _mm_and_si128(h, _mm_set1_epi32(0x7fff)),
+                sign = _mm_slli_epi32(_mm_xor_si128(h, magnitude), 16);
   const __m128i special = _mm_cmpgt_epi32(magnitude, _mm_set1_epi32(0x7bff));  // infinity and NaN keep a full exponent
-  const __m128 scaled = _mm_mul_ps(_mm_castsi128_ps(_mm_slli_epi32(magnitude, 13)), _mm_set1_ps(0x1p112f));
-  const __m128i sign = _mm_slli_epi32(_mm_xor_si128(h, magnitude), 16);
   const __m128i full = _mm_and_si128(special, _mm_set1_epi32(0x7f800000));
-  return _mm_or_ps(scaled, _mm_castsi128_ps(_mm_or_si128(sign, full)));
+  const __m128i normal = _mm_add_epi32(_mm_slli_epi32(magnitude, 13), _mm_set1_epi32(112 << 23));
+  // Not by way of an f32 denormal, which the thread may take for zero (base/float_mode.h).
+  const __m128 small = _mm_mul_ps(_mm_cvtepi32_ps(magnitude), _mm_set1_ps(0x1p-24f));
+  const __m128 is_small = _mm_castsi128_ps(_mm_cmplt_epi32(magnitude, _mm_set1_epi32(0x400)));
+  const __m128 rest = _mm_castsi128_ps(_mm_or_si128(normal, full));
+  return _mm_or_ps(_mm_or_ps(_mm_and_ps(is_small, small), _mm_andnot_ps(is_small, rest)), _mm_castsi128_ps(sign));
 #elif defined(__aarch64__) && TERN_SIMD_XSIMD
   return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
 #else
