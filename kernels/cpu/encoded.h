@@ -15,6 +15,10 @@
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/strides.h"
 
+namespace tern {
+struct PanelCodes;  // base/encodings/panel_codes.h
+}
+
 namespace tern::cpu {
 
 struct EncodedMatrix {
@@ -34,6 +38,8 @@ struct EncodedKernels {
   bool panels = false;
   // The bytes are lines (base/encodings/ternary2.h), which TernaryInt8Kernels multiply with rows of 8 bits.
   bool ternary = false;
+  // The bytes are panels of codes, which RoundedInt8Kernels multiply with rows of 8 bits. NULL: they are not.
+  const PanelCodes* codes = nullptr;
   // The encoding's own products, of rows [begin, end) of W / columns [begin, end) of W. `product` adds `bias`
   // ([rows] or NULL) and leaves the rest of the epilogue to its caller; end - begin is at most kEncodedTile; scratch
   // has kEncodedTile rows of as many floats as W has columns, rounded up to `widened_columns`. NULL: tiles are

@@ -36,6 +36,7 @@
 #include "kernels/cpu/reduce.h"
 #include "kernels/cpu/resize.h"
 #include "kernels/cpu/roi_align.h"
+#include "kernels/cpu/rounded_int8.h"
 #include "kernels/cpu/rows_f64.h"
 #include "kernels/cpu/softmax.h"
 #include "kernels/cpu/ternary_int8.h"
@@ -84,6 +85,7 @@
 #define TERN_CPU_INT8_KERNELS(X) \
   X(DepthwiseInt8Kernels, depthwise_int8) \
   X(MatmulInt8Kernels, matmul_int8) \
+  X(RoundedInt8Kernels, rounded_int8) \
   X(TernaryInt8Kernels, ternary_int8)
 // clang-format on
 

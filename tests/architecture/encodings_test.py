@@ -16,7 +16,7 @@ import tempfile
 CHOOSES = {
     "src/import/builder.cpp": {"panel32"},  # weights are stored in the order that kernels read
     "kernels/cpu/ternary_int8.h": {"ternary2"},  # products of lines as they lie
-    "src/import/language.cpp": {"panel32", "block_int8", "row_int8", "ternary2"},  # the forms of weights that the caller may ask for
+    "src/import/language.cpp": {"panel32", "panel_int4", "panel_int4_min", "panel_int8", "block_int8", "row_int8", "ternary2"},  # the forms of weights that the caller may ask for
 }
 TOPS = ("include", "src", "kernels", "backends")
 CASE = re.compile(r'"[^"\n]*@\w+[^"\n]*"')  # a case line of an operator (src/ops): content for tests

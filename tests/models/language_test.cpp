@@ -25,12 +25,13 @@ struct Language : testing::TestWithParam<const char*> {
   Model model;
   std::vector<float> want;
 
-  void open(const char* name, const char* weights, int32_t threads = 1, const char* cache = nullptr) {
+  void open(const char* name, const char* weights, int32_t threads = 1, const char* cache = nullptr,
+            const char* activations = nullptr) {
     model.reset(), context.reset();
     std::string folder = (std::filesystem::temp_directory_path() / "tern-language-XXXXXX").string();
     ASSERT_TRUE(mkdtemp(folder.data()));
     tern_import_options options = TERN_IMPORT_OPTIONS_INIT;
-    options.weights = weights, options.cache = cache;
+    options.weights = weights, options.cache = cache, options.activations = activations;
     const std::string file = folder + "/m.tern";
     const std::string source = std::strncmp(name, "hf-", 3) == 0 ? golden(name) : golden(std::string(name) + ".gguf");
     ASSERT_EQ(tern_import_file(source.c_str(), file.c_str(), &options), TERN_OK) << tern_import_error();
@@ -79,7 +80,7 @@ TEST_P(Language, LogitsOfEachToken) {
 
 // A token's logits have the same bits alone, behind a prompt in one piece, and after it was forgotten and given again.
 TEST_P(Language, SameBitsHoweverTheyAreFed) {
-  for (const char* weights : {"f32", "f16", "q8_0"})
+  for (const char* weights : {"f32", "f16", "q8_0", "q4_0", "q4_1"})
     for (const int32_t threads : {1, 2}) {
       ASSERT_NO_FATAL_FAILURE(open(GetParam(), weights, threads));
       const std::vector<int32_t> tokens = golden_tokens();
@@ -97,20 +98,41 @@ TEST_P(Language, SameBitsHoweverTheyAreFed) {
 
 TEST_P(Language, SmallerWeightsAndCaches) {
   const struct {
-    const char *weights, *cache;
+    const char *weights, *cache, *activations;
     double bound;
-  } forms[] = {{"f16", nullptr, 2e-3}, {"q8_0", nullptr, 0.05}, {"f32", "f16", 2e-3}, {"f32", "int8", 0.05}};
+  } forms[] = {{"f16", nullptr, nullptr, 2e-3},
+               {"q8_0", nullptr, "f32", 0.05},
+               {"f32", "f16", nullptr, 2e-3},
+               {"f32", "int8", nullptr, 0.05}};
   std::vector<float> before;
-  for (const auto& [weights, cache, bound] : forms) {
-    ASSERT_NO_FATAL_FAILURE(open(GetParam(), weights, 1, cache));
+  for (const auto& [weights, cache, activations, bound] : forms) {
+    ASSERT_NO_FATAL_FAILURE(open(GetParam(), weights, 1, cache, activations));
     const Generator g = generator();
     const std::vector<int32_t> tokens = golden_tokens();
     ASSERT_OK(tern_generator_feed(g.get(), tokens.data(), kTokens, nullptr));
     const std::vector<float> got = logits_of(g.get());
     EXPECT_LT(distance(got.data(), want.data() + (kTokens - 1) * kVocabulary, kVocabulary), bound)
-        << weights << " " << (cache ? cache : "");
+        << weights << " " << (cache ? cache : "") << " " << (activations ? activations : "");
     EXPECT_NE(got, before);
     before = got;
+  }
+}
+
+// What meets weights of few bits is rounded: the logits are near those without that.
+TEST_P(Language, RoundedActivations) {
+  const std::vector<int32_t> tokens = golden_tokens();
+  const auto last_logits = [&](const char* weights, const char* activations) {
+    open(GetParam(), weights, 1, nullptr, activations);
+    if (HasFatalFailure()) return std::vector<float>();
+    const Generator g = generator();
+    EXPECT_OK(tern_generator_feed(g.get(), tokens.data(), kTokens, nullptr));
+    return logits_of(g.get());
+  };
+  for (const char* weights : {"q8_0", "q4_0", "q4_1"}) {
+    const std::vector<float> rounded = last_logits(weights, nullptr), whole = last_logits(weights, "f32");
+    ASSERT_EQ(rounded.size(), (size_t)kVocabulary);
+    EXPECT_NE(rounded, whole);
+    EXPECT_LT(distance(rounded.data(), whole.data(), kVocabulary), 0.1) << weights;
   }
 }
 
@@ -127,11 +149,11 @@ INSTANTIATE_TEST_SUITE_P(Folders, Language,
                          test_name);
 
 // Models whose projections are ternary are stored so and round what these read to 8 bits, unless other weights are
-// asked for. Their embeddings are such that 8 bits hold them exactly.
+// asked for. Their embeddings are such that 8 bits hold them exactly, and what meets the head stays f32 here.
 TEST_F(Language, TernaryProjections) {
   for (const char* name : {"bitnet-ternary", "hf-bitnet-multiply", "hf-bitnet-divide", "hf-bitnet-online"}) {
     SCOPED_TRACE(name);
-    ASSERT_NO_FATAL_FAILURE(open(name, nullptr, 1, "f32"));
+    ASSERT_NO_FATAL_FAILURE(open(name, nullptr, 1, "f32", "f32"));
     if (std::strncmp(name, "hf-", 3) == 0) {
       ASSERT_TRUE(read_npy(golden(std::string(name) + "-int8.npy"), &want));
     }

@@ -888,13 +888,18 @@ class tern_import_options(Structure):
         # "KEY=VALUE" lines: keys of the task's metadata that replace the recipe's, by their whole name or its last part
         # ("score" is result.score); line ends within a value are "\n" in two characters; NULL = none
         ("settings", c_char_p),
-        # language models: "f32", "f16", "q8_0" (8 bits, a scale for 32), or "ternary": what layers multiply with is -s, 0
-        # and s in two bits, with a scale for each row, and their inputs are rounded to 8 bits as BitNet b1.58 does; the rest
-        # is q8_0. Models whose weights are others are refused then. NULL = ternary where the source says so, else q8_0
+        # language models: "f32", "f16", "q8_0" (8 bits, a scale for 32), "q4_0" and "q4_1" (4 bits, a scale, or a scale and
+        # a least value, for 32; the embedding and the head are q8_0), or "ternary": what layers multiply with is -s, 0 and s
+        # in two bits, with a scale for each row, and their inputs are rounded to 8 bits as BitNet b1.58 does; the rest is
+        # q8_0. Models whose weights are others are refused then. NULL = ternary where the source says so; of GGUF files 4
+        # bits where they have 4; else q8_0
         ("weights", c_char_p),
         # language models: keys and values, "f32", "f16" or "int8" (a scale for each position and
         # head); NULL = f32 with weights f32, else f16
         ("cache", c_char_p),
+        # language models: what meets weights of 8 and 4 bits, "int8" (rounded to 8 bits with a scale for 32, for products of
+        # integers: several times as fast) or "f32"; NULL = int8
+        ("activations", c_char_p),
     ]
 
     def __init__(self, **values):
