@@ -182,7 +182,7 @@ tern_status prepare_linear_t(Prepare& p) {
   set_operands(p, p.node.in[0], p.node.in[1], a);
   a.x_stride = a.w.rows, a.y_stride = a.w.cols;
   const int64_t units = encoded_units_t(a);
-  p.call(p.k.encoded->matmul_t, &a, units, encoded_unit_flops(a, units), encoded_scratch_bytes_t(a));
+  p.call(p.k.encoded->matmul_t, &a, units, encoded_unit_flops(a, units), kEncodedScratchBytesT);
   return TERN_OK;
 }
 

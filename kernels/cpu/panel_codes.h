@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How codes in panels (base/encodings/panel_codes.h) are widened. Included only by sources that are built once per set.
 #pragma once
+#include <string.h>
+
 #include "base/encodings/panel_codes.h"
 #include "kernels/cpu/encoded.h"
 
@@ -17,10 +19,13 @@ void unpack_codes(const EncodedMatrix& m, int64_t row, int64_t rows, int64_t col
       const uint16_t* half = (const uint16_t*)(block + coded_scale_at(c, i));
       const float scale = f16_to_f32(half[0]), lowest = least ? f16_to_f32(half[kCodedPanel]) : 0.0f;
       const int shift = coded_shift(c, col + j), n = cols - j < 4 ? (int)(cols - j) : 4;
-      for (int k = 0; k < n; ++k) {
+      float values[4];
+      for (int k = 0; k < 4; ++k) {
         const float v = (float)coded_value(c, bytes[k], shift) * scale;
-        out[j + k] = least ? v + lowest : v;
+        values[k] = least ? v + lowest : v;
       }
+      if (n == 4) memcpy(out + j, values, sizeof values);
+      else memcpy(out + j, values, (size_t)n * sizeof(float));
     }
 }
 

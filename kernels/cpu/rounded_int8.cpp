@@ -99,8 +99,12 @@ TERN_INLINE Vec to_floats(Line v) {
   memcpy(&ints, &v, sizeof v);
   return to_float(ints);
 }
-#if defined(__AVX512BW__)
+#if defined(__AVX512VNNI__)
 constexpr int kVectors = 2, kTall = 6;  // vectors of a panel, rows of x at a time
+#elif defined(__AVX512BW__)
+constexpr int kVectors = 2, kTall = 4;
+#elif !defined(__AVX2__)
+constexpr int kVectors = 2, kTall = 1;
 #else
 constexpr int kVectors = 2, kTall = 2;
 #endif

@@ -64,9 +64,6 @@ const WeightForm* find_form(std::string_view name) {
   return form == std::end(kForms) ? nullptr : form;
 }
 
-// What meets 8 bits as f32 reads rows.
-Encoding for_f32(Encoding e) { return e == Encoding::panel_int8 ? Encoding::block_int8 : e; }
-
 // How the numbers of a matrix lie between 0 and the largest of their row.
 struct Census {
   int64_t total = 0, zeros = 0, largest = 0;
@@ -94,7 +91,6 @@ tern_status find_weight_form(const ImportOptions& options, bool ternary, WeightF
   if (options.activations == "f32") {
     if (out->inner == Rounding::blocks) out->inner = Rounding::none;
     out->outer = Rounding::none;
-    out->encoding = for_f32(out->encoding), out->projections = for_f32(out->projections);
   } else if (options.activations == "int8" && out->outer == Rounding::none) {
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "activations 'int8' meet weights of 8 or 4 bits, not %s", out->name);
   } else if (!options.activations.empty() && options.activations != "int8") {

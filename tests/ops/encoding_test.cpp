@@ -6,7 +6,6 @@
 
 #include <cmath>
 
-#include "base/encodings/block_int8.h"
 #include "base/panel.h"
 #include "case.h"
 
@@ -88,7 +87,7 @@ TEST(Encoding, RoundTrips) {
   });
   for (const Shape& s : {Shape{7, 5}, Shape{70, 33}, Shape{9, 64}}) {
     const std::vector<float> in = numbers(s.elements());
-    for (const Encoding e : {Encoding::block_int8, Encoding::row_int8, Encoding::panel_int8}) {
+    for (const Encoding e : {Encoding::panel_int8, Encoding::row_int8}) {
       const std::vector<float> out = round_trip(e, TERN_DTYPE_F32, s, in);
       for (size_t i = 0; i < in.size(); ++i) EXPECT_NEAR(out[i], in[i], 2.0 / 127);
     }
@@ -176,18 +175,6 @@ TEST(Encoding, WhatIsNoNumber) {
   }
 }
 
-TEST(Encoding, BlocksRefuseOverflow) {
-  int64_t offset = -7, bytes = -7;
-  EXPECT_FALSE(block_int8_layout(INT64_MAX, 64, &offset, &bytes));
-  EXPECT_FALSE(block_int8_layout(1, INT64_MAX, &offset, &bytes));
-  EXPECT_FALSE(block_int8_layout(-1, 64, &offset, &bytes));
-  EXPECT_EQ(offset, -7);
-  EXPECT_EQ(bytes, -7);
-  EXPECT_TRUE(block_int8_layout(3, 33, &offset, &bytes));
-  EXPECT_EQ(offset, 192);
-  EXPECT_EQ(bytes, 192 + 12);
-}
-
 // Sizes of a file that lies: bytes that fit, or an error.
 TEST(Encoding, HostileShapes) {
   each_encoding([](Encoding e, DType dtype) {
@@ -213,12 +200,12 @@ TEST(Encoding, RefusesWhatItDoesNotHold) {
   uint64_t bytes = 7;
   const int64_t huge = (int64_t)1 << 59;
   EXPECT_EQ(encoded_bytes(Encoding::panel32, TERN_DTYPE_I8, Shape{4, 4}, &bytes), TERN_ERR_TYPE);
-  EXPECT_EQ(encoded_bytes(Encoding::block_int8, TERN_DTYPE_F16, Shape{4, 4}, &bytes), TERN_ERR_TYPE);
+  EXPECT_EQ(encoded_bytes(Encoding::panel_int8, TERN_DTYPE_F16, Shape{4, 4}, &bytes), TERN_ERR_TYPE);
   EXPECT_EQ(encoded_bytes(Encoding::panel32, TERN_DTYPE_F32, Shape{4}, &bytes), TERN_ERR_SHAPE);
   EXPECT_EQ(encoded_bytes(Encoding::plain, 99, Shape{4}, &bytes), TERN_ERR_TYPE);
   EXPECT_EQ(encoded_bytes(Encoding::plain, TERN_DTYPE_F32, Shape{-1}, &bytes), TERN_ERR_SHAPE);
   EXPECT_EQ(encoded_bytes(Encoding::plain, TERN_DTYPE_F32, Shape{huge, huge}, &bytes), TERN_ERR_LIMIT);
-  EXPECT_EQ(encoded_bytes(Encoding::block_int8, TERN_DTYPE_F32, Shape{huge, 1}, &bytes), TERN_ERR_LIMIT);
+  EXPECT_EQ(encoded_bytes(Encoding::panel_int8, TERN_DTYPE_F32, Shape{huge, 1}, &bytes), TERN_ERR_LIMIT);
   EXPECT_EQ(encoded_bytes((Encoding)9, TERN_DTYPE_F32, Shape{4, 4}, &bytes), TERN_ERR_UNSUPPORTED);
   EXPECT_EQ(bytes, 7u);
 }

@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // panel_int8: 8 bits and a scale for 32 numbers, in panels (encodings/panel_codes.h). The value's dtype is f32.
-#include "base/encodings/block_int8.h"
 #include "base/encodings/panel_codes.h"
 
 namespace tern {
 namespace {
 
-void encode_block(const float* x, int n, CodedBlock* b) { block_int8_encode_row(x, n, (int8_t*)b->codes, &b->scale); }
+// Scale = max|w| / 127, rounded to f16 before the codes are taken; a block of zeros has scale 0.
+void encode_block(const float* x, int n, CodedBlock* b) {
+  float greatest = 0;
+  for (int i = 0; i < n; ++i) greatest = std::fmax(greatest, std::fabs(x[i]));
+  b->scale = finite_f16(greatest / 127.0f);
+  const float scale = f16_to_f32(b->scale);
+  for (int i = 0; i < (int)kCodedBlock; ++i) {
+    const float q = i < n && scale > 0 && x[i] == x[i] ? std::nearbyint(x[i] / scale) : 0.0f;
+    b->codes[i] = (uint8_t)(int8_t)(q > 127 ? 127 : q < -127 ? -127 : q);
+  }
+}
 
 void encode_row(MatrixSize size, const float* row, int64_t i, void* data) {
   panel_codes_encode_row<8, false>(size, row, i, data, encode_block);
