@@ -44,7 +44,7 @@ def tq2_0(codes, scale):
 
 
 FORMS = {  # architecture, type of tensors, of files, how weights are packed
-    "i2_s": ("bitnet-b1.58", 36, 40, i2_s), "iq2_bn": ("bitnet-b1.58", 135, 141, iq2_bn), "tq2_0": ("bitnet", 35, 37, tq2_0)}
+    "i2_s": ("bitnet-b1.58", 36, 40, i2_s), "iq2_bn": ("bitnet-b1.58", 135, 137, iq2_bn), "tq2_0": ("bitnet", 35, 37, tq2_0)}
 
 
 def text(s):
