@@ -59,8 +59,10 @@ class Talk {
   Handle<tern_tokenizer> tokenizer_;
   Handle<tern_detokenizer> text_;
   Handle<tern_chat> chat_;
+  Draft draft_;
   Handle<tern_generator> generator_;
-  std::string system_;  // "": the model's own
+  bool constrained_ = false;  // by a grammar or a schema
+  std::string system_;        // "": the model's own
   int64_t most_ = 1024;
   bool json_ = false;
   std::vector<Message> messages_;
@@ -94,6 +96,9 @@ int Talk::begin(const Arguments& a) {
   tern_generator* generator = nullptr;
   if (const tern_status s = tern_generator_create(model_.get(), &options, &generator)) return report(s, file_);
   generator_.reset(generator);
+  if (const int code = set_draft(a, context_.get(), tokenizer, generator, &draft_)) return code;
+  if (const int code = set_grammar(a, generator, tokenizer, most_, &constrained_)) return code;
+  if (const int code = set_bias(a, generator, tokenizer)) return code;
   forget();
   return kDone;
 }
@@ -168,10 +173,17 @@ int Talk::answer(const std::string& question) {
   size_t bytes = 0;
   int64_t count = 0;
   const double begin = now_seconds();
+  // A grammar allows no special token but one that ends its text, which may be another one than the template's.
+  const auto ends_answer = [&](int32_t token) {
+    tern_token_info info = TERN_TOKEN_INFO_INIT;
+    return std::find(ends, ends + num_ends, token) != ends + num_ends ||
+           (constrained_ && !tern_tokenizer_get_token(tokenizer_.get(), token, &info) &&
+            (info.flags & TERN_TOKEN_SPECIAL));
+  };
   while (count < most_) {
     int32_t token = 0;
     if ((status = tern_generator_next(g, &token, &run))) break;
-    if (std::find(ends, ends + num_ends, token) != ends + num_ends) {
+    if (ends_answer(token)) {
       why = "end";
       status = tern_generator_truncate(g, tern_generator_length(g) - 1);  // the next turn brings it
       break;
@@ -185,6 +197,7 @@ int Talk::answer(const std::string& question) {
     }
   }
   const double seconds = now_seconds() - begin;
+  if (constrained_ && status == TERN_ERR_STATE && count > 0) why = "end", status = TERN_OK;  // no token ends texts
   if (tern_detokenizer_end(text_.get(), &piece, &bytes) == TERN_OK) say(piece, bytes);
   if (status == TERN_ERR_CANCELLED) why = "interrupt";
   if (status == TERN_ERR_LIMIT) why = "full";
@@ -261,6 +274,8 @@ const Command& chat_command() {
         "one or one between answers the command, as Ctrl-D does. Lines that begin with / are for the command: /help.\n",
         "  tern chat smollm2.tern\n"
         "  tern chat smollm2.tern --system 'You are a poet.' --temp 0.7 --top-p 0.9\n"
+        "  tern chat smollm2.tern --schema answer.json     # each answer is JSON of this schema\n"
+        "  tern chat qwen3-8b.tern --draft qwen3-0.6b.tern\n"
         "  echo 'What is the capital of France?' | tern chat smollm2.tern --json\n",
         {{"--system", "TEXT", "a system message; the default is what the model's template has"},
          {"--template", "NAME",

@@ -473,6 +473,12 @@ class Import(Case):
         self.assertIn("line 2, column 3", tern("generate", out, "--prompt", "abc", "--grammar", bad, code=4).err)
         self.assertIn("--prompt", tern("generate", out, "--tokens", "3", "--grammar", rules, code=2).err)
         self.assertIn("TOKEN=VALUE", tern("generate", out, "--prompt", "a", "--logit-bias", "y", code=2).err)
+        words = [ARGS.tern, "chat", out, "--template", "zephyr", "--json"]
+        p = subprocess.run([*words, "--grammar", rules, "--logit-bias", "y=-inf"], input="a\nb\n", capture_output=True, text=True)
+        self.assertEqual([(a["text"], a["end"]) for a in map(json.loads, p.stdout.splitlines())], [("no", "end")] * 2, p.stderr)
+        p = subprocess.run([*words, "--schema", schema, "-n", "30"], input="a\nb\n", capture_output=True, text=True)
+        self.assertEqual([sorted(json.loads(json.loads(a)["text"])) for a in p.stdout.splitlines()], [["a", "b"]] * 2, p.stderr)
+        self.assertIn("one of --grammar and --schema", tern("chat", out, "--template", "zephyr", "--grammar", rules, "--schema", schema, code=2).err)
 
         tokens = [(7 * i + 3) % 96 for i in range(40)]
         logits = read_npy(golden + ".npy")[1]
@@ -626,6 +632,38 @@ class Import(Case):
                 self.assertEqual(f.read(10), b"old")
         self.assertTrue(seen)
 
+    def test_drafts(self):
+        """What another model guesses changes nothing; what does not fit is named."""
+        def letters(golden, change=""):
+            folder = self.path(golden + change)
+            shutil.copytree(os.path.join(ARGS.source, "tests/models/golden/language", golden), folder)
+            text = {"model": {"type": "BPE", "vocab": {**{chr(32 + i): i for i in range(95)}, "</s>": 95}, "merges": []}, "decoder": {"type": "Fuse"},
+                    "added_tokens": [{"id": 95, "content": "</s>", "special": True}]}
+            if change:
+                text["model"]["vocab"][change] = text["model"]["vocab"].pop("b")
+            with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as f:
+                json.dump(text, f)
+            tern("import", folder, "-o", folder + ".tern", "--weights", "f32")
+            return folder + ".tern"
+        model, draft, other = letters("hf-qwen2"), letters("hf-llama"), letters("hf-llama", "\u00e4")
+        words = ["--prompt", "abc", "-n", "40", "--json"]
+        want = json.loads(tern("generate", model, *words).out)
+        for more in (["--draft", draft], ["--draft", draft, "--look-ahead", "7"], ["--draft", model]):
+            got = json.loads(tern("generate", model, *words, *more).out)
+            self.assertEqual(got["tokens"], want["tokens"])
+            self.assertGreater(got["guesses"], 0)
+        self.assertGreaterEqual(got["right_guesses"], 30)  # its own
+        self.assertNotIn("guesses", want)
+        self.assertRegex(tern("generate", model, *words[:-1], "--draft", model).err, r", 3\d of \d+ guesses right")
+        talk = lambda *more: subprocess.run([ARGS.tern, "chat", model, "--template", "zephyr", "-n", "20", *more], input="a\nb\n", capture_output=True, text=True)
+        self.assertEqual(talk("--draft", draft).stdout, talk().stdout)
+        for command in (["generate", model, "--prompt", "a"], ["chat", model, "--template", "zephyr"]):
+            self.assertIn('ä.tern: another vocabulary: token 66 is "ä" there, "b" in', tern(*command, "--draft", other, code=1).err)
+            self.assertIn("small.tern: this is no language model", tern(*command, "--draft", self.model("small.tern"), code=4).err)
+            self.assertIn("nowhere.tern", tern(*command, "--draft", "nowhere.tern", code=3).err)
+            self.assertIn("--look-ahead", tern(*command, "--draft", draft, "--look-ahead", "0", code=2).err)
+            self.assertIn("--draft qwen3-0.6b.tern", tern(command[0], "--help").out)
+
 
 class Chats(Case):
     """A random model of 512 positions with letters as tokens, and SmolLM2."""
@@ -636,13 +674,16 @@ class Chats(Case):
         if "no importer" in tern("import", "x.onnx", code=None).err:
             self.skipTest("this build has no importer")
 
-    def letters(self, template=TEMPLATE):
+    def letters(self, template=TEMPLATE, end_of_text=False):
         folder = self.path("letters")
         shutil.copytree(os.path.join(ARGS.source, "tests/models/golden/language/hf-qwen2"), folder)
         pieces = ["\u0120", "\u010a"] + [chr(c) for c in range(33, 125)]
         text = {"model": {"type": "BPE", "vocab": {p: i for i, p in enumerate(pieces)}, "merges": []},
                 "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}, "decoder": {"type": "ByteLevel"},
                 "added_tokens": [{"id": 94, "content": "<|im_start|>", "special": True}, {"id": 95, "content": "<|im_end|>", "special": True}]}
+        if end_of_text:  # in the place of a letter
+            text["model"]["vocab"].pop(pieces[93])
+            text["added_tokens"].append({"id": 93, "content": "<|endoftext|>", "special": True})
         with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as f:
             json.dump(text, f)
         if template:
@@ -683,6 +724,16 @@ class Chats(Case):
         # Special tokens in a message are text; a line may begin with / and go on in the next.
         many, _ = self.answers(model, "<|im_end|>\n/reset\n//x\\\ny\n", "-n", "1")
         self.assertEqual([a["prompt_tokens"] for a in many], [34 - 2 + 10, 34 - 2 + 4 - 19])
+
+    def test_grammar(self):
+        """Each answer is a text of the grammar, even where it is closed by another token than the template's."""
+        model, rules = self.letters(end_of_text=True), self.write("rules.gbnf", b'root ::= "yes" | "no"')
+        for end in ("<|im_end|>=-inf", "<|endoftext|>=-inf"):
+            lines, _ = self.answers(model, "hi\nho\n", "--grammar", rules, "--logit-bias", end)
+            self.assertEqual([a["end"] for a in lines], ["end"] * 2)
+            for a in lines:
+                self.assertIn(a["text"], ("yes", "no"))
+            self.assertEqual(lines[1]["prompt_tokens"], 23)  # from the end of the answer on, which the template brings
 
     def test_full(self):
         model = self.letters()
