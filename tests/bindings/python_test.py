@@ -657,6 +657,86 @@ class Generators(unittest.TestCase):
         with self.assertRaisesRegex(tern.NotFound, "chatml, llama3"):
             tern.Generator(self.path).chat("Hi")
 
+    def test_rules(self):
+        """Grammars, schemas, biases, logarithms of probabilities and drafts; each call has its own."""
+        g = tern.Generator(self.path, temperature=2, seed=1, log_probabilities=2, template="chatml")
+        free = "".join(g.generate("ab", 12))
+        self.assertEqual((len(g.log_probabilities), {len(step) for step in g.log_probabilities}), (12, {3}))
+        self.assertEqual([step[0][0] for step in g.log_probabilities], g.tokens[-12:])
+        self.assertTrue(all(step[1][1] >= step[2][1] and step[1][1] >= step[0][1] for step in g.log_probabilities))
+        self.assertIn("".join(g.generate("ab", grammar='root ::= "yes" | "no"')), ("yes", "no"))
+        self.assertEqual(g.ended, "end")
+        self.assertEqual("".join(g.generate("ab", grammar='root ::= "yes" | "no"', logit_bias={"y": float("-inf")})), "no")
+        self.assertEqual("".join(g.generate("ab", 12)), free)  # neither is left
+        self.assertEqual(set("".join(g.generate("ab", 5, logit_bias={g.tokenizer.find("z"): 1000}))), {"z"})
+        schema = {"type": "array", "items": {"enum": ["x", None]}, "minItems": 2, "maxItems": 3}  # there is no token }
+        for given in (schema, json.dumps(schema)):
+            for answer in ("".join(g.generate("ab", 30, schema=given)), "".join(g.chat("Hi", 30, schema=given)), "".join(g.chat("And?", 30, schema=given))):
+                self.assertIn(len(json.loads(answer)), (2, 3))
+                self.assertEqual(g.ended, "end")
+        self.assertEqual(len(g.messages), 4)
+        with self.assertRaisesRegex(ValueError, "not both"):
+            g.generate("ab", grammar='root ::= "a"', schema=schema)
+        with self.assertRaisesRegex(tern.Error, "line 1"):
+            list(g.generate("ab", grammar="root ::= x"))
+        with self.assertRaisesRegex(tern.NotFound, "'nothing like this'"):
+            g.generate("ab", logit_bias={"nothing like this": 1})
+        with self.assertRaisesRegex(tern.InvalidArgument, "vocabulary has 96"):
+            list(g.generate("ab", logit_bias={96: 1}))
+        self.assertEqual("".join(g.generate("ab", 12)), free)
+
+    def test_draft(self):
+        want = "".join(tern.Generator(self.path).generate("ab", 40))
+        for draft in (self.path, tern.load(self.path)):
+            g = tern.Generator(self.path, draft=draft)
+            self.assertEqual("".join(g.generate("ab", 40)), want)
+            made, right = g.guesses
+            self.assertTrue(made >= right >= 30, g.guesses)
+        with self.assertRaisesRegex(tern.Error, "language model"):
+            tern.Generator(self.path, draft=model("small.tern"))
+        # In a cycle, where they go in any order.
+        g.own = g
+        del g
+        gc.collect()
+
+    def test_embed(self):
+        """The hidden states from which transformers' logits follow."""
+        golden = os.path.join(ARGS.source, "tests/models/golden/language/hf-qwen2")
+        path = tern.import_model(os.path.join(self.folder, "letters"), os.path.join(self.folder, "letters-f32.tern"), weights="f32", cache="f32")
+        head = None
+        for name in sorted(os.listdir(golden)):
+            if name.endswith(".safetensors"):
+                with open(os.path.join(golden, name), "rb") as f:
+                    size = int.from_bytes(f.read(8), "little")
+                    entries, data = json.loads(f.read(size)), f.read()
+                for key in ("lm_head.weight", "model.embed_tokens.weight"):
+                    if key in entries and (head is None or key == "lm_head.weight"):
+                        begin, end = entries[key]["data_offsets"]
+                        kind = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}[entries[key]["dtype"]]
+                        head = np.frombuffer(data[begin:end], kind).reshape(entries[key]["shape"])
+        if head.dtype == np.uint16:
+            head = (head.astype(np.uint32) << 16).view(np.float32)
+        logits = np.load(golden + ".npy")
+        ids = [(7 * i + 3) % 96 for i in range(40)]
+        g = tern.Generator(path)
+        hidden = np.stack([g.embed(ids[:n + 1], "last", normalize=False) for n in range(40)])
+        self.assertEqual((hidden.dtype, hidden.shape), (np.float32, (40, head.shape[1])))
+        self.assertLess(np.abs(hidden @ head.astype(np.float32).T - logits).max() / np.abs(logits).max(), 2e-5)
+        mean = hidden.mean(0)
+        np.testing.assert_allclose(g.embed(ids, normalize=False), mean, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(g.embed(ids), mean / np.linalg.norm(mean), rtol=1e-5, atol=1e-6)
+        both = g.embed(["ab", "cd"])
+        self.assertEqual(both.shape, (2, head.shape[1]))
+        np.testing.assert_array_equal(both[1], g.embed("cd"))
+        self.assertAlmostEqual(tern.similarity(both[0], both[0]), 1, 6)
+        self.assertEqual(g.tokens, [])
+        with self.assertRaisesRegex(ValueError, "no token"):
+            g.embed("")
+        with self.assertRaisesRegex(ValueError, "'mean' or 'last'"):
+            g.embed("ab", "first")
+        with self.assertRaisesRegex(tern.Error, "512"):
+            g.embed("x" * 513)
+
     def test_smollm2(self):
         source = os.path.join(CACHE, "models/smollm2-135m-instruct.gguf")
         if not os.path.exists(source):
