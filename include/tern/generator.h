@@ -40,7 +40,8 @@ typedef struct tern_generator_options {
                               * says. The results are the same in every bit; texts that repeat themselves take less
                               * time, others a little more */
 } tern_generator_options;
-#define TERN_GENERATOR_OPTIONS_INIT { (uint32_t)sizeof(tern_generator_options), 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define TERN_GENERATOR_OPTIONS_INIT \
+  { (uint32_t)sizeof(tern_generator_options), 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 TERN_API tern_status tern_generator_options_init(tern_generator_options* options, size_t size) TERN_NOEXCEPT;
 
 /* The model stays alive as long as the generator. options NULL = defaults.
@@ -117,6 +118,31 @@ TERN_API tern_status tern_generator_guesses(tern_generator* generator, int64_t* 
  * Errors   as tern_generator_next */
 TERN_API tern_status tern_generator_logits(tern_generator* generator, const float** logits,
                                            const tern_run_options* options) TERN_NOEXCEPT;
+/* Writes the sequence to a file: its tokens, what was computed of them, how tokens are chosen (temperature to seed), and
+ * where it stands within a text of a grammar. To a new file, which is synced and renamed over `path`: an interrupted
+ * save leaves the old file or the new one.
+ * data     `bytes` of the caller's, such as the messages of a chat; NULL if that is 0 */
+TERN_API tern_status tern_generator_save(tern_generator* generator, const char* path, const void* data,
+                                         size_t bytes) TERN_NOEXCEPT;
+/* Goes on where a generator of the same model was when it was saved: the tokens that follow are the same. What
+ * tern_generator_set_grammar, set_bias and set_draft have set stays; a text of the grammar goes on within it. The other
+ * options are those that this generator was created with. The file may come from anybody, but nobody may cut it
+ * meanwhile.
+ * data     the caller's bytes that are in the file, `bytes` long. Borrowed until the next call with this generator
+ * Errors   TERN_ERR_NOT_FOUND, TERN_ERR_IO; TERN_ERR_CORRUPT, TERN_ERR_CHECKSUM: damaged, or no such file;
+ *          TERN_ERR_UNSUPPORTED_VERSION; TERN_ERR_SHAPE: that of another model, or of other weights;
+ *          TERN_ERR_INVALID_ARGUMENT: its text is none of the grammar. The generator is as it was */
+TERN_API tern_status tern_generator_load(tern_generator* generator, const char* path, const void** data,
+                                         size_t* bytes) TERN_NOEXCEPT;
+/* How tokens are chosen from now on: top_k, temperature, top_p, min_p, repetition_penalty and seed of the options. Errors:
+ * as tern_generator_create. */
+TERN_API tern_status tern_generator_set_sampler(tern_generator* generator,
+                                                const tern_generator_options* options) TERN_NOEXCEPT;
+/* All tokens that were fed or chosen and not forgotten.
+ * tokens   gets the first `capacity` of them; NULL if that is 0
+ * count    tern_generator_length, which may be more than `capacity` */
+TERN_API tern_status tern_generator_get_tokens(tern_generator* generator, int32_t* tokens, int64_t capacity,
+                                               int64_t* count) TERN_NOEXCEPT;
 /* Tokens so far. */
 TERN_API int64_t tern_generator_length(const tern_generator* generator) TERN_NOEXCEPT;
 /* Forgets the tokens from `length` on; 0 begins anew. Errors: TERN_ERR_INVALID_ARGUMENT if negative or beyond the

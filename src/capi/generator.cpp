@@ -17,6 +17,7 @@ struct tern_generator {
   Ref<const Model> model;
   std::unique_ptr<Generator> task;
   std::vector<int64_t> tokens;
+  std::vector<uint8_t> data;  // of the file that was loaded last
   tern_generator* draft = nullptr;
   InUse in_use;
 };
@@ -197,6 +198,48 @@ tern_status tern_generator_log_probabilities(tern_generator* generator, const in
       return TERN_FAIL(TERN_ERR_STATE,
                        "no token was chosen yet, or the generator was created with log_probabilities = 0");
     *tokens = log.tokens.data(), *values = log.values.data(), *count = (int64_t)log.tokens.size();
+    return TERN_OK;
+  });
+}
+
+tern_status tern_generator_save(tern_generator* generator, const char* path, const void* data, size_t bytes) noexcept {
+  return use(generator, "tern_generator_save", nullptr, [&](const RunControl&) -> tern_status {
+    TERN_CHECK_NOT_NULL(path);
+    if (bytes) TERN_CHECK_NOT_NULL(data);
+    return generator->task->save(path, {(const uint8_t*)data, bytes});
+  });
+}
+
+tern_status tern_generator_load(tern_generator* generator, const char* path, const void** data,
+                                size_t* bytes) noexcept {
+  return use(generator, "tern_generator_load", nullptr, [&](const RunControl&) -> tern_status {
+    TERN_CHECK_NOT_NULL(path);
+    TERN_CHECK_NOT_NULL(data);
+    TERN_CHECK_NOT_NULL(bytes);
+    TERN_TRY(generator->task->load(path, &generator->data));
+    *data = generator->data.data(), *bytes = generator->data.size();
+    return TERN_OK;
+  });
+}
+
+tern_status tern_generator_set_sampler(tern_generator* generator, const tern_generator_options* options) noexcept {
+  return use(generator, "tern_generator_set_sampler", nullptr, [&](const RunControl&) -> tern_status {
+    Generator::Options own;
+    TERN_TRY(read_generator_options(options, &own));
+    generator->task->set_sampler(own.sampler);
+    return TERN_OK;
+  });
+}
+
+tern_status tern_generator_get_tokens(tern_generator* generator, int32_t* tokens, int64_t capacity,
+                                      int64_t* count) noexcept {
+  return use(generator, "tern_generator_get_tokens", nullptr, [&](const RunControl&) -> tern_status {
+    if (capacity < 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "capacity is %lld", (long long)capacity);
+    if (capacity) TERN_CHECK_NOT_NULL(tokens);
+    TERN_CHECK_NOT_NULL(count);
+    const std::span<const int64_t> all = generator->task->tokens();
+    for (int64_t i = 0; i < capacity && i < (int64_t)all.size(); ++i) tokens[i] = (int32_t)all[(size_t)i];
+    *count = (int64_t)all.size();
     return TERN_OK;
   });
 }

@@ -65,6 +65,12 @@ class Generator {
   // Forgets tokens from this number on.
   tern_status truncate(int64_t length);
 
+  // The sequence in a file (runtime/state_file.cpp): what was computed, tokens, sampler, place within an answer of a
+  // grammar, and `more`. load() replaces all of that; on an error the generator is as it was.
+  tern_status save(const char* path, std::span<const uint8_t> more);
+  tern_status load(const char* path, std::vector<uint8_t>* more);
+  void set_sampler(const SamplerOptions& options) { sampler_ = Sampler(options); }
+
  private:
   Generator() = default;
   tern_status catch_up(const RunControl& control);

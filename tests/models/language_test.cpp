@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Small random language models of GGUF files and of Hugging Face folders, against transformers (language_goldens.py).
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -472,6 +474,129 @@ TEST_F(Language, Slides) {
   EXPECT_EQ(tern_generator_create(model.get(), &options, &made), TERN_ERR_INVALID_ARGUMENT);
 }
 
+std::string temporary_file(const char* name) {
+  return (std::filesystem::temp_directory_path() / (std::string("tern-") + std::to_string(getpid()) + name)).string();
+}
+
+std::vector<int32_t> tokens_of(tern_generator* g) {
+  std::vector<int32_t> tokens((size_t)tern_generator_length(g));
+  int64_t count = -1;
+  EXPECT_OK(tern_generator_get_tokens(g, tokens.data(), (int64_t)tokens.size(), &count));
+  EXPECT_EQ(count, (int64_t)tokens.size());
+  return tokens;
+}
+
+// A generator that was saved goes on in another one to the same tokens and logits: whether it was saved after a prompt,
+// after a choice, behind guesses or when tokens had slid away.
+TEST_F(Language, SavedAndLoaded) {
+  const std::string file = temporary_file("saved.session");
+  for (const char* cache : {"f32", "int8"}) {
+    ASSERT_NO_FATAL_FAILURE(open("llama", "f32", 1, cache));
+    tern_generator_options options = TERN_GENERATOR_OPTIONS_INIT;
+    options.temperature = 0.8f, options.top_k = 20, options.top_p = 0.9f, options.min_p = 0.01f;
+    options.repetition_penalty = 1.1f, options.seed = 9, options.look_ahead = 3;
+    options.when_full = TERN_WHEN_FULL_SLIDE, options.keep = 4;
+    const auto make = [&](const tern_generator_options* o) {
+      tern_generator* made = nullptr;
+      EXPECT_OK(tern_generator_create(model.get(), o, &made));
+      return Generator(made);
+    };
+    const std::vector<int32_t> prompt = golden_tokens();
+    const Generator g = make(&options);
+    tern_generator_options other = TERN_GENERATOR_OPTIONS_INIT;
+    other.when_full = TERN_WHEN_FULL_SLIDE, other.keep = 4;
+    ASSERT_OK(tern_generator_feed(g.get(), prompt.data(), kTokens, nullptr));
+    for (const int n : {0, 1, 2, 30, 60, 500}) {
+      SCOPED_TRACE(n);
+      int32_t token = 0;
+      for (int i = 0; i < n; ++i) ASSERT_OK(tern_generator_next(g.get(), &token, nullptr));
+      ASSERT_OK(tern_generator_save(g.get(), file.c_str(), "of the app", 10));
+      const Generator h = make(&other);
+      ASSERT_OK(tern_generator_feed(h.get(), prompt.data(), 7, nullptr));
+      ASSERT_OK(tern_generator_next(h.get(), &token, nullptr));
+      const void* data = nullptr;
+      size_t bytes = 0;
+      ASSERT_OK(tern_generator_load(h.get(), file.c_str(), &data, &bytes));
+      EXPECT_EQ(std::string((const char*)data, bytes), "of the app");
+      EXPECT_EQ(tokens_of(h.get()), tokens_of(g.get()));
+      EXPECT_EQ(logits_of(h.get()), logits_of(g.get()));
+      for (int i = 0; i < 40; ++i) {
+        int32_t same = -1;
+        ASSERT_OK(tern_generator_next(g.get(), &token, nullptr));
+        ASSERT_OK(tern_generator_next(h.get(), &same, nullptr));
+        ASSERT_EQ(same, token) << i;
+      }
+      EXPECT_EQ(logits_of(h.get()), logits_of(g.get()));
+      // Other ways of choosing take the place of those in the file.
+      ASSERT_OK(tern_generator_set_sampler(h.get(), &other));
+      const std::vector<float> logits = logits_of(h.get());
+      ASSERT_OK(tern_generator_next(h.get(), &token, nullptr));
+      EXPECT_EQ(token, std::max_element(logits.begin(), logits.end()) - logits.begin());
+    }
+    // An empty one, too.
+    ASSERT_OK(tern_generator_truncate(g.get(), 0));
+    ASSERT_OK(tern_generator_save(g.get(), file.c_str(), nullptr, 0));
+    const Generator h = make(nullptr);
+    const void* data = nullptr;
+    size_t bytes = 1;
+    ASSERT_OK(tern_generator_load(h.get(), file.c_str(), &data, &bytes));
+    EXPECT_EQ(bytes, 0u);
+    int32_t token = 0;
+    EXPECT_EQ(tern_generator_next(h.get(), &token, nullptr), TERN_ERR_STATE);
+  }
+  std::filesystem::remove(file);
+}
+
+// Files of other models and other files are refused by what is wrong with them, and nothing has changed.
+TEST_F(Language, NotLoaded) {
+  const std::string file = temporary_file("other.session");
+  ASSERT_NO_FATAL_FAILURE(open("hf-llama", "f32"));
+  const std::vector<int32_t> prompt = golden_tokens();
+  const void* data = nullptr;
+  size_t bytes = 7;
+  {
+    const Generator g = generator();
+    ASSERT_OK(tern_generator_feed(g.get(), prompt.data(), 5, nullptr));
+    ASSERT_OK(tern_generator_save(g.get(), file.c_str(), nullptr, 0));
+  }
+  const auto refused = [&](tern_status status, const char* why) {
+    const Generator g = generator();
+    ASSERT_OK(tern_generator_feed(g.get(), prompt.data(), 9, nullptr));
+    const std::vector<float> before = logits_of(g.get());
+    EXPECT_EQ(tern_generator_load(g.get(), file.c_str(), &data, &bytes), status);
+    EXPECT_NE(std::string(tern_last_error_message()).find(why), std::string::npos) << tern_last_error_message();
+    EXPECT_EQ(bytes, 7u);
+    EXPECT_EQ(logits_of(g.get()), before);
+    EXPECT_EQ(tokens_of(g.get()), std::vector<int32_t>(prompt.begin(), prompt.begin() + 9));
+    int32_t token = 0;
+    EXPECT_OK(tern_generator_next(g.get(), &token, nullptr));
+  };
+  ASSERT_NO_FATAL_FAILURE(open("hf-llama", "f16", 1, "f32"));
+  refused(TERN_ERR_SHAPE, "its weights are not these");
+  ASSERT_NO_FATAL_FAILURE(open("qwen3", "f32"));
+  refused(TERN_ERR_SHAPE, "another model");
+  ASSERT_NO_FATAL_FAILURE(open("hf-llama", "f32", 1, "int8"));
+  refused(TERN_ERR_SHAPE, "another model");
+  ASSERT_NO_FATAL_FAILURE(open("hf-llama", "f32"));
+  std::filesystem::resize_file(file, std::filesystem::file_size(file) - 64);
+  refused(TERN_ERR_CORRUPT, "bytes");
+  std::filesystem::resize_file(file, 100);
+  refused(TERN_ERR_CORRUPT, "100 bytes");
+  std::filesystem::remove(file);
+  refused(TERN_ERR_NOT_FOUND, "other.session");
+  // The state alone.
+  tern_state* state = nullptr;
+  ASSERT_OK(tern_state_create(model.get(), &state));
+  ASSERT_OK(tern_state_save(state, file.c_str()));
+  refused(TERN_ERR_CORRUPT, "tern_state_load");
+  const Generator g = generator();
+  ASSERT_OK(tern_generator_save(g.get(), file.c_str(), nullptr, 0));
+  EXPECT_EQ(tern_state_load(state, file.c_str()), TERN_ERR_CORRUPT);
+  EXPECT_NE(std::string(tern_last_error_message()).find("tern_generator_load"), std::string::npos);
+  tern_state_release(state);
+  std::filesystem::remove(file);
+}
+
 // A vocabulary of the characters of ASCII from the space on, and the end.
 struct Answers : Language {
   std::unique_ptr<tern_tokenizer, Release<tern_tokenizer_release>> tokenizer;
@@ -543,6 +668,37 @@ TEST_F(Answers, FollowTheGrammar) {
     EXPECT_EQ(tern_generator_next(g.get(), &token, nullptr), TERN_ERR_UNSUPPORTED);
   }
   EXPECT_GT(found.size(), 1u);
+}
+
+// A text of a grammar goes on within it after a load, where the same grammar is set.
+TEST_F(Answers, GoOnAfterALoad) {
+  const std::string file = temporary_file("answer.session");
+  const char* rules = "root ::= [a-c]{20} \"!\"";
+  ASSERT_NO_FATAL_FAILURE(begin("llama", 3));
+  ASSERT_OK(set(TERN_GRAMMAR_GBNF, rules));
+  int32_t token = 0;
+  for (int i = 0; i < 8; ++i) ASSERT_OK(tern_generator_next(g.get(), &token, nullptr));
+  ASSERT_OK(tern_generator_save(g.get(), file.c_str(), nullptr, 0));
+  const std::string want = answer();
+  EXPECT_EQ(want.size(), 13u) << want;
+  const void* data = nullptr;
+  size_t bytes = 0;
+  g = generator();
+  ASSERT_OK(set(TERN_GRAMMAR_GBNF, rules));
+  ASSERT_OK(tern_generator_load(g.get(), file.c_str(), &data, &bytes));
+  EXPECT_EQ(answer(), want);
+  // Back to before the load.
+  ASSERT_OK(tern_generator_truncate(g.get(), 3));
+  EXPECT_EQ(answer().size(), 19u);
+  g = generator();
+  ASSERT_OK(set(TERN_GRAMMAR_GBNF, "root ::= [x-z]+"));
+  EXPECT_EQ(tern_generator_load(g.get(), file.c_str(), &data, &bytes), TERN_ERR_INVALID_ARGUMENT);
+  EXPECT_EQ(tern_generator_length(g.get()), 0);
+  // Where none is set, nothing is left of it.
+  g = generator();
+  ASSERT_OK(tern_generator_load(g.get(), file.c_str(), &data, &bytes));
+  ASSERT_OK(tern_generator_next(g.get(), &token, nullptr));
+  std::filesystem::remove(file);
 }
 
 TEST_F(Answers, CloseTheJsonInTime) {

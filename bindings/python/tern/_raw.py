@@ -1392,6 +1392,22 @@ FUNCTIONS = {
         c_int32, [c_void_p, POINTER(POINTER(c_float)), POINTER(tern_run_options)],
         "generator, logits, options",
         'Logits of the token that follows.\nlogits   tern_generator_vocabulary numbers. Borrowed until the next call with this generator\nErrors   as tern_generator_next'),
+    "tern_generator_save": (
+        c_int32, [c_void_p, c_char_p, c_void_p, c_size_t],
+        "generator, path, data, bytes",
+        "Writes the sequence to a file: its tokens, what was computed of them, how tokens are chosen (temperature to seed), and\nwhere it stands within a text of a grammar. To a new file, which is synced and renamed over `path`: an interrupted\nsave leaves the old file or the new one.\ndata     `bytes` of the caller's, such as the messages of a chat; NULL if that is 0"),
+    "tern_generator_load": (
+        c_int32, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_size_t)],
+        "generator, path, data, bytes",
+        "Goes on where a generator of the same model was when it was saved: the tokens that follow are the same. What\ntern_generator_set_grammar, set_bias and set_draft have set stays; a text of the grammar goes on within it. The other\noptions are those that this generator was created with. The file may come from anybody, but nobody may cut it\nmeanwhile.\ndata     the caller's bytes that are in the file, `bytes` long. Borrowed until the next call with this generator\nErrors   TERN_ERR_NOT_FOUND, TERN_ERR_IO; TERN_ERR_CORRUPT, TERN_ERR_CHECKSUM: damaged, or no such file;\n         TERN_ERR_UNSUPPORTED_VERSION; TERN_ERR_SHAPE: that of another model, or of other weights;\n         TERN_ERR_INVALID_ARGUMENT: its text is none of the grammar. The generator is as it was"),
+    "tern_generator_set_sampler": (
+        c_int32, [c_void_p, POINTER(tern_generator_options)],
+        "generator, options",
+        'How tokens are chosen from now on: top_k, temperature, top_p, min_p, repetition_penalty and seed of the options. Errors:\nas tern_generator_create.'),
+    "tern_generator_get_tokens": (
+        c_int32, [c_void_p, POINTER(c_int32), c_int64, POINTER(c_int64)],
+        "generator, tokens, capacity, count",
+        'All tokens that were fed or chosen and not forgotten.\ntokens   gets the first `capacity` of them; NULL if that is 0\ncount    tern_generator_length, which may be more than `capacity`'),
     "tern_generator_length": (
         c_int64, [c_void_p],
         "generator",

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Generators in files: those of their states (runtime/state_file.cpp), and behind them, little-endian
+//
+//   0  u64      checksum of the checksums of the model's weights
+//   8  i64      tokens that slid away
+//  16  u64      the sampler: seed
+//  24  f32      temperature, top_p, min_p, repetition_penalty
+//  40  i32      top_k
+//  44  u32      0
+//  48  u64      numbers of tokens, and of those that are an answer of a grammar so far
+//  64  i32      these tokens, then those of the answer
+// and to the end of the file the bytes of whoever saved it.
+#include <cinttypes>
+#include <cstring>
+
+#include "format/checksum.h"
+#include "tasks/generator.h"
+#include "text/grammar.h"
+
+namespace tern {
+namespace {
+
+struct Record {
+  uint64_t weights = 0;
+  int64_t gone = 0;
+  uint64_t seed = 0;
+  float temperature = 0, top_p = 0, min_p = 0, repetition_penalty = 0;
+  int32_t top_k = 0;
+  uint32_t reserved = 0;
+  uint64_t tokens = 0, answer = 0;
+};
+static_assert(sizeof(Record) == 64);
+
+uint64_t weights_of(const ModelDef& model) {
+  std::vector<uint64_t> sums;
+  for (const Parameter& p : model.parameters) sums.push_back(p.checksum);
+  return checksum64(sums.data(), 8 * sums.size());
+}
+
+bool within(float x, float least, float most) { return x >= least && x <= most; }
+
+}  // namespace
+
+tern_status Generator::save(const char* path, std::span<const uint8_t> more) {
+  TERN_TRY(drop_guesses());
+  const SamplerOptions& o = sampler_.options();
+  const Record r = {weights_of(session_->model().def()),
+                    gone_,
+                    o.seed,
+                    o.temperature,
+                    o.top_p,
+                    o.min_p,
+                    o.repetition_penalty,
+                    o.top_k,
+                    0,
+                    tokens_.size(),
+                    answer_.size()};
+  std::vector<int32_t> tokens(tokens_.begin(), tokens_.end());
+  tokens.insert(tokens.end(), answer_.begin(), answer_.end());
+  std::vector<uint8_t> bytes((const uint8_t*)&r, (const uint8_t*)(&r + 1));
+  bytes.insert(bytes.end(), (const uint8_t*)tokens.data(), (const uint8_t*)(tokens.data() + tokens.size()));
+  bytes.insert(bytes.end(), more.begin(), more.end());
+  return session_->state().save(path, bytes);
+}
+
+tern_status Generator::load(const char* path, std::vector<uint8_t>* more) {
+  Ref<State> state;
+  TERN_TRY(State::create(session_->model(), &state));
+  std::vector<uint8_t> bytes;
+  TERN_TRY(state->load(path, &bytes));
+  Record r;
+  const auto wrong = [&] { return TERN_FAIL(TERN_ERR_CORRUPT, "%s: the session contradicts itself", path); };
+  if (bytes.size() < sizeof r) return wrong();
+  std::memcpy(&r, bytes.data(), sizeof r);
+  if (r.weights != weights_of(session_->model().def()))
+    return TERN_FAIL(TERN_ERR_SHAPE, "%s: the session of another model: its weights are not these", path);
+  const uint64_t most = (bytes.size() - sizeof r) / sizeof(int32_t);
+  if (r.gone < 0 || r.gone > INT64_MAX / 2 || r.top_k < 0 || r.reserved != 0 || !within(r.temperature, 0, 1000) ||
+      !within(r.top_p, 0, 1) || !within(r.min_p, 0, 1) || !within(r.repetition_penalty, 0.01f, 100) ||
+      r.tokens > most || r.answer > most - r.tokens || r.tokens > (uint64_t)capacity_ ||
+      state->length() > (int64_t)r.tokens)
+    return wrong();
+  std::vector<int32_t> tokens((size_t)(r.tokens + r.answer));
+  if (!tokens.empty()) std::memcpy(tokens.data(), bytes.data() + sizeof r, 4 * tokens.size());
+  for (const int32_t t : tokens)
+    if (t < 0 || t >= vocabulary_) return wrong();
+  const auto answer = std::span(tokens).subspan((size_t)r.tokens);
+  std::unique_ptr<tokens::Matcher> matcher;
+  if (matcher_) {
+    matcher = std::make_unique<tokens::Matcher>(*matcher_);
+    matcher->reset();
+    for (const int32_t t : answer)
+      if (!matcher->accept((uint32_t)t))
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: its text is none of the grammar that is set", path);
+  }
+  std::vector<int64_t> own(tokens.begin(), tokens.begin() + (ptrdiff_t)r.tokens);
+  std::vector<uint32_t> text;
+  if (matcher) text.assign(answer.begin(), answer.end());
+  more->assign(bytes.begin() + (ptrdiff_t)(sizeof r + 4 * tokens.size()), bytes.end());
+  TERN_TRY(session_->set_state(*state));
+  // From here on nothing fails.
+  logits_ = {};
+  guesses_behind_.clear();
+  tokens_ = std::move(own), answer_ = std::move(text), matcher_ = std::move(matcher);
+  gone_ = r.gone;
+  SamplerOptions o;
+  o.temperature = r.temperature, o.top_k = r.top_k, o.top_p = r.top_p, o.min_p = r.min_p;
+  o.repetition_penalty = r.repetition_penalty, o.seed = r.seed;
+  sampler_ = Sampler(o);
+  return TERN_OK;
+}
+
+}  // namespace tern
