@@ -699,6 +699,57 @@ class Generators(unittest.TestCase):
         del g
         gc.collect()
 
+    def test_sessions(self):
+        file = os.path.join(self.folder, "tea.session")
+        g = tern.Generator(self.path, temperature=1, seed=3, template="chatml")
+        turns = ["".join(g.chat(text, 5)) for text in ("Hi", "caf\u00e9\n \udcff", "Why?")]
+        first = tern.Generator(self.path, temperature=1, seed=3, template="chatml")
+        self.assertEqual("".join(first.chat("Hi", 5)), turns[0])
+        first.save(file)
+        second = tern.Generator(self.path, template="chatml")
+        list(second.generate("xyz", 9))
+        second.load(file)
+        self.assertEqual((second.messages, second.tokens), (first.messages, first.tokens))
+        before = len(second.tokens)
+        self.assertEqual("".join(second.chat("caf\u00e9\n \udcff", 5)), turns[1])
+        self.assertEqual(second.tokens[:before], first.tokens)
+        second.save(file)
+        third = tern.Generator(self.path, template="chatml")
+        third.load(file)
+        self.assertEqual(third.messages, second.messages)
+        self.assertEqual("".join(third.chat("Why?", 5)), turns[2])
+        self.assertEqual(third.tokens, g.tokens)
+        # The command reads the same.
+        command = os.path.join(ARGS.libraries, "bin/tern")
+        if os.path.exists(command):
+            p = subprocess.run([command, "chat", self.path, "--template", "chatml", "-n", "5", "--session", file], input=b"Why?\n", capture_output=True)
+            self.assertEqual(p.stdout.decode("utf-8", "replace"), turns[2] + "\n", p.stderr)
+            third.load(file)
+            self.assertEqual((third.messages, third.tokens), (g.messages, g.tokens))
+        # A text without a conversation, in the middle.
+        pieces = g.generate("ab", 20)
+        start = [next(pieces) for _ in range(7)]
+        g.save(file)
+        rest = list(pieces)
+        third.load(file)
+        self.assertEqual(third.messages, [])
+        self.assertEqual(third.tokenizer.decode(third.tokens), "ab" + "".join(start))
+        self.assertEqual(list(third.generate(third.tokens, 13)), rest)
+        # Errors leave everything as it was.
+        tokens = third.tokens
+        with open(file, "r+b") as f:
+            f.seek(200)
+            f.write(b"?")
+        with self.assertRaisesRegex(tern.Error, "damaged"):
+            third.load(file)
+        with self.assertRaises(tern.NotFound):
+            third.load(file + "x")
+        self.assertEqual(third.tokens, tokens)
+        other = tern.Generator(tern.import_model(os.path.join(self.folder, "letters"), os.path.join(self.folder, "other.tern"), weights="f16"))
+        g.save(file)
+        with self.assertRaisesRegex(tern.InvalidArgument, "another model"):
+            other.load(file)
+
     def test_embed(self):
         """The hidden states from which transformers' logits follow."""
         golden = os.path.join(ARGS.source, "tests/models/golden/language/hf-qwen2")

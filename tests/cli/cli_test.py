@@ -695,7 +695,8 @@ class Chats(Case):
 
     def chat(self, model, text, *words, code=0):
         p = subprocess.run([ARGS.tern, "chat", model, *words], input=text.encode(), capture_output=True, timeout=240)
-        self.assertEqual(p.returncode, code, p.stderr)
+        if code is not None:
+            self.assertEqual(p.returncode, code, p.stderr)
         p.out, p.err = p.stdout.decode("utf-8", "replace"), p.stderr.decode("utf-8", "replace")
         return p
 
@@ -734,6 +735,54 @@ class Chats(Case):
             for a in lines:
                 self.assertIn(a["text"], ("yes", "no"))
             self.assertEqual(lines[1]["prompt_tokens"], 23)  # from the end of the answer on, which the template brings
+
+    def test_sessions(self):
+        model, file = self.letters(), self.path("tea.session")
+        words = ["-n", "5", "--temp", "1", "--seed", "3"]
+        whole, _ = self.answers(model, "hi\nhello\nwhy?\n", *words)
+        first, _ = self.answers(model, "hi\n", *words, "--session", file)
+        second, _ = self.answers(model, "hello\n/quit\n", "-n", "5", "--session", file)  # chooses as it did
+        key = lambda lines: [(a["text"], a["prompt_tokens"]) for a in lines]
+        self.assertEqual(key(first + second), key(whole[:2]))
+        # Ctrl-C at the prompt keeps it, too, and ends the command as without a session.
+        ours, theirs = os.openpty()
+        p = subprocess.Popen([ARGS.tern, "chat", model, "-n", "5", "--session", file], stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        os.close(theirs)
+        os.write(ours, b"why?\n")
+        text = b""
+        while len(text.decode("utf-8", "replace")) < 6:
+            text += os.read(p.stdout.fileno(), 64)
+        time.sleep(0.3)  # back at the prompt
+        p.send_signal(signal.SIGINT)
+        _, err = p.communicate(timeout=60)
+        os.close(ours)
+        self.assertEqual((p.returncode, text.decode()), (-signal.SIGINT, whole[2]["text"] + "\n"), err)
+        # What the command line says comes first.
+        more, _ = self.answers(model, "hm\n", *words, "--session", file)
+        greedy, _ = self.answers(model, "hi\nhello\nwhy?\nhm\n", *words)
+        self.assertEqual(key(more), key(greedy[3:]))
+        cold, _ = self.answers(model, "/reset\nhi\n", "-n", "5", "--temp", "0", "--session", file)
+        plain, _ = self.answers(model, "hi\n", "-n", "5")
+        self.assertEqual(cold[0]["text"], plain[0]["text"])
+        # Its system message stays; another one is no part of it.
+        self.answers(model, "/system No.\nhi\n", "-n", "5", "--session", file)
+        self.assertEqual(self.answers(model, "ho\n", "-n", "5", "--session", file)[0][0]["prompt_tokens"],
+                         self.answers(model, "hi\nho\n", "-n", "5", "--system", "No.")[0][1]["prompt_tokens"])
+        self.answers(model, "", "--system", "No.", "--session", file)
+        self.assertIn("another system message", self.chat(model, "hi\n", "--system", "Yes.", "--session", file, code=2).err)
+        # Another file, a damaged one and one that cannot be are told of at once.
+        with open(file, "rb") as f:
+            good = f.read()
+        for at in (9, 50, 70, len(good) // 2):
+            damaged = self.write("damaged.session", good[:at] + bytes([good[at] ^ 4]) + good[at + 1:])
+            self.assertIn("damaged", self.chat(model, "hi\n", "--session", damaged, code=4).err)
+        self.assertIn("damaged.session", self.chat(model, "hi\n", "--session", self.write("damaged.session", good[:-64]), code=4).err)
+        self.assertIn("no state file", self.chat(model, "hi\n", "--session", model, code=4).err)
+        p = self.chat(model, "hi\n", "--session", self.path("no/such/folder"), code=None)
+        self.assertEqual(p.out, "")
+        self.assertIn("no/such/folder", p.err)
+        with open(file, "rb") as f:
+            self.assertEqual(f.read(), good)
 
     def test_full(self):
         model = self.letters()

@@ -8,7 +8,7 @@ import numpy as np
 from . import _raw as raw
 from ._arrays import to_array, wrap
 from ._interrupt import RunOptions
-from ._library import Handle, NotFound, check, lib, to_text
+from ._library import Handle, NotFound, check, lib, to_path, to_text
 from ._model import Model, load
 from ._text import Tokenizer
 
@@ -38,6 +38,32 @@ class _Chat(Handle):
             if count.value <= capacity:
                 return ids[:count.value]
             capacity = count.value
+
+
+def _write_messages(messages, done, template):
+    """A conversation beside its tokens in a file, as src/cli/chat.cpp has it, too."""
+    parts = [f"chat {done} {template}\n".encode()]
+    for role, content in messages:
+        data = content.encode("utf-8", "surrogatepass")
+        parts.append(f"{role} {len(data)}\n".encode() + data + b"\n")
+    return b"".join(parts)
+
+
+def _read_messages(data):
+    """(messages, done, template)"""
+    head, _, rest = data.partition(b"\n")
+    word, done, template = head.decode("utf-8", "replace").split(" ", 2)
+    messages = []
+    while rest:
+        head, _, rest = rest.partition(b"\n")
+        role, size = head.decode().split(" ")
+        if not size.isdecimal() or rest[int(size):int(size) + 1] != b"\n":
+            raise ValueError
+        messages.append((role, rest[:int(size)].decode("utf-8", "surrogatepass")))
+        rest = rest[int(size) + 1:]
+    if word != "chat" or not 0 <= int(done) <= len(messages):
+        raise ValueError
+    return messages, int(done), template
 
 
 def _pair(message):
@@ -136,6 +162,28 @@ class Generator(Handle):
         self._turn += 1
         self._truncate(0)
         self._messages, self._done = [], 0
+
+    def save(self, path):
+        """Writes tokens, what was computed of them, how the next ones are chosen, and the conversation to a file, which `load` and
+        `tern chat --session` go on from. An interrupted save leaves the old file or the new one."""
+        self._truncate(min(len(self._tokens), lib.tern_generator_length(self)))
+        data = _write_messages(self._messages, self._done, self.template if self._messages else "-")
+        check(lib.tern_generator_save(self, to_path(path), data, len(data)))
+
+    def load(self, path):
+        """Goes on where a generator of the same model was saved: the same tokens follow. Temperature to seed become those of the file.
+        On an error everything is as it was."""
+        data, size, count = ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_int64()
+        check(lib.tern_generator_load(self, to_path(path), data, size))
+        try:
+            messages, done, template = _read_messages(ctypes.string_at(data, size.value) if size.value else b"chat 0 -\n")
+        except ValueError:  # another program's
+            messages, done, template = [], 0, "-"
+        tokens = (ctypes.c_int32 * lib.tern_generator_length(self))()
+        check(lib.tern_generator_get_tokens(self, tokens, len(tokens), count))
+        self._turn += 1
+        self._tokens, self._messages, self.ended, self._logs = list(tokens), messages, None, []
+        self._done = done if messages and template == self.template else 0
 
     def encode_chat(self, messages, answer: bool = True) -> list:
         """Ids of a conversation, as transformers' apply_chat_template. answer: with the beginning of an answer."""
