@@ -51,6 +51,14 @@ TERN_API tern_status tern_generator_create(tern_model* model, const tern_generat
                                            tern_generator** generator) TERN_NOEXCEPT;
 TERN_API void tern_generator_release(tern_generator* generator) TERN_NOEXCEPT;
 
+/* One more generator that has the same tokens and goes on by itself, with options of its own: what was computed so far is
+ * shared until one of the two writes it, and so are plans and work space. The copies of a generator, and their copies,
+ * are a family. Grammar, bias and draft are not copied; options->backends is not looked at.
+ * Errors   as tern_generator_create
+ * Threads  one call at a time for a family */
+TERN_API tern_status tern_generator_fork(tern_generator* generator, const tern_generator_options* options,
+                                         tern_generator** fork) TERN_NOEXCEPT;
+
 /* Appends tokens, a prompt for instance, and computes what follows them.
  * tokens   numbers in [0, tern_generator_vocabulary)
  * Errors   TERN_ERR_INDEX: a token out of range; TERN_ERR_LIMIT: more than tern_generator_capacity in all;
@@ -64,6 +72,17 @@ TERN_API tern_status tern_generator_feed(tern_generator* generator, const int32_
  *          tern_generator_feed */
 TERN_API tern_status tern_generator_next(tern_generator* generator, int32_t* token,
                                          const tern_run_options* options) TERN_NOEXCEPT;
+/* tern_generator_next for several generators of a family, which are computed together: the weights are read once for all
+ * of them. Each has the tokens that it would have alone; any may be left out, or come in, at each call. Guesses
+ * (look_ahead) are not made.
+ * generators  num_generators different ones
+ * tokens      num_generators; -1 where none was chosen
+ * statuses    num_generators: TERN_OK, or why one has no token, as tern_generator_next says it. The others have theirs
+ * Errors      TERN_ERR_INVALID_ARGUMENT: none, one is given twice, or is of another family; TERN_ERR_CANCELLED,
+ *             TERN_ERR_DEADLINE, TERN_ERR_MEMORY: there are as many tokens as before, and the outputs are untouched */
+TERN_API tern_status tern_generator_next_batch(tern_generator* const* generators, int32_t num_generators,
+                                               int32_t* tokens, int32_t* statuses,
+                                               const tern_run_options* options) TERN_NOEXCEPT;
 
 /* GBNF: rules `name ::= ...`, of which `root` is the whole text: "text" with \n \r \t \\ \" \xHH \uHHHH \UHHHHHHHH,
  * [a-z], [^a-z], `.`, (a | b), ?, *, +, {2}, {2,}, {2,5}; # begins a comment.
@@ -108,8 +127,8 @@ TERN_API tern_status tern_generator_log_probabilities(tern_generator* generator,
  * draft    of another model with the same vocabulary; its tokens become those of this generator, and it is used by
  *          tern_generator_next and tern_generator_logits alone while it is set. It must not be released before. NULL:
  *          guesses come from the tokens themselves again
- * Errors   TERN_ERR_INVALID_ARGUMENT: the same generator, another number of tokens, or one of the two guesses for a
- *          third */
+ * Errors   TERN_ERR_INVALID_ARGUMENT: one of the same family, another number of tokens, or one of the two guesses for
+ *          a third */
 TERN_API tern_status tern_generator_set_draft(tern_generator* generator, tern_generator* draft) TERN_NOEXCEPT;
 /* How many tokens were guessed so far, and how many of them were chosen then. */
 TERN_API tern_status tern_generator_guesses(tern_generator* generator, int64_t* made, int64_t* right) TERN_NOEXCEPT;

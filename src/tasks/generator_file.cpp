@@ -60,7 +60,7 @@ tern_status Generator::save(const char* path, std::span<const uint8_t> more) {
   std::vector<uint8_t> bytes((const uint8_t*)&r, (const uint8_t*)(&r + 1));
   bytes.insert(bytes.end(), (const uint8_t*)tokens.data(), (const uint8_t*)(tokens.data() + tokens.size()));
   bytes.insert(bytes.end(), more.begin(), more.end());
-  return session_->state().save(path, bytes);
+  return state_->save(path, bytes);
 }
 
 tern_status Generator::load(const char* path, std::vector<uint8_t>* more) {
@@ -97,8 +97,8 @@ tern_status Generator::load(const char* path, std::vector<uint8_t>* more) {
   std::vector<uint32_t> text;
   if (matcher) text.assign(answer.begin(), answer.end());
   more->assign(bytes.begin() + (ptrdiff_t)(sizeof r + 4 * tokens.size()), bytes.end());
-  TERN_TRY(session_->set_state(*state));
   // From here on nothing fails.
+  state_ = std::move(state);
   logits_ = {};
   guesses_behind_.clear();
   tokens_ = std::move(own), answer_ = std::move(text), matcher_ = std::move(matcher);

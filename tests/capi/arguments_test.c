@@ -146,6 +146,10 @@ CALL(generator_set_draft, tern_generator_set_draft((tern_generator*)a[0].p, (ter
 CALL(generator_guesses, tern_generator_guesses((tern_generator*)a[0].p, (int64_t*)a[1].p, (int64_t*)a[2].p))
 CALL(generator_log_probabilities, tern_generator_log_probabilities((tern_generator*)a[0].p, (const int32_t**)a[1].p,
                                                                    (const float**)a[2].p, (int64_t*)a[3].p))
+CALL(generator_fork,
+     tern_generator_fork((tern_generator*)a[0].p, (const tern_generator_options*)a[1].p, (tern_generator**)a[2].p))
+CALL(generator_next_batch, tern_generator_next_batch((tern_generator* const*)a[0].p, I32(1), (int32_t*)a[2].p,
+                                                     (int32_t*)a[3].p, (const tern_run_options*)a[4].p))
 CALL(generator_save,
      tern_generator_save((tern_generator*)a[0].p, (const char*)a[1].p, (const void*)a[2].p, (size_t)a[3].n))
 CALL(generator_load,
@@ -461,6 +465,11 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
       {"tern_generator_set_bias",
        generator_set_bias,
        {H(generator), H(tokens), H(bias), N(1, 4, -1, 65, INT64_MAX, INT64_MIN)},
+       NULL},
+      {"tern_generator_fork", generator_fork, {H(generator), SO(generator_options), W(POINTER)}, release_generator},
+      {"tern_generator_next_batch",
+       generator_next_batch,
+       {H(&generator), N(1, 4, 0, -1, INT32_MAX, INT32_MIN), W(4), W(4), SO(run_options)},
        NULL},
       {"tern_generator_save",
        generator_save,

@@ -33,6 +33,8 @@ static void quarters(tern_context* context) {
   FAILS(TERN_ERR_UNSUPPORTED, tern_generator_truncate(NULL, 0));
   FAILS(TERN_ERR_UNSUPPORTED, tern_generator_set_draft(NULL, NULL));
   FAILS(TERN_ERR_UNSUPPORTED, tern_generator_guesses(NULL, NULL, NULL));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_generator_fork(NULL, NULL, NULL));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_generator_next_batch(NULL, 1, NULL, NULL, NULL));
   FAILS(TERN_ERR_UNSUPPORTED, tern_generator_save(NULL, NULL, NULL, 0));
   FAILS(TERN_ERR_UNSUPPORTED, tern_generator_load(NULL, NULL, NULL, NULL));
   FAILS(TERN_ERR_UNSUPPORTED, tern_generator_set_sampler(NULL, NULL));

@@ -597,6 +597,165 @@ TEST_F(Language, NotLoaded) {
   std::filesystem::remove(file);
 }
 
+// Several sequences of different lengths and with different ways of choosing, which share a beginning, join and leave:
+// each has the tokens, the logits and the logarithms of probabilities that it has alone, in every bit.
+TEST_F(Language, Batches) {
+  struct Form {
+    const char *name, *weights, *cache;
+    int32_t threads;
+  };
+  for (const Form& form : {Form{"llama", "f32", "f32", 1}, Form{"hf-gemma3", "q8_0", "int8", 2},
+                           Form{"bitnet-ternary", nullptr, "f16", 2}}) {
+    SCOPED_TRACE(form.name);
+    ASSERT_NO_FATAL_FAILURE(open(form.name, form.weights, form.threads, form.cache));
+    constexpr int kSequences = 9, kSteps = 40;
+    const auto options_of = [](int i) {
+      tern_generator_options o = TERN_GENERATOR_OPTIONS_INIT;
+      o.log_probabilities = 2;
+      if (i % 3) o.temperature = 0.5f * (float)(i % 3), o.seed = (uint64_t)i;
+      if (i == 4) o.repetition_penalty = 1.3f, o.top_k = 10;
+      if (i == 5) o.when_full = TERN_WHEN_FULL_SLIDE, o.keep = 3;
+      if (i == 7) o.look_ahead = 4;
+      return o;
+    };
+    const std::vector<int32_t> shared = golden_tokens();  // of which some keep a part
+    const auto prompt_of = [&](int i) {
+      std::vector<int32_t> tokens(shared.begin(), shared.begin() + (i % 2 ? kTokens : 11));
+      for (int k = 0; k < (i == 5 ? 465 : 1 + 13 * i); ++k) tokens.push_back((5 * k + 3 * i) % kVocabulary);
+      return tokens;
+    };
+    const auto joins = [](int i) { return 2 * i; };
+    const auto leaves = [](int i) { return i == 3 ? 12 : kSteps; };
+    const auto note = [](tern_generator* g, std::vector<float>* logs) {
+      const int32_t* list = nullptr;
+      const float* values = nullptr;
+      int64_t count = 0;
+      EXPECT_OK(tern_generator_log_probabilities(g, &list, &values, &count));
+      logs->insert(logs->end(), values, values + count);
+    };
+    struct Text {
+      std::vector<int32_t> tokens;
+      std::vector<float> logs, logits;
+      bool operator==(const Text&) const = default;
+    };
+    std::vector<Text> alone, together((size_t)kSequences);
+    for (int i = 0; i < kSequences; ++i) {
+      const tern_generator_options o = options_of(i);
+      tern_generator* made = nullptr;
+      ASSERT_OK(tern_generator_create(model.get(), &o, &made));
+      const Generator g(made);
+      const std::vector<int32_t> prompt = prompt_of(i);
+      ASSERT_OK(tern_generator_feed(made, prompt.data(), (int64_t)prompt.size(), nullptr));
+      Text text;
+      for (int step = joins(i); step < leaves(i); ++step) {
+        text.tokens.push_back(-1);
+        ASSERT_OK(tern_generator_next(made, &text.tokens.back(), nullptr));
+        note(made, &text.logs);
+      }
+      text.logits = logits_of(made);
+      alone.push_back(text);
+    }
+
+    const Generator first = generator();
+    ASSERT_OK(tern_generator_feed(first.get(), shared.data(), kTokens, nullptr));
+    std::vector<Generator> family((size_t)kSequences);
+    for (int step = 0; step < kSteps; ++step) {
+      std::vector<tern_generator*> list;
+      std::vector<int> numbers;
+      for (int i = 0; i < kSequences; ++i) {
+        Generator& g = family[(size_t)i];
+        if (step == joins(i)) {
+          const tern_generator_options o = options_of(i);
+          tern_generator* made = nullptr;
+          ASSERT_OK(tern_generator_fork(first.get(), &o, &made));
+          g.reset(made);
+          const std::vector<int32_t> prompt = prompt_of(i);
+          const int64_t same = i % 2 ? kTokens : 11;
+          ASSERT_OK(tern_generator_truncate(made, same));
+          ASSERT_OK(tern_generator_feed(made, prompt.data() + same, (int64_t)prompt.size() - same, nullptr));
+        }
+        if (step < joins(i) || step >= leaves(i)) continue;
+        list.push_back(g.get()), numbers.push_back(i);
+      }
+      if (step % 2) std::reverse(list.begin(), list.end()), std::reverse(numbers.begin(), numbers.end());
+      std::vector<int32_t> tokens(list.size(), -7), statuses(list.size(), -7);
+      ASSERT_OK(tern_generator_next_batch(list.data(), (int32_t)list.size(), tokens.data(), statuses.data(), nullptr));
+      for (size_t k = 0; k < list.size(); ++k) {
+        EXPECT_EQ(statuses[k], TERN_OK);
+        Text& text = together[(size_t)numbers[k]];
+        text.tokens.push_back(tokens[k]);
+        note(list[k], &text.logs);
+      }
+    }
+    for (int i = 0; i < kSequences; ++i) {
+      together[(size_t)i].logits = logits_of(family[(size_t)i].get());
+      EXPECT_TRUE(together[(size_t)i] == alone[(size_t)i]) << i;
+    }
+    // What they share was not written by them; one that is alone again goes on.
+    EXPECT_EQ(tokens_of(first.get()), shared);
+    const Generator other = generator();
+    ASSERT_OK(tern_generator_feed(other.get(), shared.data(), kTokens, nullptr));
+    EXPECT_EQ(logits_of(first.get()), logits_of(other.get()));
+    EXPECT_NE(together[0].tokens, together[1].tokens);
+  }
+}
+
+// In a batch each has its own end; what cannot be is refused, and a call that is stopped changes nothing.
+TEST_F(Language, BatchesThatEnd) {
+  ASSERT_NO_FATAL_FAILURE(open("llama", "f32"));
+  const std::vector<int32_t> prompt = golden_tokens();
+  const Generator a = generator(), stranger = generator();
+  ASSERT_OK(tern_generator_feed(a.get(), prompt.data(), 5, nullptr));
+  const auto fork = [&] {
+    tern_generator* made = nullptr;
+    EXPECT_OK(tern_generator_fork(a.get(), nullptr, &made));
+    return Generator(made);
+  };
+  const Generator empty = fork(), full = fork(), forbidden = fork();
+  ASSERT_OK(tern_generator_truncate(empty.get(), 0));
+  std::vector<int32_t> many(507, 3), all((size_t)kVocabulary);
+  ASSERT_OK(tern_generator_feed(full.get(), many.data(), 507, nullptr));
+  for (int32_t t = 0; t < kVocabulary; ++t) all[(size_t)t] = t;
+  const std::vector<float> never((size_t)kVocabulary, -INFINITY);
+  ASSERT_OK(tern_generator_set_bias(forbidden.get(), all.data(), never.data(), kVocabulary));
+  tern_generator* list[] = {empty.get(), full.get(), a.get(), forbidden.get()};
+  int32_t tokens[4] = {9, 9, 9, 9}, statuses[4] = {9, 9, 9, 9}, want = 0;
+  const Generator alone = fork();
+  ASSERT_OK(tern_generator_next(alone.get(), &want, nullptr));
+  ASSERT_OK(tern_generator_next_batch(list, 4, tokens, statuses, nullptr));
+  const int32_t expected[] = {TERN_ERR_STATE, TERN_ERR_LIMIT, TERN_OK, TERN_ERR_STATE};
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(statuses[i], expected[i]) << i;
+    EXPECT_EQ(tokens[i], i == 2 ? want : -1) << i;
+  }
+  // None of them can go on: that is no error of the call.
+  ASSERT_OK(tern_generator_next_batch(list, 2, tokens, statuses, nullptr));
+  EXPECT_EQ(statuses[1], TERN_ERR_LIMIT);
+
+  const auto refused = [&](tern_generator* x, tern_generator* y, const char* why) {
+    tern_generator* two[] = {x, y};
+    tokens[0] = statuses[0] = 9;
+    EXPECT_EQ(tern_generator_next_batch(two, 2, tokens, statuses, nullptr), TERN_ERR_INVALID_ARGUMENT);
+    EXPECT_NE(std::string(tern_last_error_message()).find(why), std::string::npos) << tern_last_error_message();
+    EXPECT_TRUE(tokens[0] == 9 && statuses[0] == 9);
+  };
+  refused(a.get(), stranger.get(), "tern_generator_fork");
+  refused(a.get(), a.get(), "twice");
+  refused(a.get(), nullptr, "NULL");
+  EXPECT_EQ(tern_generator_set_draft(a.get(), full.get()), TERN_ERR_INVALID_ARGUMENT);
+  tern_run_options run = TERN_RUN_OPTIONS_INIT;
+  tern_cancel* cancel = nullptr;
+  ASSERT_OK(tern_cancel_create(&cancel));
+  tern_cancel_signal(cancel);
+  run.cancel = cancel;
+  tern_generator* two[] = {a.get(), alone.get()};
+  EXPECT_EQ(tern_generator_next_batch(two, 2, tokens, statuses, &run), TERN_ERR_CANCELLED);
+  EXPECT_EQ(tern_generator_length(a.get()), 6);
+  tern_cancel_release(cancel);
+  ASSERT_OK(tern_generator_next_batch(two, 2, tokens, statuses, nullptr));
+  EXPECT_EQ(tokens[0], tokens[1]);  // both have the same tokens
+}
+
 // A vocabulary of the characters of ASCII from the space on, and the end.
 struct Answers : Language {
   std::unique_ptr<tern_tokenizer, Release<tern_tokenizer_release>> tokenizer;

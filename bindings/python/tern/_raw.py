@@ -1360,6 +1360,10 @@ FUNCTIONS = {
         None, [c_void_p],
         "generator",
         ''),
+    "tern_generator_fork": (
+        c_int32, [c_void_p, POINTER(tern_generator_options), POINTER(c_void_p)],
+        "generator, options, fork",
+        'One more generator that has the same tokens and goes on by itself, with options of its own: what was computed so far is\nshared until one of the two writes it, and so are plans and work space. The copies of a generator, and their copies,\nare a family. Grammar, bias and draft are not copied; options->backends is not looked at.\nErrors   as tern_generator_create\nThreads  one call at a time for a family'),
     "tern_generator_feed": (
         c_int32, [c_void_p, POINTER(c_int32), c_int64, POINTER(tern_run_options)],
         "generator, tokens, num_tokens, options",
@@ -1368,6 +1372,10 @@ FUNCTIONS = {
         c_int32, [c_void_p, POINTER(c_int32), POINTER(tern_run_options)],
         "generator, token, options",
         'Chooses the token that follows, and appends it.\nErrors   TERN_ERR_STATE: there is no token yet, the text of the grammar has ended, or the bias forbids all tokens;\n         TERN_ERR_LIMIT: all positions are used; TERN_ERR_UNSUPPORTED: no token goes on as the grammar says; else as\n         tern_generator_feed'),
+    "tern_generator_next_batch": (
+        c_int32, [POINTER(c_void_p), c_int32, POINTER(c_int32), POINTER(c_int32), POINTER(tern_run_options)],
+        "generators, num_generators, tokens, statuses, options",
+        'tern_generator_next for several generators of a family, which are computed together: the weights are read once for all\nof them. Each has the tokens that it would have alone; any may be left out, or come in, at each call. Guesses\n(look_ahead) are not made.\ngenerators  num_generators different ones\ntokens      num_generators; -1 where none was chosen\nstatuses    num_generators: TERN_OK, or why one has no token, as tern_generator_next says it. The others have theirs\nErrors      TERN_ERR_INVALID_ARGUMENT: none, one is given twice, or is of another family; TERN_ERR_CANCELLED,\n            TERN_ERR_DEADLINE, TERN_ERR_MEMORY: there are as many tokens as before, and the outputs are untouched'),
     "tern_generator_set_grammar": (
         c_int32, [c_void_p, c_void_p, c_int32, c_char_p, c_size_t, c_int64],
         "generator, tokenizer, kind, text, bytes, max_tokens",
@@ -1383,7 +1391,7 @@ FUNCTIONS = {
     "tern_generator_set_draft": (
         c_int32, [c_void_p, c_void_p],
         "generator, draft",
-        'Lets a smaller model guess: what `draft` would choose is computed ahead, look_ahead tokens at a time (speculative\ndecoding, Leviathan et al. 2023; a guess counts where this generator chooses the same token itself).\ndraft    of another model with the same vocabulary; its tokens become those of this generator, and it is used by\n         tern_generator_next and tern_generator_logits alone while it is set. It must not be released before. NULL:\n         guesses come from the tokens themselves again\nErrors   TERN_ERR_INVALID_ARGUMENT: the same generator, another number of tokens, or one of the two guesses for a\n         third'),
+        'Lets a smaller model guess: what `draft` would choose is computed ahead, look_ahead tokens at a time (speculative\ndecoding, Leviathan et al. 2023; a guess counts where this generator chooses the same token itself).\ndraft    of another model with the same vocabulary; its tokens become those of this generator, and it is used by\n         tern_generator_next and tern_generator_logits alone while it is set. It must not be released before. NULL:\n         guesses come from the tokens themselves again\nErrors   TERN_ERR_INVALID_ARGUMENT: one of the same family, another number of tokens, or one of the two guesses for\n         a third'),
     "tern_generator_guesses": (
         c_int32, [c_void_p, POINTER(c_int64), POINTER(c_int64)],
         "generator, made, right",
