@@ -750,6 +750,55 @@ class Generators(unittest.TestCase):
         with self.assertRaisesRegex(tern.InvalidArgument, "another model"):
             other.load(file)
 
+    def test_batch(self):
+        """Each text of a batch is the one that comes alone, in any company."""
+        g = tern.Generator(self.path, temperature=1, template="chatml")
+        prompts = ["ab", "x" * 70, g.tokenizer.encode("hello"), [("user", "Hi")], [{"role": "user", "content": "Why?"}], "y" * 500, "ab"]
+        options = [{"seed": i, "temperature": 0 if i == 2 else 1} for i in range(7)]
+        want, why = [], []
+        for prompt, o in zip(prompts, options):
+            one = tern.Generator(self.path, template="chatml", **o)
+            chat = not isinstance(prompt, str) and not isinstance(prompt[0], int)
+            want.append("".join(one.chat(prompt, 30, "?") if chat else one.generate(prompt, 30, "?")))
+            why.append(one.ended)
+        self.assertEqual(why[5], "full")
+        for together in (1, 3, 7):
+            texts, order = [""] * 7, []
+            for i, piece in g.batch(prompts, 30, "?", together=together, options=options):
+                texts[i] += piece
+                order.append(i)
+            self.assertEqual(texts, want)
+            self.assertEqual(g.batch_ended, why)
+            self.assertEqual(order == sorted(order), together == 1)
+        # What this generator has is shared; it goes on by itself, and so do its copies.
+        list(g.generate("xxx", 5))
+        before = g.tokens
+        self.assertEqual([p for _, p in g.batch(["x" * 70], 30, "?", options=options[1:2])], list(tern.Generator(self.path, temperature=1, seed=1).generate("x" * 70, 30, "?")))
+        self.assertEqual(g.tokens, before)
+        copy = g.fork(seed=5)
+        self.assertEqual(copy.tokens, before)
+        self.assertEqual("".join(copy.generate(before, 9)), "".join(tern.Generator(self.path, temperature=1, seed=5).generate(before, 9)))
+        self.assertEqual(g.tokens, before)
+        g.close()
+        self.assertEqual(len(list(copy.generate("ab", 9))), 9)
+        # Rules are for each of them; one that cannot be ends the batch, and one that nobody waits for goes.
+        g = tern.Generator(self.path, temperature=2)
+        texts = ["", "", ""]
+        for i, piece in g.batch(["a", "b", "c"], 20, grammar='root ::= "yes" | "no"', options=[{"seed": 1}, {"seed": 2}, {"seed": 3}]):
+            texts[i] += piece
+        self.assertTrue(set(texts) <= {"yes", "no"}, texts)
+        self.assertEqual(g.batch_ended, ["end"] * 3)
+        with self.assertRaisesRegex(tern.Error, "512 positions"):
+            list(g.batch(["a", "x" * 600]))
+        with self.assertRaisesRegex(ValueError, "as many options"):
+            g.batch(["a"], options=[])
+        with self.assertRaisesRegex(tern.TimedOut, "."):
+            list(g.batch(["a", "b"], timeout=1e-9))
+        pieces = g.batch(["a", "b"], 20)
+        next(pieces)
+        pieces.close()
+        self.assertEqual(list(g.batch([])), [])
+
     def test_embed(self):
         """The hidden states from which transformers' logits follow."""
         golden = os.path.join(ARGS.source, "tests/models/golden/language/hf-qwen2")

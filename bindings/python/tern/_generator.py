@@ -10,7 +10,7 @@ from ._arrays import to_array, wrap
 from ._interrupt import RunOptions
 from ._library import Handle, NotFound, check, lib, to_path, to_text
 from ._model import Model, load
-from ._text import Tokenizer
+from ._text import Stream, Tokenizer
 
 
 class _Chat(Handle):
@@ -97,9 +97,9 @@ class Generator(Handle):
                  draft=None, log_probabilities: int = 0):
         model = model if isinstance(model, Model) else load(model, context)
         look_ahead = look_ahead if look_ahead is not None else 0 if draft is None else 4
-        options = raw.tern_generator_options(top_k=top_k, backends=backends.encode() if backends else None, temperature=temperature, top_p=top_p,
-                                             min_p=min_p, repetition_penalty=repetition_penalty, seed=seed, look_ahead=look_ahead,
-                                             log_probabilities=log_probabilities)
+        self._choice = dict(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, repetition_penalty=repetition_penalty, seed=seed,
+                            look_ahead=look_ahead, log_probabilities=log_probabilities)
+        options = raw.tern_generator_options(backends=backends.encode() if backends else None, **self._choice)
         pointer = ctypes.c_void_p()
         check(lib.tern_generator_create(model, options, pointer))
         super().__init__(pointer)
@@ -119,6 +119,25 @@ class Generator(Handle):
         self._tokens, self._turn = [], 0
         self._messages, self._done = [], 0  # of these the tokens hold the first ones
         self.ended = None
+
+    def fork(self, **options) -> "Generator":
+        """Another generator with the same tokens and conversation that goes on by itself; what was computed so far is shared. options:
+        temperature to log_probabilities, where they are to be others; there is no draft. One of the two is used at a time."""
+        other = Generator.__new__(Generator)
+        other._choice = self._choice | (options if "look_ahead" in options or self._draft is None else options | {"look_ahead": 0})
+        pointer = ctypes.c_void_p()
+        check(lib.tern_generator_fork(self, raw.tern_generator_options(**other._choice), pointer))
+        Handle.__init__(other, pointer)
+        lib.tern_model_retain(self._model)
+        other._model, other._backends, other._embedder, other._draft = Model(self._model._pointer, self._model.context), self._backends, None, None
+        other._constrained, other._biased = False, False
+        other._notes_logs, other._logs = other._choice["log_probabilities"] > 0, []
+        other._form, other._chat, other._tokenizer = self._form, self._chat, self._tokenizer
+        other._without = getattr(self, "_without", None)
+        other._tokens, other._turn = self.tokens, 0
+        other._messages, other._done = list(self._messages), self._done
+        other.ended = None
+        return other
 
     def close(self):
         super().close()
@@ -254,6 +273,55 @@ class Generator(Handle):
         rules = self._rules(grammar, schema, logit_bias)
         return self._go_on(chat.encode(messages, done, True), done > 0, chat.ends, max_tokens, stop, timeout, messages, rules)
 
+    def batch(self, prompts, max_tokens: int = 128, stop=(), together: int = 8, options=None, timeout: float = None, grammar: str = None,
+              schema=None, logit_bias: dict = None):
+        """Yields the number of a prompt and a piece of its text, of many prompts (texts, ids or conversations), so many of which are
+        computed together: one that ends makes room for the next. Each text is the one that generate or chat gives alone; `batch_ended`
+        says why it ended, in the order of the prompts. options: a list of a dictionary for each prompt, of what is other than with this
+        generator, as {"seed": 3}. A beginning that prompts share with this generator's tokens is not computed again. Else as generate.
+
+            texts = [""] * len(prompts)
+            for i, piece in g.batch(prompts):
+                texts[i] += piece
+        """
+        prompts = list(prompts)
+        if max_tokens < 1:
+            raise ValueError(f"max_tokens is {max_tokens}")
+        if together < 1 or (options is not None and len(options) != len(prompts)):
+            raise ValueError("together is 1 at least, and there are as many options as prompts")
+        self.batch_ended = [None] * len(prompts)
+        return self._batch([self._entry(p) for p in prompts], max_tokens, stop, together, options or [{}] * len(prompts), timeout,
+                           self._rules(grammar, schema, logit_bias), self.batch_ended)
+
+    def _entry(self, prompt):
+        """(ids, tokens that end it, whether it is a conversation)"""
+        prompt = prompt if isinstance(prompt, str) else list(prompt)
+        if not isinstance(prompt, str) and prompt and not isinstance(prompt[0], (int, np.integer)):
+            return self.encode_chat(prompt), self._template().ends, True
+        end = self.tokenizer.end
+        return self.tokenizer.encode(prompt, parse_special=True) if isinstance(prompt, str) else prompt, {end} if end is not None else (), False
+
+    def _batch(self, entries, max_tokens, stop, together, options, timeout, rules, ended):
+        waiting, members = list(enumerate(zip(entries, options)))[::-1], []
+        try:
+            while waiting or members:
+                while waiting and len(members) < together:
+                    members.append(_Member(self, *waiting.pop(), max_tokens, stop, timeout, rules))
+                tokens, statuses = (ctypes.c_int32 * len(members))(), (ctypes.c_int32 * len(members))()
+                pointers = (ctypes.c_void_p * len(members))(*[m.generator._pointer for m in members])
+                with RunOptions(timeout) as run:
+                    check(lib.tern_generator_next_batch(pointers, len(members), tokens, statuses, run))
+                for member, status, token in zip(list(members), statuses, tokens):
+                    for piece in filter(None, member.take(status, token)):
+                        yield member.number, piece
+                    ended[member.number] = member.ended
+                    if member.ended is not None:
+                        members.remove(member)
+                        member.close()
+        finally:
+            for member in members:
+                member.close()
+
     def _rules(self, grammar, schema, logit_bias):
         if grammar is not None and schema is not None:
             raise ValueError("a grammar or a schema, not both")
@@ -303,25 +371,29 @@ class Generator(Handle):
         check(lib.tern_generator_log_probabilities(self, ids, values, count))
         self._logs.append(list(zip(ids[:count.value], values[:count.value])))
 
+    def _took(self, status, token, ends, made):
+        """Notes a token that was made; if it ends the text, why. made: how many there were before."""
+        if status == raw.TERN_ERR_LIMIT and len(self._tokens) >= self.capacity:
+            return "full"
+        if status == raw.TERN_ERR_STATE and self._constrained and made:  # no token of the vocabulary ends texts
+            return "end"
+        check(status)
+        self._tokens.append(token)
+        if self._notes_logs:
+            self._note()
+        # A grammar allows no special token but one that ends its text, which may be another one.
+        if token not in ends and not (self._constrained and self.tokenizer[token].special):
+            return None
+        self._truncate(len(self._tokens) - 1)  # the next turn brings it
+        return "end"
+
     def _ids(self, ends, max_tokens, timeout):
         token = ctypes.c_int32()
         for made in range(max_tokens):
             with RunOptions(timeout) as options:
                 status = lib.tern_generator_next(self, token, options)
-            if status == raw.TERN_ERR_LIMIT and len(self._tokens) >= self.capacity:
-                self.ended = "full"
-                return
-            if status == raw.TERN_ERR_STATE and self._constrained and made:  # no token of the vocabulary ends texts
-                self.ended = "end"
-                return
-            check(status)
-            self._tokens.append(token.value)
-            if self._notes_logs:
-                self._note()
-            # A grammar allows no special token but one that ends its text, which may be another one.
-            if token.value in ends or (self._constrained and self.tokenizer[token.value].special):
-                self._truncate(len(self._tokens) - 1)  # the next turn brings it
-                self.ended = "end"
+            self.ended = self._took(status, token.value, ends, made)
+            if self.ended is not None:
                 return
             yield token.value
         self.ended = "length"
@@ -349,6 +421,41 @@ class Generator(Handle):
                 self._messages = messages + [("assistant", whole)]
                 # Templates leave thoughts out of earlier answers: the next turn begins from the first message again.
                 self._done = 0 if "</think>" in whole else len(self._messages)
+
+
+class _Member:
+    """A sequence of a batch."""
+
+    def __init__(self, parent, number, entry, max_tokens, stop, timeout, rules):
+        (ids, self._ends, chat), options = entry
+        self.number, self.ended, self._made, self._most = number, None, 0, max_tokens
+        self.generator, self._stream = parent.fork(**options), None
+        try:
+            self.generator._obey(rules, max_tokens)
+            self.generator._feed(ids, False, timeout)
+            self._stream = Stream(parent.tokenizer, chat, stop)
+        except BaseException:
+            self.close()
+            raise
+
+    def take(self, status, token):
+        """Yields pieces of the text; `ended` says whether it has come to its end."""
+        ended = self.generator._took(status, token, self._ends, self._made)
+        if ended is None:
+            self._made += 1
+            yield self._stream.add(token)
+            if self._stream.stopped:
+                self.ended = "stop"
+                return
+            ended = "length" if self._made >= self._most else None
+        if ended is not None:
+            yield self._stream.end()
+        self.ended = ended
+
+    def close(self):
+        self.generator.close()
+        if self._stream is not None:
+            self._stream.close()
 
 
 class _Draft(Generator):
