@@ -18,7 +18,7 @@ struct tern_generator {
   Ref<const Model> model;
   std::unique_ptr<Generator> task;
   std::vector<int64_t> tokens;
-  std::vector<uint8_t> data;  // of the file that was loaded last
+  std::string data;  // of the file that was loaded last
   tern_generator* draft = nullptr;
   std::shared_ptr<InUse> in_use = std::make_shared<InUse>();  // of the family
 };
@@ -66,19 +66,26 @@ tern_status read_generator_options(const tern_generator_options* given, Generato
   return TERN_OK;
 }
 
-// What the calls on a generator begin with.
-template <class F>
-tern_status use(tern_generator* generator, const char* call, const tern_run_options* options, F&& f) {
+// What the calls on a generator begin with; once for all of them, it is not small. Not used without the capability.
+[[maybe_unused]] tern_status use(tern_generator* generator, const tern_run_options* options,
+                                 tern_status (*body)(const void* f, const RunControl&), const void* f) {
   return guard([&]() -> tern_status {
-    if (!kHere) return left_out(Capability::text, call);
     TERN_CHECK_NOT_NULL(generator);
     Hold hold;
     TERN_TRY(hold.alone(*generator->in_use, kTask));
     if (generator->draft) TERN_TRY(hold.alone(*generator->draft->in_use, "the generator that guesses"));
     RunControl control;
     TERN_TRY(read_run_options(options, &control));
-    return f(control);
+    return body(f, control);
   });
+}
+
+template <class F>
+tern_status use(tern_generator* generator, const char* call, const tern_run_options* options, const F& f) {
+  if constexpr (!kHere) return left_out(Capability::text, call);
+  else
+    return use(
+        generator, options, [](const void* p, const RunControl& control) { return (*(const F*)p)(control); }, &f);
 }
 
 }  // namespace
@@ -260,7 +267,7 @@ tern_status tern_generator_save(tern_generator* generator, const char* path, con
   return use(generator, "tern_generator_save", nullptr, [&](const RunControl&) -> tern_status {
     TERN_CHECK_NOT_NULL(path);
     if (bytes) TERN_CHECK_NOT_NULL(data);
-    return generator->task->save(path, {(const uint8_t*)data, bytes});
+    return generator->task->save(path, {(const char*)data, bytes});
   });
 }
 

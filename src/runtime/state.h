@@ -46,8 +46,8 @@ class State : public RefCounted<State> {
   tern_status set(int32_t i, const Tensor& tensor);
   // more: bytes of somebody whose state this is, behind it; a file with and one without are not taken for each other.
   // They may be anything where the file comes from anybody.
-  tern_status save(const char* path, std::span<const uint8_t> more = {}) const;
-  tern_status load(const char* path, std::vector<uint8_t>* more = nullptr);
+  tern_status save(const char* path, std::string_view more = {}) const;
+  tern_status load(const char* path, std::string* more = nullptr);
 
  private:
   State(const Model& model, std::shared_ptr<const PageLayout> layout)

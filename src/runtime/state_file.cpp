@@ -135,7 +135,7 @@ tern_status check_header(const Bytes& file, const ModelDef& model, const PageLay
 
 }  // namespace
 
-tern_status State::save(const char* path, std::span<const uint8_t> more) const {
+tern_status State::save(const char* path, std::string_view more) const {
   TERN_TRY(intact());
   Layout layout;
   TERN_TRY(lay_out(model_->def(), *layout_, length_, more.size(), &layout));
@@ -177,7 +177,7 @@ tern_status State::save(const char* path, std::span<const uint8_t> more) const {
   return writer.commit();
 }
 
-tern_status State::load(const char* path, std::vector<uint8_t>* more) {
+tern_status State::load(const char* path, std::string* more) {
   // Mapped, not read: a cache may be large, and saves replace files instead of cutting them.
   Bytes file;
   TERN_TRY(load_file(path, LoadMode::map, UINT64_MAX, &file));
@@ -198,7 +198,7 @@ tern_status State::load(const char* path, std::vector<uint8_t>* more) {
   std::vector<Ref<Resident>> pages;
   std::span<const Section> rest(layout.sections);
   if (more) {
-    more->assign(file.data + rest.back().offset, file.data + rest.back().offset + rest.back().bytes);
+    more->assign((const char*)file.data + rest.back().offset, rest.back().bytes);
     rest = rest.first(rest.size() - 1);
   }
   for (const Section& s : rest.last(layout_->bytes ? num_pages(h.length) : 0)) {

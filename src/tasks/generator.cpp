@@ -262,7 +262,8 @@ tern_status Generator::set_grammar(std::shared_ptr<const tokens::Grammar> gramma
     trie_ = std::make_shared<tokens::TokenTrie>(*tokenizer, (uint32_t)vocabulary_);
     tokenizer_ = std::move(tokenizer);
   }
-  matcher_ = grammar ? std::make_unique<tokens::Matcher>(std::move(grammar), trie_) : nullptr;
+  matcher_ = grammar ? std::make_unique<tokens::Matcher>(grammar, trie_) : nullptr;
+  grammar_ = std::move(grammar);
   most_tokens_ = most_tokens;
   answer_.clear();
   return TERN_OK;

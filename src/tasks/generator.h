@@ -76,8 +76,8 @@ class Generator {
 
   // The sequence in a file (runtime/state_file.cpp): what was computed, tokens, sampler, place within an answer of a
   // grammar, and `more`. load() replaces all of that; on an error the generator is as it was.
-  tern_status save(const char* path, std::span<const uint8_t> more);
-  tern_status load(const char* path, std::vector<uint8_t>* more);
+  tern_status save(const char* path, std::string_view more);
+  tern_status load(const char* path, std::string* more);
   void set_sampler(const SamplerOptions& options) { sampler_ = Sampler(options); }
 
  private:
@@ -118,7 +118,8 @@ class Generator {
   std::vector<float> own_;  // logits with the bias, NaN where a token is not allowed
   std::shared_ptr<const tokens::Tokenizer> tokenizer_;
   std::shared_ptr<const tokens::TokenTrie> trie_;  // of tokenizer_
-  std::unique_ptr<tokens::Matcher> matcher_;
+  std::shared_ptr<const tokens::Grammar> grammar_;
+  std::unique_ptr<tokens::Matcher> matcher_;  // of grammar_ and trie_
   std::vector<uint32_t> answer_;
   int64_t most_tokens_ = 0;
 };

@@ -32,16 +32,16 @@ struct Record {
 static_assert(sizeof(Record) == 64);
 
 uint64_t weights_of(const ModelDef& model) {
-  std::vector<uint64_t> sums;
-  for (const Parameter& p : model.parameters) sums.push_back(p.checksum);
-  return checksum64(sums.data(), 8 * sums.size());
+  std::string sums;
+  for (const Parameter& p : model.parameters) sums.append((const char*)&p.checksum, sizeof p.checksum);
+  return checksum64(sums.data(), sums.size());
 }
 
 bool within(float x, float least, float most) { return x >= least && x <= most; }
 
 }  // namespace
 
-tern_status Generator::save(const char* path, std::span<const uint8_t> more) {
+tern_status Generator::save(const char* path, std::string_view more) {
   TERN_TRY(drop_guesses());
   const SamplerOptions& o = sampler_.options();
   const Record r = {weights_of(session_->model().def()),
@@ -55,53 +55,52 @@ tern_status Generator::save(const char* path, std::span<const uint8_t> more) {
                     0,
                     tokens_.size(),
                     answer_.size()};
-  std::vector<int32_t> tokens(tokens_.begin(), tokens_.end());
-  tokens.insert(tokens.end(), answer_.begin(), answer_.end());
-  std::vector<uint8_t> bytes((const uint8_t*)&r, (const uint8_t*)(&r + 1));
-  bytes.insert(bytes.end(), (const uint8_t*)tokens.data(), (const uint8_t*)(tokens.data() + tokens.size()));
-  bytes.insert(bytes.end(), more.begin(), more.end());
-  return state_->save(path, bytes);
+  std::string bytes((const char*)&r, sizeof r);
+  const auto add = [&](int32_t token) { bytes.append((const char*)&token, sizeof token); };
+  for (const int64_t t : tokens_) add((int32_t)t);
+  for (const uint32_t t : answer_) add((int32_t)t);
+  return state_->save(path, bytes.append(more));
 }
 
-tern_status Generator::load(const char* path, std::vector<uint8_t>* more) {
+tern_status Generator::load(const char* path, std::string* more) {
   Ref<State> state;
   TERN_TRY(State::create(session_->model(), &state));
-  std::vector<uint8_t> bytes;
+  std::string bytes;
   TERN_TRY(state->load(path, &bytes));
   Record r;
-  const auto wrong = [&] { return TERN_FAIL(TERN_ERR_CORRUPT, "%s: the session contradicts itself", path); };
-  if (bytes.size() < sizeof r) return wrong();
-  std::memcpy(&r, bytes.data(), sizeof r);
-  if (r.weights != weights_of(session_->model().def()))
+  if (bytes.size() >= sizeof r) std::memcpy(&r, bytes.data(), sizeof r);
+  if (bytes.size() >= sizeof r && r.weights != weights_of(session_->model().def()))
     return TERN_FAIL(TERN_ERR_SHAPE, "%s: the session of another model: its weights are not these", path);
-  const uint64_t most = (bytes.size() - sizeof r) / sizeof(int32_t);
-  if (r.gone < 0 || r.gone > INT64_MAX / 2 || r.top_k < 0 || r.reserved != 0 || !within(r.temperature, 0, 1000) ||
-      !within(r.top_p, 0, 1) || !within(r.min_p, 0, 1) || !within(r.repetition_penalty, 0.01f, 100) ||
-      r.tokens > most || r.answer > most - r.tokens || r.tokens > (uint64_t)capacity_ ||
-      state->length() > (int64_t)r.tokens)
-    return wrong();
-  std::vector<int32_t> tokens((size_t)(r.tokens + r.answer));
-  if (!tokens.empty()) std::memcpy(tokens.data(), bytes.data() + sizeof r, 4 * tokens.size());
-  for (const int32_t t : tokens)
-    if (t < 0 || t >= vocabulary_) return wrong();
-  const auto answer = std::span(tokens).subspan((size_t)r.tokens);
+  const uint64_t most = bytes.size() < sizeof r ? 0 : (bytes.size() - sizeof r) / sizeof(int32_t);
+  bool right = bytes.size() >= sizeof r && r.gone >= 0 && r.gone <= INT64_MAX / 2 && r.top_k >= 0 && r.reserved == 0 &&
+               within(r.temperature, 0, 1000) && within(r.top_p, 0, 1) && within(r.min_p, 0, 1) &&
+               within(r.repetition_penalty, 0.01f, 100) && r.tokens <= most && r.answer <= most - r.tokens &&
+               r.tokens <= (uint64_t)capacity_ && state->length() <= (int64_t)r.tokens;
+  const auto token = [&](uint64_t i) {
+    int32_t t;
+    std::memcpy(&t, bytes.data() + sizeof r + sizeof t * i, sizeof t);
+    return t;
+  };
+  const uint64_t count = right ? r.tokens + r.answer : 0;
+  for (uint64_t i = 0; i < count; ++i) right = right && token(i) >= 0 && token(i) < vocabulary_;
+  if (!right) return TERN_FAIL(TERN_ERR_CORRUPT, "%s: the session contradicts itself", path);
+  std::vector<int64_t> tokens((size_t)r.tokens);
+  for (uint64_t i = 0; i < r.tokens; ++i) tokens[(size_t)i] = token(i);
   std::unique_ptr<tokens::Matcher> matcher;
+  std::vector<uint32_t> answer;
   if (matcher_) {
-    matcher = std::make_unique<tokens::Matcher>(*matcher_);
-    matcher->reset();
-    for (const int32_t t : answer)
-      if (!matcher->accept((uint32_t)t))
+    matcher = std::make_unique<tokens::Matcher>(grammar_, trie_);
+    answer.resize((size_t)r.answer);
+    for (uint64_t i = 0; i < r.answer; ++i)
+      if (!matcher->accept(answer[(size_t)i] = (uint32_t)token(r.tokens + i)))
         return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: its text is none of the grammar that is set", path);
   }
-  std::vector<int64_t> own(tokens.begin(), tokens.begin() + (ptrdiff_t)r.tokens);
-  std::vector<uint32_t> text;
-  if (matcher) text.assign(answer.begin(), answer.end());
-  more->assign(bytes.begin() + (ptrdiff_t)(sizeof r + 4 * tokens.size()), bytes.end());
+  *more = bytes.substr(sizeof r + sizeof(int32_t) * (size_t)count);
   // From here on nothing fails.
   state_ = std::move(state);
   logits_ = {};
   guesses_behind_.clear();
-  tokens_ = std::move(own), answer_ = std::move(text), matcher_ = std::move(matcher);
+  tokens_.swap(tokens), answer_.swap(answer), matcher_.swap(matcher);
   gone_ = r.gone;
   SamplerOptions o;
   o.temperature = r.temperature, o.top_k = r.top_k, o.top_p = r.top_p, o.min_p = r.min_p;
