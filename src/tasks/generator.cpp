@@ -78,8 +78,7 @@ tern_status Generator::fork(const Options& options, std::unique_ptr<Generator>* 
   std::unique_ptr<Generator> g(new Generator);
   g->prefill_ = prefill_, g->decode_ = decode_, g->vocabulary_ = vocabulary_, g->capacity_ = capacity_;
   TERN_TRY(g->set_options(options));
-  TERN_TRY(state_->fork(&g->state_));
-  if (g->state_->length() > (int64_t)tokens_.size()) TERN_TRY(g->state_->truncate((int64_t)tokens_.size()));
+  TERN_TRY(state_->fork(&g->state_));  // what is behind the tokens goes with the next one
   g->session_ = session_;
   g->tokens_ = tokens_, g->gone_ = gone_;
   g->logits_ = logits_, g->row_ = row_;

@@ -547,6 +547,65 @@ TEST_F(Language, SavedAndLoaded) {
   std::filesystem::remove(file);
 }
 
+// Each way of choosing is in the file, and a copy goes on as the one that it was made of, behind guesses and where tokens
+// have slid away, too.
+TEST_F(Language, WaysOfChoosingAreKept) {
+  ASSERT_NO_FATAL_FAILURE(open("llama", "f32"));
+  const std::string file = temporary_file("ways.session");
+  tern_generator_options greedy = TERN_GENERATOR_OPTIONS_INIT;
+  greedy.when_full = TERN_WHEN_FULL_SLIDE, greedy.keep = 2;
+  tern_generator_options ways[6] = {greedy, greedy, greedy, greedy, greedy, greedy};
+  ways[0].temperature = 1;
+  ways[1].temperature = 1, ways[1].top_k = 3;
+  ways[2].temperature = 1, ways[2].top_p = 0.3f;
+  ways[3].temperature = 1, ways[3].min_p = 0.3f;
+  ways[4].temperature = 1, ways[4].seed = 4;
+  ways[5].repetition_penalty = 1.2f;
+  const int32_t first = 7;
+  const auto make = [&](const tern_generator_options& o) {
+    tern_generator* made = nullptr;
+    EXPECT_OK(tern_generator_create(model.get(), &o, &made));
+    return Generator(made);
+  };
+  const auto text = [](tern_generator* g, int count) {
+    std::vector<int32_t> tokens((size_t)count);
+    for (int32_t& t : tokens) EXPECT_OK(tern_generator_next(g, &t, nullptr));
+    return tokens;
+  };
+  std::set<std::vector<int32_t>> all;
+  for (tern_generator_options& o : ways) {
+    const Generator g = make(o);
+    ASSERT_OK(tern_generator_feed(g.get(), &first, 1, nullptr));
+    ASSERT_OK(tern_generator_save(g.get(), file.c_str(), nullptr, 0));
+    const std::vector<int32_t> want = text(g.get(), 30);
+    EXPECT_TRUE(all.insert(want).second);
+    const Generator h = make(greedy);
+    const void* data = nullptr;
+    size_t bytes = 0;
+    ASSERT_OK(tern_generator_load(h.get(), file.c_str(), &data, &bytes));
+    EXPECT_EQ(text(h.get(), 30), want);
+  }
+  std::filesystem::remove(file);
+
+  ways[1].look_ahead = 3;
+  const Generator g = make(ways[1]);
+  const std::vector<int32_t> prompt = {5, 17, 40, 5, 17, 40, 5, 17, 40, 5, 17};
+  ASSERT_OK(tern_generator_feed(g.get(), prompt.data(), (int64_t)prompt.size(), nullptr));
+  for (const int count : {0, 1, 2, 3, 500, 50}) {
+    text(g.get(), count);
+    tern_generator *copy = nullptr, *second = nullptr;
+    ASSERT_OK(tern_generator_fork(g.get(), &ways[1], &copy));
+    const Generator keep(copy);
+    EXPECT_EQ(logits_of(copy), logits_of(g.get()));
+    ASSERT_OK(tern_generator_fork(copy, &ways[1], &second));
+    const Generator keep_second(second);
+    const std::vector<int32_t> want = text(g.get(), 20);
+    EXPECT_EQ(text(copy, 20), want) << count;
+    EXPECT_EQ(text(second, 20), want) << count;
+    EXPECT_EQ(logits_of(second), logits_of(g.get()));
+  }
+}
+
 // Files of other models and other files are refused by what is wrong with them, and nothing has changed.
 TEST_F(Language, NotLoaded) {
   const std::string file = temporary_file("other.session");
@@ -754,6 +813,10 @@ TEST_F(Language, BatchesThatEnd) {
   tern_cancel_release(cancel);
   ASSERT_OK(tern_generator_next_batch(two, 2, tokens, statuses, nullptr));
   EXPECT_EQ(tokens[0], tokens[1]);  // both have the same tokens
+  // Also where the last ones were forgotten.
+  for (tern_generator* g : two) ASSERT_OK(tern_generator_truncate(g, 5));
+  ASSERT_OK(tern_generator_next_batch(two, 2, tokens, statuses, nullptr));
+  EXPECT_TRUE(tokens[0] == want && tokens[1] == want);
 }
 
 // A vocabulary of the characters of ASCII from the space on, and the end.
