@@ -106,7 +106,8 @@ tern_status Generator::run(std::span<const Part> parts, const RunControl& contro
     end += (int64_t)p.tokens.size();
     for (int64_t i = p.wanted; i > 0; --i) *pick++ = end - i;
   }
-  const bool all = wanted == rows;
+  // Where there are guesses, the rows that fill up the plan need no logits.
+  const bool all = wanted == rows && (int64_t)parts.size() == rows;
   const Tensor *inputs[] = {tokens.get(), nullptr, nullptr, picked.get()}, *result = nullptr;
   TERN_TRY(first.session_->run_sequences(all ? first.decode_ : first.prefill_, states, counts,
                                          std::span(inputs).first(all ? 3 : 4), {&result, 1}, control));
