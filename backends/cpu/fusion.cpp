@@ -32,7 +32,7 @@ struct Readers {
 
 bool is_product(const Graph& g, const Node& n) {
   return (n.op == &op_conv2d || n.op == &op_linear || n.op == &op_conv_transpose2d ||
-          (n.op == &op_bit_linear && !find_cpu_op(n.op)->refuses(g, n))) &&
+          ((n.op == &op_bit_linear || n.op == &op_rounded_linear) && !find_cpu_op(n.op)->refuses(g, n))) &&
          g.value(n.out[0]).dtype == TERN_DTYPE_F32;
 }
 

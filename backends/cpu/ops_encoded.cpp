@@ -4,6 +4,7 @@
 #include "backends/cpu/pack.h"
 #include "kernels/cpu/encoded.h"
 #include "kernels/cpu/matmul.h"
+#include "kernels/cpu/rounded_int8.h"
 #include "kernels/cpu/ternary_int8.h"
 #include "ops/matmul.h"
 
@@ -90,15 +91,18 @@ tern_status prepare_linear(Prepare& p) {
   return TERN_OK;
 }
 
-// ---- bit_linear of ternary weights, and what was fused behind it; of others the operators that it consists of ----
+// ---- bit_linear of ternary weights, rounded_linear of codes in panels, and what was fused behind them; of others the
+// operators that they consist of ----
 
-const char* refuse_bit_linear(const Graph& g, const Node& n) {
+const char* refuse_rounding(const Graph& g, const Node& n) {
   const Product c = read_product(g, n);
   const Graph& inner = *c.graph;
   const std::vector<ValueId>& in = c.node->in;
   const Value& w = inner.value(in[1]);
   if (inner.value(in[0]).dtype != TERN_DTYPE_F32) return "the kernel takes f32 inputs only";
-  if (!kernels().of(w.encoding).ternary || w.shape[1] > kTernaryMostDepth)
+  const EncodedKernels& of = kernels().of(w.encoding);
+  if (c.node->op == &op_rounded_linear && !of.codes) return "the kernel takes weights of 8 or 4 bits in panels only";
+  if (c.node->op == &op_bit_linear && (!of.ternary || w.shape[1] > kTernaryMostDepth))
     return "the kernel takes ternary weights only";
   if (in.size() > 2 && in[2] != kNoValue && !is_weight_type(inner.value(in[2]).dtype))
     return "the kernel takes biases of up to 32 bits only";
@@ -130,6 +134,29 @@ tern_status prepare_bit_linear(Prepare& p) {
   return TERN_OK;
 }
 
+tern_status prepare_rounded_linear(Prepare& p) {
+  Product c = read_product(p.g, p.node);
+  const Value& w = p.g.value(c.in(1));
+  c.bias = c.in(2);
+  RoundedArgs& a = p.args<RoundedArgs>();
+  a.codes = *p.k.of(w.encoding).codes;
+  a.m = rows_of(p.g.value(c.in(0)).shape), a.n = w.shape[0], a.k = w.shape[1];
+  a.y_stride = p.row_step(p.node.out[0]);
+  a.finish = p.k.matmul->finish_rows;
+  p.pointer(a.w, c.in(1));
+  p.pointer(a.x, c.in(0));
+  p.pointer(a.y, p.node.out[0]);
+  TERN_TRY(fill_epilogue(p, c, a.n, &a.epilogue));
+  if (a.m > kRoundedFew) {
+    p.workspace(a.rows, (uint64_t)(a.m * rounded_row_bytes(a.k)));
+    p.call(p.k.rounded_int8->quantize, &a, a.m, 4.0 * (double)a.k, 0);
+  }
+  const int64_t count = units(a);
+  const double multiplies = (double)a.m * (double)a.n * (double)a.k;
+  p.call(p.k.rounded_int8->matmul, &a, count, count ? multiplies / (double)count : 0, rounded_scratch_bytes(a));
+  return TERN_OK;
+}
+
 // ---- linear_t ----
 
 const char* refuse_linear_t(const Graph& g, const Node& n) {
@@ -155,7 +182,7 @@ tern_status prepare_linear_t(Prepare& p) {
   set_operands(p, p.node.in[0], p.node.in[1], a);
   a.x_stride = a.w.rows, a.y_stride = a.w.cols;
   const int64_t units = encoded_units_t(a);
-  p.call(p.k.encoded->matmul_t, &a, units, encoded_unit_flops(a, units), encoded_scratch_bytes_t(a));
+  p.call(p.k.encoded->matmul_t, &a, units, encoded_unit_flops(a, units), kEncodedScratchBytesT);
   return TERN_OK;
 }
 
@@ -197,7 +224,8 @@ tern_status prepare_gather_rows(Prepare& p) {
 
 constexpr CpuOp kOps[] = {{&op_linear, refuse_linear, prepare_linear},
                           {&op_linear_t, refuse_linear_t, prepare_linear_t},
-                          {&op_bit_linear, refuse_bit_linear, prepare_bit_linear},
+                          {&op_bit_linear, refuse_rounding, prepare_bit_linear},
+                          {&op_rounded_linear, refuse_rounding, prepare_rounded_linear},
                           {&op_gather_rows, refuse_gather_rows, prepare_gather_rows}};
 
 }  // namespace

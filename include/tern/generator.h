@@ -40,7 +40,8 @@ typedef struct tern_generator_options {
                               * says. The results are the same in every bit; texts that repeat themselves take less
                               * time, others a little more */
 } tern_generator_options;
-#define TERN_GENERATOR_OPTIONS_INIT { (uint32_t)sizeof(tern_generator_options), 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define TERN_GENERATOR_OPTIONS_INIT \
+  { (uint32_t)sizeof(tern_generator_options), 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 TERN_API tern_status tern_generator_options_init(tern_generator_options* options, size_t size) TERN_NOEXCEPT;
 
 /* The model stays alive as long as the generator. options NULL = defaults.
@@ -49,6 +50,14 @@ TERN_API tern_status tern_generator_options_init(tern_generator_options* options
 TERN_API tern_status tern_generator_create(tern_model* model, const tern_generator_options* options,
                                            tern_generator** generator) TERN_NOEXCEPT;
 TERN_API void tern_generator_release(tern_generator* generator) TERN_NOEXCEPT;
+
+/* One more generator that has the same tokens and goes on by itself, with options of its own: what was computed so far is
+ * shared until one of the two writes it, and so are plans and work space. The copies of a generator, and their copies,
+ * are a family. Grammar, bias and draft are not copied; options->backends is not looked at.
+ * Errors   as tern_generator_create
+ * Threads  one call at a time for a family */
+TERN_API tern_status tern_generator_fork(tern_generator* generator, const tern_generator_options* options,
+                                         tern_generator** fork) TERN_NOEXCEPT;
 
 /* Appends tokens, a prompt for instance, and computes what follows them.
  * tokens   numbers in [0, tern_generator_vocabulary)
@@ -63,6 +72,17 @@ TERN_API tern_status tern_generator_feed(tern_generator* generator, const int32_
  *          tern_generator_feed */
 TERN_API tern_status tern_generator_next(tern_generator* generator, int32_t* token,
                                          const tern_run_options* options) TERN_NOEXCEPT;
+/* tern_generator_next for several generators of a family, which are computed together: the weights are read once for all
+ * of them. Each has the tokens that it would have alone; any may be left out, or come in, at each call. Guesses
+ * (look_ahead) are not made.
+ * generators  num_generators different ones
+ * tokens      num_generators; -1 where none was chosen
+ * statuses    num_generators: TERN_OK, or why one has no token, as tern_generator_next says it. The others have theirs
+ * Errors      TERN_ERR_INVALID_ARGUMENT: none, one is given twice, or is of another family; TERN_ERR_CANCELLED,
+ *             TERN_ERR_DEADLINE, TERN_ERR_MEMORY: there are as many tokens as before, and the outputs are untouched */
+TERN_API tern_status tern_generator_next_batch(tern_generator* const* generators, int32_t num_generators,
+                                               int32_t* tokens, int32_t* statuses,
+                                               const tern_run_options* options) TERN_NOEXCEPT;
 
 /* GBNF: rules `name ::= ...`, of which `root` is the whole text: "text" with \n \r \t \\ \" \xHH \uHHHH \UHHHHHHHH,
  * [a-z], [^a-z], `.`, (a | b), ?, *, +, {2}, {2,}, {2,5}; # begins a comment.
@@ -107,8 +127,8 @@ TERN_API tern_status tern_generator_log_probabilities(tern_generator* generator,
  * draft    of another model with the same vocabulary; its tokens become those of this generator, and it is used by
  *          tern_generator_next and tern_generator_logits alone while it is set. It must not be released before. NULL:
  *          guesses come from the tokens themselves again
- * Errors   TERN_ERR_INVALID_ARGUMENT: the same generator, another number of tokens, or one of the two guesses for a
- *          third */
+ * Errors   TERN_ERR_INVALID_ARGUMENT: one of the same family, another number of tokens, or one of the two guesses for
+ *          a third */
 TERN_API tern_status tern_generator_set_draft(tern_generator* generator, tern_generator* draft) TERN_NOEXCEPT;
 /* How many tokens were guessed so far, and how many of them were chosen then. */
 TERN_API tern_status tern_generator_guesses(tern_generator* generator, int64_t* made, int64_t* right) TERN_NOEXCEPT;
@@ -117,6 +137,31 @@ TERN_API tern_status tern_generator_guesses(tern_generator* generator, int64_t* 
  * Errors   as tern_generator_next */
 TERN_API tern_status tern_generator_logits(tern_generator* generator, const float** logits,
                                            const tern_run_options* options) TERN_NOEXCEPT;
+/* Writes the sequence to a file: its tokens, what was computed of them, how tokens are chosen (temperature to seed), and
+ * where it stands within a text of a grammar. To a new file, which is synced and renamed over `path`: an interrupted
+ * save leaves the old file or the new one.
+ * data     `bytes` of the caller's, such as the messages of a chat; NULL if that is 0 */
+TERN_API tern_status tern_generator_save(tern_generator* generator, const char* path, const void* data,
+                                         size_t bytes) TERN_NOEXCEPT;
+/* Goes on where a generator of the same model was when it was saved: the tokens that follow are the same. What
+ * tern_generator_set_grammar, set_bias and set_draft have set stays; a text of the grammar goes on within it. The other
+ * options are those that this generator was created with. The file may come from anybody, but nobody may cut it
+ * meanwhile.
+ * data     the caller's bytes that are in the file, `bytes` long. Borrowed until the next call with this generator
+ * Errors   TERN_ERR_NOT_FOUND, TERN_ERR_IO; TERN_ERR_CORRUPT, TERN_ERR_CHECKSUM: damaged, or no such file;
+ *          TERN_ERR_UNSUPPORTED_VERSION; TERN_ERR_SHAPE: that of another model, or of other weights;
+ *          TERN_ERR_INVALID_ARGUMENT: its text is none of the grammar. The generator is as it was */
+TERN_API tern_status tern_generator_load(tern_generator* generator, const char* path, const void** data,
+                                         size_t* bytes) TERN_NOEXCEPT;
+/* How tokens are chosen from now on: top_k, temperature, top_p, min_p, repetition_penalty and seed of the options. Errors:
+ * as tern_generator_create. */
+TERN_API tern_status tern_generator_set_sampler(tern_generator* generator,
+                                                const tern_generator_options* options) TERN_NOEXCEPT;
+/* All tokens that were fed or chosen and not forgotten.
+ * tokens   gets the first `capacity` of them; NULL if that is 0
+ * count    tern_generator_length, which may be more than `capacity` */
+TERN_API tern_status tern_generator_get_tokens(tern_generator* generator, int32_t* tokens, int64_t capacity,
+                                               int64_t* count) TERN_NOEXCEPT;
 /* Tokens so far. */
 TERN_API int64_t tern_generator_length(const tern_generator* generator) TERN_NOEXCEPT;
 /* Forgets the tokens from `length` on; 0 begins anew. Errors: TERN_ERR_INVALID_ARGUMENT if negative or beyond the

@@ -48,39 +48,19 @@ void unpack_panel(const EncodedArgs& a, int64_t begin, int64_t end, float* panel
   }
 }
 
-bool has_bias_only(const Epilogue& e) {
-  return !e.scale && !e.out_scale && !e.residual && e.activation.kind == Elementwise::none;
-}
-
 void matmul(const void* args, int64_t begin, int64_t end, void* scratch) {
   const EncodedArgs& a = *(const EncodedArgs*)args;
   each_part(a, begin, end, [&](int64_t part, int64_t first, int64_t rows) {
     const int64_t r0 = part * kEncodedTile, r1 = least(r0 + kEncodedTile, a.w.rows);
-    const Epilogue e = epilogue_at(a.epilogue, first, 0);
-    EncodedArgs p = a;
-    p.x += first * a.x_stride, p.y += first * a.y_stride, p.m = rows;
-    if (!a.kernels->product) {
-      float* panel = (float*)scratch;
-      unpack_panel(a, r0, r1, panel, panel + a.w.cols * kEncodedTile);
-      const Epilogue here = epilogue_at(e, 0, r0);
-      PanelRows t;
-      t.a = &p.x, t.run_length = a.w.cols, t.a_stride = a.x_stride, t.rows = rows;
-      t.w = panel, t.n = t.n_end = r1 - r0, t.k = a.w.cols;
-      t.y = p.y + r0, t.y_stride = a.y_stride, t.epilogue = &here;
-      matmul_kernels.panel_rows(t);
-      return;
-    }
-    if (has_bias_only(e)) return a.kernels->product(p, e.bias, r0, r1, (float*)scratch + kEncodedRows * kEncodedTile);
-    float* sums = (float*)scratch;  // y may be the residual: what is added to it must not lie there
-    for (; p.m > 0; p.m -= kEncodedRows) {
-      EncodedArgs part_of = p;
-      part_of.m = least(p.m, kEncodedRows);
-      part_of.y = sums - r0, part_of.y_stride = kEncodedTile;
-      a.kernels->product(part_of, e.scale ? nullptr : e.bias, r0, r1, sums + kEncodedRows * kEncodedTile);
-      const Epilogue here = epilogue_at(e, rows - p.m, r0);
-      matmul_kernels.finish_rows({sums, p.y + r0, kEncodedTile, a.y_stride, part_of.m, r1 - r0, &here});
-      p.x += kEncodedRows * a.x_stride, p.y += kEncodedRows * a.y_stride;
-    }
+    const Epilogue e = epilogue_at(a.epilogue, first, r0);
+    float* panel = (float*)scratch;
+    unpack_panel(a, r0, r1, panel, panel + a.w.cols * kEncodedTile);
+    const float* x = a.x + first * a.x_stride;
+    PanelRows t;
+    t.a = &x, t.run_length = a.w.cols, t.a_stride = a.x_stride, t.rows = rows;
+    t.w = panel, t.n = t.n_end = r1 - r0, t.k = a.w.cols;
+    t.y = a.y + first * a.y_stride + r0, t.y_stride = a.y_stride, t.epilogue = &e;
+    matmul_kernels.panel_rows(t);
   });
 }
 
@@ -88,11 +68,6 @@ void matmul_t(const void* args, int64_t begin, int64_t end, void* scratch) {
   const EncodedArgs& a = *(const EncodedArgs*)args;
   each_part(a, begin, end, [&](int64_t part, int64_t first, int64_t rows) {
     const int64_t c0 = part * kEncodedColumns, c1 = least(c0 + kEncodedColumns, a.w.cols);
-    if (a.kernels->product_t) {
-      EncodedArgs p = a;
-      p.x += first * a.x_stride, p.y += first * a.y_stride, p.m = rows;
-      return a.kernels->product_t(p, c0, c1);
-    }
     const Epilogue none;
     int64_t row = 0;
     do {  // at least once: W may have no rows

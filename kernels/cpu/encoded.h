@@ -3,8 +3,8 @@
 //   matmul     y[m, n] = epilogue(sum over k of x[m, k] * W[n, k])
 //   matmul_t   y[m, k] = sum over n of x[m, n] * W[n, k]
 // Activations are f32. Tiles of W are unpacked to f32 and meet x in the product of kernels/cpu/matmul.h: each output is
-// one chain of fused multiply-adds in ascending order. An encoding may bring a product of its own instead, with its own
-// order of sums. In both a row of y depends on its row of x alone, and not on the split into units.
+// one chain of fused multiply-adds in ascending order. A row of y depends on its row of x alone, and not on the split
+// into units.
 //
 // kernels/cpu/enc_<name>.cpp defines `extern const EncodedKernels enc_<name>_kernels` for the encoding of that name; an
 // encoding without such a file is unpacked by the plain loops of its description.
@@ -15,6 +15,10 @@
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/strides.h"
 
+namespace tern {
+struct PanelCodes;  // base/encodings/panel_codes.h
+}
+
 namespace tern::cpu {
 
 struct EncodedMatrix {
@@ -24,8 +28,6 @@ struct EncodedMatrix {
   Encoding encoding = Encoding::plain;
 };
 
-struct EncodedArgs;
-
 struct EncodedKernels {
   // out[i * stride + j] = W[row + i, col + j], exactly, for i < rows and j < cols. col is a multiple of 32.
   void (*unpack)(const EncodedMatrix& w, int64_t row, int64_t rows, int64_t col, int64_t cols, float* out,
@@ -34,13 +36,8 @@ struct EncodedKernels {
   bool panels = false;
   // The bytes are lines (base/encodings/ternary2.h), which TernaryInt8Kernels multiply with rows of 8 bits.
   bool ternary = false;
-  // The encoding's own products, of rows [begin, end) of W / columns [begin, end) of W. `product` adds `bias`
-  // ([rows] or NULL) and leaves the rest of the epilogue to its caller; end - begin is at most kEncodedTile; scratch
-  // has kEncodedTile rows of as many floats as W has columns, rounded up to `widened_columns`. NULL: tiles are
-  // unpacked.
-  void (*product)(const EncodedArgs& a, const float* bias, int64_t begin, int64_t end, float* scratch) = nullptr;
-  void (*product_t)(const EncodedArgs& a, int64_t begin, int64_t end) = nullptr;
-  int64_t widened_columns = 1;
+  // The bytes are panels of codes, which RoundedInt8Kernels multiply with rows of 8 bits. NULL: they are not.
+  const PanelCodes* codes = nullptr;
 };
 
 struct EncodedArgs {
@@ -64,17 +61,12 @@ inline int64_t encoded_units_t(const EncodedArgs& a) {
 inline double encoded_unit_flops(const EncodedArgs& a, int64_t units) {
   return units ? 2.0 * (double)a.m * (double)a.w.rows * (double)a.w.cols / (double)units : 0;
 }
-// An unpacked tile of all columns and a block of it by rows, or some results of a product. matmul_t: some tiles.
+// An unpacked tile of all columns and a block of it by rows. matmul_t: some tiles.
 constexpr int64_t kEncodedDepth = 256;
 inline size_t encoded_scratch_bytes(const EncodedArgs& a) {
-  const int64_t step = a.kernels->widened_columns;
-  const int64_t floats = a.kernels->product ? (kEncodedRows + ceil_div(a.w.cols, step) * step) * kEncodedTile
-                                            : (a.w.cols + kEncodedDepth) * kEncodedTile;
-  return (size_t)floats * sizeof(float);
+  return (size_t)((a.w.cols + kEncodedDepth) * kEncodedTile) * sizeof(float);
 }
-inline size_t encoded_scratch_bytes_t(const EncodedArgs& a) {
-  return a.kernels->product_t ? 0 : (size_t)(kEncodedDepth * kEncodedColumns) * sizeof(float);
-}
+constexpr size_t kEncodedScratchBytesT = (size_t)(kEncodedDepth * kEncodedColumns) * sizeof(float);
 
 struct EncodedProducts {
   KernelFn matmul, matmul_t;  // EncodedArgs

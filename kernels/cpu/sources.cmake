@@ -5,7 +5,8 @@
 #   TERN_CPU_SETS                  the sets to build, for quick test builds; empty: all of the target's architecture
 #
 # The generated header base/encodings_generated.h lists the files enc_<name>.cpp (src/tern.cmake).
-# A set is a name and compiler flags. A set that "extends" another has only the *_int8.cpp sources of its own.
+# A set is a name and compiler flags. A set that "extends" another has only the *_int8.cpp sources of its own; one that
+# has tiles, only the sources with tiles.
 # Kernels are always optimised, also in debug builds: unoptimised vector code is unusably slow and leaves weak symbols
 # behind. Products are fused only where the code says fma, so that equal formulas give equal bits everywhere.
 
@@ -28,6 +29,8 @@ set(TERN_CPU_EXTENDS_avx512vnni avx512)
 set(TERN_CPU_EXTENDS_amx avx512)
 set(TERN_CPU_EXTENDS_amx_emulated baseline)
 set(TERN_CPU_EXTENDS_dotprod neon)
+set(TERN_CPU_TILES_amx avx512vnni)  # and from where it takes the other *_int8.cpp
+set(TERN_CPU_TILES_amx_emulated baseline)
 set(TERN_CPU_EXTENDS_i8mm neon)
 
 function(tern_add_cpu_kernels target)
@@ -51,6 +54,7 @@ function(tern_add_cpu_kernels target)
   set(int8_sources ${sources})
   list(FILTER int8_sources INCLUDE REGEX "(_int8|/table)\\.cpp$")
   list(FILTER int8_sources EXCLUDE REGEX "/enc_")
+  set(tile_sources ${TERN_CPU_DIR}/matmul_int8.cpp ${TERN_CPU_DIR}/table.cpp)
 
   # Their loops are written in vectors: more optimisation than this makes them longer, and not faster.
   set_source_files_properties(${TERN_CPU_DIR}/rows_f64.cpp PROPERTIES COMPILE_OPTIONS -Os SKIP_PRECOMPILE_HEADERS ON)
@@ -67,8 +71,14 @@ function(tern_add_cpu_kernels target)
   foreach(set IN LISTS sets)
     if(DEFINED TERN_CPU_EXTENDS_${set})
       set(base ${TERN_CPU_EXTENDS_${set}})
+      set(int8 ${set})
       set(set_sources ${int8_sources})
+      if(DEFINED TERN_CPU_TILES_${set})
+        set(int8 ${TERN_CPU_TILES_${set}})
+        set(set_sources ${tile_sources})
+      endif()
     else()
+      set(int8 ${set})
       set(base ${set})
       set(set_sources ${sources})
     endif()
@@ -77,7 +87,7 @@ function(tern_add_cpu_kernels target)
     target_include_directories(${objects} PRIVATE ${TERN_CPU_DIR}/../.. ${TERN_CPU_DIR}/../../src ${TERN_CPU_DIR}/../../include
                                ${PROJECT_BINARY_DIR}/generated)
     target_compile_features(${objects} PRIVATE cxx_std_20)
-    target_compile_definitions(${objects} PRIVATE TERN_ISA=${set} TERN_ISA_BASE=${base} NDEBUG)  # xsimd asserts
+    target_compile_definitions(${objects} PRIVATE TERN_ISA=${set} TERN_ISA_BASE=${base} TERN_ISA_INT8=${int8} NDEBUG)  # xsimd asserts
     target_compile_options(${objects} PRIVATE ${TERN_CPU_OPTIMIZATION} -ffp-contract=off -fno-math-errno -fno-exceptions -fno-asynchronous-unwind-tables -fno-rtti
                            -fvisibility=hidden -fvisibility-inlines-hidden ${TERN_CPU_FLAGS_${set}})
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # GCC 12 warns about the "undefined" operands of its own AVX-512 headers

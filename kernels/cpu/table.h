@@ -36,6 +36,7 @@
 #include "kernels/cpu/reduce.h"
 #include "kernels/cpu/resize.h"
 #include "kernels/cpu/roi_align.h"
+#include "kernels/cpu/rounded_int8.h"
 #include "kernels/cpu/rows_f64.h"
 #include "kernels/cpu/softmax.h"
 #include "kernels/cpu/ternary_int8.h"
@@ -83,8 +84,12 @@
 // clang-format off
 #define TERN_CPU_INT8_KERNELS(X) \
   X(DepthwiseInt8Kernels, depthwise_int8) \
-  X(MatmulInt8Kernels, matmul_int8) \
+  X(RoundedInt8Kernels, rounded_int8) \
   X(TernaryInt8Kernels, ternary_int8)
+
+// Those of 8-bit integers that sets with matrix tiles have of their own.
+#define TERN_CPU_TILE_KERNELS(X) \
+  X(MatmulInt8Kernels, matmul_int8)
 // clang-format on
 
 namespace tern::cpu {
@@ -95,6 +100,7 @@ struct Kernels {
 #define TERN_MEMBER(Type, name) const Type* name;
   TERN_CPU_KERNELS(TERN_MEMBER)
   TERN_CPU_INT8_KERNELS(TERN_MEMBER)
+  TERN_CPU_TILE_KERNELS(TERN_MEMBER)
 #undef TERN_MEMBER
   const EncodedKernels* encodings[kNumEncodings];
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include <algorithm>
 #include <cmath>
 
 #include "capi/text.h"
@@ -17,8 +18,9 @@ struct tern_generator {
   Ref<const Model> model;
   std::unique_ptr<Generator> task;
   std::vector<int64_t> tokens;
+  std::string data;  // of the file that was loaded last
   tern_generator* draft = nullptr;
-  InUse in_use;
+  std::shared_ptr<InUse> in_use = std::make_shared<InUse>();  // of the family
 };
 
 namespace {
@@ -26,6 +28,7 @@ namespace {
 constexpr const char* kTask = "this generator";
 // Without the capability nobody has one: nothing is created, and what would use one refers to no code of it.
 constexpr bool kHere = has_capability(Capability::text);
+constexpr int32_t kMostTogether = 4096;
 constexpr size_t kFirstSize = offsetof(tern_generator_options, keep);
 
 // NaN is refused.
@@ -63,19 +66,26 @@ tern_status read_generator_options(const tern_generator_options* given, Generato
   return TERN_OK;
 }
 
-// What the calls on a generator begin with.
-template <class F>
-tern_status use(tern_generator* generator, const char* call, const tern_run_options* options, F&& f) {
+// What the calls on a generator begin with; once for all of them, it is not small. Not used without the capability.
+[[maybe_unused]] tern_status use(tern_generator* generator, const tern_run_options* options,
+                                 tern_status (*body)(const void* f, const RunControl&), const void* f) {
   return guard([&]() -> tern_status {
-    if (!kHere) return left_out(Capability::text, call);
     TERN_CHECK_NOT_NULL(generator);
     Hold hold;
-    TERN_TRY(hold.alone(generator->in_use, kTask));
-    if (generator->draft) TERN_TRY(hold.alone(generator->draft->in_use, "the generator that guesses"));
+    TERN_TRY(hold.alone(*generator->in_use, kTask));
+    if (generator->draft) TERN_TRY(hold.alone(*generator->draft->in_use, "the generator that guesses"));
     RunControl control;
     TERN_TRY(read_run_options(options, &control));
-    return f(control);
+    return body(f, control);
   });
+}
+
+template <class F>
+tern_status use(tern_generator* generator, const char* call, const tern_run_options* options, const F& f) {
+  if constexpr (!kHere) return left_out(Capability::text, call);
+  else
+    return use(
+        generator, options, [](const void* p, const RunControl& control) { return (*(const F*)p)(control); }, &f);
 }
 
 }  // namespace
@@ -127,6 +137,58 @@ tern_status tern_generator_next(tern_generator* generator, int32_t* token, const
     int64_t chosen = 0;
     TERN_TRY(generator->task->next(control, &chosen));
     *token = (int32_t)chosen;
+    return TERN_OK;
+  });
+}
+
+tern_status tern_generator_fork(tern_generator* generator, const tern_generator_options* options,
+                                tern_generator** fork) noexcept {
+  return use(generator, "tern_generator_fork", nullptr, [&](const RunControl&) -> tern_status {
+    TERN_CHECK_NOT_NULL(fork);
+    Generator::Options own;
+    TERN_TRY(read_generator_options(options, &own));
+    auto g = std::make_unique<tern_generator>();
+    g->model = generator->model;
+    g->in_use = generator->in_use;
+    TERN_TRY(generator->task->fork(own, &g->task));
+    *fork = g.release();
+    return TERN_OK;
+  });
+}
+
+tern_status tern_generator_next_batch(tern_generator* const* generators, int32_t num_generators, int32_t* tokens,
+                                      int32_t* statuses, const tern_run_options* options) noexcept {
+  return guard([&]() -> tern_status {
+    if (!kHere) return left_out(Capability::text, "tern_generator_next_batch");
+    TERN_CHECK_NOT_NULL(generators);
+    TERN_CHECK_NOT_NULL(tokens);
+    TERN_CHECK_NOT_NULL(statuses);
+    if (num_generators < 1 || num_generators > kMostTogether)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "num_generators is %d, allowed is 1 to %d", num_generators,
+                       kMostTogether);
+    RunControl control;
+    TERN_TRY(read_run_options(options, &control));
+    std::vector<Generator*> list;
+    for (int32_t i = 0; i < num_generators; ++i) {
+      if (!generators[i]) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "generator %d is NULL", i);
+      if (generators[i]->in_use != generators[0]->in_use)
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "generator %d is no copy of those before it (tern_generator_fork)",
+                         i);
+      Generator* const g = generators[i]->task.get();
+      if (std::find(list.begin(), list.end(), g) != list.end())
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "generator %d is given twice", i);
+      list.push_back(g);
+    }
+    Hold hold;
+    TERN_TRY(hold.alone(*generators[0]->in_use, kTask));
+    std::vector<tern_status> found(list.size());
+    TERN_TRY(Generator::compute(list, found, control));
+    for (size_t i = 0; i < list.size(); ++i) {
+      int64_t token = -1;
+      if (found[i] == TERN_OK) found[i] = guard([&] { return list[i]->choose(&token); });
+      tokens[i] = found[i] == TERN_OK ? (int32_t)token : -1;
+      statuses[i] = found[i];
+    }
     return TERN_OK;
   });
 }
@@ -197,6 +259,48 @@ tern_status tern_generator_log_probabilities(tern_generator* generator, const in
       return TERN_FAIL(TERN_ERR_STATE,
                        "no token was chosen yet, or the generator was created with log_probabilities = 0");
     *tokens = log.tokens.data(), *values = log.values.data(), *count = (int64_t)log.tokens.size();
+    return TERN_OK;
+  });
+}
+
+tern_status tern_generator_save(tern_generator* generator, const char* path, const void* data, size_t bytes) noexcept {
+  return use(generator, "tern_generator_save", nullptr, [&](const RunControl&) -> tern_status {
+    TERN_CHECK_NOT_NULL(path);
+    if (bytes) TERN_CHECK_NOT_NULL(data);
+    return generator->task->save(path, {(const char*)data, bytes});
+  });
+}
+
+tern_status tern_generator_load(tern_generator* generator, const char* path, const void** data,
+                                size_t* bytes) noexcept {
+  return use(generator, "tern_generator_load", nullptr, [&](const RunControl&) -> tern_status {
+    TERN_CHECK_NOT_NULL(path);
+    TERN_CHECK_NOT_NULL(data);
+    TERN_CHECK_NOT_NULL(bytes);
+    TERN_TRY(generator->task->load(path, &generator->data));
+    *data = generator->data.data(), *bytes = generator->data.size();
+    return TERN_OK;
+  });
+}
+
+tern_status tern_generator_set_sampler(tern_generator* generator, const tern_generator_options* options) noexcept {
+  return use(generator, "tern_generator_set_sampler", nullptr, [&](const RunControl&) -> tern_status {
+    Generator::Options own;
+    TERN_TRY(read_generator_options(options, &own));
+    generator->task->set_sampler(own.sampler);
+    return TERN_OK;
+  });
+}
+
+tern_status tern_generator_get_tokens(tern_generator* generator, int32_t* tokens, int64_t capacity,
+                                      int64_t* count) noexcept {
+  return use(generator, "tern_generator_get_tokens", nullptr, [&](const RunControl&) -> tern_status {
+    if (capacity < 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "capacity is %lld", (long long)capacity);
+    if (capacity) TERN_CHECK_NOT_NULL(tokens);
+    TERN_CHECK_NOT_NULL(count);
+    const std::span<const int64_t> all = generator->task->tokens();
+    for (int64_t i = 0; i < capacity && i < (int64_t)all.size(); ++i) tokens[i] = (int32_t)all[(size_t)i];
+    *count = (int64_t)all.size();
     return TERN_OK;
   });
 }

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 
@@ -39,28 +41,67 @@ bool read_line(bool prompt, std::string* out) {
 }
 
 struct Message {
-  const char* role;
-  std::string content;
+  std::string role, content;
 };
+
+// A conversation beside its tokens in the file of a session, as bindings/python/tern/_generator.py has it, too: messages
+// that are among the tokens, the template's name, then role, bytes and content of each message.
+std::string write_messages(const std::vector<Message>& messages, size_t done, const char* form) {
+  std::string text = "chat " + std::to_string(done) + " " + form + "\n";
+  for (const Message& m : messages) text += m.role + " " + std::to_string(m.content.size()) + "\n" + m.content + "\n";
+  return text;
+}
+
+bool read_messages(const std::string& text, std::vector<Message>* messages, size_t* done, std::string* form) {
+  size_t at = 0;
+  // "WORD NUMBER", then what `last` ends.
+  const auto head = [&](std::string* word, size_t* number, char last) {
+    const size_t space = text.find(' ', at), end = text.find(last, space == text.npos ? space : space + 1);
+    if (end == text.npos) return false;
+    *word = text.substr(at, space - at);
+    const std::string digits = text.substr(space + 1, end - space - 1);
+    if (digits.empty() || digits.size() > 9 || digits.find_first_not_of("0123456789") != digits.npos) return false;
+    *number = (size_t)std::stoul(digits);
+    at = end + 1;
+    return true;
+  };
+  std::string word;
+  if (!head(&word, done, ' ') || word != "chat") return false;
+  const size_t end = text.find('\n', at);
+  if (end == text.npos) return false;
+  *form = text.substr(at, end - at);
+  for (at = end + 1; at < text.size();) {
+    size_t bytes = 0;
+    if (!head(&word, &bytes, '\n') || bytes >= text.size() - at || text[at + bytes] != '\n') return false;
+    messages->push_back({word, text.substr(at, bytes)});
+    at += bytes + 1;
+  }
+  return *done <= messages->size();
+}
 
 class Talk {
  public:
   int begin(const Arguments& a);
   int go();
+  // To the file of --session; code: how the command ends otherwise.
+  int save(int code);
 
  private:
   void forget();
+  int restore(const Arguments& a, const tern_generator_options& options);
   tern_status encode(std::vector<int32_t>* ids) const;
   int answer(const std::string& question);
 
-  std::string file_;
+  std::string file_, session_;
   Handle<tern_context> context_;
   Handle<tern_model> model_;
   Handle<tern_tokenizer> tokenizer_;
   Handle<tern_detokenizer> text_;
   Handle<tern_chat> chat_;
+  Draft draft_;
   Handle<tern_generator> generator_;
-  std::string system_;  // "": the model's own
+  bool constrained_ = false;  // by a grammar or a schema
+  std::string system_;        // "": the model's own
   int64_t most_ = 1024;
   bool json_ = false;
   std::vector<Message> messages_;
@@ -73,6 +114,7 @@ int Talk::begin(const Arguments& a) {
   if (!a.number("-n", 1, 1 << 24, &most_) || !read_sampler(a, &options)) return kUsage;
   file_ = a.words()[0];
   json_ = a.has("--json");
+  if (a.value("--session")) session_ = a.value("--session");
   if (a.value("--system")) system_ = a.value("--system");
   if (const int code = make_context(a, &context_)) return code;
   if (const int code = load_model(context_.get(), file_, 0, &model_)) return code;
@@ -94,8 +136,51 @@ int Talk::begin(const Arguments& a) {
   tern_generator* generator = nullptr;
   if (const tern_status s = tern_generator_create(model_.get(), &options, &generator)) return report(s, file_);
   generator_.reset(generator);
+  if (const int code = set_draft(a, context_.get(), tokenizer, generator, &draft_)) return code;
+  if (const int code = set_grammar(a, generator, tokenizer, most_, &constrained_)) return code;
+  if (const int code = set_bias(a, generator, tokenizer)) return code;
   forget();
+  return session_.empty() ? kDone : restore(a, options);
+}
+
+// Goes on with the conversation of the session's file; makes one now if there is none, since at the end it is too late to
+// hear that it cannot be.
+int Talk::restore(const Arguments& a, const tern_generator_options& options) {
+  if (::access(session_.c_str(), F_OK) != 0 && errno == ENOENT) return save(kDone);
+  tern_generator* const g = generator_.get();
+  const void* data = nullptr;
+  size_t bytes = 0;
+  if (const tern_status s = tern_generator_load(g, session_.c_str(), &data, &bytes)) return report(s, session_);
+  std::vector<Message> messages;
+  std::string form;
+  if (!read_messages(std::string((const char*)data, bytes), &messages, &done_, &form))
+    return complain("%s: a session without a conversation", session_.c_str()), kBadFile;
+  const std::string system = !messages.empty() && messages[0].role == "system" ? messages[0].content : "";
+  if (a.has("--system") && system != system_)
+    return complain("%s: a conversation with another system message than --system: give another file",
+                    session_.c_str()),
+           kUsage;
+  system_ = system;
+  messages_ = std::move(messages);
+  if (form != tern_chat_template(chat_.get())) done_ = 0;
+  held_.resize((size_t)tern_generator_length(g));
+  int64_t count = 0;
+  if (const tern_status s = tern_generator_get_tokens(g, held_.data(), (int64_t)held_.size(), &count))
+    return report(s, session_);
+  // What the command line says of choosing tokens takes the place of what the file says.
+  for (const char* name : {"--temp", "--top-k", "--top-p", "--min-p", "--repetition-penalty", "--seed"})
+    if (a.has(name)) {
+      const tern_status s = tern_generator_set_sampler(g, &options);
+      return s ? report(s, session_) : kDone;
+    }
   return kDone;
+}
+
+int Talk::save(int code) {
+  if (session_.empty()) return code;
+  const std::string text = write_messages(messages_, done_, tern_chat_template(chat_.get()));
+  const tern_status s = tern_generator_save(generator_.get(), session_.c_str(), text.data(), text.size());
+  return s ? report(s, session_) : code;
 }
 
 void Talk::forget() {
@@ -108,7 +193,7 @@ tern_status Talk::encode(std::vector<int32_t>* ids) const {
   std::vector<tern_chat_message> list;
   for (const Message& m : messages_) {
     tern_chat_message one = TERN_CHAT_MESSAGE_INIT;
-    one.role = m.role, one.content = m.content.data(), one.content_bytes = m.content.size();
+    one.role = m.role.c_str(), one.content = m.content.data(), one.content_bytes = m.content.size();
     list.push_back(one);
   }
   for (size_t count = 256;;) {
@@ -168,10 +253,17 @@ int Talk::answer(const std::string& question) {
   size_t bytes = 0;
   int64_t count = 0;
   const double begin = now_seconds();
+  // A grammar allows no special token but one that ends its text, which may be another one than the template's.
+  const auto ends_answer = [&](int32_t token) {
+    tern_token_info info = TERN_TOKEN_INFO_INIT;
+    return std::find(ends, ends + num_ends, token) != ends + num_ends ||
+           (constrained_ && !tern_tokenizer_get_token(tokenizer_.get(), token, &info) &&
+            (info.flags & TERN_TOKEN_SPECIAL));
+  };
   while (count < most_) {
     int32_t token = 0;
     if ((status = tern_generator_next(g, &token, &run))) break;
-    if (std::find(ends, ends + num_ends, token) != ends + num_ends) {
+    if (ends_answer(token)) {
       why = "end";
       status = tern_generator_truncate(g, tern_generator_length(g) - 1);  // the next turn brings it
       break;
@@ -185,6 +277,7 @@ int Talk::answer(const std::string& question) {
     }
   }
   const double seconds = now_seconds() - begin;
+  if (constrained_ && status == TERN_ERR_STATE && count > 0) why = "end", status = TERN_OK;  // no token ends texts
   if (tern_detokenizer_end(text_.get(), &piece, &bytes) == TERN_OK) say(piece, bytes);
   if (status == TERN_ERR_CANCELLED) why = "interrupt";
   if (status == TERN_ERR_LIMIT) why = "full";
@@ -212,7 +305,8 @@ int Talk::go() {
   const bool person = isatty(STDIN_FILENO) != 0;
   if (person) std::fprintf(stderr, "chat template: %s; /help tells what there is\n", tern_chat_template(chat_.get()));
   int code = kDone;
-  for (std::string line; read_line(person, &line);) {
+  if (!session_.empty()) interrupt();  // at the prompt, it ends the command behind the save
+  for (std::string line; read_line(person, &line) && !interrupted();) {
     if (line.find_first_not_of(" \t\n") == line.npos) continue;
     if (line.size() >= kMostBytes) {
       complain("a message of more than %zu bytes", kMostBytes - 1), code = kNoResource;
@@ -220,7 +314,7 @@ int Talk::go() {
     }
     if (line[0] != '/' || line.compare(0, 2, "//") == 0) {
       const int now = answer(line[0] == '/' ? line.substr(1) : line);
-      reset_interrupt(false);
+      reset_interrupt(!session_.empty());
       if (now == kInterrupted && person) continue;
       if (now != kDone) code = now;
       if (now == kInterrupted) return code;
@@ -245,7 +339,13 @@ int Talk::go() {
 int run(const Arguments& a) {
   Talk talk;
   if (const int code = talk.begin(a)) return code;
-  return talk.go();
+  const int code = talk.go();
+  const bool stopped = interrupted() && code != kInterrupted;
+  const int saved = talk.save(code);
+  if (!stopped || saved != code) return saved;
+  reset_interrupt(false);
+  std::raise(SIGINT);
+  return kInterrupted;
 }
 
 }  // namespace
@@ -261,12 +361,17 @@ const Command& chat_command() {
         "one or one between answers the command, as Ctrl-D does. Lines that begin with / are for the command: /help.\n",
         "  tern chat smollm2.tern\n"
         "  tern chat smollm2.tern --system 'You are a poet.' --temp 0.7 --top-p 0.9\n"
+        "  tern chat smollm2.tern --schema answer.json     # each answer is JSON of this schema\n"
+        "  tern chat smollm2.tern --session tea.session    # goes on there the next time\n"
+        "  tern chat qwen3-8b.tern --draft qwen3-0.6b.tern\n"
         "  echo 'What is the capital of France?' | tern chat smollm2.tern --json\n",
         {{"--system", "TEXT", "a system message; the default is what the model's template has"},
          {"--template", "NAME",
           "how messages are written, where the model does not say it or says it in a way that is not known: chatml, "
           "llama3, llama2, mistral, gemma, bitnet, zephyr"},
          {"--no-thinking", nullptr, "answers without thinking first, where the template knows that"},
+         {"--session", "FILE",
+          "goes on with the conversation in this file, if it is there, and keeps it there at the end"},
          {"-n", "N", "how many tokens an answer has at most; the default is 1024"},
          {"--json", nullptr, "a line for each answer, for programs"}},
         1,

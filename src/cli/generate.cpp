@@ -1,70 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // tern generate: goes on with a text.
-#include <cmath>
 #include <cstdio>
-#include <cstdlib>
 
 #include "cli/tokens.h"
 
 namespace tern::cli {
 namespace {
 
-constexpr size_t kMostGrammarBytes = 4 << 20;
-
-// --grammar or --schema. *set: there is one.
-int set_grammar(const Arguments& a, tern_generator* generator, const tern_tokenizer* tokenizer, int64_t most_tokens,
-                bool* set) {
-  const char *grammar = a.value("--grammar"), *schema = a.value("--schema"), *file = grammar ? grammar : schema;
-  *set = file != nullptr;
-  if (!file) return kDone;
-  std::string text;
-  if (!read_whole_file(file, kMostGrammarBytes, &text)) return bad_file_code(file);
-  const int32_t kind = grammar ? TERN_GRAMMAR_GBNF : TERN_GRAMMAR_JSON_SCHEMA;
-  if (const tern_status s =
-          tern_generator_set_grammar(generator, tokenizer, kind, text.data(), text.size(), most_tokens))
-    return report(s, file);
-  return kDone;
-}
-
-// --logit-bias TOKEN=VALUE, any number of times. TOKEN: an id, or its text.
-int set_bias(const Arguments& a, tern_generator* generator, const tern_tokenizer* tokenizer) {
-  std::vector<int32_t> tokens;
-  std::vector<float> values;
-  for (const std::string& pair : a.values("--logit-bias")) {
-    std::string name, value;
-    if (!split_pair(pair, &name, &value) || name.empty() || value.empty())
-      return complain("--logit-bias: '%s' is not TOKEN=VALUE", pair.c_str()), kUsage;
-    char* end = nullptr;
-    const double v = std::strtod(value.c_str(), &end);
-    if (*end || std::isnan(v) || v > 1e30)
-      return complain("--logit-bias: '%s' is no number (or -inf, which forbids the token)", value.c_str()), kUsage;
-    const long long id = std::strtoll(name.c_str(), &end, 10);
-    int32_t token = 0;
-    if (!*end && id >= 0 && id <= INT32_MAX) token = (int32_t)id;
-    else if (!tokenizer)
-      return complain("--logit-bias: '%s' is no number of a token, and with --tokens there is no text", name.c_str()),
-             kUsage;
-    else if (const tern_status s = tern_tokenizer_find_token(tokenizer, name.data(), name.size(), &token))
-      return report(s, "--logit-bias");
-    tokens.push_back(token), values.push_back((float)v);
-  }
-  if (const tern_status s = tern_generator_set_bias(generator, tokens.data(), values.data(), (int64_t)tokens.size()))
-    return report(s, "--logit-bias");
-  return kDone;
-}
-
 // What tern_generator_log_probabilities lent after a token.
 struct Logs {
   std::vector<int32_t> tokens;
   std::vector<float> values;
 };
-
-// The text of a token as JSON, which cannot hold bytes that are no UTF-8.
-std::string token_text(const tern_tokenizer* tokenizer, int32_t id) {
-  tern_token_info info = TERN_TOKEN_INFO_INIT;
-  if (tern_tokenizer_get_token(tokenizer, id, &info)) return "";
-  return std::string(info.text, info.text_bytes);
-}
 
 void add_logs(const std::vector<Logs>& list, const tern_tokenizer* tokenizer, Json* json) {
   json->begin_list("logprobs");
@@ -93,7 +40,6 @@ int run(const Arguments& a) {
   options.log_probabilities = (int32_t)logs_wanted;
   const bool json_wanted = a.has("--json");
   if (logs_wanted && !json_wanted) return complain("--logprobs is for --json"), kUsage;
-  if (a.has("--grammar") && a.has("--schema")) return complain("one of --grammar and --schema at most"), kUsage;
   std::vector<int32_t> tokens;
   const char *list = a.value("--tokens"), *prompt = a.value("--prompt");
   if (!list == !prompt) return complain("one of --prompt and --tokens is needed"), kUsage;
@@ -105,6 +51,7 @@ int run(const Arguments& a) {
   Handle<tern_model> model;
   if (const int code = make_context(a, &context)) return code;
   if (const int code = load_model(context.get(), a.words()[0], 0, &model)) return code;
+  Draft draft;
   Handle<tern_tokenizer> tokenizer;
   Handle<tern_detokenizer> text;
   if (prompt) {
@@ -124,6 +71,7 @@ int run(const Arguments& a) {
   tern_generator* made = nullptr;
   if (const tern_status s = tern_generator_create(model.get(), &options, &made)) return report(s, a.words()[0]);
   const Handle<tern_generator> generator(made);
+  if (const int code = set_draft(a, context.get(), tokenizer.get(), made, &draft)) return code;
   tern_run_options run = TERN_RUN_OPTIONS_INIT;
   run.cancel = interrupt();
   const double begin = now_seconds();
@@ -166,6 +114,8 @@ int run(const Arguments& a) {
   if (!json_wanted) std::printf("\n");
   if (status && status != TERN_ERR_CANCELLED) return report(status, a.words()[0]);
   const double prompt_rate = (double)tokens.size() / (fed - begin), rate = (double)given.size() / (end - fed);
+  int64_t guesses = 0, right = 0;
+  if (const tern_status s = tern_generator_guesses(made, &guesses, &right)) return report(s, a.words()[0]);
   if (json_wanted) {
     Json json;
     json.begin_object();
@@ -173,10 +123,13 @@ int run(const Arguments& a) {
     json.add_numbers("tokens", std::vector<double>(given.begin(), given.end()));
     if (logs_wanted) add_logs(logs, tokenizer.get(), &json);
     json.add("prompt_tokens_per_second", prompt_rate).add("tokens_per_second", rate);
+    if (options.look_ahead) json.add("guesses", guesses).add("right_guesses", right);
     json.print();
   } else {
-    std::fprintf(stderr, "%zu tokens of prompt at %.1f a second, %zu more at %.1f\n", tokens.size(), prompt_rate,
+    std::fprintf(stderr, "%zu tokens of prompt at %.1f a second, %zu more at %.1f", tokens.size(), prompt_rate,
                  given.size(), rate);
+    if (options.look_ahead) std::fprintf(stderr, ", %lld of %lld guesses right", (long long)right, (long long)guesses);
+    std::fprintf(stderr, "\n");
   }
   return status == TERN_ERR_CANCELLED ? kInterrupted : kDone;
 }
@@ -185,26 +138,23 @@ int run(const Arguments& a) {
 
 const Command& generate_command() {
   static const Command command = [] {
-    Command c = {
-        "generate",
-        "FILE",
-        "goes on with a text, with a language model",
-        "The text is printed as it comes; the rate goes to stderr. Ctrl-C ends it.\n",
-        "  tern generate smollm2.tern --prompt 'The capital of France is' -n 20\n"
-        "  tern generate smollm2.tern --prompt 'Once upon a time' --temp 0.8 --top-p 0.95 --seed 7 --json\n"
-        "  tern generate smollm2.tern --prompt '1. red' --stop 6. --stop $'\\n\\n'\n"
-        "  tern generate smollm2.tern --prompt 'A person as JSON: ' --schema person.json -n 100\n",
-        {{"--prompt", "TEXT", "what to go on from; special tokens in it (\"<|im_start|>\") count as such"},
-         {"--tokens", "LIST", "the same as numbers of tokens, separated by commas; tokens are printed, too"},
-         {"-n", "N", "how many tokens to make at most; the default is 128"},
-         {"--grammar", "FILE", "the text is one of this grammar (GBNF); it is closed within the -n tokens"},
-         {"--schema", "FILE", "the text is JSON of this JSON schema"},
-         {"--logit-bias", "TOKEN=VALUE", "added to the logit of a token, an id or a text; -inf forbids it; may repeat"},
-         {"--logprobs", "N", "with --json: of each token the logarithm of its probability, and the N largest"},
-         {"--json", nullptr, "for programs"}},
-        1,
-        1,
-        run};
+    Command c = {"generate",
+                 "FILE",
+                 "goes on with a text, with a language model",
+                 "The text is printed as it comes; the rate goes to stderr. Ctrl-C ends it.\n",
+                 "  tern generate smollm2.tern --prompt 'The capital of France is' -n 20\n"
+                 "  tern generate smollm2.tern --prompt 'Once upon a time' --temp 0.8 --top-p 0.95 --seed 7 --json\n"
+                 "  tern generate smollm2.tern --prompt '1. red' --stop 6. --stop $'\\n\\n'\n"
+                 "  tern generate smollm2.tern --prompt 'A person as JSON: ' --schema person.json -n 100\n"
+                 "  tern generate qwen3-8b.tern --draft qwen3-0.6b.tern --prompt 'Once upon a time'\n",
+                 {{"--prompt", "TEXT", "what to go on from; special tokens in it (\"<|im_start|>\") count as such"},
+                  {"--tokens", "LIST", "the same as numbers of tokens, separated by commas; tokens are printed, too"},
+                  {"-n", "N", "how many tokens to make at most; the default is 128"},
+                  {"--logprobs", "N", "with --json: of each token the logarithm of its probability, and the N largest"},
+                  {"--json", nullptr, "for programs"}},
+                 1,
+                 1,
+                 run};
     for (const Option& o : sampler_options()) c.options.push_back(o);
     return c;
   }();

@@ -17,6 +17,7 @@ struct GgufType {
   int numbers, bytes;
   void (*decode)(const uint8_t* block, float* out);  // one block
   bool ternary = false;                              // numbers are -d, 0 and d
+  const char* form = nullptr;  // of own_form: how its numbers are kept where the caller asks for no other
   int tail = 0;  // bytes behind all blocks: they begin with an f32 that all numbers are to be multiplied by
 };
 const GgufType* find_gguf_type(uint32_t id);  // NULL: not known

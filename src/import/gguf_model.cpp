@@ -81,7 +81,8 @@ tern_status add_tensor(const GgufTensor& t, std::string name, const WeightForm& 
     }
     return TERN_OK;
   };
-  return add_weight(std::move(name), t.shape, form, read, model);
+  const bool own = form.own && !form.ternary && t.type->form;
+  return add_weight(std::move(name), t.shape, own ? own_form(form, t.type->form) : form, read, model);
 }
 
 constexpr std::string_view kFrequencies = "rope_freqs.weight";

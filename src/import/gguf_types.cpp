@@ -122,18 +122,18 @@ void decode_i2_s(const uint8_t* p, float* out) {
 constexpr GgufType kTypes[] = {
     {0, "F32", 1, 4, decode_f32},
     {1, "F16", 1, 2, decode_f16},
-    {2, "Q4_0", 32, 18, decode_legacy<false, false>},
-    {3, "Q4_1", 32, 20, decode_legacy<false, true>},
+    {2, "Q4_0", 32, 18, decode_legacy<false, false>, false, "q4_0"},
+    {3, "Q4_1", 32, 20, decode_legacy<false, true>, false, "q4_1"},
     {6, "Q5_0", 32, 22, decode_legacy<true, false>},
     {7, "Q5_1", 32, 24, decode_legacy<true, true>},
     {8, "Q8_0", 32, 34, decode_q8_0},
-    {12, "Q4_K", 256, 144, decode_k<false>},
+    {12, "Q4_K", 256, 144, decode_k<false>, false, "q4_1"},
     {13, "Q5_K", 256, 176, decode_k<true>},
     {14, "Q6_K", 256, 210, decode_q6_k},
     {30, "BF16", 1, 2, decode_bf16},
     {34, "TQ1_0", 256, 54, decode_tq1_0, true},
     {35, "TQ2_0", 256, 66, decode_tq2_0, true},
-    {36, "I2_S", 128, 32, decode_i2_s, true, 32},
+    {36, "I2_S", 128, 32, decode_i2_s, true, nullptr, 32},
     {42, "Q2_0", 64, 18, decode_q2_0},
 };
 

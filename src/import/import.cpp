@@ -194,6 +194,7 @@ tern_status import_file(const char* source, const char* output, const tern_impor
   if (given.labels) options.labels = given.labels;
   if (given.weights) options.weights = given.weights;
   if (given.cache) options.cache = given.cache;
+  if (given.activations) options.activations = given.activations;
   if (given.max_file_bytes) options.max_file_bytes = given.max_file_bytes;
   ModelDef model;
   if (const std::string folder = hf_folder(source); !folder.empty()) {

@@ -37,8 +37,8 @@ struct ImportOptions {
   std::string task;                                           // "" = any
   std::vector<std::pair<std::string, std::string>> settings;  // keys of the task's metadata, after the recipe
   std::string labels;
-  std::string weights, cache;             // of language models: as tern_import_options; "" = the default
-  uint64_t max_file_bytes = 64ull << 30;  // of all files that are read
+  std::string weights, cache, activations;  // of language models: as tern_import_options; "" = the default
+  uint64_t max_file_bytes = 64ull << 30;    // of all files that are read
   std::string folder;  // where the model's file lies: weights may be in files beside it; "" = nothing is beside it
   // Inputs whose content is known: they become constants. (A model that takes shapes or axes as inputs can be used so.)
   std::map<std::string, TensorData> bound;

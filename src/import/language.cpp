@@ -55,9 +55,20 @@ constexpr Family kFamilies[] = {
 constexpr WeightForm kForms[] = {
     {"f32", TERN_DTYPE_F32, Encoding::panel32, Encoding::panel32, TERN_DTYPE_F32},
     {"f16", TERN_DTYPE_F16, Encoding::panel32, Encoding::panel32, TERN_DTYPE_F16},
-    {"q8_0", TERN_DTYPE_F32, Encoding::block_int8, Encoding::block_int8, TERN_DTYPE_F16},
-    {"ternary", TERN_DTYPE_F32, Encoding::block_int8, Encoding::ternary2, TERN_DTYPE_F16, true},
+    {"q8_0", TERN_DTYPE_F32, Encoding::panel_int8, Encoding::panel_int8, TERN_DTYPE_F16, Rounding::blocks,
+     Rounding::blocks},
+    {"q4_0", TERN_DTYPE_F32, Encoding::panel_int8, Encoding::panel_int4, TERN_DTYPE_F16, Rounding::blocks,
+     Rounding::blocks},
+    {"q4_1", TERN_DTYPE_F32, Encoding::panel_int8, Encoding::panel_int4_min, TERN_DTYPE_F16, Rounding::blocks,
+     Rounding::blocks},
+    {"ternary", TERN_DTYPE_F32, Encoding::panel_int8, Encoding::ternary2, TERN_DTYPE_F16, Rounding::rows,
+     Rounding::blocks, true},
 };
+
+const WeightForm* find_form(std::string_view name) {
+  const auto form = std::find_if(std::begin(kForms), std::end(kForms), [&](const auto& f) { return f.name == name; });
+  return form == std::end(kForms) ? nullptr : form;
+}
 
 // How the numbers of a matrix lie between 0 and the largest of their row.
 struct Census {
@@ -77,12 +88,21 @@ std::span<const Family> language_families() { return kFamilies; }
 
 tern_status find_weight_form(const ImportOptions& options, bool ternary, WeightForm* out) {
   const std::string wanted = !options.weights.empty() ? options.weights : ternary ? "ternary" : "q8_0";
-  const auto form =
-      std::find_if(std::begin(kForms), std::end(kForms), [&](const WeightForm& f) { return f.name == wanted; });
-  if (form == std::end(kForms))
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "weights '%.60s'; there are f32, f16, q8_0 and ternary",
+  const WeightForm* form = find_form(wanted);
+  if (!form)
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "weights '%.60s'; there are f32, f16, q8_0, q4_0, q4_1 and ternary",
                      wanted.c_str());
   *out = *form;
+  out->own = options.weights.empty();
+  if (options.activations == "f32") {
+    if (out->inner == Rounding::blocks) out->inner = Rounding::none;
+    out->outer = Rounding::none;
+  } else if (options.activations == "int8" && out->outer == Rounding::none) {
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "activations 'int8' meet weights of 8 or 4 bits, not %s", out->name);
+  } else if (!options.activations.empty() && options.activations != "int8") {
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "activations '%.60s'; there are f32 and int8",
+                     options.activations.c_str());
+  }
   if (options.cache.empty()) return TERN_OK;
   if (options.cache != "f32" && options.cache != "f16" && options.cache != "int8")
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "a cache of '%.60s'; there are f32, f16 and int8",
@@ -90,6 +110,12 @@ tern_status find_weight_form(const ImportOptions& options, bool ternary, WeightF
   out->cache = options.cache == "f16" ? TERN_DTYPE_F16 : TERN_DTYPE_F32;
   if (options.cache == "int8") out->cache_encoding = Encoding::row_int8;
   return TERN_OK;
+}
+
+WeightForm own_form(const WeightForm& form, const char* name) {
+  WeightForm out = form;
+  if (const WeightForm* own = find_form(name)) out.encoding = out.projections = own->projections;
+  return out;
 }
 
 tern_status add_weight(std::string name, const Shape& shape, const WeightForm& form, const ReadRow& read,

@@ -42,16 +42,20 @@ struct WeightForm {
   DType dtype;
   Encoding encoding, projections;  // of the embedding and the head; of what layers multiply with
   DType cache;                     // of keys and values
-  bool ternary = false;            // projections are -s, 0 and s, and their inputs are rounded to 8 bits
+  Rounding inner = Rounding::none, outer = Rounding::none;  // of what meets the projections; the head
+  bool ternary = false;                                     // projections are -s, 0 and s
+  bool own = false;                                         // the caller asked for none: tensors may have their own
   Encoding cache_encoding = Encoding::plain;
 
   void configure(TransformerConfig* c) const {
-    c->cache = cache, c->cache_encoding = cache_encoding, c->bit_linear = ternary;
+    c->cache = cache, c->cache_encoding = cache_encoding, c->projections = inner, c->head = outer;
   }
 };
 // Of ImportOptions::weights, or where that is empty the model's own: `ternary` says that its projections are; and of
-// ImportOptions::cache. Errors: TERN_ERR_INVALID_ARGUMENT.
+// ImportOptions::cache and ::activations. Errors: TERN_ERR_INVALID_ARGUMENT.
 tern_status find_weight_form(const ImportOptions& options, bool ternary, WeightForm* out);
+// That of a matrix which its file holds in the form of this name, which is one of those that the caller may ask for.
+WeightForm own_form(const WeightForm& form, const char* name);
 
 // Adds a parameter whose numbers `read` gives a row (of the last dim) at a time, rows in order. Errors: those of
 // `read`; TERN_ERR_UNSUPPORTED: the form is ternary and a projection is not.

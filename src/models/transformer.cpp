@@ -19,6 +19,10 @@ namespace {
 enum Input : int32_t { kTokens, kSequence, kPosition, kPicked };
 constexpr int64_t kRowsHint = 2, kPicksHint = 1;
 
+constexpr const char* op_of(Rounding r) {
+  return r == Rounding::rows ? "bit_linear" : r == Rounding::blocks ? "rounded_linear" : "linear";
+}
+
 class Transformer {
  public:
   Transformer(const TransformerConfig& config, ModelDef& model, Signature& signature)
@@ -89,7 +93,7 @@ ValueId Transformer::norm(ValueId x, const std::string& name, int64_t width) {
 ValueId Transformer::linear(ValueId x, const std::string& name, int64_t out, int64_t in) {
   x = norm(x, name + "_in_norm", in);
   const ValueId w = parameter(name, {out, in}), bias = parameter(name + "_bias", {out}, false);
-  const char* op = c_.bit_linear ? "bit_linear" : "linear";
+  const char* op = op_of(c_.projections);
   return bias == kNoValue ? emit(g_, op, {x, w}) : emit(g_, op, {x, w, bias});
 }
 
@@ -147,7 +151,7 @@ tern_status Transformer::build(bool picks, bool logits) {
   x = norm(x, "norm", c_.hidden);
   if (logits) {
     const ValueId head = parameter("head", {c_.vocab, c_.hidden}, false);
-    x = emit(g_, "linear", {x, head == kNoValue ? embed : head});
+    x = emit(g_, op_of(c_.head), {x, head == kNoValue ? embed : head});
     if (c_.head_softcap > 0) x = scaled(g_, emit(g_, "tanh", {scaled(g_, x, 1 / c_.head_softcap)}), c_.head_softcap);
   } else if (picks) {
     x = emit(g_, "l2_normalize", {x});
@@ -200,8 +204,10 @@ tern_status build_transformer(const TransformerConfig& config, ModelDef* model) 
   const struct {
     const char* name;
     bool picks, logits;
-  } signatures[] = {{"prefill", true, true}, {"decode", false, true}, {"embed", config.embedder, false}};
+  } signatures[] = {
+      {"prefill", true, true}, {"decode", false, true}, {"embed", false, false}, {"embedding", true, false}};
   for (const auto& s : signatures) {
+    if (s.picks && !s.logits && !config.embedder) continue;
     Signature signature;
     signature.name = s.name;
     TERN_TRY(Transformer(config, *model, signature).build(s.picks, s.logits));

@@ -18,6 +18,9 @@
 namespace tern {
 
 enum class Gate : uint8_t { silu, gelu_tanh, relu_squared };
+// What becomes of the rows that meet a matrix: they stay, or are rounded to 8 bits with a scale for each (bit_linear) or
+// for blocks of 32 (rounded_linear).
+enum class Rounding : uint8_t { none, rows, blocks };
 
 struct TransformerConfig {
   int64_t vocab = 0, hidden = 0, layers = 0, heads = 0, kv_heads = 0, head_dim = 0, ffn = 0;
@@ -34,8 +37,8 @@ struct TransformerConfig {
   RopeAttrs local_rope;
   DType cache = TERN_DTYPE_F16;  // of keys and values, and how they lie
   Encoding cache_encoding = Encoding::plain;
-  bool bit_linear = false;  // what layers multiply with weights is rounded to 8 bits (ops/bit_linear.cpp)
-  bool embedder = false;    // the model is for embeddings of texts
+  Rounding projections = Rounding::none, head = Rounding::none;  // of what layers, and the head, multiply with weights
+  bool embedder = false;                                         // the model is for embeddings of texts
 };
 
 // Are all sizes within what the builder takes, and do they fit each other? Errors: TERN_ERR_CORRUPT names the size.
@@ -46,8 +49,9 @@ tern_status check_transformer(const TransformerConfig& config);
 //            of the rows with these numbers
 //   decode   tokens, sequence, position -> logits [rows, vocab]
 //   embed    tokens, sequence, position -> hidden [rows, hidden], after the last norm
-//            of an embedder: tokens, sequence, position, picked -> embedding [picks, hidden], of length 1, of the rows
-//            with these numbers: a text's is that of its last token
+// and of an embedder also
+//   embedding  tokens, sequence, position, picked -> embedding [picks, hidden], of length 1, of the rows with these
+//              numbers: a text's is that of its last token
 // Errors: TERN_ERR_CORRUPT names a parameter that is missing or has another shape.
 tern_status build_transformer(const TransformerConfig& config, ModelDef* model);
 

@@ -44,7 +44,7 @@ constexpr Case kCases[] = {
     {"brain_panels", "bf16[40,6]@panel32 i64[3]{39,0,32}"},
     {"panels", "f32[40,6]@panel32 i64[3]{39,0,32}"},
     {"half_panels", "f16[9,6]@panel32 i64[2]{8,1}"},
-    {"int8_blocks", "f32[9,70]@block_int8 i64[2]{8,1}"},
+    {"int8_blocks", "f32[9,70]@panel_int8 i64[2]{8,1}"},
     {"no_ids", "f32[4,3] i64[0]"},
     {"no_columns", "f32[4,0] i64[2]{0,3}"},
     {"negative", "f32[4,3] i64[2]{0,-1}", "", 0, TERN_ERR_INDEX},

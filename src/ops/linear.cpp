@@ -63,7 +63,7 @@ constexpr Case kCases[] = {
     {"brain_row", "f32[1,20] bf16[77,20]@panel32 bf16[77]"},
     {"panels", "f32[3,19] f32[70,19]@panel32 f32[70]"},
     {"half_panels", "f32[2,8] f16[41,8]@panel32"},
-    {"int8_blocks", "f32[3,70] f32[9,70]@block_int8 f32[9]", "", 1e-4},
+    {"int8_blocks", "f32[3,70] f32[9,70]@panel_int8 f32[9]", "", 1e-4},
     {"one_output", "f32[4,64] f32[1,64] f32[1]", "", 1e-4},
     {"no_rows", "f32[0,5] f32[4,5] f32[4]"},
     {"no_sum", "f32[3,0] f32[4,0] f32[4]"},

@@ -54,7 +54,7 @@ constexpr Case kCases[] = {
     {"brain_panels", "f32[2,41] bf16[41,8]@panel32", "", 1e-4},
     {"panels", "f32[3,70] f32[70,19]@panel32", "", 1e-4},
     {"half_panels", "f32[2,41] f16[41,8]@panel32", "", 1e-4},
-    {"int8_blocks", "f32[3,9] f32[9,70]@block_int8", "", 1e-4},
+    {"int8_blocks", "f32[3,9] f32[9,70]@panel_int8", "", 1e-4},
     {"no_rows", "f32[0,4] f32[4,5]"},
     {"no_sum", "f32[3,0] f32[0,5]"},
     {"no_outputs", "f32[3,4] f32[4,0]"},

@@ -143,7 +143,7 @@ constexpr Case kCases[] = {
     {"many_empty_rows", "f32[1000000000000,0] f32[0,0]"},
     {"panels", "f32[3,5] f32[70,5]@panel32", "transpose_b=1"},
     {"half_panels", "f32[2,3,6] f16[33,6]@panel32", "transpose_b=1"},
-    {"int8_blocks", "f32[3,40] f32[9,40]@block_int8", "transpose_b=1", 1e-4},
+    {"int8_blocks", "f32[3,40] f32[9,40]@panel_int8", "transpose_b=1", 1e-4},
     {"panels_ta", "f32[5,3] f32[9,5]@panel32", "transpose_a=1 transpose_b=1"},
     {"dims", "f32[3,5] f32[4,5]", "", 0, TERN_ERR_SHAPE},
     {"batches", "f32[2,3,5] f32[3,5,4]", "", 0, TERN_ERR_SHAPE},

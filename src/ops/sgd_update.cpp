@@ -47,7 +47,7 @@ constexpr Case kCases[] = {
     {"zero", "f32[3] f32[3] f32[]{0}"},
     {"scalar", "f32[] f32[] f32[]"},
     {"panels", "f32[70,5]@panel32 f32[70,5] f32[]{0.1}"},
-    {"blocks", "f32[9,40]@block_int8 f32[9,40] f32[]{0.1}", "", 1e-5},
+    {"blocks", "f32[9,40]@panel_int8 f32[9,40] f32[]{0.1}", "", 1e-5},
     {"half", "f16[9] f16[9] f32[]", "", 4e-3},
     {"empty", "f32[0,3] f32[0,3] f32[]"},
     {"shape", "f32[3] f32[1] f32[]", "", 0, TERN_ERR_SHAPE},

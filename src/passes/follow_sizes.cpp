@@ -447,7 +447,7 @@ bool Follow::follow_dims() {
     return true;
   }
   if (is_one_of(n, {&op_matmul, &op_matmul_integer})) return matmul();
-  if (is_one_of(n, {&op_linear, &op_linear_t, &op_bit_linear})) {
+  if (is_one_of(n, {&op_linear, &op_linear_t, &op_bit_linear, &op_rounded_linear})) {
     Dims y = dims_of(0);
     y.back() = dim(1, n.op == &op_linear_t ? 1 : 0);
     dims[0] = std::move(y);

@@ -44,8 +44,10 @@ class State : public RefCounted<State> {
 
   tern_status get(int32_t i, Ref<Tensor>* tensor) const;
   tern_status set(int32_t i, const Tensor& tensor);
-  tern_status save(const char* path) const;
-  tern_status load(const char* path);
+  // more: bytes of somebody whose state this is, behind it; a file with and one without are not taken for each other.
+  // They may be anything where the file comes from anybody.
+  tern_status save(const char* path, std::string_view more = {}) const;
+  tern_status load(const char* path, std::string* more = nullptr);
 
  private:
   State(const Model& model, std::shared_ptr<const PageLayout> layout)

@@ -52,51 +52,80 @@ tern_status Generator::create(const Model& model, const Options& options, std::u
   if (prefill.graph.value(prefill.graph.outputs[0]).shape[1] != g->vocabulary_ || prefill.capacity != g->capacity_ ||
       g->vocabulary_ > INT32_MAX)
     return TERN_FAIL(TERN_ERR_CORRUPT, "the signatures 'prefill' and 'decode' do not fit together");
-  g->sampler_ = Sampler(options.sampler);
-  g->slide_ = options.slide, g->keep_ = options.keep, g->num_log_ = options.log_probabilities;
-  g->look_ahead_ = options.look_ahead;
-  if (g->slide_ && (g->keep_ < 0 || g->keep_ > g->capacity_ - 2))
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
-                     "keep is %" PRId64 ": of the %" PRId64 " positions of the model two at least must be left",
-                     g->keep_, g->capacity_);
+  TERN_TRY(g->set_options(options));
   Session::Options session;
   session.backends = options.backends;
-  TERN_TRY(Session::create(model, session, &g->session_));
-  TERN_TRY(Tensor::create(model.context(), TERN_DTYPE_I64, {1}, &g->one_));
-  TERN_TRY(Tensor::create(model.context(), TERN_DTYPE_I64, {1}, &g->picked_));
-  TERN_TRY(Tensor::create(model.context(), TERN_DTYPE_I64, {1 + g->look_ahead_}, &g->picked_ahead_));
+  std::unique_ptr<Session> made;
+  TERN_TRY(Session::create(model, session, &made));
+  g->session_ = std::move(made);
+  TERN_TRY(State::create(model, &g->state_));
   *out = std::move(g);
   return TERN_OK;
 }
 
-// Runs tokens that follow those of the state. The logits after the last `wanted` ones become logits_: after the last
-// token, or after it and each guess.
-tern_status Generator::run_chunk(std::span<const int64_t> tokens, int64_t wanted, const RunControl& control) {
-  const Tensor* result = nullptr;
-  if (tokens.size() == 1 && wanted == 1) {
-    *(int64_t*)one_->data() = tokens[0];
-    const Tensor* inputs[] = {one_.get(), nullptr, nullptr};
-    TERN_TRY(session_->run(decode_, inputs, {&result, 1}, control));
-  } else {
-    Ref<Tensor> rows;
-    TERN_TRY(Tensor::create(session_->model().context(), TERN_DTYPE_I64, {(int64_t)tokens.size()}, &rows));
-    std::memcpy(rows->data(), tokens.data(), tokens.size_bytes());
-    const Tensor* const picked = wanted == 1 ? picked_.get() : picked_ahead_.get();
-    for (int64_t i = 0; i < wanted; ++i) ((int64_t*)picked->data())[i] = (int64_t)tokens.size() - wanted + i;
-    const Tensor* inputs[] = {rows.get(), nullptr, nullptr, picked};
-    TERN_TRY(session_->run(prefill_, inputs, {&result, 1}, control));
+tern_status Generator::set_options(const Options& options) {
+  sampler_ = Sampler(options.sampler);
+  slide_ = options.slide, keep_ = options.keep, num_log_ = options.log_probabilities;
+  look_ahead_ = options.look_ahead;
+  if (slide_ && (keep_ < 0 || keep_ > capacity_ - 2))
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                     "keep is %" PRId64 ": of the %" PRId64 " positions of the model two at least must be left", keep_,
+                     capacity_);
+  return TERN_OK;
+}
+
+tern_status Generator::fork(const Options& options, std::unique_ptr<Generator>* out) const {
+  std::unique_ptr<Generator> g(new Generator);
+  g->prefill_ = prefill_, g->decode_ = decode_, g->vocabulary_ = vocabulary_, g->capacity_ = capacity_;
+  TERN_TRY(g->set_options(options));
+  TERN_TRY(state_->fork(&g->state_));  // what is behind the tokens goes with the next one
+  g->session_ = session_;
+  g->tokens_ = tokens_, g->gone_ = gone_;
+  g->logits_ = logits_, g->row_ = row_;
+  *out = std::move(g);
+  return TERN_OK;
+}
+
+tern_status Generator::run(std::span<const Part> parts, const RunControl& control) {
+  const Generator& first = *parts[0].generator;
+  std::vector<State*> states;
+  std::vector<int64_t> counts;
+  int64_t rows = 0, wanted = 0;
+  for (const Part& p : parts) {
+    states.push_back(p.generator->state_.get());
+    counts.push_back((int64_t)p.tokens.size());
+    rows += (int64_t)p.tokens.size(), wanted += p.wanted;
   }
-  Ref<const Tensor> logits = Ref<const Tensor>::adopt(result);
-  if (logits->dtype() != TERN_DTYPE_F32 || !(logits->shape() == Shape{wanted, vocabulary_}))
+  Context& context = first.session_->model().context();
+  Ref<Tensor> tokens, picked;
+  TERN_TRY(Tensor::create(context, TERN_DTYPE_I64, {rows}, &tokens));
+  TERN_TRY(Tensor::create(context, TERN_DTYPE_I64, {wanted}, &picked));
+  int64_t *token = (int64_t*)tokens->data(), *pick = (int64_t*)picked->data(), end = 0;
+  for (const Part& p : parts) {
+    token = std::copy(p.tokens.begin(), p.tokens.end(), token);
+    end += (int64_t)p.tokens.size();
+    for (int64_t i = p.wanted; i > 0; --i) *pick++ = end - i;
+  }
+  // Where there are guesses, the rows that fill up the plan need no logits.
+  const bool all = wanted == rows && (int64_t)parts.size() == rows;
+  const Tensor *inputs[] = {tokens.get(), nullptr, nullptr, picked.get()}, *result = nullptr;
+  TERN_TRY(first.session_->run_sequences(all ? first.decode_ : first.prefill_, states, counts,
+                                         std::span(inputs).first(all ? 3 : 4), {&result, 1}, control));
+  const Ref<const Tensor> logits = Ref<const Tensor>::adopt(result);
+  if (logits->dtype() != TERN_DTYPE_F32 || !(logits->shape() == Shape{wanted, first.vocabulary_}))
     return TERN_FAIL(TERN_ERR_CORRUPT, "the model gives %s%s as logits, its file says f32[%" PRId64 ", %" PRId64 "]",
-                     dtype_name(logits->dtype()), to_string(logits->shape()).c_str(), wanted, vocabulary_);
-  logits_ = std::move(logits);
-  row_ = 0;
+                     dtype_name(logits->dtype()), to_string(logits->shape()).c_str(), wanted, first.vocabulary_);
+  int64_t row = 0;
+  for (const Part& p : parts) {
+    if (p.wanted == 0) continue;
+    p.generator->logits_ = logits, p.generator->row_ = row;
+    row += p.wanted;
+  }
   return TERN_OK;
 }
 
 tern_status Generator::set_draft(Generator* draft) {
-  if (draft && (draft == this || draft->vocabulary_ != vocabulary_))
+  if (draft && (is_family(*draft) || draft->vocabulary_ != vocabulary_))
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
                      "a model that guesses is another one of the same vocabulary: %" PRId64 " tokens, it has %" PRId64,
                      vocabulary_, draft->vocabulary_);
@@ -140,25 +169,27 @@ tern_status Generator::guess(const RunControl& control) {
 
 tern_status Generator::drop_guesses() {
   guesses_behind_.clear();
-  if (session_->state().length() <= (int64_t)tokens_.size()) return TERN_OK;
-  return session_->state().truncate((int64_t)tokens_.size());
+  if (state_->length() <= (int64_t)tokens_.size()) return TERN_OK;
+  return state_->truncate((int64_t)tokens_.size());
 }
 
 // Brings the state to the end of the tokens.
 tern_status Generator::catch_up(const RunControl& control) {
   if (tokens_.empty()) return TERN_FAIL(TERN_ERR_STATE, "there is no token to go on from: feed some first");
-  while (session_->state().length() < (int64_t)tokens_.size()) {
-    const int64_t at = session_->state().length(), left = (int64_t)tokens_.size() - at;
+  while (state_->length() < (int64_t)tokens_.size()) {
+    const int64_t at = state_->length(), left = (int64_t)tokens_.size() - at;
     const int64_t n = left < kChunk ? left : kChunk;
     const auto chunk = std::span(tokens_).subspan((size_t)at, (size_t)n);
     if (left == 1) TERN_TRY(guess(control));
     if (left > 1 || guesses_behind_.empty()) {
-      TERN_TRY(run_chunk(chunk, 1, control));
+      const Part part = {this, chunk, 1};
+      TERN_TRY(run({&part, 1}, control));
       continue;
     }
     std::vector<int64_t> rows(chunk.begin(), chunk.end());
     rows.insert(rows.end(), guesses_behind_.begin(), guesses_behind_.end());
-    if (const tern_status s = run_chunk(rows, 1 + look_ahead_, control); s != TERN_OK) {
+    const Part part = {this, rows, 1 + look_ahead_};
+    if (const tern_status s = run({&part, 1}, control); s != TERN_OK) {
       guesses_behind_.clear();
       return s;
     }
@@ -174,29 +205,33 @@ tern_status Generator::feed(std::span<const int64_t> tokens, const RunControl& c
                        vocabulary_);
   if (tokens.empty()) return TERN_OK;
   TERN_TRY(drop_guesses());
-  const size_t before = tokens_.size();
-  const int64_t gone = gone_;
-  std::vector<int64_t> old;
-  if (tokens.size() > (size_t)capacity_ - before) {
-    if (!slide_)
-      return TERN_FAIL(TERN_ERR_LIMIT, "%zu tokens after %zu are more than the %" PRId64 " positions of the model",
-                       tokens.size(), before, capacity_);
-    old = tokens_;
-    TERN_TRY(make_room((int64_t)tokens.size()));
+  struct Undo {  // of all but what slid out of the state; also where there is no memory
+    Generator* g;
+    int64_t length, gone = g->gone_;
+    std::vector<int64_t> old = {};
+    ~Undo() {
+      if (!g) return;
+      if (old.empty()) {
+        g->tokens_.resize((size_t)length);
+      } else {
+        g->tokens_ = std::move(old), g->gone_ = gone, length = 0;
+      }
+      g->logits_ = {};
+      if (g->state_->length() > length) (void)g->state_->truncate(length);
+    }
+  } undo = {this, (int64_t)tokens_.size()};
+  if (tokens.size() > (size_t)(capacity_ - undo.length)) {
+    std::vector<int64_t> old = tokens_;
+    const tern_status s =
+        slide_ ? make_room((int64_t)tokens.size())
+               : TERN_FAIL(TERN_ERR_LIMIT, "%zu tokens after %zu are more than the %" PRId64 " positions of the model",
+                           tokens.size(), tokens_.size(), capacity_);
+    if (s != TERN_OK) return undo.g = nullptr, s;
+    undo.old = std::move(old);
   }
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
-  const tern_status status = catch_up(control);
-  if (status != TERN_OK) {
-    if (old.empty()) {
-      tokens_.resize(before);
-      if (session_->state().length() > (int64_t)before) TERN_TRY(session_->state().truncate((int64_t)before));
-    } else {
-      tokens_ = std::move(old), gone_ = gone;
-      TERN_TRY(session_->state().truncate(0));
-    }
-    logits_ = {};
-    return status;
-  }
+  TERN_TRY(catch_up(control));
+  undo.g = nullptr;
   answer_.clear();
   if (matcher_) matcher_->reset();
   return TERN_OK;
@@ -214,7 +249,7 @@ tern_status Generator::make_room(int64_t count) {
   while (left + count > capacity_) left -= (left - keep_ + 1) / 2;
   if (left == length) return TERN_OK;
   guesses_behind_.clear();
-  TERN_TRY(session_->state().truncate(std::min(session_->state().length(), keep_)));
+  TERN_TRY(state_->truncate(std::min(state_->length(), keep_)));
   tokens_.erase(tokens_.begin() + keep_, tokens_.begin() + keep_ + (length - left));
   gone_ += length - left;
   logits_ = {};
@@ -227,7 +262,8 @@ tern_status Generator::set_grammar(std::shared_ptr<const tokens::Grammar> gramma
     trie_ = std::make_shared<tokens::TokenTrie>(*tokenizer, (uint32_t)vocabulary_);
     tokenizer_ = std::move(tokenizer);
   }
-  matcher_ = grammar ? std::make_unique<tokens::Matcher>(std::move(grammar), trie_) : nullptr;
+  matcher_ = grammar ? std::make_unique<tokens::Matcher>(grammar, trie_) : nullptr;
+  grammar_ = std::move(grammar);
   most_tokens_ = most_tokens;
   answer_.clear();
   return TERN_OK;
@@ -300,22 +336,61 @@ void Generator::note(std::span<const float> given, int64_t chosen) {
 }
 
 tern_status Generator::logits(const RunControl& control, std::span<const float>* out) {
+  TERN_TRY(reset_logits());
   TERN_TRY(catch_up(control));
-  if (!logits_) {  // tokens were forgotten: the last one that is left is computed again
-    TERN_TRY(session_->state().truncate((int64_t)tokens_.size() - 1));
-    TERN_TRY(catch_up(control));
-  }
   *out = {(const float*)logits_->data() + row_ * vocabulary_, (size_t)vocabulary_};
   return TERN_OK;
 }
 
+// Where tokens were forgotten the last one that is left is computed again.
+tern_status Generator::reset_logits() {
+  if (logits_ || tokens_.empty() || state_->length() < (int64_t)tokens_.size()) return TERN_OK;
+  return state_->truncate((int64_t)tokens_.size() - 1);
+}
+
+// Is there room for a token?
+tern_status Generator::may_choose() {
+  if ((int64_t)tokens_.size() < capacity_) return TERN_OK;
+  if (!slide_) return TERN_FAIL(TERN_ERR_LIMIT, "all %" PRId64 " positions of the model are used", capacity_);
+  return make_room(1);
+}
+
 tern_status Generator::next(const RunControl& control, int64_t* token) {
-  if ((int64_t)tokens_.size() >= capacity_) {
-    if (!slide_) return TERN_FAIL(TERN_ERR_LIMIT, "all %" PRId64 " positions of the model are used", capacity_);
-    TERN_TRY(make_room(1));
-  }
+  TERN_TRY(may_choose());
   std::span<const float> given;
   TERN_TRY(logits(control, &given));
+  return choose(token);
+}
+
+tern_status Generator::compute(std::span<Generator* const> list, std::span<tern_status> statuses,
+                               const RunControl& control) {
+  std::vector<Generator*> ready;
+  for (size_t i = 0; i < list.size(); ++i) {
+    Generator& g = *list[i];
+    statuses[i] =
+        g.tokens_.empty() ? TERN_FAIL(TERN_ERR_STATE, "sequence %zu has no token to go on from", i) : g.may_choose();
+    if (statuses[i] == TERN_OK) statuses[i] = g.reset_logits();
+    if (statuses[i] == TERN_OK) ready.push_back(&g);
+  }
+  for (std::vector<Part> parts;; parts.clear()) {
+    int64_t room = std::max<int64_t>(kChunk, (int64_t)ready.size()), wanted = 0;
+    for (Generator* g : ready) {
+      const int64_t at = g->state_->length(), left = (int64_t)g->tokens_.size() - at, n = std::min(left, room);
+      if (n <= 0) continue;
+      parts.push_back({g, std::span(g->tokens_).subspan((size_t)at, (size_t)n), n == left});
+      room -= n, wanted += n == left;
+    }
+    if (parts.empty()) return TERN_OK;
+    if (wanted == 0) parts[0].wanted = 1;
+    TERN_TRY(run(parts, control));
+  }
+}
+
+tern_status Generator::choose(int64_t* token) {
+  const std::span<const float> given((const float*)logits_->data() + row_ * vocabulary_, (size_t)vocabulary_);
+  // From the grammar on nothing may fail for want of memory.
+  if (tokens_.size() == tokens_.capacity()) tokens_.reserve(2 * tokens_.size() + 64);
+  if (matcher_ && answer_.size() == answer_.capacity()) answer_.reserve(2 * answer_.size() + 64);
   const bool restricted = matcher_ || !bias_.empty();
   if (restricted) TERN_TRY(restrict(given));
   const int64_t chosen =
@@ -337,7 +412,6 @@ tern_status Generator::next(const RunControl& control, int64_t* token) {
   const tern_status s = drop_guesses();  // the state is as it was before them
   tokens_.push_back(chosen);
   return s;
-  return TERN_OK;
 }
 
 tern_status Generator::truncate(int64_t length) {
@@ -352,7 +426,7 @@ tern_status Generator::truncate(int64_t length) {
     for (const uint32_t t : answer_) matcher_->accept(t);
   }
   tokens_.resize((size_t)length);
-  if (session_->state().length() > length) TERN_TRY(session_->state().truncate(length));
+  if (state_->length() > length) TERN_TRY(state_->truncate(length));
   return TERN_OK;
 }
 

@@ -30,6 +30,9 @@ class Generator {
   ~Generator();
   // Errors: TERN_ERR_UNSUPPORTED for a model that lacks the signatures of models/transformer.h.
   static tern_status create(const Model& model, const Options& options, std::unique_ptr<Generator>* out);
+  // One that has the same tokens and goes on by itself, without grammar, bias and draft. What was computed is shared
+  // until one of the two writes it, and so is the session: one of both at a time. Options::backends has no meaning.
+  tern_status fork(const Options& options, std::unique_ptr<Generator>* out) const;
 
   int64_t vocabulary() const { return vocabulary_; }
   int64_t capacity() const { return capacity_; }
@@ -60,29 +63,49 @@ class Generator {
   tern_status feed(std::span<const int64_t> tokens, const RunControl& control);
   // Chooses the token that follows and appends it.
   tern_status next(const RunControl& control, int64_t* token);
+  // For several that share a session: computes together what choose() of each then chooses from. statuses: why one has
+  // nothing to choose from. On an error none has changed but by what was computed of its tokens.
+  static tern_status compute(std::span<Generator* const> list, std::span<tern_status> statuses,
+                             const RunControl& control);
+  tern_status choose(int64_t* token);
+  bool is_family(const Generator& other) const { return session_ == other.session_; }
   // Of the token that follows: as many as the vocabulary; valid until the next call that appends or forgets.
   tern_status logits(const RunControl& control, std::span<const float>* out);
   // Forgets tokens from this number on.
   tern_status truncate(int64_t length);
 
+  // The sequence in a file (runtime/state_file.cpp): what was computed, tokens, sampler, place within an answer of a
+  // grammar, and `more`. load() replaces all of that; on an error the generator is as it was.
+  tern_status save(const char* path, std::string_view more);
+  tern_status load(const char* path, std::string* more);
+  void set_sampler(const SamplerOptions& options) { sampler_ = Sampler(options); }
+
  private:
+  struct Part {  // of a run: tokens that follow those of a generator's state; its logits after the last `wanted` ones
+    Generator* generator;
+    std::span<const int64_t> tokens;
+    int64_t wanted;
+  };
   Generator() = default;
+  tern_status set_options(const Options& options);
+  tern_status may_choose();
+  tern_status reset_logits();
+  static tern_status run(std::span<const Part> parts, const RunControl& control);
   tern_status catch_up(const RunControl& control);
   tern_status make_room(int64_t count);
   tern_status restrict(std::span<const float> given);
   void note(std::span<const float> given, int64_t chosen);
-  tern_status run_chunk(std::span<const int64_t> tokens, int64_t wanted, const RunControl& control);
   tern_status guess(const RunControl& control);
   tern_status drop_guesses();
 
-  std::unique_ptr<Session> session_;
+  std::shared_ptr<Session> session_;  // with the family of forks
+  Ref<State> state_;
   Sampler sampler_{SamplerOptions{}};
   int32_t prefill_ = -1, decode_ = -1;
   int64_t vocabulary_ = 0, capacity_ = 0;
   // The state holds the first of these, its length; or all of them and behind them guesses.
   std::vector<int64_t> tokens_, guesses_behind_;
-  Ref<Tensor> one_, picked_, picked_ahead_;  // inputs of decode, and of prefill
-  Ref<const Tensor> logits_;                 // rows: after all tokens that row_ is, then after each guess; or empty
+  Ref<const Tensor> logits_;  // rows: after all tokens that row_ is, then after each guess; or empty
   int64_t row_ = 0;
   int64_t look_ahead_ = 0, guesses_ = 0, right_ = 0;
   Generator* draft_ = nullptr;
@@ -95,7 +118,8 @@ class Generator {
   std::vector<float> own_;  // logits with the bias, NaN where a token is not allowed
   std::shared_ptr<const tokens::Tokenizer> tokenizer_;
   std::shared_ptr<const tokens::TokenTrie> trie_;  // of tokenizer_
-  std::unique_ptr<tokens::Matcher> matcher_;
+  std::shared_ptr<const tokens::Grammar> grammar_;
+  std::unique_ptr<tokens::Matcher> matcher_;  // of grammar_ and trie_
   std::vector<uint32_t> answer_;
   int64_t most_tokens_ = 0;
 };

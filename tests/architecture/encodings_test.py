@@ -16,7 +16,7 @@ import tempfile
 CHOOSES = {
     "src/import/builder.cpp": {"panel32"},  # weights are stored in the order that kernels read
     "kernels/cpu/ternary_int8.h": {"ternary2"},  # products of lines as they lie
-    "src/import/language.cpp": {"panel32", "block_int8", "row_int8", "ternary2"},  # the forms of weights that the caller may ask for
+    "src/import/language.cpp": {"panel32", "panel_int4", "panel_int4_min", "panel_int8", "row_int8", "ternary2"},  # the forms of weights that the caller may ask for
 }
 TOPS = ("include", "src", "kernels", "backends")
 CASE = re.compile(r'"[^"\n]*@\w+[^"\n]*"')  # a case line of an operator (src/ops): content for tests
@@ -83,7 +83,7 @@ def check_names(root, encodings):
     wrong += [f"{p} does not name {n} any more" for p, l in CHOOSES.items() for n in l if (p, n) not in chosen]
     for path, text, caught in [
         ("backends/cpu/planted.cpp", "  if (v.encoding == Encoding::panel32) return;\n", True),
-        ("src/passes/planted.cpp", '  if (name == "block_int8") return;\n', True),
+        ("src/passes/planted.cpp", '  if (name == "panel_int8") return;\n', True),
         ("src/ops/planted.cpp", "  case Encoding::row_int8: break;\n", True),
         ("src/ops/planted.cpp", '    {"panels", "f32[3,5] f32[70,5]@panel32", "transpose_b=1"},\n', False),
         ("src/base/encodings/panel32.cpp", '    .name = "panel32",\n', False),

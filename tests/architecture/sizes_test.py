@@ -39,7 +39,6 @@ PROVEN = [
     ("base/encoding.cpp", "in += size.cols", "a row of a matrix in memory"),
     ("encodings/row_int8.cpp", "[i * size.cols + j]", "an element of a tensor whose layout was checked"),
     ("encodings/row_int8.cpp", "data + i * size.cols", "a row of a tensor whose layout was checked"),
-    ("encodings/block_int8.cpp", "w.codes[i * blocks", "an element of a tensor whose layout was checked"),
     ("encodings/ternary2.cpp", "w.codes[ternary_byte(", "an element of a tensor whose layout was checked"),
     ("ops/conv2d.cpp", "room / stride + 1", "room is the difference of two dims"),
     ("ops/conv_transpose2d.cpp", "p.pads[axis] + p.pads[axis + 2]", "attributes of at most 2^31"),

@@ -657,6 +657,186 @@ class Generators(unittest.TestCase):
         with self.assertRaisesRegex(tern.NotFound, "chatml, llama3"):
             tern.Generator(self.path).chat("Hi")
 
+    def test_rules(self):
+        """Grammars, schemas, biases, logarithms of probabilities and drafts; each call has its own."""
+        g = tern.Generator(self.path, temperature=2, seed=1, log_probabilities=2, template="chatml")
+        free = "".join(g.generate("ab", 12))
+        self.assertEqual((len(g.log_probabilities), {len(step) for step in g.log_probabilities}), (12, {3}))
+        self.assertEqual([step[0][0] for step in g.log_probabilities], g.tokens[-12:])
+        self.assertTrue(all(step[1][1] >= step[2][1] and step[1][1] >= step[0][1] for step in g.log_probabilities))
+        self.assertIn("".join(g.generate("ab", grammar='root ::= "yes" | "no"')), ("yes", "no"))
+        self.assertEqual(g.ended, "end")
+        self.assertEqual("".join(g.generate("ab", grammar='root ::= "yes" | "no"', logit_bias={"y": float("-inf")})), "no")
+        self.assertEqual("".join(g.generate("ab", 12)), free)  # neither is left
+        self.assertEqual(set("".join(g.generate("ab", 5, logit_bias={g.tokenizer.find("z"): 1000}))), {"z"})
+        schema = {"type": "array", "items": {"enum": ["x", None]}, "minItems": 2, "maxItems": 3}  # there is no token }
+        for given in (schema, json.dumps(schema)):
+            for answer in ("".join(g.generate("ab", 30, schema=given)), "".join(g.chat("Hi", 30, schema=given)), "".join(g.chat("And?", 30, schema=given))):
+                self.assertIn(len(json.loads(answer)), (2, 3))
+                self.assertEqual(g.ended, "end")
+        self.assertEqual(len(g.messages), 4)
+        with self.assertRaisesRegex(ValueError, "not both"):
+            g.generate("ab", grammar='root ::= "a"', schema=schema)
+        with self.assertRaisesRegex(tern.Error, "line 1"):
+            list(g.generate("ab", grammar="root ::= x"))
+        with self.assertRaisesRegex(tern.NotFound, "'nothing like this'"):
+            g.generate("ab", logit_bias={"nothing like this": 1})
+        with self.assertRaisesRegex(tern.InvalidArgument, "vocabulary has 96"):
+            list(g.generate("ab", logit_bias={96: 1}))
+        self.assertEqual("".join(g.generate("ab", 12)), free)
+
+    def test_draft(self):
+        want = "".join(tern.Generator(self.path).generate("ab", 40))
+        for draft in (self.path, tern.load(self.path)):
+            g = tern.Generator(self.path, draft=draft)
+            self.assertEqual("".join(g.generate("ab", 40)), want)
+            made, right = g.guesses
+            self.assertTrue(made >= right >= 30, g.guesses)
+        with self.assertRaisesRegex(tern.Error, "language model"):
+            tern.Generator(self.path, draft=model("small.tern"))
+        # In a cycle, where they go in any order.
+        g.own = g
+        del g
+        gc.collect()
+
+    def test_sessions(self):
+        file = os.path.join(self.folder, "tea.session")
+        g = tern.Generator(self.path, temperature=1, seed=3, template="chatml")
+        turns = ["".join(g.chat(text, 5)) for text in ("Hi", "caf\u00e9\n \udcff", "Why?")]
+        first = tern.Generator(self.path, temperature=1, seed=3, template="chatml")
+        self.assertEqual("".join(first.chat("Hi", 5)), turns[0])
+        first.save(file)
+        second = tern.Generator(self.path, template="chatml")
+        list(second.generate("xyz", 9))
+        second.load(file)
+        self.assertEqual((second.messages, second.tokens), (first.messages, first.tokens))
+        before = len(second.tokens)
+        self.assertEqual("".join(second.chat("caf\u00e9\n \udcff", 5)), turns[1])
+        self.assertEqual(second.tokens[:before], first.tokens)
+        second.save(file)
+        third = tern.Generator(self.path, template="chatml")
+        third.load(file)
+        self.assertEqual(third.messages, second.messages)
+        self.assertEqual("".join(third.chat("Why?", 5)), turns[2])
+        self.assertEqual(third.tokens, g.tokens)
+        # The command reads the same.
+        command = os.path.join(ARGS.libraries, "bin/tern")
+        if os.path.exists(command):
+            p = subprocess.run([command, "chat", self.path, "--template", "chatml", "-n", "5", "--session", file], input=b"Why?\n", capture_output=True)
+            self.assertEqual(p.stdout.decode("utf-8", "replace"), turns[2] + "\n", p.stderr)
+            third.load(file)
+            self.assertEqual((third.messages, third.tokens), (g.messages, g.tokens))
+        # A text without a conversation, in the middle.
+        pieces = g.generate("ab", 20)
+        start = [next(pieces) for _ in range(7)]
+        g.save(file)
+        rest = list(pieces)
+        third.load(file)
+        self.assertEqual(third.messages, [])
+        self.assertEqual(third.tokenizer.decode(third.tokens), "ab" + "".join(start))
+        self.assertEqual(list(third.generate(third.tokens, 13)), rest)
+        # Errors leave everything as it was.
+        tokens = third.tokens
+        with open(file, "r+b") as f:
+            f.seek(200)
+            f.write(b"?")
+        with self.assertRaisesRegex(tern.Error, "damaged"):
+            third.load(file)
+        with self.assertRaises(tern.NotFound):
+            third.load(file + "x")
+        self.assertEqual(third.tokens, tokens)
+        other = tern.Generator(tern.import_model(os.path.join(self.folder, "letters"), os.path.join(self.folder, "other.tern"), weights="f16"))
+        g.save(file)
+        with self.assertRaisesRegex(tern.InvalidArgument, "another model"):
+            other.load(file)
+
+    def test_batch(self):
+        """Each text of a batch is the one that comes alone, in any company."""
+        g = tern.Generator(self.path, temperature=1, template="chatml")
+        prompts = ["ab", "x" * 70, g.tokenizer.encode("hello"), [("user", "Hi")], [{"role": "user", "content": "Why?"}], "y" * 500, "ab"]
+        options = [{"seed": i, "temperature": 0 if i == 2 else 1} for i in range(7)]
+        want, why = [], []
+        for prompt, o in zip(prompts, options):
+            one = tern.Generator(self.path, template="chatml", **o)
+            chat = not isinstance(prompt, str) and not isinstance(prompt[0], int)
+            want.append("".join(one.chat(prompt, 30, "?") if chat else one.generate(prompt, 30, "?")))
+            why.append(one.ended)
+        self.assertEqual(why[5], "full")
+        for together in (1, 3, 7):
+            texts, order = [""] * 7, []
+            for i, piece in g.batch(prompts, 30, "?", together=together, options=options):
+                texts[i] += piece
+                order.append(i)
+            self.assertEqual(texts, want)
+            self.assertEqual(g.batch_ended, why)
+            self.assertEqual(order == sorted(order), together == 1)
+        # What this generator has is shared; it goes on by itself, and so do its copies.
+        list(g.generate("xxx", 5))
+        before = g.tokens
+        self.assertEqual([p for _, p in g.batch(["x" * 70], 30, "?", options=options[1:2])], list(tern.Generator(self.path, temperature=1, seed=1).generate("x" * 70, 30, "?")))
+        self.assertEqual(g.tokens, before)
+        copy = g.fork(seed=5)
+        self.assertEqual(copy.tokens, before)
+        self.assertEqual("".join(copy.generate(before, 9)), "".join(tern.Generator(self.path, temperature=1, seed=5).generate(before, 9)))
+        self.assertEqual(g.tokens, before)
+        g.close()
+        self.assertEqual(len(list(copy.generate("ab", 9))), 9)
+        # Rules are for each of them; one that cannot be ends the batch, and one that nobody waits for goes.
+        g = tern.Generator(self.path, temperature=2)
+        texts = ["", "", ""]
+        for i, piece in g.batch(["a", "b", "c"], 20, grammar='root ::= "yes" | "no"', options=[{"seed": 1}, {"seed": 2}, {"seed": 3}]):
+            texts[i] += piece
+        self.assertTrue(set(texts) <= {"yes", "no"}, texts)
+        self.assertEqual(g.batch_ended, ["end"] * 3)
+        with self.assertRaisesRegex(tern.Error, "512 positions"):
+            list(g.batch(["a", "x" * 600]))
+        with self.assertRaisesRegex(ValueError, "as many options"):
+            g.batch(["a"], options=[])
+        with self.assertRaisesRegex(tern.TimedOut, "."):
+            list(g.batch(["a", "b"], timeout=1e-9))
+        pieces = g.batch(["a", "b"], 20)
+        next(pieces)
+        pieces.close()
+        self.assertEqual(list(g.batch([])), [])
+
+    def test_embed(self):
+        """The hidden states from which transformers' logits follow."""
+        golden = os.path.join(ARGS.source, "tests/models/golden/language/hf-qwen2")
+        path = tern.import_model(os.path.join(self.folder, "letters"), os.path.join(self.folder, "letters-f32.tern"), weights="f32", cache="f32")
+        head = None
+        for name in sorted(os.listdir(golden)):
+            if name.endswith(".safetensors"):
+                with open(os.path.join(golden, name), "rb") as f:
+                    size = int.from_bytes(f.read(8), "little")
+                    entries, data = json.loads(f.read(size)), f.read()
+                for key in ("lm_head.weight", "model.embed_tokens.weight"):
+                    if key in entries and (head is None or key == "lm_head.weight"):
+                        begin, end = entries[key]["data_offsets"]
+                        kind = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}[entries[key]["dtype"]]
+                        head = np.frombuffer(data[begin:end], kind).reshape(entries[key]["shape"])
+        if head.dtype == np.uint16:
+            head = (head.astype(np.uint32) << 16).view(np.float32)
+        logits = np.load(golden + ".npy")
+        ids = [(7 * i + 3) % 96 for i in range(40)]
+        g = tern.Generator(path)
+        hidden = np.stack([g.embed(ids[:n + 1], "last", normalize=False) for n in range(40)])
+        self.assertEqual((hidden.dtype, hidden.shape), (np.float32, (40, head.shape[1])))
+        self.assertLess(np.abs(hidden @ head.astype(np.float32).T - logits).max() / np.abs(logits).max(), 2e-5)
+        mean = hidden.mean(0)
+        np.testing.assert_allclose(g.embed(ids, normalize=False), mean, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(g.embed(ids), mean / np.linalg.norm(mean), rtol=1e-5, atol=1e-6)
+        both = g.embed(["ab", "cd"])
+        self.assertEqual(both.shape, (2, head.shape[1]))
+        np.testing.assert_array_equal(both[1], g.embed("cd"))
+        self.assertAlmostEqual(tern.similarity(both[0], both[0]), 1, 6)
+        self.assertEqual(g.tokens, [])
+        with self.assertRaisesRegex(ValueError, "no token"):
+            g.embed("")
+        with self.assertRaisesRegex(ValueError, "'mean' or 'last'"):
+            g.embed("ab", "first")
+        with self.assertRaisesRegex(tern.Error, "512"):
+            g.embed("x" * 513)
+
     def test_smollm2(self):
         source = os.path.join(CACHE, "models/smollm2-135m-instruct.gguf")
         if not os.path.exists(source):

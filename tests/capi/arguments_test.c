@@ -146,6 +146,17 @@ CALL(generator_set_draft, tern_generator_set_draft((tern_generator*)a[0].p, (ter
 CALL(generator_guesses, tern_generator_guesses((tern_generator*)a[0].p, (int64_t*)a[1].p, (int64_t*)a[2].p))
 CALL(generator_log_probabilities, tern_generator_log_probabilities((tern_generator*)a[0].p, (const int32_t**)a[1].p,
                                                                    (const float**)a[2].p, (int64_t*)a[3].p))
+CALL(generator_fork,
+     tern_generator_fork((tern_generator*)a[0].p, (const tern_generator_options*)a[1].p, (tern_generator**)a[2].p))
+CALL(generator_next_batch, tern_generator_next_batch((tern_generator* const*)a[0].p, I32(1), (int32_t*)a[2].p,
+                                                     (int32_t*)a[3].p, (const tern_run_options*)a[4].p))
+CALL(generator_save,
+     tern_generator_save((tern_generator*)a[0].p, (const char*)a[1].p, (const void*)a[2].p, (size_t)a[3].n))
+CALL(generator_load,
+     tern_generator_load((tern_generator*)a[0].p, (const char*)a[1].p, (const void**)a[2].p, (size_t*)a[3].p))
+CALL(generator_set_sampler, tern_generator_set_sampler((tern_generator*)a[0].p, (const tern_generator_options*)a[1].p))
+CALL(generator_get_tokens,
+     tern_generator_get_tokens((tern_generator*)a[0].p, (int32_t*)a[1].p, a[2].n, (int64_t*)a[3].p))
 CALL(tensor_create,
      tern_tensor_create((tern_context*)a[0].p, I32(1), (const int64_t*)a[2].p, I32(3), (tern_tensor**)a[4].p))
 CALL(tensor_wrap, tern_tensor_wrap((tern_context*)a[0].p, I32(1), (const int64_t*)a[2].p, I32(3), a[4].p,
@@ -455,6 +466,21 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
        generator_set_bias,
        {H(generator), H(tokens), H(bias), N(1, 4, -1, 65, INT64_MAX, INT64_MIN)},
        NULL},
+      {"tern_generator_fork", generator_fork, {H(generator), SO(generator_options), W(POINTER)}, release_generator},
+      {"tern_generator_next_batch",
+       generator_next_batch,
+       {H(&generator), N(1, 4, 0, -1, INT32_MAX, INT32_MIN), W(4), W(4), SO(run_options)},
+       NULL},
+      {"tern_generator_save",
+       generator_save,
+       {H(generator), H(file_in_folder("arguments.session")), H(rules), N(sizeof rules, 0, 0)},
+       NULL},
+      {"tern_generator_load",
+       generator_load,
+       {H(generator), H(file_in_folder("arguments.session")), W(POINTER), W(8)},
+       NULL},
+      {"tern_generator_set_sampler", generator_set_sampler, {H(generator), SO(generator_options)}, NULL},
+      {"tern_generator_get_tokens", generator_get_tokens, {H(generator), W(16), N(4, 2, -1, INT64_MIN), W(8)}, NULL},
       {"tern_generator_set_grammar",
        generator_set_grammar,
        {H(generator), H(tokenizer), N(TERN_GRAMMAR_GBNF, 4, -1, 3, INT32_MAX, INT32_MIN), H(rules),
@@ -714,6 +740,7 @@ printf("%d functions with a status\n", run_table(file_bytes, fd, names, num_name
 no_status();
 close(fd);
 remove(file_in_folder("arguments.state"));
+remove(file_in_folder("arguments.session"));
 remove(file_in_folder("arguments.json"));
 tern_detokenizer_release(detokenizer);
 tern_chat_release(chat);

@@ -33,6 +33,12 @@ static void quarters(tern_context* context) {
   FAILS(TERN_ERR_UNSUPPORTED, tern_generator_truncate(NULL, 0));
   FAILS(TERN_ERR_UNSUPPORTED, tern_generator_set_draft(NULL, NULL));
   FAILS(TERN_ERR_UNSUPPORTED, tern_generator_guesses(NULL, NULL, NULL));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_generator_fork(NULL, NULL, NULL));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_generator_next_batch(NULL, 1, NULL, NULL, NULL));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_generator_save(NULL, NULL, NULL, 0));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_generator_load(NULL, NULL, NULL, NULL));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_generator_set_sampler(NULL, NULL));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_generator_get_tokens(NULL, NULL, 0, NULL));
   CHECK(says("TERN_TEXT") && tern_generator_length(NULL) == 0);
   FAILS(TERN_ERR_UNSUPPORTED, tern_generator_set_grammar(NULL, NULL, TERN_GRAMMAR_GBNF, "root ::= \"a\"", 12, 0));
   CHECK(says("TERN_TEXT"));

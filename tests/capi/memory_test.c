@@ -257,6 +257,60 @@ static void tasks(void) {
   tern_context_release(context);
 }
 
+/* Generators: every allocation of feeding, choosing, copying, saving and loading fails; the tokens are those of a run
+ * with memory. */
+static void generators(void) {
+  tern_context* context = NULL;
+  tern_context_options one = TERN_CONTEXT_OPTIONS_INIT;
+  tern_model* model;
+  const char* path = file_in_folder("memory.session");
+  const int32_t prompt[3] = {1, 2, 3};
+  int32_t want[6];
+  long before, n;
+  one.num_threads = 1;
+  NEED(tern_context_create(&one, &context));
+  model = load(context, "language.tern");
+  for (n = 0, before = -1;; ++n) {
+    tern_generator *g = NULL, *copy = NULL, *both[2];
+    const void* data = NULL;
+    int32_t tokens[6] = {-1, -1, -1, -1, -1, -1}, statuses[2] = {-1, -1};
+    size_t bytes = 0;
+    int k;
+    failed = 0;
+    if (n > 2 && before < 0) before = live;
+    fail_at = n ? allocations + n : 0;
+    AGAIN(tern_generator_create(model, NULL, &g), g == NULL);
+    AGAIN(tern_generator_feed(g, prompt, 3, NULL), tern_generator_length(g) == 0);
+    AGAIN(tern_generator_next(g, &tokens[0], NULL), tokens[0] == -1 && tern_generator_length(g) == 3);
+    AGAIN(tern_generator_save(g, path, "data", 4), 1);
+    AGAIN(tern_generator_fork(g, NULL, &copy), copy == NULL);
+    AGAIN(tern_generator_next(copy, &tokens[1], NULL), tokens[1] == -1 && tern_generator_length(copy) == 4);
+    both[0] = g, both[1] = copy;
+    AGAIN(tern_generator_next_batch(both, 2, tokens + 2, statuses, NULL),
+          tokens[2] == -1 && statuses[0] == -1 && tern_generator_length(g) == 4);
+    for (k = 0; k < 2; ++k) { /* one may have had no memory for itself */
+      CHECK(statuses[k] == TERN_OK || (statuses[k] == TERN_ERR_MEMORY && tokens[2 + k] == -1));
+      if (statuses[k] != TERN_OK) NEED(tern_generator_next(both[k], &tokens[2 + k], NULL));
+    }
+    AGAIN(tern_generator_load(copy, path, &data, &bytes), bytes == 0 && tern_generator_length(copy) == 6);
+    CHECK(bytes == 4 && memcmp(data, "data", 4) == 0 && tern_generator_length(copy) == 4);
+    AGAIN(tern_generator_next(copy, &tokens[4], NULL), tokens[4] == -1);
+    AGAIN(tern_generator_next(copy, &tokens[5], NULL), tokens[5] == -1);
+    disarm();
+    if (n == 0) memcpy(want, tokens, sizeof want);
+    CHECK(memcmp(tokens, want, sizeof want) == 0);
+    CHECK(tokens[2] == tokens[1] && tokens[4] == tokens[1] && tokens[5] == tokens[3]);
+    tern_generator_release(g);
+    tern_generator_release(copy);
+    CHECK(before < 0 || live == before);
+    if (n && !failed) break;
+  }
+  CHECK(n > 40);
+  remove(path);
+  tern_model_release(model);
+  tern_context_release(context);
+}
+
 /* Tokenizers: every allocation of making one, of a text and of a stream fails. */
 static void texts(void) {
   static const char json[] =
@@ -443,5 +497,6 @@ every_allocation_fails();
 runs_take_no_memory();
 tasks();
 texts();
+generators();
 host_allocator();
 MAIN_END("memory")

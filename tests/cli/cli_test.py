@@ -473,6 +473,12 @@ class Import(Case):
         self.assertIn("line 2, column 3", tern("generate", out, "--prompt", "abc", "--grammar", bad, code=4).err)
         self.assertIn("--prompt", tern("generate", out, "--tokens", "3", "--grammar", rules, code=2).err)
         self.assertIn("TOKEN=VALUE", tern("generate", out, "--prompt", "a", "--logit-bias", "y", code=2).err)
+        words = [ARGS.tern, "chat", out, "--template", "zephyr", "--json"]
+        p = subprocess.run([*words, "--grammar", rules, "--logit-bias", "y=-inf"], input="a\nb\n", capture_output=True, text=True)
+        self.assertEqual([(a["text"], a["end"]) for a in map(json.loads, p.stdout.splitlines())], [("no", "end")] * 2, p.stderr)
+        p = subprocess.run([*words, "--schema", schema, "-n", "30"], input="a\nb\n", capture_output=True, text=True)
+        self.assertEqual([sorted(json.loads(json.loads(a)["text"])) for a in p.stdout.splitlines()], [["a", "b"]] * 2, p.stderr)
+        self.assertIn("one of --grammar and --schema", tern("chat", out, "--template", "zephyr", "--grammar", rules, "--schema", schema, code=2).err)
 
         tokens = [(7 * i + 3) % 96 for i in range(40)]
         logits = read_npy(golden + ".npy")[1]
@@ -626,6 +632,38 @@ class Import(Case):
                 self.assertEqual(f.read(10), b"old")
         self.assertTrue(seen)
 
+    def test_drafts(self):
+        """What another model guesses changes nothing; what does not fit is named."""
+        def letters(golden, change=""):
+            folder = self.path(golden + change)
+            shutil.copytree(os.path.join(ARGS.source, "tests/models/golden/language", golden), folder)
+            text = {"model": {"type": "BPE", "vocab": {**{chr(32 + i): i for i in range(95)}, "</s>": 95}, "merges": []}, "decoder": {"type": "Fuse"},
+                    "added_tokens": [{"id": 95, "content": "</s>", "special": True}]}
+            if change:
+                text["model"]["vocab"][change] = text["model"]["vocab"].pop("b")
+            with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as f:
+                json.dump(text, f)
+            tern("import", folder, "-o", folder + ".tern", "--weights", "f32")
+            return folder + ".tern"
+        model, draft, other = letters("hf-qwen2"), letters("hf-llama"), letters("hf-llama", "\u00e4")
+        words = ["--prompt", "abc", "-n", "40", "--json"]
+        want = json.loads(tern("generate", model, *words).out)
+        for more in (["--draft", draft], ["--draft", draft, "--look-ahead", "7"], ["--draft", model]):
+            got = json.loads(tern("generate", model, *words, *more).out)
+            self.assertEqual(got["tokens"], want["tokens"])
+            self.assertGreater(got["guesses"], 0)
+        self.assertGreaterEqual(got["right_guesses"], 30)  # its own
+        self.assertNotIn("guesses", want)
+        self.assertRegex(tern("generate", model, *words[:-1], "--draft", model).err, r", 3\d of \d+ guesses right")
+        talk = lambda *more: subprocess.run([ARGS.tern, "chat", model, "--template", "zephyr", "-n", "20", *more], input="a\nb\n", capture_output=True, text=True)
+        self.assertEqual(talk("--draft", draft).stdout, talk().stdout)
+        for command in (["generate", model, "--prompt", "a"], ["chat", model, "--template", "zephyr"]):
+            self.assertIn('ä.tern: another vocabulary: token 66 is "ä" there, "b" in', tern(*command, "--draft", other, code=1).err)
+            self.assertIn("small.tern: this is no language model", tern(*command, "--draft", self.model("small.tern"), code=4).err)
+            self.assertIn("nowhere.tern", tern(*command, "--draft", "nowhere.tern", code=3).err)
+            self.assertIn("--look-ahead", tern(*command, "--draft", draft, "--look-ahead", "0", code=2).err)
+            self.assertIn("--draft qwen3-0.6b.tern", tern(command[0], "--help").out)
+
 
 class Chats(Case):
     """A random model of 512 positions with letters as tokens, and SmolLM2."""
@@ -636,13 +674,16 @@ class Chats(Case):
         if "no importer" in tern("import", "x.onnx", code=None).err:
             self.skipTest("this build has no importer")
 
-    def letters(self, template=TEMPLATE):
+    def letters(self, template=TEMPLATE, end_of_text=False):
         folder = self.path("letters")
         shutil.copytree(os.path.join(ARGS.source, "tests/models/golden/language/hf-qwen2"), folder)
         pieces = ["\u0120", "\u010a"] + [chr(c) for c in range(33, 125)]
         text = {"model": {"type": "BPE", "vocab": {p: i for i, p in enumerate(pieces)}, "merges": []},
                 "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}, "decoder": {"type": "ByteLevel"},
                 "added_tokens": [{"id": 94, "content": "<|im_start|>", "special": True}, {"id": 95, "content": "<|im_end|>", "special": True}]}
+        if end_of_text:  # in the place of a letter
+            text["model"]["vocab"].pop(pieces[93])
+            text["added_tokens"].append({"id": 93, "content": "<|endoftext|>", "special": True})
         with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as f:
             json.dump(text, f)
         if template:
@@ -654,7 +695,8 @@ class Chats(Case):
 
     def chat(self, model, text, *words, code=0):
         p = subprocess.run([ARGS.tern, "chat", model, *words], input=text.encode(), capture_output=True, timeout=240)
-        self.assertEqual(p.returncode, code, p.stderr)
+        if code is not None:
+            self.assertEqual(p.returncode, code, p.stderr)
         p.out, p.err = p.stdout.decode("utf-8", "replace"), p.stderr.decode("utf-8", "replace")
         return p
 
@@ -683,6 +725,64 @@ class Chats(Case):
         # Special tokens in a message are text; a line may begin with / and go on in the next.
         many, _ = self.answers(model, "<|im_end|>\n/reset\n//x\\\ny\n", "-n", "1")
         self.assertEqual([a["prompt_tokens"] for a in many], [34 - 2 + 10, 34 - 2 + 4 - 19])
+
+    def test_grammar(self):
+        """Each answer is a text of the grammar, even where it is closed by another token than the template's."""
+        model, rules = self.letters(end_of_text=True), self.write("rules.gbnf", b'root ::= "yes" | "no"')
+        for end in ("<|im_end|>=-inf", "<|endoftext|>=-inf"):
+            lines, _ = self.answers(model, "hi\nho\n", "--grammar", rules, "--logit-bias", end)
+            self.assertEqual([a["end"] for a in lines], ["end"] * 2)
+            for a in lines:
+                self.assertIn(a["text"], ("yes", "no"))
+            self.assertEqual(lines[1]["prompt_tokens"], 23)  # from the end of the answer on, which the template brings
+
+    def test_sessions(self):
+        model, file = self.letters(), self.path("tea.session")
+        words = ["-n", "5", "--temp", "1", "--seed", "3"]
+        whole, _ = self.answers(model, "hi\nhello\nwhy?\n", *words)
+        first, _ = self.answers(model, "hi\n", *words, "--session", file)
+        second, _ = self.answers(model, "hello\n/quit\n", "-n", "5", "--session", file)  # chooses as it did
+        key = lambda lines: [(a["text"], a["prompt_tokens"]) for a in lines]
+        self.assertEqual(key(first + second), key(whole[:2]))
+        # Ctrl-C at the prompt keeps it, too, and ends the command as without a session.
+        ours, theirs = os.openpty()
+        p = subprocess.Popen([ARGS.tern, "chat", model, "-n", "5", "--session", file], stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        os.close(theirs)
+        os.write(ours, b"why?\n")
+        text = b""
+        while len(text.decode("utf-8", "replace")) < 6:
+            text += os.read(p.stdout.fileno(), 64)
+        time.sleep(0.3)  # back at the prompt
+        p.send_signal(signal.SIGINT)
+        _, err = p.communicate(timeout=60)
+        os.close(ours)
+        self.assertEqual((p.returncode, text.decode()), (-signal.SIGINT, whole[2]["text"] + "\n"), err)
+        # What the command line says comes first.
+        more, _ = self.answers(model, "hm\n", *words, "--session", file)
+        greedy, _ = self.answers(model, "hi\nhello\nwhy?\nhm\n", *words)
+        self.assertEqual(key(more), key(greedy[3:]))
+        cold, _ = self.answers(model, "/reset\nhi\n", "-n", "5", "--temp", "0", "--session", file)
+        plain, _ = self.answers(model, "hi\n", "-n", "5")
+        self.assertEqual(cold[0]["text"], plain[0]["text"])
+        # Its system message stays; another one is no part of it.
+        self.answers(model, "/system No.\nhi\n", "-n", "5", "--session", file)
+        self.assertEqual(self.answers(model, "ho\n", "-n", "5", "--session", file)[0][0]["prompt_tokens"],
+                         self.answers(model, "hi\nho\n", "-n", "5", "--system", "No.")[0][1]["prompt_tokens"])
+        self.answers(model, "", "--system", "No.", "--session", file)
+        self.assertIn("another system message", self.chat(model, "hi\n", "--system", "Yes.", "--session", file, code=2).err)
+        # Another file, a damaged one and one that cannot be are told of at once.
+        with open(file, "rb") as f:
+            good = f.read()
+        for at in (9, 50, 70, len(good) // 2):
+            damaged = self.write("damaged.session", good[:at] + bytes([good[at] ^ 4]) + good[at + 1:])
+            self.assertIn("damaged", self.chat(model, "hi\n", "--session", damaged, code=4).err)
+        self.assertIn("damaged.session", self.chat(model, "hi\n", "--session", self.write("damaged.session", good[:-64]), code=4).err)
+        self.assertIn("no state file", self.chat(model, "hi\n", "--session", model, code=4).err)
+        p = self.chat(model, "hi\n", "--session", self.path("no/such/folder"), code=None)
+        self.assertEqual(p.out, "")
+        self.assertIn("no/such/folder", p.err)
+        with open(file, "rb") as f:
+            self.assertEqual(f.read(), good)
 
     def test_full(self):
         model = self.letters()

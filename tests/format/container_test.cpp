@@ -347,7 +347,7 @@ TEST(Metadata, Limits) {
                         {&tern_limits::max_nodes, nodes, "max_nodes"},
                         {&tern_limits::max_graphs, p.model.graphs.size(), "max_graphs"},
                         {&tern_limits::max_name_bytes, 11, "max_name_bytes"},
-                        {&tern_limits::max_tensor_bytes, 5 * 40 * 4, "max_tensor_bytes"}};
+                        {&tern_limits::max_tensor_bytes, 2 * 1088, "max_tensor_bytes"}};
   for (const Case& c : cases) {
     tern_limits limits = TERN_LIMITS_INIT;
     limits.*c.field = c.present - 1;

@@ -424,7 +424,7 @@ TEST(Write, RefusesWhatCannotBeRead) {
   refused([](ModelDef& m) { m.parameters.back().shape[0] = -1; }, TERN_ERR_SHAPE, "dim 0 is -1");
   refused(
       [](ModelDef& m) {
-        m.parameters.back().encoding = Encoding::block_int8, m.parameters.back().dtype = TERN_DTYPE_I64;
+        m.parameters.back().encoding = Encoding::panel_int8, m.parameters.back().dtype = TERN_DTYPE_I64;
       },
       TERN_ERR_TYPE, "");
   refused([](ModelDef& m) { m.parameters[1].name = m.parameters[0].name; }, kBad, "exists twice");

@@ -55,7 +55,7 @@ ModelDef small_model() {
   const int32_t w = add_parameter(m, "w", Encoding::plain, {4, 3}),
                 bias = add_parameter(m, "bias", Encoding::plain, {4});
   const int32_t panels = add_parameter(m, "panels", Encoding::panel32, {40, 4}),
-                blocks = add_parameter(m, "blocks", Encoding::block_int8, {5, 40});
+                blocks = add_parameter(m, "blocks", Encoding::panel_int8, {5, 40});
   m.states.push_back({"cache", TERN_DTYPE_F32, Shape{16, 4}});
 
   m.signatures.resize(2);

@@ -18,7 +18,7 @@ namespace tern::test {
 using File = std::vector<uint8_t>;
 
 // x [batch, 3] -> linear -> relu -> reshape by a shape computed from x's dims; parameters plain, panel32 and
-// block_int8; constants; a state that is read and written; a symbolic batch; a position; metadata.
+// panel_int8; constants; a state that is read and written; a symbolic batch; a position; metadata.
 ModelDef small_model();
 // A model whose node has sub-graphs: `depth` of them, one within the other (depth 1: a signature alone).
 // Uses `if`, if the library has it; has_control() says so.

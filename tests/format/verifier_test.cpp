@@ -210,13 +210,13 @@ TEST(Verifier, Encoding) {
                  "encoding 'ternary9'");
   expect_refused([](Parts& p) { p.model.parameters[0]->encoding = "?"; }, TERN_ERR_UNSUPPORTED_VERSION, "encoding");
   // Stored as other bytes than the encoding takes, and an element type that it does not take.
-  expect_refused([](Parts& p) { p.model.parameters[0]->encoding = "block_int8"; }, kCorrupt, "");
+  expect_refused([](Parts& p) { p.model.parameters[0]->encoding = "panel_int8"; }, kCorrupt, "");
   expect_refused([](Parts& p) { p.model.parameters[2]->dtype = TERN_DTYPE_I32; }, kCorrupt, "");
   expect_refused([](Parts& p) { p.model.parameters[3]->encoding = ""; }, kCorrupt, "takes 800 bytes");
   // States.
   expect_refused([](Parts& p) { p.model.states[0]->encoding = "ternary9"; }, TERN_ERR_UNSUPPORTED_VERSION,
                  "'cache' is in encoding 'ternary9'");
-  expect_refused([](Parts& p) { p.model.states[0]->encoding = "block_int8"; }, kCorrupt, "a plain tensor is needed");
+  expect_refused([](Parts& p) { p.model.states[0]->encoding = "panel_int8"; }, kCorrupt, "a plain tensor is needed");
   expect_refused([](Parts& p) { p.model.states[0]->encoding = "panel32", p.model.states[0]->shape = {64}; }, kCorrupt,
                  "needs a matrix");
   expect_refused([](Parts& p) { p.model.states[0]->encoding = "panel32", p.model.states[0]->dtype = TERN_DTYPE_I32; },
@@ -596,12 +596,12 @@ TEST(Verifier, StateReadAfterWrite) {
 TEST(Verifier, EncodedStates) {
   NEEDS_STATE_WRITE();
   ModelDef m;
-  m.states.push_back({"s", TERN_DTYPE_F32, Shape{9, 40}, Encoding::block_int8});
+  m.states.push_back({"s", TERN_DTYPE_F32, Shape{9, 40}, Encoding::panel_int8});
   m.signatures.resize(1);
   m.signatures[0].name = "f";
   Graph& g = m.signatures[0].graph;
   Value s;
-  s.dtype = TERN_DTYPE_F32, s.encoding = Encoding::block_int8, s.kind = ValueKind::state, s.shape = {9, 40},
+  s.dtype = TERN_DTYPE_F32, s.encoding = Encoding::panel_int8, s.kind = ValueKind::state, s.shape = {9, 40},
   s.index = 0;
   const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {2, 40}), rows = add_input(g, "rows", TERN_DTYPE_F32, {9, 40});
   const ValueId state = add_value(g, std::move(s)), y = emit(g, "linear", {x, state});

@@ -214,11 +214,11 @@ TEST(Gguf, MixedTypes) {
   constexpr uint32_t kF16 = 1, kQ8_0 = 8, kQ6K = 14, kTq1_0 = 34, kTq2_0 = 35;
   const struct {
     uint32_t embed, attention, gate, down;
-    const char* encoding;  // of each projection
-  } cases[] = {{kF16, kTq2_0, kTq2_0, kTq2_0, "ternary2"},   {kQ6K, kTq2_0, kTq2_0, kTq2_0, "ternary2"},
-               {kF16, kTq2_0, kTq2_0, kQ8_0, "block_int8"},  {kF16, kQ6K, kTq2_0, kTq2_0, "block_int8"},
-               {kF16, kTq2_0, kF16, kTq2_0, "block_int8"},   {kTq2_0, kQ8_0, kQ8_0, kQ8_0, "block_int8"},
-               {kTq2_0, kTq2_0, kTq2_0, kTq2_0, "ternary2"}, {kF16, kQ8_0, kQ8_0, kTq1_0, "block_int8"}};
+    bool ternary;
+  } cases[] = {{kF16, kTq2_0, kTq2_0, kTq2_0, true},   {kQ6K, kTq2_0, kTq2_0, kTq2_0, true},
+               {kF16, kTq2_0, kTq2_0, kQ8_0, false},   {kF16, kQ6K, kTq2_0, kTq2_0, false},
+               {kF16, kTq2_0, kF16, kTq2_0, false},    {kTq2_0, kQ8_0, kQ8_0, kQ8_0, false},
+               {kTq2_0, kTq2_0, kTq2_0, kTq2_0, true}, {kF16, kQ8_0, kQ8_0, kTq1_0, false}};
   for (const auto& c : cases) {
     SCOPED_TRACE(std::to_string(c.embed) + " " + std::to_string(c.attention) + " " + std::to_string(c.gate) + " " +
                  std::to_string(c.down));
@@ -229,17 +229,16 @@ TEST(Gguf, MixedTypes) {
     for (const Parameter& p : model.parameters) {
       if (p.shape.rank != 2) continue;
       projections += p.name.starts_with("layers.");
-      EXPECT_STREQ(encoding_name(p.encoding), p.name.starts_with("layers.") ? c.encoding : "block_int8") << p.name;
+      EXPECT_EQ(p.encoding == Encoding::ternary2, c.ternary && p.name.starts_with("layers.")) << p.name;
     }
     for (const Node& n : model.signatures[0].graph.nodes) rounded += std::string_view(n.op->name) == "bit_linear";
-    const bool ternary = std::strcmp(c.encoding, "ternary2") == 0;
     EXPECT_EQ(projections, 7);
-    EXPECT_EQ(rounded, ternary ? 7 : 0);
+    EXPECT_EQ(rounded, c.ternary ? 7 : 0);
     // Asked for, the others are refused by name, and nothing else is taken for ternary.
     ImportOptions options;
     options.weights = "ternary";
-    EXPECT_EQ(import_gguf(file, options, &model), ternary ? TERN_OK : TERN_ERR_UNSUPPORTED);
-    if (!ternary) EXPECT_NE(std::strstr(thread_error().message, "is not ternary"), nullptr) << thread_error().message;
+    EXPECT_EQ(import_gguf(file, options, &model), c.ternary ? TERN_OK : TERN_ERR_UNSUPPORTED);
+    if (!c.ternary) EXPECT_NE(std::strstr(thread_error().message, "is not ternary"), nullptr) << thread_error().message;
   }
 }
 

@@ -105,7 +105,7 @@ TEST(EncodedKernels, Products) {
 
         a.epilogue = {};
         a.x = t.data(), a.y = u.data(), a.x_stride = w.rows, a.y_stride = w.cols;
-        run(k.encoded->matmul_t, &a, encoded_units_t(a), encoded_scratch_bytes_t(a), u.data(), u.bytes());
+        run(k.encoded->matmul_t, &a, encoded_units_t(a), kEncodedScratchBytesT, u.data(), u.bytes());
         want.assign((size_t)(m * w.cols), 0);
         for (int64_t i = 0; i < m * w.cols; ++i)
           for (int64_t r = 0; r < w.rows; ++r)
@@ -138,10 +138,10 @@ TEST(EncodedKernels, ManyRows) {
 
       a.epilogue = {};
       a.x = y.data(), a.y = u.data(), a.x_stride = w.rows, a.y_stride = w.cols;
-      run(k.encoded->matmul_t, &a, encoded_units_t(a), encoded_scratch_bytes_t(a), u.data(), u.bytes());
+      run(k.encoded->matmul_t, &a, encoded_units_t(a), kEncodedScratchBytesT, u.data(), u.bytes());
       b = a;
       b.m = 1, b.x = y.data() + (m - 1) * w.rows, b.y = back.data();
-      run(k.encoded->matmul_t, &b, encoded_units_t(b), encoded_scratch_bytes_t(b), back.data(), back.bytes());
+      run(k.encoded->matmul_t, &b, encoded_units_t(b), kEncodedScratchBytesT, back.data(), back.bytes());
       EXPECT_EQ(std::memcmp(back.data(), u.data() + (m - 1) * w.cols, back.bytes()), 0);
     });
   });

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Small random language models of GGUF files and of Hugging Face folders, against transformers (language_goldens.py).
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -25,12 +27,12 @@ struct Language : testing::TestWithParam<const char*> {
   Model model;
   std::vector<float> want;
 
-  void import(const char* name, const char* weights, int32_t threads, const char* cache) {
+  void import(const char* name, const char* weights, int32_t threads, const char* cache, const char* activations) {
     model.reset(), context.reset();
     std::string folder = (std::filesystem::temp_directory_path() / "tern-language-XXXXXX").string();
     ASSERT_TRUE(mkdtemp(folder.data()));
     tern_import_options options = TERN_IMPORT_OPTIONS_INIT;
-    options.weights = weights, options.cache = cache;
+    options.weights = weights, options.cache = cache, options.activations = activations;
     const std::string file = folder + "/m.tern";
     const std::string source = std::strncmp(name, "hf-", 3) == 0 ? golden(name) : golden(std::string(name) + ".gguf");
     ASSERT_EQ(tern_import_file(source.c_str(), file.c_str(), &options), TERN_OK) << tern_import_error();
@@ -38,8 +40,8 @@ struct Language : testing::TestWithParam<const char*> {
     std::filesystem::remove_all(folder);
   }
   void open(const char* name, const char* weights, int32_t threads = 1, const char* cache = nullptr,
-            size_t rows = kTokens) {
-    ASSERT_NO_FATAL_FAILURE(import(name, weights, threads, cache));
+            const char* activations = nullptr, size_t rows = kTokens) {
+    ASSERT_NO_FATAL_FAILURE(import(name, weights, threads, cache, activations));
     ASSERT_TRUE(read_npy(golden(std::string(name) + ".npy"), &want));
     ASSERT_EQ(want.size(), rows * kVocabulary);
   }
@@ -83,7 +85,7 @@ TEST_P(Language, LogitsOfEachToken) {
 
 // A token's logits have the same bits alone, behind a prompt in one piece, and after it was forgotten and given again.
 TEST_P(Language, SameBitsHoweverTheyAreFed) {
-  for (const char* weights : {"f32", "f16", "q8_0"})
+  for (const char* weights : {"f32", "f16", "q8_0", "q4_0", "q4_1"})
     for (const int32_t threads : {1, 2}) {
       ASSERT_NO_FATAL_FAILURE(open(GetParam(), weights, threads));
       const std::vector<int32_t> tokens = golden_tokens();
@@ -101,20 +103,41 @@ TEST_P(Language, SameBitsHoweverTheyAreFed) {
 
 TEST_P(Language, SmallerWeightsAndCaches) {
   const struct {
-    const char *weights, *cache;
+    const char *weights, *cache, *activations;
     double bound;
-  } forms[] = {{"f16", nullptr, 2e-3}, {"q8_0", nullptr, 0.05}, {"f32", "f16", 2e-3}, {"f32", "int8", 0.05}};
+  } forms[] = {{"f16", nullptr, nullptr, 2e-3},
+               {"q8_0", nullptr, "f32", 0.05},
+               {"f32", "f16", nullptr, 2e-3},
+               {"f32", "int8", nullptr, 0.05}};
   std::vector<float> before;
-  for (const auto& [weights, cache, bound] : forms) {
-    ASSERT_NO_FATAL_FAILURE(open(GetParam(), weights, 1, cache));
+  for (const auto& [weights, cache, activations, bound] : forms) {
+    ASSERT_NO_FATAL_FAILURE(open(GetParam(), weights, 1, cache, activations));
     const Generator g = generator();
     const std::vector<int32_t> tokens = golden_tokens();
     ASSERT_OK(tern_generator_feed(g.get(), tokens.data(), kTokens, nullptr));
     const std::vector<float> got = logits_of(g.get());
     EXPECT_LT(distance(got.data(), want.data() + (kTokens - 1) * kVocabulary, kVocabulary), bound)
-        << weights << " " << (cache ? cache : "");
+        << weights << " " << (cache ? cache : "") << " " << (activations ? activations : "");
     EXPECT_NE(got, before);
     before = got;
+  }
+}
+
+// What meets weights of few bits is rounded: the logits are near those without that.
+TEST_P(Language, RoundedActivations) {
+  const std::vector<int32_t> tokens = golden_tokens();
+  const auto last_logits = [&](const char* weights, const char* activations) {
+    open(GetParam(), weights, 1, nullptr, activations);
+    if (HasFatalFailure()) return std::vector<float>();
+    const Generator g = generator();
+    EXPECT_OK(tern_generator_feed(g.get(), tokens.data(), kTokens, nullptr));
+    return logits_of(g.get());
+  };
+  for (const char* weights : {"q8_0", "q4_0", "q4_1"}) {
+    const std::vector<float> rounded = last_logits(weights, nullptr), whole = last_logits(weights, "f32");
+    ASSERT_EQ(rounded.size(), (size_t)kVocabulary);
+    EXPECT_NE(rounded, whole);
+    EXPECT_LT(distance(rounded.data(), whole.data(), kVocabulary), 0.1) << weights;
   }
 }
 
@@ -132,12 +155,12 @@ INSTANTIATE_TEST_SUITE_P(Folders, Language,
                          test_name);
 
 // Models whose projections are ternary are stored so and round what these read to 8 bits, unless other weights are
-// asked for. Their embeddings are such that 8 bits hold them exactly.
+// asked for. Their embeddings are such that 8 bits hold them exactly, and what meets the head stays f32 here.
 TEST_F(Language, TernaryProjections) {
   for (const char* name :
        {"bitnet-ternary", "hf-bitnet-multiply", "hf-bitnet-divide", "hf-bitnet-online", "hf-bitnet-inner"}) {
     SCOPED_TRACE(name);
-    ASSERT_NO_FATAL_FAILURE(open(name, nullptr, 1, "f32"));
+    ASSERT_NO_FATAL_FAILURE(open(name, nullptr, 1, "f32", "f32"));
     if (std::strncmp(name, "hf-", 3) == 0) {
       ASSERT_TRUE(read_npy(golden(std::string(name) + "-int8.npy"), &want));
     }
@@ -163,7 +186,7 @@ struct Embedder : Language {
     int32_t signature = -1;
     EXPECT_OK(tern_session_create(model.get(), nullptr, &made));
     const Session session(made);
-    EXPECT_OK(tern_model_find_signature(model.get(), "embed", &signature));
+    EXPECT_OK(tern_model_find_signature(model.get(), "embedding", &signature));
     const auto tensor = [&](const std::vector<int64_t>& numbers) {
       const int64_t dims[] = {(int64_t)numbers.size()};
       tern_tensor* t = nullptr;
@@ -197,7 +220,7 @@ TEST_F(Embedder, VectorsOfTexts) {
   for (int64_t i = 0; i < kTokens; ++i) all.push_back(i);
   for (const auto& c : cases) {
     SCOPED_TRACE(std::string(c.model) + " " + (c.weights ? c.weights : ""));
-    ASSERT_NO_FATAL_FAILURE(import(c.model, c.weights, 1, "f32"));
+    ASSERT_NO_FATAL_FAILURE(import(c.model, c.weights, 1, "f32", "f32"));
     ASSERT_TRUE(read_npy(golden(c.golden), &want));
     ASSERT_EQ(want.size(), (size_t)(kTokens * kWidth));
     const std::vector<float> got = vectors(all);
@@ -217,7 +240,7 @@ constexpr int32_t kLong = 4096;
 
 struct LongLanguage : Language {
   void open_long(const std::string& name, const char* weights) {
-    ASSERT_NO_FATAL_FAILURE(open(name.c_str(), weights, 2, "f32", std::size(kPlaces)));
+    ASSERT_NO_FATAL_FAILURE(open(name.c_str(), weights, 2, "f32", "f32", std::size(kPlaces)));
     ASSERT_EQ(tern_generator_capacity(generator().get()), kLong);
   }
   static std::vector<int32_t> long_tokens() {
@@ -596,6 +619,351 @@ TEST_F(Language, Slides) {
   EXPECT_EQ(tern_generator_create(model.get(), &options, &made), TERN_ERR_INVALID_ARGUMENT);
 }
 
+std::string temporary_file(const char* name) {
+  return (std::filesystem::temp_directory_path() / (std::string("tern-") + std::to_string(getpid()) + name)).string();
+}
+
+std::vector<int32_t> tokens_of(tern_generator* g) {
+  std::vector<int32_t> tokens((size_t)tern_generator_length(g));
+  int64_t count = -1;
+  EXPECT_OK(tern_generator_get_tokens(g, tokens.data(), (int64_t)tokens.size(), &count));
+  EXPECT_EQ(count, (int64_t)tokens.size());
+  return tokens;
+}
+
+// A generator that was saved goes on in another one to the same tokens and logits: whether it was saved after a prompt,
+// after a choice, behind guesses or when tokens had slid away.
+TEST_F(Language, SavedAndLoaded) {
+  const std::string file = temporary_file("saved.session");
+  for (const char* cache : {"f32", "int8"}) {
+    ASSERT_NO_FATAL_FAILURE(open("llama", "f32", 1, cache));
+    tern_generator_options options = TERN_GENERATOR_OPTIONS_INIT;
+    options.temperature = 0.8f, options.top_k = 20, options.top_p = 0.9f, options.min_p = 0.01f;
+    options.repetition_penalty = 1.1f, options.seed = 9, options.look_ahead = 3;
+    options.when_full = TERN_WHEN_FULL_SLIDE, options.keep = 4;
+    const auto make = [&](const tern_generator_options* o) {
+      tern_generator* made = nullptr;
+      EXPECT_OK(tern_generator_create(model.get(), o, &made));
+      return Generator(made);
+    };
+    const std::vector<int32_t> prompt = golden_tokens();
+    const Generator g = make(&options);
+    tern_generator_options other = TERN_GENERATOR_OPTIONS_INIT;
+    other.when_full = TERN_WHEN_FULL_SLIDE, other.keep = 4;
+    ASSERT_OK(tern_generator_feed(g.get(), prompt.data(), kTokens, nullptr));
+    for (const int n : {0, 1, 2, 30, 60, 500}) {
+      SCOPED_TRACE(n);
+      int32_t token = 0;
+      for (int i = 0; i < n; ++i) ASSERT_OK(tern_generator_next(g.get(), &token, nullptr));
+      ASSERT_OK(tern_generator_save(g.get(), file.c_str(), "of the app", 10));
+      const Generator h = make(&other);
+      ASSERT_OK(tern_generator_feed(h.get(), prompt.data(), 7, nullptr));
+      ASSERT_OK(tern_generator_next(h.get(), &token, nullptr));
+      const void* data = nullptr;
+      size_t bytes = 0;
+      ASSERT_OK(tern_generator_load(h.get(), file.c_str(), &data, &bytes));
+      EXPECT_EQ(std::string((const char*)data, bytes), "of the app");
+      EXPECT_EQ(tokens_of(h.get()), tokens_of(g.get()));
+      EXPECT_EQ(logits_of(h.get()), logits_of(g.get()));
+      for (int i = 0; i < 40; ++i) {
+        int32_t same = -1;
+        ASSERT_OK(tern_generator_next(g.get(), &token, nullptr));
+        ASSERT_OK(tern_generator_next(h.get(), &same, nullptr));
+        ASSERT_EQ(same, token) << i;
+      }
+      EXPECT_EQ(logits_of(h.get()), logits_of(g.get()));
+      // Other ways of choosing take the place of those in the file.
+      ASSERT_OK(tern_generator_set_sampler(h.get(), &other));
+      const std::vector<float> logits = logits_of(h.get());
+      ASSERT_OK(tern_generator_next(h.get(), &token, nullptr));
+      EXPECT_EQ(token, std::max_element(logits.begin(), logits.end()) - logits.begin());
+    }
+    // An empty one, too.
+    ASSERT_OK(tern_generator_truncate(g.get(), 0));
+    ASSERT_OK(tern_generator_save(g.get(), file.c_str(), nullptr, 0));
+    const Generator h = make(nullptr);
+    const void* data = nullptr;
+    size_t bytes = 1;
+    ASSERT_OK(tern_generator_load(h.get(), file.c_str(), &data, &bytes));
+    EXPECT_EQ(bytes, 0u);
+    int32_t token = 0;
+    EXPECT_EQ(tern_generator_next(h.get(), &token, nullptr), TERN_ERR_STATE);
+  }
+  std::filesystem::remove(file);
+}
+
+// Each way of choosing is in the file, and a copy goes on as the one that it was made of, behind guesses and where tokens
+// have slid away, too.
+TEST_F(Language, WaysOfChoosingAreKept) {
+  ASSERT_NO_FATAL_FAILURE(open("llama", "f32"));
+  const std::string file = temporary_file("ways.session");
+  tern_generator_options greedy = TERN_GENERATOR_OPTIONS_INIT;
+  greedy.when_full = TERN_WHEN_FULL_SLIDE, greedy.keep = 2;
+  tern_generator_options ways[6] = {greedy, greedy, greedy, greedy, greedy, greedy};
+  ways[0].temperature = 1;
+  ways[1].temperature = 1, ways[1].top_k = 3;
+  ways[2].temperature = 1, ways[2].top_p = 0.3f;
+  ways[3].temperature = 1, ways[3].min_p = 0.3f;
+  ways[4].temperature = 1, ways[4].seed = 4;
+  ways[5].repetition_penalty = 1.2f;
+  const int32_t first = 7;
+  const auto make = [&](const tern_generator_options& o) {
+    tern_generator* made = nullptr;
+    EXPECT_OK(tern_generator_create(model.get(), &o, &made));
+    return Generator(made);
+  };
+  const auto text = [](tern_generator* g, int count) {
+    std::vector<int32_t> tokens((size_t)count);
+    for (int32_t& t : tokens) EXPECT_OK(tern_generator_next(g, &t, nullptr));
+    return tokens;
+  };
+  std::set<std::vector<int32_t>> all;
+  for (tern_generator_options& o : ways) {
+    const Generator g = make(o);
+    ASSERT_OK(tern_generator_feed(g.get(), &first, 1, nullptr));
+    ASSERT_OK(tern_generator_save(g.get(), file.c_str(), nullptr, 0));
+    const std::vector<int32_t> want = text(g.get(), 30);
+    EXPECT_TRUE(all.insert(want).second);
+    const Generator h = make(greedy);
+    const void* data = nullptr;
+    size_t bytes = 0;
+    ASSERT_OK(tern_generator_load(h.get(), file.c_str(), &data, &bytes));
+    EXPECT_EQ(text(h.get(), 30), want);
+  }
+  std::filesystem::remove(file);
+
+  ways[1].look_ahead = 3;
+  const Generator g = make(ways[1]);
+  const std::vector<int32_t> prompt = {5, 17, 40, 5, 17, 40, 5, 17, 40, 5, 17};
+  ASSERT_OK(tern_generator_feed(g.get(), prompt.data(), (int64_t)prompt.size(), nullptr));
+  for (const int count : {0, 1, 2, 3, 500, 50}) {
+    text(g.get(), count);
+    tern_generator *copy = nullptr, *second = nullptr;
+    ASSERT_OK(tern_generator_fork(g.get(), &ways[1], &copy));
+    const Generator keep(copy);
+    EXPECT_EQ(logits_of(copy), logits_of(g.get()));
+    ASSERT_OK(tern_generator_fork(copy, &ways[1], &second));
+    const Generator keep_second(second);
+    const std::vector<int32_t> want = text(g.get(), 20);
+    EXPECT_EQ(text(copy, 20), want) << count;
+    EXPECT_EQ(text(second, 20), want) << count;
+    EXPECT_EQ(logits_of(second), logits_of(g.get()));
+  }
+}
+
+// Files of other models and other files are refused by what is wrong with them, and nothing has changed.
+TEST_F(Language, NotLoaded) {
+  const std::string file = temporary_file("other.session");
+  ASSERT_NO_FATAL_FAILURE(open("hf-llama", "f32"));
+  const std::vector<int32_t> prompt = golden_tokens();
+  const void* data = nullptr;
+  size_t bytes = 7;
+  {
+    const Generator g = generator();
+    ASSERT_OK(tern_generator_feed(g.get(), prompt.data(), 5, nullptr));
+    ASSERT_OK(tern_generator_save(g.get(), file.c_str(), nullptr, 0));
+  }
+  const auto refused = [&](tern_status status, const char* why) {
+    const Generator g = generator();
+    ASSERT_OK(tern_generator_feed(g.get(), prompt.data(), 9, nullptr));
+    const std::vector<float> before = logits_of(g.get());
+    EXPECT_EQ(tern_generator_load(g.get(), file.c_str(), &data, &bytes), status);
+    EXPECT_NE(std::string(tern_last_error_message()).find(why), std::string::npos) << tern_last_error_message();
+    EXPECT_EQ(bytes, 7u);
+    EXPECT_EQ(logits_of(g.get()), before);
+    EXPECT_EQ(tokens_of(g.get()), std::vector<int32_t>(prompt.begin(), prompt.begin() + 9));
+    int32_t token = 0;
+    EXPECT_OK(tern_generator_next(g.get(), &token, nullptr));
+  };
+  ASSERT_NO_FATAL_FAILURE(open("hf-llama", "f16", 1, "f32"));
+  refused(TERN_ERR_SHAPE, "its weights are not these");
+  ASSERT_NO_FATAL_FAILURE(open("qwen3", "f32"));
+  refused(TERN_ERR_SHAPE, "another model");
+  ASSERT_NO_FATAL_FAILURE(open("hf-llama", "f32", 1, "int8"));
+  refused(TERN_ERR_SHAPE, "another model");
+  ASSERT_NO_FATAL_FAILURE(open("hf-llama", "f32"));
+  std::filesystem::resize_file(file, std::filesystem::file_size(file) - 64);
+  refused(TERN_ERR_CORRUPT, "bytes");
+  std::filesystem::resize_file(file, 100);
+  refused(TERN_ERR_CORRUPT, "100 bytes");
+  std::filesystem::remove(file);
+  refused(TERN_ERR_NOT_FOUND, "other.session");
+  // The state alone.
+  tern_state* state = nullptr;
+  ASSERT_OK(tern_state_create(model.get(), &state));
+  ASSERT_OK(tern_state_save(state, file.c_str()));
+  refused(TERN_ERR_CORRUPT, "tern_state_load");
+  const Generator g = generator();
+  ASSERT_OK(tern_generator_save(g.get(), file.c_str(), nullptr, 0));
+  EXPECT_EQ(tern_state_load(state, file.c_str()), TERN_ERR_CORRUPT);
+  EXPECT_NE(std::string(tern_last_error_message()).find("tern_generator_load"), std::string::npos);
+  tern_state_release(state);
+  std::filesystem::remove(file);
+}
+
+// Several sequences of different lengths and with different ways of choosing, which share a beginning, join and leave:
+// each has the tokens, the logits and the logarithms of probabilities that it has alone, in every bit.
+TEST_F(Language, Batches) {
+  struct Form {
+    const char *name, *weights, *cache;
+    int32_t threads;
+  };
+  for (const Form& form : {Form{"llama", "f32", "f32", 1}, Form{"hf-gemma3", "q8_0", "int8", 2},
+                           Form{"bitnet-ternary", nullptr, "f16", 2}}) {
+    SCOPED_TRACE(form.name);
+    ASSERT_NO_FATAL_FAILURE(open(form.name, form.weights, form.threads, form.cache));
+    constexpr int kSequences = 9, kSteps = 40;
+    const auto options_of = [](int i) {
+      tern_generator_options o = TERN_GENERATOR_OPTIONS_INIT;
+      o.log_probabilities = 2;
+      if (i % 3) o.temperature = 0.5f * (float)(i % 3), o.seed = (uint64_t)i;
+      if (i == 4) o.repetition_penalty = 1.3f, o.top_k = 10;
+      if (i == 5) o.when_full = TERN_WHEN_FULL_SLIDE, o.keep = 3;
+      if (i == 7) o.look_ahead = 4;
+      return o;
+    };
+    const std::vector<int32_t> shared = golden_tokens();  // of which some keep a part
+    const auto prompt_of = [&](int i) {
+      std::vector<int32_t> tokens(shared.begin(), shared.begin() + (i % 2 ? kTokens : 11));
+      for (int k = 0; k < (i == 5 ? 465 : 1 + 13 * i); ++k) tokens.push_back((5 * k + 3 * i) % kVocabulary);
+      return tokens;
+    };
+    const auto joins = [](int i) { return 2 * i; };
+    const auto leaves = [](int i) { return i == 3 ? 12 : kSteps; };
+    const auto note = [](tern_generator* g, std::vector<float>* logs) {
+      const int32_t* list = nullptr;
+      const float* values = nullptr;
+      int64_t count = 0;
+      EXPECT_OK(tern_generator_log_probabilities(g, &list, &values, &count));
+      logs->insert(logs->end(), values, values + count);
+    };
+    struct Text {
+      std::vector<int32_t> tokens;
+      std::vector<float> logs, logits;
+      bool operator==(const Text&) const = default;
+    };
+    std::vector<Text> alone, together((size_t)kSequences);
+    for (int i = 0; i < kSequences; ++i) {
+      const tern_generator_options o = options_of(i);
+      tern_generator* made = nullptr;
+      ASSERT_OK(tern_generator_create(model.get(), &o, &made));
+      const Generator g(made);
+      const std::vector<int32_t> prompt = prompt_of(i);
+      ASSERT_OK(tern_generator_feed(made, prompt.data(), (int64_t)prompt.size(), nullptr));
+      Text text;
+      for (int step = joins(i); step < leaves(i); ++step) {
+        text.tokens.push_back(-1);
+        ASSERT_OK(tern_generator_next(made, &text.tokens.back(), nullptr));
+        note(made, &text.logs);
+      }
+      text.logits = logits_of(made);
+      alone.push_back(text);
+    }
+
+    const Generator first = generator();
+    ASSERT_OK(tern_generator_feed(first.get(), shared.data(), kTokens, nullptr));
+    std::vector<Generator> family((size_t)kSequences);
+    for (int step = 0; step < kSteps; ++step) {
+      std::vector<tern_generator*> list;
+      std::vector<int> numbers;
+      for (int i = 0; i < kSequences; ++i) {
+        Generator& g = family[(size_t)i];
+        if (step == joins(i)) {
+          const tern_generator_options o = options_of(i);
+          tern_generator* made = nullptr;
+          ASSERT_OK(tern_generator_fork(first.get(), &o, &made));
+          g.reset(made);
+          const std::vector<int32_t> prompt = prompt_of(i);
+          const int64_t same = i % 2 ? kTokens : 11;
+          ASSERT_OK(tern_generator_truncate(made, same));
+          ASSERT_OK(tern_generator_feed(made, prompt.data() + same, (int64_t)prompt.size() - same, nullptr));
+        }
+        if (step < joins(i) || step >= leaves(i)) continue;
+        list.push_back(g.get()), numbers.push_back(i);
+      }
+      if (step % 2) std::reverse(list.begin(), list.end()), std::reverse(numbers.begin(), numbers.end());
+      std::vector<int32_t> tokens(list.size(), -7), statuses(list.size(), -7);
+      ASSERT_OK(tern_generator_next_batch(list.data(), (int32_t)list.size(), tokens.data(), statuses.data(), nullptr));
+      for (size_t k = 0; k < list.size(); ++k) {
+        EXPECT_EQ(statuses[k], TERN_OK);
+        Text& text = together[(size_t)numbers[k]];
+        text.tokens.push_back(tokens[k]);
+        note(list[k], &text.logs);
+      }
+    }
+    for (int i = 0; i < kSequences; ++i) {
+      together[(size_t)i].logits = logits_of(family[(size_t)i].get());
+      EXPECT_TRUE(together[(size_t)i] == alone[(size_t)i]) << i;
+    }
+    // What they share was not written by them; one that is alone again goes on.
+    EXPECT_EQ(tokens_of(first.get()), shared);
+    const Generator other = generator();
+    ASSERT_OK(tern_generator_feed(other.get(), shared.data(), kTokens, nullptr));
+    EXPECT_EQ(logits_of(first.get()), logits_of(other.get()));
+    EXPECT_NE(together[0].tokens, together[1].tokens);
+  }
+}
+
+// In a batch each has its own end; what cannot be is refused, and a call that is stopped changes nothing.
+TEST_F(Language, BatchesThatEnd) {
+  ASSERT_NO_FATAL_FAILURE(open("llama", "f32"));
+  const std::vector<int32_t> prompt = golden_tokens();
+  const Generator a = generator(), stranger = generator();
+  ASSERT_OK(tern_generator_feed(a.get(), prompt.data(), 5, nullptr));
+  const auto fork = [&] {
+    tern_generator* made = nullptr;
+    EXPECT_OK(tern_generator_fork(a.get(), nullptr, &made));
+    return Generator(made);
+  };
+  const Generator empty = fork(), full = fork(), forbidden = fork();
+  ASSERT_OK(tern_generator_truncate(empty.get(), 0));
+  std::vector<int32_t> many(507, 3), all((size_t)kVocabulary);
+  ASSERT_OK(tern_generator_feed(full.get(), many.data(), 507, nullptr));
+  for (int32_t t = 0; t < kVocabulary; ++t) all[(size_t)t] = t;
+  const std::vector<float> never((size_t)kVocabulary, -INFINITY);
+  ASSERT_OK(tern_generator_set_bias(forbidden.get(), all.data(), never.data(), kVocabulary));
+  tern_generator* list[] = {empty.get(), full.get(), a.get(), forbidden.get()};
+  int32_t tokens[4] = {9, 9, 9, 9}, statuses[4] = {9, 9, 9, 9}, want = 0;
+  const Generator alone = fork();
+  ASSERT_OK(tern_generator_next(alone.get(), &want, nullptr));
+  ASSERT_OK(tern_generator_next_batch(list, 4, tokens, statuses, nullptr));
+  const int32_t expected[] = {TERN_ERR_STATE, TERN_ERR_LIMIT, TERN_OK, TERN_ERR_STATE};
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(statuses[i], expected[i]) << i;
+    EXPECT_EQ(tokens[i], i == 2 ? want : -1) << i;
+  }
+  // None of them can go on: that is no error of the call.
+  ASSERT_OK(tern_generator_next_batch(list, 2, tokens, statuses, nullptr));
+  EXPECT_EQ(statuses[1], TERN_ERR_LIMIT);
+
+  const auto refused = [&](tern_generator* x, tern_generator* y, const char* why) {
+    tern_generator* two[] = {x, y};
+    tokens[0] = statuses[0] = 9;
+    EXPECT_EQ(tern_generator_next_batch(two, 2, tokens, statuses, nullptr), TERN_ERR_INVALID_ARGUMENT);
+    EXPECT_NE(std::string(tern_last_error_message()).find(why), std::string::npos) << tern_last_error_message();
+    EXPECT_TRUE(tokens[0] == 9 && statuses[0] == 9);
+  };
+  refused(a.get(), stranger.get(), "tern_generator_fork");
+  refused(a.get(), a.get(), "twice");
+  refused(a.get(), nullptr, "NULL");
+  EXPECT_EQ(tern_generator_set_draft(a.get(), full.get()), TERN_ERR_INVALID_ARGUMENT);
+  tern_run_options run = TERN_RUN_OPTIONS_INIT;
+  tern_cancel* cancel = nullptr;
+  ASSERT_OK(tern_cancel_create(&cancel));
+  tern_cancel_signal(cancel);
+  run.cancel = cancel;
+  tern_generator* two[] = {a.get(), alone.get()};
+  EXPECT_EQ(tern_generator_next_batch(two, 2, tokens, statuses, &run), TERN_ERR_CANCELLED);
+  EXPECT_EQ(tern_generator_length(a.get()), 6);
+  tern_cancel_release(cancel);
+  ASSERT_OK(tern_generator_next_batch(two, 2, tokens, statuses, nullptr));
+  EXPECT_EQ(tokens[0], tokens[1]);  // both have the same tokens
+  // Also where the last ones were forgotten.
+  for (tern_generator* g : two) ASSERT_OK(tern_generator_truncate(g, 5));
+  ASSERT_OK(tern_generator_next_batch(two, 2, tokens, statuses, nullptr));
+  EXPECT_TRUE(tokens[0] == want && tokens[1] == want);
+}
+
 // A vocabulary of the characters of ASCII from the space on, and the end.
 struct Answers : Language {
   std::unique_ptr<tern_tokenizer, Release<tern_tokenizer_release>> tokenizer;
@@ -667,6 +1035,37 @@ TEST_F(Answers, FollowTheGrammar) {
     EXPECT_EQ(tern_generator_next(g.get(), &token, nullptr), TERN_ERR_UNSUPPORTED);
   }
   EXPECT_GT(found.size(), 1u);
+}
+
+// A text of a grammar goes on within it after a load, where the same grammar is set.
+TEST_F(Answers, GoOnAfterALoad) {
+  const std::string file = temporary_file("answer.session");
+  const char* rules = "root ::= [a-c]{20} \"!\"";
+  ASSERT_NO_FATAL_FAILURE(begin("llama", 3));
+  ASSERT_OK(set(TERN_GRAMMAR_GBNF, rules));
+  int32_t token = 0;
+  for (int i = 0; i < 8; ++i) ASSERT_OK(tern_generator_next(g.get(), &token, nullptr));
+  ASSERT_OK(tern_generator_save(g.get(), file.c_str(), nullptr, 0));
+  const std::string want = answer();
+  EXPECT_EQ(want.size(), 13u) << want;
+  const void* data = nullptr;
+  size_t bytes = 0;
+  g = generator();
+  ASSERT_OK(set(TERN_GRAMMAR_GBNF, rules));
+  ASSERT_OK(tern_generator_load(g.get(), file.c_str(), &data, &bytes));
+  EXPECT_EQ(answer(), want);
+  // Back to before the load.
+  ASSERT_OK(tern_generator_truncate(g.get(), 3));
+  EXPECT_EQ(answer().size(), 19u);
+  g = generator();
+  ASSERT_OK(set(TERN_GRAMMAR_GBNF, "root ::= [x-z]+"));
+  EXPECT_EQ(tern_generator_load(g.get(), file.c_str(), &data, &bytes), TERN_ERR_INVALID_ARGUMENT);
+  EXPECT_EQ(tern_generator_length(g.get()), 0);
+  // Where none is set, nothing is left of it.
+  g = generator();
+  ASSERT_OK(tern_generator_load(g.get(), file.c_str(), &data, &bytes));
+  ASSERT_OK(tern_generator_next(g.get(), &token, nullptr));
+  std::filesystem::remove(file);
 }
 
 TEST_F(Answers, CloseTheJsonInTime) {

@@ -107,7 +107,7 @@ TEST_P(Twin, SameNumbers) {
   ASSERT_TRUE(mkdtemp(folder.data()));
   const std::string source = source_folder() + "/tests/models/golden/language/" + name, file = folder + "/m.tern";
   tern_import_options options = TERN_IMPORT_OPTIONS_INIT;
-  options.weights = weights, options.cache = "f32";
+  options.weights = weights, options.cache = "f32", options.activations = "f32";
   EXPECT_EQ(tern_import_file(source.c_str(), file.c_str(), &options), TERN_OK) << tern_import_error();
   size_t distinct = 0;
   ASSERT_NO_FATAL_FAILURE(write_twin(file, folder + "/twin.tern", &distinct));

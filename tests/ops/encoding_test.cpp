@@ -6,7 +6,6 @@
 
 #include <cmath>
 
-#include "base/encodings/block_int8.h"
 #include "base/panel.h"
 #include "case.h"
 
@@ -88,11 +87,33 @@ TEST(Encoding, RoundTrips) {
   });
   for (const Shape& s : {Shape{7, 5}, Shape{70, 33}, Shape{9, 64}}) {
     const std::vector<float> in = numbers(s.elements());
-    for (const Encoding e : {Encoding::block_int8, Encoding::row_int8}) {
+    for (const Encoding e : {Encoding::panel_int8, Encoding::row_int8}) {
       const std::vector<float> out = round_trip(e, TERN_DTYPE_F32, s, in);
       for (size_t i = 0; i < in.size(); ++i) EXPECT_NEAR(out[i], in[i], 2.0 / 127);
     }
   }
+}
+
+// Numbers on a grid of 16 steps, as those of quantised models, whichever of the codes they use.
+TEST(Encoding, FourBitsKeepAGrid) {
+  Random random{7};
+  for (const bool least : {false, true})
+    for (int first = 0; first < 8; ++first)
+      for (int last = first + 1; last < 16; ++last)
+        for (const float step : {0.125f, -0.0078125f, 0.3330078125f}) {  // f16 holds them
+          if (least && step < 0) continue;
+          std::vector<float> in(64);
+          for (size_t i = 0; i < in.size(); ++i) {
+            const int code = i % 32 == 5   ? first
+                             : i % 32 == 6 ? last
+                                           : first + (int)(random.next() % (uint64_t)(last - first + 1));
+            in[i] = step * (float)(code - (least ? 3 : 8));
+          }
+          const std::vector<float> out =
+              round_trip(least ? Encoding::panel_int4_min : Encoding::panel_int4, TERN_DTYPE_F32, Shape{2, 32}, in);
+          for (size_t i = 0; i < in.size(); ++i)
+            EXPECT_NEAR(out[i], in[i], least ? 1e-5 * step : 0) << first << " to " << last << ", " << least;
+        }
 }
 
 // Every position of a permutation is there once and within the bytes.
@@ -136,24 +157,22 @@ TEST(Encoding, WhatIsNoNumber) {
     in[0] = NAN, in[33] = INFINITY, in[34] = -INFINITY, in[35] = NAN;
     const std::vector<float> out = round_trip((Encoding)e, TERN_DTYPE_F32, {3, 33}, in);
     for (const float v : out) EXPECT_TRUE(std::isfinite(v));
+    const bool four_bits = (Encoding)e == Encoding::panel_int4 || (Encoding)e == Encoding::panel_int4_min;
+    if (four_bits) {  // the nearest code to 0, and both ends are codes of one scale
+      EXPECT_NEAR(out[0], 0, 2.0 / 15);
+      EXPECT_NEAR(out[1], in[1], 2.0 / 15);
+      EXPECT_GT(out[33], 4e5f);
+      EXPECT_LT(out[34], -6e4f);
+      continue;
+    }
     EXPECT_EQ(out[0], 0);
-    if ((Encoding)e != Encoding::ternary2) EXPECT_NEAR(out[1], in[1], 2.0 / 127);
+    if ((Encoding)e != Encoding::ternary2) {
+      EXPECT_NEAR(out[1], in[1], 2.0 / 127);
+    }
     EXPECT_GT(out[33], 8e6f);
     EXPECT_EQ(out[34], -out[33]);
     EXPECT_EQ(out[35], 0);
   }
-}
-
-TEST(Encoding, BlocksRefuseOverflow) {
-  int64_t offset = -7, bytes = -7;
-  EXPECT_FALSE(block_int8_layout(INT64_MAX, 64, &offset, &bytes));
-  EXPECT_FALSE(block_int8_layout(1, INT64_MAX, &offset, &bytes));
-  EXPECT_FALSE(block_int8_layout(-1, 64, &offset, &bytes));
-  EXPECT_EQ(offset, -7);
-  EXPECT_EQ(bytes, -7);
-  EXPECT_TRUE(block_int8_layout(3, 33, &offset, &bytes));
-  EXPECT_EQ(offset, 192);
-  EXPECT_EQ(bytes, 192 + 12);
 }
 
 // Sizes of a file that lies: bytes that fit, or an error.
@@ -181,12 +200,12 @@ TEST(Encoding, RefusesWhatItDoesNotHold) {
   uint64_t bytes = 7;
   const int64_t huge = (int64_t)1 << 59;
   EXPECT_EQ(encoded_bytes(Encoding::panel32, TERN_DTYPE_I8, Shape{4, 4}, &bytes), TERN_ERR_TYPE);
-  EXPECT_EQ(encoded_bytes(Encoding::block_int8, TERN_DTYPE_F16, Shape{4, 4}, &bytes), TERN_ERR_TYPE);
+  EXPECT_EQ(encoded_bytes(Encoding::panel_int8, TERN_DTYPE_F16, Shape{4, 4}, &bytes), TERN_ERR_TYPE);
   EXPECT_EQ(encoded_bytes(Encoding::panel32, TERN_DTYPE_F32, Shape{4}, &bytes), TERN_ERR_SHAPE);
   EXPECT_EQ(encoded_bytes(Encoding::plain, 99, Shape{4}, &bytes), TERN_ERR_TYPE);
   EXPECT_EQ(encoded_bytes(Encoding::plain, TERN_DTYPE_F32, Shape{-1}, &bytes), TERN_ERR_SHAPE);
   EXPECT_EQ(encoded_bytes(Encoding::plain, TERN_DTYPE_F32, Shape{huge, huge}, &bytes), TERN_ERR_LIMIT);
-  EXPECT_EQ(encoded_bytes(Encoding::block_int8, TERN_DTYPE_F32, Shape{huge, 1}, &bytes), TERN_ERR_LIMIT);
+  EXPECT_EQ(encoded_bytes(Encoding::panel_int8, TERN_DTYPE_F32, Shape{huge, 1}, &bytes), TERN_ERR_LIMIT);
   EXPECT_EQ(encoded_bytes((Encoding)9, TERN_DTYPE_F32, Shape{4, 4}, &bytes), TERN_ERR_UNSUPPORTED);
   EXPECT_EQ(bytes, 7u);
 }

@@ -15,7 +15,7 @@ namespace tern::test {
 namespace {
 
 // Their gradient is not that of their value: it is tested by hand below.
-const std::set<std::string> kSurrogate = {"bit_linear", "round_ste", "stop_gradient"};
+const std::set<std::string> kSurrogate = {"bit_linear", "rounded_linear", "round_ste", "stop_gradient"};
 
 // Inputs that only say where to read, though moving them moves the result: their gradient is 0 by definition.
 const std::set<std::pair<std::string_view, int>> kPlaces = {{"roi_align", 1}, {"roi_align_grad", 1}};
@@ -534,8 +534,8 @@ TEST(Surrogate, RoundSteAndStopGradient) {
   }
 }
 
-// The gradients of bit_linear are those of linear with the rounded rows.
-TEST(Surrogate, BitLinear) {
+// The gradients of bit_linear and rounded_linear are those of linear with the rounded rows.
+void check_rounding(const char* op) {
   const float data[] = {0.3f, -1.7f, 2.5f, 0.011f, 100, -7},
               weights[] = {1, 0, -1, 0.5f, 2, -0.25f, 0, 3, 1, -1, -2, 4};
   const float dy[] = {1, -2, 0.5f, 3, 0.25f, -1, 2, -0.5f};
@@ -546,7 +546,7 @@ TEST(Surrogate, BitLinear) {
     in[(size_t)i].allocate();
     for (int64_t j = 0; j < (i ? 12 : 6); ++j) in[(size_t)i].ref().store(j, (i ? weights : data)[j]);
   }
-  for (const char* name : {"bit_linear", "linear"}) {
+  for (const char* name : {op, "linear"}) {
     Graph g;
     const ValueId x = add_input(g, "x", TERN_DTYPE_F32, Shape{2, 3}),
                   w = add_input(g, "w", TERN_DTYPE_F32, Shape{4, 3});
@@ -556,7 +556,7 @@ TEST(Surrogate, BitLinear) {
     std::vector<ValueId> d;
     ASSERT_EQ(differentiate(g, loss, wrt, &d), TERN_OK) << thread_error().message;
     g.outputs = d;
-    const bool rounded = name[0] == 'b';
+    const bool rounded = name == op;
     ASSERT_EQ(run_reference(g, in, &got[rounded]), TERN_OK);
     for (int r = 0; rounded && r < 2; ++r) {
       const double step = (r ? 100.0 : 2.5) / 127;
@@ -567,6 +567,9 @@ TEST(Surrogate, BitLinear) {
     for (int64_t j = 0; j < (i ? 12 : 6); ++j)
       EXPECT_NEAR(got[1][i].ref().load(j), got[0][i].ref().load(j), 1e-5) << i << ", " << j;
 }
+
+TEST(Surrogate, BitLinear) { check_rounding("bit_linear"); }
+TEST(Surrogate, RoundedLinear) { check_rounding("rounded_linear"); }  // rows are shorter than a block
 
 TEST(Registry, IsSorted) {
   const auto ops = all_ops();

@@ -97,7 +97,7 @@ struct Cache {
   Encoding encoding = Encoding::plain;
 };
 constexpr Cache kCaches[] = {
-    {TERN_DTYPE_F32}, {TERN_DTYPE_F16}, {TERN_DTYPE_F32, Encoding::row_int8}, {TERN_DTYPE_F32, Encoding::block_int8}};
+    {TERN_DTYPE_F32}, {TERN_DTYPE_F16}, {TERN_DTYPE_F32, Encoding::row_int8}, {TERN_DTYPE_F32, Encoding::panel_int8}};
 Sizes with(Sizes z, const Cache& cache) {
   z.cache = cache.dtype, z.encoding = cache.encoding;
   return z;

@@ -1035,7 +1035,7 @@ TEST(Session, SizesOfTwoRulesAreRefused) {
   EXPECT_EQ(status(Encoding::plain, true, 0), TERN_OK);
   EXPECT_EQ(status(Encoding::panel32, false, 0), TERN_OK);
   EXPECT_EQ(status(Encoding::panel32, true, 0), TERN_ERR_UNSUPPORTED);
-  EXPECT_EQ(status(Encoding::block_int8, true, 0), TERN_ERR_UNSUPPORTED);
+  EXPECT_EQ(status(Encoding::panel_int8, true, 0), TERN_ERR_UNSUPPORTED);
   EXPECT_EQ(status(Encoding::plain, false, 33 * 8 * 4 - 4), TERN_ERR_INTERNAL);
   EXPECT_EQ(status(Encoding::panel32, false, 33 * 8 * 4), TERN_ERR_INTERNAL);
 }

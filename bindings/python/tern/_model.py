@@ -249,12 +249,13 @@ def _settings(settings, labels):
 
 
 def import_model(source, output=None, input_shapes: dict = None, input_values: dict = None, labels=None, recipe: str = None, task: str = None,
-                 settings: dict = None, weights: str = None, cache: str = None) -> str:
+                 settings: dict = None, weights: str = None, cache: str = None, activations: str = None) -> str:
     """Makes a `.tern` file from an ONNX, TFLite or GGUF file or a Hugging Face folder, and returns its path: `output`, or the
     source's name with .tern in the current folder.
     input_shapes: {"x": (1, 3, 640, 640)}; input_values: {"rate": 16000}; labels: a file of them, one a line, or a list; task:
     "detector", "classifier", ...; settings: keys of the task's metadata, as {"score": 0.4}; weights: of language models, "f32", "f16",
-    "q8_0" or "ternary"; cache: their keys and values, "f32", "f16" or "int8"."""
+    "q8_0", "q4_0", "q4_1" or "ternary"; cache: their keys and values, "f32", "f16" or "int8"; activations: what meets weights of 8 and
+    4 bits, "int8" or "f32"."""
     if output is None:
         whole = os.path.abspath(os.fspath(source))
         folder = whole if os.path.isdir(whole) else os.path.dirname(whole) if os.path.basename(whole) == "config.json" else None
@@ -270,7 +271,7 @@ def import_model(source, output=None, input_shapes: dict = None, input_values: d
     options = raw.tern_import_options(input_shapes=text(input_shapes, lambda s: "x".join(map(str, s))), input_values=text(input_values, repr),
                                       labels=label_text, recipe=recipe.encode() if recipe else None, task=task.encode() if task else None,
                                       settings=_settings(settings, None), weights=weights.encode() if weights else None,
-                                      cache=cache.encode() if cache else None)
+                                      cache=cache.encode() if cache else None, activations=activations.encode() if activations else None)
     check_import(importer().tern_import_file(to_path(source), to_path(output), options))
     return output
 

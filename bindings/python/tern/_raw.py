@@ -888,13 +888,18 @@ class tern_import_options(Structure):
         # "KEY=VALUE" lines: keys of the task's metadata that replace the recipe's, by their whole name or its last part
         # ("score" is result.score); line ends within a value are "\n" in two characters; NULL = none
         ("settings", c_char_p),
-        # language models: "f32", "f16", "q8_0" (8 bits, a scale for 32), or "ternary": what layers multiply with is -s, 0
-        # and s in two bits, with a scale for each row, and their inputs are rounded to 8 bits as BitNet b1.58 does; the rest
-        # is q8_0. Models whose weights are others are refused then. NULL = ternary where the source says so, else q8_0
+        # language models: "f32", "f16", "q8_0" (8 bits, a scale for 32), "q4_0" and "q4_1" (4 bits, a scale, or a scale and
+        # a least value, for 32; the embedding and the head are q8_0), or "ternary": what layers multiply with is -s, 0 and s
+        # in two bits, with a scale for each row, and their inputs are rounded to 8 bits as BitNet b1.58 does; the rest is
+        # q8_0. Models whose weights are others are refused then. NULL = ternary where the source says so; of GGUF files 4
+        # bits where they have 4; else q8_0
         ("weights", c_char_p),
         # language models: keys and values, "f32", "f16" or "int8" (a scale for each position and
         # head); NULL = f32 with weights f32, else f16
         ("cache", c_char_p),
+        # language models: what meets weights of 8 and 4 bits, "int8" (rounded to 8 bits with a scale for 32, for products of
+        # integers: several times as fast) or "f32"; NULL = int8
+        ("activations", c_char_p),
     ]
 
     def __init__(self, **values):
@@ -1360,6 +1365,10 @@ FUNCTIONS = {
         None, [c_void_p],
         "generator",
         ''),
+    "tern_generator_fork": (
+        c_int32, [c_void_p, POINTER(tern_generator_options), POINTER(c_void_p)],
+        "generator, options, fork",
+        'One more generator that has the same tokens and goes on by itself, with options of its own: what was computed so far is\nshared until one of the two writes it, and so are plans and work space. The copies of a generator, and their copies,\nare a family. Grammar, bias and draft are not copied; options->backends is not looked at.\nErrors   as tern_generator_create\nThreads  one call at a time for a family'),
     "tern_generator_feed": (
         c_int32, [c_void_p, POINTER(c_int32), c_int64, POINTER(tern_run_options)],
         "generator, tokens, num_tokens, options",
@@ -1368,6 +1377,10 @@ FUNCTIONS = {
         c_int32, [c_void_p, POINTER(c_int32), POINTER(tern_run_options)],
         "generator, token, options",
         'Chooses the token that follows, and appends it.\nErrors   TERN_ERR_STATE: there is no token yet, the text of the grammar has ended, or the bias forbids all tokens;\n         TERN_ERR_LIMIT: all positions are used; TERN_ERR_UNSUPPORTED: no token goes on as the grammar says; else as\n         tern_generator_feed'),
+    "tern_generator_next_batch": (
+        c_int32, [POINTER(c_void_p), c_int32, POINTER(c_int32), POINTER(c_int32), POINTER(tern_run_options)],
+        "generators, num_generators, tokens, statuses, options",
+        'tern_generator_next for several generators of a family, which are computed together: the weights are read once for all\nof them. Each has the tokens that it would have alone; any may be left out, or come in, at each call. Guesses\n(look_ahead) are not made.\ngenerators  num_generators different ones\ntokens      num_generators; -1 where none was chosen\nstatuses    num_generators: TERN_OK, or why one has no token, as tern_generator_next says it. The others have theirs\nErrors      TERN_ERR_INVALID_ARGUMENT: none, one is given twice, or is of another family; TERN_ERR_CANCELLED,\n            TERN_ERR_DEADLINE, TERN_ERR_MEMORY: there are as many tokens as before, and the outputs are untouched'),
     "tern_generator_set_grammar": (
         c_int32, [c_void_p, c_void_p, c_int32, c_char_p, c_size_t, c_int64],
         "generator, tokenizer, kind, text, bytes, max_tokens",
@@ -1383,7 +1396,7 @@ FUNCTIONS = {
     "tern_generator_set_draft": (
         c_int32, [c_void_p, c_void_p],
         "generator, draft",
-        'Lets a smaller model guess: what `draft` would choose is computed ahead, look_ahead tokens at a time (speculative\ndecoding, Leviathan et al. 2023; a guess counts where this generator chooses the same token itself).\ndraft    of another model with the same vocabulary; its tokens become those of this generator, and it is used by\n         tern_generator_next and tern_generator_logits alone while it is set. It must not be released before. NULL:\n         guesses come from the tokens themselves again\nErrors   TERN_ERR_INVALID_ARGUMENT: the same generator, another number of tokens, or one of the two guesses for a\n         third'),
+        'Lets a smaller model guess: what `draft` would choose is computed ahead, look_ahead tokens at a time (speculative\ndecoding, Leviathan et al. 2023; a guess counts where this generator chooses the same token itself).\ndraft    of another model with the same vocabulary; its tokens become those of this generator, and it is used by\n         tern_generator_next and tern_generator_logits alone while it is set. It must not be released before. NULL:\n         guesses come from the tokens themselves again\nErrors   TERN_ERR_INVALID_ARGUMENT: one of the same family, another number of tokens, or one of the two guesses for\n         a third'),
     "tern_generator_guesses": (
         c_int32, [c_void_p, POINTER(c_int64), POINTER(c_int64)],
         "generator, made, right",
@@ -1392,6 +1405,22 @@ FUNCTIONS = {
         c_int32, [c_void_p, POINTER(POINTER(c_float)), POINTER(tern_run_options)],
         "generator, logits, options",
         'Logits of the token that follows.\nlogits   tern_generator_vocabulary numbers. Borrowed until the next call with this generator\nErrors   as tern_generator_next'),
+    "tern_generator_save": (
+        c_int32, [c_void_p, c_char_p, c_void_p, c_size_t],
+        "generator, path, data, bytes",
+        "Writes the sequence to a file: its tokens, what was computed of them, how tokens are chosen (temperature to seed), and\nwhere it stands within a text of a grammar. To a new file, which is synced and renamed over `path`: an interrupted\nsave leaves the old file or the new one.\ndata     `bytes` of the caller's, such as the messages of a chat; NULL if that is 0"),
+    "tern_generator_load": (
+        c_int32, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_size_t)],
+        "generator, path, data, bytes",
+        "Goes on where a generator of the same model was when it was saved: the tokens that follow are the same. What\ntern_generator_set_grammar, set_bias and set_draft have set stays; a text of the grammar goes on within it. The other\noptions are those that this generator was created with. The file may come from anybody, but nobody may cut it\nmeanwhile.\ndata     the caller's bytes that are in the file, `bytes` long. Borrowed until the next call with this generator\nErrors   TERN_ERR_NOT_FOUND, TERN_ERR_IO; TERN_ERR_CORRUPT, TERN_ERR_CHECKSUM: damaged, or no such file;\n         TERN_ERR_UNSUPPORTED_VERSION; TERN_ERR_SHAPE: that of another model, or of other weights;\n         TERN_ERR_INVALID_ARGUMENT: its text is none of the grammar. The generator is as it was"),
+    "tern_generator_set_sampler": (
+        c_int32, [c_void_p, POINTER(tern_generator_options)],
+        "generator, options",
+        'How tokens are chosen from now on: top_k, temperature, top_p, min_p, repetition_penalty and seed of the options. Errors:\nas tern_generator_create.'),
+    "tern_generator_get_tokens": (
+        c_int32, [c_void_p, POINTER(c_int32), c_int64, POINTER(c_int64)],
+        "generator, tokens, capacity, count",
+        'All tokens that were fed or chosen and not forgotten.\ntokens   gets the first `capacity` of them; NULL if that is 0\ncount    tern_generator_length, which may be more than `capacity`'),
     "tern_generator_length": (
         c_int64, [c_void_p],
         "generator",

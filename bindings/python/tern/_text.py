@@ -23,6 +23,33 @@ class Token:
     score: float = 0
 
 
+class Stream(Handle):
+    """The text of ids that come one by one."""
+
+    _release = "tern_detokenizer_release"
+
+    def __init__(self, tokenizer, skip_special=False, stop=()):
+        pointer, self._text, self._size = ctypes.c_void_p(), ctypes.c_char_p(), ctypes.c_size_t()
+        stops = [s.encode() for s in ([stop] if isinstance(stop, str) else stop)]
+        check(lib.tern_detokenizer_create(tokenizer, skip_special * raw.TERN_DECODE_SKIP_SPECIAL, pointer))
+        super().__init__(pointer)
+        check(lib.tern_detokenizer_set_stops(self, (ctypes.c_char_p * len(stops))(*stops), len(stops)))
+
+    def _take(self, status):
+        check(status)
+        return ctypes.string_at(self._text, self._size.value).decode() if self._size.value else ""
+
+    def add(self, id) -> str:
+        return self._take(lib.tern_detokenizer_add(self, id, self._text, self._size))
+
+    def end(self) -> str:
+        return self._take(lib.tern_detokenizer_end(self, self._text, self._size))
+
+    @property
+    def stopped(self) -> bool:
+        return bool(lib.tern_detokenizer_stopped(self))
+
+
 class Tokenizer(Handle):
     """From a file tokenizer.json, from its content as bytes, or from a model that carries one: its path, or a Model.
     May be shared by threads.
@@ -108,22 +135,14 @@ class Tokenizer(Handle):
     def stream(self, ids, skip_special: bool = False, stop=()):
         """Yields the text of ids as they come: whole characters, "" where one is not complete yet. It ends before the first text of `stop`
         (one, or a list) that comes; what could become one is held back."""
-        pointer, text, size = ctypes.c_void_p(), ctypes.c_char_p(), ctypes.c_size_t()
-        stops = [s.encode() for s in ([stop] if isinstance(stop, str) else stop)]
-        check(lib.tern_detokenizer_create(self, skip_special * raw.TERN_DECODE_SKIP_SPECIAL, pointer))
-        take = lambda: ctypes.string_at(text, size.value).decode() if size.value else ""
-        try:
-            check(lib.tern_detokenizer_set_stops(pointer, (ctypes.c_char_p * len(stops))(*stops), len(stops)))
+        with Stream(self, skip_special, stop) as s:
             for id in ids:
-                check(lib.tern_detokenizer_add(pointer, id, text, size))
-                yield take()
-                if lib.tern_detokenizer_stopped(pointer):
+                yield s.add(id)
+                if s.stopped:
                     return
-            check(lib.tern_detokenizer_end(pointer, text, size))
-            if size.value:
-                yield take()
-        finally:
-            lib.tern_detokenizer_release(pointer)
+            rest = s.end()
+            if rest:
+                yield rest
 
     def _role(self, role):
         id = lib.tern_tokenizer_get_role(self, role)

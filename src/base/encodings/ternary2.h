@@ -24,7 +24,7 @@ struct Ternary {
 
 static constexpr int64_t ternary_lines(int64_t cols) { return cols / kTernaryColumns + (cols % kTernaryColumns != 0); }
 
-// As block_int8_layout.
+// False, and nothing is written, when a size is negative or the sum exceeds int64.
 static inline bool ternary_layout(int64_t rows, int64_t cols, int64_t* scales_offset, int64_t* bytes) {
   const int64_t panels = rows / kTernaryRows + (rows % kTernaryRows != 0), lines = ternary_lines(cols);
   return lines <= INT64_MAX / kTernaryLine && cols >= 0 &&

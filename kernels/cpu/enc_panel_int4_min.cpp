@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// panel_int4_min: tiles are widened for the shared product; rows that are rounded to 8 bits have kernels of their own
+// (rounded_int8.h).
+#include "kernels/cpu/panel_codes.h"
+
+namespace tern::cpu::TERN_ISA {
+
+static constexpr PanelCodes kCodes{4, true};
+extern const EncodedKernels enc_panel_int4_min_kernels;
+const EncodedKernels enc_panel_int4_min_kernels = {.unpack = unpack_codes<4, true>, .codes = &kCodes};
+
+}  // namespace tern::cpu::TERN_ISA
