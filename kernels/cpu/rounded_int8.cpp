@@ -7,7 +7,6 @@
 namespace tern::cpu::TERN_ISA {
 namespace {
 
-constexpr PanelCodes kEight{8, false}, kFour{4, false}, kFourLeast{4, true};
 constexpr int kPanel = (int)kCodedPanel;
 
 // ---- sums of products of four bytes side by side, in the lanes of a vector
