@@ -51,9 +51,9 @@ TERN_API tern_status tern_generator_create(tern_model* model, const tern_generat
                                            tern_generator** generator) TERN_NOEXCEPT;
 TERN_API void tern_generator_release(tern_generator* generator) TERN_NOEXCEPT;
 
-/* One more generator that has the same tokens and goes on by itself, with options of its own: what was computed so far is
- * shared until one of the two writes it, and so are plans and work space. The copies of a generator, and their copies,
- * are a family. Grammar, bias and draft are not copied; options->backends is not looked at.
+/* One more generator that has the same tokens and goes on by itself, with options of its own: what was computed so far
+ * is shared until one of the two writes it, and so are plans and work space. The copies of a generator, and their
+ * copies, are a family. Grammar, bias and draft are not copied; options->backends is not looked at.
  * Errors   as tern_generator_create
  * Threads  one call at a time for a family */
 TERN_API tern_status tern_generator_fork(tern_generator* generator, const tern_generator_options* options,
@@ -72,8 +72,8 @@ TERN_API tern_status tern_generator_feed(tern_generator* generator, const int32_
  *          tern_generator_feed */
 TERN_API tern_status tern_generator_next(tern_generator* generator, int32_t* token,
                                          const tern_run_options* options) TERN_NOEXCEPT;
-/* tern_generator_next for several generators of a family, which are computed together: the weights are read once for all
- * of them. Each has the tokens that it would have alone; any may be left out, or come in, at each call. Guesses
+/* tern_generator_next for several generators of a family, which are computed together: the weights are read once for
+ * all of them. Each has the tokens that it would have alone; any may be left out, or come in, at each call. Guesses
  * (look_ahead) are not made.
  * generators  num_generators different ones
  * tokens      num_generators; -1 where none was chosen
@@ -137,9 +137,9 @@ TERN_API tern_status tern_generator_guesses(tern_generator* generator, int64_t* 
  * Errors   as tern_generator_next */
 TERN_API tern_status tern_generator_logits(tern_generator* generator, const float** logits,
                                            const tern_run_options* options) TERN_NOEXCEPT;
-/* Writes the sequence to a file: its tokens, what was computed of them, how tokens are chosen (temperature to seed), and
- * where it stands within a text of a grammar. To a new file, which is synced and renamed over `path`: an interrupted
- * save leaves the old file or the new one.
+/* Writes the sequence to a file: its tokens, what was computed of them, how tokens are chosen (temperature to seed),
+ * and where it stands within a text of a grammar. To a new file, which is synced and renamed over `path`: an
+ * interrupted save leaves the old file or the new one.
  * data     `bytes` of the caller's, such as the messages of a chat; NULL if that is 0 */
 TERN_API tern_status tern_generator_save(tern_generator* generator, const char* path, const void* data,
                                          size_t bytes) TERN_NOEXCEPT;
@@ -153,8 +153,8 @@ TERN_API tern_status tern_generator_save(tern_generator* generator, const char* 
  *          TERN_ERR_INVALID_ARGUMENT: its text is none of the grammar. The generator is as it was */
 TERN_API tern_status tern_generator_load(tern_generator* generator, const char* path, const void** data,
                                          size_t* bytes) TERN_NOEXCEPT;
-/* How tokens are chosen from now on: top_k, temperature, top_p, min_p, repetition_penalty and seed of the options. Errors:
- * as tern_generator_create. */
+/* How tokens are chosen from now on: top_k, temperature, top_p, min_p, repetition_penalty and seed of the options.
+ * Errors: as tern_generator_create. */
 TERN_API tern_status tern_generator_set_sampler(tern_generator* generator,
                                                 const tern_generator_options* options) TERN_NOEXCEPT;
 /* All tokens that were fed or chosen and not forgotten.

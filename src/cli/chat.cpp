@@ -44,8 +44,8 @@ struct Message {
   std::string role, content;
 };
 
-// A conversation beside its tokens in the file of a session, as bindings/python/tern/_generator.py has it, too: messages
-// that are among the tokens, the template's name, then role, bytes and content of each message.
+// A conversation beside its tokens in the file of a session, as bindings/python/tern/_generator.py has it, too:
+// messages that are among the tokens, the template's name, then role, bytes and content of each message.
 std::string write_messages(const std::vector<Message>& messages, size_t done, const char* form) {
   std::string text = "chat " + std::to_string(done) + " " + form + "\n";
   for (const Message& m : messages) text += m.role + " " + std::to_string(m.content.size()) + "\n" + m.content + "\n";
@@ -143,8 +143,8 @@ int Talk::begin(const Arguments& a) {
   return session_.empty() ? kDone : restore(a, options);
 }
 
-// Goes on with the conversation of the session's file; makes one now if there is none, since at the end it is too late to
-// hear that it cannot be.
+// Goes on with the conversation of the session's file; makes one now if there is none, since at the end it is too late
+// to hear that it cannot be.
 int Talk::restore(const Arguments& a, const tern_generator_options& options) {
   if (::access(session_.c_str(), F_OK) != 0 && errno == ENOENT) return save(kDone);
   tern_generator* const g = generator_.get();

@@ -692,8 +692,8 @@ TEST_F(Language, SavedAndLoaded) {
   std::filesystem::remove(file);
 }
 
-// Each way of choosing is in the file, and a copy goes on as the one that it was made of, behind guesses and where tokens
-// have slid away, too.
+// Each way of choosing is in the file, and a copy goes on as the one that it was made of, behind guesses and where
+// tokens have slid away, too.
 TEST_F(Language, WaysOfChoosingAreKept) {
   ASSERT_NO_FATAL_FAILURE(open("llama", "f32"));
   const std::string file = temporary_file("ways.session");

@@ -155,8 +155,8 @@ TEST_F(LlamaCpp, WeightsOfEightBits) {
   EXPECT_LE(found.others, 20);
 }
 
-// The weights as the file has them, of 4 bits; activations are rounded to 8, as llama.cpp does it: that has a divergence
-// of 2.1e-3 from its own results in f32, and 16 tokens are others.
+// The weights as the file has them, of 4 bits; activations are rounded to 8, as llama.cpp does it: that has a
+// divergence of 2.1e-3 from its own results in f32, and 16 tokens are others.
 TEST_F(LlamaCpp, RoundedActivations) {
   ASSERT_NO_FATAL_FAILURE(open(nullptr, nullptr));
   if (IsSkipped()) return;

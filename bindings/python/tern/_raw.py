@@ -1368,7 +1368,7 @@ FUNCTIONS = {
     "tern_generator_fork": (
         c_int32, [c_void_p, POINTER(tern_generator_options), POINTER(c_void_p)],
         "generator, options, fork",
-        'One more generator that has the same tokens and goes on by itself, with options of its own: what was computed so far is\nshared until one of the two writes it, and so are plans and work space. The copies of a generator, and their copies,\nare a family. Grammar, bias and draft are not copied; options->backends is not looked at.\nErrors   as tern_generator_create\nThreads  one call at a time for a family'),
+        'One more generator that has the same tokens and goes on by itself, with options of its own: what was computed so far\nis shared until one of the two writes it, and so are plans and work space. The copies of a generator, and their\ncopies, are a family. Grammar, bias and draft are not copied; options->backends is not looked at.\nErrors   as tern_generator_create\nThreads  one call at a time for a family'),
     "tern_generator_feed": (
         c_int32, [c_void_p, POINTER(c_int32), c_int64, POINTER(tern_run_options)],
         "generator, tokens, num_tokens, options",
@@ -1380,7 +1380,7 @@ FUNCTIONS = {
     "tern_generator_next_batch": (
         c_int32, [POINTER(c_void_p), c_int32, POINTER(c_int32), POINTER(c_int32), POINTER(tern_run_options)],
         "generators, num_generators, tokens, statuses, options",
-        'tern_generator_next for several generators of a family, which are computed together: the weights are read once for all\nof them. Each has the tokens that it would have alone; any may be left out, or come in, at each call. Guesses\n(look_ahead) are not made.\ngenerators  num_generators different ones\ntokens      num_generators; -1 where none was chosen\nstatuses    num_generators: TERN_OK, or why one has no token, as tern_generator_next says it. The others have theirs\nErrors      TERN_ERR_INVALID_ARGUMENT: none, one is given twice, or is of another family; TERN_ERR_CANCELLED,\n            TERN_ERR_DEADLINE, TERN_ERR_MEMORY: there are as many tokens as before, and the outputs are untouched'),
+        'tern_generator_next for several generators of a family, which are computed together: the weights are read once for\nall of them. Each has the tokens that it would have alone; any may be left out, or come in, at each call. Guesses\n(look_ahead) are not made.\ngenerators  num_generators different ones\ntokens      num_generators; -1 where none was chosen\nstatuses    num_generators: TERN_OK, or why one has no token, as tern_generator_next says it. The others have theirs\nErrors      TERN_ERR_INVALID_ARGUMENT: none, one is given twice, or is of another family; TERN_ERR_CANCELLED,\n            TERN_ERR_DEADLINE, TERN_ERR_MEMORY: there are as many tokens as before, and the outputs are untouched'),
     "tern_generator_set_grammar": (
         c_int32, [c_void_p, c_void_p, c_int32, c_char_p, c_size_t, c_int64],
         "generator, tokenizer, kind, text, bytes, max_tokens",
@@ -1408,7 +1408,7 @@ FUNCTIONS = {
     "tern_generator_save": (
         c_int32, [c_void_p, c_char_p, c_void_p, c_size_t],
         "generator, path, data, bytes",
-        "Writes the sequence to a file: its tokens, what was computed of them, how tokens are chosen (temperature to seed), and\nwhere it stands within a text of a grammar. To a new file, which is synced and renamed over `path`: an interrupted\nsave leaves the old file or the new one.\ndata     `bytes` of the caller's, such as the messages of a chat; NULL if that is 0"),
+        "Writes the sequence to a file: its tokens, what was computed of them, how tokens are chosen (temperature to seed),\nand where it stands within a text of a grammar. To a new file, which is synced and renamed over `path`: an\ninterrupted save leaves the old file or the new one.\ndata     `bytes` of the caller's, such as the messages of a chat; NULL if that is 0"),
     "tern_generator_load": (
         c_int32, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_size_t)],
         "generator, path, data, bytes",
@@ -1416,7 +1416,7 @@ FUNCTIONS = {
     "tern_generator_set_sampler": (
         c_int32, [c_void_p, POINTER(tern_generator_options)],
         "generator, options",
-        'How tokens are chosen from now on: top_k, temperature, top_p, min_p, repetition_penalty and seed of the options. Errors:\nas tern_generator_create.'),
+        'How tokens are chosen from now on: top_k, temperature, top_p, min_p, repetition_penalty and seed of the options.\nErrors: as tern_generator_create.'),
     "tern_generator_get_tokens": (
         c_int32, [c_void_p, POINTER(c_int32), c_int64, POINTER(c_int64)],
         "generator, tokens, capacity, count",
