@@ -78,8 +78,9 @@ TERN_API tern_status tern_generator_next(tern_generator* generator, int32_t* tok
  * generators  num_generators different ones
  * tokens      num_generators; -1 where none was chosen
  * statuses    num_generators: TERN_OK, or why one has no token, as tern_generator_next says it. The others have theirs
- * Errors      TERN_ERR_INVALID_ARGUMENT: none, one is given twice, or is of another family; TERN_ERR_CANCELLED,
- *             TERN_ERR_DEADLINE, TERN_ERR_MEMORY: there are as many tokens as before, and the outputs are untouched */
+ * Errors      TERN_ERR_INVALID_ARGUMENT: none or more than 4096, one is given twice, or is of another family;
+ *             TERN_ERR_CANCELLED, TERN_ERR_DEADLINE, TERN_ERR_MEMORY: nothing was chosen, the outputs are untouched;
+ *             with TERN_WHEN_FULL_SLIDE, tokens may have slid away */
 TERN_API tern_status tern_generator_next_batch(tern_generator* const* generators, int32_t num_generators,
                                                int32_t* tokens, int32_t* statuses,
                                                const tern_run_options* options) TERN_NOEXCEPT;

@@ -11,8 +11,8 @@ constexpr int kPanel = (int)kCodedPanel;
 
 // ---- sums of products of four bytes side by side, in the lanes of a vector
 //
-// Codes<eight>::of(p, field): a vector of codes from p on, of 4 bits those of a field (0: low). Products<eight>: begin
-// with `start`, add codes times four bytes of x, and give the sums. kAbove: what is added to codes of 8 bits.
+// Products<eight> begins with `start`, adds codes times four bytes of x, and gives the sums; codes(v, field) are those in
+// bytes as they lie, of 4 bits those of a field (0: low). kAbove: what is added to codes of 8 bits.
 #if TERN_SIMD_XSIMD && defined(__x86_64__)
 using Line = Bytes<kBytes>;
 TERN_INLINE Line splat_int(int32_t v) { return splat_four<kBytes>(&v); }

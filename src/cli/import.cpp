@@ -231,15 +231,13 @@ const Command& import_command() {
        {"--weights", "FORM",
         "of a language model: f32, f16, q8_0 (8 bits, a scale for 32 numbers), q4_0, q4_1 (4 bits; a scale, or a scale "
         "and a least value, for 32), or ternary (-s, 0 and s in two bits, for models that were trained so); the "
-        "default "
-        "is ternary where SOURCE says so, 4 bits for a GGUF file of 4 bits, else q8_0"},
+        "default is ternary where SOURCE says so, 4 bits for a GGUF file of 4 bits, else q8_0"},
        {"--cache", "TYPE",
         "of a language model's keys and values: f16, int8 (a scale for each position and head), or f32, which "
         "--weights f32 has"},
        {"--activations", "TYPE",
         "of a language model, what meets weights of 8 and 4 bits: int8 (rounded, several times as fast; the default) "
-        "or "
-        "f32"},
+        "or f32"},
        {"--json", nullptr, "for programs; 'warnings' tells what will be slow"}},
       0,
       1,

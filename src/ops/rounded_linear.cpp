@@ -2,7 +2,7 @@
 // rounded_linear: y[.., n] = bias[n] + sum over k of q(x)[.., k] * w[n, k], where q rounds each row of x to 8 bits in
 // blocks of 32 (the last one may be shorter), each with a scale of its own:
 //   a = max(max|block|, 1e-30),  q(block) = round half to even(block * (127 / a)) * (a / 127)
-//   x [.., K] float; w [N, K] of any encoding, x's type or f16 / bf16 with x f32; bias [N] optional    y
+//   x [.., K] float, of up to 7 dims; w [N, K] of any encoding, x's type or f16 / bf16 with x f32; bias [N] optional    y
 //     [.., N]
 //   dx and dw are those of linear with q(x) in place of x: the gradient passes the rounding unchanged
 // With weights of 8 or 4 bits the sums over a block are integers.
@@ -17,6 +17,13 @@ namespace tern {
 namespace {
 
 constexpr int64_t kBlock = 32;
+
+tern_status infer(InferArgs& a) {
+  const Shape& x = a.in(0).shape;
+  if (x.rank < kMaxRank) return infer_linear(a);
+  return TERN_FAIL(TERN_ERR_SHAPE, "rounded_linear: the input %s leaves no dim for the blocks of its rows",
+                   to_string(x).c_str());
+}
 
 // So many elements more, or fewer, at the end of the last axis.
 ValueId longer(Graph& g, ValueId x, int64_t more) {
@@ -63,6 +70,7 @@ constexpr Case kCases[] = {
     {"no_bias", "f32[3,64] f32[4,64]", "", 1e-4},
     {"vector", "f32[33] f32[4,33] f32[4]", "", 1e-4},
     {"tokens", "f32[2,3,70] f32[33,70] f32[33]", "", 1e-4},
+    {"rank7", "f32[1,2,1,1,1,3,40] f32[4,40]", "", 1e-4},
     {"half", "f16[3,40] f16[4,40] f16[4]", "", 2e-2},
     {"bits8", "f32[3,70] f32[9,70]@panel_int8 f32[9]", "", 1e-4},
     {"bits8_rows", "f32[9,64] f32[70,64]@panel_int8", "", 1e-4},
@@ -76,6 +84,7 @@ constexpr Case kCases[] = {
     {"no_rows", "f32[0,5] f32[4,5]@panel_int8 f32[4]"},
     {"no_outputs", "f32[3,5] f32[0,5]"},
     {"dims", "f32[3,5] f32[5,4]", "", 0, TERN_ERR_SHAPE},
+    {"rank8", "f32[1,1,1,1,1,1,3,5] f32[4,5]", "", 0, TERN_ERR_SHAPE},
     {"integers", "i32[3,5] i32[4,5]", "", 0, TERN_ERR_TYPE},
 };
 
@@ -85,7 +94,7 @@ extern constinit const Op op_rounded_linear = checked_op({.name = "rounded_linea
                                                           .min_in = 2,
                                                           .max_in = 3,
                                                           .encoded_in = 1u << 1,
-                                                          .infer = infer_linear,
+                                                          .infer = infer,
                                                           .decompose = decompose,
                                                           .cases = TERN_CASES(kCases)});
 

@@ -36,7 +36,7 @@ SIZE(tern_camera_motion_options, 12)
 SIZE(tern_token_info, 48)
 SIZE(tern_chat_options, 24)
 SIZE(tern_chat_message, 32)
-SIZE(tern_import_options, 80)
+SIZE(tern_import_options, 88)
 SIZE(tern_task_key, 64)
 SIZE(tern_recipe, 32)
 #undef SIZE

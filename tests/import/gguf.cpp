@@ -162,6 +162,13 @@ TEST(Gguf, WhatIsAsked) {
   ModelDef model;
   EXPECT_EQ(import_gguf(file, options, &model), TERN_ERR_INVALID_ARGUMENT);
   EXPECT_NE(std::strstr(thread_error().message, "q3"), nullptr);
+  const char* const wrong[][3] = {
+      {"q4_0", "int4", "int4"}, {"", "f16", "f16"}, {"f32", "int8", "not f32"}, {"f16", "int8", "not f16"}};
+  for (const auto& [weights, activations, says] : wrong) {
+    options.weights = weights, options.activations = activations;
+    EXPECT_EQ(import_gguf(file, options, &model), TERN_ERR_INVALID_ARGUMENT) << weights << " " << activations;
+    EXPECT_NE(std::strstr(thread_error().message, says), nullptr) << thread_error().message;
+  }
   EXPECT_EQ(import_gguf(file_bytes("types.gguf"), {}, &model), TERN_ERR_UNSUPPORTED);  // tensors of no meaning
   EXPECT_EQ(import_gguf(File().head(0, 0).bytes(), {}, &model), TERN_ERR_UNSUPPORTED);
   EXPECT_NE(std::strstr(thread_error().message, "llama, qwen2"), nullptr) << thread_error().message;

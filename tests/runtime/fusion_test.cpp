@@ -77,16 +77,16 @@ ValueId transposed(Sketch& s, int64_t out, int64_t kernel, int64_t stride, int64
               ConvTranspose2dAttrs{.strides = {stride, stride}, .pads = {pad, pad, pad, pad}});
 }
 
-ValueId linear(Sketch& s, Encoding encoding) {
+ValueId linear(Sketch& s, Encoding encoding, const char* op = "linear") {
   const int64_t k = s.draw.integer(3, 70), n = s.draw.integer(1, 70);
   const ValueId x = s.input({s.draw.integer(1, 19), k});
   const ValueId w = s.parameter({n, k}, 1.5f / std::sqrt((float)k), false, encoding);
-  return emit(s.g, "linear", {x, w, s.draw.integer(0, 3) ? s.parameter({n}) : kNoValue});
+  return emit(s.g, op, {x, w, s.draw.integer(0, 3) ? s.parameter({n}) : kNoValue});
 }
 
-Encoding row_int8() {
+Encoding encoding(const char* name) {
   Encoding e = Encoding::plain;
-  EXPECT_TRUE(find_encoding("row_int8", &e));
+  EXPECT_TRUE(find_encoding(name, &e));
   return e;
 }
 
@@ -124,7 +124,10 @@ const Product kProducts[] = {
     {"transposed", [](Sketch& s) { return transposed(s, s.draw.integer(1, 40), 3, 2, 1); }},
     {"side by side", [](Sketch& s) { return transposed(s, s.draw.integer(1, 8), 2, 2, 0); }},
     {"linear", [](Sketch& s) { return linear(s, Encoding::plain); }},
-    {"encoded", [](Sketch& s) { return linear(s, row_int8()); }},
+    {"encoded", [](Sketch& s) { return linear(s, encoding("row_int8")); }},
+    {"ternary", [](Sketch& s) { return linear(s, encoding("ternary2"), "bit_linear"); }},
+    {"eight bits", [](Sketch& s) { return linear(s, encoding("panel_int8"), "rounded_linear"); }},
+    {"four bits", [](Sketch& s) { return linear(s, encoding("panel_int4_min"), "rounded_linear"); }},
 };
 
 // An element-wise operator of one operand, with attributes that are not its defaults.
