@@ -233,6 +233,9 @@ tern_status tern_generator_set_bias(tern_generator* generator, const int32_t* to
 
 tern_status tern_generator_set_draft(tern_generator* generator, tern_generator* draft) noexcept {
   return use(generator, "tern_generator_set_draft", nullptr, [&](const RunControl&) -> tern_status {
+    Hold hold;
+    if (draft && draft != generator->draft && draft->in_use != generator->in_use)
+      TERN_TRY(hold.alone(*draft->in_use, "the generator that guesses"));
     TERN_TRY(generator->task->set_draft(draft ? draft->task.get() : nullptr));
     generator->draft = draft;
     return TERN_OK;

@@ -249,6 +249,55 @@ TEST(Gguf, MixedTypes) {
   }
 }
 
+// Numbers of 4 bits stay what they are in 4 bits, of the embedding, too; others get 8. What meets them is rounded.
+TEST(Gguf, OwnForms) {
+  constexpr uint32_t kQ4_0 = 2, kQ4_1 = 3, kQ8_0 = 8, kQ4K = 12, kQ6K = 14;
+  const struct {
+    uint32_t type;
+    Encoding encoding;
+    double bound;  // of the largest magnitude
+  } cases[] = {{kQ4_0, Encoding::panel_int4, 0},
+               {kQ4_1, Encoding::panel_int4_min, 1e-6},
+               {kQ4K, Encoding::panel_int4_min, 2e-3},
+               {kQ8_0, Encoding::panel_int8, 1e-2},
+               {kQ6K, Encoding::panel_int8, 1e-2}};
+  for (const auto& c : cases) {
+    SCOPED_TRACE(find_gguf_type(c.type)->name);
+    const std::vector<uint8_t> file = bitnet_file(c.type, c.type, c.type, c.type);
+    ModelDef model;
+    ASSERT_EQ(import_gguf(file, {}, &model), TERN_OK) << thread_error().message;
+    Gguf g;
+    ASSERT_EQ(Gguf::read(file, &g), TERN_OK) << thread_error().message;
+    size_t at = 0;
+    for (const GgufTensor& t : g.tensors()) {
+      const Parameter& p = model.parameters[at++];
+      if (t.shape.rank != 2) continue;
+      EXPECT_EQ(p.encoding, c.encoding) << p.name;
+      ASSERT_EQ(p.shape, t.shape);
+      std::vector<float> want((size_t)t.shape.elements()), got(want.size());
+      const uint8_t* from = t.data;
+      for (size_t i = 0; i < want.size(); i += (size_t)t.type->numbers, from += t.type->bytes)
+        t.type->decode(from, &want[i]);
+      decode(p.encoding, p.dtype, p.shape, p.data.bytes, got.data());
+      double largest = 0, most = 0;
+      for (size_t i = 0; i < want.size(); ++i) {
+        largest = std::max(largest, (double)std::fabs(want[i]));
+        most = std::max(most, (double)std::fabs(want[i] - got[i]));
+      }
+      EXPECT_LE(most, c.bound * largest) << p.name;
+    }
+    EXPECT_EQ(at, model.parameters.size());
+    for (const char* activations : {"", "int8", "f32"}) {
+      ImportOptions options;
+      options.activations = activations;
+      ASSERT_EQ(import_gguf(file, options, &model), TERN_OK) << thread_error().message;
+      int rounded = 0;
+      for (const Node& n : model.signatures[0].graph.nodes) rounded += std::string_view(n.op->name) == "rounded_linear";
+      EXPECT_EQ(rounded, options.activations == "f32" ? 0 : 8);
+    }
+  }
+}
+
 // The keys of a tokenizer.
 struct Words {
   std::string model = "gpt2", pre = "gpt-2";
