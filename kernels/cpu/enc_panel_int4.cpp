@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// panel_int4: tiles are widened for the shared product; rows that are rounded to 8 bits have kernels of their own
+// panel_int4: tiles are widened for the shared product; rows that are rounded to 16 bits have kernels of their own
 // (rounded_int8.h).
 #include "kernels/cpu/panel_codes.h"
 

@@ -36,7 +36,7 @@ struct EncodedKernels {
   bool panels = false;
   // The bytes are lines (base/encodings/ternary2.h), which TernaryInt8Kernels multiply with rows of 8 bits.
   bool ternary = false;
-  // The bytes are panels of codes, which RoundedInt8Kernels multiply with rows of 8 bits. NULL: they are not.
+  // The bytes are panels of codes, which RoundedInt8Kernels multiply with rows of 16 bits. NULL: they are not.
   const PanelCodes* codes = nullptr;
 };
 

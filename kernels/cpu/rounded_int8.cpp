@@ -11,8 +11,8 @@ constexpr int kPanel = (int)kCodedPanel;
 
 // ---- sums of products of four bytes side by side, in the lanes of a vector
 //
-// Products<eight> begins with `start`, adds codes times four bytes of x, and gives the sums; codes(v, field) are those in
-// bytes as they lie, of 4 bits those of a field (0: low). kAbove: what is added to codes of 8 bits.
+// Products<eight> begins with `start`, adds codes times four bytes of x, and gives the sums; codes(v, field) are those
+// in bytes as they lie, of 4 bits those of a field (0: low). kAbove: what is added to codes of 8 bits.
 #if TERN_SIMD_XSIMD && defined(__x86_64__)
 using Line = Bytes<kBytes>;
 TERN_INLINE Line splat_int(int32_t v) { return splat_four<kBytes>(&v); }
@@ -99,9 +99,9 @@ TERN_INLINE Vec to_floats(Line v) {
   return to_float(ints);
 }
 #if defined(__AVX512VNNI__)
-constexpr int kVectors = 2, kTall = 6;  // vectors of a panel, rows of x at a time
+constexpr int kVectors = 2, kTall = 4;  // vectors of a panel, rows of x at a time
 #elif defined(__AVX512BW__)
-constexpr int kVectors = 2, kTall = 4;
+constexpr int kVectors = 2, kTall = 2;
 #elif !defined(__AVX2__)
 constexpr int kVectors = 2, kTall = 1;
 #else
@@ -186,11 +186,13 @@ template <int bits, bool least, int xs>
     const uint8_t* w = panel;
     const RoundedBlock* row = x;
     for (int64_t b = 0; b < blocks; ++b, w += c.block_bytes(), ++row) {
-      Products<bits == 8> products[xs][kVectors];
+      Products<bits == 8> products[xs][2][kVectors];
 #pragma GCC unroll 8
       for (int r = 0; r < xs; ++r)
+#pragma GCC unroll 2
+        for (int h = 0; h < 2; ++h)
 #pragma GCC unroll 4
-        for (int v = 0; v < kVectors; ++v) products[r][v].begin(least ? 0 : row[r * blocks].start);
+          for (int v = 0; v < kVectors; ++v) products[r][h][v].begin(least ? 0 : row[r * blocks].start[h]);
 #pragma GCC unroll 8
       for (int l = 0; l < kLines; ++l) {
         const uint8_t* line = w + l * kCodedLine + at * 4;
@@ -207,11 +209,13 @@ template <int bits, bool least, int xs>
 #pragma GCC unroll 4
           for (int v = 0; v < kVectors; ++v) codes[v] = Products<bits == 8>::codes(bytes[v], f);
 #pragma GCC unroll 8
-          for (int r = 0; r < xs; ++r) {
-            const Line four = splat_line(row[r * blocks].codes + 4 * (kFields * l + f));
+          for (int r = 0; r < xs; ++r)
+#pragma GCC unroll 2
+            for (int h = 0; h < 2; ++h) {
+              const Line four = splat_line(row[r * blocks].codes[h] + 4 * (kFields * l + f));
 #pragma GCC unroll 4
-            for (int v = 0; v < kVectors; ++v) products[r][v].add(codes[v], four);
-          }
+              for (int v = 0; v < kVectors; ++v) products[r][h][v].add(codes[v], four);
+            }
         }
       }
       const uint16_t* scales = (const uint16_t*)(w + c.code_bytes()) + at;
@@ -226,8 +230,9 @@ template <int bits, bool least, int xs>
         const RoundedBlock& block = row[r * blocks];
 #pragma GCC unroll 4
         for (int v = 0; v < kVectors; ++v) {
-          const Vec products_of = to_floats(products[r][v].end(least ? 0 : block.start));
-          sum[r][v] = fma(products_of, scale[v] * splat(block.step), sum[r][v]);
+          const Vec high = to_floats(products[r][0][v].end(least ? 0 : block.start[0]));
+          const Vec low = to_floats(products[r][1][v].end(least ? 0 : block.start[1]));
+          sum[r][v] = fma(fma(high, splat(254.0f), low), scale[v] * splat(block.step), sum[r][v]);
           if constexpr (least) sum[r][v] = fma(lowest[v], splat(block.total), sum[r][v]);
         }
       }
@@ -270,19 +275,26 @@ int64_t next_rows_of(PanelCodes c, int64_t left, const uint8_t* panel, int64_t b
       strange = strange + v[j] * splat(0.0f);
     }
     const float a = max_lane(most), none = sum_lanes(strange);
-    alignas(64) int32_t steps[kBlock];
-    const Vec factor = splat(127.0f / a);
-    for (int j = 0; j < kParts; ++j) store_ints(steps + j * kLanes, to_nearest_int(v[j] * factor));
-    to->step = a / 127.0f;
+    alignas(64) int32_t codes[2][kBlock];
+    const Vec factor = splat(32385.0f / a);
+    for (int j = 0; j < kParts; ++j) {
+      const Vec code = to_float(to_nearest_int(v[j] * factor));
+      const VecI high = to_nearest_int(code * splat(1.0f / 254.001f));  // halves go to 0, so that 127.5 is no 128
+      store_ints(codes[0] + j * kLanes, high);
+      store_ints(codes[1] + j * kLanes, to_nearest_int(code - to_float(high) * splat(254.0f)));
+    }
+    to->step = a / 32385.0f;
     if (!(none == 0)) {  // a NaN or an infinity
-      memset(steps, 0, sizeof steps);
+      memset(codes, 0, sizeof codes);
       to->step = __builtin_nanf("");
     }
-    int32_t sum = 0;
-    for (int j = 0; j < kBlock; ++j) sum += steps[j];
-    for (int j = 0; j < kBlock; ++j) to->codes[j] = (int8_t)steps[j];
-    if (least) to->total = to->step * (float)sum;
-    else to->start = -above * sum;
+    int32_t sums[2] = {};
+    for (int h = 0; h < 2; ++h) {
+      for (int j = 0; j < kBlock; ++j) sums[h] += codes[h][j];
+      for (int j = 0; j < kBlock; ++j) to->codes[h][j] = (int8_t)codes[h][j];
+    }
+    for (int h = 0; h < 2; ++h) to->start[h] = -above * sums[h];
+    if (least) to->total = to->step * (float)(254 * sums[0] + sums[1]);
   }
 }
 

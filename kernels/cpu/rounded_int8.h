@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products with matrices of 8-bit and 4-bit codes (base/encodings/panel_codes.h) of rows that are rounded to 8 bits, as
-// the operator rounded_linear says. With q the integers of a block of 32 columns of x and a / 127 their step:
+// Products with matrices of 8-bit and 4-bit codes (base/encodings/panel_codes.h) of rows that are rounded to 16 bits,
+// as the operator rounded_linear says. With q the integers of a block of 32 columns of x and a / 32385 their step:
 //   y[m, n] = epilogue(sum over blocks of sum(q * code[n]) * (scale[n] * step) + least[n] * (step * sum(q)))
-// Sums within a block are exact integers; blocks are added in ascending order as f32, each as one fused multiply-add
-// where the set has them. That is the same for any number of rows: results have the same bits alone and in a batch. A
-// row with a number that is not finite gives NaN.
+// Integers of x are 254 * high + low, both of 8 bits, so that products of bytes take them. The sums of high and of low
+// within a block are exact; blocks are added in ascending order as f32, with fused multiply-adds where the set has
+// them. That is the same for any number of rows: results have the same bits alone and in a batch. A row with a number
+// that is not finite gives NaN.
 #pragma once
 #include <tern/types.h>
 
@@ -18,11 +19,11 @@ struct FinishRows;
 
 // 32 columns of a row of x.
 struct RoundedBlock {
-  int8_t codes[kCodedBlock];
+  int8_t codes[2][kCodedBlock];  // high, low
   float step;
   union {
-    int32_t start;  // what the sums begin with, for codes that lie a constant above what they stand for
-    float total;    // step * sum of codes, for codes with a least value
+    int32_t start[2];  // what the sums begin with, for codes that lie a constant above what they stand for
+    float total;       // step * sum of integers, for codes with a least value
   };
 };
 constexpr int64_t rounded_row_bytes(int64_t k) { return ceil_div(k, kCodedBlock) * (int64_t)sizeof(RoundedBlock); }

@@ -236,7 +236,7 @@ const Command& import_command() {
         "of a language model's keys and values: f16, int8 (a scale for each position and head), or f32, which "
         "--weights f32 has"},
        {"--activations", "TYPE",
-        "of a language model, what meets weights of 8 and 4 bits: int8 (rounded, several times as fast; the default) "
+        "of a language model, what meets weights of 8 and 4 bits: int16 (rounded, several times as fast; the default) "
         "or f32"},
        {"--json", nullptr, "for programs; 'warnings' tells what will be slow"}},
       0,

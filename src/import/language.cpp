@@ -97,10 +97,10 @@ tern_status find_weight_form(const ImportOptions& options, bool ternary, WeightF
   if (options.activations == "f32") {
     if (out->inner == Rounding::blocks) out->inner = Rounding::none;
     out->outer = Rounding::none;
-  } else if (options.activations == "int8" && out->outer == Rounding::none) {
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "activations 'int8' meet weights of 8 or 4 bits, not %s", out->name);
-  } else if (!options.activations.empty() && options.activations != "int8") {
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "activations '%.60s'; there are f32 and int8",
+  } else if (options.activations == "int16" && out->outer == Rounding::none) {
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "activations 'int16' meet weights of 8 or 4 bits, not %s", out->name);
+  } else if (!options.activations.empty() && options.activations != "int16") {
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "activations '%.60s'; there are f32 and int16",
                      options.activations.c_str());
   }
   if (options.cache.empty()) return TERN_OK;

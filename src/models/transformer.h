@@ -18,8 +18,8 @@
 namespace tern {
 
 enum class Gate : uint8_t { silu, gelu_tanh, relu_squared };
-// What becomes of the rows that meet a matrix: they stay, or are rounded to 8 bits with a scale for each (bit_linear)
-// or for blocks of 32 (rounded_linear).
+// What becomes of the rows that meet a matrix: they stay, or are rounded: to 8 bits with a scale for each (bit_linear)
+// or to 16 bits with a scale for 32 numbers (rounded_linear).
 enum class Rounding : uint8_t { none, rows, blocks };
 
 struct TransformerConfig {

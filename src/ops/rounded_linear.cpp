@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// rounded_linear: y[.., n] = bias[n] + sum over k of q(x)[.., k] * w[n, k], where q rounds each row of x to 8 bits in
-// blocks of 32 (the last one may be shorter), each with a scale of its own:
-//   a = max(max|block|, 1e-30),  q(block) = round half to even(block * (127 / a)) * (a / 127)
-//   x [.., K] float, of up to 7 dims; w [N, K] of any encoding, x's type or f16 / bf16 with x f32; bias [N] optional    y
-//     [.., N]
+// rounded_linear: y[.., n] = bias[n] + sum over k of q(x)[.., k] * w[n, k], where q rounds each row of x to 16 bits
+// in blocks of 32 (the last one may be shorter), each with a scale of its own:
+//   a = max(max|block|, 1e-30),  q(block) = round half to even(block * (32385 / a)) * (a / 32385)
+//   x [.., K] float, of up to 7 dims; w [N, K] of any encoding, x's type or f16 / bf16 with x f32; bias [N] optional
+//     y [.., N]
 //   dx and dw are those of linear with q(x) in place of x: the gradient passes the rounding unchanged
-// With weights of 8 or 4 bits the sums over a block are integers.
+// With weights of 8 or 4 bits the sums over a block are integers: 32385 = 127 * 254 + 127, two bytes.
 #include "ops/conv2d.h"
 #include "ops/matmul.h"
 #include "ops/pad.h"
@@ -59,8 +59,8 @@ void decompose(DecomposeArgs& a) {
   const ValueId most = reduce_axis(g, "reduce_max", emit(g, "abs", {blocks}), -1);
   if (g.status != TERN_OK) return;
   const ValueId bounded = emit(g, "max", {most, scalar_like(g, most, 1e-30)});
-  const ValueId codes = emit(g, "round", {mul(g, blocks, div(g, scalar_like(g, x, 127), bounded))});
-  const ValueId rounded = from_blocks(g, mul(g, codes, scaled(g, bounded, 1.0 / 127)), k);
+  const ValueId codes = emit(g, "round", {mul(g, blocks, div(g, scalar_like(g, x, 32385), bounded))});
+  const ValueId rounded = from_blocks(g, mul(g, codes, scaled(g, bounded, 1.0 / 32385)), k);
   const ValueId through = narrowed(g, add(g, x, emit(g, "stop_gradient", {sub(g, rounded, x)})), dtype);
   a.set(0, a.has(2) ? emit(g, "linear", {through, a.in(1), a.in(2)}) : emit(g, "linear", {through, a.in(1)}));
 }

@@ -803,7 +803,7 @@ class Generators(unittest.TestCase):
         """The hidden states from which transformers' logits follow."""
         golden = os.path.join(ARGS.source, "tests/models/golden/language/hf-qwen2")
         letters = os.path.join(self.folder, "letters")
-        with self.assertRaisesRegex(tern.InvalidArgument, "there are f32 and int8"):
+        with self.assertRaisesRegex(tern.InvalidArgument, "there are f32 and int16"):
             tern.import_model(letters, os.path.join(self.folder, "wrong.tern"), activations="int4")
         path = tern.import_model(letters, os.path.join(self.folder, "letters-f32.tern"), weights="f32", cache="f32")
         head = None

@@ -455,8 +455,8 @@ class Import(Case):
         with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as f:
             json.dump(text, f)
         out = self.path("m.tern")
-        self.assertIn("there are f32 and int8", tern("import", folder, "-o", out, "--weights", "q4_0", "--activations", "int4", code=2).err)
-        self.assertIn("int8", tern("import", folder, "-o", out, "--weights", "f32", "--activations", "int8", code=2).err)
+        self.assertIn("there are f32 and int16", tern("import", folder, "-o", out, "--weights", "q4_0", "--activations", "int4", code=2).err)
+        self.assertIn("int16", tern("import", folder, "-o", out, "--weights", "f32", "--activations", "int16", code=2).err)
         tern("import", folder, "-o", out, "--weights", "f32")
         schema = self.write("schema.json", b'{"type": "object", "properties": {"a": {"type": "integer"}, "b": {"enum": ["x", null]}}, "required": ["a", "b"]}')
         for seed in range(3):

@@ -163,7 +163,7 @@ TEST(Gguf, WhatIsAsked) {
   EXPECT_EQ(import_gguf(file, options, &model), TERN_ERR_INVALID_ARGUMENT);
   EXPECT_NE(std::strstr(thread_error().message, "q3"), nullptr);
   const char* const wrong[][3] = {
-      {"q4_0", "int4", "int4"}, {"", "f16", "f16"}, {"f32", "int8", "not f32"}, {"f16", "int8", "not f16"}};
+      {"q4_0", "int4", "int4"}, {"", "f16", "f16"}, {"f32", "int16", "not f32"}, {"f16", "int16", "not f16"}};
   for (const auto& [weights, activations, says] : wrong) {
     options.weights = weights, options.activations = activations;
     EXPECT_EQ(import_gguf(file, options, &model), TERN_ERR_INVALID_ARGUMENT) << weights << " " << activations;
@@ -287,7 +287,7 @@ TEST(Gguf, OwnForms) {
       EXPECT_LE(most, c.bound * largest) << p.name;
     }
     EXPECT_EQ(at, model.parameters.size());
-    for (const char* activations : {"", "int8", "f32"}) {
+    for (const char* activations : {"", "int16", "f32"}) {
       ImportOptions options;
       options.activations = activations;
       ASSERT_EQ(import_gguf(file, options, &model), TERN_OK) << thread_error().message;

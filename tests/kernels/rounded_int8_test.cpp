@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrices of 8-bit and 4-bit codes times rows that are rounded to 8 bits: what the definition says, and the same bits
+// Matrices of 8-bit and 4-bit codes times rows that are rounded to 16 bits: what the definition says, and the same bits
 // for any number of rows.
 #include "kernels/cpu/rounded_int8.h"
 
@@ -41,7 +41,7 @@ double expected(const Codes& w, const float* x, int64_t i, double* magnitude) {
     float most = 1e-30f;
     for (int64_t j = first; j < end; ++j) most = std::fmax(most, std::fabs(x[j]));
     for (int64_t j = first; j < end; ++j) {
-      const double term = (double)std::nearbyintf(x[j] * (127.0f / most)) * (double)(most / 127.0f) * w.at(i, j);
+      const double term = (double)std::nearbyintf(x[j] * (32385.0f / most)) * (double)(most / 32385.0f) * w.at(i, j);
       sum += term;
       *magnitude += std::fabs(term);
     }
@@ -68,7 +68,7 @@ void fill_rows(Guarded<float>& x, int64_t k, Random& random) {
   fill(x, random);
   const int64_t m = k ? (int64_t)x.size() / k : 0;
   for (int64_t j = 0; j < k; ++j) {
-    if (m > 1) x[(size_t)(k + j)] = random.integer(0, 1) ? 0.5f : -0.5f;  // all codes are 127 or -127
+    if (m > 1) x[(size_t)(k + j)] = random.integer(0, 1) ? 0.5f : -0.5f;  // all integers are 32385 or -32385
     if (m > 2 && j % 7 == 3) x[(size_t)(2 * k + j)] *= 100;
     if (m > 3) x[(size_t)(3 * k + j)] = 0;
   }

@@ -255,7 +255,7 @@ def import_model(source, output=None, input_shapes: dict = None, input_values: d
     input_shapes: {"x": (1, 3, 640, 640)}; input_values: {"rate": 16000}; labels: a file of them, one a line, or a list; task:
     "detector", "classifier", ...; settings: keys of the task's metadata, as {"score": 0.4}; weights: of language models, "f32", "f16",
     "q8_0", "q4_0", "q4_1" or "ternary"; cache: their keys and values, "f32", "f16" or "int8"; activations: what meets weights of 8 and
-    4 bits, "int8" or "f32"."""
+    4 bits, "int16" or "f32"."""
     if output is None:
         whole = os.path.abspath(os.fspath(source))
         folder = whole if os.path.isdir(whole) else os.path.dirname(whole) if os.path.basename(whole) == "config.json" else None

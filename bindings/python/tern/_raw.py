@@ -897,8 +897,8 @@ class tern_import_options(Structure):
         # language models: keys and values, "f32", "f16" or "int8" (a scale for each position and
         # head); NULL = f32 with weights f32, else f16
         ("cache", c_char_p),
-        # language models: what meets weights of 8 and 4 bits, "int8" (rounded to 8 bits with a scale for 32, for products of
-        # integers: several times as fast) or "f32"; NULL = int8
+        # language models: what meets weights of 8 and 4 bits, "int16" (rounded to 16 bits with a scale for 32, for products
+        # of integers: several times as fast) or "f32"; NULL = int16
         ("activations", c_char_p),
     ]
 
