@@ -69,13 +69,13 @@ struct LlamaCpp : testing::Test {
   Context context;
   Model model;
 
-  void open(const char* weights, const char* cache, const char* activations = nullptr) {
+  void open(const char* weights, const char* cache) {
     const std::string source = model_path("smollm2-135m-instruct.gguf");
     if (!std::filesystem::exists(source)) TERN_SKIP(source + " is not there; samples/fetch brings it");
     std::string folder = (std::filesystem::temp_directory_path() / "tern-llama-XXXXXX").string();
     ASSERT_TRUE(mkdtemp(folder.data()));
     tern_import_options options = TERN_IMPORT_OPTIONS_INIT;
-    options.weights = weights, options.cache = cache, options.activations = activations;
+    options.weights = weights, options.cache = cache;
     const std::string file = folder + "/m.tern";
     EXPECT_EQ(tern_import_file(source.c_str(), file.c_str(), &options), TERN_OK) << tern_import_error();
     load(file, 2, &context, &model);
@@ -145,9 +145,9 @@ TEST_F(LlamaCpp, WeightsAsTheyAre) {
   EXPECT_LT(found.divergence, 5e-6);
 }
 
-// Weights of 8 bits and a cache of f16; activations stay f32.
+// Weights of 8 bits and a cache of f16.
 TEST_F(LlamaCpp, WeightsOfEightBits) {
-  ASSERT_NO_FATAL_FAILURE(open("q8_0", nullptr, "f32"));
+  ASSERT_NO_FATAL_FAILURE(open("q8_0", nullptr));
   if (IsSkipped()) return;
   Found found;
   ASSERT_NO_FATAL_FAILURE(compare_all(0.5, &found));
