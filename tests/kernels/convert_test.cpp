@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 
 #include "base/float16.h"
 #include "base/float_mode.h"
@@ -223,6 +225,14 @@ TEST(ConvertKernels, HalvesAgreeWithThePortableOnes) {
 // In the mode of a session, where denormals of f32 count as zero: those of f16 are ordinary numbers.
 TEST(ConvertKernels, HalvesWhereDenormalsAreZero) {
   for_each_set([](const Kernels& k) {
+#if defined(__x86_64__)
+    // The instruction of F16C ignores that mode, by Intel's manual.
+    if (std::getenv("TERN_TEST_EMULATED") && k.vector_bytes > 16) {
+      std::printf("SKIPPED: halves where denormals are zero with %s: QEMU's conversion does not ignore the mode\n",
+                  k.isa);
+      return;
+    }
+#endif
     std::vector<uint16_t> h(65536), back(65536);
     std::vector<float> f(65536);
     for (int i = 0; i < 65536; ++i) h[(size_t)i] = (uint16_t)i;
