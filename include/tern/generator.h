@@ -40,8 +40,7 @@ typedef struct tern_generator_options {
                               * says. The results are the same in every bit; texts that repeat themselves take less
                               * time, others a little more */
 } tern_generator_options;
-#define TERN_GENERATOR_OPTIONS_INIT \
-  { (uint32_t)sizeof(tern_generator_options), 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define TERN_GENERATOR_OPTIONS_INIT { (uint32_t)sizeof(tern_generator_options), 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 TERN_API tern_status tern_generator_options_init(tern_generator_options* options, size_t size) TERN_NOEXCEPT;
 
 /* The model stays alive as long as the generator. options NULL = defaults.

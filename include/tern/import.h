@@ -12,7 +12,7 @@ extern "C" {
 
 typedef struct tern_import_options {
   uint32_t struct_size;
-  uint32_t flags; /* 0 */
+  uint32_t flags;             /* 0 */
   /* "NAME=1x3x480x640;NAME2=..." overrides declared shapes; NULL = none. Names may hold '=' and ';': the last '='
    * before a shape counts */
   const char* input_shapes;
@@ -21,10 +21,10 @@ typedef struct tern_import_options {
   /* text of a label file, one label a line; NULL = the file beside the source that has its name and the ending .txt, if
    * any */
   const char* labels;
-  uint64_t max_file_bytes; /* of all files that are read together; 0 = 64 GiB */
+  uint64_t max_file_bytes;    /* of all files that are read together; 0 = 64 GiB */
   /* ONNX: "NAME=16000;NAME2=..." inputs of fixed shape that become constants (each element this number); NULL = none */
   const char* input_values;
-  const char* task; /* "detector", "classifier", ...: recipes of this task alone; NULL = any */
+  const char* task;           /* "detector", "classifier", ...: recipes of this task alone; NULL = any */
   /* "KEY=VALUE" lines: keys of the task's metadata that replace the recipe's, by their whole name or its last part
    * ("score" is result.score); line ends within a value are "\n" in two characters; NULL = none */
   const char* settings;
@@ -34,7 +34,7 @@ typedef struct tern_import_options {
    * q8_0. Models whose weights are others are refused then. NULL = ternary where the source says so; of GGUF files 4
    * bits where they have 4; else q8_0 */
   const char* weights;
-  const char* cache; /* language models: keys and values, "f32", "f16" or "int8" (a scale for each position and
+  const char* cache;          /* language models: keys and values, "f32", "f16" or "int8" (a scale for each position and
                                * head); NULL = f32 with weights f32, else f16 */
   /* language models: what meets weights of 8 and 4 bits, "int16" (rounded to 16 bits with a scale for 32, for products
    * of integers: several times as fast) or "f32"; NULL = int16 */
@@ -73,15 +73,14 @@ TERN_API tern_status tern_import_set_tokenizer(const char* source, const char* o
 /* One key of the metadata of tasks. Borrowed for ever. */
 typedef struct tern_task_key {
   uint32_t struct_size;
-  const char* name;     /* "result.score" */
-  const char* kind;     /* "text", "choice", "number", "numbers", "lines", "output" or "anchors" */
-  const char* fallback; /* without the key; "" = none */
-  const char* words;    /* of a choice, separated by '|'; else "" */
-  const char* about;    /* one sentence */
-  double min, max;      /* of numbers */
+  const char* name;      /* "result.score" */
+  const char* kind;      /* "text", "choice", "number", "numbers", "lines", "output" or "anchors" */
+  const char* fallback;  /* without the key; "" = none */
+  const char* words;     /* of a choice, separated by '|'; else "" */
+  const char* about;     /* one sentence */
+  double min, max;       /* of numbers */
 } tern_task_key;
-#define TERN_TASK_KEY_INIT \
-  { (uint32_t)sizeof(tern_task_key), NULL, NULL, NULL, NULL, NULL, 0, 0 }
+#define TERN_TASK_KEY_INIT { (uint32_t)sizeof(tern_task_key), NULL, NULL, NULL, NULL, NULL, 0, 0 }
 /* How many keys there are; the key with a number. Errors: TERN_ERR_INDEX. */
 TERN_API int32_t tern_import_num_task_keys(void) TERN_NOEXCEPT;
 TERN_API tern_status tern_import_get_task_key(int32_t index, tern_task_key* key) TERN_NOEXCEPT;
@@ -89,12 +88,11 @@ TERN_API tern_status tern_import_get_task_key(int32_t index, tern_task_key* key)
 /* One of the recipes that come with the library: what the outputs of a kind of model mean. Borrowed for ever. */
 typedef struct tern_recipe {
   uint32_t struct_size;
-  const char* name;  /* of tern_import_options.recipe */
-  const char* task;  /* "detector", ... */
-  const char* about; /* a sentence or two: which models */
+  const char* name;   /* of tern_import_options.recipe */
+  const char* task;   /* "detector", ... */
+  const char* about;  /* a sentence or two: which models */
 } tern_recipe;
-#define TERN_RECIPE_INIT \
-  { (uint32_t)sizeof(tern_recipe), NULL, NULL, NULL }
+#define TERN_RECIPE_INIT { (uint32_t)sizeof(tern_recipe), NULL, NULL, NULL }
 /* How many there are (0 without memory); the one with a number, by name. Errors: TERN_ERR_INDEX. */
 TERN_API int32_t tern_import_num_recipes(void) TERN_NOEXCEPT;
 TERN_API tern_status tern_import_get_recipe(int32_t index, tern_recipe* recipe) TERN_NOEXCEPT;
