@@ -109,19 +109,27 @@ const char* refuse_rounding(const Graph& g, const Node& n) {
   return nullptr;
 }
 
-tern_status prepare_bit_linear(Prepare& p) {
+// What TernaryArgs and RoundedArgs have in common. *matrix: the weights.
+template <class Args>
+tern_status set_rounded(Prepare& p, Args& a, const Value** matrix) {
   Product c = read_product(p.g, p.node);
   const Value& w = p.g.value(c.in(1));
   c.bias = c.in(2);
-  TernaryArgs& a = p.args<TernaryArgs>();
   a.m = rows_of(p.g.value(c.in(0)).shape), a.n = w.shape[0], a.k = w.shape[1];
   a.y_stride = p.row_step(p.node.out[0]);
-  a.product = p.matmul_int8().matmul;
   a.finish = p.k.matmul->finish_rows;
   p.pointer(a.w, c.in(1));
   p.pointer(a.x, c.in(0));
   p.pointer(a.y, p.node.out[0]);
-  TERN_TRY(fill_epilogue(p, c, a.n, &a.epilogue));
+  *matrix = &w;
+  return fill_epilogue(p, c, a.n, &a.epilogue);
+}
+
+tern_status prepare_bit_linear(Prepare& p) {
+  TernaryArgs& a = p.args<TernaryArgs>();
+  const Value* w = nullptr;
+  TERN_TRY(set_rounded(p, a, &w));
+  a.product = p.matmul_int8().matmul;
   if (a.m > kTernaryFew) {
     const uint64_t bytes = (uint64_t)(a.m * ternary_stride(a.k));
     p.workspace(a.codes, bytes + (uint64_t)a.m * sizeof(float));
@@ -135,18 +143,10 @@ tern_status prepare_bit_linear(Prepare& p) {
 }
 
 tern_status prepare_rounded_linear(Prepare& p) {
-  Product c = read_product(p.g, p.node);
-  const Value& w = p.g.value(c.in(1));
-  c.bias = c.in(2);
   RoundedArgs& a = p.args<RoundedArgs>();
-  a.codes = *p.k.of(w.encoding).codes;
-  a.m = rows_of(p.g.value(c.in(0)).shape), a.n = w.shape[0], a.k = w.shape[1];
-  a.y_stride = p.row_step(p.node.out[0]);
-  a.finish = p.k.matmul->finish_rows;
-  p.pointer(a.w, c.in(1));
-  p.pointer(a.x, c.in(0));
-  p.pointer(a.y, p.node.out[0]);
-  TERN_TRY(fill_epilogue(p, c, a.n, &a.epilogue));
+  const Value* w = nullptr;
+  TERN_TRY(set_rounded(p, a, &w));
+  a.codes = *p.k.of(w->encoding).codes;
   if (a.m > kRoundedFew) {
     p.workspace(a.rows, (uint64_t)(a.m * rounded_row_bytes(a.k)));
     p.call(p.k.rounded_int8->quantize, &a, a.m, 4.0 * (double)a.k, 0);

@@ -158,6 +158,28 @@ struct Dot {
 
 #if defined(__AVX2__) && !defined(__AVX512VNNI__) && !defined(__AVXVNNI__)
 #define TERN_INT8_PAIRS 1
+// u8 times s8, two products in 16 bits, which saturate; sums of 16 and of 32 bits; two of 16 bits in 32.
+template <class V>
+TERN_INLINE V mul_pairs(V a, V b) {
+  if constexpr (sizeof(V) == 64) return _mm512_maddubs_epi16(a, b);
+  else return _mm256_maddubs_epi16(a, b);
+}
+template <class V>
+TERN_INLINE V add_words(V a, V b) {
+  if constexpr (sizeof(V) == 64) return _mm512_add_epi16(a, b);
+  else return _mm256_add_epi16(a, b);
+}
+template <class V>
+TERN_INLINE V add_ints(V a, V b) {
+  if constexpr (sizeof(V) == 64) return _mm512_add_epi32(a, b);
+  else return _mm256_add_epi32(a, b);
+}
+template <class V>
+TERN_INLINE V fours(V words) {
+  if constexpr (sizeof(V) == 64) return _mm512_madd_epi16(words, _mm512_set1_epi16(1));
+  else return _mm256_madd_epi16(words, _mm256_set1_epi16(1));
+}
+
 // For weights of which no two side by side exceed 16 bits with their products (pack_int8 tells).
 struct PairsDot {
   template <class V>
@@ -179,6 +201,21 @@ struct PairsDot {
   }
 };
 #endif
-#endif  // x86
+#elif TERN_SIMD_XSIMD && defined(__aarch64__)
+TERN_INLINE int8x16_t splat_four(const void* p) {
+  int32_t four;
+  memcpy(&four, p, 4);
+  return vreinterpretq_s8_s32(vdupq_n_s32(four));
+}
+// The products of four bytes side by side, added to a sum of 32 bits.
+TERN_INLINE int32x4_t add_fours(int32x4_t sum, int8x16_t w, int8x16_t x) {
+#if defined(__ARM_FEATURE_DOTPROD)
+  return vdotq_s32(sum, w, x);
+#else
+  const int16x8_t low = vmull_s8(vget_low_s8(w), vget_low_s8(x)), high = vmull_high_s8(w, x);
+  return vaddq_s32(sum, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+#endif
+}
+#endif
 
 }  // namespace tern::cpu::TERN_ISA

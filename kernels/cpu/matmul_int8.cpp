@@ -128,18 +128,8 @@ void tile(const uint8_t* x, int64_t stride, int64_t k, const int8_t* w, const in
     const int8_t* p = w + at * 4;
     for (int64_t i = 0; i < k; i += 4, p += 4 * kPanel)
       for (int r = 0; r < rows; ++r) {
-        int32_t four;
-        memcpy(&four, x + r * stride + i, 4);
-        const int8x16_t v = vreinterpretq_s8_s32(vdupq_n_s32(four));
-        for (int j = 0; j < 4; ++j) {
-          const int8x16_t b = vld1q_s8(p + 16 * j);
-#if defined(__ARM_FEATURE_DOTPROD)
-          sum[r][j] = vdotq_s32(sum[r][j], b, v);
-#else
-          const int16x8_t low = vmull_s8(vget_low_s8(b), vget_low_s8(v)), high = vmull_high_s8(b, v);
-          sum[r][j] = vaddq_s32(sum[r][j], vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
-#endif
-        }
+        const int8x16_t v = splat_four(x + r * stride + i);
+        for (int j = 0; j < 4; ++j) sum[r][j] = add_fours(sum[r][j], vld1q_s8(p + 16 * j), v);
       }
     for (int r = 0; r < rows; ++r)
       for (int j = 0; j < 4; ++j) vst1q_s32(sums.to[r] + at + 4 * j, sum[r][j]);

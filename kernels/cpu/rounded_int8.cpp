@@ -41,30 +41,10 @@ struct Products {
 #elif defined(__AVX2__)
 constexpr int kAbove = 0;
 template <class V>
-TERN_INLINE V pairs(V a, V b) {
-  if constexpr (sizeof(V) == 64) return _mm512_maddubs_epi16(a, b);
-  else return _mm256_maddubs_epi16(a, b);
-}
-template <class V>
 TERN_INLINE V pairs_of_signed(V w, V x) {
   if constexpr (sizeof(V) == 64)
-    return pairs(_mm512_abs_epi8(w), _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x));
-  else return pairs(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
-}
-template <class V>
-TERN_INLINE V add_words(V a, V b) {
-  if constexpr (sizeof(V) == 64) return _mm512_add_epi16(a, b);
-  else return _mm256_add_epi16(a, b);
-}
-template <class V>
-TERN_INLINE V add_ints(V a, V b) {
-  if constexpr (sizeof(V) == 64) return _mm512_add_epi32(a, b);
-  else return _mm256_add_epi32(a, b);
-}
-template <class V>
-TERN_INLINE V fours(V words) {
-  if constexpr (sizeof(V) == 64) return _mm512_madd_epi16(words, _mm512_set1_epi16(1));
-  else return _mm256_madd_epi16(words, _mm256_set1_epi16(1));
+    return mul_pairs(_mm512_abs_epi8(w), _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x));
+  else return mul_pairs(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
 }
 // Of 8 bits: |w| times x with the sign of w, at most 2 * 128 * 127 in 16 bits. Of 4 bits, the eight products of a block
 // stay within 16 bits: 8 * 2 * 15 * 127.
@@ -74,7 +54,7 @@ struct Products {
   TERN_INLINE Line codes(Line v, int field) { return eight ? v : nibbles(v, field); }
   __attribute__((always_inline)) void begin(int32_t start) { sum = splat_int(eight ? start : 0); }
   __attribute__((always_inline)) void add(Line w, Line x) {
-    sum = eight ? add_ints(sum, fours(pairs_of_signed(w, x))) : add_words(sum, pairs(w, x));
+    sum = eight ? add_ints(sum, fours(pairs_of_signed(w, x))) : add_words(sum, mul_pairs(w, x));
   }
   __attribute__((always_inline)) Line end(int32_t start) const {
     return eight ? sum : add_ints(fours(sum), splat_int(start));
@@ -119,22 +99,11 @@ struct Products {
     return vreinterpretq_s8_u8(field ? vshrq_n_u8(u, 4) : vandq_u8(u, vdupq_n_u8(15)));
   }
   __attribute__((always_inline)) void begin(int32_t start) { sum = vdupq_n_s32(start); }
-  __attribute__((always_inline)) void add(Line w, Line x) {
-#if defined(__ARM_FEATURE_DOTPROD)
-    sum = vdotq_s32(sum, w, x);
-#else
-    const int16x8_t low = vmull_s8(vget_low_s8(w), vget_low_s8(x)), high = vmull_high_s8(w, x);
-    sum = vaddq_s32(sum, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
-#endif
-  }
+  __attribute__((always_inline)) void add(Line w, Line x) { sum = add_fours(sum, w, x); }
   __attribute__((always_inline)) int32x4_t end(int32_t) const { return sum; }
 };
 TERN_INLINE Line load_line(const void* p) { return vld1q_s8((const int8_t*)p); }
-TERN_INLINE Line splat_line(const void* p) {
-  int32_t four;
-  memcpy(&four, p, 4);
-  return vreinterpretq_s8_s32(vdupq_n_s32(four));
-}
+TERN_INLINE Line splat_line(const void* p) { return splat_four(p); }
 TERN_INLINE Vec to_floats(int32x4_t v) { return vcvtq_f32_s32(v); }
 #else
 struct Line {

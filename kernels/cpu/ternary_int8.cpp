@@ -82,27 +82,12 @@ template <int xs>
 #if defined(__AVX2__) && !defined(__AVXVNNI__)
 // Products of four fields fit 16 bits together: 4 * 2 * 3 * 128 = 3072.
 template <class V>
-TERN_INLINE V pairs_of(V codes, V x) {
-  if constexpr (sizeof(V) == 64) return _mm512_maddubs_epi16(codes, x);
-  else return _mm256_maddubs_epi16(codes, x);
-}
-template <class V>
-TERN_INLINE V add_words(V a, V b) {
-  if constexpr (sizeof(V) == 64) return _mm512_add_epi16(a, b);
-  else return _mm256_add_epi16(a, b);
-}
-template <class V>
-TERN_INLINE void add_pairs(V& sum, V words) {
-  if constexpr (sizeof(V) == 64) sum = _mm512_add_epi32(sum, _mm512_madd_epi16(words, _mm512_set1_epi16(1)));
-  else sum = _mm256_add_epi32(sum, _mm256_madd_epi16(words, _mm256_set1_epi16(1)));
-}
-template <class V>
 TERN_INLINE void add_line(V& sum, V line, const int8_t* x) {
   constexpr int N = sizeof(V);
-  V words = pairs_of(codes_of<N>(line, 0), splat_four<N>(x));
+  V words = mul_pairs(codes_of<N>(line, 0), splat_four<N>(x));
 #pragma GCC unroll 4
-  for (int f = 1; f < 4; ++f) words = add_words(words, pairs_of(codes_of<N>(line, f), splat_four<N>(x + 4 * f)));
-  add_pairs(sum, words);
+  for (int f = 1; f < 4; ++f) words = add_words(words, mul_pairs(codes_of<N>(line, f), splat_four<N>(x + 4 * f)));
+  sum = add_ints(sum, fours(words));
 }
 #else
 template <class V>
@@ -148,17 +133,7 @@ template <int xs>
           vreinterpretq_s8_u8(vandq_u8(line, mask)), vreinterpretq_s8_u8(vandq_u8(vshrq_n_u8(line, 2), mask)),
           vreinterpretq_s8_u8(vandq_u8(vshrq_n_u8(line, 4), mask)), vreinterpretq_s8_u8(vshrq_n_u8(line, 6))};
       for (int i = 0; i < xs; ++i)
-        for (int f = 0; f < 4; ++f) {
-          int32_t four;
-          memcpy(&four, x + i * stride + 4 * f, 4);
-          const int8x16_t v = vreinterpretq_s8_s32(vdupq_n_s32(four));
-#if defined(__ARM_FEATURE_DOTPROD)
-          sum[i][p] = vdotq_s32(sum[i][p], codes[f], v);
-#else
-          const int16x8_t low = vmull_s8(vget_low_s8(codes[f]), vget_low_s8(v)), high = vmull_high_s8(codes[f], v);
-          sum[i][p] = vaddq_s32(sum[i][p], vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
-#endif
-        }
+        for (int f = 0; f < 4; ++f) sum[i][p] = add_fours(sum[i][p], codes[f], splat_four(x + i * stride + 4 * f));
     }
   }
   for (int i = 0; i < xs; ++i)

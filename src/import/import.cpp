@@ -30,7 +30,6 @@ constexpr size_t kFirstOptions = offsetof(tern_import_options, task);  // of the
 
 tern_status import_model(std::span<const uint8_t> file, const ImportOptions& options, ModelDef* out) {
   if (file.empty()) return TERN_FAIL(TERN_ERR_CORRUPT, "the file is empty");
-  if (file.size() >= 8 && std::memcmp(file.data() + 4, "TFL3", 4) == 0) return import_tflite(file, options, out);
   if (file.size() >= 4 && std::memcmp(file.data(), "GGUF", 4) == 0) return import_gguf(file, options, out);
   if (file.size() >= 4 && std::memcmp(file.data(), "PK\3\4", 4) == 0)
     return TERN_FAIL(TERN_ERR_UNSUPPORTED, "an archive; ONNX, TFLite and GGUF files and Hugging Face folders are read");
@@ -40,6 +39,14 @@ tern_status import_model(std::span<const uint8_t> file, const ImportOptions& opt
   if (file.size() >= 9 && file[8] == '{' && file[6] == 0 && file[7] == 0)
     return TERN_FAIL(TERN_ERR_UNSUPPORTED,
                      "a safetensors file holds weights alone: give its folder, which has config.json, too");
+  for (const std::string* o : {&options.weights, &options.cache, &options.activations})
+    if (!o->empty())
+      return TERN_FAIL(
+          TERN_ERR_INVALID_ARGUMENT,
+          "weights, cache and activations are chosen for language models, which are GGUF files and Hugging "
+          "Face folders: '%.60s' has no meaning here",
+          o->c_str());
+  if (file.size() >= 8 && std::memcmp(file.data() + 4, "TFL3", 4) == 0) return import_tflite(file, options, out);
   return import_onnx(file, options, out);
 }
 

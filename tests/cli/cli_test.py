@@ -457,6 +457,9 @@ class Import(Case):
         out = self.path("m.tern")
         self.assertIn("there are f32 and int16", tern("import", folder, "-o", out, "--weights", "q4_0", "--activations", "int4", code=2).err)
         self.assertIn("int16", tern("import", folder, "-o", out, "--weights", "f32", "--activations", "int16", code=2).err)
+        for option, value in ("--weights", "f16"), ("--cache", "int8"), ("--activations", "f32"):  # not of other models
+            err = tern("import", os.path.join(ARGS.source, "samples/digits/digits.onnx"), "-o", out, option, value, code=2).err
+            self.assertIn(f"'{value}' has no meaning here", err)
         tern("import", folder, "-o", out, "--weights", "f32")
         schema = self.write("schema.json", b'{"type": "object", "properties": {"a": {"type": "integer"}, "b": {"enum": ["x", null]}}, "required": ["a", "b"]}')
         for seed in range(3):
