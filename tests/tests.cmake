@@ -68,7 +68,7 @@ foreach(folder capi format text fuzz runtime tracking bindings architecture)
   endif()
 endforeach()
 # What needs the importer or the command.
-foreach(folder import models)
+foreach(folder import models train)
   if(TERN_BUILD_IMPORT AND EXISTS ${PROJECT_SOURCE_DIR}/tests/${folder}/CMakeLists.txt)
     add_subdirectory(${PROJECT_SOURCE_DIR}/tests/${folder} ${PROJECT_BINARY_DIR}/tests/${folder})
   endif()

@@ -116,6 +116,10 @@ TERN_API tern_status tern_model_check_weights(const tern_model* model) TERN_NOEX
 TERN_API tern_status tern_model_count_nodes(const tern_model* model, int32_t signature, int64_t* nodes,
                                             int64_t* operators) TERN_NOEXCEPT;
 
+/* Writes a model that was composed or edited as a file, with its own parameters; the old file is replaced as a whole.
+ * Errors: TERN_ERR_IO, TERN_ERR_MEMORY, TERN_ERR_UNSUPPORTED in a library without TERN_TRAINING. */
+TERN_API tern_status tern_model_save(const tern_model* model, const char* path) TERN_NOEXCEPT;
+
 #ifdef __cplusplus
 }
 #endif

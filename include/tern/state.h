@@ -27,6 +27,15 @@ TERN_API tern_status tern_parameters_get(const tern_parameters* parameters, cons
 TERN_API tern_status tern_parameters_set(tern_parameters* parameters, const char* name,
                                          const tern_tensor* tensor) TERN_NOEXCEPT;
 
+/* Writes those that were changed and whose names match the pattern ("*" any characters, "?" one, "{a,b}" either, spaces
+ * between several) as a file of their own, an adapter; the old file is replaced as a whole. Errors: TERN_ERR_NOT_FOUND
+ * if there is none, TERN_ERR_IO, TERN_ERR_UNSUPPORTED in a library without TERN_TRAINING. */
+TERN_API tern_status tern_parameters_save(const tern_parameters* parameters, const char* pattern,
+                                          const char* path) TERN_NOEXCEPT;
+/* Replaces the parameters that such a file holds. Errors: TERN_ERR_NOT_FOUND, TERN_ERR_CORRUPT, TERN_ERR_CHECKSUM,
+ * TERN_ERR_SHAPE (an adapter of another model; the message names the parameter): nothing has changed. */
+TERN_API tern_status tern_parameters_load(tern_parameters* parameters, const char* path) TERN_NOEXCEPT;
+
 /* The states of a model, all together, and one valid length: tensors of fixed capacity, and positions in pages of 64
  * (the keys and values of attention), which take memory as they are used. A new state is zeros, length 0. */
 typedef struct tern_state tern_state;

@@ -6,6 +6,7 @@
 #ifndef TERN_TERN_H
 #define TERN_TERN_H
 
+#include "tern/trainer.h"
 #include "tern/generator.h"
 #include "tern/vision.h"
 #include "tern/track.h"

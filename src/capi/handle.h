@@ -66,5 +66,7 @@ TERN_HANDLE(tern_state, State)
 tern_status read_run_options(const tern_run_options* given, RunControl* out);
 // dims [rank] of a caller; errors: TERN_ERR_INVALID_ARGUMENT (rank, NULL), TERN_ERR_SHAPE (negative), TERN_ERR_LIMIT.
 tern_status read_shape(const int64_t* dims, int32_t rank, Shape* shape);
+// What is the same for tensors of all roles.
+void fill_tensor_info(const char* name, DType dtype, const Shape& shape, Encoding encoding, tern_tensor_info* info);
 
 }  // namespace tern::capi

@@ -75,18 +75,9 @@ void mark_varying(const Model& model, size_t signature, size_t output, tern_tens
   }
 }
 
-void fill(const char* name, DType dtype, const Shape& shape, Encoding encoding, tern_tensor_info* info) {
-  info->dtype = dtype;
-  info->rank = shape.rank;
-  info->name = name;
-  info->encoding = encoding_name(encoding);
-  for (int a = 0; a < shape.rank; ++a)
-    info->dims[a] = info->min_dims[a] = info->max_dims[a] = shape[a], info->step_dims[a] = 1;
-}
-
 void fill_input(const Signature& sig, size_t index, tern_tensor_info* info) {
   const Value& v = sig.graph.value(sig.graph.inputs[index]);
-  fill(v.name.c_str(), v.dtype, v.shape, v.encoding, info);
+  fill_tensor_info(v.name.c_str(), v.dtype, v.shape, v.encoding, info);
   const bool own = (int32_t)index == sig.position_input || (int32_t)index == sig.sequence_input;
   info->is_scalar = own ? 2 : v.kind == ValueKind::scalar ? 1 : 0;
   for (const SymbolicDim& d : sig.symbolic_dims) {
@@ -145,6 +136,16 @@ std::string list_names(size_t count, Name&& name) {
 }
 
 }  // namespace
+
+void tern::capi::fill_tensor_info(const char* name, DType dtype, const Shape& shape, Encoding encoding,
+                                  tern_tensor_info* info) {
+  info->dtype = dtype;
+  info->rank = shape.rank;
+  info->name = name;
+  info->encoding = encoding_name(encoding);
+  for (int a = 0; a < shape.rank; ++a)
+    info->dims[a] = info->min_dims[a] = info->max_dims[a] = shape[a], info->step_dims[a] = 1;
+}
 
 extern "C" {
 
@@ -257,15 +258,15 @@ tern_status tern_model_get_tensor(const tern_model* model, int32_t signature, in
     } else if (role == TERN_ROLE_OUTPUT) {
       const Signature& sig = def.signatures[(size_t)signature];
       const Value& v = sig.graph.value(sig.graph.outputs[i]);
-      fill(sig.output_names[i].c_str(), v.dtype, v.shape, v.encoding, &result);
+      fill_tensor_info(sig.output_names[i].c_str(), v.dtype, v.shape, v.encoding, &result);
       mark_varying(*to_object(model), (size_t)signature, i, &result);
     } else if (role == TERN_ROLE_PARAMETER) {
       const Parameter& p = def.parameters[i];
-      fill(p.name.c_str(), p.dtype, p.shape, p.encoding, &result);
+      fill_tensor_info(p.name.c_str(), p.dtype, p.shape, p.encoding, &result);
       result.bytes = p.bytes;
     } else {
       const StateDecl& s = def.states[i];
-      fill(s.name.c_str(), s.dtype, s.shape, s.encoding, &result);
+      fill_tensor_info(s.name.c_str(), s.dtype, s.shape, s.encoding, &result);
       TERN_TRY(encoded_bytes(s.encoding, s.dtype, s.shape, &result.bytes));
     }
     return write_struct(result, info, "tern_tensor_info", offsetof(tern_tensor_info, step_dims));

@@ -3,6 +3,7 @@
 #include "ops/ops_generated.h"
 #include "ops/state_write.h"
 #include "passes/eliminate.h"
+#include "passes/updates_last.h"
 #include "runtime/plan.h"
 
 namespace tern {
@@ -32,28 +33,13 @@ void merge_duplicates(Graph& g, std::vector<NodePlacement>& placements) {
   placements.resize(kept.size());
 }
 
-int32_t updates_last(Graph& g, std::vector<NodePlacement>& placements) {
-  std::vector<char> read(g.values.size(), 0);
-  for (const Node& n : g.nodes)
-    for (const ValueId v : n.in)
-      if (v != kNoValue) read[(size_t)v] = 1;
-  for (const ValueId v : g.outputs) read[(size_t)v] = 1;
-  std::vector<size_t> order, late;
-  for (size_t i = 0; i < g.nodes.size(); ++i) {
-    const Node& n = g.nodes[i];
-    ((n.op->flags & kWritesState) && !read[(size_t)n.out[0]] ? late : order).push_back(i);
-  }
-  const int32_t first = (int32_t)order.size();
-  if (late.empty()) return first;
-  order.insert(order.end(), late.begin(), late.end());
-  std::vector<Node> nodes;
+int32_t write_last(Graph& g, std::vector<NodePlacement>& placements) {
+  int32_t first = 0;
+  const std::vector<int32_t> order = updates_last(g, &first);
+  if (first == (int32_t)order.size()) return first;
   std::vector<NodePlacement> where;
-  for (const size_t i : order) {
-    for (const ValueId v : g.nodes[i].out) g.value(v).producer = (int32_t)nodes.size();
-    nodes.push_back(std::move(g.nodes[i]));
-    where.push_back(placements[i]);
-  }
-  g.nodes = std::move(nodes);
+  for (const int32_t i : order) where.push_back(placements[(size_t)i]);
+  order_nodes(g, order);
   placements = std::move(where);
   return first;
 }
@@ -104,7 +90,7 @@ tern_status lower(Graph graph, const Targets& targets, Lowered* out) {
   const auto apart = [](const Backend* b) { return !b->limits.host_memory; };
   if (std::any_of(targets.backends.begin(), targets.backends.end(), apart)) compute_on_host(*out);
   read_around_writes(out->graph);
-  out->first_update = updates_last(out->graph, out->placements);
+  out->first_update = write_last(out->graph, out->placements);
   return TERN_OK;
 }
 

@@ -36,6 +36,7 @@ Schedule schedule(const Lowered& lowered, std::span<const Part> parts, const Sto
   }
   for (size_t i = (size_t)lowered.first_update; i < g.nodes.size(); ++i) {
     const Node& n = g.nodes[i];
+    if (!(n.op->flags & kWritesState)) continue;
     const bool state = g.value(n.in[0]).kind == ValueKind::state;
     const bool from_position = n.in.size() > 2 && state;  // beyond what is valid
     out.replaces_states |= state && !from_position;
