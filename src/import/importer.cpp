@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "passes/eliminate.h"
 #include "passes/specialize.h"
 
 namespace tern {
@@ -339,36 +340,16 @@ tern_status Missing::report() const {
 }
 
 void drop_unused_parameters(ModelDef& model) {
-  std::vector<int32_t> index(model.parameters.size(), -1);
-  for (const Signature& s : model.signatures)
-    for_each_graph(s.graph, [&](const Graph& g) {
-      for (const Value& v : g.values)
-        if (v.kind == ValueKind::parameter) index[(size_t)v.index] = 0;
-    });
-  std::vector<Parameter> kept;
+  eliminate_parameters(model);
   std::set<std::string> names;
-  for (size_t i = 0; i < index.size(); ++i) {
-    if (index[i] < 0) continue;
-    index[i] = (int32_t)kept.size();
-    Parameter& p = model.parameters[i];
+  for (Parameter& p : model.parameters) {
     if (p.name.empty()) p.name = "weight";
     if (p.name.size() > 256) p.name.resize(256);
     std::string unique = p.name;
     for (int k = 2; !names.insert(unique).second; ++k) unique = p.name + "." + std::to_string(k);
     p.name = std::move(unique);
-    kept.push_back(std::move(p));
   }
-  model.parameters = std::move(kept);
-  const std::function<void(Graph&)> renumber = [&](Graph& g) {
-    for (Value& v : g.values)
-      if (v.kind == ValueKind::parameter) {
-        v.index = index[(size_t)v.index];
-        v.name = model.parameters[(size_t)v.index].name;
-      }
-    for (Node& n : g.nodes)
-      for (Graph& s : n.subgraphs) renumber(s);
-  };
-  for (Signature& s : model.signatures) renumber(s.graph);
+  for_each_parameter(model, [&](Value& v) { v.name = model.parameters[(size_t)v.index].name; });
 }
 
 }  // namespace tern

@@ -208,4 +208,28 @@ void remove_identities(Graph& g) {
   eliminate_dead(g);
 }
 
+static void visit_parameters(Graph& g, const std::function<void(Value&)>& f) {
+  for (Value& v : g.values)
+    if (v.kind == ValueKind::parameter) f(v);
+  for (Node& n : g.nodes)
+    for (Graph& sub : n.subgraphs) visit_parameters(sub, f);
+}
+
+void for_each_parameter(ModelDef& model, const std::function<void(Value&)>& f) {
+  for (Signature& s : model.signatures) visit_parameters(s.graph, f);
+}
+
+void eliminate_parameters(ModelDef& model) {
+  std::vector<int32_t> number(model.parameters.size(), -1);
+  for_each_parameter(model, [&](Value& v) { number[(size_t)v.index] = 0; });
+  std::vector<Parameter> kept;
+  for (size_t i = 0; i < number.size(); ++i) {
+    if (number[i] < 0) continue;
+    number[i] = (int32_t)kept.size();
+    kept.push_back(std::move(model.parameters[i]));
+  }
+  model.parameters = std::move(kept);
+  for_each_parameter(model, [&](Value& v) { v.index = number[(size_t)v.index]; });
+}
+
 }  // namespace tern

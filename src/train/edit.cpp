@@ -142,26 +142,6 @@ ValueId added_parameter(ModelDef& model, Graph& g, const std::string& name, cons
   return add_value(g, std::move(v));
 }
 
-void drop_unused_parameters(ModelDef& model) {
-  std::vector<int32_t> number(model.parameters.size(), -1);
-  const auto each = [&](auto&& visit) {
-    for (Signature& s : model.signatures)
-      for_each_graph(s.graph, [&](const Graph& g) {
-        for (Value& v : const_cast<Graph&>(g).values)
-          if (v.kind == ValueKind::parameter) visit(v);
-      });
-  };
-  each([&](Value& v) { number[(size_t)v.index] = 0; });
-  std::vector<Parameter> kept;
-  for (size_t i = 0; i < number.size(); ++i) {
-    if (number[i] < 0) continue;
-    number[i] = (int32_t)kept.size();
-    kept.push_back(std::move(model.parameters[i]));
-  }
-  each([&](Value& v) { v.index = number[(size_t)v.index]; });
-  model.parameters = std::move(kept);
-}
-
 float initial_uniform(int64_t seed, std::string_view name, int64_t i) {
   uint64_t x = checksum64(name.data(), name.size()) ^ (uint64_t)seed * 0x9e3779b97f4a7c15u ^ (uint64_t)i * 0xbf58476d1ce4e5b9u;
   x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;

@@ -5,6 +5,7 @@
 #pragma once
 #include <functional>
 
+#include "ops/op.h"
 #include "runtime/model.h"
 
 namespace tern {
@@ -46,8 +47,6 @@ tern_status rewrite_products(ModelDef& model, std::string_view pattern,
 // A parameter of this name as a value of g, made of `content` (f32, plain) if there is none. content: NULL gives zeros.
 ValueId added_parameter(ModelDef& model, Graph& g, const std::string& name, const Shape& shape,
                         const std::function<float(int64_t)>& content);
-// Drops parameters that no signature reads.
-void drop_unused_parameters(ModelDef& model);
 // Number i of a stream, uniform in [-1, 1): the same for the same seed and name, everywhere.
 float initial_uniform(int64_t seed, std::string_view name, int64_t i);
 

@@ -30,8 +30,7 @@ tern_status GraphBuilder::ready() {
   return TERN_OK;
 }
 
-template <class F>
-ValueId GraphBuilder::make(F&& body) {
+ValueId GraphBuilder::make(const std::function<tern_status(ValueId*)>& body) {
   ValueId v = kNoValue;
   tern_status s = ready();
   if (s == TERN_OK) s = body(&v);

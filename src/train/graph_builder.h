@@ -69,9 +69,8 @@ class GraphBuilder {
   struct Call;
 
   Graph& g() { return def_.signatures.back().graph; }
-  // Runs a body that ends in an error or in none; what it added to the graph goes with an error.
-  template <class F>
-  ValueId make(F&& body);
+  // Runs a body that gives a value, unless there is an error already; keeps its own.
+  ValueId make(const std::function<tern_status(ValueId*)>& body);
   tern_status ready();
   tern_status check(std::span<const ValueId> values, const char* what);
   tern_status check_free(std::string_view name);

@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "ops/op.h"
+#include "passes/eliminate.h"
 #include "train/edits/edits.h"
 
 namespace tern {
@@ -30,7 +31,7 @@ tern_status apply(Context&, ModelDef& model, std::string_view pattern, const Att
     const ValueId bias = added_parameter(model, p.g, name + "_bias", {a.classes}, nullptr);
     return emit(p.g, "linear", {p.node.in[0], w, bias});
   }));
-  drop_unused_parameters(model);
+  eliminate_parameters(model);
   return TERN_OK;
 }
 

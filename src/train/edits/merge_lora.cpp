@@ -51,7 +51,7 @@ std::vector<float> floats(const Parameter& p) {
   return all;
 }
 
-tern_status merge(ModelDef& model, Parameter& w, const Parameter& a, const Parameter& b, double factor) {
+tern_status merge(Parameter& w, const Parameter& a, const Parameter& b, double factor) {
   if (!is_permutation(w.encoding))
     return TERN_FAIL(TERN_ERR_UNSUPPORTED,
                      "'%s' is stored as %s: what was learnt would be lost in it. Keep the adapter beside it, or import "
@@ -82,7 +82,7 @@ tern_status apply(Context&, ModelDef& model, std::string_view pattern, const Att
       const int32_t w = g.value(found.weight).index;
       if (!matches_name(pattern, model.parameters[(size_t)w].name)) continue;
       if (std::find(merged.begin(), merged.end(), w) == merged.end()) {
-        TERN_TRY(merge(model, model.parameters[(size_t)w], model.parameters[(size_t)g.value(found.a).index],
+        TERN_TRY(merge(model.parameters[(size_t)w], model.parameters[(size_t)g.value(found.a).index],
                        model.parameters[(size_t)g.value(found.b).index], found.factor));
         merged.push_back(w);
       }
@@ -94,7 +94,7 @@ tern_status apply(Context&, ModelDef& model, std::string_view pattern, const Att
   }
   if (merged.empty())
     return TERN_FAIL(TERN_ERR_NOT_FOUND, "no weight of '%.*s' has an adapter", (int)pattern.size(), pattern.data());
-  drop_unused_parameters(model);
+  eliminate_parameters(model);
   return TERN_OK;
 }
 
