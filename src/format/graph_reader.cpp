@@ -211,7 +211,7 @@ class GraphReader {
     std::vector<Value> outs;
     TERN_TRY(infer_node(g_, node, &outs));
     for (size_t i = 0; i < outs.size(); ++i) TERN_TRY(compare_claim(node, outs[i], i));
-    if (op.flags & kWritesState) TERN_TRY(write_state(node));
+    for (size_t k = 0; k < num_written(node); ++k) TERN_TRY(write_state(node, k));
     if (op.flags & kView) root_[(size_t)node.out[0]] = root_[(size_t)node.in[0]];
     fold_node(g_, node, c_.budget, outs);
     const int32_t index = (int32_t)g_.nodes.size();
@@ -269,7 +269,7 @@ class GraphReader {
 
   tern_status compare_claim(const Node& node, const Value& inferred, size_t i) {
     Value& claim = g_.value(node.out[i]);
-    const bool is_state = (node.op->flags & kWritesState) && i == 0 && state_of_[(size_t)node.in[0]] >= 0;
+    const bool is_state = i < num_written(node) && state_of_[(size_t)node.in[i]] >= 0;
     if (!is_plain(inferred.encoding) && !is_state)
       return TERN_FAIL(TERN_ERR_CORRUPT, "output %zu would be encoded as %s; only parameters and states are", i,
                        encoding_name(inferred.encoding));
@@ -280,17 +280,18 @@ class GraphReader {
                      to_string(inferred.shape).c_str());
   }
 
-  // The node's output is the state's new content, its input 0 is gone.
-  tern_status write_state(const Node& node) {
-    const ValueId from = node.in[0], to = node.out[0];
+  // The node's output k is the state's new content, its input k is gone.
+  tern_status write_state(const Node& node, size_t k) {
+    const ValueId from = node.in[k], to = node.out[k];
     if (state_of_[(size_t)from] < 0)
-      return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input 0 ('%s') is no state", node.op->name, g_.value(from).name.c_str());
+      return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input %zu ('%s') is no state", node.op->name, k,
+                       g_.value(from).name.c_str());
     const Value &old = g_.value(from), &fresh = g_.value(to);
     if (old.dtype != fresh.dtype || old.encoding != fresh.encoding || !(old.shape == fresh.shape))
       return TERN_FAIL(TERN_ERR_CORRUPT, "%s: the new content of the state has another type, encoding or shape",
                        node.op->name);
-    for (size_t i = 1; i < node.in.size(); ++i)
-      if (node.in[i] != kNoValue && root_[(size_t)node.in[i]] == root_[(size_t)from])
+    for (size_t i = 0; i < node.in.size(); ++i)
+      if (i != k && node.in[i] != kNoValue && root_[(size_t)node.in[i]] == root_[(size_t)from])
         return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input %zu is the state itself", node.op->name, i);
     stale_[(size_t)root_[(size_t)from]] = 1;
     state_of_[(size_t)to] = state_of_[(size_t)from];

@@ -41,7 +41,9 @@ int32_t updates_last(Graph& g, std::vector<NodePlacement>& placements) {
   std::vector<size_t> order, late;
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     const Node& n = g.nodes[i];
-    ((n.op->flags & kWritesState) && !read[(size_t)n.out[0]] ? late : order).push_back(i);
+    const auto is_read = [&](ValueId v) { return read[(size_t)v] != 0; };
+    const bool waits = (n.op->flags & kWritesState) && std::none_of(n.out.begin(), n.out.end(), is_read);
+    (waits ? late : order).push_back(i);
   }
   const int32_t first = (int32_t)order.size();
   if (late.empty()) return first;
