@@ -292,6 +292,24 @@ TEST_P(Backends, EqualTheReference) {
 // Inputs that may be encoded as a tensor; those in pages are the matter of pages_test.
 uint32_t encoded_tensors(const Op& op) { return op.encoded_in & ~op.paged_in; }
 
+// Input i in this encoding and type, with new content; `all`: other floats, too, in the type, but plain. False: it
+// cannot be.
+bool encode_input(ParsedCase& c, size_t i, Encoding e, DType dtype, bool all, uint64_t seed) {
+  uint64_t bytes = 0;
+  if (!c.inputs[i].present || !is_float(c.inputs[i].dtype)) return false;
+  for (size_t j = 0; j < c.inputs.size(); ++j) {
+    test::Tensor& t = c.inputs[j];
+    if (!t.present || !is_float(t.dtype) || (j != i && !all)) continue;
+    t.dtype = dtype;
+    t.encoding = j == i ? e : Encoding::plain;
+    if (encoded_bytes(t.encoding, t.dtype, t.shape, &bytes) != TERN_OK) return false;
+    t.allocate();
+    Random random{seed + j + 1};
+    fill_random(t, random);
+  }
+  return true;
+}
+
 // Every operator that takes encoded inputs, with every encoding and type that its shape rule lets through: kernels and
 // reference loops give what the reference gives on every instruction set, and read no byte more than the encoding says
 // that there are.
@@ -316,22 +334,14 @@ TEST(Encoded, ReadersTakeEveryEncodingAndKeepToItsBytes) {
           for (const DType dtype : {TERN_DTYPE_F32, TERN_DTYPE_F16, TERN_DTYPE_BF16}) {
             ParsedCase c = line;
             if (dtype != TERN_DTYPE_F32) c.variant = dtype_name(dtype);
-            uint64_t bytes = 0;
-            for (size_t j = 0; j < c.inputs.size(); ++j) {
-              test::Tensor& t = c.inputs[j];
-              if (!t.present || !is_float(t.dtype)) continue;
-              t.dtype = dtype;
-              t.encoding = j == i ? (Encoding)e : Encoding::plain;
-              if (encoded_bytes(t.encoding, t.dtype, t.shape, &bytes) != TERN_OK) break;
-              t.allocate();
-              Random random{(uint64_t)k + j + 1};
-              fill_random(t, random);
-            }
             CaseGraph g;
-            if (!c.inputs[i].present || c.inputs[i].encoding != (Encoding)e || c.inputs[i].dtype != dtype ||
-                encoded_bytes((Encoding)e, dtype, c.inputs[i].shape, &bytes) != TERN_OK ||
-                build_graph(c, &g) != TERN_OK)
-              continue;
+            // All floats in this type; or, where they may differ, this input alone.
+            if (!encode_input(c, i, (Encoding)e, dtype, true, (uint64_t)k) || build_graph(c, &g) != TERN_OK) {
+              c.inputs = line.inputs;
+              g = {};
+              if (!encode_input(c, i, (Encoding)e, dtype, false, (uint64_t)k) || build_graph(c, &g) != TERN_OK)
+                continue;
+            }
             const std::string name = std::string(op->name) + "/" + c.line->name + " input " + std::to_string(i) +
                                      " as " + encoding_name((Encoding)e) + " " + dtype_name(dtype);
             std::vector<test::Tensor> inputs;
