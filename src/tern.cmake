@@ -182,6 +182,10 @@ foreach(source ${backends})
   list(APPEND backend_objects $<TARGET_OBJECTS:tern_${name}>)
 endforeach()
 target_precompile_headers(tern_cpu PRIVATE <backends/cpu/prepare.h>)
+# What goes through all parameters or draws numbers; random numbers have the same bits on every machine.
+set_source_files_properties(${PROJECT_SOURCE_DIR}/backends/cpu/ops_update.cpp ${PROJECT_SOURCE_DIR}/src/ops/coded_update.cpp
+                            ${PROJECT_SOURCE_DIR}/src/base/random.cpp
+                            PROPERTIES COMPILE_OPTIONS "-ffp-contract=off;-fno-math-errno;$<$<CONFIG:Release>:-O3;-fno-trapping-math>" SKIP_PRECOMPILE_HEADERS ON)
 include(${PROJECT_SOURCE_DIR}/src/format/format.cmake)
 
 # Everything a session needs, for tests and for the library.

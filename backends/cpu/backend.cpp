@@ -284,7 +284,7 @@ const CpuOp* find_cpu_op(const Op* op) {
     for (const auto& list :
          {cpu_ops_encoded(), cpu_ops_matmul(), cpu_ops_conv(), cpu_ops_elementwise(), cpu_ops_reduce(), cpu_ops_shape(),
           cpu_ops_vision(), cpu_ops_state(), cpu_ops_quant(), cpu_ops_int8(), cpu_ops_grad(), cpu_ops_scatter(),
-          cpu_ops_regions(), cpu_ops_loss(), cpu_ops_attention(), cpu_ops_recurrent()})
+          cpu_ops_regions(), cpu_ops_loss(), cpu_ops_attention(), cpu_ops_recurrent(), cpu_ops_update()})
       for (const CpuOp& c : list) all.push_back(&c);
     std::sort(all.begin(), all.end(), before);
     return all;

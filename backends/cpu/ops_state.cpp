@@ -106,6 +106,7 @@ void run_sgd(const void* args, int64_t begin, int64_t end, void* scratch) {
 }
 
 const char* refuse_sgd(const Graph& g, const Node& n) {
+  if (!is_permutation(g.value(n.in[1]).encoding)) return "the kernel takes gradients whose elements lie apart";
   return g.value(n.in[0]).dtype == TERN_DTYPE_F32 ? nullptr : "the kernel takes f32 only";
 }
 

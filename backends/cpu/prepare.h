@@ -253,6 +253,7 @@ std::span<const CpuOp> cpu_ops_attention();
 std::span<const CpuOp> cpu_ops_regions();
 std::span<const CpuOp> cpu_ops_loss();
 std::span<const CpuOp> cpu_ops_recurrent();
+std::span<const CpuOp> cpu_ops_update();
 extern const CpuOp elementwise_op;  // all operators that have a kind (Op::elementwise)
 // NULL if no kernel maps this operator.
 const CpuOp* find_cpu_op(const Op* op);

@@ -55,7 +55,7 @@ TERN_API tern_status tern_graph_begin(tern_graph* graph, const char* signature) 
 /* An input of the signature. dims [rank]. */
 TERN_API tern_value tern_graph_input(tern_graph* graph, const char* name, int32_t dtype, const int64_t* dims,
                                      int32_t rank) TERN_NOEXCEPT;
-/* A run-time scalar: an i64 input of rank 0. Trainers give "step" (from 0 on) and "seed" by these names. The same name
+/* A run-time scalar: an i64 input of rank 0. Trainers give "step" (from 1 on) and "seed" by these names. The same name
  * again gives the same value. */
 TERN_API tern_value tern_graph_scalar(tern_graph* graph, const char* name) TERN_NOEXCEPT;
 /* A parameter of the model with its first content (copied), or, with tensor NULL, the one of this name that is there
@@ -64,6 +64,9 @@ TERN_API tern_value tern_graph_parameter(tern_graph* graph, const char* name, co
 /* A state of the model, which begins as zeros. The same name again gives the same state. */
 TERN_API tern_value tern_graph_state(tern_graph* graph, const char* name, int32_t dtype, const int64_t* dims,
                                      int32_t rank) TERN_NOEXCEPT;
+/* A state of the type and shape of `like`, and in its order where that is one of its own: the moments of a parameter,
+ * which updates are fastest with. */
+TERN_API tern_value tern_graph_state_like(tern_graph* graph, const char* name, tern_value like) TERN_NOEXCEPT;
 /* The tensor is copied. */
 TERN_API tern_value tern_graph_constant(tern_graph* graph, const tern_tensor* tensor) TERN_NOEXCEPT;
 /* f32, rank 0. */
@@ -128,7 +131,8 @@ TERN_API int32_t tern_graph_list(tern_graph* graph, const char* pattern, tern_va
 TERN_API tern_status tern_graph_get(tern_graph* graph, tern_value value, tern_tensor_info* info) TERN_NOEXCEPT;
 
 /* d scalar / d values[i], as values of the type and shape of values[i]; zeros where nothing depends on it. scalar: a
- * float with one element. Gradients of gradients are taken likewise. */
+ * float with one element. Gradients of gradients are taken likewise. In a signature that writes, a scalar that was
+ * differentiated must be finite: where it is not, the run gives TERN_ERR_NOT_FINITE and has changed nothing. */
 TERN_API tern_status tern_graph_gradient(tern_graph* graph, tern_value scalar, const tern_value* values,
                                          int32_t num_values, tern_value* gradients) TERN_NOEXCEPT;
 

@@ -65,6 +65,7 @@ TERN_API tern_status tern_run_options_init(tern_run_options* options, size_t siz
  *          while held. An entry for a bound output is the bound tensor.
  * Errors   TERN_ERR_SHAPE, TERN_ERR_TYPE  an input does not fit (the message names it)
  *          TERN_ERR_INDEX      an index in an input is out of range
+ *          TERN_ERR_NOT_FINITE the graph requires a value to be finite that is not; states and parameters are as before
  *          TERN_ERR_CANCELLED, TERN_ERR_DEADLINE  states are as before the run; the session may run again
  *          TERN_ERR_LIMIT      a state's capacity or a limit of the model is passed
  *          TERN_ERR_DEVICE_LOST create a new session

@@ -23,7 +23,7 @@ enum {
   TERN_ERR_TYPE = 4,             /* a tensor's element type does not fit */
   TERN_ERR_NOT_FOUND = 5,        /* no signature, tensor, backend or file of this name */
   TERN_ERR_INDEX = 6,            /* an index held by an input tensor is out of range */
-  TERN_ERR_NOT_FINITE = 7,       /* a step's loss is infinite or no number; nothing was changed */
+  TERN_ERR_NOT_FINITE = 7,       /* a run came to NaN or infinity where its graph forbids that; no update was written */
 
   /* 16-31: support. Another model, version or build is needed. */
   TERN_ERR_UNSUPPORTED = 16,         /* the feature is not in this build or on this device */

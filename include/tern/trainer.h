@@ -47,7 +47,7 @@ TERN_API void tern_trainer_release(tern_trainer* trainer) TERN_NOEXCEPT;
  * Threads  one call at a time for a trainer */
 TERN_API tern_status tern_trainer_step(tern_trainer* trainer, const tern_tensor* const* inputs, int32_t num_inputs,
                                        const tern_run_options* options) TERN_NOEXCEPT;
-/* Steps that were done, with those that were passed over; the next one's "step". */
+/* Steps that were done, with those that were passed over. The first one's scalar "step" is 1. */
 TERN_API int64_t tern_trainer_steps(const tern_trainer* trainer) TERN_NOEXCEPT;
 /* Of them those that changed nothing since their loss was no finite number. */
 TERN_API int64_t tern_trainer_skipped(const tern_trainer* trainer) TERN_NOEXCEPT;

@@ -150,6 +150,14 @@ tern_value tern_graph_state(tern_graph* graph, const char* name, int32_t dtype, 
   });
 }
 
+tern_value tern_graph_state_like(tern_graph* graph, const char* name, tern_value like) noexcept {
+  return make(graph, "tern_graph_state_like", [&](GraphBuilder& b, tern_value* value) -> tern_status {
+    TERN_CHECK_NOT_NULL(name);
+    *value = b.state_like(name, like);
+    return TERN_OK;
+  });
+}
+
 tern_value tern_graph_constant(tern_graph* graph, const tern_tensor* tensor) noexcept {
   return make(graph, "tern_graph_constant", [&](GraphBuilder& b, tern_value* value) -> tern_status {
     TERN_CHECK_NOT_NULL(tensor);

@@ -91,7 +91,7 @@ bool writes_parameters(const Graph& graph) {
   bool writes = false;
   for_each_graph(graph, [&](const Graph& g) {
     for (const Node& n : g.nodes)
-      writes = writes || ((n.op->flags & kWritesState) && g.value(n.in[0]).kind == ValueKind::parameter);
+      for (size_t k = 0; k < num_written(n); ++k) writes |= g.value(n.in[k]).kind == ValueKind::parameter;
   });
   return writes;
 }

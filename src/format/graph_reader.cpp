@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/graph_reader.h"
 
+#include <unordered_map>
 #include <cstring>
 
 #include "base/checked.h"
@@ -95,6 +96,9 @@ class GraphReader {
     if (v.kind == ValueKind::parameter) {
       const Parameter& p = c_.parameters[index];
       v.dtype = p.dtype, v.encoding = p.encoding, v.shape = p.shape, v.index = from.index();
+      if (!top_level_) return TERN_OK;  // a signature may write it, under whatever name
+      state_of_[i] = (int32_t)c_.states.size() + from.index();
+      root_[i] = parameter_values_.try_emplace(from.index(), (int32_t)i).first->second;
     } else if (v.kind == ValueKind::constant) {
       const Constant& k = c_.constants[index];
       v.dtype = k.dtype, v.shape = k.shape;
@@ -180,7 +184,7 @@ class GraphReader {
       return TERN_FAIL(TERN_ERR_CORRUPT, "%s %u is value %d ('%s'), which no earlier node produces", role, i, v,
                        value.name.c_str());
     if (stale_[(size_t)root_[(size_t)v]])
-      return TERN_FAIL(TERN_ERR_CORRUPT, "%s %u is value %d ('%s'), content of a state that an earlier node overwrites",
+      return TERN_FAIL(TERN_ERR_CORRUPT, "%s %u is value %d ('%s'), content of a state or parameter that an earlier node overwrites",
                        role, i, v, value.name.c_str());
     return TERN_OK;
   }
@@ -211,7 +215,7 @@ class GraphReader {
     std::vector<Value> outs;
     TERN_TRY(infer_node(g_, node, &outs));
     for (size_t i = 0; i < outs.size(); ++i) TERN_TRY(compare_claim(node, outs[i], i));
-    if (op.flags & kWritesState) TERN_TRY(write_state(node));
+    for (size_t k = 0; k < num_written(node); ++k) TERN_TRY(write_state(node, k));
     if (op.flags & kView) root_[(size_t)node.out[0]] = root_[(size_t)node.in[0]];
     fold_node(g_, node, c_.budget, outs);
     const int32_t index = (int32_t)g_.nodes.size();
@@ -269,7 +273,7 @@ class GraphReader {
 
   tern_status compare_claim(const Node& node, const Value& inferred, size_t i) {
     Value& claim = g_.value(node.out[i]);
-    const bool is_state = (node.op->flags & kWritesState) && i == 0 && state_of_[(size_t)node.in[0]] >= 0;
+    const bool is_state = i < num_written(node) && state_of_[(size_t)node.in[i]] >= 0;
     if (!is_plain(inferred.encoding) && !is_state)
       return TERN_FAIL(TERN_ERR_CORRUPT, "output %zu would be encoded as %s; only parameters and states are", i,
                        encoding_name(inferred.encoding));
@@ -280,17 +284,18 @@ class GraphReader {
                      to_string(inferred.shape).c_str());
   }
 
-  // The node's output is the state's new content, its input 0 is gone.
-  tern_status write_state(const Node& node) {
-    const ValueId from = node.in[0], to = node.out[0];
+  // The node's output k is the state's new content, its input k is gone.
+  tern_status write_state(const Node& node, size_t k) {
+    const ValueId from = node.in[k], to = node.out[k];
     if (state_of_[(size_t)from] < 0)
-      return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input 0 ('%s') is no state", node.op->name, g_.value(from).name.c_str());
+      return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input %zu ('%s') is no state and no parameter", node.op->name, k,
+                       g_.value(from).name.c_str());
     const Value &old = g_.value(from), &fresh = g_.value(to);
     if (old.dtype != fresh.dtype || old.encoding != fresh.encoding || !(old.shape == fresh.shape))
       return TERN_FAIL(TERN_ERR_CORRUPT, "%s: the new content of the state has another type, encoding or shape",
                        node.op->name);
-    for (size_t i = 1; i < node.in.size(); ++i)
-      if (node.in[i] != kNoValue && root_[(size_t)node.in[i]] == root_[(size_t)from])
+    for (size_t i = 0; i < node.in.size(); ++i)
+      if (i != k && node.in[i] != kNoValue && root_[(size_t)node.in[i]] == root_[(size_t)from])
         return TERN_FAIL(TERN_ERR_CORRUPT, "%s: input %zu is the state itself", node.op->name, i);
     stale_[(size_t)root_[(size_t)from]] = 1;
     state_of_[(size_t)to] = state_of_[(size_t)from];
@@ -357,7 +362,8 @@ class GraphReader {
   const uint32_t self_;
   Graph g_;
   std::vector<int32_t> root_;      // of a view: the value whose bytes it is
-  std::vector<int32_t> state_of_;  // the state that a value is content of, or -1
+  std::unordered_map<int32_t, int32_t> parameter_values_;  // the first value of each
+  std::vector<int32_t> state_of_;  // the state or, behind those, the parameter that a value is content of, or -1
   std::vector<uint8_t> stale_;     // by root: overwritten
   std::vector<uint8_t> is_output_;
 };

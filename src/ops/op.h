@@ -224,7 +224,7 @@ enum OpFlags : uint32_t {
   kElementwise = 1,  // output element i depends on element i of each (broadcast) input only
   kInPlace = 2,      // output 0 may take the memory of input 0 when that dies here and has the same size
   kView = 4,         // output 0 is input 0's bytes under another shape
-  kWritesState = 8,  // output 0 is the new content of the state that input 0 is
+  kWritesState = 8,  // output k is the new content of the state that input k is, for every output
   kControl = 16,     // runs its sub-graphs; the executor's work, not a backend's
   kCommutative = 32,
   // output 0 may be written in the order of any permutation (base/encoding.h), padding as zeros: its value's encoding
@@ -232,6 +232,7 @@ enum OpFlags : uint32_t {
   kAnyOrder = 64,
   // its operands tell kernels more than its result does: not computed ahead
   kDecodes = 128,
+  kChecks = 256,  // may end a run: kept though nobody reads its result
 };
 
 struct Op {
@@ -271,9 +272,13 @@ consteval Op checked_op(Op op) {
   if (!absent(op.vjp) && op.no_gradient_because != NoGradient::has_one) throw "a gradient and a reason for none";
   if (!absent(op.reference) && absent(op.vjp) && absent(op.decompose) && op.no_gradient_because == NoGradient::has_one)
     throw "neither a gradient nor a reason for none";
+  if ((op.flags & kWritesState) && (op.num_out < 1 || op.num_out > op.min_in)) throw "an output without a state";
   if (!has_capability(Capability::training)) op.vjp = nullptr;
   return op;
 }
+
+// How many states a node writes: its first inputs are their old content, its outputs the new one.
+inline size_t num_written(const Node& n) { return n.op->flags & kWritesState ? n.out.size() : 0; }
 
 // Is it computed through its decomposition where nobody has a kernel for it?
 inline bool is_composite(const Op& op) { return op.decompose && !op.reference; }

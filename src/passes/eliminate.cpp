@@ -36,7 +36,7 @@ void eliminate_dead(Graph& g, std::vector<int32_t>* kept) {
   std::vector<char> keep(g.nodes.size(), 0);
   for (size_t i = g.nodes.size(); i-- > 0;) {
     const Node& n = g.nodes[i];
-    bool needed = (n.op->flags & (kWritesState | kControl)) != 0;  // sub-graphs may write states
+    bool needed = (n.op->flags & (kWritesState | kControl | kChecks)) != 0;  // sub-graphs may write states
     bool known = !needed;
     for (const ValueId v : n.out) {
       if (alive[(size_t)v] && g.value(v).kind == ValueKind::node) needed = true;

@@ -126,20 +126,21 @@ void Executable::find_writes(const Options& options) {
   written_.resize(model_->def().parameters.size(), 0);
   for_each_graph(g, [&](const Graph& part) {
     for (const Node& n : part.nodes)
-      if ((n.op->flags & kWritesState) && part.value(n.in[0]).kind == ValueKind::parameter)
-        written_[(size_t)part.value(n.in[0]).index] = 1;
+      for (size_t k = 0; k < num_written(n); ++k)
+        if (part.value(n.in[k]).kind == ValueKind::parameter) written_[(size_t)part.value(n.in[k]).index] = 1;
   });
   compiled_.resize(parts_.size());
   for (size_t p = 0; p < parts_.size(); ++p)
     for (int32_t i = parts_[p].begin; i < parts_[p].end; ++i) {
       const Node& n = g.nodes[(size_t)i];
-      if (!(n.op->flags & kWritesState)) continue;
-      const MemoryLayout& m = layout_.memories[(size_t)targets_.memory_of(parts_[p].backend)];
-      const Slot& slot = m.slots[(size_t)m.locations[(size_t)n.in[0]].slot];
-      if (slot.kind == SlotKind::state) compiled_[p].states.push_back(slot.index);
-      if (slot.kind == SlotKind::pages) compiled_[p].pages = true;
-      if (slot.kind == SlotKind::parameter)
-        written_parameters_.push_back({slot.index, targets_.memory_of(parts_[p].backend)});
+      for (size_t k = 0; k < num_written(n); ++k) {
+        const MemoryLayout& m = layout_.memories[(size_t)targets_.memory_of(parts_[p].backend)];
+        const Slot& slot = m.slots[(size_t)m.locations[(size_t)n.in[k]].slot];
+        if (slot.kind == SlotKind::state) compiled_[p].states.push_back(slot.index);
+        if (slot.kind == SlotKind::pages) compiled_[p].pages = true;
+        if (slot.kind == SlotKind::parameter)
+          written_parameters_.push_back({slot.index, targets_.memory_of(parts_[p].backend)});
+      }
     }
 }
 

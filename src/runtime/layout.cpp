@@ -26,7 +26,10 @@ int32_t external_slot(const Graph& g, ValueId id, MemoryLayout& memory) {
 
 // The state whose pages a paged value is.
 int32_t paged_state(const Graph& g, ValueId v) {
-  while (g.value(v).kind == ValueKind::node) v = g.nodes[(size_t)g.value(v).producer].in[0];
+  while (g.value(v).kind == ValueKind::node) {
+    const Node& n = g.nodes[(size_t)g.value(v).producer];
+    v = n.in[(size_t)(std::find(n.out.begin(), n.out.end(), v) - n.out.begin())];
+  }
   return g.value(v).index;
 }
 

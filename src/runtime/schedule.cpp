@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The fifth step of a plan: the order of events. Copies stand on the edges of parts only.
+#include "ops/ops_generated.h"
 #include "runtime/plan.h"
 
 namespace tern {
@@ -36,10 +37,8 @@ Schedule schedule(const Lowered& lowered, std::span<const Part> parts, const Sto
   }
   for (size_t i = (size_t)lowered.first_update; i < g.nodes.size(); ++i) {
     const Node& n = g.nodes[i];
-    if (!(n.op->flags & kWritesState)) continue;
-    const bool state = g.value(n.in[0]).kind == ValueKind::state;
-    const bool from_position = n.in.size() > 2 && state;  // beyond what is valid
-    out.replaces_states |= state && !from_position;
+    if (n.op == &op_page_write || (n.op == &op_state_write && n.in.size() > 2)) continue;  // beyond what is valid
+    for (size_t k = 0; k < num_written(n); ++k) out.replaces_states |= g.value(n.in[k]).kind == ValueKind::state;
   }
   return out;
 }

@@ -121,11 +121,11 @@ struct Sharing {
       if (where(i) != memory || lowered.placements[(size_t)i].backend < 0) continue;
       const Node& n = g.nodes[(size_t)i];
       if (n.in.empty() || n.in[0] == kNoValue || n.out.empty()) continue;
-      const ValueId x = s.root(n.in[0]), y = n.out[0];
       if (n.op->flags & kWritesState) {
-        s.parent[(size_t)y] = x;
+        for (size_t k = 0; k < n.out.size(); ++k) s.parent[(size_t)n.out[k]] = s.root(n.in[k]);
         continue;
       }
+      const ValueId x = s.root(n.in[0]), y = n.out[0];
       if (n.op == &op_concat)
         join_parts(s, g, n, is_output, alignment, [&](ValueId v) { return takes_gaps(memory, v); });
       const Value &source = g.value(x), &from = g.value(n.in[0]);

@@ -71,13 +71,20 @@ tern_status GraphBuilder::begin(std::string_view signature) {
       if (s.name == signature)
         return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "there is a signature '%s' already", s.name.c_str());
     if (!def_.signatures.empty()) TERN_TRY(end_signature());
-    names_.clear(), results_.clear(), written_.clear();
+    names_.clear(), results_.clear(), written_.clear(), losses_.clear();
     std::fill(parameters_.begin(), parameters_.end(), kNoValue);
     std::fill(states_.begin(), states_.end(), kNoValue);
     def_.signatures.emplace_back().name = signature;
     return TERN_OK;
   };
   return fail_with(body());
+}
+
+// The value whose bytes v is.
+static ValueId root_of(const Graph& g, ValueId v) {
+  while (g.value(v).kind == ValueKind::node && g.nodes[(size_t)g.value(v).producer].op->flags & kView)
+    v = g.nodes[(size_t)g.value(v).producer].in[0];
+  return v;
 }
 
 // Writes go to the end, behind all that reads the content before them; what nothing needs goes.
@@ -88,18 +95,24 @@ tern_status GraphBuilder::end_signature() {
   if (graph.outputs.empty() && written_.empty())
     return TERN_FAIL(TERN_ERR_STATE, "the signature '%s' has no output and writes nothing: tern_graph_output or "
                      "tern_graph_write is missing", sig.name.c_str());
+  if (!written_.empty())
+    for (const ValueId loss : losses_) emit(graph, "require_finite", {loss});
+  // Outputs that are what a parameter or state holds are copied before it is written.
+  for (ValueId& v : graph.outputs)
+    if (std::find(written_.begin(), written_.end(), root_of(graph, v)) != written_.end()) v = emit(graph, "decode", {v});
+  TERN_TRY(graph.status);
   int32_t first = 0;
   order_nodes(graph, updates_last(graph, &first));
   std::vector<ValueId> gone;
   for (size_t i = (size_t)first; i < graph.nodes.size(); ++i) {
     const Node& n = graph.nodes[i];
     for (const ValueId v : n.in)
-      if (v != kNoValue && std::find(gone.begin(), gone.end(), v) != gone.end())
+      if (v != kNoValue && std::find(gone.begin(), gone.end(), root_of(graph, v)) != gone.end())
         return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
                          "%s reads '%s' together with what a step writes there: write a value that is computed from "
                          "the content before",
                          n.op->name, graph.value(v).name.c_str());
-    for (size_t k = 0; (n.op->flags & kWritesState) && k < n.out.size(); ++k) gone.push_back(n.in[k]);
+    for (size_t k = 0; k < num_written(n); ++k) gone.push_back(n.in[k]);
   }
   for (size_t i = 0; i < (size_t)first; ++i)
     if (graph.nodes[i].op->flags & kWritesState)
@@ -195,20 +208,31 @@ ValueId GraphBuilder::parameter(std::string_view name, const Tensor* content) {
 }
 
 ValueId GraphBuilder::state(std::string_view name, DType dtype, const Shape& shape) {
+  return add_state(name, dtype, shape, Encoding::plain);
+}
+
+ValueId GraphBuilder::state_like(std::string_view name, ValueId like) {
+  if (status_ == TERN_OK) fail_with(ready() != TERN_OK ? ready() : check({&like, 1}, "tern_graph_state_like"));
+  if (status_ != TERN_OK) return kNoValue;
+  const Value v = g().value(like);
+  return add_state(name, v.dtype, v.shape, v.encoding);
+}
+
+ValueId GraphBuilder::add_state(std::string_view name, DType dtype, const Shape& shape, Encoding encoding) {
   return make([&](ValueId* v) -> tern_status {
     for (size_t i = 0; i < def_.states.size(); ++i) {
       const StateDecl& s = def_.states[i];
       if (s.name != name) continue;
-      if (s.dtype != dtype || !(s.shape == shape))
+      if (s.dtype != dtype || !(s.shape == shape) || s.encoding != encoding)
         return TERN_FAIL(TERN_ERR_SHAPE, "the state '%s' is %s%s", s.name.c_str(), dtype_name(s.dtype),
                          to_string(s.shape).c_str());
       return *v = use_state((int32_t)i), TERN_OK;
     }
     TERN_TRY(check_free(name));
     uint64_t bytes;
-    TERN_TRY(tensor_bytes(dtype, shape, &bytes));
+    TERN_TRY(encoded_bytes(encoding, dtype, shape, &bytes));
     StateDecl s;
-    s.name = name, s.dtype = dtype, s.shape = shape;
+    s.name = name, s.dtype = dtype, s.shape = shape, s.encoding = encoding;
     def_.states.push_back(std::move(s));
     states_.push_back(kNoValue);
     *v = use_state((int32_t)def_.states.size() - 1);
@@ -268,8 +292,7 @@ ValueId GraphBuilder::plain(ValueId v) {
 
 // The states and parameters that a node writes: the first inputs, one for each output.
 tern_status GraphBuilder::take_targets(const Node& node) {
-  if (!(node.op->flags & kWritesState)) return TERN_OK;
-  const size_t count = (size_t)std::max(1, node.op->num_out);
+  const size_t count = node.op->flags & kWritesState ? (size_t)node.op->num_out : 0;
   for (size_t k = 0; k < count && k < node.in.size(); ++k) {
     const ValueId target = node.in[k];
     if (target == kNoValue) continue;
@@ -349,6 +372,7 @@ tern_status GraphBuilder::gradient(ValueId scalar, std::span<const ValueId> valu
   make([&](ValueId*) -> tern_status {
     TERN_TRY(check({&scalar, 1}, "tern_graph_gradient"));
     TERN_TRY(check(values, "tern_graph_gradient"));
+    if (std::find(losses_.begin(), losses_.end(), scalar) == losses_.end()) losses_.push_back(scalar);
     return differentiate(g(), scalar, values, &found);
   });
   for (size_t i = 0; i < values.size(); ++i) gradients[i] = status_ == TERN_OK ? found[i] : kNoValue;

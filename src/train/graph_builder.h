@@ -34,6 +34,7 @@ class GraphBuilder {
   ValueId scalar(std::string_view name);
   ValueId parameter(std::string_view name, const Tensor* content);
   ValueId state(std::string_view name, DType dtype, const Shape& shape);
+  ValueId state_like(std::string_view name, ValueId like);
   ValueId constant(const Tensor& content);
   ValueId number(double value);
   ValueId op(std::string_view name, std::string_view attributes, std::span<const ValueId> inputs);
@@ -75,6 +76,7 @@ class GraphBuilder {
   tern_status check(std::span<const ValueId> values, const char* what);
   tern_status check_free(std::string_view name);
   ValueId named(std::string_view name, ValueId v);
+  ValueId add_state(std::string_view name, DType dtype, const Shape& shape, Encoding encoding);
   ValueId use_parameter(int32_t index);
   ValueId use_state(int32_t index);
   int32_t add_parameter(Parameter p);
@@ -93,7 +95,7 @@ class GraphBuilder {
   std::vector<Named> names_;
   std::vector<Results> results_;
   std::vector<ValueId> parameters_, states_;  // values here, by number, or kNoValue
-  std::vector<ValueId> written_;
+  std::vector<ValueId> written_, losses_;  // losses: what was differentiated
 
   bool finished_ = false;
   tern_status status_ = TERN_OK;

@@ -93,13 +93,13 @@ tern_status Trainer::gather(int32_t signature, std::span<const Tensor* const> in
 
 tern_status Trainer::step(std::span<const Tensor* const> inputs, const RunControl& control) {
   std::vector<const Tensor*> all;
-  *(int64_t*)step_scalar_->data() = steps_;
+  *(int64_t*)step_scalar_->data() = steps_ + 1;
   TERN_TRY(gather(signature_, inputs, &all));
   const Signature& sig = model_->def().signatures[(size_t)signature_];
   std::vector<const Tensor*> outputs(sig.graph.outputs.size(), nullptr);
   const tern_status status = session_->run(signature_, all, outputs, control);
   if (status == TERN_ERR_NOT_FINITE) {
-    add_to_error(" (step %" PRId64 "; nothing was changed)", steps_);
+    add_to_error(" (step %" PRId64 "; nothing was changed)", steps_ + 1);
     if (!options_.skip_not_finite) return status;
     ++skipped_, ++steps_;
     return TERN_OK;
@@ -120,7 +120,7 @@ tern_status Trainer::run(int32_t signature, std::span<const Tensor* const> input
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "signature %" PRId32 ": the model has %zu", signature,
                      model_->def().signatures.size());
   std::vector<const Tensor*> all;
-  *(int64_t*)step_scalar_->data() = steps_;
+  *(int64_t*)step_scalar_->data() = steps_ + 1;
   TERN_TRY(gather(signature, inputs, &all));
   return session_->run(signature, all, outputs, control);
 }

@@ -197,7 +197,7 @@ void graft(ModelDef& m, Graph& g, bool top, Random& r) {
     if (t.present && t.bytes() > kMostBytes) return;
     const bool encoded = t.present && (op.encoded_in >> std::min<size_t>(i, 31) & 1) && r.one_in(2);
     const Encoding e = encoded ? (Encoding)r.below(kNumEncodings) : Encoding::plain;
-    if (t.present && (op.flags & kWritesState) && i == 0)
+    if (t.present && (op.flags & kWritesState) && (int)i < op.num_out)
       v = top ? state(m, g, t.dtype, t.shape, op.paged_in & 1, e) : kNoValue;
     else if (t.present && t.encoding != Encoding::plain) v = parameter(m, g, t.dtype, t.shape, t.encoding, r);
     else if (t.present && t.given && !r.one_in(6)) v = add_constant(g, t.dtype, t.shape, t.data());

@@ -15,7 +15,8 @@ namespace tern::test {
 namespace {
 
 // Their gradient is not that of their value: it is tested by hand below.
-const std::set<std::string> kSurrogate = {"bit_linear", "rounded_linear", "round_ste", "stop_gradient"};
+const std::set<std::string> kSurrogate = {"bit_linear", "rounded_linear", "round_ste", "scale_gradient",
+                                          "stop_gradient"};
 
 // Inputs that only say where to read, though moving them moves the result: their gradient is 0 by definition.
 const std::set<std::pair<std::string_view, int>> kPlaces = {{"roi_align", 1}, {"roi_align_grad", 1}};

@@ -48,12 +48,14 @@ Placed add_case(ModelDef& def, bool fixed, Graph g, const std::vector<test::Tens
   const std::string prefix = "case" + std::to_string(placed.signature) + "/";
   std::vector<ValueId> fed;
   const auto written = [&](ValueId v) {
-    return std::any_of(g.nodes.begin(), g.nodes.end(),
-                       [&](const Node& n) { return (n.op->flags & kWritesState) && n.in[0] == v; });
+    return std::any_of(g.nodes.begin(), g.nodes.end(), [&](const Node& n) {
+      const auto end = n.in.begin() + (ptrdiff_t)num_written(n);
+      return std::find(n.in.begin(), end, v) != end;
+    });
   };
   for (size_t i = 0; i < g.inputs.size(); ++i) {
     Value& v = g.value(g.inputs[i]);
-    if (is_plain(v.encoding) ? i == 0 || !fixed : written(g.inputs[i])) {
+    if (written(g.inputs[i]) || (is_plain(v.encoding) && (i == 0 || !fixed))) {
       fed.push_back(g.inputs[i]);
       placed.inputs.push_back(&inputs[i]);
       continue;
@@ -66,20 +68,21 @@ Placed add_case(ModelDef& def, bool fixed, Graph g, const std::vector<test::Tens
     v.index = (int32_t)def.parameters.size();
     def.parameters.push_back(std::move(p));
   }
-  // What the node writes must be a state.
-  for (Node& n : g.nodes) {
-    if (!(n.op->flags & kWritesState) || n.in[0] == kNoValue || g.value(n.in[0]).kind != ValueKind::input) continue;
-    Value& v = g.value(n.in[0]);
-    const auto at = std::find(fed.begin(), fed.end(), n.in[0]) - fed.begin();
-    v.kind = ValueKind::state;
-    v.index = (int32_t)def.states.size();
-    placed.states.push_back({v.index, placed.inputs[(size_t)at]});
-    def.states.push_back({prefix + "state" + std::to_string(at), v.dtype, v.shape, v.encoding});
-    // No output is encoded: such a state is read back.
-    if (!is_plain(v.encoding)) std::erase(g.outputs, n.out[0]);
-    fed.erase(fed.begin() + at);
-    placed.inputs.erase(placed.inputs.begin() + at);
-  }
+  // What the node writes must be states.
+  for (const Node& n : g.nodes)
+    for (size_t k = 0; k < num_written(n); ++k) {
+      const auto at = std::find(fed.begin(), fed.end(), n.in[k]) - fed.begin();
+      if (at == (ptrdiff_t)fed.size()) continue;
+      Value& v = g.value(n.in[k]);
+      v.kind = ValueKind::state;
+      v.index = (int32_t)def.states.size();
+      placed.states.push_back({v.index, placed.inputs[(size_t)at]});
+      def.states.push_back({prefix + "state" + std::to_string(k), v.dtype, v.shape, v.encoding});
+      fed.erase(fed.begin() + at);
+      placed.inputs.erase(placed.inputs.begin() + at);
+    }
+  // No output is encoded: such a state is read back.
+  std::erase_if(g.outputs, [&](ValueId y) { return !is_plain(g.value(y).encoding); });
   g.inputs = fed;
   Signature signature;
   signature.name = prefix;
@@ -228,6 +231,13 @@ class Cases {
   std::vector<Item> items_;
 };
 
+// What run_case gives: encoded states stand behind the outputs.
+Expected expect_run(const ParsedCase& c, const CaseGraph& g) {
+  Expected e = expect(c, g);
+  std::stable_partition(e.outputs.begin(), e.outputs.end(), [](const test::Tensor& t) { return is_plain(t.encoding); });
+  return e;
+}
+
 struct Named {
   const Op* op;
 };
@@ -250,7 +260,7 @@ TEST_P(Backends, EqualTheReference) {
     if (build_graph(c, &g) != TERN_OK) return;  // refused when the model is built
     std::vector<test::Tensor> inputs;
     for (const int k : g.feeds) inputs.push_back(c.inputs[(size_t)k]);
-    wanted.push_back({expect(c, g), tolerance_of(c, g.graph)});
+    wanted.push_back({expect_run(c, g), tolerance_of(c, g.graph)});
     cases.add(std::string(op.name) + "/" + c.line->name + (c.variant.empty() ? "" : ", " + c.variant), g.graph,
               std::move(inputs));
   };
@@ -282,6 +292,24 @@ TEST_P(Backends, EqualTheReference) {
 // Inputs that may be encoded as a tensor; those in pages are the matter of pages_test.
 uint32_t encoded_tensors(const Op& op) { return op.encoded_in & ~op.paged_in; }
 
+// Input i in this encoding and type, with new content; `all`: other floats, too, in the type, but plain. False: it
+// cannot be.
+bool encode_input(ParsedCase& c, size_t i, Encoding e, DType dtype, bool all, uint64_t seed) {
+  uint64_t bytes = 0;
+  if (!c.inputs[i].present || !is_float(c.inputs[i].dtype)) return false;
+  for (size_t j = 0; j < c.inputs.size(); ++j) {
+    test::Tensor& t = c.inputs[j];
+    if (!t.present || !is_float(t.dtype) || (j != i && !all)) continue;
+    t.dtype = dtype;
+    t.encoding = j == i ? e : Encoding::plain;
+    if (encoded_bytes(t.encoding, t.dtype, t.shape, &bytes) != TERN_OK) return false;
+    t.allocate();
+    Random random{seed + j + 1};
+    fill_random(t, random);
+  }
+  return true;
+}
+
 // Every operator that takes encoded inputs, with every encoding and type that its shape rule lets through: kernels and
 // reference loops give what the reference gives on every instruction set, and read no byte more than the encoding says
 // that there are.
@@ -306,27 +334,19 @@ TEST(Encoded, ReadersTakeEveryEncodingAndKeepToItsBytes) {
           for (const DType dtype : {TERN_DTYPE_F32, TERN_DTYPE_F16, TERN_DTYPE_BF16}) {
             ParsedCase c = line;
             if (dtype != TERN_DTYPE_F32) c.variant = dtype_name(dtype);
-            uint64_t bytes = 0;
-            for (size_t j = 0; j < c.inputs.size(); ++j) {
-              test::Tensor& t = c.inputs[j];
-              if (!t.present || !is_float(t.dtype)) continue;
-              t.dtype = dtype;
-              t.encoding = j == i ? (Encoding)e : Encoding::plain;
-              if (encoded_bytes(t.encoding, t.dtype, t.shape, &bytes) != TERN_OK) break;
-              t.allocate();
-              Random random{(uint64_t)k + j + 1};
-              fill_random(t, random);
-            }
             CaseGraph g;
-            if (!c.inputs[i].present || c.inputs[i].encoding != (Encoding)e || c.inputs[i].dtype != dtype ||
-                encoded_bytes((Encoding)e, dtype, c.inputs[i].shape, &bytes) != TERN_OK ||
-                build_graph(c, &g) != TERN_OK)
-              continue;
+            // All floats in this type; or, where they may differ, this input alone.
+            if (!encode_input(c, i, (Encoding)e, dtype, true, (uint64_t)k) || build_graph(c, &g) != TERN_OK) {
+              c.inputs = line.inputs;
+              g = {};
+              if (!encode_input(c, i, (Encoding)e, dtype, false, (uint64_t)k) || build_graph(c, &g) != TERN_OK)
+                continue;
+            }
             const std::string name = std::string(op->name) + "/" + c.line->name + " input " + std::to_string(i) +
                                      " as " + encoding_name((Encoding)e) + " " + dtype_name(dtype);
             std::vector<test::Tensor> inputs;
             for (const int from : g.feeds) inputs.push_back(c.inputs[(size_t)from]);
-            wanted.push_back({true, expect(c, g), std::max(1e-4, tolerance_of(c, g.graph))});
+            wanted.push_back({true, expect_run(c, g), std::max(1e-4, tolerance_of(c, g.graph))});
             cases.add(name, g.graph, std::move(inputs));
             // And, as a hostile file may have it, any bits, scales that are no numbers among them.
             c.inputs[i].allocate();
