@@ -55,7 +55,8 @@ void decompose(DecomposeArgs& a) {
   }
   const ValueId zero = scalar_like(g, terms, 0);
   terms = emit(g, "where", {labels.ignored, zero, terms});
-  if (p.reduction == kLossNone) terms = emit(g, "reshape", {terms, emit(g, "shape", {a.in(1)})});
+  if (p.reduction == kLossNone)
+    terms = emit(g, "reshape", {terms, emit(g, "shape", {a.in(1)})}, ReshapeAttrs{.shape = {}, .allow_zero = 1});
   set_loss(a, terms, p.reduction, emit(g, "where", {labels.ignored, zero, one}));
 }
 

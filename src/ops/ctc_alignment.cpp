@@ -9,6 +9,7 @@
 //                  exists and behind the input length
 //   d log_p = -dloss * posterior; the posterior is not differentiated (TERN_ERR_UNSUPPORTED)
 //   a label outside [0, classes), one that is the blank, or a length outside its dim is TERN_ERR_INDEX
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "base/checked.h"
 #include "ops/loss.h"
 #include "ops/reshape.h"
+#include "ops/unary.h"
 
 namespace tern {
 

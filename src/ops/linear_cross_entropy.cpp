@@ -25,13 +25,14 @@ struct Attrs {
 };
 
 tern_status infer(InferArgs& a) {
-  TERN_TRY(infer_linear(a));
-  TERN_TRY(require_rank(a, 0, 2));
-  TERN_TRY(require_integer(a, 2));
   const Shape &x = a.in(0).shape, &w = a.in(1).shape;
+  TERN_TRY(require_float(a, 0));
+  TERN_TRY(require_weight(a, 0, 1));
+  TERN_TRY(require_integer(a, 2));
+  if (x.rank != 2 || w.rank != 2 || x[1] != w[1] || w[0] == 0)
+    return TERN_FAIL(TERN_ERR_SHAPE, "linear_cross_entropy: hidden states of shape %s do not fit the weight %s",
+                     to_string(x).c_str(), to_string(w).c_str());
   TERN_TRY(require_shape(a, 2, Shape{x[0]}));
-  if (w[0] == 0)
-    return TERN_FAIL(TERN_ERR_SHAPE, "linear_cross_entropy: the weight %s has no classes", to_string(w).c_str());
   a.set(1, a.in(0).dtype, x);
   a.set(2, a.in(0).dtype, w);
   return infer_loss(a, Shape{}, kLossSum);

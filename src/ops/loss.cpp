@@ -13,12 +13,6 @@ tern_status infer_loss(const InferArgs& a, const Shape& terms, int64_t reduction
   return TERN_OK;
 }
 
-tern_status require_shape(const InferArgs& a, int i, const Shape& shape) {
-  if (a.in(i).shape == shape) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_SHAPE, "%s: input %d has shape %s, %s is needed", a.node.op->name, i,
-                   to_string(a.in(i).shape).c_str(), to_string(shape).c_str());
-}
-
 tern_status require_pair(const InferArgs& a, int min_rank) {
   TERN_TRY(require_float(a, 0));
   TERN_TRY(require_same_dtype(a, 0, 1));

@@ -31,8 +31,6 @@ tern_status infer_loss(const InferArgs& a, const Shape& terms, int64_t reduction
 tern_status require_ctc(const InferArgs& a, int64_t blank);
 // Inputs 0 and 1 are floats of one type and shape, of at least `min_rank` dims.
 tern_status require_pair(const InferArgs& a, int min_rank);
-// Input i has this shape.
-tern_status require_shape(const InferArgs& a, int i, const Shape& shape);
 // A gradient that an operator computes beside its loss (output i) is not differentiated again.
 bool refuse_second_gradient(VjpArgs& a, int first);
 
