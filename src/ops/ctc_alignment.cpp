@@ -38,7 +38,8 @@ tern_status require_ctc(const InferArgs& a, int64_t blank) {
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: the blank is %" PRId64 " of %" PRId64 " classes", a.node.op->name,
                      blank, x[2]);
   int64_t states;
-  if (labels[1] > kMost || !checked_mul(x[0], 2 * labels[1] + 1, &states) || states > kMost)
+  if (!checked_mul(labels[1], (int64_t)2, &states) || !checked_add(states, (int64_t)1, &states) ||
+      !checked_mul(x[0], states, &states) || states > kMost)
     return TERN_FAIL(TERN_ERR_LIMIT, "%s: %" PRId64 " frames and %" PRId64 " labels are too many", a.node.op->name,
                      x[0], labels[1]);
   return TERN_OK;
