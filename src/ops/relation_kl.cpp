@@ -69,7 +69,7 @@ void decompose(DecomposeArgs& a) {
 
 constexpr AttrField kFields[] = {
     TERN_ATTR(Attrs, reduction, choice, 0, 3, kLossReductions), TERN_ATTR(Attrs, heads, integer, 1, 1 << 16),
-    TERN_ATTR(Attrs, form, choice, 0, 1, kForms), TERN_ATTR(Attrs, temperature, number, 1e-3, 1e3)};
+    TERN_ATTR(Attrs, form, choice, 0, 1, kForms), TERN_ATTR(Attrs, temperature, number, 1e-3, 1e2)};
 
 constexpr Case kCases[] = {
     {"one_head", "f32[2,3,4] f32[2,3,4]"},
