@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // bce_with_logits: terms -w t log(sigmoid(x)) - (1 - t) log(1 - sigmoid(x)), which never overflow
-//   x, t  float, same type and shape, t usually within [0, 1]; w  positive weight, same type, broadcasts to x (absent:
-//   1)     loss: type of x, [] or with reduction=none the shape of x
+//   x, t  float, same type and shape, t usually within [0, 1]
+//   w     positive weight, same type, broadcasts to x (absent: 1)
+//   loss  type of x, [] or with reduction=none the shape of x
 #include "ops/loss.h"
 #include "ops/unary.h"
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// cross_entropy: terms w[label] (1 - s) n[label] + s / classes * sum over c of w[c] n[c], n = -log softmax(logits), s the
-//   label_smoothing
-//   logits  float [.., classes]; labels  integer [..]; w  weights of the classes, type of the logits, [classes] (absent:
-//   1)     loss: type of the logits, [] or with reduction=none [..]
-//   mean divides by the sum of w[label]; the term of a label that is ignore_index is 0 and does not count; where none
-//   counts the mean is 0 (PyTorch: NaN)
-//   any other label outside [-classes, classes) is TERN_ERR_INDEX; a negative one counts from the end
+// cross_entropy: terms w[label] (1 - s) n[label] + s / classes * sum over c of w[c] n[c]
+//   n = -log softmax(logits), s the label_smoothing
+//   logits  float [.., classes]; labels  integer [..]
+//   w       weights of the classes, type of the logits, [classes] (absent: 1)
+//   loss    type of the logits, [] or with reduction=none [..]
+//   mean divides by the sum of w[label]. The term of a label that is ignore_index is 0 and does not count; where none
+//   counts the mean is 0 (PyTorch: NaN).
+//   Any other label outside [-classes, classes) is TERN_ERR_INDEX; a negative one counts from the end.
 #include "ops/gather.h"
 #include "ops/loss.h"
 #include "ops/reshape.h"

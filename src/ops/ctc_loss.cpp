@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// ctc_loss: terms of ctc_alignment for log_softmax(logits); logits may be logarithms of probabilities already, which
-//   log_softmax leaves as they are
-//   logits  float [time, batch, classes]; labels, input_lengths, label_lengths  as there
-//   loss: type of the logits, [] or with reduction=none [batch]; mean (PyTorch): of the terms over their label lengths,
-//   at least 1
+// ctc_loss: terms of ctc_alignment for log_softmax(logits)
+//   logits  float [time, batch, classes]; logarithms of probabilities stay as they are under log_softmax
+//   labels, input_lengths, label_lengths  as there
+//   loss    type of the logits, [] or with reduction=none [batch]; mean (PyTorch): of the terms over their label
+//           lengths, at least 1
 #include "ops/loss.h"
 #include "ops/shape.h"
 #include "ops/unary.h"

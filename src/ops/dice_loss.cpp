@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// dice_loss: terms 1 - (2 sum p t + smooth) / (sum p + sum t + smooth), p = sigmoid(x), sums over all dims but the first
-//   x, t  float [n, ..], same type and shape     loss: type of x, [] or with reduction=none [n]
+// dice_loss: terms 1 - (2 sum p t + smooth) / (sum p + sum t + smooth), sums over all dims but the first
+//   p = sigmoid(x)
+//   x, t  float [n, ..], same type and shape
+//   loss  type of x, [] or with reduction=none [n]
 #include "ops/loss.h"
 #include "ops/normalize.h"
 #include "ops/unary.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// focal_loss (sigmoid): terms a b q^gamma, b the binary cross-entropy of logits x and targets t (bce_with_logits),
+// focal_loss (sigmoid): terms a b q^gamma, b the binary cross-entropy of logits x and targets t (bce_with_logits)
 //   p = sigmoid(x), q = 1 - (p t + (1 - p)(1 - t)), a = alpha t + (1 - alpha)(1 - t); a = 1 for alpha = -1
-//   x, t  float, same type and shape     loss: type of x, [] or with reduction=none the shape of x
+//   x, t  float, same type and shape
+//   loss  type of x, [] or with reduction=none the shape of x
 #include "ops/loss.h"
 #include "ops/unary.h"
 

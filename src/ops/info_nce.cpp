@@ -3,7 +3,7 @@
 //   queries  float [n, dim]; keys  same type, [m, dim], m >= n: those from n on are further negatives
 //   similarity  q k / temperature of rows of length 1 (normalize=0: of the rows as they are)
 //   symmetric=1: the mean of this and of the same with queries and keys swapped; n = m
-//   loss: type of the queries, [] or with reduction=none [n]
+//   loss  type of the queries, [] or with reduction=none [n]
 #include "ops/loss.h"
 #include "ops/matmul.h"
 #include "ops/shape.h"

@@ -3,10 +3,10 @@
 //   iou   1 - i, i = intersection / (union + e)
 //   giou  1 - i + (c - union) / (c + e), c the area of the smallest box around both
 //   diou  1 - i + d^2 / (l^2 + e), d the distance of the centres, l the diagonal of that box
-//   ciou  diou + a v, v = (4 / pi^2) (atan(w' / (h' + e)) - atan(w / (h + e)))^2, a = v / (1 - i + v + e), a constant for
-//         the gradient
-//   boxes, targets  float [.., 4] x0 y0 x1 y1, same type and shape     loss: type of the boxes, [] or with
-//   reduction=none [..]
+//   ciou  diou + a v, v = (4 / pi^2) (atan(w' / (h' + e)) - atan(w / (h + e)))^2
+//         a = v / (1 - i + v + e), a constant for the gradient
+//   boxes, targets  float [.., 4] x0 y0 x1 y1, same type and shape
+//   loss            type of the boxes, [] or with reduction=none [..]
 #include <numbers>
 
 #include "ops/concat.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// kl_divergence: terms sum over c of P[c] (log P[c] - log Q[c]), P = softmax(teacher / temperature), Q that of the
-//   student; times temperature^2 if temperature_squared
+// kl_divergence: terms sum over c of P[c] (log P[c] - log Q[c])
+//   P = softmax(teacher / temperature), Q that of the student; times temperature^2 with temperature_squared
 //   teacher, student  float [.., classes], same type and shape; rows  bool [..], which rows count (absent: all)
-//   loss: type of the teacher, [] or with reduction=none [..]; mean is over the rows that count, batchmean (PyTorch)
-//   the sum over the first dim
+//   loss  type of the teacher, [] or with reduction=none [..]; mean is over the rows that count, batchmean (PyTorch)
+//         the sum over the first dim
 //   accuracy: a term is the small rest of large numbers: about 1e-7 in f32, before the factor of temperature^2
 //   A class that has P = 0 (a logit of -inf) adds nothing.
 #include "ops/loss.h"

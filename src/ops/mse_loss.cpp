@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // mse_loss: terms (x - target)^2
-//   x, target  float, same type and shape     loss: type of x, [] or with reduction=none the shape of x
+//   x, target  float, same type and shape
+//   loss       type of x, [] or with reduction=none the shape of x
 #include "ops/loss.h"
 #include "ops/unary.h"
 

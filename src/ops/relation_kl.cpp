@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// relation_kl: how the tokens relate to one another in teacher and student (MiniLM, BitNet Distillation): terms
-//   KL(softmax(R_teacher) || softmax(R_student)) of each row of R, per head, R = A A^T / sqrt(d) / temperature; A [tokens,
-//   d] the head's part of the input, d = dim / heads
-//   form=scaled  that (MiniLM; BitDistill, equation 12);  cosine  rows of A of length 1 and no sqrt(d) (BitDistill,
-//                algorithm 1, whose bound of 1e-8 for probabilities is not needed: logarithms are exact here)
+// relation_kl: how the tokens relate to one another in teacher and student (MiniLM, BitNet Distillation)
+//   terms KL(softmax(R_teacher) || softmax(R_student)) of each row of R, per head
+//   form=scaled  R = A A^T / sqrt(d) / temperature, A [tokens, d] the head's part of the input, d = dim / heads
+//                (MiniLM; BitDistill, equation 12)
+//   cosine       R = A A^T / temperature, rows of A of length 1 (BitDistill, algorithm 1, whose bound of 1e-8 for
+//                probabilities is not needed: logarithms are exact here)
 //   teacher [batch, tokens, dim], student [batch, tokens, its own dim]  float, same type; both dims divide by heads
 //   mask  bool [batch, tokens], which tokens are there (absent: all): others neither count nor are related to
-//   loss: type of the teacher, [] or with reduction=none [batch, heads, tokens]; mean is over the rows that count
+//   loss  type of the teacher, [] or with reduction=none [batch, heads, tokens]; mean is over the rows that count
 #include <cmath>
 
 #include "ops/expand.h"

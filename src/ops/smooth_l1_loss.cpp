@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // smooth_l1_loss: terms d^2 / (2 beta) where d < beta, else d - beta / 2; d = |x - target|. beta = 0: d
-//   x, target  float, same type and shape     loss: type of x, [] or with reduction=none the shape of x
+//   x, target  float, same type and shape
+//   loss       type of x, [] or with reduction=none the shape of x
 //   The Huber loss with delta = beta is beta times this one.
 #include "ops/loss.h"
 #include "ops/unary.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // triplet_loss: terms max(0, d(anchor, positive) - d(anchor, negative) + margin), d(x, z) the length of x - z + 1e-6
 //   (PyTorch's distance: the small term keeps the gradient of equal points finite)
-//   anchor, positive, negative  float [.., dim], same type and shape     loss: type of the anchor, [] or with
-//   reduction=none [..]
+//   anchor, positive, negative  float [.., dim], same type and shape
+//   loss  type of the anchor, [] or with reduction=none [..]
 #include "ops/loss.h"
 #include "ops/unary.h"
 

@@ -256,7 +256,8 @@ inline const std::vector<LossValue> kLossValues = {{""")
 for op, inputs, attributes, wrt, values, gradients in cases:
     def numbers(list_):
         return "{" + ", ".join(f"{v + 0:.7g}" for v in list_) + "}"
-    print(f'    {{"{op}",\n     "{inputs}",\n     "{attributes}",\n     {numbers(wrt)},\n     {numbers(values)},\n     {numbers(gradients)}}},')
+    texts = [f'"{text}"' for text in (op, inputs, attributes)]
+    print("    {" + ",\n     ".join(texts + [numbers(v) for v in (wrt, values, gradients)]) + "},")
 print("""};
 
 }  // namespace tern::test""")
