@@ -75,12 +75,6 @@ Node activation_node(const RecurrenceAttrs& p, int which) {
   return n;
 }
 
-tern_status require_shape(const InferArgs& a, int i, const Shape& shape) {
-  if (!a.has(i) || a.in(i).shape == shape) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_SHAPE, "%s: input %d has shape %s, %s is needed", a.node.op->name, i,
-                   to_string(a.in(i).shape).c_str(), to_string(shape).c_str());
-}
-
 tern_status infer_recurrent(InferArgs& a, RecurrentCell cell) {
   const RecurrentAttrs& p = a.attrs<RecurrentAttrs>();
   const int64_t directions = num_directions(p), num_activations = functions_of(cell);

@@ -69,9 +69,6 @@ struct RecurrenceAttrs {
 // The operator of function `which` (f, g, h = 0, 1, 2), with its attributes; without an operator: y = x.
 Node activation_node(const RecurrenceAttrs& p, int which);
 
-// Fails unless input i is absent or has this shape.
-tern_status require_shape(const InferArgs& a, int i, const Shape& shape);
-
 tern_status infer_recurrent(InferArgs& a, RecurrentCell cell);
 void decompose_recurrent(DecomposeArgs& a, RecurrentCell cell);
 

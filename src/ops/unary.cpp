@@ -14,6 +14,12 @@ tern_status require_bool(const InferArgs& a, int i) {
   return TERN_FAIL(TERN_ERR_TYPE, "%s: input %d is %s, bool is needed", a.node.op->name, i, dtype_name(a.in(i).dtype));
 }
 
+tern_status require_shape(const InferArgs& a, int i, const Shape& shape) {
+  if (!a.has(i) || a.in(i).shape == shape) return TERN_OK;
+  return TERN_FAIL(TERN_ERR_SHAPE, "%s: input %d has shape %s, %s is needed", a.node.op->name, i,
+                   to_string(a.in(i).shape).c_str(), to_string(shape).c_str());
+}
+
 tern_status infer_unary_number(InferArgs& a) {
   TERN_TRY(require_number(a, 0));
   return infer_unary(a);

@@ -12,6 +12,8 @@ namespace tern {
 // Input i is a float or an integer / is bool.
 tern_status require_number(const InferArgs& a, int i);
 tern_status require_bool(const InferArgs& a, int i);
+// Input i is absent or has this shape.
+tern_status require_shape(const InferArgs& a, int i, const Shape& shape);
 // output 0 = type and shape of input 0, which is a number / an integer / bool
 tern_status infer_unary_number(InferArgs& a);
 tern_status infer_unary_integer(InferArgs& a);

@@ -313,8 +313,25 @@ bool Follow::follow_dims() {
     for (size_t k = 1; k < dims.size(); ++k) dims[k] = dims_of(1);
     return true;
   }
-  if (n.op == &op_softmax_cross_entropy) {
-    dims[0] = {dim(0, 0)};
+  const int terms = n.out.empty() ? 0 : g.value(n.out[0]).shape.rank;  // of a loss: 0 where it is reduced
+  if (is_one_of(n,
+                {&op_bce_with_logits, &op_cross_entropy, &op_dice_loss, &op_focal_loss, &op_info_nce, &op_iou_loss,
+                 &op_kl_divergence, &op_mse_loss, &op_smooth_l1_loss, &op_softmax_cross_entropy, &op_triplet_loss})) {
+    dims[0] = dims_of(0);
+    dims[0].resize((size_t)terms);
+    return true;
+  }
+  if (is_one_of(n, {&op_ctc_loss, &op_ctc_alignment})) {
+    if (terms) dims[0] = {dim(0, 1)};
+    if (n.out.size() > 1) dims[1] = dims_of(0);
+    return true;
+  }
+  if (n.op == &op_relation_kl) {
+    if (terms) dims[0] = {dim(0, 0), number(g.value(n.out[0]).shape[1]), dim(0, 1)};
+    return true;
+  }
+  if (n.op == &op_linear_cross_entropy) {
+    for (size_t i = 0; i < 2; ++i) dims[1 + i] = dims_of(i);
     return true;
   }
   if (n.op == &op_roi_align) {

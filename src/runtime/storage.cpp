@@ -84,8 +84,9 @@ struct Sharing {
       out->crosses[(size_t)v] = 1;
       use((int32_t)host, v).at(last_of(producer));
     }
+    // It is read behind the last node of its part, which must not work in its place.
     for (size_t v = 0; v < g.values.size(); ++v)
-      if (out->crosses[v]) use(where(g.values[v].producer), (ValueId)v).at(last_of(g.values[v].producer));
+      if (out->crosses[v]) use(where(g.values[v].producer), (ValueId)v).at(last_of(g.values[v].producer) + 1);
   }
 
   bool takes_gaps(int32_t memory, ValueId v) const {

@@ -190,6 +190,36 @@ TEST_F(Plan, NothingIsOverwrittenBeforeItsLastReader) {
   }
 }
 
+// Copies to the host follow behind a whole part: its last node must not work in the place of what they read.
+TEST_F(Plan, WhatIsCopiedToTheHostStaysUntilThen) {
+  int copies = 0;
+  for (uint32_t seed = 1; seed < 200; ++seed) {
+    SCOPED_TRACE(seed);
+    const Targets t = targets({"halting", "cpu"});
+    Lowered l;
+    TERN_OKAY(lower(random_graph(seed), t, &l));
+    const std::vector<Part> parts = partition(l);
+    const Stored stored = share_storage(l, parts, t);
+    Layout layout;
+    TERN_OKAY(lay_out(l, parts, stored, t, PageLayout{}, UINT64_MAX, &layout));
+    Player device(l.graph, layout.memories[0]);
+    for (const Step& step : schedule(l, parts, stored, t).steps) {
+      if (step.kind == StepKind::to_device) {
+        device.each(step.value, [](uint32_t& at, uint32_t now) { at = now; });
+      } else if (step.kind == StepKind::to_host) {
+        int wrong = 0;
+        device.each(step.value, [&](uint32_t& at, uint32_t want) { wrong += at != want; });
+        EXPECT_EQ(wrong, 0) << "value " << step.value;
+        ++copies;
+      } else if (const Part& part = parts[(size_t)step.index]; t.memory_of(part.backend) == 0) {
+        for (int32_t i = part.begin; i < part.end; ++i) device.play(l.graph.nodes[(size_t)i]);
+      }
+    }
+    if (HasFailure()) return;
+  }
+  EXPECT_GT(copies, 100);
+}
+
 // A limit is kept exactly, by all memories together, and the answer costs nothing.
 TEST_F(Plan, TheCostIsKnownWithoutMakingIt) {
   const Targets t = targets({"halting", "cpu"});
