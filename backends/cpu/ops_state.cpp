@@ -139,6 +139,10 @@ struct DecodeArgs {
 
 constexpr int64_t kDecodedRows = 8;  // of one unit
 
+const char* refuse_decode(const Graph& g, const Node& n) {
+  return g.value(n.in[0]).dtype == TERN_DTYPE_F32 ? nullptr : "the kernel takes f32 only";
+}
+
 void run_decode(const void* args, int64_t begin, int64_t end, void*) {
   const DecodeArgs& a = *(const DecodeArgs*)args;
   const int64_t last = std::min(end * kDecodedRows, a.size.rows), cols = a.size.cols;
@@ -163,7 +167,7 @@ tern_status prepare_decode(Prepare& p) {
 
 constexpr auto kOps = without_left_out({{&op_state_write, refuse_write, prepare_write},
                                         {&op_sgd_update, refuse_sgd, prepare_sgd},
-                                        {&op_decode, refuse_sgd, prepare_decode}});
+                                        {&op_decode, refuse_decode, prepare_decode}});
 
 }  // namespace
 

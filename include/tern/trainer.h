@@ -28,16 +28,32 @@ typedef struct tern_trainer_options {
   const char* step;     /* the signature that trains; NULL = "step" */
   const char* backends; /* as in tern_session_options; NULL = "cpu" */
   uint64_t seed;        /* the run-time scalar "seed" of all signatures */
+  /* most bytes that the step may take beside the model itself: what is learnt, states, activations, work space; 0 = no
+   * limit. Where activations would pass it, some are computed again on the way back: the same bits, more time */
+  uint64_t budget;
 } tern_trainer_options;
-#define TERN_TRAINER_OPTIONS_INIT { (uint32_t)sizeof(tern_trainer_options), 0, NULL, NULL, 0 }
+#define TERN_TRAINER_OPTIONS_INIT { (uint32_t)sizeof(tern_trainer_options), 0, NULL, NULL, 0, 0 }
 TERN_API tern_status tern_trainer_options_init(tern_trainer_options* options, size_t size) TERN_NOEXCEPT;
 
 /* The model stays alive as long as the trainer, and is not changed: what is learnt lies in an overlay.
  * Errors: TERN_ERR_NOT_FOUND (no such signature, backend), TERN_ERR_UNSUPPORTED (the signature writes nothing; a
- * library without TERN_TRAINING). */
+ * library without TERN_TRAINING), TERN_ERR_LIMIT (the budget; the message names the least one that would do). */
 TERN_API tern_status tern_trainer_create(const tern_model* model, const tern_trainer_options* options,
                                          tern_trainer** trainer) TERN_NOEXCEPT;
 TERN_API void tern_trainer_release(tern_trainer* trainer) TERN_NOEXCEPT;
+
+/* What the step takes beside the model, known before the first one. */
+typedef struct tern_trainer_memory {
+  uint32_t struct_size;
+  int32_t again;              /* nodes that are computed a second time to keep within the budget */
+  uint64_t parameter_bytes;   /* of what is learnt */
+  uint64_t state_bytes;       /* of moments and other states */
+  uint64_t activation_bytes;
+  uint64_t work_bytes;        /* work space of kernels, copies of weights in another order, outputs */
+  uint64_t unlimited_bytes;   /* activations, if nothing were computed again */
+} tern_trainer_memory;
+#define TERN_TRAINER_MEMORY_INIT { (uint32_t)sizeof(tern_trainer_memory), 0, 0, 0, 0, 0, 0 }
+TERN_API tern_status tern_trainer_get_memory(const tern_trainer* trainer, tern_trainer_memory* memory) TERN_NOEXCEPT;
 
 /* One step.
  * inputs   those of the signature in its order, without the scalars "step" and "seed", which the trainer gives

@@ -66,6 +66,7 @@ tern_status tern_trainer_create(const tern_model* model, const tern_trainer_opti
       if (o.step) own.step = o.step;
       if (o.backends) own.backends = o.backends;
       own.seed = (int64_t)o.seed;
+      if (o.budget) own.budget = o.budget;
       own.skip_not_finite = o.flags & TERN_TRAINER_SKIP_NOT_FINITE;
       auto t = std::make_unique<tern_trainer>();
       TERN_TRY(Trainer::create(*to_object(model), own, &t->trainer));
@@ -114,6 +115,20 @@ tern_status tern_trainer_get_metric(const tern_trainer* trainer, int32_t index, 
         return TERN_FAIL(TERN_ERR_NOT_FOUND, "metric %d: there are %zu", index, all.size());
       *name = all[(size_t)index].name, *value = all[(size_t)index].value;
       return TERN_OK;
+    });
+}
+
+tern_status tern_trainer_get_memory(const tern_trainer* trainer, tern_trainer_memory* memory) noexcept {
+  if constexpr (!kHere) return left_out(Capability::training, "tern_trainer_get_memory");
+  else
+    return guard([&]() -> tern_status {
+      TERN_CHECK_NOT_NULL(trainer);
+      const Trainer::Memory& m = trainer->trainer->memory();
+      tern_trainer_memory result = TERN_TRAINER_MEMORY_INIT;
+      result.again = (int32_t)m.again;
+      result.parameter_bytes = m.parameters, result.state_bytes = m.states;
+      result.activation_bytes = m.activations, result.work_bytes = m.work, result.unlimited_bytes = m.without_budget;
+      return write_struct(result, memory, "tern_trainer_memory");
     });
 }
 

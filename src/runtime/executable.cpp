@@ -76,10 +76,11 @@ tern_status Executable::build(Graph graph, const Model& model, const Parameters&
   profiling_ = options.profile;
   TERN_TRY(lower(std::move(graph), targets_, &lowered_));
   TERN_TRY(check_control(options.control));
-  parts_ = partition(lowered_);
-  const Stored stored = share_storage(lowered_, parts_, targets_);
   PageLayout pages;
   TERN_TRY(lay_out_pages(model.def(), &pages));
+  if (options.arena_bytes != UINT64_MAX) TERN_TRY(fit(options.arena_bytes, pages));
+  parts_ = partition(lowered_);
+  const Stored stored = share_storage(lowered_, parts_, targets_);
   TERN_TRY(lay_out(lowered_, parts_, stored, targets_, pages, options.max_bytes, &layout_));
   schedule_ = schedule(lowered_, parts_, stored, targets_);
   planned_ = layout_.bytes;
@@ -97,6 +98,38 @@ tern_status Executable::build(Graph graph, const Model& model, const Parameters&
   for (const Part& p : parts_) users += p.backend < 0;
   states_move_ = users > 1;
   return compile(parameters, options);
+}
+
+// As few segments are computed again as the budget needs.
+tern_status Executable::fit(uint64_t budget, const PageLayout& pages) {
+  const auto cost = [&](const Lowered& l, uint64_t* bytes) -> tern_status {
+    const std::vector<Part> parts = partition(l);
+    Layout layout;
+    TERN_TRY(lay_out(l, parts, share_storage(l, parts, targets_), targets_, pages, UINT64_MAX, &layout));
+    *bytes = layout.bytes;
+    return TERN_OK;
+  };
+  TERN_TRY(cost(lowered_, &without_budget_));
+  if (without_budget_ <= budget) return TERN_OK;
+  const Segments segments = find_segments(lowered_);
+  const int32_t all = (int32_t)segments.cuts.size();
+  uint64_t bytes = without_budget_;
+  if (all > 0) TERN_TRY(cost(rematerialize(lowered_, segments, all), &bytes));
+  if (bytes > budget)
+    return TERN_FAIL(TERN_ERR_LIMIT,
+                     "activations of %" PRIu64 " bytes are allowed; they take %" PRIu64 ", and %" PRIu64
+                     " where as much as possible is computed again: allow these, or take a smaller batch",
+                     budget, without_budget_, bytes);
+  int32_t too_few = 0, enough = all;
+  while (enough - too_few > 1) {
+    const int32_t middle = too_few + (enough - too_few) / 2;
+    TERN_TRY(cost(rematerialize(lowered_, segments, middle), &bytes));
+    (bytes <= budget ? enough : too_few) = middle;
+  }
+  const size_t before = lowered_.graph.nodes.size();
+  lowered_ = rematerialize(lowered_, segments, enough);
+  again_ = (int64_t)(lowered_.graph.nodes.size() - before);
+  return TERN_OK;
 }
 
 void Executable::prepare_scalars() {
@@ -600,6 +633,7 @@ void Executable::abandon_updates(Parameters& parameters, const Sequences& state)
 
 Executable::Memory Executable::memory() const {
   Memory m;
+  m.without_budget = without_budget_, m.again = again_;
   for (const MemoryLayout& memory : layout_.memories)
     if (memory.used) m.arena += memory.arena.bytes, m.bound += memory.arena.bound;
   for (size_t p = 0; p < parts_.size(); ++p) {

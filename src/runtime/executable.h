@@ -14,12 +14,16 @@ class Executable {
     uint64_t max_bytes = UINT64_MAX;  // of arenas, work space and copies of weights, those of sub-graphs included
     bool deterministic = false;       // no backend whose bits vary
     bool profile = false;
+    // Of arenas: where they would be larger, what waits for the way back is computed again (plan.h, rematerialize).
+    uint64_t arena_bytes = UINT64_MAX;
     RunControl control = {};  // may end the making of the plan
     // Of a sub-graph: per parameter, whether the whole plan writes it. Empty: the graph's own writes.
     std::span<const char> written = {};
   };
   struct Memory {
     uint64_t arena = 0, bound = 0, scratch = 0, prepared = 0;
+    uint64_t without_budget = 0;  // arenas if nothing were computed again
+    int64_t again = 0;            // nodes that are
   };
   // Total time of a node so far.
   struct NodeProfile {
@@ -96,6 +100,7 @@ class Executable {
 
   Executable() = default;
   tern_status build(Graph graph, const Model& model, const Parameters& parameters, Options options);
+  tern_status fit(uint64_t budget, const PageLayout& pages);
   void find_writes(const Options& options);
   void prepare_scalars();
   tern_status read_scalars(std::span<const void* const> inputs);
@@ -154,6 +159,8 @@ class Executable {
   Uploads uploads_;                                         // kept to save allocations
   std::vector<std::pair<Resident*, const Backend*>> sent_;  // since it was last known that all arrived
   std::vector<Copy> copies_;
+  uint64_t without_budget_ = 0;
+  int64_t again_ = 0;
   uint64_t planned_ = 0;      // bytes so far; at most options.max_bytes
   bool states_move_ = false;  // between memories, within a run
   std::vector<NodeProfile> profile_;

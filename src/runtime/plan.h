@@ -44,6 +44,17 @@ struct Lowered {
 // integers of rank 0 that follow from run-time scalars are the host's to compute, so that no copy stands for them.
 tern_status lower(Graph graph, const Targets& targets, Lowered* out);
 
+// ---- rematerialize ----
+
+// Where the way forward ends (the first node behind it), and where it may be cut: [0, cuts[0]) is the first segment.
+struct Segments {
+  int32_t turn = 0;
+  std::vector<int32_t> cuts;
+};
+Segments find_segments(const Lowered& lowered);
+// What the first `count` segments (1 to all) made for the way back is made again there.
+Lowered rematerialize(const Lowered& from, const Segments& segments, int32_t count);
+
 // ---- partition ----
 
 // Nodes [begin, end) that one backend runs as a whole; backend -1: one node of control flow.

@@ -51,6 +51,7 @@ tern_status Session::create(const Model& model, const Options& options, std::uni
                           (size_t)std::max(1, options.max_plans)};
     plans.owner = s.get();
     plans.tag = (int32_t)i;
+    plans.arena_bytes = options.arena_bytes;
     plans.made = [](void* self, int32_t signature, const Stages::Stage& plan, uint64_t begin_ns, bool dropped) {
       ((const Session*)self)->announce(signature, plan, begin_ns, dropped);
     };

@@ -14,6 +14,7 @@ class Session {
     bool deterministic = false, profile = false;
     bool keep = false;  // what every node of a plan computes
     int32_t max_plans = 8;
+    uint64_t arena_bytes = UINT64_MAX;  // of a plan's activations (Executable::Options)
   };
   static tern_status create(const Model& model, const Options& options, std::unique_ptr<Session>* out);
 

@@ -55,9 +55,46 @@ tern_status Trainer::create(const Model& model, const Options& options, std::uni
   TERN_TRY(Tensor::create(model.context(), TERN_DTYPE_I64, Shape{}, &t->step_scalar_));
   TERN_TRY(Tensor::create(model.context(), TERN_DTYPE_I64, Shape{}, &t->seed_scalar_));
   *(int64_t*)t->seed_scalar_->data() = options.seed;
-  TERN_TRY(t->open({}, {}));
+  TERN_TRY(t->plan());
   *out = std::move(t);
   return TERN_OK;
+}
+
+// The plan of the step within the budget, of which what is learnt and the states have their part.
+tern_status Trainer::plan() {
+  const ModelDef& def = model_->def();
+  const Graph& g = def.signatures[(size_t)signature_].graph;
+  for (const Node& n : g.nodes)
+    for (size_t k = 0; k < num_written(n); ++k)
+      if (const Value& v = g.value(n.in[k]); v.kind == ValueKind::parameter)
+        memory_.parameters += def.parameters[(size_t)v.index].bytes;
+  for (const StateDecl& s : def.states) {
+    uint64_t bytes = 0;
+    if (!s.paged) TERN_TRY(encoded_bytes(s.encoding, s.dtype, s.shape, &bytes));
+    memory_.states += bytes;
+  }
+  for (const ValueId v : g.outputs) memory_.work += value_bytes(g.value(v));
+  const uint64_t fixed = memory_.peak();
+  if (fixed >= options_.budget)
+    return TERN_FAIL(TERN_ERR_LIMIT,
+                     "the budget is %" PRIu64 " bytes; what is learnt takes %" PRIu64 " and the states of the update "
+                     "rule %" PRIu64 ": train fewer parameters (an adapter), or a rule with smaller states",
+                     options_.budget, memory_.parameters, memory_.states);
+  std::vector<Shape> shapes;
+  for (const ValueId v : g.inputs) shapes.push_back(g.value(v).shape);
+  const uint64_t outputs = memory_.work;
+  for (int attempt = 0; attempt < 3; ++attempt) {  // work space is known behind the first one
+    TERN_TRY(open({}, {}));
+    TERN_TRY(session_->prepare(signature_, shapes));
+    const Executable::Memory m = session_->memory().plan;
+    memory_.activations = m.arena;
+    memory_.work = outputs + m.scratch + m.prepared;
+    memory_.without_budget = std::max(m.without_budget, m.arena);
+    memory_.again = m.again;
+    if (memory_.peak() <= options_.budget) return TERN_OK;
+  }
+  return TERN_FAIL(TERN_ERR_LIMIT, "the budget is %" PRIu64 " bytes; with work space and copies of weights the step takes "
+                   "%" PRIu64 ": allow these", options_.budget, memory_.peak());
 }
 
 tern_status Trainer::open(const Ref<Parameters>& parameters, const Ref<State>& state) {
@@ -66,6 +103,8 @@ tern_status Trainer::open(const Ref<Parameters>& parameters, const Ref<State>& s
   o.parameters = parameters;
   o.state = state;
   o.deterministic = true;
+  if (options_.budget != UINT64_MAX)
+    o.arena_bytes = options_.budget - std::min(options_.budget, memory_.parameters + memory_.states + memory_.work);
   std::unique_ptr<Session> session;
   TERN_TRY(Session::create(*model_, o, &session));
   session_ = std::move(session);

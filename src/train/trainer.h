@@ -15,6 +15,14 @@ class Trainer {
     std::string backends = "cpu";
     int64_t seed = 0;
     bool skip_not_finite = false;  // such a step changes nothing and is no error
+    uint64_t budget = UINT64_MAX;  // bytes beside the model's own: what is learnt, states, activations, outputs
+  };
+  // What the step takes, before the first one.
+  struct Memory {
+    uint64_t parameters = 0, states = 0, activations = 0, work = 0;
+    uint64_t without_budget = 0;  // activations, if nothing were computed again
+    int64_t again = 0;            // nodes that are
+    uint64_t peak() const { return parameters + states + activations + work; }
   };
   static tern_status create(const Model& model, const Options& options, std::unique_ptr<Trainer>* out);
 
@@ -22,6 +30,7 @@ class Trainer {
   Session& session() { return *session_; }
   int64_t steps() const { return steps_; }  // done, skipped ones included
   int64_t skipped() const { return skipped_; }
+  const Memory& memory() const { return memory_; }
 
   // Inputs of the step that a caller gives: all but the scalars "step" and "seed".
   size_t num_inputs() const { return given_.size(); }
@@ -50,6 +59,7 @@ class Trainer {
   explicit Trainer(const Model& model, const Options& options)
       : model_(Ref<const Model>::share(&model)), options_(options) {}
   tern_status open(const Ref<Parameters>& parameters, const Ref<State>& state);
+  tern_status plan();
   tern_status gather(int32_t signature, std::span<const Tensor* const> inputs, std::vector<const Tensor*>* all) const;
 
   Ref<const Model> model_;
@@ -59,6 +69,7 @@ class Trainer {
   int32_t signature_ = -1;
   std::vector<int32_t> given_;
   std::vector<Metric> metrics_;
+  Memory memory_;
   int64_t steps_ = 0, skipped_ = 0;
 };
 

@@ -171,6 +171,55 @@ TEST(Trainer, ExportsTheModel) {
   std::remove(path.c_str());
 }
 
+// ---- budget
+
+// Twelve layers, of which each keeps two arrays for the way back.
+Ref<Model> deep(Context& context) {
+  constexpr int64_t kWide = 64;
+  ModelDef def;
+  Graph g;
+  ValueId x = add_input(g, "x", TERN_DTYPE_F32, {kBatch, kIn});
+  for (int i = 0; i < 12; ++i) {
+    const int64_t in = i ? kWide : kIn;
+    const std::string name = "layer" + std::to_string(i);
+    std::vector<float> w = random_floats((size_t)(kWide * in), (uint32_t)i);
+    for (float& v : w) v *= 2 / std::sqrt((float)in);
+    add_parameter(def, name, {kWide, in}, w.data(), Encoding::panel32);
+    const ValueId y = emit(g, "linear", {x, use_parameter(g, def, name)});
+    x = emit(g, "silu", {emit(g, "tanh", {y})});
+  }
+  add_parameter(def, "head", {kClasses, kWide}, random_floats((size_t)(kClasses * kWide), 40).data(), Encoding::panel32);
+  g.outputs = {emit(g, "linear", {x, use_parameter(g, def, "head")})};
+  add_signature(def, "forward", std::move(g));
+  return make_model(context, std::move(def));
+}
+
+TEST(Budget, LessMemoryGivesTheSameBits) {
+  const Ref<Context> context = make_context(1);
+  const Ref<Model> model = deep(*context), step = compose(*context, *model);
+  const std::unique_ptr<Trainer> free = open(*step);
+  const Trainer::Memory all = free->memory();
+  EXPECT_EQ(all.again, 0);
+  EXPECT_EQ(all.parameters, 4u * 64 * (kIn + 11 * 64) + 4u * 64 * 8);  // the head's rows are padded to 8
+  const double loss = train(*free, *context, 5);
+  EXPECT_EQ(free->session().memory().plan.arena, all.activations);
+  const uint64_t fixed = all.parameters + all.states + all.work;
+  for (const uint64_t share : {75, 60, 50}) {
+    SCOPED_TRACE(share);
+    std::unique_ptr<Trainer> t;
+    TERN_OKAY(Trainer::create(*step, {.seed = 5, .budget = fixed + all.activations * share / 100}, &t));
+    EXPECT_LE(t->memory().peak(), fixed + all.activations * share / 100);
+    EXPECT_EQ(t->memory().without_budget, all.activations);
+    EXPECT_GT(t->memory().again, 0);
+    EXPECT_EQ(train(*t, *context, 5), loss);
+    EXPECT_EQ(content(*t), content(*free));
+  }
+  std::unique_ptr<Trainer> none;
+  EXPECT_EQ(Trainer::create(*step, {.budget = fixed + 100}, &none), TERN_ERR_LIMIT);
+  EXPECT_NE(std::string(thread_error().message).find("smaller batch"), std::string::npos) << thread_error().message;
+  EXPECT_EQ(Trainer::create(*step, {.budget = 1000}, &none), TERN_ERR_LIMIT);
+}
+
 // ---- edits
 
 std::vector<float> forward(const Model& model, Context& context) {
