@@ -111,15 +111,24 @@ tern_status Executable::fit(uint64_t budget, const PageLayout& pages) {
   };
   TERN_TRY(cost(lowered_, &without_budget_));
   if (without_budget_ <= budget) return TERN_OK;
-  const Segments segments = find_segments(lowered_);
-  const int32_t all = (int32_t)segments.cuts.size();
-  uint64_t bytes = without_budget_;
-  if (all > 0) TERN_TRY(cost(rematerialize(lowered_, segments, all), &bytes));
-  if (bytes > budget)
+  const Segments cuts = find_segments(lowered_);
+  // Longer segments keep less and, while one is computed again, need more.
+  Segments segments;
+  uint64_t bytes = 0, least = without_budget_;
+  for (size_t length = 1; length == 1 || length <= cuts.cuts.size() / 2; length *= 2) {
+    segments = {cuts.turn, {}};
+    for (size_t i = length - 1; i < cuts.cuts.size(); i += length) segments.cuts.push_back(cuts.cuts[i]);
+    if (segments.cuts.empty()) break;
+    TERN_TRY(cost(rematerialize(lowered_, segments, (int32_t)segments.cuts.size()), &bytes));
+    least = std::min(least, bytes);
+    if (bytes <= budget) break;
+  }
+  if (least > budget)
     return TERN_FAIL(TERN_ERR_LIMIT,
                      "activations of %" PRIu64 " bytes are allowed; they take %" PRIu64 ", and %" PRIu64
                      " where as much as possible is computed again: allow these, or take a smaller batch",
-                     budget, without_budget_, bytes);
+                     budget, without_budget_, least);
+  const int32_t all = (int32_t)segments.cuts.size();
   int32_t too_few = 0, enough = all;
   while (enough - too_few > 1) {
     const int32_t middle = too_few + (enough - too_few) / 2;

@@ -47,9 +47,7 @@ std::vector<uint64_t> alive_behind(const Graph& g, const Lives& l, int32_t end) 
   return alive;
 }
 
-bool may_repeat(const Node& n) {
-  return !(n.op->flags & (kWritesState | kControl | kChecks)) && n.subgraphs.empty();
-}
+bool may_repeat(const Node& n) { return !(n.op->flags & (kWritesState | kControl | kChecks)); }
 
 }  // namespace
 
@@ -77,8 +75,9 @@ Segments find_segments(const Lowered& lowered) {
   for (int32_t i = 0; i + 1 < s.turn; ++i) {
     for (const ValueId v : g.nodes[(size_t)i].out)
       if (lives.use[(size_t)v].last >= s.turn) since += lives.bytes[(size_t)v];
-    const bool low = (i == 0 || passing[(size_t)i] <= passing[(size_t)i - 1]) && passing[(size_t)i] < passing[(size_t)i + 1];
-    if (!low || since < least || passing[(size_t)i] > since) continue;
+    const uint64_t here = passing[(size_t)i];
+    const bool low = (i == 0 || here <= passing[(size_t)i - 1]) && here <= passing[(size_t)i + 1];
+    if (!low || since < least || here > since / 2) continue;  // else a segment would give up little
     s.cuts.push_back(i + 1);
     since = 0;
   }
