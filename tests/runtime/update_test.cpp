@@ -305,7 +305,6 @@ TEST(Update, CodedMomentsStayNearThoseInF32) {
       EXPECT_EQ(p, first);
       double off = 0;
       for (size_t i = 0; i < n; ++i) off += std::fabs(p[i] - want[i]) / (double)n;
-      std::printf("%s: moved by %g, off by %g on the average\n", rule.op, moved, off);
       EXPECT_LT(off, 0.05 * moved);
     }
   }
