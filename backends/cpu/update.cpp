@@ -81,9 +81,13 @@ void run_update_tiles(const void* args, int64_t begin, int64_t end, void* scratc
 
 namespace {
 
-// Operands do not overlap, but for one that is there twice: then its elements meet themselves only.
-// (A macro since a pragma stands in front of each loop.)
+// Operands do not overlap, but for one that is there twice: then its elements meet themselves only. (A macro since a
+// pragma stands in front of each loop.)
+#ifdef __clang__
+#define TERN_RULE_LOOP _Pragma("clang loop vectorize(assume_safety)") for (int64_t i = 0; i < n; ++i)
+#else
 #define TERN_RULE_LOOP _Pragma("GCC ivdep") for (int64_t i = 0; i < n; ++i)
+#endif
 
 Factors momentum_factors(const UpdateArgs& a) {
   const MomentumUpdateAttrs& t = a.attrs<MomentumUpdateAttrs>();
