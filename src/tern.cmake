@@ -183,9 +183,10 @@ foreach(source ${backends})
 endforeach()
 target_precompile_headers(tern_cpu PRIVATE <backends/cpu/prepare.h>)
 # What goes through all parameters or draws numbers; random numbers have the same bits on every machine.
-set_source_files_properties(${PROJECT_SOURCE_DIR}/backends/cpu/ops_update.cpp ${PROJECT_SOURCE_DIR}/src/ops/coded_update.cpp
-                            ${PROJECT_SOURCE_DIR}/src/base/random.cpp
-                            PROPERTIES COMPILE_OPTIONS "-ffp-contract=off;-fno-math-errno;$<$<CONFIG:Release>:-O3;-fno-trapping-math>" SKIP_PRECOMPILE_HEADERS ON)
+foreach(source backends/cpu/update src/ops/coded_update src/base/random)
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/${source}.cpp PROPERTIES COMPILE_OPTIONS "-ffp-contract=off;-fno-math-errno;$<$<CONFIG:Release>:-O2;-fno-trapping-math>" SKIP_PRECOMPILE_HEADERS ON)
+endforeach()
+set_property(SOURCE ${PROJECT_SOURCE_DIR}/backends/cpu/update.cpp APPEND PROPERTY COMPILE_OPTIONS "$<$<CONFIG:Release>:-ftree-vectorize;-fvect-cost-model=dynamic>")
 include(${PROJECT_SOURCE_DIR}/src/format/format.cmake)
 
 # Everything a session needs, for tests and for the library.

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Training: update rules, random draws, the check for finite numbers. Built for speed (src/tern.cmake).
+// Training: update rules, decoding, random draws, the check for finite numbers.
 #include <algorithm>
 #include <cinttypes>
-#include <cmath>
 #include <cstring>
 
 #include "backends/cpu/prepare.h"
+#include "backends/cpu/update.h"
 #include "ops/random.h"
-#include "ops/update.h"
 
 namespace tern::cpu {
 namespace {
@@ -16,91 +15,6 @@ const char* refuse_nothing(const Graph&, const Node&) { return nullptr; }
 
 // ---- update rules ----
 
-constexpr int kMostOperands = 4;  // parameter, moments, gradient
-constexpr int64_t kChunk = 256;   // elements that a rule sees at a time
-constexpr int64_t kUnit = 4096;
-
-// What a rule multiplies by, in this run.
-struct Factors {
-  float a[8];
-};
-
-struct Operand {
-  char* data = nullptr;
-  DType dtype = TERN_DTYPE_F32;
-  const EncodingInfo* order = nullptr;  // NULL: element i lies at place i
-};
-
-// Goes through all elements in row-major order; or, where all operands lie alike, through the places of storage.
-struct UpdateArgs {
-  Operand x[kMostOperands];
-  int32_t count = 0, written = 0;  // operands; the first are written
-  const float* rate = nullptr;
-  const int64_t* step = nullptr;  // NULL: none
-  const float* factor = nullptr;  // NULL: 1
-  const Attributes* attributes = nullptr;
-  int64_t elements = 0;
-  MatrixSize size;  // where some have an order
-  Factors (*prepare)(const UpdateArgs& a) = nullptr;
-  void (*rule)(const Factors& f, float* const* x, int64_t n) = nullptr;
-
-  template <class T>
-  const T& attrs() const {
-    return *reinterpret_cast<const T*>(attributes->bytes);
-  }
-};
-
-// Calls f(j, place) for the elements first + j, j < n.
-template <class F>
-void each_place(const UpdateArgs& a, const Operand& o, int64_t first, int64_t n, F f) {
-  if (!o.order) {
-    for (int64_t j = 0; j < n; ++j) f(j, first + j);
-    return;
-  }
-  int64_t row = first / a.size.cols, column = first % a.size.cols;
-  for (int64_t j = 0; j < n; ++j) {
-    f(j, o.order->position(a.size, row, column));
-    if (++column == a.size.cols) column = 0, ++row;
-  }
-}
-
-void load_chunk(const UpdateArgs& a, const Operand& o, int64_t first, int64_t n, float* to) {
-  const uint16_t* half = (const uint16_t*)o.data;
-  if (o.dtype == TERN_DTYPE_F32)
-    each_place(a, o, first, n, [&](int64_t j, int64_t at) { to[j] = ((const float*)o.data)[at]; });
-  else if (o.dtype == TERN_DTYPE_F16)
-    each_place(a, o, first, n, [&](int64_t j, int64_t at) { to[j] = f16_to_f32(half[at]); });
-  else each_place(a, o, first, n, [&](int64_t j, int64_t at) { to[j] = bf16_to_f32(half[at]); });
-}
-
-void store_chunk(const UpdateArgs& a, const Operand& o, int64_t first, int64_t n, const float* from) {
-  uint16_t* half = (uint16_t*)o.data;
-  if (o.dtype == TERN_DTYPE_F32)
-    each_place(a, o, first, n, [&](int64_t j, int64_t at) { ((float*)o.data)[at] = from[j]; });
-  else if (o.dtype == TERN_DTYPE_F16)
-    each_place(a, o, first, n, [&](int64_t j, int64_t at) { half[at] = f32_to_f16(from[j]); });
-  else each_place(a, o, first, n, [&](int64_t j, int64_t at) { half[at] = f32_to_bf16(from[j]); });
-}
-
-void run_update(const void* args, int64_t begin, int64_t end, void* scratch) {
-  const UpdateArgs& a = *(const UpdateArgs*)args;
-  const Factors factors = a.prepare(a);
-  const int64_t last = std::min(end * kUnit, a.elements);
-  for (int64_t first = begin * kUnit; first < last; first += kChunk) {
-    const int64_t n = std::min(kChunk, last - first);
-    float* x[kMostOperands];
-    bool direct[kMostOperands];
-    for (int k = 0; k < a.count; ++k) {
-      direct[k] = !a.x[k].order && a.x[k].dtype == TERN_DTYPE_F32;
-      x[k] = direct[k] ? (float*)a.x[k].data + first : (float*)scratch + k * kChunk;
-      if (!direct[k]) load_chunk(a, a.x[k], first, n, x[k]);
-    }
-    a.rule(factors, x, n);
-    for (int k = 0; k < a.written; ++k)
-      if (!direct[k]) store_chunk(a, a.x[k], first, n, x[k]);
-  }
-}
-
 const char* refuse_update(const Graph& g, const Node& n) {
   for (size_t k = 0; k <= n.out.size(); ++k)
     if (!is_permutation(g.value(n.in[k]).encoding)) return "the kernel takes encodings that only permute elements";
@@ -108,97 +22,37 @@ const char* refuse_update(const Graph& g, const Node& n) {
 }
 
 // The operands are the states and the gradient behind them; then come the rate, the step and the factor.
-tern_status prepare_update(Prepare& p, Factors (*prepare)(const UpdateArgs&),
-                           void (*rule)(const Factors&, float* const*, int64_t), int step, int factor) {
+tern_status prepare_update(Prepare& p, const UpdateRule& rule, int step, int factor) {
   UpdateArgs& a = p.args<UpdateArgs>();
   a.written = (int32_t)p.node.out.size(), a.count = a.written + 1;
   a.attributes = &p.node.attributes;
-  a.prepare = prepare, a.rule = rule;
+  a.prepare = rule.prepare, a.rule = rule.rule;
   const Value& v = p.in(0);
   bool alike = true;
-  for (int k = 0; k < a.count; ++k) alike = alike && p.in(k).encoding == v.encoding;
-  a.elements = alike ? (int64_t)(value_bytes(v) / dtype_size(v.dtype)) : v.shape.elements();
-  a.size = matrix_size(v.encoding, v.shape);  // the others are encoded alike, or plain
   for (int k = 0; k < a.count; ++k) {
     a.x[k].dtype = p.in(k).dtype;
-    if (!alike && !is_plain(p.in(k).encoding)) a.x[k].order = &encoding_info(v.encoding);
+    a.x[k].ordered = !is_plain(p.in(k).encoding);  // then as the parameter is
+    alike = alike && p.in(k).encoding == v.encoding;
     p.pointer(a.x[k].data, p.node.in[(size_t)k]);
   }
   p.pointer(a.rate, p.node.in[(size_t)a.count]);
   if (step && p.has(step)) p.pointer(a.step, p.node.in[(size_t)step]);
   if (p.has(factor)) p.pointer(a.factor, p.node.in[(size_t)factor]);
-  p.call(run_update, &a, (a.elements + kUnit - 1) / kUnit, 12.0 * kUnit, sizeof(float) * kChunk * kMostOperands);
+  if (alike) {  // padding included
+    a.places = (int64_t)(value_bytes(v) / dtype_size(v.dtype));
+    for (Operand& o : a.x) o.ordered = false;
+    p.call(run_update, &a, (a.places + kUnit - 1) / kUnit, 12.0 * kUnit, kUpdateScratch);
+    return TERN_OK;
+  }
+  a.order = &encoding_info(v.encoding);
+  a.size = matrix_size(v.encoding, v.shape);
+  p.call(run_update_tiles, &a, (a.size.rows + kTile - 1) / kTile, 40.0 * kTile * (double)a.size.cols, kUpdateScratch);
   return TERN_OK;
 }
 
-// Operands do not overlap, but for one that is there twice: then its elements meet themselves only.
-// (A macro since a pragma stands in front of each loop.)
-#define TERN_RULE_LOOP _Pragma("GCC ivdep") for (int64_t i = 0; i < n; ++i)
-
-Factors momentum_factors(const UpdateArgs& a) {
-  const MomentumUpdateAttrs& t = a.attrs<MomentumUpdateAttrs>();
-  const bool first = a.step && *a.step == 1;
-  const float momentum = (float)t.momentum;
-  return {{*a.rate, t.weight_decay == 0 ? 0 : (float)t.weight_decay * (a.factor ? *a.factor : 1), first ? 0 : momentum,
-           first ? 1 : (float)(1 - t.dampening), t.nesterov ? 1.0f : 0.0f, t.nesterov ? momentum : 1,
-           first ? 1.0f : 0.0f}};
-}
-
-void momentum_rule(const Factors& f, float* const* x, int64_t n) {
-  const float rate = f.a[0], decay = f.a[1], momentum = f.a[2], share = f.a[3], direct = f.a[4], averaged = f.a[5];
-  float *p = x[0], *b = x[1];
-  const float* gradient = x[2];
-  if (f.a[6] != 0) std::fill(b, b + n, 0.0f);  // whatever it held
-  TERN_RULE_LOOP {
-    const float g = gradient[i] + decay * p[i], average = share * g + momentum * b[i];
-    b[i] = average;
-    p[i] -= rate * (direct * g + averaged * average);
-  }
-}
-
-Factors adamw_factors(const UpdateArgs& a) {
-  const AdamwUpdateAttrs& t = a.attrs<AdamwUpdateAttrs>();
-  const double step = (double)*a.step;
-  const float correction1 = (float)(1 - std::pow(t.beta1, step)), correction2 = (float)(1 - std::pow(t.beta2, step));
-  const float decay = t.weight_decay == 0 ? 0 : *a.rate * (float)t.weight_decay * (a.factor ? *a.factor : 1);
-  return {{1 - decay, (float)(1 - t.beta1), (float)t.beta2, (float)(1 - t.beta2), *a.rate / correction1,
-           1 / std::sqrt(correction2), (float)t.epsilon}};
-}
-
-void adamw_rule(const Factors& f, float* const* x, int64_t n) {
-  const float keep = f.a[0], share1 = f.a[1], beta2 = f.a[2], share2 = f.a[3], length = f.a[4], root = f.a[5],
-              epsilon = f.a[6];
-  float *p = x[0], *m = x[1], *v = x[2];
-  const float* gradient = x[3];
-  TERN_RULE_LOOP {
-    const float g = gradient[i], first = m[i] + (g - m[i]) * share1, second = v[i] * beta2 + g * g * share2;
-    m[i] = first;
-    v[i] = second;
-    p[i] = p[i] * keep - length * (first / (std::sqrt(second) * root + epsilon));
-  }
-}
-
-Factors lion_factors(const UpdateArgs& a) {
-  const LionUpdateAttrs& t = a.attrs<LionUpdateAttrs>();
-  const float decay = t.weight_decay == 0 ? 0 : *a.rate * (float)t.weight_decay * (a.factor ? *a.factor : 1);
-  return {{1 - decay, *a.rate, (float)t.beta1, (float)(1 - t.beta1), (float)t.beta2, (float)(1 - t.beta2)}};
-}
-
-void lion_rule(const Factors& f, float* const* x, int64_t n) {
-  const float keep = f.a[0], rate = f.a[1], beta1 = f.a[2], share1 = f.a[3], beta2 = f.a[4], share2 = f.a[5];
-  float *p = x[0], *m = x[1];
-  const float* gradient = x[2];
-  TERN_RULE_LOOP {
-    const float g = gradient[i], old = m[i], c = old * beta1 + g * share1;
-    const float direction = c > 0 ? 1 : c < 0 ? -1 : c;
-    p[i] = p[i] * keep - rate * direction;
-    m[i] = old * beta2 + g * share2;
-  }
-}
-
-tern_status prepare_momentum(Prepare& p) { return prepare_update(p, momentum_factors, momentum_rule, 4, 5); }
-tern_status prepare_adamw(Prepare& p) { return prepare_update(p, adamw_factors, adamw_rule, 5, 6); }
-tern_status prepare_lion(Prepare& p) { return prepare_update(p, lion_factors, lion_rule, 0, 4); }
+tern_status prepare_momentum(Prepare& p) { return prepare_update(p, momentum_update_rule, 4, 5); }
+tern_status prepare_adamw(Prepare& p) { return prepare_update(p, adamw_update_rule, 5, 6); }
+tern_status prepare_lion(Prepare& p) { return prepare_update(p, lion_update_rule, 0, 4); }
 
 // ---- rules whose moments are codes ----
 
@@ -281,6 +135,27 @@ tern_status prepare_adamw_fp8(Prepare& p) {
   return TERN_OK;
 }
 
+// ---- decoding ----
+
+struct DecodeArgs {
+  RefTensor x, y;
+};
+
+void run_decode(const void* args, int64_t begin, int64_t end, void*) {
+  const DecodeArgs& a = *(const DecodeArgs*)args;
+  for (int64_t i = begin * kUnit; i < std::min(end * kUnit, a.y.elements()); ++i) a.y.store(i, a.x.load(i));
+}
+
+tern_status prepare_decode(Prepare& p) {
+  DecodeArgs& a = p.args<DecodeArgs>();
+  a.x = {p.in(0).dtype, p.in(0).encoding, p.in(0).shape, nullptr};
+  a.y = {p.out(0).dtype, Encoding::plain, p.out(0).shape, nullptr};
+  p.pointer(a.x.data, p.node.in[0]);
+  p.pointer(a.y.data, p.node.out[0]);
+  p.call(run_decode, &a, (a.y.elements() + kUnit - 1) / kUnit, 40.0 * kUnit, 0);
+  return TERN_OK;
+}
+
 // ---- random draws ----
 
 struct RandomArgs {
@@ -357,6 +232,7 @@ constexpr auto kOps = without_left_out({
     {&op_lion_update, refuse_update, prepare_lion},
     {&op_adamw8_update, refuse_nothing, prepare_adamw8},
     {&op_adamw_fp8_update, refuse_nothing, prepare_adamw_fp8},
+    {&op_decode, refuse_nothing, prepare_decode},
     {&op_random_uniform, refuse_nothing, prepare_random},
     {&op_random_normal, refuse_nothing, prepare_random},
     {&op_random_bernoulli, refuse_nothing, prepare_random},

@@ -55,27 +55,29 @@ CodedUpdate coded_update(const RefArgs& a) {
           &a.attrs<AdamwUpdateAttrs>()};
 }
 
-void coded_step(const CodedUpdate& u, int64_t n, float* p, float* m, float* v, const float* gradient) {
+// Not inlined: size.
+[[gnu::noinline]] void coded_step(const CodedUpdate& u, float* __restrict p, float* __restrict m, float* __restrict v,
+                                  const float* __restrict gradient) {
   const AdamwUpdateAttrs& t = *u.attrs;
   const double step = (double)*u.step;
   const float length = *u.rate / (float)(1 - std::pow(t.beta1, step)),
               root = 1 / std::sqrt((float)(1 - std::pow(t.beta2, step))), epsilon = (float)t.epsilon,
               share1 = (float)(1 - t.beta1), beta2 = (float)t.beta2, share2 = (float)(1 - t.beta2),
               keep = 1 - *u.rate * (float)t.weight_decay * (u.factor ? *u.factor : 1);
-  for (int64_t i = 0; i < n; ++i) {
+  for (int64_t i = 0; i < kCodeBlock; ++i) {
     m[i] += (gradient[i] - m[i]) * share1;
     v[i] = v[i] * beta2 + gradient[i] * gradient[i] * share2;
     p[i] = p[i] * keep - length * (m[i] / (std::sqrt(v[i]) * root + epsilon));
   }
 }
 
-void load_floats(const RefTensor& t, int64_t first, int64_t n, float* to) {
+[[gnu::noinline]] void load_floats(const RefTensor& t, int64_t first, int64_t n, float* to) {
   if (t.dtype == TERN_DTYPE_F32 && is_plain(t.encoding)) std::memcpy(to, (const float*)t.data + first, (size_t)n * 4);
   else
     for (int64_t i = 0; i < n; ++i) to[i] = (float)t.load(first + i);
 }
 
-void store_floats(const RefTensor& t, int64_t first, int64_t n, const float* from) {
+[[gnu::noinline]] void store_floats(const RefTensor& t, int64_t first, int64_t n, const float* from) {
   if (t.dtype == TERN_DTYPE_F32 && is_plain(t.encoding)) std::memcpy((float*)t.data + first, from, (size_t)n * 4);
   else
     for (int64_t i = 0; i < n; ++i) t.store(first + i, from[i]);
@@ -83,12 +85,12 @@ void store_floats(const RefTensor& t, int64_t first, int64_t n, const float* fro
 
 namespace {
 
-// One block in f32.
+// One block in f32; behind the last element of all are zeros.
 struct Block {
-  float p[kCodeBlock], m[kCodeBlock], v[kCodeBlock], gradient[kCodeBlock];
+  float p[kCodeBlock] = {}, m[kCodeBlock] = {}, v[kCodeBlock] = {}, gradient[kCodeBlock] = {};
 };
 
-float largest_of(const float* x, int64_t n) {
+[[gnu::noinline]] float largest_of(const float* x, int64_t n) {
   float most = 0;
   for (int64_t i = 0; i < n; ++i) most = std::max(most, std::fabs(x[i]));
   return most;
@@ -121,7 +123,7 @@ void adamw8_blocks(const CodedUpdate& u, int64_t begin, int64_t end) {
       b.m[i] = m_scale * a * std::fabs(a);
       b.v[i] = v_scale * (c * c) * (c * c);
     }
-    coded_step(u, n, b.p, b.m, b.v, b.gradient);
+    coded_step(u, b.p, b.m, b.v, b.gradient);
     store_floats(u.p, first, n, b.p);
     m_scale = largest_of(b.m, n), v_scale = largest_of(b.v, n);
     const float to_m = m_scale > 0 ? 1 / m_scale : 0, to_v = v_scale > 0 ? 1 / v_scale : 0;
@@ -146,7 +148,7 @@ float unscaled(const RefTensor& scale) {
   return s == 0 ? 1 : 1 / s;
 }
 
-void load_block(const CodedUpdate& u, int64_t block, Block* b, int64_t* n) {
+[[gnu::noinline]] void load_block(const CodedUpdate& u, int64_t block, Block* b, int64_t* n) {
   const int64_t first = block * kCodeBlock;
   *n = std::min(kCodeBlock, u.p.elements() - first);
   load_floats(u.p, first, *n, b->p);
@@ -156,7 +158,7 @@ void load_block(const CodedUpdate& u, int64_t block, Block* b, int64_t* n) {
     b->m[i] = e4m3_to_f32(((const uint8_t*)u.m.data)[first + i]) * m;
     b->v[i] = f16_to_f32(((const uint16_t*)u.v.data)[first + i]) * v;
   }
-  coded_step(u, *n, b->p, b->m, b->v, b->gradient);
+  coded_step(u, b->p, b->m, b->v, b->gradient);
 }
 
 }  // namespace

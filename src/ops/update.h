@@ -44,8 +44,9 @@ inline constexpr int64_t kCodeBlock = 256;
 tern_status infer_coded_update(InferArgs& a, DType m, DType v, const Shape& scales);
 // The operands of a node at inputs 0 to 8; the states are copied to the outputs where they lie elsewhere.
 CodedUpdate coded_update(const RefArgs& a);
-// The step for n elements, n <= kCodeBlock: moments as f32.
-void coded_step(const CodedUpdate& u, int64_t n, float* p, float* m, float* v, const float* gradient);
+// The step for a block: moments as f32.
+void coded_step(const CodedUpdate& u, float* __restrict p, float* __restrict m, float* __restrict v,
+                const float* __restrict gradient);
 void load_floats(const RefTensor& t, int64_t first, int64_t n, float* to);
 void store_floats(const RefTensor& t, int64_t first, int64_t n, const float* from);
 

@@ -6,7 +6,8 @@
 namespace tern {
 
 // A result that only an update of an encoded parameter or state reads is written in that one's order (of the first, if
-// it changes several), where the encoding is a permutation and both operators take it: the update is then a loop over storage.
+// it changes several), where the encoding is a permutation and both operators take it: the update is then a loop over
+// storage.
 void match_update_orders(Graph& g);
 
 }  // namespace tern

@@ -659,6 +659,42 @@ TEST(Verifier, WriteToNoState) {
       kCorrupt, "");
 }
 
+// Each of its first inputs is a state of its own, which nothing reads behind it.
+TEST(Verifier, SeveralStatesOfOneUpdate) {
+  if (!find_op("momentum_update")) GTEST_SKIP() << "SKIPPED: this build has no operator 'momentum_update'";
+  ModelDef m;
+  m.signatures.resize(1);
+  m.signatures[0].name = "f";
+  Graph& g = m.signatures[0].graph;
+  const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {4}), rate = add_input(g, "rate", TERN_DTYPE_F32, {});
+  ValueId states[2];
+  for (int32_t k = 0; k < 2; ++k) {
+    m.states.push_back({k ? "b" : "p", TERN_DTYPE_F32, Shape{4}});
+    Value s;
+    s.dtype = TERN_DTYPE_F32, s.kind = ValueKind::state, s.shape = {4}, s.index = k;
+    states[k] = add_value(g, std::move(s));
+  }
+  const ValueId read = emit(g, "relu", {states[1]});
+  emit(g, "momentum_update", {states[0], states[1], x, rate});
+  g.outputs = {read};
+  m.signatures[0].output_names = {"y"};
+  Parts p = take_apart(write(m));
+  EXPECT_EQ(load(put_together(p)).status, TERN_OK) << thread_error().message;
+  auto& nodes = p.model.graphs[0]->nodes;
+  std::swap(nodes[0], nodes[1]);
+  expect_refused(put_together(p), kCorrupt, "overwrites");
+  std::swap(nodes[0], nodes[1]);
+  nodes[1]->inputs[1] = x;
+  expect_refused(put_together(p), kCorrupt, "input 1 ('x') is no state");
+  nodes[1]->inputs[1] = states[0];
+  expect_refused(put_together(p), kCorrupt, "is the state itself");
+  nodes[1]->inputs[1] = states[1];
+  for (const ValueId state : states) {
+    nodes[1]->inputs[2] = state;
+    expect_refused(put_together(p), kCorrupt, "input 2 is the state itself");
+  }
+}
+
 TEST(Verifier, TwoWritesInARow) {
   NEEDS_STATE_WRITE();
   Parts p = take_apart(write(small_model()));
