@@ -166,6 +166,10 @@ void predicates(const ElementwiseStep& op, const T* x, uint8_t* y, int64_t n) {
       });
 }
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC pop_options
+#endif
+
 // ---- blocks of broadcast operands ----
 
 constexpr int64_t kChunk = 512;  // elements of an operand that is copied into order first
@@ -265,10 +269,6 @@ void walk_units(const Walk& w, int64_t begin, int64_t end) {
     }
   }
 }
-
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC pop_options
-#endif
 
 // ---- kernels ----
 
