@@ -42,6 +42,11 @@ TERN_INLINE Ending ending_of(const Epilogue& e) {
   return r;
 }
 
+// Does nothing follow the sums?
+TERN_INLINE bool is_plain(const Ending& e) {
+  return (e.kind == Finish::none || e.kind == Finish::later) && !e.scale && !e.residual && !e.out_scale;
+}
+
 // What is left of an epilogue when its sums were stored as they are.
 TERN_INLINE Ending only_sums(Ending e) {
   Ending r;

@@ -33,7 +33,14 @@ constexpr uint8_t kRowsLeft[] = {0,  1, 2, 3,  2,  5,  3,  7,  8,  7, 10, 8,  12
 #else
 constexpr uint8_t kRowsLeft[] = {0, 1, 2, 3, 4, 5, 6, 4, 4, 5, 5, 6};
 #endif
-constexpr int kDirectRows = 7;  // f16 weights are widened as they are used for up to so many rows, bf16 for one
+// f16 weights are widened as they are used for up to so many rows, bf16 for one.
+#if defined(__AVX2__) || defined(__aarch64__)
+constexpr int kDirectRows = 7;
+constexpr bool kEndingsApart = false;
+#else  // size before speed (sources.cmake)
+constexpr int kDirectRows = 1;
+constexpr bool kEndingsApart = true;
+#endif
 inline int next_rows(int64_t left) { return left >= 2 * kMaxRows ? kMaxRows : kRowsLeft[left]; }
 
 #if TERN_TILE_HALF
@@ -159,6 +166,23 @@ TERN_INLINE Vec load_columns(const float* row, int v, int) { return load(row + v
 TERN_INLINE void store_columns(float* row, int v, int, Vec x) { store(row + v * kLanes, x); }
 #endif
 
+// The ending of sums [vector][row], for tiles of every size: unrolled in each of them it is most of their code.
+[[maybe_unused]] __attribute__((noinline)) void finish_apart(const Tile& t, Vec* sums, int rows, int vecs) {
+  const auto each = [=](auto f) __attribute__((always_inline)) {
+    for (int v = 0; v < vecs; ++v)
+      for (int m = 0; m < rows; ++m) sums[v * rows + m] = f(sums[v * rows + m], v);
+  };
+  const auto get = [&t](const float* p, int v) __attribute__((always_inline)) { return load(p + t.n + v * kLanes); };
+  finish(
+      *t.end, each, get, [&]() __attribute__((always_inline)) {
+        for (int v = 0; v < vecs; ++v)
+          for (int m = 0; m < rows; ++m)
+            sums[v * rows + m] = sums[v * rows + m] + load(t.residual + m * t.end->residual_stride + v * kLanes);
+      });
+  for (int v = 0; v < vecs; ++v)
+    for (int m = 0; m < rows; ++m) store(t.y + m * t.y_stride + v * kLanes, sums[v * rows + m]);
+}
+
 // ROWS rows times NV vectors (and HALF a one) of columns. Rows are addressed from one base per five: base + {0,1,2,3,4}
 // * stride.
 template <int ROWS, int NV, int HALF, class W>
@@ -232,6 +256,14 @@ void tile(const Tile& t) {
     for (int m = 0; m < ROWS; ++m) acc[m][NV] = whole(half[m]);
   }
 
+  if (kEndingsApart && !is_plain(*t.end)) {
+    Vec sums[kVecs * ROWS];  // apart, so that the sums above stay in registers
+#pragma GCC unroll 8
+    for (int v = 0; v < kVecs; ++v)
+#pragma GCC unroll 16
+      for (int m = 0; m < ROWS; ++m) sums[v * ROWS + m] = acc[m][v];
+    return finish_apart(t, sums, ROWS, kVecs);
+  }
   const auto each = [&](auto f) __attribute__((always_inline)) {
 #pragma GCC unroll 8
     for (int v = 0; v < kVecs; ++v)
@@ -246,7 +278,7 @@ void tile(const Tile& t) {
       for (int v = 0; v < kVecs; ++v)
         acc[m][v] = acc[m][v] + load_columns(t.residual + m * t.end->residual_stride, v, NV);
   };
-  finish(*t.end, each, get, add_residual);
+  if constexpr (!kEndingsApart) finish(*t.end, each, get, add_residual);
 
 #pragma GCC unroll 16
   for (int m = 0; m < ROWS; ++m)
@@ -259,7 +291,7 @@ using TileFn = void (*)(const Tile&);
 // The tile for so many rows and columns; a single row takes the whole panel at once.
 template <class W, int NV, int HALF>
 TileFn tile_for_rows(int rows) {
-  if constexpr (__is_same(W, Bf16)) return tile<1, NV, HALF, W>;
+  if constexpr (sizeof(W) == 2 && (kDirectRows == 1 || __is_same(W, Bf16))) return tile<1, NV, HALF, W>;
 #if defined(__AVX512BW__)
   static constexpr TileFn kSmall[] = {tile<1, NV, HALF, W>, tile<2, NV, HALF, W>, tile<3, NV, HALF, W>,
                                       tile<5, NV, HALF, W>, tile<7, NV, HALF, W>};

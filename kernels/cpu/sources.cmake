@@ -6,7 +6,7 @@
 #
 # The generated header base/encodings_generated.h lists the files enc_<name>.cpp (src/tern.cmake).
 # A set is a name and compiler flags. A set that "extends" another has only the *_int8.cpp sources of its own; one that
-# has tiles, only the sources with tiles.
+# has tiles, only the sources with tiles. What has no vectors is built for the first set alone.
 # Kernels are always optimised, also in debug builds: unoptimised vector code is unusably slow and leaves weak symbols
 # behind. Products are fused only where the code says fma, so that equal formulas give equal bits everywhere.
 
@@ -54,16 +54,20 @@ function(tern_add_cpu_kernels target)
   set(int8_sources ${sources})
   list(FILTER int8_sources INCLUDE REGEX "(_int8|/table)\\.cpp$")
   list(FILTER int8_sources EXCLUDE REGEX "/enc_")
+  set(plain_sources ${TERN_CPU_DIR}/gather.cpp)
+  list(GET sets 0 plain)
   set(tile_sources ${TERN_CPU_DIR}/matmul_int8.cpp ${TERN_CPU_DIR}/table.cpp)
 
   # Their loops are written in vectors: more optimisation than this makes them longer, and not faster.
   set_source_files_properties(${TERN_CPU_DIR}/rows_f64.cpp PROPERTIES COMPILE_OPTIONS -Os SKIP_PRECOMPILE_HEADERS ON)
-  set_source_files_properties(${TERN_CPU_DIR}/matmul_f64.cpp PROPERTIES COMPILE_OPTIONS -O2 SKIP_PRECOMPILE_HEADERS ON)
   # What -O3 adds to their vectors are copies of loops: two thirds of their size.
+  set(o2 $<IF:$<BOOL:$<TARGET_PROPERTY:TERN_SMALL>>,-Os,-O2>)
+  set_source_files_properties(${TERN_CPU_DIR}/matmul_f64.cpp PROPERTIES COMPILE_OPTIONS ${o2} SKIP_PRECOMPILE_HEADERS ON)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    foreach(name copy gather reduce topk)
-      set_source_files_properties(${TERN_CPU_DIR}/${name}.cpp PROPERTIES COMPILE_OPTIONS "-O2;-fvect-cost-model=dynamic" SKIP_PRECOMPILE_HEADERS ON)
+    foreach(name copy reduce topk)
+      set_source_files_properties(${TERN_CPU_DIR}/${name}.cpp PROPERTIES COMPILE_OPTIONS "${o2};-fvect-cost-model=dynamic" SKIP_PRECOMPILE_HEADERS ON)
     endforeach()
+    set_source_files_properties(${plain_sources} PROPERTIES COMPILE_OPTIONS "-O2;-fvect-cost-model=dynamic" SKIP_PRECOMPILE_HEADERS ON)
   endif()
 
   # Definitions of its own: the precompiled header does not fit.
@@ -82,12 +86,15 @@ function(tern_add_cpu_kernels target)
       set(base ${set})
       set(set_sources ${sources})
     endif()
+    if(NOT set STREQUAL plain)
+      list(REMOVE_ITEM set_sources ${plain_sources})
+    endif()
     set(objects ${target}_cpu_${set})
     add_library(${objects} OBJECT ${set_sources})
     target_include_directories(${objects} PRIVATE ${TERN_CPU_DIR}/../.. ${TERN_CPU_DIR}/../../src ${TERN_CPU_DIR}/../../include
                                ${PROJECT_BINARY_DIR}/generated)
     target_compile_features(${objects} PRIVATE cxx_std_20)
-    target_compile_definitions(${objects} PRIVATE TERN_ISA=${set} TERN_ISA_BASE=${base} TERN_ISA_INT8=${int8} NDEBUG)  # xsimd asserts
+    target_compile_definitions(${objects} PRIVATE TERN_ISA=${set} TERN_ISA_BASE=${base} TERN_ISA_INT8=${int8} TERN_ISA_PLAIN=${plain} NDEBUG)  # xsimd asserts
     target_compile_options(${objects} PRIVATE ${TERN_CPU_OPTIMIZATION} -ffp-contract=off -fno-math-errno -fno-exceptions -fno-asynchronous-unwind-tables -fno-rtti
                            -fvisibility=hidden -fvisibility-inlines-hidden ${TERN_CPU_FLAGS_${set}})
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # GCC 12 warns about the "undefined" operands of its own AVX-512 headers
@@ -106,6 +113,9 @@ function(tern_add_cpu_kernels target)
       target_precompile_headers(${objects} PRIVATE <kernels/cpu/simd.h>)
     endif()
     set_target_properties(${objects} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    if(set STREQUAL baseline)
+      set_target_properties(${objects} PROPERTIES TERN_SMALL ON)
+    endif()
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
     list(APPEND definitions TERN_CPU_${set})
   endforeach()

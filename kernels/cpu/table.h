@@ -64,7 +64,6 @@
   X(CrossEntropyKernels, cross_entropy) \
   X(ElementwiseKernels, elementwise) \
   X(EncodedProducts, encoded) \
-  X(GatherKernels, gather) \
   X(NmsKernels, nms) \
   X(NormGradKernels, norm_grad) \
   X(NormalizeKernels, normalize) \
@@ -90,6 +89,10 @@
 // Those of 8-bit integers that sets with matrix tiles have of their own.
 #define TERN_CPU_TILE_KERNELS(X) \
   X(MatmulInt8Kernels, matmul_int8)
+
+// Those without vectors: all sets have them of the first one.
+#define TERN_CPU_PLAIN_KERNELS(X) \
+  X(GatherKernels, gather)
 // clang-format on
 
 namespace tern::cpu {
@@ -101,6 +104,7 @@ struct Kernels {
   TERN_CPU_KERNELS(TERN_MEMBER)
   TERN_CPU_INT8_KERNELS(TERN_MEMBER)
   TERN_CPU_TILE_KERNELS(TERN_MEMBER)
+  TERN_CPU_PLAIN_KERNELS(TERN_MEMBER)
 #undef TERN_MEMBER
   const EncodedKernels* encodings[kNumEncodings];
 

@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstring>
+
+#include "base/decimal.h"
 
 namespace tern {
 namespace {
@@ -181,18 +182,12 @@ std::vector<std::string> split_lines(const std::string& s) {
   return out;
 }
 
-// A finite number at the front of [p, end); NULL: there is none.
-const char* parse_number(const char* p, const char* end, double* out) {
-  const auto r = std::from_chars(p, end, *out);
-  return r.ec == std::errc() && std::isfinite(*out) ? r.ptr : nullptr;
-}
-
 tern_status parse_numbers(const TaskKey& key, const std::string& value, std::vector<double>* out) {
   out->clear();
   const char *p = value.data(), *end = p + value.size();
   while (p < end) {
     double v = 0;
-    const char* next = parse_number(p, end, &v);
+    const char* next = parse_decimal(p, end, &v);
     if (!next || (next < end && *next != ',' && *next != '\n') || out->size() >= kMostNumbers)
       return bad(key, value, "numbers separated by commas are needed");
     if (v < key.min || v > key.max)
@@ -266,9 +261,9 @@ tern_status parse_level(const TaskKey& key, const std::string& text, AnchorLevel
   if (!take(':')) return bad(key, text, kNeed);
   while (take(' ')) {
     std::pair<double, double> s;
-    const char* next = parse_number(p, end, &s.first);
+    const char* next = parse_decimal(p, end, &s.first);
     if (!next || next == end || *next != 'x') return bad(key, text, kNeed);
-    next = parse_number(next + 1, end, &s.second);
+    next = parse_decimal(next + 1, end, &s.second);
     if (!next || !(s.first > 0) || !(s.second > 0) || s.first > 65536 || s.second > 65536) return bad(key, text, kNeed);
     p = next;
     level.shapes.push_back(s);

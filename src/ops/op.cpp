@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/checked.h"
+#include "base/decimal.h"
 #include "ops/left_out_generated.h"
 
 namespace tern {
@@ -66,10 +67,7 @@ bool parse(std::string_view text, int64_t* v) {
   return r.ec == std::errc() && r.ptr == text.data() + text.size();
 }
 
-bool parse(std::string_view text, double* v) {
-  const auto r = std::from_chars(text.data(), text.data() + text.size(), *v);
-  return r.ec == std::errc() && r.ptr == text.data() + text.size();
-}
+bool parse(std::string_view text, double* v) { return parse_decimal(text, v); }
 
 }  // namespace
 

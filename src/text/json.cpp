@@ -2,9 +2,9 @@
 #include "text/json.h"
 
 #include <charconv>
-#include <cmath>
 #include <cstring>
 
+#include "base/decimal.h"
 #include "base/status.h"
 #include "base/text.h"
 
@@ -287,12 +287,7 @@ bool JsonValue::boolean(bool otherwise) const {
 
 bool JsonValue::number(double* out) const {
   if (!is(JsonKind::number)) return false;
-  const std::string_view s = string_of(node_);
-  double v = 0;
-  const auto r = std::from_chars(s.data(), s.data() + s.size(), v);
-  if (r.ec != std::errc() || !std::isfinite(v)) return false;
-  *out = v;
-  return true;
+  return parse_decimal(string_of(node_), out);
 }
 
 bool JsonValue::integer(int64_t low, int64_t high, int64_t* out) const {
