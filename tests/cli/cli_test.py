@@ -663,7 +663,7 @@ class Import(Case):
         talk = lambda *more: subprocess.run([ARGS.tern, "chat", model, "--template", "zephyr", "-n", "20", *more], input="a\nb\n", capture_output=True, text=True)
         self.assertEqual(talk("--draft", draft).stdout, talk().stdout)
         for command in (["generate", model, "--prompt", "a"], ["chat", model, "--template", "zephyr"]):
-            self.assertIn('ä.tern: another vocabulary: token 66 is "ä" there, "b" in', tern(*command, "--draft", other, code=1).err)
+            self.assertIn("ä.tern: the model that guesses has another vocabulary: token 66 is 'ä' there, 'b' here", tern(*command, "--draft", other, code=1).err)
             self.assertIn("small.tern: this is no language model", tern(*command, "--draft", self.model("small.tern"), code=4).err)
             self.assertIn("nowhere.tern", tern(*command, "--draft", "nowhere.tern", code=3).err)
             self.assertIn("--look-ahead", tern(*command, "--draft", draft, "--look-ahead", "0", code=2).err)
