@@ -48,17 +48,6 @@ int profile_nodes(const Arguments& a, const tern_model* model, int32_t signature
   return kDone;
 }
 
-// Growth of the largest memory of the process, in bytes.
-double peak_bytes() {
-  FILE* f = std::fopen("/proc/self/status", "r");
-  char line[256];
-  double kilobytes = 0;
-  while (f && std::fgets(line, sizeof line, f))
-    if (std::sscanf(line, "VmHWM: %lf kB", &kilobytes) == 1) break;
-  if (f) std::fclose(f);
-  return kilobytes * 1024;
-}
-
 int run(const Arguments& a) {
   Handle<tern_context> context;
   Handle<tern_model> model;
@@ -71,9 +60,9 @@ int run(const Arguments& a) {
   if (!a.number("--runs", 1, 1000000, &runs) || !a.real("--seconds", 0.01, 3600, &seconds)) return kUsage;
   std::vector<std::string> warnings;
   if (const int code = make_context(a, &context, &warnings)) return code;
-  const double peak_before = peak_bytes(), begin = now_seconds();
+  const double peak_before = process_bytes("VmHWM:"), begin = now_seconds();
   if (const int code = load_model(context.get(), a.words()[0], 0, &model)) return code;
-  if (is_language_model(model.get()) && !a.value("--signature")) return bench_language(a, model.get());
+  if (is_language_model(model.get()) && !a.value("--signature")) return bench_language(a, model.get(), begin);
   if (const int code = find_signature(model.get(), a, &signature)) return code;
   if (const int code = make_session(model.get(), a.value("--backend"), 0, &session)) return code;
   const double loaded = now_seconds();
@@ -100,7 +89,7 @@ int run(const Arguments& a) {
   progress("%s", "");
   std::sort(times.begin(), times.end());
   const double median = times[times.size() / 2], p90 = times[(size_t)((double)(times.size() - 1) * 0.9)];
-  const double peak = peak_bytes() - peak_before;
+  const double peak = process_bytes("VmHWM:") - peak_before;
   tern_memory_report memory = TERN_MEMORY_REPORT_INIT;
   if (const tern_status s = tern_session_memory(session.get(), &memory)) return report(s, a.words()[0]);
   const std::vector<std::string> of_plan = warnings;  // the plan of the profile below says the same again

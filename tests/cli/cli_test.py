@@ -372,6 +372,13 @@ class Run(Case):
         self.assertGreater(sum(k["nodes"] for k in report["placement"].values()), 0)
         text = tern("bench", self.model("counter.tern"), "--seconds", "0.05").out  # passes the state's capacity
         self.assertIn("median", text)
+        # Of a language model what is read for a token: 8 matrices, and 16 bytes of each of the 8 + (4 + 1) / 2 positions.
+        words = ["bench", self.model("language.tern"), "--prompt", "8", "--generate", "4", "--runs", "1", "--threads", "1"]
+        report = json.loads(tern(*words, "--json").out)
+        self.assertEqual((report["weight_bytes"], report["key_value_bytes"], report["held_key_value_bytes"]), (2048, 168, 1024))
+        self.assertAlmostEqual(report["bound_tokens_per_second"] * (2048 + 168), report["read_bytes_per_second"], delta=report["read_bytes_per_second"] * 1e-6)
+        self.assertTrue(0 < report["load_ms"] <= report["ready_ms"] <= report["first_token_ms"])
+        self.assertRegex(tern(*words).out, r"2.0 kB of weights, 168 bytes of keys and values of 10 positions")
         tern("bench", self.model("small.tern"), "--shape", "x=65x16", code=1)
         tern("bench", self.model("small.tern"), "--shape", "x=3xx", code=2)
 
