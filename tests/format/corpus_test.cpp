@@ -18,9 +18,7 @@ TEST(Corpus, SeedsOfModelsAreRead) {
     if (entry.path().filename().string().rfind("seed_", 0) != 0) continue;
     std::ifstream in(entry.path(), std::ios::binary);
     const File file(std::istreambuf_iterator<char>(in), {});
-    ModelDef m;
-    EXPECT_EQ(read_model({file.data(), file.size(), nullptr}, resolve_limits(nullptr), &m), TERN_OK)
-        << entry.path() << ": " << thread_error().message;
+    EXPECT_EQ(load(file).status, TERN_OK) << entry.path() << ": " << thread_error().message;
     ++seeds;
   }
   EXPECT_GE(seeds, 20);
