@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -152,7 +153,15 @@ tern_generator* begun(const Subject& s, bool slide, bool grammar) {
 }
 
 void load(Subject& s, const std::vector<uint8_t>& bytes, bool slide, bool grammar) {
-  static const Steps untouched[] = {go_on(begun(s, false, false)), go_on(begun(s, false, true))};
+  static const auto untouched = [&] {
+    std::array<Steps, 2> steps;
+    for (int i = 0; i < 2; ++i) {
+      tern_generator* const g = begun(s, false, i);
+      steps[(size_t)i] = go_on(g);
+      tern_generator_release(g);
+    }
+    return steps;
+  }();
   tern_generator* const g = begun(s, slide, grammar);
   s.file.fill(bytes);
   const void* data = nullptr;
