@@ -109,8 +109,8 @@ const char* refuse_rounding(const Graph& g, const Node& n) {
   return nullptr;
 }
 
-// What TernaryArgs and RoundedArgs have in common. *x, *matrix: what is rounded, and the weights. Products of the same x
-// that follow one another, as queries, keys and values do, round it once.
+// What TernaryArgs and RoundedArgs have in common. *x, *matrix: what is rounded, and the weights. Products of the same
+// x that follow one another, as queries, keys and values do, round it once.
 template <class Args>
 tern_status set_rounded(Prepare& p, Args& a, ValueId* x, const Value** matrix) {
   Product c = read_product(p.g, p.node);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fuzz target: any bytes as the saved session of a generator, with and without a grammar; as they are, and once more with
-// checksums that fit. A generator that took them goes on, and can be saved again, to go on with the same tokens; one that
-// did not is as it was.
+// Fuzz target: any bytes as the saved session of a generator, with and without a grammar; as they are, and once more
+// with checksums that fit. A generator that took them goes on, and can be saved again, to go on with the same tokens;
+// one that did not is as it was.
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -250,8 +250,8 @@ TEST(Gguf, MixedTypes) {
   }
 }
 
-// Where blocks of a row have scales of their own, as an ordinary model's have that was quantised so, 4 bits hold the same
-// numbers.
+// Where blocks of a row have scales of their own, as an ordinary model's have that was quantised so, 4 bits hold the
+// same numbers.
 TEST(Gguf, TernaryBlocksOfOtherScales) {
   for (const uint32_t type : {34u, 35u}) {
     SCOPED_TRACE(find_gguf_type(type)->name);
