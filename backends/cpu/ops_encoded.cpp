@@ -109,9 +109,10 @@ const char* refuse_rounding(const Graph& g, const Node& n) {
   return nullptr;
 }
 
-// What TernaryArgs and RoundedArgs have in common. *matrix: the weights.
+// What TernaryArgs and RoundedArgs have in common. *x, *matrix: what is rounded, and the weights. Products of the same
+// x that follow one another, as queries, keys and values do, round it once.
 template <class Args>
-tern_status set_rounded(Prepare& p, Args& a, const Value** matrix) {
+tern_status set_rounded(Prepare& p, Args& a, ValueId* x, const Value** matrix) {
   Product c = read_product(p.g, p.node);
   const Value& w = p.g.value(c.in(1));
   c.bias = c.in(2);
@@ -121,20 +122,21 @@ tern_status set_rounded(Prepare& p, Args& a, const Value** matrix) {
   p.pointer(a.w, c.in(1));
   p.pointer(a.x, c.in(0));
   p.pointer(a.y, p.node.out[0]);
-  *matrix = &w;
+  *x = c.in(0), *matrix = &w;
   return fill_epilogue(p, c, a.n, &a.epilogue);
 }
 
 tern_status prepare_bit_linear(Prepare& p) {
   TernaryArgs& a = p.args<TernaryArgs>();
+  ValueId x = kNoValue;
   const Value* w = nullptr;
-  TERN_TRY(set_rounded(p, a, &w));
+  TERN_TRY(set_rounded(p, a, &x, &w));
   a.product = p.matmul_int8().matmul;
   if (a.m > kTernaryFew) {
     const uint64_t bytes = (uint64_t)(a.m * ternary_stride(a.k));
-    p.workspace(a.codes, bytes + (uint64_t)a.m * sizeof(float));
     a.factor_offset = (int64_t)bytes;
-    p.call(p.k.ternary_int8->quantize, &a, a.m, 4.0 * (double)a.k, 0);
+    if (!p.workspace(a.codes, bytes + (uint64_t)a.m * sizeof(float), {p.k.ternary_int8->quantize, x}))
+      p.call(p.k.ternary_int8->quantize, &a, a.m, 4.0 * (double)a.k, 0);
   }
   const int64_t count = units(a);
   const double multiplies = (double)a.m * (double)a.n * (double)a.k;
@@ -144,12 +146,14 @@ tern_status prepare_bit_linear(Prepare& p) {
 
 tern_status prepare_rounded_linear(Prepare& p) {
   RoundedArgs& a = p.args<RoundedArgs>();
+  ValueId x = kNoValue;
   const Value* w = nullptr;
-  TERN_TRY(set_rounded(p, a, &w));
+  TERN_TRY(set_rounded(p, a, &x, &w));
   a.codes = *p.k.of(w->encoding).codes;
   if (a.m > kRoundedFew) {
-    p.workspace(a.rows, (uint64_t)(a.m * rounded_row_bytes(a.k)));
-    p.call(p.k.rounded_int8->quantize, &a, a.m, 4.0 * (double)a.k, 0);
+    if (!p.workspace(a.rows, (uint64_t)(a.m * rounded_row_bytes(a.k)),
+                     {p.k.rounded_int8->quantize, x, 2 * a.codes.bits + a.codes.least}))
+      p.call(p.k.rounded_int8->quantize, &a, a.m, 4.0 * (double)a.k, 0);
   }
   const int64_t count = units(a);
   const double multiplies = (double)a.m * (double)a.n * (double)a.k;

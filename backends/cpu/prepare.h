@@ -32,6 +32,14 @@ struct Patch {
   uint64_t offset;
 };
 
+// What a kernel makes in the workspace of a value. form: whatever else it depends on.
+struct Made {
+  KernelFn by = nullptr;
+  ValueId of = kNoValue;
+  int32_t form = 0;
+  bool operator==(const Made&) const = default;
+};
+
 // What a plan owns. Addresses of arguments never change.
 struct PlanMemory {
   std::deque<std::unique_ptr<unsigned char[]>> arguments;
@@ -39,6 +47,7 @@ struct PlanMemory {
   std::deque<std::unique_ptr<Graph>> graphs;
   std::deque<int32_t> error_flags;  // set by kernels that find a bad index
   std::vector<void**> workspace_fields;
+  Made made;  // lies in the workspace behind the last call so far
   uint64_t workspace_bytes = 0, prepared_bytes = 0;
 };
 
@@ -110,6 +119,15 @@ class Prepare {
   void workspace(T*& field, uint64_t bytes) {
     memory_.workspace_fields.push_back((void**)(void*)&field);
     memory_.workspace_bytes = std::max(memory_.workspace_bytes, bytes);
+    memory_.made = {};
+  }
+  // The same for `bytes` that a kernel makes. True: a node before made them, and nobody used the workspace since.
+  template <class T>
+  bool workspace(T*& field, uint64_t bytes, const Made& made) {
+    const bool there = memory_.made == made;
+    workspace(field, bytes);
+    memory_.made = made;
+    return there;
   }
   // A parameter or constant that no run of the plan changes.
   bool fixed(ValueId v) const { return partition_.fixed[(size_t)v]; }

@@ -76,7 +76,8 @@ TERN_API tern_status tern_generator_next(tern_generator* generator, int32_t* tok
  * (look_ahead) are not made.
  * generators  num_generators different ones
  * tokens      num_generators; -1 where none was chosen
- * statuses    num_generators: TERN_OK, or why one has no token, as tern_generator_next says it. The others have theirs
+ * statuses    num_generators: TERN_OK, or why one has no token, as tern_generator_next says it. The others have theirs.
+ *             tern_last_error is about the one that failed last; tern_generator_next of another one says its own
  * Errors      TERN_ERR_INVALID_ARGUMENT: none or more than 4096, one is given twice, or is of another family;
  *             TERN_ERR_CANCELLED, TERN_ERR_DEADLINE, TERN_ERR_MEMORY: nothing was chosen, the outputs are untouched;
  *             with TERN_WHEN_FULL_SLIDE, tokens may have slid away */
@@ -126,9 +127,10 @@ TERN_API tern_status tern_generator_log_probabilities(tern_generator* generator,
  * decoding, Leviathan et al. 2023; a guess counts where this generator chooses the same token itself).
  * draft    of another model with the same vocabulary; its tokens become those of this generator, and it is used by
  *          tern_generator_next and tern_generator_logits alone while it is set. It must not be released before. NULL:
- *          guesses come from the tokens themselves again
- * Errors   TERN_ERR_INVALID_ARGUMENT: one of the same family, another number of tokens, or one of the two guesses for
- *          a third */
+ *          guesses come from the tokens themselves again. Where both models carry a tokenizer, their logits may be of
+ *          different numbers, as where one is padded: what one of them does not use is never guessed
+ * Errors   TERN_ERR_INVALID_ARGUMENT: one of the same family, a token that is another one, without tokenizers another
+ *          number of logits, or one of the two guesses for a third */
 TERN_API tern_status tern_generator_set_draft(tern_generator* generator, tern_generator* draft) TERN_NOEXCEPT;
 /* How many tokens were guessed so far, and how many of them were chosen then. */
 TERN_API tern_status tern_generator_guesses(tern_generator* generator, int64_t* made, int64_t* right) TERN_NOEXCEPT;

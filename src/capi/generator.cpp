@@ -10,6 +10,7 @@
 #include "tasks/generator.h"
 #include "text/grammar.h"
 #include "text/json_schema.h"
+#include "text/tokenizer_file.h"
 
 using namespace tern;
 using namespace tern::capi;
@@ -86,6 +87,38 @@ tern_status use(tern_generator* generator, const char* call, const tern_run_opti
   else
     return use(
         generator, options, [](const void* p, const RunControl& control) { return (*(const F*)p)(control); }, &f);
+}
+
+// known: of the tokens of a draft, those that its target has, too; empty: all of them. Where both models have a
+// tokenizer, tokens that both use are the same ones. Without, equal numbers of them are taken to be.
+tern_status compare_vocabularies(const tern_generator& target, const tern_generator& draft, std::vector<bool>* known) {
+  std::shared_ptr<const tokens::Tokenizer> list[2];
+  for (int i = 0; i < 2; ++i) {
+    const ModelDef& m = (i ? draft : target).model->def();
+    if (m.tokenizer_bytes == 0) return TERN_OK;
+    tokens::TokenizerDef def;
+    TERN_TRY(tokens::read_stored_tokenizer({(const char*)m.tokenizer.bytes, (size_t)m.tokenizer_bytes}, &def));
+    TERN_TRY(tokens::Tokenizer::create(std::move(def), &list[i]));
+  }
+  const auto used = [&](int i, int64_t t) {
+    return t < list[i]->size() && !(list[i]->def().flags[(size_t)t] & tokens::kTokenUnused);
+  };
+  bool all = true;
+  known->assign((size_t)draft.task->vocabulary(), false);
+  for (int64_t t = 0; t < draft.task->vocabulary(); ++t) {
+    if (t >= target.task->vocabulary() || !used(0, t) || !used(1, t)) {
+      all = false;
+      continue;
+    }
+    const std::string_view ours = list[0]->text((uint32_t)t), theirs = list[1]->text((uint32_t)t);
+    if (ours != theirs)
+      return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
+                       "the model that guesses has another vocabulary: token %lld is '%s' there, '%s' here",
+                       (long long)t, std::string(theirs).c_str(), std::string(ours).c_str());
+    (*known)[(size_t)t] = true;
+  }
+  if (all && draft.task->vocabulary() == target.task->vocabulary()) known->clear();
+  return TERN_OK;
 }
 
 }  // namespace
@@ -236,7 +269,9 @@ tern_status tern_generator_set_draft(tern_generator* generator, tern_generator* 
     Hold hold;
     if (draft && draft != generator->draft && draft->in_use != generator->in_use)
       TERN_TRY(hold.alone(*draft->in_use, "the generator that guesses"));
-    TERN_TRY(generator->task->set_draft(draft ? draft->task.get() : nullptr));
+    std::vector<bool> known;
+    if (draft) TERN_TRY(compare_vocabularies(*generator, *draft, &known));
+    TERN_TRY(generator->task->set_draft(draft ? draft->task.get() : nullptr, std::move(known)));
     generator->draft = draft;
     return TERN_OK;
   });

@@ -136,7 +136,7 @@ int Talk::begin(const Arguments& a) {
   tern_generator* generator = nullptr;
   if (const tern_status s = tern_generator_create(model_.get(), &options, &generator)) return report(s, file_);
   generator_.reset(generator);
-  if (const int code = set_draft(a, context_.get(), tokenizer, generator, &draft_)) return code;
+  if (const int code = set_draft(a, context_.get(), generator, &draft_)) return code;
   if (const int code = set_grammar(a, generator, tokenizer, most_, &constrained_)) return code;
   if (const int code = set_bias(a, generator, tokenizer)) return code;
   forget();

@@ -71,7 +71,7 @@ int run(const Arguments& a) {
   tern_generator* made = nullptr;
   if (const tern_status s = tern_generator_create(model.get(), &options, &made)) return report(s, a.words()[0]);
   const Handle<tern_generator> generator(made);
-  if (const int code = set_draft(a, context.get(), tokenizer.get(), made, &draft)) return code;
+  if (const int code = set_draft(a, context.get(), made, &draft)) return code;
   tern_run_options run = TERN_RUN_OPTIONS_INIT;
   run.cancel = interrupt();
   const double begin = now_seconds();

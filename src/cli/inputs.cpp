@@ -182,16 +182,18 @@ std::vector<int64_t> usual_dims(const tern_model* model, int32_t signature) {
 }
 
 tern_status run_session(tern_session* session, const tern_model* model, int32_t signature, const Tensors& inputs,
-                        std::vector<Handle<const tern_tensor>>* outputs) {
+                        std::vector<Handle<const tern_tensor>>* outputs, bool goes_on) {
   std::vector<const tern_tensor*> in,
       out((size_t)std::max(0, tern_model_num_tensors(model, signature, TERN_ROLE_OUTPUT)), nullptr);
   for (const auto& t : inputs) in.push_back(t.get());
   tern_run_options options = TERN_RUN_OPTIONS_INIT;
   options.cancel = interrupt();
-  // Each run begins with an empty memory.
-  if (tern_state_length(tern_session_state(session)) > 0) tern_state_truncate(tern_session_state(session), 0);
-  const tern_status s =
+  tern_state* const state = tern_session_state(session);
+  if (!goes_on && tern_state_length(state) > 0) tern_state_truncate(state, 0);
+  tern_status s =
       tern_session_run(session, signature, in.data(), (int32_t)in.size(), out.data(), (int32_t)out.size(), &options);
+  if (goes_on && s == TERN_ERR_LIMIT && tern_state_length(state) > 0)
+    return run_session(session, model, signature, inputs, outputs, false);
   if (s != TERN_OK) return s;
   outputs->clear();
   for (const tern_tensor* t : out) outputs->emplace_back(t);

@@ -20,9 +20,10 @@ int make_inputs(const Arguments& arguments, tern_context* context, const tern_mo
 // Dims of all inputs in a row: the declared ones, and as make_inputs chooses where they vary.
 std::vector<int64_t> usual_dims(const tern_model* model, int32_t signature);
 
-// One run. On success outputs holds all outputs.
+// One run, which begins with an empty memory, or goes on behind the one before, until the memory is full. On success
+// outputs holds all outputs.
 tern_status run_session(tern_session* session, const tern_model* model, int32_t signature, const Tensors& inputs,
-                        std::vector<Handle<const tern_tensor>>* outputs);
+                        std::vector<Handle<const tern_tensor>>* outputs, bool goes_on = false);
 
 std::string tensor_text(int32_t dtype, const int64_t* dims, int32_t rank);  // "f32 1x3x480x640"
 std::string tensor_text(const tern_tensor* tensor);

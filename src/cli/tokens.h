@@ -26,8 +26,7 @@ struct Draft {
   Handle<tern_model> model;
   Handle<tern_generator> generator;
 };
-int set_draft(const Arguments& a, tern_context* context, const tern_tokenizer* tokenizer, tern_generator* generator,
-              Draft* out);
+int set_draft(const Arguments& a, tern_context* context, tern_generator* generator, Draft* out);
 // The text of a token as bytes, which JSON cannot hold where they are no UTF-8; "" if there is none.
 std::string token_text(const tern_tokenizer* tokenizer, int32_t id);
 // --stop

@@ -151,6 +151,32 @@ tern_status read_config(const Gguf& file, const Family& family, TransformerConfi
   return TERN_OK;
 }
 
+// The configuration, and all weights; `ternary`: those of layers, where the caller asks for nothing else.
+tern_status read_weights(const Gguf& file, const Family& family, const ImportOptions& options, bool ternary,
+                         TransformerConfig* config, ModelDef* model) {
+  WeightForm form;
+  TERN_TRY(find_weight_form(options, ternary, &form));
+  *config = {}, *model = {};
+  form.configure(config);
+  TERN_TRY(read_config(file, family, config));
+  Missing missing;
+  for (const GgufTensor& t : file.tensors()) {
+    if (t.name == kFrequencies) continue;
+    std::string name = our_name(t.name);
+    if (name.empty()) {
+      missing.add("'" + std::string(t.name.substr(0, 60)) + "'");
+      continue;
+    }
+    if (name == "embed" && t.shape.rank == 2) config->vocab = t.shape[0];
+    config->embedder |= name.ends_with("_in_norm");
+    TERN_TRY(add_tensor(t, std::move(name), form, model));
+  }
+  if (missing.any())
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "%d tensors have no meaning in the architecture '%s', the first is %s",
+                     missing.total, family.name, missing.counts.begin()->first.c_str());
+  return TERN_OK;
+}
+
 }  // namespace
 
 tern_status import_gguf(std::span<const uint8_t> bytes, const ImportOptions& options, ModelDef* out) {
@@ -168,31 +194,16 @@ tern_status import_gguf(std::span<const uint8_t> bytes, const ImportOptions& opt
     return TERN_FAIL(TERN_ERR_UNSUPPORTED, "a GGUF file of the architecture '%.*s'; there are %s",
                      (int)std::min<size_t>(arch.size(), 60), arch.data(), names.c_str());
   }
-  const auto tensors = file.tensors();
   bool ternary = false, others = false;  // of what layers multiply with; quantisers mix types where rows do not fit
-  for (const GgufTensor& t : tensors)
+  for (const GgufTensor& t : file.tensors())
     if (t.shape.rank == 2 && t.name.starts_with("blk.")) (t.type->ternary ? ternary : others) = true;
-  WeightForm form;
-  TERN_TRY(find_weight_form(options, ternary && !others, &form));
   TransformerConfig config;
-  form.configure(&config);
-  TERN_TRY(read_config(file, *family, &config));
   ModelDef model;
-  Missing missing;
-  for (const GgufTensor& t : file.tensors()) {
-    if (t.name == kFrequencies) continue;
-    std::string name = our_name(t.name);
-    if (name.empty()) {
-      missing.add("'" + std::string(t.name.substr(0, 60)) + "'");
-      continue;
-    }
-    if (name == "embed" && t.shape.rank == 2) config.vocab = t.shape[0];
-    config.embedder |= name.ends_with("_in_norm");
-    TERN_TRY(add_tensor(t, std::move(name), form, &model));
-  }
-  if (missing.any())
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "%d tensors have no meaning in the architecture '%s', the first is %s",
-                     missing.total, family->name, missing.counts.begin()->first.c_str());
+  tern_status s = read_weights(file, *family, options, ternary && !others, &config, &model);
+  // Blocks of a row that have scales of their own.
+  if (s == TERN_ERR_UNSUPPORTED && ternary && !others && options.weights.empty())
+    s = read_weights(file, *family, options, false, &config, &model);
+  TERN_TRY(s);
   TERN_TRY(build_transformer(config, &model));
   model.metadata.push_back({"source.format", "gguf"});
   model.metadata.push_back({"language.family", family->name});

@@ -131,8 +131,8 @@ constexpr GgufType kTypes[] = {
     {13, "Q5_K", 256, 176, decode_k<true>},
     {14, "Q6_K", 256, 210, decode_q6_k},
     {30, "BF16", 1, 2, decode_bf16},
-    {34, "TQ1_0", 256, 54, decode_tq1_0, true},
-    {35, "TQ2_0", 256, 66, decode_tq2_0, true},
+    {34, "TQ1_0", 256, 54, decode_tq1_0, true, "q4_0"},
+    {35, "TQ2_0", 256, 66, decode_tq2_0, true, "q4_0"},
     {36, "I2_S", 128, 32, decode_i2_s, true, nullptr, 32},
     {42, "Q2_0", 64, 18, decode_q2_0},
 };

@@ -88,7 +88,7 @@ tern_status Executable::build(Graph graph, const Model& model, const Parameters&
 
   const Graph& g = lowered_.graph;
   profile_.resize(g.nodes.size());
-  trace_.reserve(options.profile ? g.nodes.size() : 0);
+  trace_.reserve(options.profile ? 4 * g.nodes.size() : 0);  // a node may be some calls
   prepare_scalars();
   find_writes(options);
   int32_t users = 0;

@@ -124,8 +124,8 @@ tern_status Generator::run(std::span<const Part> parts, const RunControl& contro
   return TERN_OK;
 }
 
-tern_status Generator::set_draft(Generator* draft) {
-  if (draft && (is_family(*draft) || draft->vocabulary_ != vocabulary_))
+tern_status Generator::set_draft(Generator* draft, std::vector<bool> known) {
+  if (draft && (is_family(*draft) || (known.empty() && draft->vocabulary_ != vocabulary_)))
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT,
                      "a model that guesses is another one of the same vocabulary: %" PRId64 " tokens, it has %" PRId64,
                      vocabulary_, draft->vocabulary_);
@@ -134,7 +134,7 @@ tern_status Generator::set_draft(Generator* draft) {
                      "a generator that guesses for another one has none that guesses for it");
   if (draft_) --draft_->serves_;
   if (draft) ++draft->serves_;
-  draft_ = draft;
+  draft_ = draft, known_ = std::move(known);
   return TERN_OK;
 }
 
@@ -151,6 +151,11 @@ tern_status Generator::guess(const RunControl& control) {
     while (same < length && same < d.tokens_.size() && d.tokens_[same] == tokens_[same]) ++same;
     TERN_TRY(d.truncate((int64_t)same));
     tern_status s = d.feed(std::span(tokens_).subspan(same), control);
+    struct Narrow {
+      Generator& draft;
+      ~Narrow() { draft.allowed_ = nullptr; }
+    } const narrow = {d};
+    d.allowed_ = known_.empty() ? nullptr : &known_;
     for (int64_t token; s == TERN_OK && guesses_behind_.size() < count;)
       if ((s = d.next(control, &token)) == TERN_OK) guesses_behind_.push_back(token);
     if (s == TERN_ERR_CANCELLED || s == TERN_ERR_DEADLINE) return guesses_behind_.clear(), s;
@@ -291,6 +296,8 @@ tern_status Generator::restrict(std::span<const float> given) {
     float& x = own_[(size_t)b.first];
     x = std::isinf(b.second) ? kNot : x + b.second;
   }
+  for (size_t t = 0; allowed_ && t < own_.size(); ++t)
+    if (!(*allowed_)[t]) own_[t] = kNot;
   if (matcher_) {
     int64_t left = most_tokens_ > 0 ? std::max<int64_t>(most_tokens_ - (int64_t)answer_.size(), 0) : -1;
     if (!slide_ && (left < 0 || left > capacity_ - (int64_t)tokens_.size())) left = capacity_ - (int64_t)tokens_.size();
@@ -391,7 +398,7 @@ tern_status Generator::choose(int64_t* token) {
   // From the grammar on nothing may fail for want of memory.
   if (tokens_.size() == tokens_.capacity()) tokens_.reserve(2 * tokens_.size() + 64);
   if (matcher_ && answer_.size() == answer_.capacity()) answer_.reserve(2 * answer_.size() + 64);
-  const bool restricted = matcher_ || !bias_.empty();
+  const bool restricted = matcher_ || !bias_.empty() || allowed_;
   if (restricted) TERN_TRY(restrict(given));
   const int64_t chosen =
       sampler_.pick(restricted ? std::span<const float>(own_) : given, tokens_, (int64_t)tokens_.size() + gone_);

@@ -52,10 +52,11 @@ class Generator {
     std::vector<float> values;
   };
   const Log& log() const { return log_; }
-  // Guesses come from here instead of from the tokens themselves: what this one would choose. It has the same
-  // vocabulary and no draft itself, lives as long as it is set, and is used by nobody else meanwhile. NULL: none.
-  // Errors: TERN_ERR_INVALID_ARGUMENT.
-  tern_status set_draft(Generator* draft);
+  // Guesses come from here instead of from the tokens themselves: what this one would choose. It has no draft itself,
+  // lives as long as it is set, and is used by nobody else meanwhile. NULL: none.
+  // known: by token of the draft, whether it is the same one here; it chooses no others. Empty: all are, and there are
+  // as many here. Errors: TERN_ERR_INVALID_ARGUMENT.
+  tern_status set_draft(Generator* draft, std::vector<bool> known);
   // Tokens that were guessed and computed, and those of them that were chosen then.
   int64_t guesses() const { return guesses_; }
   int64_t right_guesses() const { return right_; }
@@ -109,7 +110,9 @@ class Generator {
   int64_t row_ = 0;
   int64_t look_ahead_ = 0, guesses_ = 0, right_ = 0;
   Generator* draft_ = nullptr;
-  int32_t serves_ = 0;  // so many generators as their draft
+  int32_t serves_ = 0;                          // so many generators as their draft
+  std::vector<bool> known_;                     // by token of draft_, as in set_draft
+  const std::vector<bool>* allowed_ = nullptr;  // while it guesses: tokens that it may choose; NULL: all
   bool slide_ = false;
   int64_t keep_ = 0, gone_ = 0;  // gone_: tokens that slid away
   int32_t num_log_ = 0;

@@ -3,7 +3,7 @@
 
   ternary_gguf.py OUT.gguf --shape SHAPE --form FORM
 
-SHAPE is 0.7b (bitnet_b1_58-large), 2b4t (BitNet b1.58 2B4T) or tiny. FORM is how the seven projections of a layer lie:
+SHAPE is 0.7b (bitnet_b1_58-large), 2b4t (BitNet b1.58 2B4T), 50mb, 500mb (about the size of the weights) or tiny. FORM is how the seven projections of a layer lie:
 
   i2_s    bitnet.cpp on x86-64, and tern import: 128 weights in 32 bytes, one scale for the tensor behind them
   iq2_bn  ik_llama.cpp: a scale in front of each row, then 64 weights in 16 bytes
@@ -20,6 +20,8 @@ import numpy as np
 
 SHAPES = {"0.7b": dict(hidden=1536, layers=24, heads=16, kv_heads=16, ffn=4096, vocab=32002, rope=1e4),
           "2b4t": dict(hidden=2560, layers=30, heads=20, kv_heads=5, ffn=6912, vocab=128256, rope=5e5),
+          "50mb": dict(hidden=768, layers=12, heads=12, kv_heads=12, ffn=2048, vocab=32002, rope=1e4),
+          "500mb": dict(hidden=2048, layers=32, heads=16, kv_heads=4, ffn=5504, vocab=65024, rope=5e5),
           "tiny": dict(hidden=512, layers=2, heads=4, kv_heads=2, ffn=1024, vocab=1024, rope=1e4)}
 F32, Q8_0 = 0, 8  # types of tensors
 

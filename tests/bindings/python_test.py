@@ -685,6 +685,41 @@ class Generators(unittest.TestCase):
             list(g.generate("ab", logit_bias={96: 1}))
         self.assertEqual("".join(g.generate("ab", 12)), free)
 
+    def padded(self, name, times, change=""):
+        """The model with 96 more logits: `times` those of its tokens. change: is the third token's text instead; None: no tokenizer."""
+        folder = os.path.join(self.folder, name)
+        shutil.copytree(os.path.join(self.folder, "letters"), folder)
+        for file in glob.glob(os.path.join(folder, "*.safetensors")):
+            with open(file, "rb") as f:
+                header, data = json.loads(f.read(int.from_bytes(f.read(8), "little"))), f.read()
+            out = b""
+            for key, t in header.items():
+                if key == "__metadata__":
+                    continue
+                part = data[slice(*t["data_offsets"])]
+                if key in ("lm_head.weight", "model.embed_tokens.weight"):
+                    t["shape"][0] *= 2
+                    rows = (np.frombuffer(part, np.uint16).astype(np.uint32) << 16).view(np.float32) * times
+                    part += (rows.view(np.uint32) >> 16).astype(np.uint16).tobytes()
+                t["data_offsets"] = [len(out), len(out) + len(part)]
+                out += part
+            text = json.dumps(header).encode()
+            with open(file, "wb") as f:
+                f.write(len(text).to_bytes(8, "little") + text + out)
+        with open(os.path.join(folder, "config.json"), encoding="utf-8") as f:
+            config = json.load(f)
+        with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as f:
+            json.dump({**config, "vocab_size": 192}, f)
+        with open(os.path.join(folder, "tokenizer.json"), encoding="utf-8") as f:
+            tokenizer = json.load(f)
+        if change:
+            tokenizer["model"]["vocab"][change] = tokenizer["model"]["vocab"].pop('"')
+        with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as f:
+            json.dump(tokenizer, f)
+        if change is None:
+            os.remove(os.path.join(folder, "tokenizer.json"))
+        return tern.import_model(folder, os.path.join(self.folder, name + ".tern"))
+
     def test_draft(self):
         want = "".join(tern.Generator(self.path).generate("ab", 40))
         for draft in (self.path, tern.load(self.path)):
@@ -694,6 +729,21 @@ class Generators(unittest.TestCase):
             self.assertTrue(made >= right >= 30, g.guesses)
         with self.assertRaisesRegex(tern.Error, "language model"):
             tern.Generator(self.path, draft=model("small.tern"))
+        # Logits of other numbers: of a draft those that are no tokens are the largest here, and are not guessed all the same.
+        wide, quiet = self.padded("wide", 3), self.padded("quiet", 0)
+        alone = tern.Generator(wide)
+        with self.assertRaisesRegex(tern.Error, "the vocabulary has 96"):
+            list(alone.generate("ab", 9))
+        self.assertGreaterEqual(alone.tokens[-1], 96)
+        for target, draft in ((self.path, wide), (quiet, self.path), (quiet, wide)):
+            g = tern.Generator(target, draft=draft)
+            self.assertEqual("".join(g.generate("ab", 40)), want)
+            self.assertEqual(g.guesses, (made, right))
+        # Tokens that are others, and tokens that nobody knows.
+        with self.assertRaisesRegex(tern.InvalidArgument, r"another vocabulary: token 3 is '\?' there, '\"' here"):
+            tern.Generator(self.path, draft=self.padded("other", 0, "\u00e9"))
+        with self.assertRaisesRegex(tern.InvalidArgument, "96 tokens, it has 192"):
+            tern.Generator(self.path, draft=self.padded("bare", 3, None))
         # In a cycle, where they go in any order.
         g.own = g
         del g
@@ -790,6 +840,11 @@ class Generators(unittest.TestCase):
         self.assertEqual(g.batch_ended, ["end"] * 3)
         with self.assertRaisesRegex(tern.Error, "512 positions"):
             list(g.batch(["a", "x" * 600]))
+        # Each with its own error, whichever failed behind it.
+        nothing = {t: -float("inf") for t in range(96)}
+        for prompts, why in (([[], "a"], "no token to go on from"), (["a", []], "bias forbids all")):
+            with self.assertRaisesRegex(tern.Error, why):
+                list(g.batch(prompts, logit_bias=nothing))
         with self.assertRaisesRegex(ValueError, "as many options"):
             g.batch(["a"], options=[])
         with self.assertRaisesRegex(tern.TimedOut, "."):

@@ -372,6 +372,13 @@ class Run(Case):
         self.assertGreater(sum(k["nodes"] for k in report["placement"].values()), 0)
         text = tern("bench", self.model("counter.tern"), "--seconds", "0.05").out  # passes the state's capacity
         self.assertIn("median", text)
+        # Of a language model what is read for a token: 8 matrices, and 16 bytes of each of the 8 + (4 + 1) / 2 positions.
+        words = ["bench", self.model("language.tern"), "--prompt", "8", "--generate", "4", "--runs", "1", "--threads", "1"]
+        report = json.loads(tern(*words, "--json").out)
+        self.assertEqual((report["weight_bytes"], report["key_value_bytes"], report["held_key_value_bytes"]), (2048, 168, 1024))
+        self.assertAlmostEqual(report["bound_tokens_per_second"] * (2048 + 168), report["read_bytes_per_second"], delta=report["read_bytes_per_second"] * 1e-6)
+        self.assertTrue(0 < report["load_ms"] <= report["ready_ms"] <= report["first_token_ms"])
+        self.assertRegex(tern(*words).out, r"2.0 kB of weights, 168 bytes of keys and values of 10 positions")
         tern("bench", self.model("small.tern"), "--shape", "x=65x16", code=1)
         tern("bench", self.model("small.tern"), "--shape", "x=3xx", code=2)
 
@@ -663,7 +670,7 @@ class Import(Case):
         talk = lambda *more: subprocess.run([ARGS.tern, "chat", model, "--template", "zephyr", "-n", "20", *more], input="a\nb\n", capture_output=True, text=True)
         self.assertEqual(talk("--draft", draft).stdout, talk().stdout)
         for command in (["generate", model, "--prompt", "a"], ["chat", model, "--template", "zephyr"]):
-            self.assertIn('ä.tern: another vocabulary: token 66 is "ä" there, "b" in', tern(*command, "--draft", other, code=1).err)
+            self.assertIn("ä.tern: the model that guesses has another vocabulary: token 66 is 'ä' there, 'b' here", tern(*command, "--draft", other, code=1).err)
             self.assertIn("small.tern: this is no language model", tern(*command, "--draft", self.model("small.tern"), code=4).err)
             self.assertIn("nowhere.tern", tern(*command, "--draft", "nowhere.tern", code=3).err)
             self.assertIn("--look-ahead", tern(*command, "--draft", draft, "--look-ahead", "0", code=2).err)

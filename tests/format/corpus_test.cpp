@@ -2,12 +2,27 @@
 // Makes the corpus of the reader's fuzz target anew:
 //   TERN_CORPUS=tests/fuzz/corpus/reader tern_format_test --gtest_also_run_disabled_tests --gtest_filter='Corpus.*'
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "tests/format/support.h"
 
 namespace tern::test {
 namespace {
+
+// A seed that is refused, as one with an encoding that is gone, tries nothing of what is behind the reader.
+TEST(Corpus, SeedsOfModelsAreRead) {
+  if (!has_control()) GTEST_SKIP() << "this build lacks operators of the seeds";
+  int seeds = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(TERN_SOURCE_DIR "/tests/fuzz/corpus/model")) {
+    if (entry.path().filename().string().rfind("seed_", 0) != 0) continue;
+    std::ifstream in(entry.path(), std::ios::binary);
+    const File file(std::istreambuf_iterator<char>(in), {});
+    EXPECT_EQ(load(file).status, TERN_OK) << entry.path() << ": " << thread_error().message;
+    ++seeds;
+  }
+  EXPECT_GE(seeds, 20);
+}
 
 TEST(Corpus, DISABLED_Write) {
   const char* folder = std::getenv("TERN_CORPUS");

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fuzz target: any bytes as the saved session of a generator; as they are, and once more with checksums that fit. A
-// generator that took them goes on, and can be saved again; one that did not is as it was.
+// Fuzz target: any bytes as the saved session of a generator, with and without a grammar; as they are, and once more
+// with checksums that fit. A generator that took them goes on, and can be saved again, to go on with the same tokens;
+// one that did not is as it was.
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/encoding.h"
@@ -65,8 +68,16 @@ tern::ModelDef small_model() {
   return m;
 }
 
+// Tokens 0 to 6 are letters, 7 ends an answer.
+constexpr const char* kTokenizer =
+    R"({"added_tokens":[{"id":7,"content":"</s>","special":true,"single_word":false,"lstrip":false,"rstrip":false,)"
+    R"("normalized":false}],"decoder":{"type":"Fuse"},"model":{"type":"BPE","merges":[],)"
+    R"("vocab":{"a":0,"b":1,"c":2,"d":3,"e":4,"f":5,"g":6,"</s>":7}}})";
+constexpr std::string_view kGrammar = "root ::= part{1,12} \"g\"\npart ::= [a-d] | \"e\" part* \"f\"";
+
 struct Subject {
   tern_model* model = nullptr;
+  tern_tokenizer* tokenizer = nullptr;
   uint64_t page_bytes = 0;
   File file;
 
@@ -85,6 +96,7 @@ struct Subject {
     copy.flags = TERN_LOAD_COPY;
     check(tern_model_load_memory(context, bytes.data(), bytes.size(), &copy, &model) == TERN_OK);
     tern_context_release(context);
+    check(tern_tokenizer_create(kTokenizer, std::strlen(kTokenizer), &tokenizer) == TERN_OK);
   }
 };
 
@@ -109,35 +121,73 @@ void mend(std::vector<uint8_t>* bytes, uint64_t page_bytes) {
   write(56, tern::checksum64(bytes->data(), 56));
 }
 
-void load(Subject& s, const std::vector<uint8_t>& bytes, bool slide) {
+// What the next steps give: tokens, or why there is none. With a grammar each is one of a text of it.
+struct Steps {
+  int32_t tokens[4] = {};
+  tern_status statuses[4] = {};
+  bool operator==(const Steps&) const = default;
+};
+Steps go_on(tern_generator* g) {
+  Steps s;
+  for (int i = 0; i < 4; ++i) {
+    s.statuses[i] = tern_generator_next(g, &s.tokens[i], nullptr);
+    check(s.tokens[i] >= 0 && s.tokens[i] < 8);
+  }
+  return s;
+}
+
+// One with a prompt, and two tokens of an answer.
+tern_generator* begun(const Subject& s, bool slide, bool grammar) {
   tern_generator_options o = TERN_GENERATOR_OPTIONS_INIT;
   o.when_full = slide ? TERN_WHEN_FULL_SLIDE : TERN_WHEN_FULL_STOP;
   tern_generator* g = nullptr;
   check(tern_generator_create(s.model, &o, &g) == TERN_OK);
+  if (grammar)
+    check(tern_generator_set_grammar(g, s.tokenizer, TERN_GRAMMAR_GBNF, kGrammar.data(), kGrammar.size(), 0) ==
+          TERN_OK);
   const int32_t prompt[] = {1, 2, 3};
   check(tern_generator_feed(g, prompt, 3, nullptr) == TERN_OK);
+  int32_t token = 0;
+  for (int i = 0; i < 2; ++i) check(tern_generator_next(g, &token, nullptr) == TERN_OK);
+  return g;
+}
+
+void load(Subject& s, const std::vector<uint8_t>& bytes, bool slide, bool grammar) {
+  static const auto untouched = [&] {
+    std::array<Steps, 2> steps;
+    for (int i = 0; i < 2; ++i) {
+      tern_generator* const g = begun(s, false, i);
+      steps[(size_t)i] = go_on(g);
+      tern_generator_release(g);
+    }
+    return steps;
+  }();
+  tern_generator* const g = begun(s, slide, grammar);
   s.file.fill(bytes);
   const void* data = nullptr;
   size_t size = 0;
   const bool loaded = tern_generator_load(g, s.file.path(), &data, &size) == TERN_OK;
-  check(loaded || tern_generator_length(g) == 3);
-  check(tern_generator_length(g) <= tern_generator_capacity(g));
-  int32_t token = 0;
-  for (int i = 0; i < 4; ++i)
-    if (tern_generator_next(g, &token, nullptr) == TERN_OK) check(token >= 0 && token < 8);
-    else check(loaded);
-  if (loaded) {
-    // Where to sync a file costs nothing.
-    const std::string path = "/dev/shm/tern-fuzz-session-" + std::to_string(getpid());
-    const std::vector<uint8_t> own((const uint8_t*)data, (const uint8_t*)data + size);
-    const int64_t length = tern_generator_length(g);
-    check(tern_generator_save(g, path.c_str(), own.data(), own.size()) == TERN_OK);
-    check(tern_generator_truncate(g, 0) == TERN_OK);
-    check(tern_generator_load(g, path.c_str(), &data, &size) == TERN_OK);
-    check(tern_generator_length(g) == length && size == own.size());
-    check(std::equal(own.begin(), own.end(), (const uint8_t*)data));
-    unlink(path.c_str());
+  if (!loaded) {
+    check(tern_generator_length(g) == 5 && go_on(g) == untouched[grammar]);
+    return tern_generator_release(g);
   }
+  // Where to sync a file costs nothing.
+  const std::string path = "/dev/shm/tern-fuzz-session-" + std::to_string(getpid());
+  const std::vector<uint8_t> own((const uint8_t*)data, (const uint8_t*)data + size);
+  const int64_t length = tern_generator_length(g);
+  check(length <= tern_generator_capacity(g));
+  check(tern_generator_save(g, path.c_str(), own.data(), own.size()) == TERN_OK);
+  const Steps steps = go_on(g);
+  check(tern_generator_length(g) <= tern_generator_capacity(g));
+  if (tern_generator_length(g) >= 3) {  // into the answer, or before it
+    check(tern_generator_truncate(g, tern_generator_length(g) - 3) == TERN_OK);
+    go_on(g);
+  }
+  check(tern_generator_load(g, path.c_str(), &data, &size) == TERN_OK);
+  check(tern_generator_length(g) == length && size == own.size());
+  check(std::equal(own.begin(), own.end(), (const uint8_t*)data));
+  check(go_on(g) == steps);
+  unlink(path.c_str());
   tern_generator_release(g);
 }
 
@@ -147,9 +197,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static Subject subject;
   std::vector<uint8_t> bytes(data, data + size);
   bytes.shrink_to_fit();
-  load(subject, bytes, size % 2);
+  load(subject, bytes, size % 2, size / 2 % 2);
   if (size < 80) return 0;
   mend(&bytes, subject.page_bytes);
-  load(subject, bytes, size % 2);
+  load(subject, bytes, size % 2, false);
+  load(subject, bytes, size % 2, true);
   return 0;
 }

@@ -174,31 +174,32 @@ TEST(Gguf, WhatIsAsked) {
   EXPECT_NE(std::strstr(thread_error().message, "llama, qwen2"), nullptr) << thread_error().message;
 }
 
-// A model of one layer and 256 columns whose matrices have these types.
-std::vector<uint8_t> bitnet_file(uint32_t embed, uint32_t attention, uint32_t gate, uint32_t down) {
+// A model of one layer and `width` columns whose matrices have these types.
+std::vector<uint8_t> bitnet_file(uint32_t embed, uint32_t attention, uint32_t gate, uint32_t down,
+                                 int64_t width = 256) {
   const struct {
     const char* name;
     std::vector<int64_t> dims;  // the contiguous one first
     uint32_t type;
-  } tensors[] = {{"token_embd.weight", {256, 8}, embed},
-                 {"output_norm.weight", {256}, 0},
-                 {"blk.0.attn_norm.weight", {256}, 0},
-                 {"blk.0.attn_q.weight", {256, 256}, attention},
-                 {"blk.0.attn_k.weight", {256, 256}, attention},
-                 {"blk.0.attn_v.weight", {256, 256}, attention},
-                 {"blk.0.attn_output.weight", {256, 256}, attention},
-                 {"blk.0.attn_sub_norm.weight", {256}, 0},
-                 {"blk.0.ffn_norm.weight", {256}, 0},
-                 {"blk.0.ffn_gate.weight", {256, 256}, gate},
-                 {"blk.0.ffn_up.weight", {256, 256}, gate},
-                 {"blk.0.ffn_down.weight", {256, 256}, down},
-                 {"blk.0.ffn_sub_norm.weight", {256}, 0}};
+  } tensors[] = {{"token_embd.weight", {width, 8}, embed},
+                 {"output_norm.weight", {width}, 0},
+                 {"blk.0.attn_norm.weight", {width}, 0},
+                 {"blk.0.attn_q.weight", {width, width}, attention},
+                 {"blk.0.attn_k.weight", {width, width}, attention},
+                 {"blk.0.attn_v.weight", {width, width}, attention},
+                 {"blk.0.attn_output.weight", {width, width}, attention},
+                 {"blk.0.attn_sub_norm.weight", {width}, 0},
+                 {"blk.0.ffn_norm.weight", {width}, 0},
+                 {"blk.0.ffn_gate.weight", {width, width}, gate},
+                 {"blk.0.ffn_up.weight", {width, width}, gate},
+                 {"blk.0.ffn_down.weight", {width, width}, down},
+                 {"blk.0.ffn_sub_norm.weight", {width}, 0}};
   File f;
   f.head(std::size(tensors), 6).text("general.architecture").put(8).text("bitnet-b1.58");
   const std::pair<const char*, uint32_t> sizes[] = {{"context_length", 64},
-                                                    {"embedding_length", 256},
+                                                    {"embedding_length", (uint32_t)width},
                                                     {"block_count", 1},
-                                                    {"feed_forward_length", 256},
+                                                    {"feed_forward_length", (uint32_t)width},
                                                     {"attention.head_count", 4}};
   for (const auto& [key, value] : sizes) f.text(std::string("bitnet-b1.58.") + key).put(4).put(value);
   uint64_t offset = 0;
@@ -246,6 +247,41 @@ TEST(Gguf, MixedTypes) {
     options.weights = "ternary";
     EXPECT_EQ(import_gguf(file, options, &model), c.ternary ? TERN_OK : TERN_ERR_UNSUPPORTED);
     if (!c.ternary) EXPECT_NE(std::strstr(thread_error().message, "is not ternary"), nullptr) << thread_error().message;
+  }
+}
+
+// Where blocks of a row have scales of their own, as an ordinary model's have that was quantised so, 4 bits hold the
+// same numbers.
+TEST(Gguf, TernaryBlocksOfOtherScales) {
+  for (const uint32_t type : {34u, 35u}) {
+    SCOPED_TRACE(find_gguf_type(type)->name);
+    std::vector<uint8_t> file = bitnet_file(1, type, type, type, 512);
+    ModelDef model;
+    ASSERT_EQ(import_gguf(file, {}, &model), TERN_OK) << thread_error().message;
+    EXPECT_EQ(model.parameters[3].encoding, Encoding::ternary2);
+    Gguf g;
+    ASSERT_EQ(Gguf::read(file, &g), TERN_OK) << thread_error().message;
+    int changed = 0;
+    for (const GgufTensor& t : g.tensors())
+      if (t.type->id == type)  // every third scale
+        for (int64_t i = 0; i < t.shape.elements() / 256; i += 3)
+          file[(size_t)(t.data - file.data()) + (size_t)(i + 1) * (size_t)t.type->bytes - 1] ^= 0x34, ++changed;
+    EXPECT_EQ(changed, 7 * 342);
+    ASSERT_EQ(import_gguf(file, {}, &model), TERN_OK) << thread_error().message;
+    size_t at = 0;
+    for (const GgufTensor& t : g.tensors()) {
+      const Parameter& p = model.parameters[at++];
+      if (t.type->id != type) continue;
+      EXPECT_EQ(p.encoding, Encoding::panel_int4) << p.name;
+      std::vector<float> want((size_t)t.shape.elements()), got(want.size());
+      for (size_t i = 0; i < want.size(); i += 256) t.type->decode(t.data + i / 256 * (size_t)t.type->bytes, &want[i]);
+      decode(p.encoding, p.dtype, p.shape, p.data.bytes, got.data());
+      EXPECT_EQ(got, want) << p.name;
+    }
+    for (const Node& n : model.signatures[0].graph.nodes) EXPECT_STRNE(n.op->name, "bit_linear");
+    ImportOptions options;
+    options.weights = "ternary";
+    EXPECT_EQ(import_gguf(file, options, &model), TERN_ERR_UNSUPPORTED);
   }
 }
 

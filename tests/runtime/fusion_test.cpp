@@ -331,6 +331,89 @@ TEST(Fusion, Chains) {
   });
 }
 
+// Products that round the same rows one after the other round them once, and have the bits that each has alone.
+TEST(Fusion, RowsAreRoundedOnce) {
+  constexpr struct {
+    const char *op, *encoding;
+    int from;      // the step whose result is rounded; -1: the input
+    size_t calls;  // of kernels
+  } kSteps[] = {{"bit_linear", "ternary2", -1, 2},
+                {"bit_linear", "ternary2", -1, 1},
+                {"bit_linear", "ternary2", 1, 2},
+                {"bit_linear", "ternary2", -1, 2},  // others lay there meanwhile
+                {"rounded_linear", "panel_int8", -1, 2},
+                {"rounded_linear", "panel_int4", -1, 2},  // as weights of 4 bits want them
+                {"rounded_linear", "panel_int4", -1, 1},
+                {"rounded_linear", "panel_int4_min", -1, 2},
+                {"rounded_linear", "panel_int4_min", 6, 2},
+                {"rounded_linear", "panel_int4_min", 6, 1}};
+  constexpr int64_t kRows = 19, kWidth = 70;
+  // Step by step, or all in one graph; calls: how many kernels each result took.
+  const auto run = [&](size_t first, size_t last, std::vector<std::vector<float>>* results,
+                       std::vector<size_t>* calls) {
+    Sketch s{{7}, {}, {}, {}};
+    const ValueId x = s.input({kRows, kWidth});
+    std::vector<ValueId> made;
+    for (size_t i = 0; i < last; ++i) {
+      const ValueId w = s.parameter({kWidth, kWidth}, 0.2f, false, encoding(kSteps[i].encoding));
+      if (i < first) {  // the same weights as in the whole
+        made.push_back(kNoValue);
+        continue;
+      }
+      ValueId from = kSteps[i].from < 0 ? x : made[(size_t)kSteps[i].from];
+      if (from == kNoValue) {
+        s.inputs[0] = (*results)[(size_t)kSteps[i].from];
+        from = x;
+      }
+      made.push_back(emit(s.g, kSteps[i].op, {from, w}));
+      s.g.outputs.push_back(made.back());
+    }
+    ASSERT_EQ(s.g.status, TERN_OK) << thread_error().message;
+    add_signature(s.def, "forward", s.g);
+    const Ref<Context> context = make_context(2);
+    const Backend* cpu = nullptr;
+    TERN_OKAY(context->open_backend("cpu", &cpu));
+    const std::vector<const Backend*> backends = {cpu};
+    const Ref<Model> model = make_model(*context, std::move(s.def));
+    const Ref<Parameters> parameters = Ref<Parameters>::adopt(new Parameters(*model));
+    Ref<State> state;
+    TERN_OKAY(State::create(*model, &state));
+    std::unique_ptr<Executable> e;
+    TERN_OKAY(Executable::create(std::move(s.g), *model, *parameters, {.backends = backends, .profile = true}, &e));
+    const void* in[] = {s.inputs[0].data()};
+    std::vector<void*> out;
+    results->resize(last);
+    for (size_t i = first; i < last; ++i) {
+      (*results)[i].assign((size_t)(kRows * kWidth), 0);
+      out.push_back((*results)[i].data());
+    }
+    for (int again = 0; again < 2; ++again) TERN_OKAY(e->run(in, out, *parameters, *state, {}));
+    calls->assign(out.size(), 0);
+    for (const Executable::TraceEvent& event : e->last_trace()) {
+      const std::vector<ValueId>& outputs = e->graph().outputs;
+      const auto at = std::find(outputs.begin(), outputs.end(), e->graph().nodes[(size_t)event.node].out[0]);
+      ASSERT_NE(at, outputs.end());
+      ++(*calls)[(size_t)(at - outputs.begin())];
+    }
+  };
+  on_every_set([&] {
+    std::vector<std::vector<float>> together, alone;
+    std::vector<size_t> calls;
+    run(0, std::size(kSteps), &together, &calls);
+    if (testing::Test::HasFatalFailure()) return;
+    for (size_t i = 0; i < std::size(kSteps); ++i) EXPECT_EQ(calls[i], kSteps[i].calls) << i;
+    alone = together;
+    for (size_t i = 0; i < std::size(kSteps); ++i) {
+      run(i, i + 1, &alone, &calls);
+      if (testing::Test::HasFatalFailure()) return;
+      EXPECT_EQ(calls[0], 2u) << i;
+      EXPECT_EQ(std::memcmp(alone[i].data(), together[i].data(), together[i].size() * sizeof(float)), 0) << i;
+      EXPECT_NE(std::count(together[i].begin(), together[i].end(), 0.0f), (ptrdiff_t)together[i].size());
+      alone = together;
+    }
+  });
+}
+
 // Scales are powers of two and sums stay below 2^24, so that each node alone computes exactly, too.
 TEST(Fusion, Int8Products) {
   const float kScale = 0x1p-5f, kWeightScale = 0x1p-4f;

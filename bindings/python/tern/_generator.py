@@ -440,6 +440,10 @@ class _Member:
 
     def take(self, status, token):
         """Yields pieces of the text; `ended` says whether it has come to its end."""
+        if status != raw.TERN_OK:  # this thread's error is that of whichever failed last: alone it has its own
+            again = ctypes.c_int32()
+            status = lib.tern_generator_next(self.generator, again, None)
+            token = again.value
         ended = self.generator._took(status, token, self._ends, self._made)
         if ended is None:
             self._made += 1
