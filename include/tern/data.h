@@ -23,8 +23,8 @@ typedef struct tern_data tern_data;
 
 enum {
   TERN_DATA_IN_ORDER = 1,   /* batches follow the order of the source; without it each epoch has a random one */
-  TERN_DATA_DROP_LAST = 2,  /* a batch that would reach into the next epoch begins there: what is left of an epoch is not
-                             * drawn. Without it the batch takes the rest from the next epoch, so that all are full */
+  TERN_DATA_DROP_LAST = 2,  /* a batch that would reach into the next epoch begins there: what is left of an epoch is
+                             * not drawn. Without it the batch takes the rest from the next epoch: all are full */
   TERN_DATA_SKIP_BAD = 4,   /* documents and records that are of no use are counted (tern_data_num_skipped); without it
                              * the first one is an error that names file, line and reason */
   TERN_DATA_PAD_LAST = 8,   /* texts: the last window is padded if it is not full; without it it is dropped */
@@ -33,9 +33,9 @@ enum {
 
 typedef enum tern_data_kind {
   TERN_DATA_FOUND = 0,      /* by the keys of the first record */
-  TERN_DATA_CLASSES = 1,    /* {"text": "...", "label": 3} or "label": "name" */
-  TERN_DATA_CHAT = 2,       /* {"messages": [{"role": "user", "content": "..."}, ...]} */
-  TERN_DATA_COMPLETION = 3  /* {"prompt": "...", "completion": "..."} */
+  TERN_DATA_CLASSES = 1,    /* a text and its label: see tern_data_open_jsonl */
+  TERN_DATA_CHAT = 2,
+  TERN_DATA_COMPLETION = 3
 } tern_data_kind;
 
 /* Text of the options is not needed after the call. Those of tokens are ignored where there are none. */
@@ -46,12 +46,12 @@ typedef struct tern_data_options {
   int32_t length;             /* tokens of a sample, up to 2^20; 0 = 512 */
   int32_t kind;               /* of records: tern_data_kind */
   const char* separator;      /* texts: what stands between documents; NULL = blank lines, "" = one document */
-  const char* end;            /* piece of the token that stands behind a text; NULL = the one that the tokenizer knows as
-                               * the end of a text or calls "<|endoftext|>", "<|end_of_text|>", "</s>" or the like */
+  const char* end;            /* piece of the token that stands behind a text; NULL = the one that the tokenizer knows
+                               * as the end of a text, or calls "<|endoftext|>", "</s>" or the like */
   const char* template_name;  /* chats: as in tern_chat_options */
   const char* template_source;/* chats: as in tern_chat_create */
-  const char* const* classes; /* [num_classes] names of labels, as of the data that a model was trained with; NULL = those
-                               * that are in the file, sorted */
+  const char* const* classes; /* [num_classes] names of labels, as of the data that a model was trained with; NULL =
+                               * those that are in the file, sorted */
   int32_t num_classes;        /* labels are below it; 0 = the file says how many there are */
   int32_t reserved;
 } tern_data_options;
@@ -71,18 +71,21 @@ TERN_API tern_status tern_data_open_npy(tern_context* context, const char* const
                                         int32_t num_files, const tern_data_options* options,
                                         tern_data** data) TERN_NOEXCEPT;
 /* From a text (UTF-8), for language models: its documents, each with the token for its end, are one sequence of tokens,
- * which is cut into windows. Fields tokens and labels, i64 [length]; labels[t] is the token behind tokens[t], -100 behind
+ * which is cut into windows. Fields tokens and labels, i64 [length]; labels[t] is the token behind tokens[t], -100 at
  * padding. Each token but the first is a label once. All is encoded by this call, and 4 bytes a token stay in memory.
  * Errors   TERN_ERR_CORRUPT (bad UTF-8, less than a window), TERN_ERR_LIMIT (a document of 1 GiB), TERN_ERR_IO,
  *          TERN_ERR_NOT_FOUND (the file, options.end), TERN_ERR_UNSUPPORTED (a character that is in no token) */
 TERN_API tern_status tern_data_open_text(tern_context* context, const char* path, const tern_tokenizer* tokenizer,
                                          const tern_data_options* options, tern_data** data) TERN_NOEXCEPT;
 /* From JSON Lines, a record a line; empty lines are left out, longer records are cut to `length`.
- *   TERN_DATA_CLASSES     fields tokens and mask, i64 [length] (mask: 1 for tokens, 0 for padding), and label, i64 []
- *   TERN_DATA_CHAT        fields tokens and labels, as of a text, but labels are -100 for all but answers: what the
- *                         messages "assistant" say, with the token that ends the turn. An answer that its chat template
- *                         writes in another way once others follow is no label
- *   TERN_DATA_COMPLETION  the same; the answer is "completion" and the token that ends a text
+ *   TERN_DATA_CLASSES     {"text": "...", "label": 3} or "label": "name". Fields tokens and mask, i64 [length] (mask: 1
+ *                         for tokens, 0 for padding), and label, i64 []
+ *   TERN_DATA_CHAT        {"messages": [{"role": "user", "content": "..."}, ...]}. Fields tokens and labels as of a
+ *                         text, but labels are -100 for all but answers: what the messages "assistant" say, with the
+ *                         token that ends the turn. An answer that its chat template writes in another way once others
+ *                         follow is no label
+ *   TERN_DATA_COMPLETION  {"prompt": "...", "completion": "..."}. The same; the answer is the completion and the token
+ *                         that ends a text
  * Errors   those of a text; TERN_ERR_CORRUPT (JSON, a record without what its kind has, nothing of an answer within
  *          `length`), TERN_ERR_INDEX (a label out of range), TERN_ERR_LIMIT (a line of more than 64 MiB), and those of
  *          tern_chat_create and tern_chat_encode */
@@ -125,8 +128,8 @@ TERN_API tern_status tern_data_get_field(const tern_data* data, int32_t index, t
 
 /* The next batch, in the order of the epoch, augmented; the position moves behind it.
  * batch      samples, 1 to 2^24; may be more than there are
- * tensors    [num_tensors] one for each field, [batch, ...]; retained for the caller, who releases each. Their memory is
- *            used again when nobody holds them any more
+ * tensors    [num_tensors] one for each field, [batch, ...]; retained for the caller, who releases each. Their memory
+ *            is used again when nobody holds them any more
  * Errors     TERN_ERR_INVALID_ARGUMENT, TERN_ERR_MEMORY, TERN_ERR_LIMIT (TERN_DATA_DROP_LAST and more than an epoch) */
 TERN_API tern_status tern_data_next(tern_data* data, int64_t batch, const tern_tensor** tensors,
                                     int32_t num_tensors) TERN_NOEXCEPT;
@@ -142,9 +145,9 @@ TERN_API int64_t tern_data_position(const tern_data* data) TERN_NOEXCEPT;
 /* What is drawn next is what it would have been. Errors: TERN_ERR_INVALID_ARGUMENT (negative). */
 TERN_API tern_status tern_data_seek(tern_data* data, int64_t position) TERN_NOEXCEPT;
 
-/* Changes pictures as they are drawn; what is drawn of each follows from the seed and its position alone. First they are
- * moved, then mirrored, then pixel x becomes ((x - m) c + m) b, m being the mean of the picture, b and c uniform around 1.
- * u8 is rounded and cut to 0..255. */
+/* Changes pictures as they are drawn; what becomes of each follows from the seed and its position alone. First they are
+ * moved, then mirrored, then pixel x becomes ((x - m) c + m) b, m being the mean of the picture, b and c uniform around
+ * 1. u8 is rounded and cut to 0..255. */
 typedef struct tern_augmentation_options {
   uint32_t struct_size;
   int32_t field;     /* index of a field u8 or f32 [height, width, channels] */
@@ -156,7 +159,8 @@ typedef struct tern_augmentation_options {
 } tern_augmentation_options;
 #define TERN_AUGMENTATION_OPTIONS_INIT { (uint32_t)sizeof(tern_augmentation_options), 0, 0, 0, 0, 0, 0 }
 TERN_API tern_status tern_augmentation_options_init(tern_augmentation_options* options, size_t size) TERN_NOEXCEPT;
-/* NULL: pictures are drawn as they are. Errors: TERN_ERR_INDEX, TERN_ERR_SHAPE (the field), TERN_ERR_INVALID_ARGUMENT. */
+/* NULL: pictures are drawn as they are.
+ * Errors: TERN_ERR_INDEX, TERN_ERR_SHAPE (the field), TERN_ERR_INVALID_ARGUMENT. */
 TERN_API tern_status tern_data_set_augmentation(tern_data* data,
                                                 const tern_augmentation_options* options) TERN_NOEXCEPT;
 
@@ -171,8 +175,8 @@ typedef struct tern_tokenizer_train_options {
 #define TERN_TOKENIZER_TRAIN_OPTIONS_INIT { (uint32_t)sizeof(tern_tokenizer_train_options), 0, NULL, 0 }
 TERN_API tern_status tern_tokenizer_train_options_init(tern_tokenizer_train_options* options,
                                                        size_t size) TERN_NOEXCEPT;
-/* Byte-level BPE of a text, cut into words by the rule of GPT-2: special tokens, the 256 bytes, then a token for each of
- * the most frequent pairs; of pairs that are equally frequent the one with the smaller ids comes first. Any text is
+/* Byte-level BPE of a text, cut into words by the rule of GPT-2: special tokens, the 256 bytes, then a token for each
+ * of the most frequent pairs; of pairs that are equally frequent the one with the smaller ids comes first. Any text is
  * encoded, and comes back. Words of more than 512 bytes are counted in parts.
  * num_tokens  of the vocabulary, at least 256 and those that are special; fewer come of a text with fewer pairs
  * Errors      TERN_ERR_INVALID_ARGUMENT (num_tokens, a special token, no text), TERN_ERR_LIMIT */

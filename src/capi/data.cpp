@@ -44,10 +44,9 @@ tern_status texts_left_out(const char* entry) {
 tern_status read_data_options(const tern_data_options* given, tern_data_options* out) {
   *out = TERN_DATA_OPTIONS_INIT;
   TERN_TRY(read_options(given, out, "tern_data_options"));
-  return check_flags(out->flags,
-                     TERN_DATA_IN_ORDER | TERN_DATA_DROP_LAST | TERN_DATA_SKIP_BAD | TERN_DATA_PAD_LAST |
-                         TERN_DATA_NO_END,
-                     "tern_data_options");
+  return check_flags(
+      out->flags, TERN_DATA_IN_ORDER | TERN_DATA_DROP_LAST | TERN_DATA_SKIP_BAD | TERN_DATA_PAD_LAST | TERN_DATA_NO_END,
+      "tern_data_options");
 }
 
 tern_status read_token_options(const tern_data_options& o, TokenOptions* out) {
@@ -84,7 +83,7 @@ tern_status check_names(const char* const* names, int32_t count) {
   return TERN_OK;
 }
 
-void make(Context* context, std::shared_ptr<const Source> source, const tern_data_options& o, tern_data** data) {
+void make(Context* context, std::shared_ptr<const data::Source> source, const tern_data_options& o, tern_data** data) {
   auto made = std::make_unique<tern_data>();
   made->context = Ref<Context>::share(context);
   made->samples.source = std::move(source);
@@ -93,7 +92,7 @@ void make(Context* context, std::shared_ptr<const Source> source, const tern_dat
 }
 
 using Read = tern_status (*)(std::string_view, const char*, std::shared_ptr<const tokens::Tokenizer>,
-                             const TokenOptions&, Source*);
+                             const TokenOptions&, data::Source*);
 tern_status open_tokens(Read read, tern_context* context, const char* path, const tern_tokenizer* tokenizer,
                         const tern_data_options* options, tern_data** data) {
   TERN_CHECK_NOT_NULL(context);
@@ -106,7 +105,7 @@ tern_status open_tokens(Read read, tern_context* context, const char* path, cons
   TERN_TRY(read_token_options(o, &own));
   Bytes file;
   TERN_TRY(load_file(path, LoadMode::map, kMostBytes, &file));
-  auto source = std::make_shared<Source>();
+  auto source = std::make_shared<data::Source>();
   TERN_TRY(read({(const char*)file.data, (size_t)file.size}, path, tokenizer->tokenizer, own, source.get()));
   make(to_object(context), std::move(source), o, data);
   return TERN_OK;
@@ -116,7 +115,8 @@ tern_status open_tokens(Read read, tern_context* context, const char* path, cons
 
 tern_status check_batch(const tern_data& d, int64_t batch, int32_t num_tensors) {
   if (batch < 1 || batch > kMostBatch)
-    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "a batch of %" PRId64 ", possible are 1 to %" PRId64, batch, kMostBatch);
+    return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "a batch of %" PRId64 ", possible are 1 to %" PRId64, batch,
+                     kMostBatch);
   const size_t fields = d.samples.source->fields.size();
   if (num_tensors < 0 || (size_t)num_tensors != fields)
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "room for %d tensors, the data has %zu fields", num_tensors, fields);
@@ -198,7 +198,7 @@ tern_status tern_data_create_arrays(tern_context* context, const char* const* na
     tern_data_options o;
     TERN_TRY(read_data_options(options, &o));
     TERN_TRY(check_names(names, num_arrays));
-    auto source = std::make_shared<Source>();
+    auto source = std::make_shared<data::Source>();
     for (int32_t i = 0; i < num_arrays; ++i) {
       TERN_TRY(check_not_null(arrays[i], "an array"));
       const Tensor* t = to_object(arrays[i]);
@@ -222,7 +222,7 @@ tern_status tern_data_open_npy(tern_context* context, const char* const* names, 
     tern_data_options o;
     TERN_TRY(read_data_options(options, &o));
     TERN_TRY(check_names(names, num_files));
-    auto source = std::make_shared<Source>();
+    auto source = std::make_shared<data::Source>();
     for (int32_t i = 0; i < num_files; ++i) {
       TERN_TRY(check_not_null(paths[i], "a path"));
       Bytes file;

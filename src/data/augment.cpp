@@ -17,7 +17,8 @@ tern_status check_augmentation(const Source& source, const Augmentation& a) {
     return TERN_FAIL(TERN_ERR_SHAPE, "field '%s' is %s %s, pictures are u8 or f32 [height, width, channels]",
                      f.name.c_str(), dtype_name(f.dtype), to_string(f.shape).c_str());
   const auto within = [](float v, float most) { return v >= 0 && v <= most; };  // false for NaN
-  if (!within(a.flip, 1) || !within(a.brightness, 1) || !within(a.contrast, 1) || !(a.fill >= -1e30f && a.fill <= 1e30f))
+  if (!within(a.flip, 1) || !within(a.brightness, 1) || !within(a.contrast, 1) ||
+      !(a.fill >= -1e30f && a.fill <= 1e30f))
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "flip, brightness and contrast are from 0 to 1, fill is a number");
   if (a.shift < 0 || a.shift >= std::min(f.shape[0], f.shape[1]))
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "shift is %d pixels, the pictures have %" PRId64 " x %" PRId64, a.shift,

@@ -185,7 +185,7 @@ tern_status check_special(const std::vector<std::string>& special, size_t i) {
     if (n == 0) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "special token %zu is no UTF-8", i);
     rest.remove_prefix(n);
   }
-  if (s.empty() || s.size() > tokens::kMaxPiece || (tokens::from_byte_alphabet(s, &bytes) && bytes.size() == 1))
+  if (s.size() < 2 || s.size() > tokens::kMaxPiece || (tokens::from_byte_alphabet(s, &bytes) && bytes.size() == 1))
     return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "special token %zu ('%.60s') is empty, a single byte or too long", i,
                      s.c_str());
   if (std::find(special.begin(), special.begin() + (ptrdiff_t)i, s) != special.begin() + (ptrdiff_t)i)
@@ -231,7 +231,7 @@ tern_status BpeTrainer::train(int64_t num_tokens, int64_t min_count, const std::
   TokenizerDef d;
   d.byte_level = true;
   d.cuts.push_back({.pattern = tokens::Pattern::gpt2});
-  Texts known;  // pieces by id, but those of special tokens that are none of the byte alphabet
+  Texts known;                // pieces by id, but those of special tokens that are none of the byte alphabet
   std::vector<uint32_t> ids;  // of those
   std::string piece;
   const auto add = [&](std::string_view text, uint8_t flags) {

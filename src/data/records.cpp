@@ -122,8 +122,7 @@ class Reader {
       if (known != found_.end()) return *label = known->second, names_ = true, TERN_OK;
       if (!options_.classes.empty() || options_.num_classes > 0)
         return TERN_FAIL(TERN_ERR_INDEX, "label '%.100s' is none of the classes that were given", name.c_str());
-      if (found_.size() == kMostClasses)
-        return TERN_FAIL(TERN_ERR_LIMIT, "more than %zu classes", kMostClasses);
+      if (found_.size() == kMostClasses) return TERN_FAIL(TERN_ERR_LIMIT, "more than %zu classes", kMostClasses);
       *label = (int64_t)found_.size();
       found_.emplace(name, *label);
       names_ = true;

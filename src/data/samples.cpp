@@ -18,8 +18,8 @@ tern_status Samples::begin_batch(int64_t position, int64_t batch, int64_t* begin
   *begin = position;
   if (!order.drops_last) return TERN_OK;
   if (batch > n)
-    return TERN_FAIL(TERN_ERR_LIMIT, "a batch of %" PRId64 ": there are %" PRId64 " samples, and batches are not filled up",
-                     batch, n);
+    return TERN_FAIL(TERN_ERR_LIMIT,
+                     "a batch of %" PRId64 ": there are %" PRId64 " samples, and batches are not filled up", batch, n);
   const int64_t left = n - position % n;
   if (left < batch) *begin += left;
   return TERN_OK;

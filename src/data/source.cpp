@@ -10,8 +10,9 @@ tern_status add_array(Source& source, std::string_view name, DType dtype, const 
                       std::shared_ptr<const void> owner) {
   const std::string shown(name.substr(0, 100));
   if (shape.rank == 0 || shape.elements() == 0)
-    return TERN_FAIL(TERN_ERR_SHAPE, "array '%s' %s has no samples: its first dim is their number, the others are not 0",
-                     shown.c_str(), to_string(shape).c_str());
+    return TERN_FAIL(TERN_ERR_SHAPE,
+                     "array '%s' %s has no samples: its first dim is their number, the others are not 0", shown.c_str(),
+                     to_string(shape).c_str());
   if (!source.fields.empty() && shape[0] != source.count)
     return TERN_FAIL(TERN_ERR_SHAPE, "array '%s' has %" PRId64 " samples, '%s' has %" PRId64, shown.c_str(), shape[0],
                      source.fields[0].name.c_str(), source.count);
@@ -42,8 +43,8 @@ void write_field(const Source& s, const Field& field, int64_t index, void* out) 
     return;
   }
   const uint64_t begin = s.begins.empty() ? (uint64_t)(index * s.length) : s.begins[(size_t)index];
-  const uint64_t end = s.begins.empty() ? std::min<uint64_t>(s.ids.size(), begin + (uint64_t)s.length + 1)
-                                        : s.begins[(size_t)index + 1];
+  const uint64_t end =
+      s.begins.empty() ? std::min<uint64_t>(s.ids.size(), begin + (uint64_t)s.length + 1) : s.begins[(size_t)index + 1];
   const uint32_t* ids = s.ids.data() + begin;
   const int64_t n = (int64_t)(end - begin);
   int64_t* to = static_cast<int64_t*>(out);

@@ -10,7 +10,7 @@
 
 namespace tern::data {
 
-constexpr int64_t kNoLabel = -100;       // where a label is not to be learnt, as PyTorch and ONNX have it
+constexpr int64_t kNoLabel = -100;      // where a label is not to be learnt, as PyTorch and ONNX have it
 constexpr uint32_t kLearnt = 1u << 31;  // with an id: it is to be predicted
 
 enum class Content : uint8_t {

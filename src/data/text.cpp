@@ -16,8 +16,7 @@ tern_status begin_tokens(const Tokenizer& t, const TokenOptions& options, Source
   const tokens::TokenizerDef& def = t.def();
   int32_t found = def.eos;
   // tokenizer.json does not say which token ends a text.
-  for (const char* piece :
-       {"<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>", "[SEP]"}) {
+  for (const char* piece : {"<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>", "[SEP]"}) {
     const int32_t id = found < 0 ? t.find(piece) : -1;
     if (id >= 0 && def.flags[(size_t)id] & (tokens::kTokenSpecial | tokens::kTokenAdded)) found = id;
   }

@@ -10,9 +10,9 @@ namespace tern::data {
 enum class RecordKind : uint8_t { found, classes, chat, completion };  // found: by the keys of the first record
 
 struct TokenOptions {
-  int64_t length = 0;        // tokens of a sample
-  bool skips = false;        // what is of no use is counted, not an error
-  bool ends = true;          // a token stands behind each text
+  int64_t length = 0;         // tokens of a sample
+  bool skips = false;         // what is of no use is counted, not an error
+  bool ends = true;           // a token stands behind each text
   const char* end = nullptr;  // which one, by its piece; NULL: the tokenizer's, if it has one
 
   // Texts.
@@ -26,8 +26,8 @@ struct TokenOptions {
   int64_t num_classes = 0;                                          // of labels that are numbers; 0: the largest + 1
 };
 
-constexpr int64_t kMostLength = 1 << 20;    // of a sample
-constexpr uint64_t kMostLine = 64u << 20;   // bytes of a record
+constexpr int64_t kMostLength = 1 << 20;   // of a sample
+constexpr uint64_t kMostLine = 64u << 20;  // bytes of a record
 constexpr size_t kMostClasses = 1u << 16;
 
 // `name` is the file's, for messages, which tell the line.

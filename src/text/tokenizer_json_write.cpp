@@ -55,8 +55,9 @@ tern_status write_tokenizer_json(const TokenizerDef& d, std::string* out) {
   }
   out->append("],\n\"normalizer\":null,\"pre_tokenizer\":").append(kByteLevel);
   out->append(",\n\"post_processor\":null,\"decoder\":").append(kByteLevel);
-  out->append(",\n\"model\":{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":null,\"continuing_subword_prefix\":null,"
-              "\"end_of_word_suffix\":null,\"fuse_unk\":false,\"byte_fallback\":false");
+  out->append(
+      ",\n\"model\":{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":null,\"continuing_subword_prefix\":null,"
+      "\"end_of_word_suffix\":null,\"fuse_unk\":false,\"byte_fallback\":false");
   flag("ignore_merges", d.whole_first);
   out->append(",\n\"vocab\":{");
   comma = "";
