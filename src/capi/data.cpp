@@ -91,6 +91,41 @@ void make(Context* context, std::shared_ptr<const data::Source> source, const te
   *data = made.release();
 }
 
+tern_status load_npy(const char* path, NpyArray* array) {
+  Bytes file;
+  TERN_TRY(check_not_null(path, "path"));
+  TERN_TRY(load_file(path, LoadMode::map, kMostBytes, &file));
+  return read_npy(file, path, array);
+}
+
+// From tensors, or where there are none from files.
+tern_status open_arrays(tern_context* context, const char* const* names, const tern_tensor* const* arrays,
+                        const char* const* paths, int32_t count, const tern_data_options* options, tern_data** data) {
+  TERN_CHECK_NOT_NULL(context);
+  TERN_CHECK_NOT_NULL(names);
+  TERN_CHECK_NOT_NULL(data);
+  tern_data_options o;
+  TERN_TRY(read_data_options(options, &o));
+  TERN_TRY(check_names(names, count));
+  auto source = std::make_shared<data::Source>();
+  for (int32_t i = 0; i < count; ++i) {
+    NpyArray a;
+    if (arrays) {
+      TERN_TRY(check_not_null(arrays[i], "an array"));
+      const Tensor* t = to_object(arrays[i]);
+      t->retain();
+      a.owner = std::shared_ptr<const void>(t, [](const void* held) { static_cast<const Tensor*>(held)->release(); });
+      a.dtype = t->dtype(), a.shape = t->shape();
+      a.data = static_cast<const uint8_t*>(t->data());
+    } else {
+      TERN_TRY(load_npy(paths[i], &a));
+    }
+    TERN_TRY(add_array(*source, names[i], a.dtype, a.shape, a.data, std::move(a.owner)));
+  }
+  make(to_object(context), std::move(source), o, data);
+  return TERN_OK;
+}
+
 using Read = tern_status (*)(std::string_view, const char*, std::shared_ptr<const tokens::Tokenizer>,
                              const TokenOptions&, data::Source*);
 tern_status open_tokens(Read read, tern_context* context, const char* path, const tern_tokenizer* tokenizer,
@@ -155,10 +190,7 @@ tern_status train(BpeTrainer& trainer, int32_t num_tokens, const tern_tokenizer_
   }
   tokens::TokenizerDef def;
   TERN_TRY(trainer.train(num_tokens, o.min_count, special, &def));
-  auto made = std::make_unique<tern_tokenizer>();
-  TERN_TRY(tokens::Tokenizer::create(std::move(def), &made->tokenizer));
-  *tokenizer = made.release();
-  return TERN_OK;
+  return make_tokenizer(std::move(def), tokenizer);
 }
 
 }  // namespace
@@ -168,13 +200,10 @@ extern "C" {
 tern_status tern_tensor_load_npy(tern_context* context, const char* path, tern_tensor** tensor) noexcept {
   return guard([&]() -> tern_status {
     TERN_CHECK_NOT_NULL(context);
-    TERN_CHECK_NOT_NULL(path);
     TERN_CHECK_NOT_NULL(tensor);
-    Bytes file;
     NpyArray array;
     Ref<Tensor> t;
-    TERN_TRY(load_file(path, LoadMode::map, kMostBytes, &file));
-    TERN_TRY(read_npy(file, path, &array));
+    TERN_TRY(load_npy(path, &array));
     TERN_TRY(Tensor::create(*to_object(context), array.dtype, array.shape, &t));
     TERN_TRY(copy_whole(t->data(), t->bytes(), array.data, array.bytes, path));
     *tensor = to_handle(t.detach());
@@ -191,23 +220,8 @@ tern_status tern_data_create_arrays(tern_context* context, const char* const* na
                                     int32_t num_arrays, const tern_data_options* options, tern_data** data) noexcept {
   return guard([&]() -> tern_status {
     if (!kHere) return left_out(Capability::training, "tern_data_create_arrays");
-    TERN_CHECK_NOT_NULL(context);
-    TERN_CHECK_NOT_NULL(names);
     TERN_CHECK_NOT_NULL(arrays);
-    TERN_CHECK_NOT_NULL(data);
-    tern_data_options o;
-    TERN_TRY(read_data_options(options, &o));
-    TERN_TRY(check_names(names, num_arrays));
-    auto source = std::make_shared<data::Source>();
-    for (int32_t i = 0; i < num_arrays; ++i) {
-      TERN_TRY(check_not_null(arrays[i], "an array"));
-      const Tensor* t = to_object(arrays[i]);
-      t->retain();
-      const std::shared_ptr<const void> owner(t, [](const void* held) { static_cast<const Tensor*>(held)->release(); });
-      TERN_TRY(add_array(*source, names[i], t->dtype(), t->shape(), t->data(), owner));
-    }
-    make(to_object(context), std::move(source), o, data);
-    return TERN_OK;
+    return open_arrays(context, names, arrays, nullptr, num_arrays, options, data);
   });
 }
 
@@ -215,24 +229,8 @@ tern_status tern_data_open_npy(tern_context* context, const char* const* names, 
                                int32_t num_files, const tern_data_options* options, tern_data** data) noexcept {
   return guard([&]() -> tern_status {
     if (!kHere) return left_out(Capability::training, "tern_data_open_npy");
-    TERN_CHECK_NOT_NULL(context);
-    TERN_CHECK_NOT_NULL(names);
     TERN_CHECK_NOT_NULL(paths);
-    TERN_CHECK_NOT_NULL(data);
-    tern_data_options o;
-    TERN_TRY(read_data_options(options, &o));
-    TERN_TRY(check_names(names, num_files));
-    auto source = std::make_shared<data::Source>();
-    for (int32_t i = 0; i < num_files; ++i) {
-      TERN_TRY(check_not_null(paths[i], "a path"));
-      Bytes file;
-      NpyArray array;
-      TERN_TRY(load_file(paths[i], LoadMode::map, kMostBytes, &file));
-      TERN_TRY(read_npy(file, paths[i], &array));
-      TERN_TRY(add_array(*source, names[i], array.dtype, array.shape, array.data, array.owner));
-    }
-    make(to_object(context), std::move(source), o, data);
-    return TERN_OK;
+    return open_arrays(context, names, nullptr, paths, num_files, options, data);
   });
 }
 
