@@ -46,18 +46,25 @@ void write_field(const Source& s, const Field& field, int64_t index, void* out) 
   const uint64_t end =
       s.begins.empty() ? std::min<uint64_t>(s.ids.size(), begin + (uint64_t)s.length + 1) : s.begins[(size_t)index + 1];
   const uint32_t* ids = s.ids.data() + begin;
-  const int64_t n = (int64_t)(end - begin);
-  int64_t* to = static_cast<int64_t*>(out);
-  for (int64_t t = 0; t < s.length; ++t) {
-    switch (field.content) {
-      case Content::array: break;
-      case Content::tokens: to[t] = t < n ? (int64_t)(ids[t] & ~kLearnt) : s.padding; break;
-      case Content::next:
-        to[t] = t + 1 < n && ids[t + 1] & kLearnt ? (int64_t)(ids[t + 1] & ~kLearnt) : kNoLabel;
-        break;
-      case Content::mask: to[t] = t < n; break;
-    }
+  const int64_t n = std::min((int64_t)(end - begin), s.length);
+  int64_t* const to = static_cast<int64_t*>(out);
+  int64_t t = 0, rest = 0;
+  switch (field.content) {
+    case Content::array: return;
+    case Content::tokens:
+      for (; t < n; ++t) to[t] = (int64_t)(ids[t] & ~kLearnt);
+      rest = s.padding;
+      break;
+    case Content::next:
+      for (const int64_t last = std::min((int64_t)(end - begin) - 1, s.length); t < last; ++t)
+        to[t] = ids[t + 1] & kLearnt ? (int64_t)(ids[t + 1] & ~kLearnt) : kNoLabel;
+      rest = kNoLabel;
+      break;
+    case Content::mask:
+      for (; t < n; ++t) to[t] = 1;
+      break;
   }
+  std::fill(to + t, to + s.length, rest);
 }
 
 }  // namespace tern::data

@@ -116,6 +116,7 @@ tern_status read_text(std::string_view text, const char* name, std::shared_ptr<c
   int32_t end = -1;
   TERN_TRY(begin_tokens(*tokenizer, options, out, &end));
   if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
+  out->ids.reserve(text.size() / 4);  // most texts have fewer tokens: the list need not grow
   Documents documents(text, options.separator);
   std::string_view document;
   std::vector<int32_t> ids;

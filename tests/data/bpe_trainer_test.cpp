@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 
+#include "base/file.h"
 #include "base/status.h"
 #include "data/bpe_trainer.h"
 #include "data/random.h"
@@ -97,6 +98,35 @@ TEST(BpeTrainer, FollowsTheRule) {
     EXPECT_GT(got.size(), 5u);
     ASSERT_EQ(got, want) << "seed " << seed;
   }
+}
+
+std::string read_file(const char* name) {
+  Bytes b;
+  EXPECT_EQ(load_file((std::string(TERN_SOURCE_DIR) + "/tests/data/" + name).c_str(), LoadMode::copy, 1 << 20, &b),
+            TERN_OK);
+  return {(const char*)b.data, (size_t)b.size};
+}
+
+// The vocabulary of Hugging Face's trainer, and its ids: make_goldens.py.
+TEST(BpeTrainer, EqualsHuggingFace) {
+  const std::string text = read_file("corpus.txt"), golden = read_file("bpe_golden.txt");
+  const TokenizerDef d = trained(text, 900, {"<|endoftext|>", "<pad>"});
+  ASSERT_EQ(d.pieces.size(), 900u);
+  std::shared_ptr<const Tokenizer> t;
+  ASSERT_EQ(Tokenizer::create(d, &t), TERN_OK);
+  std::vector<int32_t> ids;
+  ASSERT_EQ(t->encode(text, tokens::kParseSpecial, &ids), TERN_OK);
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const int32_t id : ids)
+    for (int shift = 0; shift < 32; shift += 8) hash = (hash ^ ((uint32_t)id >> shift & 255)) * 0x100000001b3;
+  char first[64];
+  std::snprintf(first, sizeof first, "%zu %016llx\n", ids.size(), (unsigned long long)hash);
+  std::string ours = first, piece;
+  for (uint32_t id = 0; id < 900; ++id) {
+    tokens::to_byte_alphabet(d.pieces[id], &piece);
+    ours += piece + "\n";
+  }
+  EXPECT_EQ(ours, golden);
 }
 
 TEST(BpeTrainer, MinimumCount) {
