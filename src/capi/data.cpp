@@ -158,17 +158,15 @@ tern_status check_batch(const tern_data& d, int64_t batch, int32_t num_tensors) 
   return TERN_OK;
 }
 
-// One tensor for each field; those in `old` that nobody else holds, and that have the shape, are used again.
-tern_status make_tensors(const tern_data& d, int64_t batch, const std::vector<Ref<Tensor>>& old,
-                         std::vector<Ref<Tensor>>* out) {
-  for (size_t i = 0; i < d.samples.source->fields.size(); ++i) {
-    const Field& f = d.samples.source->fields[i];
+// One tensor for each field; those that nobody else holds, and that have the shape, stay.
+tern_status make_tensors(const tern_data& d, int64_t batch, std::vector<Ref<Tensor>>* tensors) {
+  const std::vector<Field>& fields = d.samples.source->fields;
+  tensors->resize(fields.size());
+  for (size_t i = 0; i < fields.size(); ++i) {
     Shape shape{batch};
-    for (const int64_t n : f.shape) shape.push(n);
-    Ref<Tensor> t;
-    if (i < old.size() && old[i]->unique() && old[i]->shape() == shape) t = old[i];
-    else TERN_TRY(Tensor::create(*d.context, f.dtype, shape, &t));
-    out->push_back(std::move(t));
+    for (const int64_t n : fields[i].shape) shape.push(n);
+    Ref<Tensor>& t = (*tensors)[i];
+    if (!t || !t->unique() || !(t->shape() == shape)) TERN_TRY(Tensor::create(*d.context, fields[i].dtype, shape, &t));
   }
   return TERN_OK;
 }
@@ -320,20 +318,18 @@ tern_status tern_data_next(tern_data* data, int64_t batch, const tern_tensor** t
     TERN_TRY(s.begin_batch(data->position, batch, &begin));
     if (!checked_add(begin, batch, &end))
       return TERN_FAIL(TERN_ERR_LIMIT, "%" PRId64 " samples have been drawn: no more positions", data->position);
-    std::vector<Ref<Tensor>> made;
-    TERN_TRY(make_tensors(*data, batch, data->batch, &made));
+    TERN_TRY(make_tensors(*data, batch, &data->batch));
     for (int64_t i = 0; i < batch; ++i) {
       const int64_t index = s.drawn(begin + i);
-      for (size_t k = 0; k < made.size(); ++k) {
+      for (size_t k = 0; k < data->batch.size(); ++k) {
         const Field& f = s.source->fields[k];
-        uint8_t* out = static_cast<uint8_t*>(made[k]->data()) + (uint64_t)i * f.bytes;
+        uint8_t* out = static_cast<uint8_t*>(data->batch[k]->data()) + (uint64_t)i * f.bytes;
         write_field(*s.source, f, index, out);
         if ((int32_t)k == s.augmentation.field)
           augment(s.augmentation, f, mix(~s.order.seed), (uint64_t)(begin + i), out, &data->spare);
       }
     }
     data->position = end;
-    data->batch = std::move(made);
     hand_over(data->batch, tensors);
     return TERN_OK;
   });
@@ -352,7 +348,7 @@ tern_status tern_data_get(const tern_data* data, int64_t begin, int64_t batch, c
       return TERN_FAIL(TERN_ERR_INDEX, "sample %" PRId64 ": there are %" PRId64, begin, s.size());
     const int64_t n = std::min(batch, s.size() - begin);
     std::vector<Ref<Tensor>> made;
-    TERN_TRY(make_tensors(*data, n, {}, &made));
+    TERN_TRY(make_tensors(*data, n, &made));
     for (size_t k = 0; k < made.size(); ++k) {
       const Field& f = s.source->fields[k];
       for (int64_t i = 0; i < n; ++i)

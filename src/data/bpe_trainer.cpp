@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Words are counted once, and then only they are looked at. The counts of pairs are kept up to date as words are merged,
-// with a list of the words that each pair may be in; the most frequent pair is the top of a heap whose entries are
-// brought up to date when they come up.
+// Words are counted once, and then only they are looked at. The counts of pairs are kept up to date as words are
+// merged, with a list of the words that each pair may be in; the most frequent pair is the top of a heap whose entries
+// are brought up to date when they come up.
 #include "data/bpe_trainer.h"
 
 #include <algorithm>

@@ -16,8 +16,8 @@ class BpeTrainer {
   BpeTrainer();
   ~BpeTrainer();
 
-  // Counts the words of a text; several texts may come. Any bytes are taken. Words of more than kMostWord bytes count as
-  // words of so many, or the length of one would be the time of all merges.
+  // Counts the words of a text; several texts may come. Any bytes are taken. Words of more than kMostWord bytes count
+  // as words of so many, or the length of one would be the time of all merges.
   // Errors: TERN_ERR_LIMIT (more than 2^31 different words).
   static constexpr size_t kMostWord = 512;
   tern_status add(std::string_view text);
