@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 # In the order in which they build on each other.
-FILES = ("types", "status", "context", "tensor", "model", "state", "session", "tokenizer", "chat", "generator", "vision", "track", "import")
+FILES = ("types", "status", "context", "tensor", "model", "state", "session", "tokenizer", "data", "chat", "generator", "vision", "track", "import")
 
 
 @dataclass

@@ -62,7 +62,7 @@ file(GLOB image_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/image/*.cpp)
 tern_test(image_test ${image_tests} LIBS tern_image tern_base)
 tern_budgets()
 
-foreach(folder capi format text fuzz runtime tracking bindings architecture)
+foreach(folder capi format text data fuzz runtime tracking bindings architecture)
   if(EXISTS ${PROJECT_SOURCE_DIR}/tests/${folder}/CMakeLists.txt)
     add_subdirectory(${PROJECT_SOURCE_DIR}/tests/${folder} ${PROJECT_BINARY_DIR}/tests/${folder})
   endif()

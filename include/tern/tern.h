@@ -11,5 +11,6 @@
 #include "tern/vision.h"
 #include "tern/track.h"
 #include "tern/chat.h"
+#include "tern/data.h"
 
 #endif

@@ -39,14 +39,14 @@ tern_status check_id(const Tokenizer& t, int32_t id) {
   return TERN_FAIL(TERN_ERR_INDEX, "token %d: the vocabulary has %u", id, t.size());
 }
 
-tern_status make(tokens::TokenizerDef def, tern_tokenizer** tokenizer) {
+}  // namespace
+
+tern_status tern::capi::make_tokenizer(tokens::TokenizerDef def, tern_tokenizer** tokenizer) {
   auto made = std::make_unique<tern_tokenizer>();
   TERN_TRY(Tokenizer::create(std::move(def), &made->tokenizer));
   *tokenizer = made.release();
   return TERN_OK;
 }
-
-}  // namespace
 
 extern "C" {
 
@@ -57,7 +57,7 @@ tern_status tern_tokenizer_create(const void* json, size_t bytes, tern_tokenizer
     TERN_CHECK_NOT_NULL(tokenizer);
     tokens::TokenizerDef def;
     TERN_TRY(tokens::read_tokenizer_json({static_cast<const char*>(json), bytes}, &def));
-    return make(std::move(def), tokenizer);
+    return make_tokenizer(std::move(def), tokenizer);
   });
 }
 
@@ -73,7 +73,7 @@ tern_status tern_tokenizer_create_from_model(const tern_model* model, tern_token
     tokens::TokenizerDef def;
     TERN_TRY(
         tokens::read_stored_tokenizer({static_cast<const char*>(m.tokenizer.bytes), (size_t)m.tokenizer_bytes}, &def));
-    return make(std::move(def), tokenizer);
+    return make_tokenizer(std::move(def), tokenizer);
   });
 }
 

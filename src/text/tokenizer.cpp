@@ -59,26 +59,40 @@ std::string shown(std::string_view text) { return std::string(text.substr(0, 60)
 
 }  // namespace
 
+namespace {
+constexpr bool is_printable(uint32_t byte) {
+  return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || (byte >= 174 && byte <= 255);
+}
+// Printable bytes are themselves; the others, in order, are the characters from U+0100 on.
+constexpr auto kOthers = [] {
+  std::array<uint8_t, 68> list{};
+  size_t n = 0;
+  for (uint32_t b = 0; b < 256; ++b)
+    if (!is_printable(b)) list[n++] = (uint8_t)b;
+  return list;
+}();
+}  // namespace
+
 bool from_byte_alphabet(std::string_view piece, std::string* bytes) {
-  // Printable bytes are themselves; the others, in order, are the characters from U+0100 on.
-  static constexpr auto kOthers = [] {
-    std::array<uint8_t, 68> list{};
-    size_t n = 0;
-    for (int b = 0; b < 256; ++b)
-      if (!((b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174)) list[n++] = (uint8_t)b;
-    return list;
-  }();
   bytes->clear();
   const uint8_t *p = (const uint8_t*)piece.data(), *const end = p + piece.size();
   while (p < end) {
     const Char c = read_char(p, end);
     p += c.size;
-    if ((c.code >= 33 && c.code <= 126) || (c.code >= 161 && c.code <= 172) || (c.code >= 174 && c.code <= 255))
-      bytes->push_back((char)c.code);
+    if (is_printable(c.code)) bytes->push_back((char)c.code);
     else if (c.code >= 256 && c.code < 256 + kOthers.size()) bytes->push_back((char)kOthers[c.code - 256]);
     else return false;
   }
   return true;
+}
+
+void to_byte_alphabet(std::string_view bytes, std::string* piece) {
+  piece->clear();
+  for (const char c : bytes) {
+    const uint8_t byte = (uint8_t)c;
+    const auto other = std::find(kOthers.begin(), kOthers.end(), byte);
+    append_char(is_printable(byte) ? byte : 256 + (uint32_t)(other - kOthers.begin()), piece);
+  }
 }
 
 struct Tokenizer::Parts {

@@ -187,6 +187,7 @@ struct TokenizerDef {
 
 // Takes GPT-2's alphabet of printable characters off a piece. False: a character is none of it.
 bool from_byte_alphabet(std::string_view piece, std::string* bytes);
+void to_byte_alphabet(std::string_view bytes, std::string* piece);
 
 // ---- use ----
 

@@ -58,10 +58,15 @@ static tern_parameters* parameters;
 static tern_tensor *x, *row, *cache;
 static tern_vision *detector, *pose;
 static tern_model* words;
-static tern_tokenizer* tokenizer;
+static tern_tokenizer *tokenizer, *trained;
 static tern_detokenizer* detokenizer;
 static tern_chat* chat;
 static tern_chat_message chat_message = TERN_CHAT_MESSAGE_INIT;
+static tern_data *data, *pictures;
+static const char* const field_names[] = {"x", "y"};
+static const tern_tensor* field_arrays[2];
+static const char *npy_paths[1], *text_paths[1];
+static const char *npy_path, *text_path, *records_path;
 static const char* const stops[] = {"x", "yz"};
 static const int32_t ids[2] = {257, 10};
 static const char tokenizer_json[] =
@@ -201,6 +206,40 @@ CALL(chat_encode, tern_chat_encode((tern_chat*)a[0].p, (tern_chat_message*)a[1].
                                    (uint32_t)a[4].n, (int32_t*)a[5].p, (size_t)a[6].n, (size_t*)a[7].p))
 CALL(chat_get_ends, tern_chat_get_ends((tern_chat*)a[0].p, (const int32_t**)a[1].p, (size_t*)a[2].p))
 
+CALL(load_npy, tern_tensor_load_npy((tern_context*)a[0].p, (const char*)a[1].p, (tern_tensor**)a[2].p))
+CALL(data_options_init, tern_data_options_init((tern_data_options*)a[0].p, (size_t)a[1].n))
+CALL(data_create_arrays,
+     tern_data_create_arrays((tern_context*)a[0].p, (const char* const*)a[1].p, (const tern_tensor* const*)a[2].p,
+                             I32(3), (const tern_data_options*)a[4].p, (tern_data**)a[5].p))
+CALL(data_open_npy, tern_data_open_npy((tern_context*)a[0].p, (const char* const*)a[1].p, (const char* const*)a[2].p,
+                                       I32(3), (const tern_data_options*)a[4].p, (tern_data**)a[5].p))
+CALL(data_open_text, tern_data_open_text((tern_context*)a[0].p, (const char*)a[1].p, (const tern_tokenizer*)a[2].p,
+                                         (const tern_data_options*)a[3].p, (tern_data**)a[4].p))
+CALL(data_open_jsonl, tern_data_open_jsonl((tern_context*)a[0].p, (const char*)a[1].p, (const tern_tokenizer*)a[2].p,
+                                           (const tern_data_options*)a[3].p, (tern_data**)a[4].p))
+/* One result more than the table releases. */
+static tern_status data_split(value* a) {
+  tern_data* train = NULL;
+  const tern_status s = tern_data_split((const tern_data*)a[0].p, 0.5, 0, a[1].p ? &train : NULL, (tern_data**)a[2].p);
+  tern_data_release(train);
+  return s;
+}
+CALL(data_get_field, tern_data_get_field((const tern_data*)a[0].p, I32(1), (tern_data_field*)a[2].p))
+CALL(data_next, tern_data_next((tern_data*)a[0].p, a[1].n, (const tern_tensor**)a[2].p, I32(3)))
+CALL(data_get,
+     tern_data_get((const tern_data*)a[0].p, a[1].n, a[2].n, (const tern_tensor**)a[3].p, I32(4), (int64_t*)a[5].p))
+CALL(data_seek, tern_data_seek((tern_data*)a[0].p, a[1].n))
+CALL(augmentation_options_init, tern_augmentation_options_init((tern_augmentation_options*)a[0].p, (size_t)a[1].n))
+CALL(data_set_augmentation, tern_data_set_augmentation((tern_data*)a[0].p, (const tern_augmentation_options*)a[1].p))
+CALL(tokenizer_train_options_init,
+     tern_tokenizer_train_options_init((tern_tokenizer_train_options*)a[0].p, (size_t)a[1].n))
+CALL(tokenizer_train, tern_tokenizer_train((const char*)a[0].p, (size_t)a[1].n, I32(2),
+                                           (const tern_tokenizer_train_options*)a[3].p, (tern_tokenizer**)a[4].p))
+CALL(tokenizer_train_files,
+     tern_tokenizer_train_files((const char* const*)a[0].p, I32(1), I32(2), (const tern_tokenizer_train_options*)a[3].p,
+                                (tern_tokenizer**)a[4].p))
+CALL(tokenizer_save, tern_tokenizer_save((const tern_tokenizer*)a[0].p, (const char*)a[1].p))
+
 #define RELEASE(type) \
   static void release_##type(void* p) { tern_##type##_release((tern_##type*)p); }
 RELEASE(cancel)
@@ -217,6 +256,7 @@ RELEASE(camera_motion)
 RELEASE(tokenizer)
 RELEASE(detokenizer)
 RELEASE(chat)
+RELEASE(data)
 
 /* Functions without a status: what they say to NULL and to numbers out of range. */
 static void no_status(void) {
@@ -245,6 +285,10 @@ static void no_status(void) {
   CHECK(tern_tokenizer_num_tokens(NULL) == -1 && tern_tokenizer_get_role(NULL, 0) == -1 &&
         tern_tokenizer_get_role(tokenizer, -1) == -1 && tern_tokenizer_get_role(tokenizer, 4) == -1 &&
         tern_tokenizer_get_role(tokenizer, TERN_TOKEN_ROLE_END) == 260);
+  CHECK(tern_data_num_samples(NULL) == -1 && tern_data_num_fields(NULL) == -1 && tern_data_num_skipped(NULL) == 0 &&
+        tern_data_num_classes(NULL) == 0 && !tern_data_class_name(NULL, 0) && !tern_data_class_name(data, -1) &&
+        !tern_data_class_name(data, INT64_MAX) && tern_data_position(NULL) == -1);
+  tern_data_release(NULL);
   tern_tokenizer_release(NULL);
   tern_detokenizer_release(NULL);
   CHECK(!tern_chat_template(NULL) && tern_detokenizer_stopped(NULL) == 0 && tern_detokenizer_stopped(detokenizer) == 0);
@@ -299,6 +343,13 @@ static const char* const kNoStatus[] = {"tern_version",
                                         "tern_vision_keypoint_name",
                                         "tern_vision_get_kind",
                                         "tern_vision_similarity",
+                                        "tern_data_num_samples",
+                                        "tern_data_num_fields",
+                                        "tern_data_num_skipped",
+                                        "tern_data_num_classes",
+                                        "tern_data_class_name",
+                                        "tern_data_position",
+                                        "tern_data_release",
                                         "tern_tokenizer_num_tokens",
                                         "tern_tokenizer_get_role",
                                         "tern_tokenizer_release",
@@ -332,6 +383,10 @@ static const tern_run_options run_options = TERN_RUN_OPTIONS_INIT;
 static const tern_vision_options vision_options = TERN_VISION_OPTIONS_INIT;
 static const tern_generator_options generator_options = TERN_GENERATOR_OPTIONS_INIT;
 static tern_chat_options chat_options = TERN_CHAT_OPTIONS_INIT;
+static const tern_data_options data_options = TERN_DATA_OPTIONS_INIT;
+static const tern_data_field data_field = TERN_DATA_FIELD_INIT;
+static const tern_augmentation_options augmentation_options = TERN_AUGMENTATION_OPTIONS_INIT;
+static const tern_tokenizer_train_options train_options = TERN_TOKENIZER_TRAIN_OPTIONS_INIT;
 static const tern_tracker_options tracker_options = TERN_TRACKER_OPTIONS_INIT;
 static const tern_camera_motion_options motion_options = TERN_CAMERA_MOTION_OPTIONS_INIT;
 static const tern_device_info device_info = TERN_DEVICE_INFO_INIT;
@@ -545,6 +600,51 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
        {H(chat), S(chat_message), N(1, 2, 0, INT64_MAX), N(0, 2, 2, INT64_MAX), N(0, 2, 2, UINT32_MAX), W(64),
         N(16, 0, 0), W(8)},
        NULL},
+      {"tern_tensor_load_npy", load_npy, {H(context), H(npy_path), W(POINTER)}, release_tensor},
+      {"tern_data_options_init", data_options_init, {INIT_SIZE(tern_data_options)}, NULL},
+      {"tern_data_create_arrays",
+       data_create_arrays,
+       {H(context), H(field_names), H(field_arrays), N(2, 4, 0, -1, 257, INT32_MIN), SO(data_options), W(POINTER)},
+       release_data},
+      {"tern_data_open_npy",
+       data_open_npy,
+       {H(context), H(field_names), H(npy_paths), N(1, 4, 0, -1, 257, INT32_MIN), SO(data_options), W(POINTER)},
+       release_data},
+      {"tern_data_open_text",
+       data_open_text,
+       {H(context), H(text_path), H(tokenizer), SO(data_options), W(POINTER)},
+       release_data},
+      {"tern_data_open_jsonl",
+       data_open_jsonl,
+       {H(context), H(records_path), H(tokenizer), SO(data_options), W(POINTER)},
+       release_data},
+      {"tern_data_split", data_split, {H(data), W(POINTER), W(POINTER)}, release_data},
+      {"tern_data_get_field", data_get_field, {H(data), N(0, 4, -1, 2, INT32_MAX, INT32_MIN), R(data_field)}, NULL},
+      {"tern_data_next",
+       data_next,
+       {H(data), N(1, 5, 0, -1, (1 << 24) + 1, INT64_MAX, INT64_MIN), W(2 * POINTER), N(2, 4, 0, 1, 3, -1)},
+       NULL},
+      {"tern_data_get",
+       data_get,
+       {H(data), N(0, 4, -1, 2, INT64_MAX, INT64_MIN), N(1, 4, 0, -1, INT64_MAX, INT64_MIN), W(2 * POINTER),
+        N(2, 4, 0, 1, 3, -1), W(8)},
+       NULL},
+      {"tern_data_seek", data_seek, {H(data), N(0, 2, -1, INT64_MIN)}, NULL},
+      {"tern_augmentation_options_init", augmentation_options_init, {INIT_SIZE(tern_augmentation_options)}, NULL},
+      {"tern_data_set_augmentation", data_set_augmentation, {H(pictures), SO(augmentation_options)}, NULL},
+      {"tern_tokenizer_train_options_init",
+       tokenizer_train_options_init,
+       {INIT_SIZE(tern_tokenizer_train_options)},
+       NULL},
+      {"tern_tokenizer_train",
+       tokenizer_train,
+       {H(tokenizer_json), N(40, 1, 0), N(256, 4, 0, -1, 255, INT32_MAX), SO(train_options), W(POINTER)},
+       release_tokenizer},
+      {"tern_tokenizer_train_files",
+       tokenizer_train_files,
+       {H(text_paths), N(1, 3, 0, -1, INT32_MIN), N(256, 4, 0, -1, 255, INT32_MAX), SO(train_options), W(POINTER)},
+       release_tokenizer},
+      {"tern_tokenizer_save", tokenizer_save, {H(trained), H(file_in_folder("arguments.json"))}, NULL},
       {"tern_chat_get_ends", chat_get_ends, {H(chat), W(POINTER), W(8)}, NULL},
       {"tern_detokenizer_end", detokenizer_end, {H(detokenizer), W(POINTER), W(8)}, NULL},
   };
@@ -590,6 +690,9 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
         d->release(room[i].first);                                                                                     \
         break;                                                                                                         \
       }                                                                                                                \
+    if (s == TERN_OK && (d->call == data_next || d->call == data_get))                                                 \
+      for (i = 0; i < 2; ++i)                                                                                          \
+        tern_tensor_release(((const tern_tensor**)(void*)room[d->call == data_next ? 2 : 3].bytes)[i]);                \
     if (s == TERN_OK && d->call == session_run)                                                                        \
       for (i = 0; i < 2; ++i) tern_tensor_release(((const tern_tensor**)(void*)room[4].bytes)[i]);                     \
     if (s == TERN_OK && d->call == run_sequences) tern_tensor_release(((const tern_tensor**)(void*)room[7].bytes)[0]); \
@@ -658,6 +761,39 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
   return n;
 }
 
+static void write_all(const char* path, const char* part, size_t size, int times) {
+  FILE* f = fopen(path, "wb");
+  if (!CHECK(f != NULL)) exit(1);
+  while (times-- > 0) CHECK(fwrite(part, 1, size, f) == size);
+  fclose(f);
+}
+
+/* Files of training data, and data. */
+static void make_data(void) {
+  static const char record[] = "{\"text\":\"the\",\"label\":1}\n";
+  static const int64_t picture_dims[4] = {2, 4, 4, 1};
+  static const tern_tensor* of_pictures[1];
+  tern_tensor* p = NULL;
+  char npy[132];
+  npy_path = npy_paths[0] = strdup(file_in_folder("arguments.npy"));
+  text_path = text_paths[0] = strdup(file_in_folder("arguments.txt"));
+  records_path = strdup(file_in_folder("arguments.jsonl"));
+  memset(npy, ' ', 128);
+  memcpy(npy, "\x93NUMPY\x01\0\x76\0{'descr': '|u1', 'fortran_order': False, 'shape': (2, 2)}", 67);
+  npy[127] = '\n';
+  memset(npy + 128, 1, 4);
+  write_all(npy_path, npy, sizeof npy, 1);
+  write_all(text_path, "words and ", 10, 60);
+  write_all(records_path, record, sizeof record - 1, 2);
+  field_arrays[0] = field_arrays[1] = x;
+  NEED(tern_data_create_arrays(context, field_names, field_arrays, 2, NULL, &data));
+  NEED(tern_tensor_create(context, TERN_DTYPE_U8, picture_dims, 4, &p));
+  of_pictures[0] = p;
+  NEED(tern_data_create_arrays(context, field_names, of_pictures, 1, NULL, &pictures));
+  tern_tensor_release(p);
+  NEED(tern_tokenizer_train("words", 5, 256, NULL, &trained));
+}
+
 static void* read_all(const char* path, int64_t* bytes) {
   FILE* f = fopen(path, "rb");
   void* data;
@@ -722,6 +858,7 @@ NEED(tern_tracker_create(NULL, &tracker));
 NEED(tern_tracker_save(tracker, saved, sizeof saved, &saved_bytes));
 NEED(tern_camera_motion_create(NULL, &motion));
 x = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16);
+make_data();
 row = make_tensor(context, TERN_DTYPE_F32, 1, 32, 0);
 cache = make_tensor(context, TERN_DTYPE_F32, 2, 16, 4);
 inputs[0] = x;
@@ -742,6 +879,15 @@ close(fd);
 remove(file_in_folder("arguments.state"));
 remove(file_in_folder("arguments.session"));
 remove(file_in_folder("arguments.json"));
+tern_data_release(data);
+tern_data_release(pictures);
+tern_tokenizer_release(trained);
+remove(npy_path);
+remove(text_path);
+remove(records_path);
+free((void*)(uintptr_t)npy_path);
+free((void*)(uintptr_t)text_path);
+free((void*)(uintptr_t)records_path);
 tern_detokenizer_release(detokenizer);
 tern_chat_release(chat);
 tern_tokenizer_release(tokenizer);

@@ -36,6 +36,10 @@ SIZE(tern_camera_motion_options, 12)
 SIZE(tern_token_info, 48)
 SIZE(tern_chat_options, 24)
 SIZE(tern_chat_message, 32)
+SIZE(tern_data_options, 72)
+SIZE(tern_data_field, 88)
+SIZE(tern_augmentation_options, 28)
+SIZE(tern_tokenizer_train_options, 24)
 SIZE(tern_import_options, 88)
 SIZE(tern_task_key, 64)
 SIZE(tern_recipe, 32)
@@ -72,6 +76,10 @@ tern_intermediate intermediate = TERN_INTERMEDIATE_INIT;
 tern_picture picture = TERN_PICTURE_INIT;
 tern_vision_options vision_options = TERN_VISION_OPTIONS_INIT;
 tern_generator_options generator_options = TERN_GENERATOR_OPTIONS_INIT;
+tern_data_options data_options = TERN_DATA_OPTIONS_INIT;
+tern_data_field data_field = TERN_DATA_FIELD_INIT;
+tern_augmentation_options augmentation_options = TERN_AUGMENTATION_OPTIONS_INIT;
+tern_tokenizer_train_options train_options = TERN_TOKENIZER_TRAIN_OPTIONS_INIT;
 tern_import_options import_options = TERN_IMPORT_OPTIONS_INIT;
 tern_task_key task_key = TERN_TASK_KEY_INIT;
 tern_recipe recipe = TERN_RECIPE_INIT;

@@ -117,6 +117,39 @@ static void texts(tern_context* context) {
   tern_model_release(model);
 }
 
+static void data(tern_context* context) {
+  static const char* const names[] = {"x"};
+  tern_tensor* x = make_tensor(context, TERN_DTYPE_F32, 2, 2, 2);
+  const tern_tensor* arrays[1];
+  tern_data *made = NULL, *other = NULL;
+  tern_tokenizer* tokenizer = NULL;
+  tern_data_field field = TERN_DATA_FIELD_INIT;
+  tern_data_options options = TERN_DATA_OPTIONS_INIT;
+  int64_t count = 7;
+  arrays[0] = x;
+  OK(tern_data_options_init(&options, sizeof options));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_data_create_arrays(context, names, arrays, 1, NULL, &made));
+  CHECK(says("TERN_TRAINING") && made == NULL);
+  FAILS(TERN_ERR_UNSUPPORTED, tern_data_open_npy(context, names, names, 1, NULL, &made));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_data_open_text(context, "x", tokenizer, NULL, &made));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_data_open_jsonl(context, "x", tokenizer, NULL, &made));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_data_split(made, 0.5, 0, &made, &other));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_data_get_field(made, 0, &field));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_data_next(made, 1, arrays, 1));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_data_get(made, 0, 1, arrays, 1, &count));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_data_seek(made, 0));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_data_set_augmentation(made, NULL));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_tokenizer_train("x", 1, 256, NULL, &tokenizer));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_tokenizer_train_files(names, 1, 256, NULL, &tokenizer));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_tokenizer_save(tokenizer, "x"));
+  CHECK(says("TERN_TRAINING") && made == NULL && other == NULL && tokenizer == NULL && count == 7);
+  CHECK(tern_data_num_samples(made) == -1 && tern_data_num_fields(made) == -1 && tern_data_position(made) == -1);
+  CHECK(tern_data_num_classes(made) == 0 && tern_data_num_skipped(made) == 0 && !tern_data_class_name(made, 0));
+  FAILS(TERN_ERR_NOT_FOUND, tern_tensor_load_npy(context, file_in_folder("none.npy"), &x));
+  tern_data_release(made);
+  tern_tensor_release(x);
+}
+
 static void refused(tern_context* context, const char* file, const char* op, const char* option) {
   tern_model* model = NULL;
   FAILS(TERN_ERR_UNSUPPORTED_OP, tern_model_load_file(context, file_in_folder(file), NULL, &model));
@@ -129,6 +162,7 @@ NEED(tern_context_create(NULL, &context));
 small(context);
 quarters(context);
 texts(context);
+data(context);
 refused(context, "train.tern", "sgd_update", "TERN_TRAINING");
 refused(context, "sequences.tern", "paged_attention", "TERN_TEXT");
 tern_context_release(context);

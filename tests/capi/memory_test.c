@@ -363,6 +363,95 @@ static void texts(void) {
   tern_context_release(context);
 }
 
+static void write_text(const char* path, const char* text) {
+  FILE* f = fopen(path, "wb");
+  if (!CHECK(f != NULL)) exit(1);
+  fputs(text, f);
+  fclose(f);
+}
+
+/* Training data: every allocation of opening, splitting and drawing them and of training a tokenizer fails. Drawing takes
+ * no memory once a batch has been drawn and released. */
+static void data(void) {
+  static const char* const names[] = {"x", "y"};
+  static const char* const special[] = {"<end>"};
+  tern_tokenizer_train_options train = TERN_TOKENIZER_TRAIN_OPTIONS_INIT;
+  tern_data_options options = TERN_DATA_OPTIONS_INIT;
+  tern_augmentation_options flip = TERN_AUGMENTATION_OPTIONS_INIT;
+  tern_context* context = NULL;
+  const int64_t dims[4] = {8, 5, 5, 1};
+  const tern_tensor* arrays[2];
+  tern_tensor *x = NULL, *y = NULL;
+  char lines[1024], json[1024], saved[1024];
+  long before, n;
+  strcpy(lines, file_in_folder("memory.txt"));
+  strcpy(json, file_in_folder("memory.jsonl"));
+  strcpy(saved, file_in_folder("memory.json"));
+  write_text(lines, "the cat and the dog\n\nthe dog and the cat and the others, who are more than a few\n");
+  write_text(json,
+             "{\"text\":\"the cat\",\"label\":\"a cat, by a name that is long\"}\n{\"text\":\"x\",\"label\":\"y\"}\n");
+  train.special = special;
+  train.num_special = 1;
+  options.length = 4;
+  flip.flip = 0.5f;
+  flip.shift = 2;
+  NEED(tern_context_create(NULL, &context));
+  NEED(tern_tensor_create(context, TERN_DTYPE_U8, dims, 4, &x));
+  y = make_tensor(context, TERN_DTYPE_I64, 1, 8, 0);
+  arrays[0] = x, arrays[1] = y;
+  for (n = 1, before = -1;; ++n) {
+    tern_tokenizer* t = NULL;
+    tern_data *a = NULL, *b = NULL, *c = NULL, *one = NULL, *two = NULL;
+    const tern_tensor *drawn[3] = {NULL, NULL, NULL}, *got[3] = {NULL, NULL, NULL};
+    int64_t count = 0;
+    int i;
+    failed = 0;
+    if (n > 1 && before < 0) before = live;
+    fail_at = allocations + n;
+    AGAIN(tern_tokenizer_train((const char*)"the cat and the dog and the cat", 31, 262, &train, &t), t == NULL);
+    AGAIN(tern_tokenizer_save(t, saved), 1);
+    AGAIN(tern_data_create_arrays(context, names, arrays, 2, NULL, &a), a == NULL);
+    AGAIN(tern_data_open_text(context, lines, t, &options, &b), b == NULL);
+    AGAIN(tern_data_open_jsonl(context, json, t, &options, &c), c == NULL);
+    AGAIN(tern_data_split(a, 0.25, 1, &one, &two), one == NULL && two == NULL);
+    AGAIN(tern_data_set_augmentation(one, &flip), 1);
+    AGAIN(tern_data_next(one, 3, drawn, 2), drawn[0] == NULL && drawn[1] == NULL && tern_data_position(one) == 0);
+    AGAIN(tern_data_get(c, 0, 2, got, 3, &count), got[0] == NULL && count == 0);
+    disarm();
+    CHECK(tern_tokenizer_num_tokens(t) > 259 && tern_data_num_classes(c) == 2 && tern_data_num_samples(b) > 3);
+    CHECK(tern_data_position(one) == 3 && count == 2);
+    for (i = 0; i < 3; ++i) tern_tensor_release(drawn[i]), tern_tensor_release(got[i]);
+    if (n == 1) {
+      long first;
+      NEED(tern_data_next(one, 40, drawn, 2)); /* all pictures but few are moved: the scratch is there now */
+      tern_tensor_release(drawn[0]);
+      tern_tensor_release(drawn[1]);
+      first = allocations;
+      for (i = 0; i < 10; ++i) {
+        NEED(tern_data_next(one, 40, drawn, 2));
+        tern_tensor_release(drawn[0]);
+        tern_tensor_release(drawn[1]);
+      }
+      CHECK(allocations == first);
+    }
+    tern_data_release(one);
+    tern_data_release(two);
+    tern_data_release(a);
+    tern_data_release(b);
+    tern_data_release(c);
+    tern_tokenizer_release(t);
+    CHECK(before < 0 || live == before);
+    if (!failed) break;
+  }
+  CHECK(n > 100);
+  remove(lines);
+  remove(json);
+  remove(saved);
+  tern_tensor_release(x);
+  tern_tensor_release(y);
+  tern_context_release(context);
+}
+
 static void runs_take_no_memory(void) {
   static const char* const names[] = {"small.tern", "counter.tern"};
   int k, i;
@@ -497,6 +586,7 @@ every_allocation_fails();
 runs_take_no_memory();
 tasks();
 texts();
+data();
 generators();
 host_allocator();
 MAIN_END("memory")

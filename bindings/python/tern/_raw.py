@@ -155,6 +155,27 @@ TERN_TOKEN_ROLE_END = 1
 TERN_TOKEN_ROLE_UNKNOWN = 2
 TERN_TOKEN_ROLE_PADDING = 3
 
+# batches follow the order of the source; without it each epoch has a random one
+TERN_DATA_IN_ORDER = 1
+# a batch that would reach into the next epoch begins there: what is left of an epoch is
+# not drawn. Without it the batch takes the rest from the next epoch: all are full
+TERN_DATA_DROP_LAST = 2
+# documents and records that are of no use are counted (tern_data_num_skipped); without it
+# the first one is an error that names file, line and reason
+TERN_DATA_SKIP_BAD = 4
+# texts: the last window is padded if it is not full; without it it is dropped
+TERN_DATA_PAD_LAST = 8
+# no token is put behind a text
+TERN_DATA_NO_END = 16
+
+# tern_data_kind:
+# by the keys of the first record
+TERN_DATA_FOUND = 0
+# a text and its label: see tern_data_open_jsonl
+TERN_DATA_CLASSES = 1
+TERN_DATA_CHAT = 2
+TERN_DATA_COMPLETION = 3
+
 # answers begin behind an empty thought, where the template knows that (Qwen 3)
 TERN_CHAT_NO_THINKING = 1
 
@@ -559,6 +580,97 @@ class tern_token_info(Structure):
 
     def __init__(self, **values):
         super().__init__(**{**dict(struct_size=sizeof(tern_token_info)), **values})
+
+
+class tern_data_options(Structure):
+    """Text of the options is not needed after the call. Those of tokens are ignored where there are none."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # TERN_DATA_*
+        ("flags", c_uint32),
+        # of the order and of augmentations
+        ("seed", c_uint64),
+        # tokens of a sample, up to 2^20; 0 = 512
+        ("length", c_int32),
+        # of records: tern_data_kind
+        ("kind", c_int32),
+        # texts: what stands between documents; NULL = blank lines, "" = one document
+        ("separator", c_char_p),
+        # piece of the token that stands behind a text; NULL = the one that the tokenizer knows
+        # as the end of a text, or calls "<|endoftext|>", "</s>" or the like
+        ("end", c_char_p),
+        # chats: as in tern_chat_options
+        ("template_name", c_char_p),
+        # chats: as in tern_chat_create
+        ("template_source", c_char_p),
+        # [num_classes] names of labels, as of the data that a model was trained with; NULL =
+        # those that are in the file, sorted
+        ("classes", POINTER(c_char_p)),
+        # labels are below it; 0 = the file says how many there are
+        ("num_classes", c_int32),
+        ("reserved", c_int32),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_data_options)), **values})
+
+
+class tern_data_field(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("dtype", c_int32),
+        # borrowed from the data
+        ("name", c_char_p),
+        # [rank] of one sample
+        ("dims", c_int64 * 8),
+        ("rank", c_int32),
+        ("reserved", c_int32),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_data_field)), **values})
+
+
+class tern_augmentation_options(Structure):
+    """Changes pictures as they are drawn; what becomes of each follows from the seed and its position alone. First they are
+    moved, then mirrored, then pixel x becomes ((x - m) c + m) b, m being the mean of the picture, b and c uniform around
+    1. u8 is rounded and cut to 0..255."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # index of a field u8 or f32 [height, width, channels]
+        ("field", c_int32),
+        # probability with which left and right are swapped
+        ("flip", c_float),
+        # most pixels by which it is moved along each axis, less than its size
+        ("shift", c_int32),
+        # what comes in from outside when it is moved
+        ("fill", c_float),
+        # b is from 1 - brightness to 1 + brightness; at most 1
+        ("brightness", c_float),
+        # c likewise
+        ("contrast", c_float),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_augmentation_options)), **values})
+
+
+class tern_tokenizer_train_options(Structure):
+    """---- tokenizers made of texts ----"""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("num_special", c_int32),
+        # [num_special] special tokens, which get the first ids: "<|endoftext|>"
+        ("special", POINTER(c_char_p)),
+        # pairs that are there less often are not merged; 0 = 1
+        ("min_count", c_int64),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_tokenizer_train_options)), **values})
 
 
 class tern_chat_options(Structure):
@@ -1331,6 +1443,102 @@ FUNCTIONS = {
         c_int32, [c_void_p, POINTER(c_char_p), POINTER(c_size_t)],
         "detokenizer, text, bytes",
         'What is left: text that was held back, U+FFFD for a character that did not come to its end. The next token begins\nanother text.'),
+    "tern_tensor_load_npy": (
+        c_int32, [c_void_p, c_char_p, POINTER(c_void_p)],
+        "context, path, tensor",
+        'Reads a .npy file (format 1 to 3, any byte order, rows or columns first) as a tensor.\nErrors  TERN_ERR_NOT_FOUND, TERN_ERR_IO, TERN_ERR_MEMORY\n        TERN_ERR_CORRUPT    no such file, one that contradicts itself, an element type that tensors do not have'),
+    "tern_data_options_init": (
+        c_int32, [POINTER(tern_data_options), c_size_t],
+        "options, size",
+        ''),
+    "tern_data_create_arrays": (
+        c_int32, [c_void_p, POINTER(c_char_p), POINTER(c_void_p), c_int32, POINTER(tern_data_options), POINTER(c_void_p)],
+        "context, names, arrays, num_arrays, options, data",
+        'From arrays in memory: field i is called names[i] and has the rows of arrays[i], which are retained, not copied.\nnames    [num_arrays] UTF-8, not empty, all different; copied\narrays   [num_arrays] with the same first dim, the number of samples\nErrors   TERN_ERR_SHAPE, TERN_ERR_INVALID_ARGUMENT'),
+    "tern_data_open_npy": (
+        c_int32, [c_void_p, POINTER(c_char_p), POINTER(c_char_p), c_int32, POINTER(tern_data_options), POINTER(c_void_p)],
+        "context, names, paths, num_files, options, data",
+        'The same from .npy files, mapped where they need no conversion: nobody may cut them meanwhile.\nErrors   also those of tern_tensor_load_npy'),
+    "tern_data_open_text": (
+        c_int32, [c_void_p, c_char_p, c_void_p, POINTER(tern_data_options), POINTER(c_void_p)],
+        "context, path, tokenizer, options, data",
+        'From a text (UTF-8), for language models: its documents, each with the token for its end, are one sequence of tokens,\nwhich is cut into windows. Fields tokens and labels, i64 [length]; labels[t] is the token behind tokens[t], -100 at\npadding. Each token but the first is a label once. All is encoded by this call, and 4 bytes a token stay in memory.\nErrors   TERN_ERR_CORRUPT (bad UTF-8, less than a window), TERN_ERR_LIMIT (a document of 1 GiB), TERN_ERR_IO,\n         TERN_ERR_NOT_FOUND (the file, options.end), TERN_ERR_UNSUPPORTED (a character that is in no token)'),
+    "tern_data_open_jsonl": (
+        c_int32, [c_void_p, c_char_p, c_void_p, POINTER(tern_data_options), POINTER(c_void_p)],
+        "context, path, tokenizer, options, data",
+        'From JSON Lines, a record a line; empty lines are left out, longer records are cut to `length`.\n  TERN_DATA_CLASSES     {"text": "...", "label": 3} or "label": "name". Fields tokens and mask, i64 [length] (mask: 1\n                        for tokens, 0 for padding), and label, i64 []\n  TERN_DATA_CHAT        {"messages": [{"role": "user", "content": "..."}, ...]}. Fields tokens and labels as of a\n                        text, but labels are -100 for all but answers: what the messages "assistant" say, with the\n                        token that ends the turn. An answer that its chat template writes in another way once others\n                        follow is no label\n  TERN_DATA_COMPLETION  {"prompt": "...", "completion": "..."}. The same; the answer is the completion and the token\n                        that ends a text\nErrors   those of a text; TERN_ERR_CORRUPT (JSON, a record without what its kind has, nothing of an answer within\n         `length`), TERN_ERR_INDEX (a label out of range), TERN_ERR_LIMIT (a line of more than 64 MiB), and those of\n         tern_chat_create and tern_chat_encode'),
+    "tern_data_release": (
+        None, [c_void_p],
+        "data",
+        ''),
+    "tern_data_split": (
+        c_int32, [c_void_p, c_double, c_uint64, POINTER(c_void_p), POINTER(c_void_p)],
+        "data, share, seed, train, validation",
+        'Parts a set into two that share its memory, each in its order; `data` stays as it is. Which samples go where follows\nfrom the seed.\nshare       of the samples that goes to `validation`, more than 0, less than 1; at least one goes to each\ntrain       has the order, the seed and the augmentation of `data`, and position 0\nvalidation  is in order and not augmented\nErrors      TERN_ERR_INVALID_ARGUMENT'),
+    "tern_data_num_samples": (
+        c_int64, [c_void_p],
+        "data",
+        '-1 for NULL.'),
+    "tern_data_num_fields": (
+        c_int32, [c_void_p],
+        "data",
+        ''),
+    "tern_data_num_skipped": (
+        c_int64, [c_void_p],
+        "data",
+        'Documents or records that were skipped; 0 for NULL.'),
+    "tern_data_num_classes": (
+        c_int64, [c_void_p],
+        "data",
+        'Classes of labels; 0: there are none.'),
+    "tern_data_class_name": (
+        c_char_p, [c_void_p, c_int64],
+        "data, label",
+        'Name of a class, borrowed from the data; NULL: labels are numbers, or there is no such class.'),
+    "tern_data_get_field": (
+        c_int32, [c_void_p, c_int32, POINTER(tern_data_field)],
+        "data, index, field",
+        'Errors: TERN_ERR_INDEX.'),
+    "tern_data_next": (
+        c_int32, [c_void_p, c_int64, POINTER(c_void_p), c_int32],
+        "data, batch, tensors, num_tensors",
+        'The next batch, in the order of the epoch, augmented; the position moves behind it.\nbatch      samples, 1 to 2^24; may be more than there are\ntensors    [num_tensors] one for each field, [batch, ...]; retained for the caller, who releases each. Their memory\n           is used again when nobody holds them any more\nErrors     TERN_ERR_INVALID_ARGUMENT, TERN_ERR_MEMORY, TERN_ERR_LIMIT (TERN_DATA_DROP_LAST and more than an epoch)'),
+    "tern_data_get": (
+        c_int32, [c_void_p, c_int64, c_int64, POINTER(c_void_p), c_int32, POINTER(c_int64)],
+        "data, begin, batch, tensors, num_tensors, count",
+        'Samples `begin` and following in the order of the source, not augmented, as for a pass through all of them:\n  for (begin = 0; begin < tern_data_num_samples(data); begin += count) tern_data_get(data, begin, 32, ...)\ncount    how many there are: less than `batch` at the end\nErrors   TERN_ERR_INDEX (begin), TERN_ERR_INVALID_ARGUMENT, TERN_ERR_MEMORY'),
+    "tern_data_position": (
+        c_int64, [c_void_p],
+        "data",
+        'Samples drawn so far, with those left out by TERN_DATA_DROP_LAST: all that there is to save of a data set. Position p\nis in epoch p / tern_data_num_samples. -1 for NULL.'),
+    "tern_data_seek": (
+        c_int32, [c_void_p, c_int64],
+        "data, position",
+        'What is drawn next is what it would have been. Errors: TERN_ERR_INVALID_ARGUMENT (negative).'),
+    "tern_augmentation_options_init": (
+        c_int32, [POINTER(tern_augmentation_options), c_size_t],
+        "options, size",
+        ''),
+    "tern_data_set_augmentation": (
+        c_int32, [c_void_p, POINTER(tern_augmentation_options)],
+        "data, options",
+        'NULL: pictures are drawn as they are.\nErrors: TERN_ERR_INDEX, TERN_ERR_SHAPE (the field), TERN_ERR_INVALID_ARGUMENT.'),
+    "tern_tokenizer_train_options_init": (
+        c_int32, [POINTER(tern_tokenizer_train_options), c_size_t],
+        "options, size",
+        ''),
+    "tern_tokenizer_train": (
+        c_int32, [c_char_p, c_size_t, c_int32, POINTER(tern_tokenizer_train_options), POINTER(c_void_p)],
+        "text, bytes, num_tokens, options, tokenizer",
+        'Byte-level BPE of a text, cut into words by the rule of GPT-2: special tokens, the 256 bytes, then a token for each\nof the most frequent pairs; of pairs that are equally frequent the one with the smaller ids comes first. Any text is\nencoded, and comes back. Words of more than 512 bytes are counted in parts.\nnum_tokens  of the vocabulary, at least 256 and those that are special; fewer come of a text with fewer pairs\nErrors      TERN_ERR_INVALID_ARGUMENT (num_tokens, a special token, no text), TERN_ERR_LIMIT'),
+    "tern_tokenizer_train_files": (
+        c_int32, [POINTER(c_char_p), c_int32, c_int32, POINTER(tern_tokenizer_train_options), POINTER(c_void_p)],
+        "paths, num_paths, num_tokens, options, tokenizer",
+        'Of files. Errors: also TERN_ERR_NOT_FOUND, TERN_ERR_IO.'),
+    "tern_tokenizer_save": (
+        c_int32, [c_void_p, c_char_p],
+        "tokenizer, path",
+        "Writes a file tokenizer.json, which Hugging Face's library and `tern edit --tokenizer` read, over `path` when it is\ncomplete. Errors: TERN_ERR_UNSUPPORTED (another kind of tokenizer than those that are trained here), TERN_ERR_IO."),
     "tern_chat_options_init": (
         c_int32, [POINTER(tern_chat_options), c_size_t],
         "options, size",
