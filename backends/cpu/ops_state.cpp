@@ -129,45 +129,8 @@ tern_status prepare_sgd(Prepare& p) {
   return TERN_OK;
 }
 
-// Rows of an encoded tensor, plain.
-struct DecodeArgs {
-  const float* x = nullptr;
-  float* y = nullptr;
-  const EncodingInfo* encoding = nullptr;
-  MatrixSize size;
-};
-
-constexpr int64_t kDecodedRows = 8;  // of one unit
-
-const char* refuse_decode(const Graph& g, const Node& n) {
-  return g.value(n.in[0]).dtype == TERN_DTYPE_F32 ? nullptr : "the kernel takes f32 only";
-}
-
-void run_decode(const void* args, int64_t begin, int64_t end, void*) {
-  const DecodeArgs& a = *(const DecodeArgs*)args;
-  const int64_t last = std::min(end * kDecodedRows, a.size.rows), cols = a.size.cols;
-  for (int64_t i = begin * kDecodedRows; i < last; ++i) {
-    float* y = a.y + i * cols;
-    if (a.encoding->position)
-      for (int64_t j = 0; j < cols; ++j) y[j] = a.x[a.encoding->position(a.size, i, j)];
-    else
-      for (int64_t j = 0; j < cols; ++j) y[j] = (float)a.encoding->load(a.size, a.x, i, j);
-  }
-}
-
-tern_status prepare_decode(Prepare& p) {
-  DecodeArgs& a = p.args<DecodeArgs>();
-  a.encoding = &encoding_info(p.in(0).encoding);
-  a.size = matrix_size(p.in(0).encoding, p.in(0).shape);
-  p.pointer(a.x, p.node.in[0]);
-  p.pointer(a.y, p.node.out[0]);
-  p.call(run_decode, &a, (a.size.rows + kDecodedRows - 1) / kDecodedRows, 4.0 * kDecodedRows * (double)a.size.cols, 0);
-  return TERN_OK;
-}
-
-constexpr auto kOps = without_left_out({{&op_state_write, refuse_write, prepare_write},
-                                        {&op_sgd_update, refuse_sgd, prepare_sgd},
-                                        {&op_decode, refuse_decode, prepare_decode}});
+constexpr auto kOps =
+    without_left_out({{&op_state_write, refuse_write, prepare_write}, {&op_sgd_update, refuse_sgd, prepare_sgd}});
 
 }  // namespace
 

@@ -323,6 +323,17 @@ ValueId emit_node(Graph& g, Node node, int num_out, std::vector<ValueId>* outs) 
   return first;
 }
 
+ValueId emit_with(Graph& g, std::string_view name, std::initializer_list<ValueId> in, const void* attrs, size_t size) {
+  Node n;
+  n.op = find_op(name);
+  n.in = in;
+  if (n.op && n.op->attributes.size == size) std::memcpy(n.attributes.bytes, attrs, size);
+  else if (g.status == TERN_OK)
+    g.status =
+        TERN_FAIL(TERN_ERR_INTERNAL, "emit: no operator '%.*s' with these attributes", (int)name.size(), name.data());
+  return emit_node(g, std::move(n));
+}
+
 ValueId emit(Graph& g, std::string_view name, std::initializer_list<ValueId> in) {
   Node n;
   n.op = find_op(name);

@@ -303,16 +303,11 @@ inline ElementwiseStep step_of(const Node& node) {
 // `in`.
 ValueId emit_node(Graph& g, Node node, int num_out = -1, std::vector<ValueId>* outs = nullptr);
 ValueId emit(Graph& g, std::string_view op, std::initializer_list<ValueId> in);
+// attrs: `size` bytes, the operator's struct
+ValueId emit_with(Graph& g, std::string_view op, std::initializer_list<ValueId> in, const void* attrs, size_t size);
 template <class T>
 ValueId emit(Graph& g, std::string_view op, std::initializer_list<ValueId> in, const T& attrs) {
-  Node n;
-  n.op = find_op(op);
-  n.in = in;
-  if (n.op && n.op->attributes.size == sizeof(T)) n.attrs<T>() = attrs;
-  else if (g.status == TERN_OK)
-    g.status =
-        TERN_FAIL(TERN_ERR_INTERNAL, "emit: no operator '%.*s' with these attributes", (int)op.size(), op.data());
-  return emit_node(g, std::move(n));
+  return emit_with(g, op, in, &attrs, sizeof attrs);
 }
 
 // Short forms.
