@@ -9,6 +9,15 @@ foreach(capability TRAINING TEXT VISION)
   endif()
 endforeach()
 
+# Small code: -Oz where the compiler has it. With frame pointers the tables for exceptions are a fifth smaller, the code 2 %
+# larger.
+include(CheckCXXCompilerFlag)
+check_cxx_compiler_flag(-Oz tern_has_oz)
+set(tern_small $<IF:$<BOOL:${tern_has_oz}>,-Oz,-Os>)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  list(APPEND tern_small -fno-omit-frame-pointer)
+endif()
+
 function(tern_floor name)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cpp)
   add_library(tern_${name} OBJECT ${sources} ${ARGN})
@@ -18,7 +27,7 @@ function(tern_floor name)
   target_compile_definitions(tern_${name} PRIVATE ${tern_left_out})
   # Time is spent in kernels and in pixels; everything else is better small.
   if(NOT name STREQUAL "image")
-    target_compile_options(tern_${name} PRIVATE $<$<CONFIG:Release>:-Os>)
+    target_compile_options(tern_${name} PRIVATE $<$<CONFIG:Release>:${tern_small}>)
   endif()
   if(TERN_COVERAGE AND name MATCHES "^(format|passes|runtime|capi)$")
     target_compile_options(tern_${name} PRIVATE --coverage -O0)
@@ -178,7 +187,7 @@ foreach(source ${backends})
   target_include_directories(tern_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}
                              ${PROJECT_BINARY_DIR}/generated)
   target_compile_definitions(tern_${name} PRIVATE ${tern_left_out})
-  target_compile_options(tern_${name} PRIVATE -Wall -Wextra -fno-rtti $<$<CONFIG:Release>:-Os>)
+  target_compile_options(tern_${name} PRIVATE -Wall -Wextra -fno-rtti $<$<CONFIG:Release>:${tern_small}>)
   list(APPEND backend_objects $<TARGET_OBJECTS:tern_${name}>)
 endforeach()
 target_precompile_headers(tern_cpu PRIVATE <backends/cpu/prepare.h>)

@@ -6,9 +6,10 @@
 #include "kernels/cpu/formulas.h"
 #include "kernels/cpu/rows_f64.h"
 
-namespace tern::cpu::TERN_ISA {
-
+namespace tern::cpu::TERN_ISA_F64 {
 extern const RowsF64Kernels rows_f64_kernels;
+}
+namespace tern::cpu::TERN_ISA {
 
 namespace {
 
@@ -288,8 +289,8 @@ void double_row(const Walk& w, const char* const* p, const int* scalar, char* y,
   const double* operand[2] = {(const double*)p[0], (const double*)p[1]};
   const bool squares = a.op == Elementwise::pow && scalar[1] && *operand[1] == 2;
   const int other = squares ? 0 : 1;
-  rows_f64_kernels.binary_row(squares ? Elementwise::mul : a.op, operand[0], scalar[0], operand[other], scalar[other],
-                              (double*)y, n);
+  TERN_ISA_F64::rows_f64_kernels.binary_row(squares ? Elementwise::mul : a.op, operand[0], scalar[0], operand[other],
+                                            scalar[other], (double*)y, n);
 }
 
 void other_row(const Walk& w, const char* const* p, const int*, char* y, int64_t n) {
@@ -388,7 +389,7 @@ void unary(const void* args, int64_t begin, int64_t end, void*) {
     case TERN_DTYPE_BOOL: return truths(a.op.kind, (const uint8_t*)x, nullptr, (uint8_t*)y, n);
     case TERN_DTYPE_F64:
       if (asks) predicates(a.op, (const double*)x, (uint8_t*)a.y + first, n);
-      else rows_f64_kernels.unary_row(a.op, (const double*)x, (double*)y, n);
+      else TERN_ISA_F64::rows_f64_kernels.unary_row(a.op, (const double*)x, (double*)y, n);
       return;
     default: break;
   }

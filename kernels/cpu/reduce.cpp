@@ -6,9 +6,10 @@
 #include "kernels/cpu/math.h"
 #include "kernels/cpu/rows_f64.h"
 
-namespace tern::cpu::TERN_ISA {
-
+namespace tern::cpu::TERN_ISA_F64 {
 extern const RowsF64Kernels rows_f64_kernels;
+}
+namespace tern::cpu::TERN_ISA {
 
 namespace {
 
@@ -292,7 +293,7 @@ void reduce(const void* args, int64_t begin, int64_t end, void*) {
     case TERN_DTYPE_I32: return reduce_integers<int32_t, uint32_t>(a, begin, end, INT32_MIN, INT32_MAX);
     case TERN_DTYPE_I64: return reduce_integers<int64_t, uint64_t>(a, begin, end, INT64_MIN, INT64_MAX);
     case TERN_DTYPE_BOOL: return reduce_integers<uint8_t, uint32_t>(a, begin, end, 0, 1);
-    case TERN_DTYPE_F64: return rows_f64_kernels.reduce(args, begin, end, nullptr);
+    case TERN_DTYPE_F64: return TERN_ISA_F64::rows_f64_kernels.reduce(args, begin, end, nullptr);
     default: return reduce_f32(a, begin, end);
   }
 }

@@ -32,6 +32,7 @@ set(TERN_CPU_EXTENDS_dotprod neon)
 set(TERN_CPU_TILES_amx avx512vnni)  # and from where it takes the other *_int8.cpp
 set(TERN_CPU_TILES_amx_emulated baseline)
 set(TERN_CPU_EXTENDS_i8mm neon)
+set(TERN_CPU_F64_avx512 avx2)  # from where it takes the *_f64.cpp
 
 function(tern_add_cpu_kernels target)
   if(CMAKE_SIZEOF_VOID_P EQUAL 8 AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
@@ -89,12 +90,17 @@ function(tern_add_cpu_kernels target)
     if(NOT set STREQUAL plain)
       list(REMOVE_ITEM set_sources ${plain_sources})
     endif()
+    set(f64 ${base})
+    if(DEFINED TERN_CPU_F64_${base} AND TERN_CPU_F64_${base} IN_LIST sets)
+      set(f64 ${TERN_CPU_F64_${base}})
+      list(FILTER set_sources EXCLUDE REGEX "_f64\\.cpp$")
+    endif()
     set(objects ${target}_cpu_${set})
     add_library(${objects} OBJECT ${set_sources})
     target_include_directories(${objects} PRIVATE ${TERN_CPU_DIR}/../.. ${TERN_CPU_DIR}/../../src ${TERN_CPU_DIR}/../../include
                                ${PROJECT_BINARY_DIR}/generated)
     target_compile_features(${objects} PRIVATE cxx_std_20)
-    target_compile_definitions(${objects} PRIVATE TERN_ISA=${set} TERN_ISA_BASE=${base} TERN_ISA_INT8=${int8} TERN_ISA_PLAIN=${plain} NDEBUG)  # xsimd asserts
+    target_compile_definitions(${objects} PRIVATE TERN_ISA=${set} TERN_ISA_BASE=${base} TERN_ISA_INT8=${int8} TERN_ISA_PLAIN=${plain} TERN_ISA_F64=${f64} NDEBUG)  # xsimd asserts
     target_compile_options(${objects} PRIVATE ${TERN_CPU_OPTIMIZATION} -ffp-contract=off -fno-math-errno -fno-exceptions -fno-asynchronous-unwind-tables -fno-rtti
                            -fvisibility=hidden -fvisibility-inlines-hidden ${TERN_CPU_FLAGS_${set}})
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # GCC 12 warns about the "undefined" operands of its own AVX-512 headers

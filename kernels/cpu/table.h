@@ -47,7 +47,6 @@
 // clang-format off
 #define TERN_CPU_KERNELS(X) \
   X(MatmulKernels, matmul) \
-  X(MatmulF64Kernels, matmul_f64) \
   X(ConvKernels, conv) \
   X(Conv2dInputGradKernels, conv2d_input_grad) \
   X(Conv2dWeightGradKernels, conv2d_weight_grad) \
@@ -75,7 +74,6 @@
   X(ReduceKernels, reduce) \
   X(ResizeKernels, resize) \
   X(RoiAlignKernels, roi_align) \
-  X(RowsF64Kernels, rows_f64) \
   X(SoftmaxKernels, softmax) \
   X(TopkKernels, topk)
 // clang-format on
@@ -89,6 +87,11 @@
 // Those of 8-bit integers that sets with matrix tiles have of their own.
 #define TERN_CPU_TILE_KERNELS(X) \
   X(MatmulInt8Kernels, matmul_int8)
+
+// Those of f64, which vectors of 512 bits make little faster: models of f64 are few.
+#define TERN_CPU_F64_KERNELS(X) \
+  X(MatmulF64Kernels, matmul_f64) \
+  X(RowsF64Kernels, rows_f64)
 
 // Those without vectors: all sets have them of the first one.
 #define TERN_CPU_PLAIN_KERNELS(X) \
@@ -104,6 +107,7 @@ struct Kernels {
   TERN_CPU_KERNELS(TERN_MEMBER)
   TERN_CPU_INT8_KERNELS(TERN_MEMBER)
   TERN_CPU_TILE_KERNELS(TERN_MEMBER)
+  TERN_CPU_F64_KERNELS(TERN_MEMBER)
   TERN_CPU_PLAIN_KERNELS(TERN_MEMBER)
 #undef TERN_MEMBER
   const EncodedKernels* encodings[kNumEncodings];

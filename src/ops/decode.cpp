@@ -19,14 +19,10 @@ tern_status reference(RefArgs& a) {
 void vjp(VjpArgs& a) { a.set(0, a.dout(0)); }
 
 constexpr Case kCases[] = {
-    {"panels", "f32[70,5]@panel32"},
-    {"kernel", "f32[9,3,2,4]@panel32"},
-    {"half", "f16[33,4]@panel32"},
-    {"codes", "f32[9,40]@panel_int8"},
-    {"one", "f32[1,1]@panel32"},
-    {"plain", "f32[4,7]"},
-    {"empty", "f32[0,3]"},
-    {"integer", "i32[3]", "", 0, TERN_ERR_TYPE},
+    {"panels", "f32[70,5]@panel32"}, {"kernel", "f32[9,3,2,4]@panel32"},
+    {"half", "f16[33,4]@panel32"},   {"codes", "f32[9,40]@panel_int8"},
+    {"one", "f32[1,1]@panel32"},     {"plain", "f32[4,7]"},
+    {"empty", "f32[0,3]"},           {"integer", "i32[3]", "", 0, TERN_ERR_TYPE},
 };
 
 }  // namespace

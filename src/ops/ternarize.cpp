@@ -17,7 +17,7 @@ void decompose(DecomposeArgs& a) {
   if (!is_plain(g.value(w).encoding)) w = emit(g, "decode", {w});
   const DType dtype = g.value(a.in(0)).dtype;
   w = widened(g, w);
-  const ValueId mean = emit(g, "reduce_mean", {emit(g, "abs", {w})}, ReduceAttrs{.keep_dims = 0});
+  const ValueId mean = emit(g, "reduce_mean", {emit(g, "abs", {w})}, ReduceAttrs{});
   if (g.status != TERN_OK) return;
   const ValueId scale = emit(g, "max", {mean, scalar_like(g, mean, 1e-5)});
   const ValueId steps = emit(g, "round", {div(g, w, scale)});
@@ -28,12 +28,8 @@ void decompose(DecomposeArgs& a) {
 void vjp(VjpArgs& a) { a.set(0, a.dout(0)); }
 
 constexpr Case kCases[] = {
-    {"small", "f32[3,5]"},
-    {"panels", "f32[70,9]@panel32"},
-    {"zeros", "f32[2]{0,0}"},
-    {"half", "f16[4,3]", "", 4e-3},
-    {"empty", "f32[0,3]"},
-    {"integer", "i32[3]", "", 0, TERN_ERR_TYPE},
+    {"small", "f32[3,5]"},          {"panels", "f32[70,9]@panel32"}, {"zeros", "f32[2]{0,0}"},
+    {"half", "f16[4,3]", "", 4e-3}, {"empty", "f32[0,3]"},           {"integer", "i32[3]", "", 0, TERN_ERR_TYPE},
 };
 
 }  // namespace

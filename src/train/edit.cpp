@@ -57,8 +57,8 @@ bool is_product(const Node& n) {
 ValueId weight_of(const Graph& g, const Node& n) {
   if (!is_product(n) || n.in[1] == kNoValue) return kNoValue;
   ValueId w = n.in[1];
-  if (const int32_t from = g.value(w).producer;
-      from >= 0 && g.value(w).kind == ValueKind::node && std::string_view(g.nodes[(size_t)from].op->name) == "ternarize")
+  if (const int32_t from = g.value(w).producer; from >= 0 && g.value(w).kind == ValueKind::node &&
+                                                std::string_view(g.nodes[(size_t)from].op->name) == "ternarize")
     w = g.nodes[(size_t)from].in[0];
   return g.value(w).kind == ValueKind::parameter ? w : kNoValue;
 }
@@ -143,7 +143,8 @@ ValueId added_parameter(ModelDef& model, Graph& g, const std::string& name, cons
 }
 
 float initial_uniform(int64_t seed, std::string_view name, int64_t i) {
-  uint64_t x = checksum64(name.data(), name.size()) ^ (uint64_t)seed * 0x9e3779b97f4a7c15u ^ (uint64_t)i * 0xbf58476d1ce4e5b9u;
+  uint64_t x =
+      checksum64(name.data(), name.size()) ^ (uint64_t)seed * 0x9e3779b97f4a7c15u ^ (uint64_t)i * 0xbf58476d1ce4e5b9u;
   x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
   x = (x ^ x >> 27) * 0x94d049bb133111ebu;
   x ^= x >> 31;

@@ -93,13 +93,16 @@ tern_status GraphBuilder::end_signature() {
   Graph& graph = sig.graph;
   TERN_TRY(graph.status);
   if (graph.outputs.empty() && written_.empty())
-    return TERN_FAIL(TERN_ERR_STATE, "the signature '%s' has no output and writes nothing: tern_graph_output or "
-                     "tern_graph_write is missing", sig.name.c_str());
+    return TERN_FAIL(TERN_ERR_STATE,
+                     "the signature '%s' has no output and writes nothing: tern_graph_output or "
+                     "tern_graph_write is missing",
+                     sig.name.c_str());
   if (!written_.empty())
     for (const ValueId loss : losses_) emit(graph, "require_finite", {loss});
   // Outputs that are what a parameter or state holds are copied before it is written.
   for (ValueId& v : graph.outputs)
-    if (std::find(written_.begin(), written_.end(), root_of(graph, v)) != written_.end()) v = emit(graph, "decode", {v});
+    if (std::find(written_.begin(), written_.end(), root_of(graph, v)) != written_.end())
+      v = emit(graph, "decode", {v});
   TERN_TRY(graph.status);
   int32_t first = 0;
   order_nodes(graph, updates_last(graph, &first));
@@ -190,7 +193,8 @@ ValueId GraphBuilder::parameter(std::string_view name, const Tensor* content) {
     for (size_t i = 0; i < def_.parameters.size(); ++i) {
       if (def_.parameters[i].name != name) continue;
       if (content)
-        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "there is a parameter '%s' already", def_.parameters[i].name.c_str());
+        return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "there is a parameter '%s' already",
+                         def_.parameters[i].name.c_str());
       return *v = use_parameter((int32_t)i), TERN_OK;
     }
     if (!content)
@@ -286,9 +290,7 @@ const Value* GraphBuilder::value(ValueId v) {
 
 // ---- nodes ----
 
-ValueId GraphBuilder::plain(ValueId v) {
-  return is_plain(g().value(v).encoding) ? v : emit(g(), "decode", {v});
-}
+ValueId GraphBuilder::plain(ValueId v) { return is_plain(g().value(v).encoding) ? v : emit(g(), "decode", {v}); }
 
 // The states and parameters that a node writes: the first inputs, one for each output.
 tern_status GraphBuilder::take_targets(const Node& node) {

@@ -95,7 +95,7 @@ class GraphBuilder {
   std::vector<Named> names_;
   std::vector<Results> results_;
   std::vector<ValueId> parameters_, states_;  // values here, by number, or kNoValue
-  std::vector<ValueId> written_, losses_;  // losses: what was differentiated
+  std::vector<ValueId> written_, losses_;     // losses: what was differentiated
 
   bool finished_ = false;
   tern_status status_ = TERN_OK;

@@ -99,8 +99,10 @@ struct GraphBuilder::Call {
       if (v.kind == ValueKind::parameter) {
         for (const char* name : options.names)
           if (v.name == name)
-            return TERN_FAIL(TERN_ERR_UNSUPPORTED, "parameter '%s' is read inside a loop or branch, where no value "
-                             "can stand in its place", name);
+            return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                             "parameter '%s' is read inside a loop or branch, where no value "
+                             "can stand in its place",
+                             name);
         TERN_TRY(take_parameter(v.index, &v.index));
       } else if (v.kind == ValueKind::state) {
         TERN_TRY(take_state(v.index, &v.index));
@@ -128,9 +130,7 @@ struct GraphBuilder::Call {
         TERN_TRY(take_state(v.index, &index));
         *out = b.use_state(index);
         return TERN_OK;
-      case ValueKind::constant:
-        *out = add_value(g(), v);
-        return TERN_OK;
+      case ValueKind::constant: *out = add_value(g(), v); return TERN_OK;
       default: return TERN_OK;  // inputs are given
     }
   }
@@ -256,8 +256,8 @@ struct GraphBuilder::Call {
     const ValueId q = by_head(node.in[0]), k = by_head(node.in[1]), v = by_head(node.in[2]);
     AttentionAttrs attrs{a.scale, 1};
     const bool narrow = a.window > 0 && a.window < tokens;
-    const ValueId seen = narrow ? emit(g(), "attention", {q, k, v, within(a.window)}, attrs)
-                                : emit(g(), "attention", {q, k, v}, attrs);
+    const ValueId seen =
+        narrow ? emit(g(), "attention", {q, k, v, within(a.window)}, attrs) : emit(g(), "attention", {q, k, v}, attrs);
     TERN_TRY(g().status);
     const Shape s = g().value(seen).shape;
     *outs = {reshape(g(), transpose(g(), seen, kSwap), {sequences * tokens, s[1], s[3]})};

@@ -63,7 +63,8 @@ tern_status take_parameter(const Parameter& entry, const char* path, Parameters&
 
 tern_status save_parameters(const Parameters& parameters, std::string_view pattern, const char* path) {
   ModelDef file;
-  TERN_TRY(add_changed(parameters, [&](const std::string& name) { return matches_name(pattern, name); }, &file));
+  TERN_TRY(add_changed(
+      parameters, [&](const std::string& name) { return matches_name(pattern, name); }, &file));
   if (file.parameters.empty())
     return TERN_FAIL(TERN_ERR_NOT_FOUND, "no parameter that matches '%.*s' was changed", (int)pattern.size(),
                      pattern.data());

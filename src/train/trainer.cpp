@@ -44,8 +44,10 @@ tern_status Trainer::create(const Model& model, const Options& options, std::uni
     for (const Node& n : g.nodes) writes = writes || (n.op->flags & kWritesState);
   });
   if (!writes)
-    return TERN_FAIL(TERN_ERR_UNSUPPORTED, "the signature '%s' writes nothing, so it trains nothing: an update or "
-                     "tern_graph_write is missing", sig.name.c_str());
+    return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                     "the signature '%s' writes nothing, so it trains nothing: an update or "
+                     "tern_graph_write is missing",
+                     sig.name.c_str());
   for (size_t i = 0; i < sig.graph.inputs.size(); ++i)
     if (!is_own(sig.graph.value(sig.graph.inputs[i]))) t->given_.push_back((int32_t)i);
   for (size_t k = 0; k < sig.graph.outputs.size(); ++k) {
@@ -77,7 +79,8 @@ tern_status Trainer::plan() {
   const uint64_t fixed = memory_.peak();
   if (fixed >= options_.budget)
     return TERN_FAIL(TERN_ERR_LIMIT,
-                     "the budget is %" PRIu64 " bytes; what is learnt takes %" PRIu64 " and the states of the update "
+                     "the budget is %" PRIu64 " bytes; what is learnt takes %" PRIu64
+                     " and the states of the update "
                      "rule %" PRIu64 ": train fewer parameters (an adapter), or a rule with smaller states",
                      options_.budget, memory_.parameters, memory_.states);
   std::vector<Shape> shapes;
@@ -93,8 +96,11 @@ tern_status Trainer::plan() {
     memory_.again = m.again;
     if (memory_.peak() <= options_.budget) return TERN_OK;
   }
-  return TERN_FAIL(TERN_ERR_LIMIT, "the budget is %" PRIu64 " bytes; with work space and copies of weights the step takes "
-                   "%" PRIu64 ": allow these", options_.budget, memory_.peak());
+  return TERN_FAIL(TERN_ERR_LIMIT,
+                   "the budget is %" PRIu64
+                   " bytes; with work space and copies of weights the step takes "
+                   "%" PRIu64 ": allow these",
+                   options_.budget, memory_.peak());
 }
 
 tern_status Trainer::open(const Ref<Parameters>& parameters, const Ref<State>& state) {
@@ -171,7 +177,8 @@ tern_status Trainer::save(const char* path, std::string_view more) const {
   TERN_TRY(state.intact());
   ModelDef file;
   const void* bytes = nullptr;
-  TERN_TRY(add_changed(session_->parameters(), [](const std::string&) { return true; }, &file));
+  TERN_TRY(add_changed(
+      session_->parameters(), [](const std::string&) { return true; }, &file));
   for (size_t i = 0; i < model_->def().states.size(); ++i) {
     const StateDecl& s = model_->def().states[i];
     if (s.paged) continue;  // of sequences, which are not trained
@@ -219,7 +226,8 @@ tern_status Trainer::load(const char* path, std::string* more) {
     if (p.bytes) std::memcpy(state->item(i)->overwrite(), p.data.bytes, (size_t)p.bytes);
     ++states;
   }
-  if (states != (size_t)std::count_if(own.states.begin(), own.states.end(), [](const StateDecl& s) { return !s.paged; }))
+  if (states !=
+      (size_t)std::count_if(own.states.begin(), own.states.end(), [](const StateDecl& s) { return !s.paged; }))
     return TERN_FAIL(TERN_ERR_SHAPE, "%s belongs to another model: it has %zu states", path, states);
   parameters->touch();
   TERN_TRY(open(parameters, state));
@@ -249,8 +257,8 @@ tern_status Trainer::export_model(const Model& model, std::string_view set, cons
     ++found;
   }
   if (!found)
-    return TERN_FAIL(TERN_ERR_NOT_FOUND, "no parameter of the model is trained here in the set '%.*s'",
-                     (int)set.size(), set.data());
+    return TERN_FAIL(TERN_ERR_NOT_FOUND, "no parameter of the model is trained here in the set '%.*s'", (int)set.size(),
+                     set.data());
   return write_model(def, path);
 }
 

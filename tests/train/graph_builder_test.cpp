@@ -56,7 +56,8 @@ Ref<Model> compose(Golden& data, tern_status expected = TERN_OK) {
   GraphBuilder b(*data.context);
   const std::string signature = data.model->def().signatures[0].name;
   b.begin("step");
-  const ValueId x = b.input("x", TERN_DTYPE_F32, data.x.shape), labels = b.input("labels", TERN_DTYPE_I32, data.labels.shape);
+  const ValueId x = b.input("x", TERN_DTYPE_F32, data.x.shape),
+                labels = b.input("labels", TERN_DTYPE_I32, data.labels.shape);
   const ValueId logits = b.call("net", *data.model, signature, {&x, 1}, {.train = true});
   const ValueId each[] = {logits, labels}, losses[] = {b.op("softmax_cross_entropy", "", each)};
   const ValueId loss = b.op("reduce_mean", "", losses), rate = b.number(data.rate);
@@ -138,8 +139,7 @@ TEST(GraphBuilder, ParametersAreComputed) {
   }
   std::vector<const char*> texts;
   for (const std::string& n : names) texts.push_back(n.c_str());
-  const ValueId computed =
-      b.call("computed", *data.model, signature, {&x, 1}, {.names = texts, .values = halves});
+  const ValueId computed = b.call("computed", *data.model, signature, {&x, 1}, {.names = texts, .values = halves});
   b.output("plain", plain), b.output("computed", computed);
   Ref<Model> f;
   TERN_OKAY(b.finish(&f));
@@ -215,14 +215,19 @@ TEST(GraphBuilder, ErrorsNameWhatIsWrong) {
   static constexpr auto op = [](GraphBuilder& b, const char* name, std::initializer_list<ValueId> in,
                                 const char* attributes = "") { return b.op(name, attributes, in); };
   const Mistake mistakes[] = {
-      {"no operator 'matmull'", TERN_ERR_UNSUPPORTED_OP, [](GraphBuilder& b, ValueId x, ValueId) { op(b, "matmull", {x}); }},
-      {"linear", TERN_ERR_SHAPE, [](GraphBuilder& b, ValueId x, ValueId) { op(b, "linear", {x, b.constant(*make_tensor(b.context(), TERN_DTYPE_F32, {3, 4}))}); }},
+      {"no operator 'matmull'", TERN_ERR_UNSUPPORTED_OP,
+       [](GraphBuilder& b, ValueId x, ValueId) { op(b, "matmull", {x}); }},
+      {"linear", TERN_ERR_SHAPE,
+       [](GraphBuilder& b, ValueId x, ValueId) {
+         op(b, "linear", {x, b.constant(*make_tensor(b.context(), TERN_DTYPE_F32, {3, 4}))});
+       }},
       {"no attribute 'axes'", TERN_ERR_INVALID_ARGUMENT,
        [](GraphBuilder& b, ValueId x, ValueId) { op(b, "softmax", {x}, "axes=1"); }},
       {"value 0 is 77", TERN_ERR_INVALID_ARGUMENT, [](GraphBuilder& b, ValueId, ValueId) { op(b, "relu", {77}); }},
       {"written twice", TERN_ERR_INVALID_ARGUMENT,
        [](GraphBuilder& b, ValueId, ValueId w) { b.write(w, w), b.write(w, w); }},
-      {"no parameter and no state", TERN_ERR_INVALID_ARGUMENT, [](GraphBuilder& b, ValueId x, ValueId) { b.write(x, x); }},
+      {"no parameter and no state", TERN_ERR_INVALID_ARGUMENT,
+       [](GraphBuilder& b, ValueId x, ValueId) { b.write(x, x); }},
       {"does not fit", TERN_ERR_SHAPE, [](GraphBuilder& b, ValueId x, ValueId w) { b.write(w, x); }},
       {"one element is needed", TERN_ERR_SHAPE,
        [](GraphBuilder& b, ValueId x, ValueId w) {
@@ -234,7 +239,9 @@ TEST(GraphBuilder, ErrorsNameWhatIsWrong) {
        [](GraphBuilder& b, ValueId, ValueId) { b.input("x", TERN_DTYPE_F32, {2}); }},
       {"has no value 'y'", TERN_ERR_NOT_FOUND, [](GraphBuilder& b, ValueId, ValueId) { b.find("y"); }},
       {"known before the step writes", TERN_ERR_INVALID_ARGUMENT,
-       [](GraphBuilder& b, ValueId, ValueId w) { b.output("new", op(b, "sgd_update", {w, op(b, "neg", {w}), b.number(1)})); },
+       [](GraphBuilder& b, ValueId, ValueId w) {
+         b.output("new", op(b, "sgd_update", {w, op(b, "neg", {w}), b.number(1)}));
+       },
        true},
       {"together with what a step writes", TERN_ERR_INVALID_ARGUMENT,
        [](GraphBuilder& b, ValueId, ValueId w) {

@@ -24,8 +24,8 @@ Ref<Model> network(Context& context, Encoding encoding = Encoding::panel32) {
   add_parameter(def, "second", {kClasses, kInner}, random_floats(kClasses * kInner, 3).data(), encoding);
   Graph g;
   const ValueId x = add_input(g, "x", TERN_DTYPE_F32, {kBatch, kIn});
-  const ValueId h = emit(g, "relu", {emit(g, "linear", {x, use_parameter(g, def, "first"),
-                                                         use_parameter(g, def, "first_bias")})});
+  const ValueId h =
+      emit(g, "relu", {emit(g, "linear", {x, use_parameter(g, def, "first"), use_parameter(g, def, "first_bias")})});
   g.outputs = {emit(g, "linear", {h, use_parameter(g, def, "second")})};
   add_signature(def, "forward", std::move(g));
   return make_model(context, std::move(def));
@@ -100,9 +100,7 @@ std::vector<std::vector<char>> content(Trainer& t) {
   return all;
 }
 
-std::string temporary(const char* name) {
-  return testing::TempDir() + "tern_" + std::to_string(getpid()) + "_" + name;
-}
+std::string temporary(const char* name) { return testing::TempDir() + "tern_" + std::to_string(getpid()) + "_" + name; }
 
 TEST(Trainer, ResumesBitByBit) {
   const Ref<Context> context = make_context(1);
@@ -190,7 +188,8 @@ Ref<Model> deep(Context& context) {
     const ValueId y = emit(g, "linear", {x, use_parameter(g, def, name)});
     x = emit(g, "silu", {emit(g, "tanh", {y})});
   }
-  add_parameter(def, "head", {kClasses, kWide}, random_floats((size_t)(kClasses * kWide), 40).data(), Encoding::panel32);
+  add_parameter(def, "head", {kClasses, kWide}, random_floats((size_t)(kClasses * kWide), 40).data(),
+                Encoding::panel32);
   const ValueId each = reshape(g, emit(g, "linear", {x, use_parameter(g, def, "head")}), {kCopies, kBatch, kClasses});
   g.outputs = {emit(g, "reduce_mean", {each}, ReduceAttrs{.axes = {0}})};
   add_signature(def, "forward", std::move(g));

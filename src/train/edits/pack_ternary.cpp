@@ -57,7 +57,8 @@ tern_status apply(Context& context, ModelDef& model, std::string_view pattern, c
     return emit_node(p.g, std::move(p.node));
   }));
   if (any) return TERN_OK;
-  return TERN_FAIL(TERN_ERR_NOT_FOUND, "no weight of '%.*s' is rounded to three numbers: the edit bit_linear comes first",
+  return TERN_FAIL(TERN_ERR_NOT_FOUND,
+                   "no weight of '%.*s' is rounded to three numbers: the edit bit_linear comes first",
                    (int)pattern.size(), pattern.data());
 }
 
