@@ -3,9 +3,7 @@
 
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <cstdio>
-#include <cstring>
 
 namespace tern::cli {
 namespace {

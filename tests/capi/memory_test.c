@@ -370,8 +370,8 @@ static void write_text(const char* path, const char* text) {
   fclose(f);
 }
 
-/* Training data: every allocation of opening, splitting and drawing them and of training a tokenizer fails. Drawing takes
- * no memory once a batch has been drawn and released. */
+/* Training data: every allocation of opening, splitting and drawing them and of training a tokenizer fails. Drawing
+ * takes no memory once a batch has been drawn and released. */
 static void data(void) {
   static const char* const names[] = {"x", "y"};
   static const char* const special[] = {"<end>"};
