@@ -517,6 +517,20 @@ class Import(Case):
                 self.assertEqual((p.returncode, p.stdout.split()[-1:]), (0, [str(digit)]), p.stderr)
         self.assertIn("--task", tern("detect", out, os.path.join(ARGS.source, "samples/digits/digit_1.png"), code=4).err)
 
+    def test_training_of_digits(self):
+        folder = os.path.join(CACHE, "digits")
+        if not ARGS.samples or not os.path.exists(os.path.join(folder, "9.json")):
+            print(f"SKIPPED: training of digits: {folder} or the samples are not there (samples/fetch digits)")
+            self.skipTest("digits were not fetched")
+        out = self.path("trained.tern")
+        p = subprocess.run([os.path.join(ARGS.samples, "finetune_digits"), folder, out, "200"], capture_output=True, text=True)
+        self.assertEqual(p.returncode, 0, p.stderr)
+        self.assertGreater(float(re.search(r"([0-9.]+) % of 1000 digits", p.stdout).group(1)), 80, p.stdout)
+        tern("check", out)
+        self.assertIn("classify", tern("info", out).out)
+        p = subprocess.run([os.path.join(ARGS.samples, "finetune_digits"), self.path("nothing"), out], capture_output=True, text=True)
+        self.assertEqual((p.returncode, "0.json" in p.stderr), (3, True), p.stderr)
+
     def test_errors(self):
         out = self.write("old.tern", b"old")
         tern("import", self.path("none.onnx"), "-o", out, code=3)
