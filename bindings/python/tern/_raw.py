@@ -1541,7 +1541,7 @@ FUNCTIONS = {
     "tern_graph_gradient": (
         c_int32, [c_void_p, c_int32, POINTER(c_int32), c_int32, POINTER(c_int32)],
         "graph, scalar, values, num_values, gradients",
-        'd scalar / d values[i], as values of the type and shape of values[i]; zeros where nothing depends on it. scalar: a\nfloat with one element. Gradients of gradients are taken likewise. In a signature that writes, a scalar that was\ndifferentiated must be finite: where it is not, the run gives TERN_ERR_NOT_FINITE and has changed nothing.'),
+        'd scalar / d values[i], as values of the type and shape of values[i]; zeros where nothing depends on it. scalar: a\nfloat with one element. Gradients of gradients are taken likewise. After an error all are TERN_NO_VALUE. In a\nsignature that writes, a scalar that was differentiated must be finite: where it is not, the run gives\nTERN_ERR_NOT_FINITE and has changed nothing.'),
     "tern_graph_write": (
         c_int32, [c_void_p, c_int32, c_int32],
         "graph, target, value",
