@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 # In the order in which they build on each other.
-FILES = ("types", "status", "context", "tensor", "model", "state", "session", "tokenizer", "data", "chat", "generator", "vision", "track", "import")
+FILES = ("types", "status", "context", "tensor", "model", "state", "session", "graph", "trainer", "tokenizer", "data", "chat", "generator", "vision", "track", "import")
 
 
 @dataclass
@@ -178,7 +178,7 @@ def read(folder):
                 doc = clean(m["comment"])
                 continue
             if m["define"] is not None:
-                value = m["value"].strip()
+                value = re.sub(r"^\((-\d+)\)$", r"\1", m["value"].strip())
                 if re.fullmatch(r"-?\d+", value):
                     constants[m["define"]] = int(value)
                     api.constants.append(Constant(m["define"], int(value), doc))

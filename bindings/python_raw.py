@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The raw layer of Python: ctypes structures and functions with the names of C."""
 PLAIN = {"int8_t": "c_int8", "uint8_t": "c_uint8", "int32_t": "c_int32", "uint32_t": "c_uint32", "int64_t": "c_int64", "uint64_t": "c_uint64",
-         "size_t": "c_size_t", "float": "c_float", "double": "c_double", "tern_status": "c_int32"}
+         "size_t": "c_size_t", "float": "c_float", "double": "c_double", "tern_status": "c_int32",
+         "tern_value": "c_int32"}
 
 
 def name_of(t, api):

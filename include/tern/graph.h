@@ -131,8 +131,9 @@ TERN_API int32_t tern_graph_list(tern_graph* graph, const char* pattern, tern_va
 TERN_API tern_status tern_graph_get(tern_graph* graph, tern_value value, tern_tensor_info* info) TERN_NOEXCEPT;
 
 /* d scalar / d values[i], as values of the type and shape of values[i]; zeros where nothing depends on it. scalar: a
- * float with one element. Gradients of gradients are taken likewise. In a signature that writes, a scalar that was
- * differentiated must be finite: where it is not, the run gives TERN_ERR_NOT_FINITE and has changed nothing. */
+ * float with one element. Gradients of gradients are taken likewise. After an error all are TERN_NO_VALUE. In a
+ * signature that writes, a scalar that was differentiated must be finite: where it is not, the run gives
+ * TERN_ERR_NOT_FINITE and has changed nothing. */
 TERN_API tern_status tern_graph_gradient(tern_graph* graph, tern_value scalar, const tern_value* values,
                                          int32_t num_values, tern_value* gradients) TERN_NOEXCEPT;
 

@@ -244,12 +244,18 @@ tern_status tern_graph_get(tern_graph* graph, tern_value value, tern_tensor_info
 
 tern_status tern_graph_gradient(tern_graph* graph, tern_value scalar, const tern_value* values, int32_t num_values,
                                 tern_value* gradients) noexcept {
-  return use(graph, "tern_graph_gradient", [&](GraphBuilder& b) -> tern_status {
+  const tern_status status = use(graph, "tern_graph_gradient", [&](GraphBuilder& b) -> tern_status {
     std::span<const ValueId> wrt;
     TERN_TRY(read_values(values, num_values, "values", &wrt));
     if (num_values > 0) TERN_CHECK_NOT_NULL(gradients);
-    return b.gradient(scalar, wrt, gradients);
+    std::vector<ValueId> found(wrt.size());
+    TERN_TRY(b.gradient(scalar, wrt, found.data()));
+    std::copy(found.begin(), found.end(), gradients);
+    return TERN_OK;
   });
+  // As all calls after an error; what follows reads them.
+  if (status != TERN_OK && gradients && num_values > 0) std::fill_n(gradients, num_values, TERN_NO_VALUE);
+  return status;
 }
 
 tern_status tern_graph_write(tern_graph* graph, tern_value target, tern_value value) noexcept {

@@ -17,6 +17,7 @@ CHOOSES = {
     "src/import/builder.cpp": {"panel32"},  # weights are stored in the order that kernels read
     "kernels/cpu/ternary_int8.h": {"ternary2"},  # products of lines as they lie
     "src/import/language.cpp": {"panel32", "panel_int4", "panel_int4_min", "panel_int8", "row_int8", "ternary2"},  # the forms of weights that the caller may ask for
+    "src/train/edits/pack_ternary.cpp": {"ternary2"},  # what it makes
 }
 TOPS = ("include", "src", "kernels", "backends")
 CASE = re.compile(r'"[^"\n]*@\w+[^"\n]*"')  # a case line of an operator (src/ops): content for tests

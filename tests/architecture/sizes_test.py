@@ -27,6 +27,7 @@ PROVEN = [
     ("format/census.cpp", "5 + (uint64_t)s->size()", "a 32-bit number"),
     ("format/checksum.h", "acc += bytes", "a hash: wraps around"),
     ("format/graph_reader.cpp", "node.attributes.bytes + schema.fields[k].offset", "a field of our own struct"),
+    ("format/graph_reader.cpp", "(int32_t)c_.states.size() + from.index()", "two lists in one buffer of less than 2^31 bytes"),
     ("format/graph_reader.cpp", "(size_t)list.count * sizeof(int64_t)", "at most 8 entries"),
     ("format/graph_reader.cpp", "rank * sizeof(int64_t)", "at most 8 dims"),
     ("format/reader.cpp", "missing.size() + left_out.size() + other_version.size()", "texts in memory"),

@@ -63,6 +63,9 @@ static tern_detokenizer* detokenizer;
 static tern_chat* chat;
 static tern_chat_message chat_message = TERN_CHAT_MESSAGE_INIT;
 static tern_data *data, *pictures;
+static tern_model* step_model;
+static tern_trainer* trainer;
+static const char* more;
 static const char* const field_names[] = {"x", "y"};
 static const tern_tensor* field_arrays[2];
 static const char *npy_paths[1], *text_paths[1];
@@ -240,6 +243,76 @@ CALL(tokenizer_train_files,
                                 (tern_tokenizer**)a[4].p))
 CALL(tokenizer_save, tern_tokenizer_save((const tern_tokenizer*)a[0].p, (const char*)a[1].p))
 
+/* An error of a graph stays: each call has one of its own, with these values. */
+static tern_value graph_x, graph_w, graph_loss, graph_values[2], gradients[2];
+static tern_graph* new_graph(const void* wanted) {
+  tern_graph* g = NULL;
+  tern_value product;
+  if (!wanted) return NULL;
+  NEED(tern_graph_create(context, &g));
+  OK(tern_graph_begin(g, "step"));
+  graph_x = graph_values[0] = tern_graph_input(g, "x", TERN_DTYPE_F32, dims, 2);
+  graph_w = graph_values[1] = tern_graph_parameter(g, "w", x);
+  product = tern_graph_op(g, "mul", NULL, graph_values, 2);
+  graph_loss = tern_graph_op(g, "reduce_mean", NULL, &product, 1);
+  OK(tern_graph_output(g, "loss", graph_loss));
+  return g;
+}
+static tern_status code_of(int32_t value_or_count) {
+  tern_error e = TERN_ERROR_INIT;
+  if (value_or_count >= 0) return TERN_OK;
+  OK(tern_last_error(&e));
+  return e.code;
+}
+#define GRAPH_CALL(name, expression)       \
+  static tern_status name(value* a) {      \
+    tern_graph* g = new_graph(a[0].p);     \
+    const tern_status status = expression; \
+    tern_graph_release(g);                 \
+    return status;                         \
+  }
+#define VALUE_CALL(name, expression) GRAPH_CALL(name, code_of(expression))
+CALL(call_options_init, tern_call_options_init((tern_call_options*)a[0].p, (size_t)a[1].n))
+CALL(graph_create, tern_graph_create((tern_context*)a[0].p, (tern_graph**)a[1].p))
+GRAPH_CALL(graph_begin, tern_graph_begin(g, (const char*)a[1].p))
+VALUE_CALL(graph_input, tern_graph_input(g, (const char*)a[1].p, I32(2), (const int64_t*)a[3].p, I32(4)))
+VALUE_CALL(graph_scalar, tern_graph_scalar(g, (const char*)a[1].p))
+VALUE_CALL(graph_parameter, tern_graph_parameter(g, (const char*)a[1].p, (const tern_tensor*)a[2].p))
+VALUE_CALL(graph_state, tern_graph_state(g, (const char*)a[1].p, I32(2), (const int64_t*)a[3].p, I32(4)))
+VALUE_CALL(graph_state_like, tern_graph_state_like(g, (const char*)a[1].p, I32(2)))
+VALUE_CALL(graph_constant, tern_graph_constant(g, (const tern_tensor*)a[1].p))
+VALUE_CALL(graph_number, tern_graph_number(g, 0.5))
+VALUE_CALL(graph_op, tern_graph_op(g, (const char*)a[1].p, (const char*)a[2].p, (const tern_value*)a[3].p, I32(4)))
+VALUE_CALL(graph_result, tern_graph_result(g, I32(1), I32(2)))
+VALUE_CALL(graph_call, tern_graph_call(g, (const char*)a[1].p, (const tern_model*)a[2].p, (const char*)a[3].p,
+                                       (const tern_value*)a[4].p, I32(5), (const tern_call_options*)a[6].p))
+VALUE_CALL(graph_find, tern_graph_find(g, (const char*)a[1].p))
+VALUE_CALL(graph_list, tern_graph_list(g, (const char*)a[1].p, (tern_value*)a[2].p, I32(3)))
+GRAPH_CALL(graph_get, tern_graph_get(g, I32(1), (tern_tensor_info*)a[2].p))
+GRAPH_CALL(graph_gradient, tern_graph_gradient(g, I32(1), (const tern_value*)a[2].p, I32(3), (tern_value*)a[4].p))
+GRAPH_CALL(graph_write, tern_graph_write(g, I32(1), I32(2)))
+GRAPH_CALL(graph_output, tern_graph_output(g, (const char*)a[1].p, I32(2)))
+GRAPH_CALL(graph_finish, tern_graph_finish(g, (tern_model**)a[1].p))
+CALL(model_edit, tern_model_edit((const tern_model*)a[0].p, (const char*)a[1].p, (const char*)a[2].p,
+                                 (const char*)a[3].p, (tern_model**)a[4].p))
+CALL(model_save, tern_model_save((const tern_model*)a[0].p, (const char*)a[1].p))
+CALL(parameters_save, tern_parameters_save((const tern_parameters*)a[0].p, (const char*)a[1].p, (const char*)a[2].p))
+CALL(parameters_load, tern_parameters_load((tern_parameters*)a[0].p, (const char*)a[1].p))
+CALL(trainer_options_init, tern_trainer_options_init((tern_trainer_options*)a[0].p, (size_t)a[1].n))
+CALL(trainer_create,
+     tern_trainer_create((const tern_model*)a[0].p, (const tern_trainer_options*)a[1].p, (tern_trainer**)a[2].p))
+CALL(trainer_get_memory, tern_trainer_get_memory((const tern_trainer*)a[0].p, (tern_trainer_memory*)a[1].p))
+CALL(trainer_step, tern_trainer_step((tern_trainer*)a[0].p, (const tern_tensor* const*)a[1].p, I32(2),
+                                     (const tern_run_options*)a[3].p))
+CALL(trainer_get_metric,
+     tern_trainer_get_metric((const tern_trainer*)a[0].p, I32(1), (const char**)a[2].p, (double*)a[3].p))
+CALL(trainer_run, tern_trainer_run((tern_trainer*)a[0].p, I32(1), (const tern_tensor* const*)a[2].p, I32(3),
+                                   (const tern_tensor**)a[4].p, I32(5), (const tern_run_options*)a[6].p))
+CALL(trainer_save, tern_trainer_save((const tern_trainer*)a[0].p, (const char*)a[1].p, (const char*)a[2].p))
+CALL(trainer_load, tern_trainer_load((tern_trainer*)a[0].p, (const char*)a[1].p, (const char**)a[2].p))
+CALL(trainer_export, tern_trainer_export((const tern_trainer*)a[0].p, (const tern_model*)a[1].p, (const char*)a[2].p,
+                                         (const char*)a[3].p))
+
 #define RELEASE(type) \
   static void release_##type(void* p) { tern_##type##_release((tern_##type*)p); }
 RELEASE(cancel)
@@ -257,6 +330,8 @@ RELEASE(tokenizer)
 RELEASE(detokenizer)
 RELEASE(chat)
 RELEASE(data)
+RELEASE(graph)
+RELEASE(trainer)
 
 /* Functions without a status: what they say to NULL and to numbers out of range. */
 static void no_status(void) {
@@ -289,6 +364,10 @@ static void no_status(void) {
         tern_data_num_classes(NULL) == 0 && !tern_data_class_name(NULL, 0) && !tern_data_class_name(data, -1) &&
         !tern_data_class_name(data, INT64_MAX) && tern_data_position(NULL) == -1);
   tern_data_release(NULL);
+  CHECK(tern_graph_ops(0) && !tern_graph_ops(-1) && !tern_graph_ops(INT32_MIN) && !tern_graph_ops(INT32_MAX));
+  CHECK(tern_trainer_steps(NULL) == 0 && tern_trainer_skipped(NULL) == 0 && !tern_trainer_parameters(NULL));
+  tern_graph_release(NULL);
+  tern_trainer_release(NULL);
   tern_tokenizer_release(NULL);
   tern_detokenizer_release(NULL);
   CHECK(!tern_chat_template(NULL) && tern_detokenizer_stopped(NULL) == 0 && tern_detokenizer_stopped(detokenizer) == 0);
@@ -350,6 +429,12 @@ static const char* const kNoStatus[] = {"tern_version",
                                         "tern_data_class_name",
                                         "tern_data_position",
                                         "tern_data_release",
+                                        "tern_graph_ops",
+                                        "tern_graph_release",
+                                        "tern_trainer_steps",
+                                        "tern_trainer_skipped",
+                                        "tern_trainer_parameters",
+                                        "tern_trainer_release",
                                         "tern_tokenizer_num_tokens",
                                         "tern_tokenizer_get_role",
                                         "tern_tokenizer_release",
@@ -387,6 +472,9 @@ static const tern_data_options data_options = TERN_DATA_OPTIONS_INIT;
 static const tern_data_field data_field = TERN_DATA_FIELD_INIT;
 static const tern_augmentation_options augmentation_options = TERN_AUGMENTATION_OPTIONS_INIT;
 static const tern_tokenizer_train_options train_options = TERN_TOKENIZER_TRAIN_OPTIONS_INIT;
+static const tern_call_options call_options = TERN_CALL_OPTIONS_INIT;
+static const tern_trainer_options trainer_options = TERN_TRAINER_OPTIONS_INIT;
+static const tern_trainer_memory trainer_memory = TERN_TRAINER_MEMORY_INIT;
 static const tern_tracker_options tracker_options = TERN_TRACKER_OPTIONS_INIT;
 static const tern_camera_motion_options motion_options = TERN_CAMERA_MOTION_OPTIONS_INIT;
 static const tern_device_info device_info = TERN_DEVICE_INFO_INIT;
@@ -404,6 +492,7 @@ static const tern_error error_details = TERN_ERROR_INIT;
 #define ROLE N(TERN_ROLE_INPUT, 4, -1, 4, INT32_MAX, INT32_MIN)
 #define INDEX N(0, 4, -1, 9, INT32_MAX, INT32_MIN)
 #define TOKEN N(257, 4, -1, 261, INT32_MAX, INT32_MIN)
+#define VALUE N(0, 4, -1, 99, INT32_MAX, INT32_MIN)
 #define INIT_SIZE_FROM(type, first) W(sizeof(type)), N(sizeof(type), 5, 0, 4, (first)-1, 65537, INT64_MAX)
 #define INIT_SIZE(type) INIT_SIZE_FROM(type, sizeof(type))
 
@@ -645,6 +734,60 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
        {H(text_paths), N(1, 3, 0, -1, INT32_MIN), N(256, 4, 0, -1, 255, INT32_MAX), SO(train_options), W(POINTER)},
        release_tokenizer},
       {"tern_tokenizer_save", tokenizer_save, {H(trained), H(file_in_folder("arguments.json"))}, NULL},
+      {"tern_call_options_init", call_options_init, {INIT_SIZE(tern_call_options)}, NULL},
+      {"tern_graph_create", graph_create, {H(context), W(POINTER)}, release_graph},
+      {"tern_graph_begin", graph_begin, {H(context), H("next")}, NULL},
+      {"tern_graph_input", graph_input, {H(context), H("y"), DTYPE, H(dims), RANK}, NULL},
+      {"tern_graph_scalar", graph_scalar, {H(context), H("seed")}, NULL},
+      {"tern_graph_parameter", graph_parameter, {H(context), H("w"), O(NULL)}, NULL},
+      {"tern_graph_state", graph_state, {H(context), H("s"), DTYPE, H(dims), RANK}, NULL},
+      {"tern_graph_state_like", graph_state_like, {H(context), H("s"), VALUE}, NULL},
+      {"tern_graph_constant", graph_constant, {H(context), H(x)}, NULL},
+      {"tern_graph_number", graph_number, {H(context)}, NULL},
+      {"tern_graph_op",
+       graph_op,
+       {H(context), H("softmax"), O("axis=1"), H(graph_values), N(1, 4, 0, -1, 2, INT32_MIN)},
+       NULL},
+      {"tern_graph_result", graph_result, {H(context), VALUE, N(0, 4, -1, 1, INT32_MAX, INT32_MIN)}, NULL},
+      {"tern_graph_call",
+       graph_call,
+       {H(context), O("net"), H(small), H("forward"), H(graph_values), N(1, 4, 0, -1, 2, INT32_MIN), SO(call_options)},
+       NULL},
+      {"tern_graph_find", graph_find, {H(context), H("w")}, NULL},
+      {"tern_graph_list", graph_list, {H(context), H("*"), W(4), N(1, 2, -1, INT32_MIN)}, NULL},
+      {"tern_graph_get", graph_get, {H(context), VALUE, R(tensor_info)}, NULL},
+      {"tern_graph_gradient",
+       graph_gradient,
+       {H(context), N(graph_loss, 5, graph_x, -1, 99, INT32_MAX, INT32_MIN), H(graph_values), N(2, 2, -1, INT32_MIN),
+        H(gradients)},
+       NULL},
+      {"tern_graph_write",
+       graph_write,
+       {H(context), N(graph_w, 6, graph_x, graph_loss, -1, 99, INT32_MAX, INT32_MIN),
+        N(graph_x, 5, graph_loss, -1, 99, INT32_MAX, INT32_MIN)},
+       NULL},
+      {"tern_graph_output", graph_output, {H(context), H("y"), VALUE}, NULL},
+      {"tern_graph_finish", graph_finish, {H(context), W(POINTER)}, release_model},
+      {"tern_model_edit", model_edit, {H(small), H("lora"), H("*"), O("rank=2"), W(POINTER)}, release_model},
+      {"tern_model_save", model_save, {H(step_model), H(file_in_folder("arguments.tern"))}, NULL},
+      {"tern_parameters_save", parameters_save, {H(parameters), H("*"), H(file_in_folder("arguments.adapter"))}, NULL},
+      {"tern_parameters_load", parameters_load, {H(parameters), H(file_in_folder("arguments.adapter"))}, NULL},
+      {"tern_trainer_options_init", trainer_options_init, {INIT_SIZE(tern_trainer_options)}, NULL},
+      {"tern_trainer_create", trainer_create, {H(step_model), SO(trainer_options), W(POINTER)}, release_trainer},
+      {"tern_trainer_get_memory", trainer_get_memory, {H(trainer), R(trainer_memory)}, NULL},
+      {"tern_trainer_step", trainer_step, {H(trainer), H(inputs), N(1, 4, -1, 0, 2, INT32_MIN), SO(run_options)}, NULL},
+      {"tern_trainer_get_metric", trainer_get_metric, {H(trainer), INDEX, W(POINTER), W(8)}, NULL},
+      {"tern_trainer_run",
+       trainer_run,
+       {H(trainer), SIGNATURE, H(inputs), N(1, 4, -1, 0, 2, INT32_MIN), W(POINTER), N(1, 4, -1, 0, 2, 3),
+        SO(run_options)},
+       NULL},
+      {"tern_trainer_save", trainer_save, {H(trainer), H(file_in_folder("arguments.checkpoint")), O("more")}, NULL},
+      {"tern_trainer_load", trainer_load, {H(trainer), H(file_in_folder("arguments.checkpoint")), O(&more)}, NULL},
+      {"tern_trainer_export",
+       trainer_export,
+       {H(trainer), H(step_model), O(NULL), H(file_in_folder("arguments.tern"))},
+       NULL},
       {"tern_chat_get_ends", chat_get_ends, {H(chat), W(POINTER), W(8)}, NULL},
       {"tern_detokenizer_end", detokenizer_end, {H(detokenizer), W(POINTER), W(8)}, NULL},
   };
@@ -696,6 +839,7 @@ static int run_table(int64_t file_bytes, int fd, const char* const* names, int n
     if (s == TERN_OK && d->call == session_run)                                                                        \
       for (i = 0; i < 2; ++i) tern_tensor_release(((const tern_tensor**)(void*)room[4].bytes)[i]);                     \
     if (s == TERN_OK && d->call == run_sequences) tern_tensor_release(((const tern_tensor**)(void*)room[7].bytes)[0]); \
+    if (s == TERN_OK && d->call == trainer_run) tern_tensor_release(((const tern_tensor**)(void*)room[4].bytes)[0]);   \
   } while (0)
 
   for (f = 0; f < n; ++f) {
@@ -794,6 +938,20 @@ static void make_data(void) {
   NEED(tern_tokenizer_train("words", 5, 256, NULL, &trained));
 }
 
+/* A step that learns, and its trainer. */
+static void make_trainer(void) {
+  tern_graph* g = new_graph(context);
+  tern_value update[3], gradient;
+  OK(tern_graph_gradient(g, graph_loss, &graph_w, 1, &gradient));
+  update[0] = graph_w;
+  update[1] = gradient;
+  update[2] = tern_graph_number(g, 0.1);
+  CHECK(tern_graph_op(g, "sgd_update", NULL, update, 3) != TERN_NO_VALUE);
+  NEED(tern_graph_finish(g, &step_model));
+  tern_graph_release(g);
+  NEED(tern_trainer_create(step_model, NULL, &trainer));
+}
+
 static void* read_all(const char* path, int64_t* bytes) {
   FILE* f = fopen(path, "rb");
   void* data;
@@ -859,6 +1017,7 @@ NEED(tern_tracker_save(tracker, saved, sizeof saved, &saved_bytes));
 NEED(tern_camera_motion_create(NULL, &motion));
 x = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16);
 make_data();
+make_trainer();
 row = make_tensor(context, TERN_DTYPE_F32, 1, 32, 0);
 cache = make_tensor(context, TERN_DTYPE_F32, 2, 16, 4);
 inputs[0] = x;
@@ -879,6 +1038,11 @@ close(fd);
 remove(file_in_folder("arguments.state"));
 remove(file_in_folder("arguments.session"));
 remove(file_in_folder("arguments.json"));
+remove(file_in_folder("arguments.tern"));
+remove(file_in_folder("arguments.adapter"));
+remove(file_in_folder("arguments.checkpoint"));
+tern_trainer_release(trainer);
+tern_model_release(step_model);
 tern_data_release(data);
 tern_data_release(pictures);
 tern_tokenizer_release(trained);

@@ -40,6 +40,9 @@ SIZE(tern_data_options, 72)
 SIZE(tern_data_field, 88)
 SIZE(tern_augmentation_options, 28)
 SIZE(tern_tokenizer_train_options, 24)
+SIZE(tern_call_options, 48)
+SIZE(tern_trainer_options, 40)
+SIZE(tern_trainer_memory, 48)
 SIZE(tern_import_options, 88)
 SIZE(tern_task_key, 64)
 SIZE(tern_recipe, 32)
@@ -54,6 +57,8 @@ STATIC_CHECK(status_3, TERN_ERR_CORRUPT == 48 && TERN_ERR_CHECKSUM == 49 && TERN
 STATIC_CHECK(dtypes, TERN_DTYPE_F32 == 1 && TERN_DTYPE_F64 == 4 && TERN_DTYPE_I8 == 5 && TERN_DTYPE_BOOL == 13);
 STATIC_CHECK(flags, TERN_LOAD_COPY == 1 && TERN_LOAD_CHECK_WEIGHTS == 2 && TERN_SESSION_DETERMINISTIC == 1 &&
                         TERN_SESSION_PROFILE == 2 && TERN_SESSION_KEEP_INTERMEDIATES == 4);
+STATIC_CHECK(training, TERN_CALL_TRAIN == 1 && TERN_CALL_KEEP_STATISTICS == 2 && TERN_TRAINER_SKIP_NOT_FINITE == 1 &&
+                           TERN_NO_VALUE == -1 && sizeof(tern_value) == 4);
 STATIC_CHECK(roles, TERN_ROLE_INPUT == 0 && TERN_ROLE_STATE == 3 && TERN_PLACED_COPY == 3 && TERN_PICTURE_I420 == 6);
 STATIC_CHECK(pictures, TERN_PICTURE_BGRA8 == 7 && TERN_PICTURE_BT709 == 1 && TERN_PICTURE_FULL == 1 &&
                            TERN_ALPHA_PREMULTIPLIED == 1 && TERN_ALPHA_IGNORED == 2);
@@ -80,6 +85,9 @@ tern_data_options data_options = TERN_DATA_OPTIONS_INIT;
 tern_data_field data_field = TERN_DATA_FIELD_INIT;
 tern_augmentation_options augmentation_options = TERN_AUGMENTATION_OPTIONS_INIT;
 tern_tokenizer_train_options train_options = TERN_TOKENIZER_TRAIN_OPTIONS_INIT;
+tern_call_options call_options = TERN_CALL_OPTIONS_INIT;
+tern_trainer_options trainer_options = TERN_TRAINER_OPTIONS_INIT;
+tern_trainer_memory trainer_memory = TERN_TRAINER_MEMORY_INIT;
 tern_import_options import_options = TERN_IMPORT_OPTIONS_INIT;
 tern_task_key task_key = TERN_TASK_KEY_INIT;
 tern_recipe recipe = TERN_RECIPE_INIT;

@@ -150,6 +150,63 @@ static void data(tern_context* context) {
   tern_tensor_release(x);
 }
 
+static void training(tern_context* context) {
+  const int64_t dims[1] = {1};
+  tern_model *model = load(context, "small.tern"), *made = NULL;
+  tern_graph* graph = NULL;
+  tern_trainer* trainer = NULL;
+  tern_parameters* parameters = NULL;
+  tern_tensor* x = make_tensor(context, TERN_DTYPE_F32, 2, 2, 16);
+  const tern_tensor *in = x, *out = NULL;
+  tern_call_options call = TERN_CALL_OPTIONS_INIT;
+  tern_trainer_options options = TERN_TRAINER_OPTIONS_INIT;
+  tern_trainer_memory memory = TERN_TRAINER_MEMORY_INIT;
+  tern_tensor_info info = TERN_TENSOR_INFO_INIT;
+  tern_value v = 7;
+  const char* name = NULL;
+  double number = 7;
+  NEED(tern_parameters_create(model, &parameters));
+  OK(tern_call_options_init(&call, sizeof call));
+  OK(tern_trainer_options_init(&options, sizeof options));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_graph_create(context, &graph));
+  CHECK(says("TERN_TRAINING") && graph == NULL);
+  FAILS(TERN_ERR_UNSUPPORTED, tern_graph_begin(graph, "step"));
+  CHECK(tern_graph_input(graph, "x", TERN_DTYPE_F32, dims, 1) == TERN_NO_VALUE && says("TERN_TRAINING"));
+  CHECK(tern_graph_scalar(graph, "seed") == TERN_NO_VALUE && tern_graph_parameter(graph, "w", x) == TERN_NO_VALUE);
+  CHECK(tern_graph_state(graph, "s", TERN_DTYPE_F32, dims, 1) == TERN_NO_VALUE);
+  CHECK(tern_graph_state_like(graph, "s", 0) == TERN_NO_VALUE && tern_graph_constant(graph, x) == TERN_NO_VALUE);
+  CHECK(tern_graph_number(graph, 1) == TERN_NO_VALUE && tern_graph_op(graph, "relu", NULL, &v, 1) == TERN_NO_VALUE);
+  CHECK(tern_graph_result(graph, 0, 0) == TERN_NO_VALUE && tern_graph_find(graph, "x") == TERN_NO_VALUE);
+  CHECK(tern_graph_call(graph, "net", model, "forward", &v, 1, &call) == TERN_NO_VALUE && says("TERN_TRAINING"));
+  CHECK(tern_graph_list(graph, "*", &v, 1) == -1 && v == 7);
+  FAILS(TERN_ERR_UNSUPPORTED, tern_graph_get(graph, 0, &info));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_graph_write(graph, 0, 0));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_graph_output(graph, "y", 0));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_graph_finish(graph, &made));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_graph_gradient(graph, 0, &v, 1, &v));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_model_edit(model, "lora", "*", NULL, &made));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_model_save(model, file_in_folder("none.tern")));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_parameters_save(parameters, "*", file_in_folder("none.tern")));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_parameters_load(parameters, file_in_folder("none.tern")));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_trainer_create(model, &options, &trainer));
+  CHECK(says("TERN_TRAINING") && trainer == NULL && made == NULL);
+  FAILS(TERN_ERR_UNSUPPORTED, tern_trainer_get_memory(trainer, &memory));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_trainer_step(trainer, &in, 1, NULL));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_trainer_get_metric(trainer, 0, &name, &number));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_trainer_run(trainer, 0, &in, 1, &out, 1, NULL));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_trainer_save(trainer, "x", NULL));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_trainer_load(trainer, "x", &name));
+  FAILS(TERN_ERR_UNSUPPORTED, tern_trainer_export(trainer, model, NULL, "x"));
+  CHECK(says("TERN_TRAINING") && name == NULL && number == 7 && out == NULL);
+  CHECK(tern_trainer_steps(trainer) == 0 && tern_trainer_skipped(trainer) == 0 && !tern_trainer_parameters(trainer));
+  CHECK(tern_graph_ops(0) && !tern_graph_ops(-1) && !tern_graph_ops(INT32_MAX));
+  tern_graph_release(graph);
+  tern_trainer_release(trainer);
+  tern_parameters_release(parameters);
+  tern_tensor_release(x);
+  tern_model_release(model);
+}
+
 static void refused(tern_context* context, const char* file, const char* op, const char* option) {
   tern_model* model = NULL;
   FAILS(TERN_ERR_UNSUPPORTED_OP, tern_model_load_file(context, file_in_folder(file), NULL, &model));
@@ -163,6 +220,7 @@ small(context);
 quarters(context);
 texts(context);
 data(context);
+training(context);
 refused(context, "train.tern", "sgd_update", "TERN_TRAINING");
 refused(context, "sequences.tern", "paged_attention", "TERN_TEXT");
 tern_context_release(context);

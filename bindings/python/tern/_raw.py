@@ -8,6 +8,7 @@ TERN_VERSION_MINOR = 1
 TERN_VERSION_PATCH = 0
 # Most dimensions of a tensor.
 TERN_MAX_RANK = 8
+TERN_NO_VALUE = -1
 
 # tern_dtype: Element types. The numbers are fixed: they are stored in files. bool is one byte, 0 or 1.
 TERN_DTYPE_NONE = 0
@@ -126,6 +127,16 @@ TERN_PLACED_DECOMPOSED = 1
 TERN_PLACED_REFERENCE = 2
 # a transfer between backends
 TERN_PLACED_COPY = 3
+
+# batch norm takes the statistics of the batch, and writes the running ones at the end of the step: of parameters of
+# a set that are not given as values; "NAME.next" names what is written
+TERN_CALL_TRAIN = 1
+# with TERN_CALL_TRAIN: batch norm is as in inference, its statistics stay
+TERN_CALL_KEEP_STATISTICS = 2
+
+# a step whose loss is no finite number changes nothing and is passed over; otherwise it gives
+# TERN_ERR_NOT_FINITE
+TERN_TRAINER_SKIP_NOT_FINITE = 1
 
 # what the tokenizer puts around a text, as a token for its begin
 TERN_ENCODE_ADD_SPECIAL = 1
@@ -559,6 +570,70 @@ class tern_intermediate(Structure):
 
     def __init__(self, **values):
         super().__init__(**{**dict(struct_size=sizeof(tern_intermediate)), **values})
+
+
+class tern_call_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # TERN_CALL_*
+        ("flags", c_uint32),
+        # The set of parameters that the model reads: they become parameters of the new model, "SET/NAME". Calls with the
+        # same set share it. NULL: the set without a name, whose parameters are called as in the model.
+        ("set", c_char_p),
+        # What a set that this call makes begins with; NULL = the model's own.
+        ("parameters", c_void_p),
+        # num_values names of parameters of the model, or of values inside it, and what stands in their place.
+        ("names", POINTER(c_char_p)),
+        ("values", POINTER(c_int32)),
+        ("num_values", c_int32),
+        # share of the batch in new running statistics; 0 = 0.1
+        ("statistics_momentum", c_float),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_call_options)), **values})
+
+
+class tern_trainer_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # TERN_TRAINER_*
+        ("flags", c_uint32),
+        # the signature that trains; NULL = "step"
+        ("step", c_char_p),
+        # as in tern_session_options; NULL = "cpu"
+        ("backends", c_char_p),
+        # the run-time scalar "seed" of all signatures
+        ("seed", c_uint64),
+        # most bytes that the step may take beside the model itself: what is learnt, states, activations, work space; 0 = no
+        # limit. Where activations would pass it, some are computed again on the way back: the same bits, more time
+        ("budget", c_uint64),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_trainer_options)), **values})
+
+
+class tern_trainer_memory(Structure):
+    """What the step takes beside the model, known before the first one."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        # nodes that are computed a second time to keep within the budget
+        ("again", c_int32),
+        # of what is learnt
+        ("parameter_bytes", c_uint64),
+        # of moments and other states
+        ("state_bytes", c_uint64),
+        ("activation_bytes", c_uint64),
+        # work space of kernels, copies of weights in another order, outputs
+        ("work_bytes", c_uint64),
+        # activations, if nothing were computed again
+        ("unlimited_bytes", c_uint64),
+    ]
+
+    def __init__(self, **values):
+        super().__init__(**{**dict(struct_size=sizeof(tern_trainer_memory)), **values})
 
 
 class tern_token_info(Structure):
@@ -1247,6 +1322,10 @@ FUNCTIONS = {
         c_int32, [c_void_p, c_int32, POINTER(c_int64), POINTER(c_int64)],
         "model, signature, nodes, operators",
         'Number of nodes and of distinct operators of a signature, sub-graphs included.'),
+    "tern_model_save": (
+        c_int32, [c_void_p, c_char_p],
+        "model, path",
+        'Writes a model that was composed or edited as a file, with its own parameters; the old file is replaced as a whole.\nErrors: TERN_ERR_IO, TERN_ERR_MEMORY, TERN_ERR_UNSUPPORTED in a library without TERN_TRAINING.'),
     "tern_parameters_create": (
         c_int32, [c_void_p, POINTER(c_void_p)],
         "model, parameters",
@@ -1271,6 +1350,14 @@ FUNCTIONS = {
         c_int32, [c_void_p, c_char_p, c_void_p],
         "parameters, name, tensor",
         "Replaces a parameter in the overlay. Same shape; dtype f32 or the parameter's own. Not while a session bound to it\nruns."),
+    "tern_parameters_save": (
+        c_int32, [c_void_p, c_char_p, c_char_p],
+        "parameters, pattern, path",
+        'Writes those that were changed and whose names match the pattern ("*" any characters, "?" one, "{a,b}" either, spaces\nbetween several) as a file of their own, an adapter; the old file is replaced as a whole. Errors: TERN_ERR_NOT_FOUND\nif there is none, TERN_ERR_IO, TERN_ERR_UNSUPPORTED in a library without TERN_TRAINING.'),
+    "tern_parameters_load": (
+        c_int32, [c_void_p, c_char_p],
+        "parameters, path",
+        'Replaces the parameters that such a file holds. Errors: TERN_ERR_NOT_FOUND, TERN_ERR_CORRUPT, TERN_ERR_CHECKSUM,\nTERN_ERR_SHAPE (an adapter of another model; the message names the parameter): nothing has changed.'),
     "tern_state_create": (
         c_int32, [c_void_p, POINTER(c_void_p)],
         "model, state",
@@ -1383,6 +1470,150 @@ FUNCTIONS = {
         c_int32, [c_void_p, c_char_p],
         "session, path",
         'Writes the recorded times as a trace file for Perfetto or chrome://tracing (JSON).\nErrors: TERN_ERR_STATE without TERN_SESSION_PROFILE, TERN_ERR_IO.'),
+    "tern_graph_create": (
+        c_int32, [c_void_p, POINTER(c_void_p)],
+        "context, graph",
+        'Errors: TERN_ERR_MEMORY; TERN_ERR_UNSUPPORTED in a library without TERN_TRAINING.'),
+    "tern_graph_release": (
+        None, [c_void_p],
+        "graph",
+        ''),
+    "tern_graph_begin": (
+        c_int32, [c_void_p, c_char_p],
+        "graph, signature",
+        'Begins a signature. Signatures of a graph share parameters and states; values of earlier ones are gone.'),
+    "tern_graph_input": (
+        c_int32, [c_void_p, c_char_p, c_int32, POINTER(c_int64), c_int32],
+        "graph, name, dtype, dims, rank",
+        'An input of the signature. dims [rank].'),
+    "tern_graph_scalar": (
+        c_int32, [c_void_p, c_char_p],
+        "graph, name",
+        'A run-time scalar: an i64 input of rank 0. Trainers give "step" (from 1 on) and "seed" by these names. The same name\nagain gives the same value.'),
+    "tern_graph_parameter": (
+        c_int32, [c_void_p, c_char_p, c_void_p],
+        "graph, name, tensor",
+        'A parameter of the model with its first content (copied), or, with tensor NULL, the one of this name that is there\nalready, in any signature.'),
+    "tern_graph_state": (
+        c_int32, [c_void_p, c_char_p, c_int32, POINTER(c_int64), c_int32],
+        "graph, name, dtype, dims, rank",
+        'A state of the model, which begins as zeros. The same name again gives the same state.'),
+    "tern_graph_state_like": (
+        c_int32, [c_void_p, c_char_p, c_int32],
+        "graph, name, like",
+        'A state of the type and shape of `like`, and in its order where that is one of its own: the moments of a parameter,\nwhich updates are fastest with.'),
+    "tern_graph_constant": (
+        c_int32, [c_void_p, c_void_p],
+        "graph, tensor",
+        'The tensor is copied.'),
+    "tern_graph_number": (
+        c_int32, [c_void_p, c_double],
+        "graph, number",
+        'f32, rank 0.'),
+    "tern_graph_op": (
+        c_int32, [c_void_p, c_char_p, c_char_p, POINTER(c_int32), c_int32],
+        "graph, op, attributes, inputs, num_inputs",
+        'A node. `op` is the name of any operator (tern_graph_ops lists them), attributes its attributes as text, "axis=1\nkeep_dims=0", or NULL; "outputs=3" where an operator may have several numbers of them. Inputs that may be absent:\nTERN_NO_VALUE. Parameters that are stored in an order of their own are given as plain tensors to operators that take\nno others. Of an operator that updates (sgd_update, adamw_update, state_write, ...) the first input is a parameter or\nstate; what it gives is the content after the step, all others still read the content before it.\nReturns the first output; tern_graph_result gives the others.'),
+    "tern_graph_result": (
+        c_int32, [c_void_p, c_int32, c_int32],
+        "graph, value, index",
+        'Output `index` of the node or call that gave `value` as its first.'),
+    "tern_call_options_init": (
+        c_int32, [POINTER(tern_call_options), c_size_t],
+        "options, size",
+        ''),
+    "tern_graph_call": (
+        c_int32, [c_void_p, c_char_p, c_void_p, c_char_p, POINTER(c_int32), c_int32, POINTER(tern_call_options)],
+        "graph, name, model, signature, inputs, num_inputs, options",
+        'A signature of a model as a function of its inputs (in its order; TERN_NO_VALUE for one that nothing needs) and of\nits parameters. The model lives as long as what is composed of it; its weights are shared, not copied.\nA signature that takes rows of sequences, as those of language models (tern_session_run_sequences), is called with\nwhole sequences from position 0 on: tokens [sequences, tokens], and TERN_NO_VALUE for the inputs of is_scalar 2. What\nit gives for each row comes as [sequences, tokens, ..]; values inside keep their rows.\nname     of the call, or NULL: the values inside are then found as "NAME/value" (tern_graph_find), without it by\n         their own names\noptions  NULL = defaults\nReturns the first output; tern_graph_result gives the others.'),
+    "tern_graph_find": (
+        c_int32, [c_void_p, c_char_p],
+        "graph, name",
+        'The value of a name: of an input, a parameter, a state, or one inside a call.'),
+    "tern_graph_list": (
+        c_int32, [c_void_p, c_char_p, POINTER(c_int32), c_int32],
+        "graph, pattern, values, capacity",
+        'The parameters whose names match, in their order: floats that can be trained, so without statistics of batch norm\nand without weights of a few bits. pattern: "*" any characters, "?" one, "{a,b}" either, spaces between several\npatterns. Returns how many there are; of these at most `capacity` are stored. -1 after an error.'),
+    "tern_graph_get": (
+        c_int32, [c_void_p, c_int32, POINTER(tern_tensor_info)],
+        "graph, value, info",
+        'Name, type and dims of a value. Strings are borrowed until the next call.'),
+    "tern_graph_gradient": (
+        c_int32, [c_void_p, c_int32, POINTER(c_int32), c_int32, POINTER(c_int32)],
+        "graph, scalar, values, num_values, gradients",
+        'd scalar / d values[i], as values of the type and shape of values[i]; zeros where nothing depends on it. scalar: a\nfloat with one element. Gradients of gradients are taken likewise. After an error all are TERN_NO_VALUE. In a\nsignature that writes, a scalar that was differentiated must be finite: where it is not, the run gives\nTERN_ERR_NOT_FINITE and has changed nothing.'),
+    "tern_graph_write": (
+        c_int32, [c_void_p, c_int32, c_int32],
+        "graph, target, value",
+        'At the end of the step the parameter or state `target` becomes `value` (of its shape; another float type is\nconverted). Each is written once at most.'),
+    "tern_graph_output": (
+        c_int32, [c_void_p, c_char_p, c_int32],
+        "graph, name, value",
+        'An output of the signature.'),
+    "tern_graph_finish": (
+        c_int32, [c_void_p, POINTER(c_void_p)],
+        "graph, model",
+        'Makes the model of all signatures, which runs, and is saved, without the graph. Afterwards the graph is only good for\nbeing released. Errors: the first of the graph; TERN_ERR_STATE a second time.'),
+    "tern_model_edit": (
+        c_int32, [c_void_p, c_char_p, c_char_p, c_char_p, POINTER(c_void_p)],
+        "model, edit, pattern, attributes, edited",
+        'An edit of a model: another one that shares its weights, in all signatures alike, so that what is trained is also what\nruns and generates.\npattern     which weights of matrix products, by name (tern_graph_list); "*" = all\nattributes  "key=value ...", or NULL\n  lora          y = W x becomes W x + alpha / rank * B (A x), with new parameters NAME.lora_a and NAME.lora_b; W stays\n                as it is, in any form. rank=8, alpha=2 * rank, seed=0\n  merge_lora    W becomes W + alpha / rank * B A; refused for weights of a few bits\n  sub_norm      an RMSNorm NAME_in_norm in front of the product. gain=1, epsilon=1e-6\n  bit_linear    ternary weights and 8-bit activations, trained through the rounding: W are latent floats\n  pack_ternary  the weights of bit_linear in two bits each, as the model is shipped\n  head          new NAME.head, NAME.head_bias in the place of a weight. classes=N, seed=0\nErrors: TERN_ERR_NOT_FOUND (no such edit; no weight matches), TERN_ERR_UNSUPPORTED (it does not fit the weights),\nTERN_ERR_INVALID_ARGUMENT.'),
+    "tern_graph_ops": (
+        c_char_p, [c_int32],
+        "index",
+        'Name of an operator, or NULL if index is outside [0, number of operators). Static storage.'),
+    "tern_trainer_options_init": (
+        c_int32, [POINTER(tern_trainer_options), c_size_t],
+        "options, size",
+        ''),
+    "tern_trainer_create": (
+        c_int32, [c_void_p, POINTER(tern_trainer_options), POINTER(c_void_p)],
+        "model, options, trainer",
+        'The model stays alive as long as the trainer, and is not changed: what is learnt lies in an overlay.\nErrors: TERN_ERR_NOT_FOUND (no such signature, backend), TERN_ERR_UNSUPPORTED (the signature writes nothing; a\nlibrary without TERN_TRAINING), TERN_ERR_LIMIT (the budget; the message names the least one that would do).'),
+    "tern_trainer_release": (
+        None, [c_void_p],
+        "trainer",
+        ''),
+    "tern_trainer_get_memory": (
+        c_int32, [c_void_p, POINTER(tern_trainer_memory)],
+        "trainer, memory",
+        ''),
+    "tern_trainer_step": (
+        c_int32, [c_void_p, POINTER(c_void_p), c_int32, POINTER(tern_run_options)],
+        "trainer, inputs, num_inputs, options",
+        'One step.\ninputs   those of the signature in its order, without the scalars "step" and "seed", which the trainer gives\nErrors   as tern_session_run; before the update nothing has changed.\n         TERN_ERR_NOT_FINITE  the loss is infinite or no number; the message names the step\n         TERN_ERR_STATE       an earlier step failed while it wrote (no memory, a lost device): tern_trainer_load\nThreads  one call at a time for a trainer'),
+    "tern_trainer_steps": (
+        c_int64, [c_void_p],
+        "trainer",
+        'Steps that were done, with those that were passed over. The first one\'s scalar "step" is 1.'),
+    "tern_trainer_skipped": (
+        c_int64, [c_void_p],
+        "trainer",
+        'Of them those that changed nothing since their loss was no finite number.'),
+    "tern_trainer_get_metric": (
+        c_int32, [c_void_p, c_int32, POINTER(c_char_p), POINTER(c_double)],
+        "trainer, index, name, value",
+        'Metric `index` of the latest step: each output of the signature that is one number, in its order. name: borrowed from\nthe model. Errors: TERN_ERR_NOT_FOUND for an index outside of them.'),
+    "tern_trainer_run": (
+        c_int32, [c_void_p, c_int32, POINTER(c_void_p), c_int32, POINTER(c_void_p), c_int32, POINTER(tern_run_options)],
+        "trainer, signature, inputs, num_inputs, outputs, num_outputs, options",
+        'Runs any signature of the model with what was learnt so far, as for a validation; as tern_session_run, with "step"\nand "seed" left out.'),
+    "tern_trainer_parameters": (
+        c_void_p, [c_void_p],
+        "trainer",
+        'What it learns, as parameters of the model. Borrowed until tern_trainer_load or _release.'),
+    "tern_trainer_save": (
+        c_int32, [c_void_p, c_char_p, c_char_p],
+        "trainer, path, more",
+        "A checkpoint: parameters that were changed, states, number of steps, seed. A new file replaces an old one as a whole:\nwhatever ends the program, one of the two is there.\nmore     a text of the caller's (the position in its data, ...), or NULL\nErrors   TERN_ERR_IO (a full disk, ...): the old file is as it was"),
+    "tern_trainer_load": (
+        c_int32, [c_void_p, c_char_p, POINTER(c_char_p)],
+        "trainer, path, more",
+        'Goes on from a checkpoint of a trainer of the same model. more: NULL, or the text that was saved, "" if none;\nborrowed until the next call. Errors: TERN_ERR_NOT_FOUND, TERN_ERR_CORRUPT, TERN_ERR_CHECKSUM, TERN_ERR_SHAPE (of\nanother model): the trainer is as it was.'),
+    "tern_trainer_export": (
+        c_int32, [c_void_p, c_void_p, c_char_p, c_char_p],
+        "trainer, model, set, path",
+        'Writes `model`, of which the step was composed, with its parameters as they are now: those of `set`\n(tern_call_options; NULL = the one without a name). What `model` has beside them, signatures and metadata, stays.\nErrors: TERN_ERR_NOT_FOUND if the set has none of its parameters, TERN_ERR_SHAPE, TERN_ERR_IO.'),
     "tern_tokenizer_create": (
         c_int32, [c_void_p, c_size_t, POINTER(c_void_p)],
         "json, bytes, tokenizer",
