@@ -37,7 +37,7 @@ static tern_value weight(tern_context* context, tern_graph* g, int begin, const 
   return v;
 }
 
-/* FOLDER/0.json to 9.json: { "data": [ink of 28 x 28 pixels, from 0 to 1, picture after picture] }. The first `tests` of
+/* FOLDER/0.json to 9.json: { "data": [ink of 28 x 28 pixels from 0 to 1, picture after picture] }. The first `tests` of
  * each digit are kept apart: test [10 * tests, 784]. train [most, 784], labels [most]; returns how many there are. */
 static int64_t read_digits(const char* folder, int64_t most, int tests, float* train, int64_t* labels, float* test) {
   int64_t count = 0;

@@ -147,12 +147,12 @@ TERN_API tern_status tern_graph_output(tern_graph* graph, const char* name, tern
  * being released. Errors: the first of the graph; TERN_ERR_STATE a second time. */
 TERN_API tern_status tern_graph_finish(tern_graph* graph, tern_model** model) TERN_NOEXCEPT;
 
-/* An edit of a model: another one that shares its weights, in all signatures alike, so that what is trained is also what
- * runs and generates.
+/* An edit of a model: another one that shares its weights, in all signatures alike, so that what is trained is also
+ * what runs and generates.
  * pattern     which weights of matrix products, by name (tern_graph_list); "*" = all
  * attributes  "key=value ...", or NULL
- *   lora          y = W x becomes W x + alpha / rank * B (A x), with new parameters NAME.lora_a and NAME.lora_b; W stays
- *                 as it is, in any form. rank=8, alpha=2 * rank, seed=0
+ *   lora          y = W x becomes W x + alpha / rank * B (A x), with new parameters NAME.lora_a and NAME.lora_b; W
+ *                 stays as it is, in any form. rank=8, alpha=2 * rank, seed=0
  *   merge_lora    W becomes W + alpha / rank * B A; refused for weights of a few bits
  *   sub_norm      an RMSNorm NAME_in_norm in front of the product. gain=1, epsilon=1e-6
  *   bit_linear    ternary weights and 8-bit activations, trained through the rounding: W are latent floats

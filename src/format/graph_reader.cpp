@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/graph_reader.h"
 
-#include <unordered_map>
 #include <cstring>
+#include <unordered_map>
 
 #include "base/checked.h"
 
@@ -184,7 +184,8 @@ class GraphReader {
       return TERN_FAIL(TERN_ERR_CORRUPT, "%s %u is value %d ('%s'), which no earlier node produces", role, i, v,
                        value.name.c_str());
     if (stale_[(size_t)root_[(size_t)v]])
-      return TERN_FAIL(TERN_ERR_CORRUPT, "%s %u is value %d ('%s'), content of a state or parameter that an earlier node overwrites",
+      return TERN_FAIL(TERN_ERR_CORRUPT,
+                       "%s %u is value %d ('%s'), content of a state or parameter that an earlier node overwrites",
                        role, i, v, value.name.c_str());
     return TERN_OK;
   }
@@ -361,7 +362,7 @@ class GraphReader {
   std::vector<Graph>& graphs_;
   const uint32_t self_;
   Graph g_;
-  std::vector<int32_t> root_;      // of a view: the value whose bytes it is
+  std::vector<int32_t> root_;                              // of a view: the value whose bytes it is
   std::unordered_map<int32_t, int32_t> parameter_values_;  // the first value of each
   std::vector<int32_t> state_of_;  // the state or, behind those, the parameter that a value is content of, or -1
   std::vector<uint8_t> stale_;     // by root: overwritten

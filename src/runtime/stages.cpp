@@ -165,8 +165,9 @@ tern_status Stages::create(Stage* before, const Graph& graph, std::span<const Gi
   s->planned = before ? before->planned : 0;
   const uint64_t most = std::min(max_bytes, model_->max_planned_bytes());
   if (options_.keep) TERN_TRY(keep_values(g, most, s.get()));
-  const Executable::Options options{options_.backends, most - std::min(most, s->planned), options_.deterministic,
-                                    options_.profile, options_.arena_bytes, control};
+  const Executable::Options options{options_.backends,      most - std::min(most, s->planned),
+                                    options_.deterministic, options_.profile,
+                                    options_.arena_bytes,   control};
   TERN_TRY(Executable::create(std::move(g), *model_, parameters, options, &s->executable));
   const Executable::Memory m = s->executable->memory();
   s->planned += m.arena + m.scratch + m.prepared;

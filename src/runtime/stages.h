@@ -22,7 +22,7 @@ class Stages {
   struct Options {
     std::span<const Backend* const> backends;
     bool deterministic = false, profile = false, keep = false;
-    size_t max_plans = 8;  // chains of stages that are kept
+    size_t max_plans = 8;               // chains of stages that are kept
     uint64_t arena_bytes = UINT64_MAX;  // of a plan's activations (Executable::Options)
     // Told of each stage when it is made; dropped: another chain had to go for it. Optional.
     void (*made)(void* owner, int32_t tag, const Stage& stage, uint64_t begin_ns, bool dropped) = nullptr;

@@ -2,7 +2,8 @@
 // Runs the step of a model again and again: what stands behind tern_trainer.
 //
 // A checkpoint is a .tern file without signatures: the parameters that the step writes, the states as parameters
-// "state/NAME", and metadata: the number of steps, the seed, and whatever the caller adds. Files are replaced as a whole.
+// "state/NAME", and metadata: the number of steps, the seed, and whatever the caller adds. Files are replaced as a
+// whole.
 #pragma once
 #include "runtime/session.h"
 

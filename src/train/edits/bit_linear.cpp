@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// bit_linear: y = W x becomes what a ternary model computes of it, with W as latent weights that are trained through the
-// rounding: W to -s, 0 or s (operator ternarize), rows of x to 8 bits (operator bit_linear).
+// bit_linear: y = W x becomes what a ternary model computes of it, with W as latent weights that are trained through
+// the rounding: W to -s, 0 or s (operator ternarize), rows of x to 8 bits (operator bit_linear).
 // "The Era of 1-bit LLMs", arXiv 2402.17764. pack_ternary makes the model that is shipped.
 #include "train/edits/edits.h"
 
