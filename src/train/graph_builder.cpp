@@ -87,6 +87,12 @@ static ValueId root_of(const Graph& g, ValueId v) {
   return v;
 }
 
+// A value of its own with the content of v.
+static ValueId copy_of(Graph& g, ValueId v) {
+  const DType dtype = g.value(v).dtype;
+  return is_float(dtype) ? emit(g, "decode", {v}) : cast(g, v, dtype);
+}
+
 // Writes go to the end, behind all that reads the content before them; what nothing needs goes.
 tern_status GraphBuilder::end_signature() {
   Signature& sig = def_.signatures.back();
@@ -99,10 +105,14 @@ tern_status GraphBuilder::end_signature() {
                      sig.name.c_str());
   if (!written_.empty())
     for (const ValueId loss : losses_) emit(graph, "require_finite", {loss});
-  // Outputs that are what a parameter or state holds are copied before it is written.
-  for (ValueId& v : graph.outputs)
-    if (std::find(written_.begin(), written_.end(), root_of(graph, v)) != written_.end())
-      v = emit(graph, "decode", {v});
+  // Outputs that are what a parameter or state holds are copied before it is written. What no node gives, and what is an
+  // output already, gets a node of its own.
+  for (auto at = graph.outputs.begin(); at != graph.outputs.end(); ++at) {
+    const Shape shape = graph.value(*at).shape;
+    if (std::find(written_.begin(), written_.end(), root_of(graph, *at)) != written_.end()) *at = copy_of(graph, *at);
+    else if (graph.value(*at).kind != ValueKind::node || std::find(graph.outputs.begin(), at, *at) != at)
+      *at = reshape(graph, *at, shape);
+  }
   TERN_TRY(graph.status);
   int32_t first = 0;
   order_nodes(graph, updates_last(graph, &first));
@@ -292,8 +302,9 @@ const Value* GraphBuilder::value(ValueId v) {
 
 ValueId GraphBuilder::plain(ValueId v) { return is_plain(g().value(v).encoding) ? v : emit(g(), "decode", {v}); }
 
-// The states and parameters that a node writes: the first inputs, one for each output.
-tern_status GraphBuilder::take_targets(const Node& node) {
+// The states and parameters that a node writes: the first inputs, one for each output. What it reads of them beside that
+// is a copy.
+tern_status GraphBuilder::take_targets(Node& node) {
   const size_t count = node.op->flags & kWritesState ? (size_t)node.op->num_out : 0;
   for (size_t k = 0; k < count && k < node.in.size(); ++k) {
     const ValueId target = node.in[k];
@@ -306,7 +317,12 @@ tern_status GraphBuilder::take_targets(const Node& node) {
       return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "%s: '%s' is written twice in a step", node.op->name, v.name.c_str());
     written_.push_back(target);
   }
-  return TERN_OK;
+  for (size_t i = count; count > 0 && i < node.in.size(); ++i) {
+    const auto targets = std::span(node.in).first(count);
+    if (node.in[i] != kNoValue && std::find(targets.begin(), targets.end(), root_of(g(), node.in[i])) != targets.end())
+      node.in[i] = copy_of(g(), node.in[i]);
+  }
+  return g().status;
 }
 
 tern_status GraphBuilder::append(Node node, int32_t num_out, std::vector<ValueId>* outs) {
@@ -406,6 +422,8 @@ tern_status GraphBuilder::output(std::string_view name, ValueId value) {
     if (name.empty()) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "the name of an output is empty");
     for (const std::string& other : sig.output_names)
       if (other == name) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "there is an output '%s' already", other.c_str());
+    if (g().value(value).paged)
+      return TERN_FAIL(TERN_ERR_UNSUPPORTED, "output '%.*s' is a state in pages", (int)name.size(), name.data());
     const ValueId v = plain(value);
     TERN_TRY(g().status);
     g().outputs.push_back(v);

@@ -82,7 +82,7 @@ class GraphBuilder {
   int32_t add_parameter(Parameter p);
   ValueId plain(ValueId v);
   tern_status append(Node node, int32_t num_out, std::vector<ValueId>* outs);
-  tern_status take_targets(const Node& node);
+  tern_status take_targets(Node& node);
   tern_status end_signature();
   Set* find_set(std::string_view name, const Model& model);
 
