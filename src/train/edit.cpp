@@ -57,14 +57,14 @@ bool is_product(const Node& n) {
 ValueId weight_of(const Graph& g, const Node& n) {
   if (!is_product(n) || n.in[1] == kNoValue) return kNoValue;
   ValueId w = n.in[1];
-  if (const int32_t from = g.value(w).producer;
-      from >= 0 && g.value(w).kind == ValueKind::node && std::string_view(g.nodes[(size_t)from].op->name) == "ternarize")
+  if (const int32_t from = g.value(w).producer; from >= 0 && g.value(w).kind == ValueKind::node &&
+                                                std::string_view(g.nodes[(size_t)from].op->name) == "ternarize")
     w = g.nodes[(size_t)from].in[0];
   return g.value(w).kind == ValueKind::parameter ? w : kNoValue;
 }
 
 tern_status rewrite(ModelDef& model, const Graph& from, std::string_view pattern,
-                    const std::function<ValueId(Product&)>& make, int64_t* count, Graph* out) {
+                    const std::function<ValueId(WeightProduct&)>& make, int64_t* count, Graph* out) {
   Graph g;
   g.budget = from.budget;
   std::vector<ValueId> map(from.values.size(), kNoValue);
@@ -79,7 +79,7 @@ tern_status rewrite(ModelDef& model, const Graph& from, std::string_view pattern
     const ValueId w = weight_of(g, n);
     const std::string name = w == kNoValue ? std::string() : model.parameters[(size_t)g.value(w).index].name;
     if (w != kNoValue && matches_name(pattern, name)) {
-      Product p{g, std::move(n), w, name};
+      WeightProduct p{g, std::move(n), w, name};
       outs = {make(p)};
       ++*count;
     } else {
@@ -98,7 +98,8 @@ tern_status rewrite(ModelDef& model, const Graph& from, std::string_view pattern
 
 }  // namespace
 
-tern_status rewrite_products(ModelDef& model, std::string_view pattern, const std::function<ValueId(Product&)>& make) {
+tern_status rewrite_products(ModelDef& model, std::string_view pattern,
+                             const std::function<ValueId(WeightProduct&)>& make) {
   int64_t count = 0;
   for (Signature& s : model.signatures) {
     Graph g;
@@ -143,7 +144,8 @@ ValueId added_parameter(ModelDef& model, Graph& g, const std::string& name, cons
 }
 
 float initial_uniform(int64_t seed, std::string_view name, int64_t i) {
-  uint64_t x = checksum64(name.data(), name.size()) ^ (uint64_t)seed * 0x9e3779b97f4a7c15u ^ (uint64_t)i * 0xbf58476d1ce4e5b9u;
+  uint64_t x =
+      checksum64(name.data(), name.size()) ^ (uint64_t)seed * 0x9e3779b97f4a7c15u ^ (uint64_t)i * 0xbf58476d1ce4e5b9u;
   x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
   x = (x ^ x >> 27) * 0x94d049bb133111ebu;
   x ^= x >> 31;

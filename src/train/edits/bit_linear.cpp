@@ -8,12 +8,14 @@ namespace tern {
 namespace {
 
 tern_status apply(Context&, ModelDef& model, std::string_view pattern, const Attributes&) {
-  return rewrite_products(model, pattern, [&](Product& p) -> ValueId {
+  return rewrite_products(model, pattern, [&](WeightProduct& p) -> ValueId {
     const Value& w = p.g.value(p.weight);
     if (p.node.in[1] != p.weight) return emit_node(p.g, std::move(p.node));  // it is one already
     if (!is_permutation(w.encoding)) {
-      p.g.status = TERN_FAIL(TERN_ERR_UNSUPPORTED, "'%s' is stored as %s: latent weights are floats (import the model "
-                             "with --weights f32)", p.name.c_str(), encoding_name(w.encoding));
+      p.g.status = TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                             "'%s' is stored as %s: latent weights are floats (import the model "
+                             "with --weights f32)",
+                             p.name.c_str(), encoding_name(w.encoding));
       return kNoValue;
     }
     p.node.in[1] = emit(p.g, "ternarize", {p.node.in[1]});

@@ -22,7 +22,7 @@ constexpr AttrField kFields[] = {TERN_ATTR(LoraAttrs, rank, integer, 1, 65536),
 
 tern_status apply(Context&, ModelDef& model, std::string_view pattern, const Attributes& attributes) {
   const LoraAttrs& a = *(const LoraAttrs*)attributes.bytes;
-  return rewrite_products(model, pattern, [&](Product& p) -> ValueId {
+  return rewrite_products(model, pattern, [&](WeightProduct& p) -> ValueId {
     const Shape w = p.g.value(p.node.in[1]).shape;
     if (p.g.value(p.node.in[0]).dtype != TERN_DTYPE_F32) {
       p.g.status = TERN_FAIL(TERN_ERR_UNSUPPORTED, "what '%s' is multiplied with is %s, f32 is needed", p.name.c_str(),
@@ -31,9 +31,8 @@ tern_status apply(Context&, ModelDef& model, std::string_view pattern, const Att
     }
     const std::string of = p.name + ".lora_a";
     const double bound = 1 / std::sqrt((double)std::max<int64_t>(1, w[1]));
-    const ValueId down = added_parameter(model, p.g, of, {a.rank, w[1]}, [&](int64_t i) {
-      return (float)(bound * initial_uniform(a.seed, of, i));
-    });
+    const ValueId down = added_parameter(model, p.g, of, {a.rank, w[1]},
+                                         [&](int64_t i) { return (float)(bound * initial_uniform(a.seed, of, i)); });
     const ValueId up = added_parameter(model, p.g, p.name + ".lora_b", {w[0], a.rank}, nullptr);
     const ValueId x = p.node.in[0], y = emit_node(p.g, std::move(p.node));
     const ValueId low = emit(p.g, "linear", {emit(p.g, "linear", {x, down}), up});

@@ -55,7 +55,8 @@ tern_status merge(Parameter& w, const Parameter& a, const Parameter& b, double f
   if (!is_permutation(w.encoding))
     return TERN_FAIL(TERN_ERR_UNSUPPORTED,
                      "'%s' is stored as %s: what was learnt would be lost in it. Keep the adapter beside it, or import "
-                     "the model with --weights f16", w.name.c_str(), encoding_name(w.encoding));
+                     "the model with --weights f16",
+                     w.name.c_str(), encoding_name(w.encoding));
   std::vector<float> sum = floats(w);
   const std::vector<float> down = floats(a), up = floats(b);
   const int64_t rank = a.shape[0], cols = w.shape[1];
