@@ -64,7 +64,7 @@ ValueId weight_of(const Graph& g, const Node& n) {
 }
 
 tern_status rewrite(ModelDef& model, const Graph& from, std::string_view pattern,
-                    const std::function<ValueId(Product&)>& make, int64_t* count, Graph* out) {
+                    const std::function<ValueId(WeightProduct&)>& make, int64_t* count, Graph* out) {
   Graph g;
   g.budget = from.budget;
   std::vector<ValueId> map(from.values.size(), kNoValue);
@@ -79,7 +79,7 @@ tern_status rewrite(ModelDef& model, const Graph& from, std::string_view pattern
     const ValueId w = weight_of(g, n);
     const std::string name = w == kNoValue ? std::string() : model.parameters[(size_t)g.value(w).index].name;
     if (w != kNoValue && matches_name(pattern, name)) {
-      Product p{g, std::move(n), w, name};
+      WeightProduct p{g, std::move(n), w, name};
       outs = {make(p)};
       ++*count;
     } else {
@@ -98,7 +98,8 @@ tern_status rewrite(ModelDef& model, const Graph& from, std::string_view pattern
 
 }  // namespace
 
-tern_status rewrite_products(ModelDef& model, std::string_view pattern, const std::function<ValueId(Product&)>& make) {
+tern_status rewrite_products(ModelDef& model, std::string_view pattern,
+                             const std::function<ValueId(WeightProduct&)>& make) {
   int64_t count = 0;
   for (Signature& s : model.signatures) {
     Graph g;

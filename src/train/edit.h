@@ -33,7 +33,7 @@ tern_status set_attributes(const Op& op, Attributes* attributes, std::string_vie
 // ---- for edits ----
 
 // Products with a weight of the model: linear and its kin.
-struct Product {
+struct WeightProduct {
   Graph& g;              // that is made
   Node node;             // with operands of g
   const ValueId weight;  // the parameter: operand 1, or what operand 1 is rounded from (ternarize)
@@ -41,7 +41,8 @@ struct Product {
 };
 // Makes every graph anew. Where a product reads a weight whose name matches, `make` says what stands in its place.
 // count: how many there were, in all signatures.
-tern_status rewrite_products(ModelDef& model, std::string_view pattern, const std::function<ValueId(Product&)>& make);
+tern_status rewrite_products(ModelDef& model, std::string_view pattern,
+                             const std::function<ValueId(WeightProduct&)>& make);
 
 // A parameter of this name as a value of g, made of `content` (f32, plain) if there is none. content: NULL gives zeros.
 ValueId added_parameter(ModelDef& model, Graph& g, const std::string& name, const Shape& shape,

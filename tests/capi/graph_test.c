@@ -314,6 +314,50 @@ static void exports(void) {
   tern_trainer_release(t);
 }
 
+/* What no node gives is an output as others are, and an update may read what it writes: also from a file. */
+static void own_content(void) {
+  const char* path = file_in_folder("own.tern");
+  static const int64_t dims[1] = {2};
+  tern_graph* g = begin("step");
+  const tern_value in = tern_graph_input(g, "x", TERN_DTYPE_F32, dims, 1), w = parameter(g, "w", 1, 2, 0, 1);
+  const tern_value count = tern_graph_state(g, "count", TERN_DTYPE_I64, dims, 1);
+  tern_model *made = NULL, *read = NULL;
+  tern_trainer* t = NULL;
+  tern_tensor *given = make_tensor(context, TERN_DTYPE_F32, 1, 2, 0), *now = NULL;
+  const tern_tensor *one = given, *out[4];
+  float before[2];
+  int i;
+  tern_graph_op(g, "sgd_update", NULL, TERN_VALUES(w, w, tern_graph_number(g, 0.5)));
+  OK(tern_graph_write(g, count, count));
+  OK(tern_graph_output(g, "x", in));
+  OK(tern_graph_output(g, "w", w));
+  OK(tern_graph_output(g, "again", w));
+  OK(tern_graph_output(g, "count", count));
+  NEED(tern_graph_finish(g, &made));
+  tern_graph_release(g);
+  OK(tern_model_save(made, path));
+  NEED(tern_model_load_file(context, path, NULL, &read));
+  fill(given, 3);
+  t = make_trainer(read, 0);
+  NEED(tern_parameters_get(tern_trainer_parameters(t), "w", &now));
+  memcpy(before, tern_tensor_data(now), sizeof before);
+  tern_tensor_release(now);
+  OK(tern_trainer_run(t, 0, &one, 1, out, 4, NULL)); /* outputs are the content before */
+  CHECK(memcmp(tern_tensor_const_data(out[0]), tern_tensor_data(given), sizeof before) == 0);
+  CHECK(memcmp(tern_tensor_const_data(out[1]), before, sizeof before) == 0);
+  CHECK(memcmp(tern_tensor_const_data(out[2]), before, sizeof before) == 0);
+  CHECK(((const int64_t*)tern_tensor_const_data(out[3]))[1] == 0);
+  for (i = 0; i < 4; ++i) tern_tensor_release(out[i]);
+  NEED(tern_parameters_get(tern_trainer_parameters(t), "w", &now));
+  for (i = 0; i < 2; ++i) CHECK(((float*)tern_tensor_data(now))[i] == before[i] / 2);
+  remove(path);
+  tern_tensor_release(now);
+  tern_tensor_release(given);
+  tern_trainer_release(t);
+  tern_model_release(made);
+  tern_model_release(read);
+}
+
 /* LoRA: another model with the same weights and outputs, until B is something. */
 static void adapters(void) {
   const char* path = file_in_folder("graph.adapter");
@@ -685,15 +729,21 @@ static void interrupted_saves(void) {
 
   for (i = 0; i < 200; ++i) {
     struct timespec t = {0, 0};
-    const pid_t child = fork();
+    int said[2] = {-1, -1};
+    char byte;
+    pid_t child;
+    CHECK(pipe(said) == 0);
+    child = fork();
     if (child == 0)
-      for (;;)
-        for (k = 1; k >= 0; --k)
-          if (tern_trainer_save(trainers[k], path, texts[k]) != TERN_OK) _exit(1);
-    t.tv_nsec = 100000L + i * 7919L % 199 * 20000L; /* up to 4 ms */
+      for (k = i;; ++k)
+        if (tern_trainer_save(trainers[k & 1], path, texts[k & 1]) != TERN_OK || write(said[1], "", 1) != 1) _exit(1);
+    CHECK(read(said[0], &byte, 1) == 1);  /* it has saved once */
+    t.tv_nsec = i * 7919L % 199 * 20000L; /* up to 4 ms */
     nanosleep(&t, NULL);
     kill(child, SIGKILL);
     waitpid(child, &k, 0);
+    close(said[0]);
+    close(said[1]);
     CHECK(WIFSIGNALED(k)); /* no save failed */
     OK(tern_trainer_load(reader, path, &more));
     k = tern_trainer_steps(reader) == 7;
@@ -737,6 +787,7 @@ step = compose_step(net);
 learns();
 checkpoints();
 exports();
+own_content();
 adapters();
 wrong_values();
 wrong_steps();

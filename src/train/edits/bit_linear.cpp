@@ -8,7 +8,7 @@ namespace tern {
 namespace {
 
 tern_status apply(Context&, ModelDef& model, std::string_view pattern, const Attributes&) {
-  return rewrite_products(model, pattern, [&](Product& p) -> ValueId {
+  return rewrite_products(model, pattern, [&](WeightProduct& p) -> ValueId {
     const Value& w = p.g.value(p.weight);
     if (p.node.in[1] != p.weight) return emit_node(p.g, std::move(p.node));  // it is one already
     if (!is_permutation(w.encoding)) {

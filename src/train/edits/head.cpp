@@ -21,7 +21,7 @@ constexpr AttrField kFields[] = {TERN_ATTR(HeadAttrs, classes, integer, 0, 1 << 
 tern_status apply(Context&, ModelDef& model, std::string_view pattern, const Attributes& attributes) {
   const HeadAttrs& a = *(const HeadAttrs*)attributes.bytes;
   if (a.classes < 1) return TERN_FAIL(TERN_ERR_INVALID_ARGUMENT, "head: classes=N is missing");
-  TERN_TRY(rewrite_products(model, pattern, [&](Product& p) -> ValueId {
+  TERN_TRY(rewrite_products(model, pattern, [&](WeightProduct& p) -> ValueId {
     const int64_t in = p.g.value(p.node.in[1]).shape[1];
     const std::string name = p.name + ".head";
     const double bound = 1 / std::sqrt((double)std::max<int64_t>(1, in));

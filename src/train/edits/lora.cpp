@@ -22,7 +22,7 @@ constexpr AttrField kFields[] = {TERN_ATTR(LoraAttrs, rank, integer, 1, 65536),
 
 tern_status apply(Context&, ModelDef& model, std::string_view pattern, const Attributes& attributes) {
   const LoraAttrs& a = *(const LoraAttrs*)attributes.bytes;
-  return rewrite_products(model, pattern, [&](Product& p) -> ValueId {
+  return rewrite_products(model, pattern, [&](WeightProduct& p) -> ValueId {
     const Shape w = p.g.value(p.node.in[1]).shape;
     if (p.g.value(p.node.in[0]).dtype != TERN_DTYPE_F32) {
       p.g.status = TERN_FAIL(TERN_ERR_UNSUPPORTED, "what '%s' is multiplied with is %s, f32 is needed", p.name.c_str(),

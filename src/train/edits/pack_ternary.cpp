@@ -46,7 +46,7 @@ tern_status pack(Context& context, Parameter& p) {
 
 tern_status apply(Context& context, ModelDef& model, std::string_view pattern, const Attributes&) {
   bool any = false;
-  TERN_TRY(rewrite_products(model, pattern, [&](Product& p) -> ValueId {
+  TERN_TRY(rewrite_products(model, pattern, [&](WeightProduct& p) -> ValueId {
     if (p.node.in[1] == p.weight) return emit_node(p.g, std::move(p.node));
     Value& v = p.g.value(p.weight);
     Parameter& w = model.parameters[(size_t)v.index];

@@ -19,7 +19,7 @@ constexpr AttrField kFields[] = {TERN_ATTR(SubNormAttrs, gain, number, -1e6, 1e6
 
 tern_status apply(Context&, ModelDef& model, std::string_view pattern, const Attributes& attributes) {
   const SubNormAttrs& a = *(const SubNormAttrs*)attributes.bytes;
-  return rewrite_products(model, pattern, [&](Product& p) -> ValueId {
+  return rewrite_products(model, pattern, [&](WeightProduct& p) -> ValueId {
     const Shape w = p.g.value(p.node.in[1]).shape;
     const ValueId scale =
         added_parameter(model, p.g, p.name + "_in_norm", {w[1]}, [&](int64_t) { return (float)a.gain; });
