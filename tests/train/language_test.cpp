@@ -183,8 +183,8 @@ int64_t different_trits(const std::string& a, const std::string& b) {
   return count;
 }
 
-// Where what is rounded lies between two codes, its last bit decides, and all steps behind see that: the bounds are how far
-// PyTorch's own runs are apart when weights begin with other last bits.
+// Where what is rounded lies between two codes, its last bit decides, and all steps behind see that: the bounds are 1.5
+// times what PyTorch's own runs are apart when weights begin with other last bits.
 TEST_F(LanguageTraining, TernaryWeights) {
   const Json& want = goldens["llama-f32"]["ternary"];
   const Ref<Model> base = import(*context, "llama-f32");
