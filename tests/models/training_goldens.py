@@ -16,6 +16,9 @@ training.json: {NAME: {CASE: {weight_decay, losses, ...}}}
   ternary  all parameters; the projections of all layers are transformers' AutoBitLinear with online_quant: weights times
            s = 1 / max(mean |w|, 1e-5), rounded to -1, 0 or 1, divided by s; rows of what they read likewise to 8 bits; gradients pass
            both unchanged. Tern multiplies by max(mean |w|, 1e-5), and divides by it, instead: the same but for the last bit.
+           apart: [[largest relative difference of a loss, weights that are rounded to others in the end] for each of 6 more runs whose
+             weights begin multiplied by 1 + 1e-7 times normal numbers]: where something lies between two codes its last bit decides,
+             and all steps behind see that
            changed: how many of the rounded weights are others than at first
            trits {PARAMETER: text}: the rounded weights after the 20th update, three a character, rows one after another:
              character 'A' + (w0 + 1) + 3 (w1 + 1) + 9 (w2 + 1), filled up with w = -1
@@ -108,8 +111,24 @@ def train(model, decay):
     return losses
 
 
+def load(folder):
+    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+
+
+def apart(folder, seed, decay, losses, codes):
+    torch.manual_seed(seed)
+    model = load(folder)
+    make_ternary(model)
+    with torch.no_grad():
+        for p in model.parameters():
+            p *= 1 + 1e-7 * torch.randn_like(p)
+    others = train(model.train(), decay)
+    after = trits(model)
+    return [max(abs(a - b) / b for a, b in zip(others, losses)), sum(int((after[k] != codes[k]).sum()) for k in codes)]
+
+
 def case(folder, name, kind):
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    model = load(folder)
     if kind == "lora":
         adapt(model)
     elif kind == "ternary":
@@ -122,7 +141,8 @@ def case(folder, name, kind):
         after = trits(model)
         result["changed"] = sum(int((after[k] != before[k]).sum()) for k in before)
         result["trits"] = {k: text_of(v) for k, v in after.items()}
-    print(name, kind, "loss", losses[0], "->", losses[-1], "changed", result.get("changed"))
+        result["apart"] = [apart(folder, seed, decay, losses, after) for seed in range(1, 7)]
+    print(name, kind, "loss", losses[0], "->", losses[-1], "changed", result.get("changed"), result.get("apart"))
     return result
 
 
