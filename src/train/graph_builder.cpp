@@ -105,8 +105,8 @@ tern_status GraphBuilder::end_signature() {
                      sig.name.c_str());
   if (!written_.empty())
     for (const ValueId loss : losses_) emit(graph, "require_finite", {loss});
-  // Outputs that are what a parameter or state holds are copied before it is written. What no node gives, and what is an
-  // output already, gets a node of its own.
+  // Outputs that are what a parameter or state holds are copied before it is written. What no node gives, and what is
+  // an output already, gets a node of its own.
   for (auto at = graph.outputs.begin(); at != graph.outputs.end(); ++at) {
     const Shape shape = graph.value(*at).shape;
     if (std::find(written_.begin(), written_.end(), root_of(graph, *at)) != written_.end()) *at = copy_of(graph, *at);
@@ -302,8 +302,8 @@ const Value* GraphBuilder::value(ValueId v) {
 
 ValueId GraphBuilder::plain(ValueId v) { return is_plain(g().value(v).encoding) ? v : emit(g(), "decode", {v}); }
 
-// The states and parameters that a node writes: the first inputs, one for each output. What it reads of them beside that
-// is a copy.
+// The states and parameters that a node writes: the first inputs, one for each output. What it reads of them beside
+// that is a copy.
 tern_status GraphBuilder::take_targets(Node& node) {
   const size_t count = node.op->flags & kWritesState ? (size_t)node.op->num_out : 0;
   for (size_t k = 0; k < count && k < node.in.size(); ++k) {

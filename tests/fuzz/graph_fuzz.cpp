@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fuzz target: bytes as calls of a graph builder: inputs, parameters, states, any operator, calls of a small model,
-// gradients, writes, edits. A call that fails says why, and is as if it had not been. What is finished can be stored and
-// read back, and is trained or run where that is small.
+// gradients, writes, edits. A call that fails says why, and is as if it had not been. What is finished can be stored
+// and read back, and is trained or run where that is small.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
