@@ -37,7 +37,7 @@ TERN_API tern_status tern_trainer_options_init(tern_trainer_options* options, si
 
 /* The model stays alive as long as the trainer, and is not changed: what is learnt lies in an overlay.
  * Errors: TERN_ERR_NOT_FOUND (no such signature, backend), TERN_ERR_UNSUPPORTED (the signature writes nothing; a
- * library without TERN_TRAINING), TERN_ERR_LIMIT (the budget; the message names the least one that would do). */
+ * library without TERN_TRAINING), TERN_ERR_LIMIT (the budget; the message says what takes how many bytes). */
 TERN_API tern_status tern_trainer_create(const tern_model* model, const tern_trainer_options* options,
                                          tern_trainer** trainer) TERN_NOEXCEPT;
 TERN_API void tern_trainer_release(tern_trainer* trainer) TERN_NOEXCEPT;

@@ -1557,7 +1557,7 @@ FUNCTIONS = {
     "tern_model_edit": (
         c_int32, [c_void_p, c_char_p, c_char_p, c_char_p, POINTER(c_void_p)],
         "model, edit, pattern, attributes, edited",
-        'An edit of a model: another one that shares its weights, in all signatures alike, so that what is trained is also what\nruns and generates.\npattern     which weights of matrix products, by name (tern_graph_list); "*" = all\nattributes  "key=value ...", or NULL\n  lora          y = W x becomes W x + alpha / rank * B (A x), with new parameters NAME.lora_a and NAME.lora_b; W stays\n                as it is, in any form. rank=8, alpha=2 * rank, seed=0\n  merge_lora    W becomes W + alpha / rank * B A; refused for weights of a few bits\n  sub_norm      an RMSNorm NAME_in_norm in front of the product. gain=1, epsilon=1e-6\n  bit_linear    ternary weights and 8-bit activations, trained through the rounding: W are latent floats\n  pack_ternary  the weights of bit_linear in two bits each, as the model is shipped\n  head          new NAME.head, NAME.head_bias in the place of a weight. classes=N, seed=0\nErrors: TERN_ERR_NOT_FOUND (no such edit; no weight matches), TERN_ERR_UNSUPPORTED (it does not fit the weights),\nTERN_ERR_INVALID_ARGUMENT.'),
+        'An edit of a model: another one that shares its weights, in all signatures alike, so that what is trained is also\nwhat runs and generates.\npattern     which weights of matrix products, by name (tern_graph_list); "*" = all\nattributes  "key=value ...", or NULL\n  lora          y = W x becomes W x + alpha / rank * B (A x), with new parameters NAME.lora_a and NAME.lora_b; W\n                stays as it is, in any form. rank=8, alpha=2 * rank, seed=0\n  merge_lora    W becomes W + alpha / rank * B A; refused for weights of a few bits\n  sub_norm      an RMSNorm NAME_in_norm in front of the product. gain=1, epsilon=1e-6\n  bit_linear    ternary weights and 8-bit activations, trained through the rounding: W are latent floats\n  pack_ternary  the weights of bit_linear in two bits each, as the model is shipped\n  head          new NAME.head, NAME.head_bias in the place of a weight. classes=N, seed=0\nErrors: TERN_ERR_NOT_FOUND (no such edit; no weight matches), TERN_ERR_UNSUPPORTED (it does not fit the weights),\nTERN_ERR_INVALID_ARGUMENT.'),
     "tern_graph_ops": (
         c_char_p, [c_int32],
         "index",
@@ -1569,7 +1569,7 @@ FUNCTIONS = {
     "tern_trainer_create": (
         c_int32, [c_void_p, POINTER(tern_trainer_options), POINTER(c_void_p)],
         "model, options, trainer",
-        'The model stays alive as long as the trainer, and is not changed: what is learnt lies in an overlay.\nErrors: TERN_ERR_NOT_FOUND (no such signature, backend), TERN_ERR_UNSUPPORTED (the signature writes nothing; a\nlibrary without TERN_TRAINING), TERN_ERR_LIMIT (the budget; the message names the least one that would do).'),
+        'The model stays alive as long as the trainer, and is not changed: what is learnt lies in an overlay.\nErrors: TERN_ERR_NOT_FOUND (no such signature, backend), TERN_ERR_UNSUPPORTED (the signature writes nothing; a\nlibrary without TERN_TRAINING), TERN_ERR_LIMIT (the budget; the message says what takes how many bytes).'),
     "tern_trainer_release": (
         None, [c_void_p],
         "trainer",
