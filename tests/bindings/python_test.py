@@ -917,9 +917,10 @@ class Generators(unittest.TestCase):
             import os, signal, sys, threading, tern
             g = tern.Generator(sys.argv[1])
             got = []
-            threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
             try:
                 for piece in g.chat("Write a very long story about a ship.", 4000):
+                    if not got:
+                        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
                     got.append(piece)
             except KeyboardInterrupt:
                 print("interrupted", len(got) > 0, g.messages[1]["content"] == "".join(got))
