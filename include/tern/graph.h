@@ -98,7 +98,8 @@ typedef struct tern_call_options {
   const char* set;
   /* What a set that this call makes begins with; NULL = the model's own. */
   const tern_parameters* parameters;
-  /* num_values names of parameters of the model, or of values inside it, and what stands in their place. */
+  /* num_values names of parameters of the model, or of values inside it, and what stands in their place. A name that
+   * both have means the parameter; so it does for tern_graph_find, unless the call has a name. */
   const char* const* names;
   const tern_value* values;
   int32_t num_values;

@@ -290,11 +290,22 @@ struct GraphBuilder::Call {
     return TERN_OK;
   }
 
+  // A name that a parameter has, too, means that.
+  bool is_parameter(const std::string& name) {
+    int32_t index = -1;
+    const tern_error before = thread_error();
+    const bool found = find_parameter(parameters().model->def(), name, &index) == TERN_OK;
+    thread_error() = before;
+    return found;
+  }
+
   tern_status take_output(const Value& was, ValueId there, ValueId here) {
     map[(size_t)there] = here;
     if (was.name.empty()) return TERN_OK;
     tern_status status = TERN_OK;
-    const ValueId instead = replacement(was.name, g().value(here), "value", &status);
+    ValueId instead = kNoValue;
+    if (!options.names.empty() && !is_parameter(was.name))
+      instead = replacement(was.name, g().value(here), "value", &status);
     TERN_TRY(status);
     if (instead != kNoValue) map[(size_t)there] = instead;
     g().value(here).name = prefix + was.name;

@@ -582,7 +582,8 @@ class tern_call_options(Structure):
         ("set", c_char_p),
         # What a set that this call makes begins with; NULL = the model's own.
         ("parameters", c_void_p),
-        # num_values names of parameters of the model, or of values inside it, and what stands in their place.
+        # num_values names of parameters of the model, or of values inside it, and what stands in their place. A name that
+        # both have means the parameter; so it does for tern_graph_find, unless the call has a name.
         ("names", POINTER(c_char_p)),
         ("values", POINTER(c_int32)),
         ("num_values", c_int32),
