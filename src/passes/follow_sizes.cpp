@@ -284,28 +284,15 @@ bool Follow::follow_dims() {
     dims[0] = broadcast_all();
     return true;
   }
-  if (is_one_of(n, {&op_batch_norm,
-                    &op_group_norm,
-                    &op_instance_norm,
-                    &op_layer_norm,
-                    &op_rms_norm,
-                    &op_l2_normalize,
-                    &op_log_softmax,
-                    &op_softmax,
-                    &op_lrn,
-                    &op_cumsum,
-                    &op_reverse,
-                    &op_trilu,
-                    &op_scatter_elements,
-                    &op_scatter_nd,
-                    &op_stop_gradient,
-                    &op_assume,
-                    &op_quantize_linear,
-                    &op_dequantize_linear,
-                    &op_state_write,
-                    &op_data_sizes,
-                    &op_page_write,
-                    &op_rope,
+  if (is_one_of(n, {&op_batch_norm,       &op_group_norm,        &op_instance_norm,
+                    &op_layer_norm,       &op_rms_norm,          &op_l2_normalize,
+                    &op_log_softmax,      &op_softmax,           &op_lrn,
+                    &op_cumsum,           &op_reverse,           &op_trilu,
+                    &op_scatter_elements, &op_scatter_nd,        &op_decode,
+                    &op_dropout,          &op_require_finite,    &op_scale_gradient,
+                    &op_stop_gradient,    &op_ternarize,         &op_assume,
+                    &op_quantize_linear,  &op_dequantize_linear, &op_state_write,
+                    &op_data_sizes,       &op_page_write,        &op_rope,
                     &op_bitcast}))
     return all_of(0);
   if (n.op == &op_batch_norm_train) {

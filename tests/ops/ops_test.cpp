@@ -15,8 +15,8 @@ namespace tern::test {
 namespace {
 
 // Their gradient is not that of their value: it is tested by hand below.
-const std::set<std::string> kSurrogate = {"bit_linear", "rounded_linear", "round_ste", "scale_gradient",
-                                          "stop_gradient"};
+const std::set<std::string> kSurrogate = {"bit_linear",     "rounded_linear", "round_ste",
+                                          "scale_gradient", "stop_gradient",  "ternarize"};
 
 // Inputs that only say where to read, though moving them moves the result: their gradient is 0 by definition.
 const std::set<std::pair<std::string_view, int>> kPlaces = {{"roi_align", 1}, {"roi_align_grad", 1}};
@@ -526,9 +526,9 @@ INSTANTIATE_TEST_SUITE_P(All, Operator, testing::ValuesIn(named_ops()),
 
 // ---- by hand ----
 
-TEST(Surrogate, RoundSteAndStopGradient) {
+TEST(Surrogate, PassesOrStops) {
   const float data[] = {0.3f, -1.7f, 2.5f};
-  for (const char* name : {"round_ste", "stop_gradient"}) {
+  for (const char* name : {"round_ste", "stop_gradient", "ternarize"}) {
     Graph g;
     const ValueId x = add_input(g, "x", TERN_DTYPE_F32, Shape{3});
     const ValueId loss =
@@ -543,7 +543,7 @@ TEST(Surrogate, RoundSteAndStopGradient) {
     in.allocate();
     std::vector<Tensor> out;
     ASSERT_EQ(run_reference(g, {in}, &out), TERN_OK);
-    for (int i = 0; i < 3; ++i) EXPECT_EQ(out[0].ref().load(i), std::string(name) == "round_ste" ? data[i] : 0);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(out[0].ref().load(i), std::string(name) != "stop_gradient" ? data[i] : 0);
   }
 }
 
