@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/random.h"
 #include "format/checksum.h"
 #include "passes/eliminate.h"
 #include "runtime/parameters.h"
@@ -116,7 +117,7 @@ tern_status rewrite_products(ModelDef& model, std::string_view pattern,
 }
 
 ValueId added_parameter(ModelDef& model, Graph& g, const std::string& name, const Shape& shape,
-                        const std::function<float(int64_t)>& content) {
+                        const std::function<void(std::span<float>)>& fill) {
   int32_t index = -1;
   for (size_t i = 0; i < model.parameters.size(); ++i)
     if (model.parameters[i].name == name) index = (int32_t)i;
@@ -126,8 +127,7 @@ ValueId added_parameter(ModelDef& model, Graph& g, const std::string& name, cons
     if (const tern_status s = encoded_bytes(p.encoding, p.dtype, shape, &p.bytes)) return g.status = s, kNoValue;
     void* to = nullptr;
     p.data = make_data(p.bytes, &to);
-    if (content)
-      for (int64_t i = 0, n = shape.elements(); i < n; ++i) ((float*)to)[i] = content(i);
+    if (fill) fill({(float*)to, (size_t)shape.elements()});
     index = (int32_t)model.parameters.size();
     model.parameters.push_back(std::move(p));
   }
@@ -143,13 +143,9 @@ ValueId added_parameter(ModelDef& model, Graph& g, const std::string& name, cons
   return add_value(g, std::move(v));
 }
 
-float initial_uniform(int64_t seed, std::string_view name, int64_t i) {
-  uint64_t x =
-      checksum64(name.data(), name.size()) ^ (uint64_t)seed * 0x9e3779b97f4a7c15u ^ (uint64_t)i * 0xbf58476d1ce4e5b9u;
-  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-  x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-  x ^= x >> 31;
-  return (float)((double)(int32_t)(x >> 40) / (double)(1 << 23) - 1.0);
+void fill_uniform(int64_t seed, std::string_view name, double bound, std::span<float> to) {
+  const auto place = (int64_t)(checksum64(name.data(), name.size()) % (uint64_t)RandomDraw::kMostPlaces);
+  RandomDraw{seed, 0, place}.uniform(0, (int64_t)to.size(), (float)-bound, (float)(2 * bound), to.data());
 }
 
 }  // namespace tern

@@ -44,10 +44,10 @@ struct WeightProduct {
 tern_status rewrite_products(ModelDef& model, std::string_view pattern,
                              const std::function<ValueId(WeightProduct&)>& make);
 
-// A parameter of this name as a value of g, made of `content` (f32, plain) if there is none. content: NULL gives zeros.
+// A parameter f32 of this name as a value of g. If there is none it is made: `fill` gets its elements, which are zeros.
 ValueId added_parameter(ModelDef& model, Graph& g, const std::string& name, const Shape& shape,
-                        const std::function<float(int64_t)>& content);
-// Number i of a stream, uniform in [-1, 1): the same for the same seed and name, everywhere.
-float initial_uniform(int64_t seed, std::string_view name, int64_t i);
+                        const std::function<void(std::span<float>)>& fill);
+// Uniform in +-bound; others for each name, the same everywhere (base/random.h).
+void fill_uniform(int64_t seed, std::string_view name, double bound, std::span<float> to);
 
 }  // namespace tern

@@ -6,37 +6,21 @@
 #include "format/reader.h"
 #include "format/writer.h"
 #include "import/importer.h"
+#include "tests/models/json.h"
 #include "tests/runtime/support.h"
 #include "train/names.h"
 
 namespace tern::test {
 namespace {
 
-std::vector<double> numbers_after(const std::string& text, const char* key) {
-  std::vector<double> list;
-  size_t at = text.find(std::string("\"") + key + "\"");
-  if (at == std::string::npos) return list;
-  at = text.find_first_of("[-0123456789", text.find(':', at));
-  const bool array = text[at] == '[';
-  for (at += array; at < text.size();) {
-    at = text.find_first_not_of(", \n", at);
-    char* end = nullptr;
-    const double v = std::strtod(text.c_str() + at, &end);
-    if (end == text.c_str() + at) break;
-    list.push_back(v);
-    at = (size_t)(end - text.c_str());
-    if (!array) break;
-  }
-  return list;
-}
-
 struct Golden {
   explicit Golden(const std::string& name) {
     const std::string folder = source_folder() + "tests/models/golden/spine/" + name + "/";
-    const std::vector<char> json = read_file(folder + "training.json"), file = read_file(folder + name + ".onnx");
-    const std::string text(json.begin(), json.end());
-    rate = numbers_after(text, "rate").at(0);
-    losses = numbers_after(text, "losses");
+    const std::vector<char> file = read_file(folder + name + ".onnx");
+    Json json;
+    EXPECT_TRUE(read_json(folder + "training.json", &json));
+    rate = json["rate"].number;
+    for (const Json& loss : json["losses"].list) losses.push_back(loss.number);
     x = read_npy(folder + "x.npy"), labels = read_npy(folder + "labels.npy");
     logits = read_npy(folder + "final_logits.npy");
     ModelDef def;
@@ -181,8 +165,6 @@ TEST(GraphBuilder, WritesReadWhatOthersWrite) {
   const float content[] = {4};
   const ValueId w = b.parameter("w", make_tensor(*context, TERN_DTYPE_F32, {1}, content).get()),
                 average = b.state("average", TERN_DTYPE_F32, {1});
-  const ValueId update[] = {w, b.number(1), b.number(1)};
-  (void)update;
   const ValueId one = b.constant(*make_tensor(*context, TERN_DTYPE_F32, {1}, content));
   const ValueId step[] = {w, one, b.number(0.25)}, after = b.op("sgd_update", "", step);
   const ValueId sum[] = {average, after};

@@ -26,7 +26,7 @@ tern_status apply(Context&, ModelDef& model, std::string_view pattern, const Att
     const std::string name = p.name + ".head";
     const double bound = 1 / std::sqrt((double)std::max<int64_t>(1, in));
     const ValueId w = added_parameter(model, p.g, name, {a.classes, in},
-                                      [&](int64_t i) { return (float)(bound * initial_uniform(a.seed, name, i)); });
+                                      [&](std::span<float> to) { fill_uniform(a.seed, name, bound, to); });
     const ValueId bias = added_parameter(model, p.g, name + "_bias", {a.classes}, nullptr);
     return emit(p.g, "linear", {p.node.in[0], w, bias});
   }));

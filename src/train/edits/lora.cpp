@@ -32,7 +32,7 @@ tern_status apply(Context&, ModelDef& model, std::string_view pattern, const Att
     const std::string of = p.name + ".lora_a";
     const double bound = 1 / std::sqrt((double)std::max<int64_t>(1, w[1]));
     const ValueId down = added_parameter(model, p.g, of, {a.rank, w[1]},
-                                         [&](int64_t i) { return (float)(bound * initial_uniform(a.seed, of, i)); });
+                                         [&](std::span<float> to) { fill_uniform(a.seed, of, bound, to); });
     const ValueId up = added_parameter(model, p.g, p.name + ".lora_b", {w[0], a.rank}, nullptr);
     const ValueId x = p.node.in[0], y = emit_node(p.g, std::move(p.node));
     const ValueId low = emit(p.g, "linear", {emit(p.g, "linear", {x, down}), up});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // merge_lora: W becomes W + factor * B A for weights that the edit lora gave A and B, which are gone then. Weights of a
-// few bits would lose what was learnt: they are refused.
+// few bits, and latent weights that are rounded to such, would lose what was learnt: they are refused.
 #include <algorithm>
 
 #include "ops/op.h"
@@ -15,6 +15,7 @@ namespace {
 struct Branch {
   ValueId product, weight, a, b;
   double factor;
+  bool same_operand;  // the product is that of the weight itself with what the branch reads
 };
 
 const Node* producer(const Graph& g, ValueId v, std::string_view op) {
@@ -36,8 +37,14 @@ bool find_branch(const ModelDef& model, const Graph& g, const Node& add, Branch*
   const std::string_view of(name.data(), name.size() - sizeof ".lora_b" + 1);
   for (size_t v = 0; v < g.values.size(); ++v)
     if (g.values[v].kind == ValueKind::parameter && model.parameters[(size_t)g.values[v].index].name == of) {
-      *out = {add.in[0], (ValueId)v, down->in[1], up->in[1],
-              load_element(g.value(scale->in[1]).dtype, g.value(scale->in[1]).data.bytes, 0)};
+      const Value& sum = g.value(add.in[0]);
+      const Node* p = sum.kind == ValueKind::node ? &g.nodes[(size_t)sum.producer] : nullptr;
+      *out = {add.in[0],
+              (ValueId)v,
+              down->in[1],
+              up->in[1],
+              load_element(g.value(scale->in[1]).dtype, g.value(scale->in[1]).data.bytes, 0),
+              p && p->in.size() > 1 && p->in[0] == down->in[0] && p->in[1] == (ValueId)v};
       return true;
     }
   return false;
@@ -82,6 +89,11 @@ tern_status apply(Context&, ModelDef& model, std::string_view pattern, const Att
       if (!find_branch(model, g, g.nodes[i], &found)) continue;
       const int32_t w = g.value(found.weight).index;
       if (!matches_name(pattern, model.parameters[(size_t)w].name)) continue;
+      if (!found.same_operand)
+        return TERN_FAIL(TERN_ERR_UNSUPPORTED,
+                         "'%s' is rounded, or what it is multiplied with was normalised, after its adapter was added: "
+                         "merged, it would be another function. Keep the adapter beside it",
+                         model.parameters[(size_t)w].name.c_str());
       if (std::find(merged.begin(), merged.end(), w) == merged.end()) {
         TERN_TRY(merge(model.parameters[(size_t)w], model.parameters[(size_t)g.value(found.a).index],
                        model.parameters[(size_t)g.value(found.b).index], found.factor));

@@ -2,6 +2,7 @@
 // sub_norm: what a weight W [out, in] is multiplied with is normalised first, by an RMSNorm of its own:
 //   NAME_in_norm [in], `gain` at first
 // "Foundation Transformers", arXiv 2210.06423 (SubLN); in BitNet Distillation, arXiv 2510.13998, before o and down.
+#include <algorithm>
 #include <cstddef>
 
 #include "ops/normalize.h"
@@ -21,8 +22,8 @@ tern_status apply(Context&, ModelDef& model, std::string_view pattern, const Att
   const SubNormAttrs& a = *(const SubNormAttrs*)attributes.bytes;
   return rewrite_products(model, pattern, [&](WeightProduct& p) -> ValueId {
     const Shape w = p.g.value(p.node.in[1]).shape;
-    const ValueId scale =
-        added_parameter(model, p.g, p.name + "_in_norm", {w[1]}, [&](int64_t) { return (float)a.gain; });
+    const ValueId scale = added_parameter(model, p.g, p.name + "_in_norm", {w[1]},
+                                          [&](std::span<float> to) { std::fill(to.begin(), to.end(), (float)a.gain); });
     p.node.in[0] = emit(p.g, "rms_norm", {p.node.in[0], scale}, LayerNormAttrs{.axis = -1, .epsilon = a.epsilon});
     return emit_node(p.g, std::move(p.node));
   });
